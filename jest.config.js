@@ -1,0 +1,12 @@
+/** Tests run from the TypeScript sources as ES modules; see scripts/test.mjs for the flags. */
+export default {
+  roots: ['<rootDir>/src'],
+  testMatch: ['**/*.test.ts'],
+  transform: { '^.+\\.ts$': ['@swc/jest', { jsc: { parser: { syntax: 'typescript' }, target: 'es2022' } }] },
+  extensionsToTreatAsEsm: ['.ts'],
+  moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': ['$1.ts', '$1.js'] },
+  testEnvironment: '<rootDir>/src/testing/jest-environment.cjs',
+  coverageProvider: 'v8',
+  collectCoverageFrom: ['src/**/*.ts', '!src/**/*.test.ts', '!src/testing/**'],
+  testTimeout: 60_000,
+};

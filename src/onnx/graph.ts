@@ -1,0 +1,269 @@
+import { ModelFormatError } from '../errors.js';
+import type { Attribute, FunctionDef, Graph, Node, OnnxModel, SparseTensor, Tensor, ValueInfo } from './records.js';
+
+/** Who makes and who reads each tensor of the main graph. Bodies count through what they capture. */
+export interface GraphView {
+  readonly model: OnnxModel;
+  readonly producerOf: ReadonlyMap<string, Producer>;
+  /** Nodes that read a tensor, as an input or inside one of their bodies, in file order. */
+  readonly consumersOf: ReadonlyMap<string, readonly Node[]>;
+  readonly initializers: ReadonlyMap<string, Tensor>;
+  readonly sparseInitializers: ReadonlyMap<string, SparseTensor>;
+  readonly inputs: ReadonlyMap<string, ValueInfo>;
+  readonly outputs: ReadonlyMap<string, ValueInfo>;
+  /** Whether every node stands behind the nodes it reads from. */
+  readonly sorted: boolean;
+}
+
+export interface Producer {
+  readonly node: Node;
+  /** Which output of the node. */
+  readonly output: number;
+}
+
+const captureCache = new WeakMap<Node, readonly string[]>();
+const NONE: readonly string[] = [];
+
+/** Names that the bodies of a node take from the scopes around it, at any depth. */
+export function capturesOf(node: Node): readonly string[] {
+  if (node.attributes.every((attribute) => attribute.graphs.length === 0)) return NONE;
+  let captures = captureCache.get(node);
+  if (captures === undefined) {
+    const names = new Set<string>();
+    for (const body of bodiesOf(node)) for (const name of freeNames(body)) names.add(name);
+    captureCache.set(node, (captures = [...names]));
+  }
+  return captures;
+}
+
+export function bodiesOf(node: { readonly attributes: readonly Attribute[] }): readonly Graph[] {
+  return node.attributes.flatMap((attribute) => attribute.graphs);
+}
+
+/** Names used in a body, as node inputs or body outputs, that the body does not define. */
+function freeNames(body: Graph): Set<string> {
+  const defined = new Set<string>(definedNames(body));
+  const free = new Set<string>();
+  const use = (name: string): void => void (name !== '' && !defined.has(name) && free.add(name));
+  for (const node of body.nodes) {
+    node.inputs.forEach(use);
+    capturesOf(node).forEach(use);
+  }
+  for (const output of body.outputs) use(output.name);
+  return free;
+}
+
+function* definedNames(graph: Graph): Generator<string> {
+  for (const input of graph.inputs) yield input.name;
+  for (const tensor of graph.initializers) yield tensor.name;
+  for (const sparse of graph.sparseInitializers) if (sparse.values) yield sparse.values.name;
+  for (const node of graph.nodes) for (const output of node.outputs) if (output !== '') yield output;
+}
+
+/** What a node reads: its inputs and what its bodies capture; omitted inputs left out. */
+export function* readsOf(node: Node): Generator<string> {
+  for (const name of node.inputs) if (name !== '') yield name;
+  yield* capturesOf(node);
+}
+
+/**
+ * The main graph as a lookup, checked: single assignment, nothing missing, no cycle.
+ * @throws ModelFormatError `FEATX_GRAPH_*` naming every tensor that is wrong
+ */
+export function viewGraph(model: OnnxModel): GraphView {
+  const { graph } = model;
+  const producerOf = new Map<string, Producer>();
+  const consumersOf = new Map<string, Node[]>();
+  const initializers = new Map(graph.initializers.map((tensor) => [tensor.name, tensor]));
+  const sparseInitializers = new Map(graph.sparseInitializers.flatMap((sparse) => (sparse.values ? [[sparse.values.name, sparse] as const] : [])));
+  const inputs = new Map(graph.inputs.map((input) => [input.name, input]));
+  const outputs = new Map(graph.outputs.map((output) => [output.name, output]));
+  assertSingleAssignment(model, producerOf);
+  const isGiven = (name: string): boolean => inputs.has(name) || initializers.has(name) || sparseInitializers.has(name);
+  const made = new Set<string>();
+  let sorted = true;
+  const missing = new Map<string, Node>();
+  for (const node of graph.nodes) {
+    for (const name of readsOf(node)) {
+      const consumers = consumersOf.get(name);
+      if (consumers === undefined) consumersOf.set(name, [node]);
+      else if (consumers.at(-1) !== node) consumers.push(node);
+      if (made.has(name) || isGiven(name)) continue;
+      if (producerOf.has(name)) sorted = false;
+      else missing.set(name, node);
+    }
+    for (const name of node.outputs) made.add(name);
+  }
+  if (missing.size > 0) {
+    const some = [...missing].slice(0, 5).map(([name, node]) => `'${name}' (read by node[${node.index}] ${node.opType})`);
+    throw invalid(model, 'FEATX_GRAPH_MISSING_TENSOR', `${missing.size === 1 ? 'a tensor is' : `${missing.size} tensors are`} read and never made: ${some.join(', ')}`, `graph.node[${[...missing.values()][0].index}]`);
+  }
+  for (const output of graph.outputs) {
+    if (!producerOf.has(output.name) && !isGiven(output.name)) throw invalid(model, 'FEATX_GRAPH_MISSING_TENSOR', `the output '${output.name}' is never made`, 'graph.output');
+  }
+  const view: GraphView = { model, producerOf, consumersOf, initializers, sparseInitializers, inputs, outputs, sorted };
+  if (!sorted) assertAcyclic(view);
+  return view;
+}
+
+function invalid(model: OnnxModel, code: string, message: string, field: string): ModelFormatError {
+  const path = model.source.path;
+  return new ModelFormatError(`${path ?? 'the model'} is not a valid ONNX graph: ${message}`, { code, path, field });
+}
+
+function assertSingleAssignment(model: OnnxModel, producerOf: Map<string, Producer>): void {
+  const { graph } = model;
+  const owner = new Map<string, string>();
+  const claim = (name: string, field: string): void => {
+    const earlier = owner.get(name);
+    if (earlier !== undefined) throw invalid(model, 'FEATX_GRAPH_DUPLICATE', `'${name}' is defined twice, by ${earlier} and by ${field}`, field);
+    owner.set(name, field);
+  };
+  graph.initializers.forEach((tensor, index) => claim(tensor.name, `graph.initializer[${index}]`));
+  graph.sparseInitializers.forEach((sparse, index) => claim(sparse.values?.name ?? '', `graph.sparse_initializer[${index}]`));
+  const given = new Set<string>();
+  graph.inputs.forEach(({ name }, index) => {
+    if (given.has(name)) throw invalid(model, 'FEATX_GRAPH_DUPLICATE', `two inputs are named '${name}'`, `graph.input[${index}]`);
+    given.add(name);
+  });
+  for (const node of graph.nodes) {
+    node.outputs.forEach((name, output) => {
+      if (name === '') return;
+      if (given.has(name)) throw invalid(model, 'FEATX_GRAPH_DUPLICATE', `'${name}' is an input of the graph and an output of node[${node.index}] ${node.opType}`, `graph.node[${node.index}]`);
+      claim(name, `graph.node[${node.index}] (${node.opType})`);
+      producerOf.set(name, { node, output });
+    });
+  }
+}
+
+/** Kahn's algorithm over a graph whose nodes are out of order. */
+function assertAcyclic(view: GraphView): void {
+  const { nodes } = view.model.graph;
+  const waiting = nodes.map((node) => new Set([...readsOf(node)].flatMap((name) => view.producerOf.get(name)?.node ?? [])).size);
+  const ready = nodes.filter((node) => waiting[node.index] === 0);
+  let done = 0;
+  for (let node = ready.pop(); node !== undefined; node = ready.pop()) {
+    done++;
+    const readers = new Set(node.outputs.flatMap((name) => view.consumersOf.get(name) ?? []));
+    for (const reader of readers) if (--waiting[reader.index] === 0) ready.push(reader);
+  }
+  if (done === nodes.length) return;
+  const stuck = nodes.filter((node) => waiting[node.index] > 0);
+  throw invalid(view.model, 'FEATX_GRAPH_CYCLE', `its nodes depend on each other in a cycle: ${cycleThrough(view, stuck[0])}`, `graph.node[${stuck[0].index}]`);
+}
+
+/** Walks backwards inside the stuck part until a node repeats. */
+function cycleThrough(view: GraphView, start: Node): string {
+  const order = new Map<Node, number>();
+  const trail: Node[] = [];
+  const stuckProducer = (node: Node): Node | undefined => {
+    for (const name of readsOf(node)) {
+      const producer = view.producerOf.get(name)?.node;
+      if (producer !== undefined && (order.has(producer) || reaches(view, producer, order))) return producer;
+    }
+    return undefined;
+  };
+  let node: Node | undefined = start;
+  while (node !== undefined && !order.has(node)) {
+    order.set(node, trail.length);
+    trail.push(node);
+    node = stuckProducer(node);
+  }
+  const cycle = node === undefined ? trail : trail.slice(order.get(node));
+  const shown = cycle.slice(0, 6).map(({ index, opType }) => `node[${index}] ${opType}`);
+  return [...shown, ...(cycle.length > 6 ? ['…'] : []), shown[0]].join(' <- ');
+}
+
+function reaches(view: GraphView, from: Node, targets: ReadonlyMap<Node, number>): boolean {
+  const seen = new Set([from]);
+  const stack = [from];
+  for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
+    for (const name of readsOf(node)) {
+      const producer = view.producerOf.get(name)?.node;
+      if (producer === undefined || seen.has(producer)) continue;
+      if (targets.has(producer)) return true;
+      seen.add(producer);
+      stack.push(producer);
+    }
+  }
+  return false;
+}
+
+/** The nodes that the given tensors need, themselves included. */
+export function ancestorsOf(view: GraphView, tensors: Iterable<string>): ReadonlySet<Node> {
+  const needed = new Set<Node>();
+  const stack: Node[] = [];
+  const need = (name: string): void => {
+    const node = view.producerOf.get(name)?.node;
+    if (node === undefined || needed.has(node)) return;
+    needed.add(node);
+    stack.push(node);
+  };
+  for (const name of tensors) need(name);
+  for (let node = stack.pop(); node !== undefined; node = stack.pop()) for (const name of readsOf(node)) need(name);
+  return needed;
+}
+
+/** `domain:name:overload`, the identity of a model-local function and what a node calls. */
+export function functionKey(domain: string, name: string, overload: string): string {
+  return JSON.stringify([domain, name, overload]);
+}
+
+/** The model-local functions that the given nodes call, directly, inside bodies, or through other functions. */
+export function functionsUsedBy(model: OnnxModel, nodes: Iterable<Node>): ReadonlySet<FunctionDef> {
+  const byKey = new Map(model.functions.map((definition) => [functionKey(definition.domain, definition.name, definition.overload), definition]));
+  const used = new Set<FunctionDef>();
+  const stack: Node[] = [...nodes];
+  for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
+    const definition = byKey.get(functionKey(node.domain, node.opType, node.overload));
+    if (definition !== undefined && !used.has(definition)) {
+      used.add(definition);
+      stack.push(...definition.nodes);
+    }
+    for (const body of bodiesOf(node)) stack.push(...body.nodes);
+  }
+  return used;
+}
+
+/** Every graph of the model: the main graph, its bodies at any depth, and those of functions and of training. */
+export function* graphsOf(model: OnnxModel): Generator<Graph> {
+  const stack: Graph[] = [model.graph, ...model.trainingInfo.flatMap((info) => info.graphs)];
+  for (const definition of model.functions) for (const node of definition.nodes) stack.push(...bodiesOf(node));
+  for (let graph = stack.pop(); graph !== undefined; graph = stack.pop()) {
+    yield graph;
+    for (const node of graph.nodes) stack.push(...bodiesOf(node));
+  }
+}
+
+/** Every TensorProto of the model, wherever it stands. */
+export function* tensorsOf(model: OnnxModel): Generator<Tensor> {
+  for (const graph of graphsOf(model)) {
+    yield* graph.initializers;
+    for (const sparse of graph.sparseInitializers) yield* sparseParts(sparse);
+    for (const node of graph.nodes) yield* attributeTensors(node);
+  }
+  for (const definition of model.functions) for (const node of definition.nodes) yield* attributeTensors(node);
+}
+
+export function* attributeTensors(node: Node): Generator<Tensor> {
+  for (const attribute of node.attributes) {
+    yield* attribute.tensors;
+    for (const sparse of attribute.sparseTensors) yield* sparseParts(sparse);
+  }
+}
+
+function* sparseParts(sparse: SparseTensor): Generator<Tensor> {
+  if (sparse.values) yield sparse.values;
+  if (sparse.indices) yield sparse.indices;
+}
+
+/** Every tensor name in any scope: what a fresh name must not be. */
+export function allNames(model: OnnxModel): Set<string> {
+  const names = new Set<string>();
+  for (const graph of graphsOf(model)) {
+    for (const name of definedNames(graph)) names.add(name);
+    for (const output of graph.outputs) names.add(output.name);
+    for (const node of graph.nodes) for (const name of node.inputs) names.add(name);
+  }
+  return names;
+}

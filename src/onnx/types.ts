@@ -1,0 +1,65 @@
+import type { Dim, OnnxModel, Tensor, ValueType } from './records.js';
+
+/** What is known of a tensor: numpy's word for its dtype, or `type` where the value is no tensor; `shape` null is an unknown rank. */
+export interface TensorType {
+  readonly dtype: string | null;
+  readonly shape: readonly Dim[] | null;
+  /** `sequence`, `map`, `optional`, `sparse_tensor`, `opaque`; absent for tensors. */
+  readonly type?: string;
+}
+
+export type TensorTypes = ReadonlyMap<string, TensorType>;
+
+/** TensorProto.DataType in numpy's words. @see https://github.com/onnx/onnx/blob/main/onnx/onnx.proto (enum DataType) */
+const DTYPE_WORDS: readonly (string | null)[] = [
+  null, 'float32', 'uint8', 'int8', 'uint16', 'int16', 'int32', 'int64', 'string', 'bool', 'float16', 'float64', 'uint32', 'uint64', 'complex64', 'complex128',
+  'bfloat16', 'float8e4m3fn', 'float8e4m3fnuz', 'float8e5m2', 'float8e5m2fnuz', 'uint4', 'int4', 'float4e2m1', 'float8e8m0', 'uint2', 'int2',
+];
+
+const BITS: { readonly [word: string]: number } = {
+  bool: 8, uint2: 2, int2: 2, uint4: 4, int4: 4, float4e2m1: 4, uint8: 8, int8: 8, uint16: 16, int16: 16, float16: 16, bfloat16: 16, int32: 32, uint32: 32, float32: 32,
+  int64: 64, uint64: 64, float64: 64, complex64: 64, complex128: 128, float8e4m3fn: 8, float8e4m3fnuz: 8, float8e5m2: 8, float8e5m2fnuz: 8, float8e8m0: 8,
+};
+
+/** numpy's word for a TensorProto.DataType, or null where it is unknown. */
+export function dtypeWord(dataType: number): string | null {
+  return DTYPE_WORDS[dataType] ?? null;
+}
+
+/** TensorProto.DataType of a word, 0 where there is none. */
+export function dataTypeOf(word: string): number {
+  return Math.max(0, DTYPE_WORDS.indexOf(word));
+}
+
+/** Bits of one element; null for strings and unknown types. */
+export function bitsOf(dataType: number): number | null {
+  return BITS[dtypeWord(dataType) ?? ''] ?? null;
+}
+
+export function elementCount(dims: readonly number[]): number {
+  return dims.reduce((product, dim) => product * dim, 1);
+}
+
+/** Bytes of the values, from dims and dtype; null for strings and unknown types. */
+export function tensorBytes(tensor: { readonly dims: readonly number[]; readonly dataType: number }): number | null {
+  const bits = bitsOf(tensor.dataType);
+  return bits === null ? null : Math.ceil((elementCount(tensor.dims) * bits) / 8);
+}
+
+/** A ValueType as a TensorType. */
+export function tensorType(type: ValueType): TensorType {
+  if (type.kind === 'tensor') return { dtype: dtypeWord(type.elemType), shape: type.shape };
+  if (type.kind === 'sparse_tensor') return { dtype: dtypeWord(type.elemType), shape: type.shape, type: type.kind };
+  return { dtype: null, shape: null, type: type.kind };
+}
+
+/** What the file itself says: ValueInfo of inputs, outputs and intermediates, and the initializers. */
+export function declaredTypes(model: OnnxModel): Map<string, TensorType> {
+  const types = new Map<string, TensorType>();
+  const { graph } = model;
+  for (const info of [...graph.valueInfo, ...graph.outputs, ...graph.inputs]) if (info.type !== null) types.set(info.name, tensorType(info.type));
+  const initializer = ({ name, dataType, dims }: Tensor): void => void types.set(name, { dtype: dtypeWord(dataType), shape: dims });
+  graph.initializers.forEach(initializer);
+  for (const { values, dims } of graph.sparseInitializers) if (values) types.set(values.name, { dtype: dtypeWord(values.dataType), shape: dims });
+  return types;
+}

@@ -1,0 +1,81 @@
+import { constants } from 'node:fs';
+import { IoError } from '../errors.js';
+import { errnoOf, ioError, nodeFileSystem, type FileHandle, type FileSystem } from './fs.js';
+import type { ByteSource } from './source.js';
+
+/** What tells one state of a file from another without reading it. */
+interface FileState {
+  readonly dev: bigint;
+  readonly ino: bigint;
+  readonly size: bigint;
+  readonly mtimeNs: bigint;
+  readonly ctimeNs: bigint;
+}
+
+/** A regular file, read by position. Stays open until `close`. */
+export class FileSource implements ByteSource {
+  readonly size: number;
+
+  private constructor(
+    readonly path: string,
+    private readonly handle: FileHandle,
+    readonly state: FileState,
+  ) {
+    this.size = Number(state.size);
+  }
+
+  /** @throws IoError where the file is missing, unreadable, or not a regular file */
+  static async open(path: string, fs: FileSystem = nodeFileSystem): Promise<FileSource> {
+    let handle: FileHandle;
+    try {
+      // Without O_NONBLOCK, opening a named pipe waits for a writer.
+      handle = await fs.open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+    } catch (error) {
+      throw ioError(error, 'open', path);
+    }
+    try {
+      const state = await handle.stat();
+      if (state.isDirectory()) throw new IoError(`${path} is a directory, not a model file`, { path, code: 'FEATX_IO_KIND' });
+      if (!state.isFile()) throw new IoError(`${path} is not a regular file`, { path, code: 'FEATX_IO_KIND', hint: 'give a file, or - to read standard input' });
+      return new FileSource(path, handle, state);
+    } catch (error) {
+      await handle.close();
+      throw error instanceof IoError ? error : ioError(error, 'read', path);
+    }
+  }
+
+  async read(start: number, end: number): Promise<Uint8Array> {
+    const bytes = new Uint8Array(end - start);
+    await this.readInto(bytes, start);
+    return bytes;
+  }
+
+  /** Fills `bytes` from `start` on. */
+  async readInto(bytes: Uint8Array, start: number): Promise<void> {
+    for (let done = 0; done < bytes.length; ) {
+      let count: number;
+      try {
+        count = await this.handle.read(done === 0 ? bytes : bytes.subarray(done), start + done);
+      } catch (error) {
+        if (errnoOf(error) === 'EINTR') continue;
+        throw ioError(error, 'read', this.path);
+      }
+      if (count === 0) {
+        throw new IoError(`${this.path} ends at byte ${start + done}: it is shorter than when it was opened (${this.size} bytes)`, { code: 'FEATX_IO_CHANGED', path: this.path, offset: start + done });
+      }
+      done += count;
+    }
+  }
+
+  async assertUnchanged(): Promise<void> {
+    const now = await this.handle.stat();
+    const { state } = this;
+    if (now.size !== state.size || now.mtimeNs !== state.mtimeNs || now.ctimeNs !== state.ctimeNs) {
+      throw new IoError(`${this.path} changed while it was being read`, { code: 'FEATX_IO_CHANGED', path: this.path, hint: 'run again once nothing else writes to it' });
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.handle.close();
+  }
+}

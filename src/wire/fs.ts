@@ -1,0 +1,111 @@
+import { constants, copyFile, type BigIntStats } from 'node:fs';
+import * as fs from 'node:fs';
+import { promisify } from 'node:util';
+import { IoError } from '../errors.js';
+
+/**
+ * The only file-system calls of the project, behind one small interface, so that a test can make the n-th of them fail. Reads and writes
+ * may be short, as the operating system's are; callers loop.
+ */
+export interface FileSystem {
+  open(path: string, flags: string | number, mode?: number): Promise<FileHandle>;
+  stat(path: string): Promise<BigIntStats>;
+  lstat(path: string): Promise<BigIntStats>;
+  realpath(path: string): Promise<string>;
+  readdir(path: string): Promise<string[]>;
+  rename(from: string, to: string): Promise<void>;
+  unlink(path: string): Promise<void>;
+  mkdir(path: string): Promise<void>;
+  /** A new file with the same bytes, shared with the old one where the file system can (reflink). */
+  clone(from: string, to: string): Promise<void>;
+}
+
+export interface FileHandle {
+  /** Fills `buffer` from `position` on; returns how many bytes came, 0 at the end of the file. */
+  read(buffer: Uint8Array, position: number): Promise<number>;
+  write(buffer: Uint8Array, position: number): Promise<number>;
+  stat(): Promise<BigIntStats>;
+  chmod(mode: number): Promise<void>;
+  truncate(size: number): Promise<void>;
+  sync(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Reads up to this size are done in place: the thread pool costs more than a page-cache read. */
+const LONGEST_DIRECT_READ = 1024 * 1024;
+
+class NodeFileHandle implements FileHandle {
+  constructor(private readonly fd: number) {}
+
+  async read(buffer: Uint8Array, position: number): Promise<number> {
+    if (buffer.length <= LONGEST_DIRECT_READ) return fs.readSync(this.fd, buffer, 0, buffer.length, position);
+    const { bytesRead } = await promisify(fs.read)(this.fd, buffer, 0, buffer.length, position);
+    return bytesRead;
+  }
+
+  async write(buffer: Uint8Array, position: number): Promise<number> {
+    const { bytesWritten } = await promisify(fs.write)(this.fd, buffer, 0, buffer.length, position);
+    return bytesWritten;
+  }
+
+  stat(): Promise<BigIntStats> {
+    return promisify(fs.fstat)(this.fd, { bigint: true }) as Promise<BigIntStats>;
+  }
+
+  chmod(mode: number): Promise<void> {
+    return promisify(fs.fchmod)(this.fd, mode);
+  }
+
+  truncate(size: number): Promise<void> {
+    return promisify(fs.ftruncate)(this.fd, size);
+  }
+
+  sync(): Promise<void> {
+    return promisify(fs.fsync)(this.fd);
+  }
+
+  close(): Promise<void> {
+    return promisify(fs.close)(this.fd);
+  }
+}
+
+export const nodeFileSystem: FileSystem = {
+  open: async (path, flags, mode) => new NodeFileHandle(await promisify(fs.open)(path, flags, mode)),
+  stat: (path) => promisify(fs.stat)(path, { bigint: true }) as Promise<BigIntStats>,
+  lstat: (path) => promisify(fs.lstat)(path, { bigint: true }) as Promise<BigIntStats>,
+  realpath: (path) => promisify(fs.realpath)(path),
+  readdir: (path) => promisify(fs.readdir)(path),
+  rename: (from, to) => promisify(fs.rename)(from, to),
+  unlink: (path) => promisify(fs.unlink)(path),
+  mkdir: async (path) => void (await promisify(fs.mkdir)(path, { recursive: true })),
+  clone: (from, to) => promisify(copyFile)(from, to, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL),
+};
+
+/** The operating system's code of an error (`ENOENT`), if it has one. */
+export function errnoOf(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === 'string' ? code : undefined;
+}
+
+const REASONS: { readonly [errno: string]: string } = {
+  ENOENT: 'there is no such file',
+  ENOTDIR: 'a part of the path is not a directory',
+  EISDIR: 'it is a directory',
+  EACCES: 'permission denied',
+  EPERM: 'not permitted',
+  EROFS: 'the file system is read-only',
+  ENOSPC: 'no space left on the device',
+  EDQUOT: 'the disk quota is used up',
+  EMFILE: 'too many open files',
+  ENAMETOOLONG: 'the name is too long',
+  ELOOP: 'too many symbolic links',
+  EIO: 'the device reports an input/output error',
+  EXDEV: 'it is on another file system',
+};
+
+/** An IoError that says what was being done to which file, and why it failed. */
+export function ioError(cause: unknown, doing: string, path: string): IoError {
+  const errno = errnoOf(cause);
+  const reason = (errno && REASONS[errno]) ?? (cause instanceof Error ? cause.message : String(cause));
+  return new IoError(`cannot ${doing} ${path}: ${reason}${errno ? ` (${errno})` : ''}`, { code: errno === 'ENOENT' ? 'FEATX_IO_NOT_FOUND' : 'FEATX_IO', path, cause });
+}

@@ -1,0 +1,68 @@
+import type { ByteRange } from './fields.js';
+import { encodeHeader } from './fields.js';
+import type { ByteSource } from './source.js';
+
+/** Bytes of a result: borrowed from a source (`from` absent: the model file itself) or fresh. */
+export type Piece = BorrowedPiece | Uint8Array;
+
+export interface BorrowedPiece extends ByteRange {
+  /** Another file than the model: a sidecar of its weights. */
+  readonly from?: ByteSource;
+}
+
+export function pieceSize(piece: Piece): number {
+  return piece instanceof Uint8Array ? piece.length : piece.end - piece.start;
+}
+
+export function sizeOf(pieces: Iterable<Piece>): number {
+  let size = 0;
+  for (const piece of pieces) size += pieceSize(piece);
+  return size;
+}
+
+/** A length-delimited field around pieces. */
+export function wrap(fieldNumber: number, content: readonly Piece[]): Piece[] {
+  return [encodeHeader(fieldNumber, sizeOf(content)), ...content];
+}
+
+/** Drops empty pieces, joins borrowed neighbours and small fresh ones. */
+export function merge(pieces: Iterable<Piece>): Piece[] {
+  const merged: Piece[] = [];
+  let fresh: Uint8Array[] = [];
+  const flush = (): void => {
+    if (fresh.length > 0) merged.push(fresh.length === 1 ? fresh[0] : concat(fresh));
+    fresh = [];
+  };
+  for (const piece of pieces) {
+    if (pieceSize(piece) === 0) continue;
+    if (piece instanceof Uint8Array) {
+      fresh.push(piece);
+      continue;
+    }
+    flush();
+    const last = merged.at(-1);
+    if (last !== undefined && !(last instanceof Uint8Array) && last.end === piece.start && last.from === piece.from) merged[merged.length - 1] = { ...last, end: piece.end };
+    else merged.push(piece);
+  }
+  flush();
+  return merged;
+}
+
+export function concat(parts: readonly Uint8Array[]): Uint8Array {
+  let size = 0;
+  for (const part of parts) size += part.length;
+  const whole = new Uint8Array(size);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+/** The bytes of pieces, in memory: for small results and tests. */
+export async function materialize(source: ByteSource, pieces: readonly Piece[]): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  for (const piece of pieces) parts.push(piece instanceof Uint8Array ? piece : await (piece.from ?? source).read(piece.start, piece.end));
+  return concat(parts);
+}
