@@ -63,3 +63,14 @@ export function declaredTypes(model: OnnxModel): Map<string, TensorType> {
   for (const { values, dims } of graph.sparseInitializers) if (values) types.set(values.name, { dtype: dtypeWord(values.dataType), shape: dims });
   return types;
 }
+
+/** Types of the tensors asked about, from the file, from certain rules, or from the runtime. */
+export interface InferredTypes {
+  /** What may be printed and written: a symbol where the file or the runtime proves it, null where nothing does. */
+  readonly types: TensorTypes;
+  /** The same with nominal numbers for symbolic input dims: for channels, reductions and layout only, never written to a file. */
+  readonly nominal: TensorTypes;
+  /** The numbers that were put in, per input; empty where no input dim is symbolic. */
+  readonly nominalInputShape: ReadonlyMap<string, readonly number[]>;
+  readonly warnings: readonly string[];
+}
