@@ -82,7 +82,7 @@ type TensorDraft = Draft<Omit<Tensor, 'external'>> & { externalEntries: StringEn
 
 function newTensor(field: Field, enclosing: readonly Field[], place: string): TensorDraft {
   return {
-    name: '', dims: [], dataType: 0, payloads: [], parts: [field], enclosing: [...enclosing], place, externalEntries: [], isExternal: false,
+    name: '', dims: [], dataType: 0, payloads: [], header: [], parts: [field], enclosing: [...enclosing], place, externalEntries: [], isExternal: false,
     get external() {
       return this.isExternal ? this.externalEntries : null;
     },
@@ -96,7 +96,17 @@ const payload: FieldRule<TensorDraft> = skipped((tensor, { number, wireType, sta
   else tensor.payloads.push({ fieldNumber: number, contiguous: false, start, end });
 });
 
+/** Fields of a TensorProto that hold values or say where they are. */
+const VALUE_FIELDS = new Set([4, 5, 6, 7, 9, 10, 11, 13, 14]);
+
+function extend(ranges: ByteRange[], { start, end }: ByteRange): void {
+  const last = ranges.at(-1);
+  if (last !== undefined && last.end === start) ranges[ranges.length - 1] = { start: last.start, end };
+  else ranges.push({ start, end });
+}
+
 const tensorRule: MessageRule<TensorDraft> = {
+  each: (tensor, field) => void (VALUE_FIELDS.has(field.number) || extend(tensor.header, field)),
   fields: {
     1: int((tensor, value, field) => {
       if (typeof value === 'bigint') {
@@ -217,6 +227,7 @@ const typeRule: MessageRule<TypeHolder> = {
 };
 
 const valueInfoRule: MessageRule<Draft<ValueInfo>> = {
+  each: (info, field) => void (field.number === 1 || extend(info.rest, field)),
   fields: { 1: text((info, value) => (info.name = value)), 2: { kind: 'message', enter: (info) => entered(typeRule, info, 'type') } },
 };
 
@@ -224,7 +235,7 @@ function valueInfos<B>(label: string, list: (record: B) => ValueInfo[]): FieldRu
   return {
     kind: 'message',
     enter: (record, field) => {
-      const info: Draft<ValueInfo> = { field, name: '', type: null };
+      const info: Draft<ValueInfo> = { field, name: '', type: null, rest: [] };
       return entered(valueInfoRule, info, `${label}[${list(record).push(info) - 1}]`);
     },
   };

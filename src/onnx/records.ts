@@ -21,6 +21,8 @@ export interface ValueInfo {
   readonly field: Field;
   readonly name: string;
   readonly type: ValueType | null;
+  /** Its fields but the name: type, denotations, metadata, whatever is unknown. */
+  readonly rest: readonly ByteRange[];
 }
 
 /** Where the values of a tensor lie: `raw_data` or one of the typed fields, in one or several occurrences. */
@@ -39,6 +41,8 @@ export interface Tensor {
   readonly payloads: readonly TensorPayload[];
   /** `data_location` EXTERNAL, with its key-value pairs in file order. */
   readonly external: readonly StringEntry[] | null;
+  /** Its other fields: dims, dtype, name, doc_string, and whatever is unknown. */
+  readonly header: readonly ByteRange[];
   readonly parts: readonly Field[];
   /** The length-delimited fields around it, outermost first; lengths that change when the tensor does. */
   readonly enclosing: readonly Field[];
