@@ -1,0 +1,66 @@
+import type { Dim } from '../onnx/records.js';
+
+/** timm's hook types: a module's output, or its input. */
+export type HookType = 'forward' | 'forward_pre';
+
+/** Order of the axes of a feature: maps are NCHW or NHWC, tokens NLC or NCL. */
+export type Layout = 'NCHW' | 'NHWC' | 'NLC' | 'NCL';
+
+export type ResolverName = 'explicit' | 'metadata' | 'module-path' | 'topology';
+
+/** high: nearly always right; medium: usually; low: a guess from the shape of the graph alone. */
+export type Confidence = 'high' | 'medium' | 'low';
+
+/** What a tensor is as a feature. Null where nothing says. */
+export interface TensorFacts {
+  readonly numChs: number | null;
+  /** Nominal stride against the model's input: the product of the strides on the way. */
+  readonly reduction: number | null;
+  /** numpy's word. */
+  readonly dtype: string | null;
+  /** May be printed and written: symbols where they are proven, never a nominal number. */
+  readonly shape: readonly Dim[] | null;
+  readonly layout: Layout | null;
+  /** Tokens in front of the map's own (class token, registers); 0 for maps. */
+  readonly prefixTokens: number;
+  /** Height and width of the map behind a token axis, with nominal numbers; null for maps and where unknown. */
+  readonly grid: readonly [number, number] | null;
+}
+
+/** One entry of a model's FeatureInfo, tied to the tensor that carries it. */
+export interface Feature extends TensorFacts {
+  /** Absolute index into the model's FeatureInfo. */
+  readonly index: number;
+  /** Module path; null where the graph carries no module names. */
+  readonly module: string | null;
+  /** The tensor; null where the model has the feature by convention and the graph no longer holds it. */
+  readonly tensor: string | null;
+  readonly hookType: HookType;
+  readonly resolvedBy: ResolverName;
+  readonly confidence: Confidence;
+  /** One line: why this tensor. */
+  readonly because: string;
+}
+
+/** What one resolver made of the model, for `--explain`. */
+export interface Attempt {
+  readonly resolver: ResolverName;
+  /** One line: chosen, or why not. */
+  readonly outcome: string;
+  readonly features: readonly Feature[];
+}
+
+/** The pooled vector that enters the classifier. */
+export interface Embedding extends TensorFacts {
+  readonly tensor: string;
+}
+
+/** The features of a model, in order of their index, and how they were found. */
+export interface Resolution {
+  readonly features: readonly Feature[];
+  /** Indices in use by default: all, or what a cut model was cut to. */
+  readonly outIndices: readonly number[];
+  readonly embedding: Embedding | null;
+  readonly tried: readonly Attempt[];
+  readonly warnings: readonly string[];
+}
