@@ -1,0 +1,39 @@
+/**
+ * Text from a file made safe to show: control characters (C0, C1, DEL), invisible and bidirectional format characters, line separators
+ * and lone surrogates become visible escapes. A byte that was not UTF-8 (U+DC80..U+DCFF, see `wire/text.ts`) is shown as `\xNN`.
+ * @see https://trojansource.codes
+ */
+export function escapeText(text: string): string {
+  return text.replace(UNSAFE, (character) => {
+    const point = character.codePointAt(0) ?? 0;
+    if (point >= 0xdc80 && point <= 0xdcff) return `\\x${hex(point - 0xdc00, 2)}`;
+    if (point < 0x80) return SHORT[character] ?? `\\x${hex(point, 2)}`;
+    return point > 0xffff ? `\\u{${hex(point, 1)}}` : `\\u${hex(point, 4)}`;
+  });
+}
+
+const UNSAFE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
+const SHORT: { readonly [character: string]: string } = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
+
+function hex(value: number, digits: number): string {
+  return value.toString(16).padStart(digits, '0');
+}
+
+/** `escapeText` for text of ours that may span lines (messages, hints): its line breaks stay. */
+export function escapeLines(text: string): string {
+  return text.split('\n').map(escapeText).join('\n');
+}
+
+/** Text inside HTML, as content or as a quoted attribute. */
+export function escapeHtml(text: string): string {
+  return escapeText(text).replace(/[&<>"'`]/g, (character) => `&#${character.charCodeAt(0)};`);
+}
+
+/** A JSON document on one line that a terminal cannot misread: what `escapeText` would change is a `\uNNNN` escape, so parsing it gives the data back. */
+export function jsonLine(value: unknown): string {
+  return JSON.stringify(value).replace(UNSAFE, (character) => {
+    let escaped = '';
+    for (let index = 0; index < character.length; index++) escaped += `\\u${hex(character.charCodeAt(index), 4)}`;
+    return escaped;
+  });
+}

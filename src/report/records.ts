@@ -1,0 +1,212 @@
+import type { Confidence, Feature, HookType, Layout, ResolverName } from '../features/feature.js';
+import type { Dim } from '../onnx/records.js';
+import type { TensorType } from '../onnx/types.js';
+
+/**
+ * The report records of the commands: what `--json` prints and the library returns. Their keys are the contract's and keep the spelling
+ * that timm and JSON have; units are part of a key. Shapes are integers, symbols, and null for an unknown dimension; a null shape is an unknown rank.
+ */
+
+/** A graph input or output, or any tensor of the model; a value that is no tensor has `type` instead of `dtype`. */
+export interface TensorRecord {
+  readonly name: string;
+  readonly dtype?: string | null;
+  readonly type?: string;
+  readonly shape: readonly Dim[] | null;
+}
+
+export interface ModelRecord {
+  /** As given; `-` for standard input, null for bytes in memory. */
+  readonly path: string | null;
+  readonly size_bytes: number;
+  readonly ir_version: number;
+  /** Opset version by domain, `''` being the default domain. */
+  readonly opset_imports: { readonly [domain: string]: number };
+  readonly producer: string;
+  readonly nodes: number;
+  readonly initializers: number;
+  /** Initializers that are graph inputs too: a caller may override them. */
+  readonly overridable_initializers: number;
+  /** Bytes of all initializers, from their dims and dtypes. */
+  readonly weights_bytes: number;
+  readonly functions: number;
+  /** Locations of external data, each once. */
+  readonly external_data: readonly string[];
+}
+
+export interface FeatureRecord {
+  readonly index: number;
+  readonly module: string | null;
+  readonly num_chs: number | null;
+  readonly reduction: number | null;
+  readonly tensor: string | null;
+  readonly dtype: string | null;
+  readonly shape: readonly Dim[] | null;
+  readonly layout: Layout | null;
+  readonly hook_type: HookType;
+  readonly resolved_by: ResolverName;
+  readonly confidence: Confidence;
+  readonly because: string;
+}
+
+export interface EmbeddingRecord {
+  readonly tensor: string;
+  readonly num_chs: number | null;
+  readonly dtype: string | null;
+  readonly shape: readonly Dim[] | null;
+}
+
+/** Any tensor that a node makes, for `--tensors`. */
+export interface NodeTensorRecord extends TensorRecord {
+  readonly op_type: string;
+  readonly node: string;
+  readonly module: string | null;
+}
+
+/** What one resolver said, for `--explain`. */
+export interface AttemptRecord {
+  readonly resolver: ResolverName;
+  readonly outcome: string;
+  /** What it made of the feature in question; null where it found none of that index. */
+  readonly feature: FeatureRecord | null;
+}
+
+export interface ExplanationRecord {
+  readonly index: number;
+  readonly tried: readonly AttemptRecord[];
+}
+
+export interface InspectReport {
+  readonly schema: 1;
+  readonly command: 'inspect';
+  readonly model: ModelRecord;
+  /** Without those that are initializers too. */
+  readonly inputs: readonly TensorRecord[];
+  readonly outputs: readonly TensorRecord[];
+  readonly feature_info: readonly FeatureRecord[];
+  readonly out_indices: readonly number[];
+  readonly embedding: EmbeddingRecord | null;
+  /** Numbers that stood in for symbolic input dims; for channels and strides only. */
+  readonly nominal_input_shape: { readonly [input: string]: readonly number[] };
+  readonly tensors?: readonly NodeTensorRecord[];
+  readonly explain?: ExplanationRecord;
+  readonly warnings: readonly string[];
+  readonly elapsed_ms: number;
+}
+
+export interface ExtractedFeatureRecord {
+  /** Index into the model's FeatureInfo; null where it was selected by name. */
+  readonly index: number | null;
+  readonly module: string | null;
+  readonly tensor: string;
+  /** Name of the output that carries it. */
+  readonly output: string;
+  readonly num_chs: number | null;
+  readonly reduction: number | null;
+  readonly dtype: string | null;
+  readonly shape: readonly Dim[] | null;
+}
+
+export interface CountRecord {
+  readonly nodes: number;
+  readonly initializers: number;
+  readonly weights_bytes: number;
+}
+
+export interface ExtractReport {
+  readonly schema: 1;
+  readonly command: 'extract';
+  readonly input: string | null;
+  /** Null under `--dry-run` to nowhere, `-` for standard output. */
+  readonly output: string | null;
+  readonly mode: 'dict' | 'list' | 'hook';
+  readonly weights: 'keep' | 'embed' | 'external' | 'reference';
+  readonly features: readonly ExtractedFeatureRecord[];
+  readonly kept: CountRecord;
+  readonly dropped: CountRecord;
+  readonly size_bytes: number;
+  /** Bytes taken over from the original as they are. */
+  readonly bytes_copied: number;
+  /** Null where it was not asked for. */
+  readonly verified: boolean | null;
+  readonly warnings: readonly string[];
+  readonly elapsed_ms: number;
+  /** The edit itself, under `--dry-run`. */
+  readonly plan?: unknown;
+}
+
+export interface RunFeatureRecord {
+  readonly index: number | null;
+  readonly module: string | null;
+  readonly tensor: string;
+  readonly output: string;
+  readonly shape: readonly number[];
+  readonly dtype: string;
+  readonly min: number | null;
+  readonly max: number | null;
+  readonly mean: number | null;
+  readonly std: number | null;
+}
+
+export interface RunReport {
+  readonly schema: 1;
+  readonly command: 'run';
+  readonly model: string | null;
+  readonly output: string | null;
+  /** Where it really ran. */
+  readonly provider: string;
+  readonly inputs: readonly string[];
+  readonly images: number;
+  readonly features: readonly RunFeatureRecord[];
+  readonly run_ms: number;
+  readonly warnings: readonly string[];
+  readonly elapsed_ms: number;
+}
+
+export interface VerifyFeatureRecord {
+  readonly index: number | null;
+  readonly tensor: string;
+  readonly output: string;
+  readonly bit_equal: boolean;
+  /** Largest difference at optimisation level `all`, relative to the feature's standard deviation. */
+  readonly max_difference: number | null;
+}
+
+export interface VerifyReport {
+  readonly schema: 1;
+  readonly command: 'verify';
+  readonly model: string | null;
+  readonly extracted: string | null;
+  readonly equal: boolean;
+  readonly features: readonly VerifyFeatureRecord[];
+  readonly warnings: readonly string[];
+  readonly elapsed_ms: number;
+}
+
+export interface ErrorRecord {
+  readonly schema: 1;
+  readonly command: string | null;
+  readonly error: {
+    readonly code: string;
+    readonly message: string;
+    readonly hint: string | null;
+    readonly path?: string;
+    readonly offset?: number;
+    readonly field?: string;
+  };
+}
+
+export type ReportRecord = InspectReport | ExtractReport | RunReport | VerifyReport;
+
+/** A feature in the contract's spelling. */
+export function featureRecord(feature: Feature): FeatureRecord {
+  const { index, module, numChs, reduction, tensor, dtype, shape, layout, hookType, resolvedBy, confidence, because } = feature;
+  return { index, module, num_chs: numChs, reduction, tensor, dtype, shape, layout, hook_type: hookType, resolved_by: resolvedBy, confidence, because };
+}
+
+/** A named type in the contract's spelling; `undefined` is a tensor nobody knows anything about. */
+export function tensorRecord(name: string, type: TensorType | undefined): TensorRecord {
+  if (type === undefined) return { name, dtype: null, shape: null };
+  const { dtype, shape } = type;
+  return type.type === undefined ? { name, dtype, shape } : { name, type: type.type, shape };
+}

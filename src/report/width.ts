@@ -1,0 +1,56 @@
+/** How many terminal columns text takes, near enough: wide East Asian characters and emoji two, combining marks none. */
+export function displayWidth(text: string): number {
+  if (/^[\x20-\x7e]*$/.test(text)) return text.length;
+  let width = 0;
+  for (const character of text) width += characterWidth(character);
+  return width;
+}
+
+/** @see https://www.unicode.org/reports/tr11/ (East Asian Wide and Fullwidth, in whole blocks) */
+const WIDE =
+  /[\u1100-\u115f\u231a\u231b\u23e9-\u23ec\u2614\u2615\u2648-\u2653\u26a1\u26d4\u2705\u274c\u2753-\u2755\u2795-\u2797\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97c\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{16fe0}-\u{18aff}\u{1b000}-\u{1b2fb}\u{1f004}\u{1f0cf}\u{1f18e}-\u{1f2ff}\u{1f300}-\u{1f64f}\u{1f680}-\u{1f6ff}\u{1f7e0}-\u{1f7eb}\u{1f900}-\u{1faff}\u{20000}-\u{3fffd}]/u;
+
+function characterWidth(character: string): number {
+  if (/\p{M}/u.test(character)) return 0;
+  return WIDE.test(character) ? 2 : 1;
+}
+
+export function padEnd(text: string, width: number): string {
+  return text + ' '.repeat(Math.max(0, width - displayWidth(text)));
+}
+
+export function padStart(text: string, width: number): string {
+  return ' '.repeat(Math.max(0, width - displayWidth(text))) + text;
+}
+
+/** `text` in at most `width` columns, its middle replaced by `ellipsis`: the ends of a scope name tell most. */
+export function shorten(text: string, width: number, ellipsis = '…'): string {
+  if (displayWidth(text) <= width) return text;
+  const room = width - displayWidth(ellipsis);
+  if (room <= 0) return takeStart(text, width);
+  const tail = takeEnd(text, Math.ceil(room / 2));
+  return takeStart(text, room - displayWidth(tail)) + ellipsis + tail;
+}
+
+function takeStart(text: string, width: number): string {
+  let taken = '';
+  let used = 0;
+  for (const character of text) {
+    used += characterWidth(character);
+    if (used > width) break;
+    taken += character;
+  }
+  return taken;
+}
+
+function takeEnd(text: string, width: number): string {
+  const characters = [...text];
+  let taken = '';
+  let used = 0;
+  for (let index = characters.length - 1; index >= 0; index--) {
+    used += characterWidth(characters[index]);
+    if (used > width) break;
+    taken = characters[index] + taken;
+  }
+  return taken;
+}
