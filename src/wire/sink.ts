@@ -1,0 +1,282 @@
+import { constants } from 'node:fs';
+import { createHash, randomBytes, type Hash } from 'node:crypto';
+import { dirname, join } from 'node:path';
+import { IoError, UsageError } from '../errors.js';
+import { FileSource } from './file-source.js';
+import { errnoOf, ioError, isGone, nodeFileSystem, thisWriter, type FileHandle, type FileSystem } from './fs.js';
+import { pieceSize, sizeOf, type Piece } from './pieces.js';
+import type { ByteSource } from './source.js';
+
+export interface WriteOptions {
+  readonly fileSystem?: FileSystem;
+  /** Refuse to replace an existing file. */
+  readonly noClobber?: boolean;
+  /** Where the target is a symbolic link, replace what it points to. */
+  readonly follow?: boolean;
+  /** Allow the target to be one of the files that are read. */
+  readonly inPlace?: boolean;
+  readonly onProgress?: (doneBytes: number, totalBytes: number) => void;
+  readonly signal?: AbortSignal;
+  /** Called with the finished temporary file; it is discarded where this throws. */
+  readonly beforeCommit?: (temporaryPath: string) => Promise<void>;
+}
+
+const COPY_BUFFER = 4 * 1024 * 1024;
+const TEMPORARY = /^\.featx-([0-9a-f]{8})-(\d+)-[0-9a-f]+\.tmp$/;
+const STALE_MS = 3_600_000;
+/** Windows answers these while a virus scanner or another reader holds the target. */
+const RENAME_RETRIES = 4;
+const RENAME_RETRY_MS = 250;
+
+/** A file that appears whole or not at all: written beside its target, synced, then renamed over it. */
+export interface StagedFile {
+  readonly temporaryPath: string;
+  readonly size: number;
+  /** Hex digest of the content; only where `hash` was asked for. */
+  readonly sha256: string | null;
+  commit(target: string): Promise<void>;
+  discard(): Promise<void>;
+}
+
+/**
+ * Checks a target before any long work and returns the path that will really be replaced.
+ * @throws UsageError for links, non-files and targets that are also inputs; IoError for a missing directory or `noClobber`
+ */
+export async function resolveTarget(target: string, inputs: readonly string[], options: WriteOptions = {}): Promise<string> {
+  const fs = options.fileSystem ?? nodeFileSystem;
+  const existing = await lstatOrNull(fs, target);
+  if (existing?.isSymbolicLink()) {
+    if (!options.follow) throw new UsageError(`${target} is a symbolic link`, { code: 'FEATX_USAGE_LINK', path: target, hint: 'name the file itself, or pass --follow to replace what the link points to' });
+    try {
+      return await resolveTarget(await fs.realpath(target), inputs, options);
+    } catch (error) {
+      throw errnoOf(error) === 'ENOENT' ? ioError(error, 'follow the link', target) : error;
+    }
+  }
+  if (existing !== null && !existing.isFile()) throw new UsageError(`${target} is ${existing.isDirectory() ? 'a directory' : 'not a regular file'}`, { code: 'FEATX_USAGE_OUTPUT', path: target, hint: 'name a file with -o' });
+  if (existing !== null && options.noClobber) throw new IoError(`${target} exists`, { code: 'FEATX_IO_EXISTS', path: target, hint: 'leave out --no-clobber to replace it' });
+  const directory = dirname(target);
+  try {
+    if (!(await fs.stat(directory)).isDirectory()) throw new IoError(`${directory} is not a directory`, { path: directory });
+  } catch (error) {
+    throw error instanceof IoError ? error : ioError(error, 'write into', directory);
+  }
+  if (existing !== null && !options.inPlace) {
+    for (const input of inputs) {
+      const state = await fs.stat(input).catch(() => null);
+      if (state !== null && state.dev === existing.dev && state.ino === existing.ino) {
+        throw new UsageError(`the output ${target} is also an input (${input})`, { code: 'FEATX_USAGE_SAME_FILE', path: target, hint: 'choose another output, or pass --in-place to replace the input' });
+      }
+    }
+  }
+  return target;
+}
+
+async function lstatOrNull(fs: FileSystem, path: string): Promise<Awaited<ReturnType<FileSystem['lstat']>> | null> {
+  try {
+    return await fs.lstat(path);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return null;
+    throw ioError(error, 'look at', path);
+  }
+}
+
+/** Writes pieces into a temporary file in `directory`, synced to the device. */
+export async function stage(source: ByteSource, pieces: readonly Piece[], directory: string, options: WriteOptions & { readonly hash?: boolean } = {}): Promise<StagedFile> {
+  const fs = options.fileSystem ?? nodeFileSystem;
+  await removeStale(fs, directory);
+  const temporaryPath = temporaryName(directory);
+  const discard = async (): Promise<void> => {
+    await fs.unlink(temporaryPath).catch((error: unknown) => {
+      if (errnoOf(error) !== 'ENOENT') throw ioError(error, 'remove', temporaryPath);
+    });
+  };
+  const total = sizeOf(pieces);
+  const digest = options.hash ? createHash('sha256') : null;
+  try {
+    const handle = await createTemporary(fs, temporaryPath, digest === null ? cloneable(source, pieces, total) : null);
+    try {
+      await writePieces({ handle, source, pieces, total, digest, options, path: temporaryPath });
+      await handle.file.sync();
+    } finally {
+      await handle.file.close();
+    }
+  } catch (error) {
+    await discard();
+    throw error instanceof Error && 'code' in error && String(error.code).startsWith('FEATX') ? error : errnoOf(error) ? ioError(error, 'write', temporaryPath) : error;
+  }
+  return { temporaryPath, size: total, sha256: digest?.digest('hex') ?? null, commit: (target) => commit(fs, temporaryPath, target), discard };
+}
+
+/** A file whose pieces stand mostly where they stood in `source` is cheaper to clone and patch than to stream. */
+function cloneable(source: ByteSource, pieces: readonly Piece[], total: number): string | null {
+  if (!(source instanceof FileSource)) return null;
+  let at = 0;
+  let inPlace = 0;
+  for (const piece of pieces) {
+    if (!(piece instanceof Uint8Array) && piece.from === undefined && piece.start === at) inPlace += piece.end - piece.start;
+    at += pieceSize(piece);
+  }
+  return inPlace > COPY_BUFFER && inPlace > 0.9 * total && inPlace > 0.9 * source.size ? source.path : null;
+}
+
+interface Temporary {
+  readonly file: FileHandle;
+  readonly cloned: boolean;
+}
+
+async function createTemporary(fs: FileSystem, path: string, cloneOf: string | null): Promise<Temporary> {
+  if (cloneOf !== null) {
+    await fs.clone(cloneOf, path);
+    return { file: await fs.open(path, constants.O_RDWR | (constants.O_NOFOLLOW ?? 0)), cloned: true };
+  }
+  return { file: await fs.open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | (constants.O_NOFOLLOW ?? 0), 0o666), cloned: false };
+}
+
+interface Writing {
+  readonly handle: Temporary;
+  readonly source: ByteSource;
+  readonly pieces: readonly Piece[];
+  readonly total: number;
+  readonly digest: Hash | null;
+  readonly options: WriteOptions;
+  readonly path: string;
+}
+
+async function writePieces({ handle: { file, cloned }, source, pieces, total, digest, options, path }: Writing): Promise<void> {
+  let at = 0;
+  if (cloned) await file.truncate(total);
+  for (const piece of pieces) {
+    const size = pieceSize(piece);
+    if (cloned && !(piece instanceof Uint8Array) && piece.from === undefined && piece.start === at) {
+      at += size;
+      continue;
+    }
+    for await (const chunk of chunksOf(piece, source)) {
+      options.signal?.throwIfAborted();
+      digest?.update(chunk);
+      await writeFully(file, chunk, at, path);
+      at += chunk.length;
+      options.onProgress?.(at, total);
+    }
+  }
+}
+
+/** The bytes of a piece, the next chunk read while the last is written. */
+async function* chunksOf(piece: Piece, source: ByteSource): AsyncGenerator<Uint8Array> {
+  if (piece instanceof Uint8Array) {
+    yield piece;
+    return;
+  }
+  const from = piece.from ?? source;
+  const readAt = (start: number): Promise<Uint8Array> | null => (start < piece.end ? from.read(start, Math.min(piece.end, start + COPY_BUFFER)) : null);
+  let next = readAt(piece.start);
+  for (let start = piece.start; next !== null; start += COPY_BUFFER) {
+    const chunk = await next;
+    next = readAt(start + COPY_BUFFER);
+    // A chunk that fails while its predecessor is being written must not become an unhandled rejection.
+    next?.catch(() => undefined);
+    yield chunk;
+  }
+}
+
+async function writeFully(file: FileHandle, bytes: Uint8Array, position: number, path: string): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    let count: number;
+    try {
+      count = await file.write(done === 0 ? bytes : bytes.subarray(done), position + done);
+    } catch (error) {
+      if (errnoOf(error) === 'EINTR') continue;
+      throw ioError(error, 'write', path);
+    }
+    if (count === 0) throw new IoError(`cannot write ${path}: the system accepts no more bytes`, { path });
+    done += count;
+  }
+}
+
+async function commit(fs: FileSystem, temporaryPath: string, target: string): Promise<void> {
+  const existing = await lstatOrNull(fs, target);
+  for (let attempt = 0; ; attempt++) {
+    try {
+      if (existing?.isFile() && attempt === 0) await keepMode(fs, temporaryPath, Number(existing.mode & 0o777n));
+      await fs.rename(temporaryPath, target);
+      break;
+    } catch (error) {
+      const errno = errnoOf(error);
+      if (attempt >= RENAME_RETRIES || (errno !== 'EPERM' && errno !== 'EACCES' && errno !== 'EBUSY')) {
+        await fs.unlink(temporaryPath).catch(() => undefined);
+        throw ioError(error, 'replace', target);
+      }
+      await new Promise((resolve) => setTimeout(resolve, RENAME_RETRY_MS));
+    }
+  }
+  await syncDirectory(fs, dirname(target));
+}
+
+async function keepMode(fs: FileSystem, path: string, mode: number): Promise<void> {
+  const handle = await fs.open(path, constants.O_RDONLY);
+  try {
+    await handle.chmod(mode);
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Makes a rename durable; file systems that cannot sync a directory say so with EINVAL, ENOTSUP, or EPERM and EISDIR on Windows. */
+async function syncDirectory(fs: FileSystem, directory: string): Promise<void> {
+  try {
+    const handle = await fs.open(directory, constants.O_RDONLY);
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    if (!['EINVAL', 'ENOTSUP', 'EPERM', 'EISDIR', 'EACCES'].includes(errnoOf(error) ?? '')) throw ioError(error, 'sync', directory);
+  }
+}
+
+function temporaryName(directory: string): string {
+  const { host, process } = thisWriter();
+  return join(directory, `.featx-${host}-${process}-${randomBytes(6).toString('hex')}.tmp`);
+}
+
+/** Removes temporary files that a killed run left behind: of a process of this machine that is gone, or of another machine and old. */
+async function removeStale(fs: FileSystem, directory: string): Promise<void> {
+  let names: string[];
+  try {
+    names = await fs.readdir(directory);
+  } catch (error) {
+    // A directory may be writable and not listable; then there is nothing to tidy.
+    if (errnoOf(error) === 'EACCES') return;
+    throw ioError(error, 'write into', directory);
+  }
+  for (const name of names) {
+    const [, host, process] = TEMPORARY.exec(name) ?? [];
+    if (host === undefined) continue;
+    const path = join(directory, name);
+    const state = await lstatOrNull(fs, path);
+    if (state === null) continue;
+    const old = host !== thisWriter().host && Date.now() - Number(state.mtimeMs) > STALE_MS;
+    if (old || isGone({ host, process: Number(process) })) {
+      await fs.unlink(path).catch((error: unknown) => {
+        if (errnoOf(error) !== 'ENOENT') throw ioError(error, 'remove', path);
+      });
+    }
+  }
+}
+
+/** Writes pieces to `target`, atomically; returns the number of bytes. */
+export async function writeFile(source: ByteSource, pieces: readonly Piece[], target: string, options: WriteOptions = {}): Promise<number> {
+  const staged = await stage(source, pieces, dirname(target), options);
+  try {
+    await options.beforeCommit?.(staged.temporaryPath);
+    await source.assertUnchanged?.();
+    options.signal?.throwIfAborted();
+  } catch (error) {
+    await staged.discard();
+    throw error;
+  }
+  await staged.commit(target);
+  return staged.size;
+}
