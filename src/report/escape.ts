@@ -19,11 +19,6 @@ function hex(value: number, digits: number): string {
   return value.toString(16).padStart(digits, '0');
 }
 
-/** `escapeText` for text of ours that may span lines (messages, hints): its line breaks stay. */
-export function escapeLines(text: string): string {
-  return text.split('\n').map(escapeText).join('\n');
-}
-
 /** Text inside HTML, as content or as a quoted attribute. */
 export function escapeHtml(text: string): string {
   return escapeText(text).replace(/[&<>"'`]/g, (character) => `&#${character.charCodeAt(0)};`);

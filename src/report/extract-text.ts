@@ -1,0 +1,45 @@
+import { escapeText } from './escape.js';
+import type { CountRecord, ExtractReport } from './records.js';
+import { shapeText } from './shapes.js';
+import { paint, type TextStyle } from './style.js';
+import { renderTable, type Column } from './table.js';
+import { bytesText, countText } from './units.js';
+
+const COLUMNS: readonly Column[] = [
+  { title: 'output', least: 8 },
+  { title: 'index', align: 'right' },
+  { title: 'module', least: 8 },
+  { title: 'channels', align: 'right' },
+  { title: 'stride', align: 'right' },
+  { title: 'shape', least: 12, expendable: 1 },
+  { title: 'tensor', least: 12 },
+];
+
+/** What was written, or under `--dry-run` would be, and the table of its feature outputs. */
+export function extractText(report: ExtractReport, dryRun: boolean, style: TextStyle): string {
+  const { output, features, kept, dropped, mode, weights, size_bytes, verified } = report;
+  const facts = [
+    bytesText(size_bytes),
+    `mode ${mode}`,
+    `weights ${weights}`,
+    `${part(kept, dropped, 'nodes')} nodes`,
+    `${part(kept, dropped, 'initializers')} initializers`,
+    `${bytesText(kept.weights_bytes)} of ${bytesText(kept.weights_bytes + dropped.weights_bytes)} of weights`,
+  ];
+  if (verified !== null) facts.push(verified ? 'verified' : 'NOT verified');
+  const verb = dryRun ? 'would write' : 'wrote';
+  const rows = features.map(({ output: name, index, module, num_chs, reduction, shape, tensor }) => [
+    escapeText(name),
+    index === null ? '-' : String(index),
+    module === null ? '-' : escapeText(module),
+    num_chs === null ? '?' : String(num_chs),
+    reduction === null ? '?' : String(reduction),
+    shapeText(shape),
+    escapeText(tensor),
+  ]);
+  return `${verb} ${paint(style, 'bold', escapeText(output ?? 'nothing'))}  ${facts.join(', ')}\n\n${renderTable(COLUMNS, rows, style)}`;
+}
+
+function part(kept: CountRecord, dropped: CountRecord, what: 'nodes' | 'initializers'): string {
+  return dropped[what] === 0 ? `all ${countText(kept[what])}` : `${countText(kept[what])} of ${countText(kept[what] + dropped[what])}`;
+}

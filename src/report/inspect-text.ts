@@ -1,0 +1,112 @@
+import { escapeText } from './escape.js';
+import { pyramidBars } from './pyramid.js';
+import type { ExplanationRecord, FeatureRecord, InspectReport, ModelRecord, NodeTensorRecord, TensorRecord } from './records.js';
+import { kindText, shapeText } from './shapes.js';
+import { paint, type TextStyle } from './style.js';
+import { renderTable, type Column } from './table.js';
+import { bytesText, plural } from './units.js';
+import { padEnd, displayWidth } from './width.js';
+
+/** The report as a person reads it: the model in a few lines, then the table of its features. */
+export function inspectText(report: InspectReport, style: TextStyle): string {
+  const parts = [modelText(report, style), featuresText(report, style)];
+  if (report.explain !== undefined) parts.push(explanationText(report.explain, style));
+  if (report.tensors !== undefined) parts.push(tensorsText(report.tensors, style));
+  return parts.filter((part) => part !== '').join('\n');
+}
+
+function modelText({ model, inputs, outputs, nominal_input_shape }: InspectReport, style: TextStyle): string {
+  const lines = [`${paint(style, 'bold', escapeText(model.path ?? 'model in memory'))}  ${modelFacts(model).join(', ')}`];
+  const values = [...inputs.map((value) => ['input', value] as const), ...outputs.map((value) => ['output', value] as const)];
+  const width = Math.max(...values.map(([, { name }]) => displayWidth(escapeText(name))));
+  for (const [role, value] of values) lines.push(`  ${padEnd(role, 6)}  ${padEnd(escapeText(value.name), width)}  ${typeText(value)}`);
+  for (const [name, shape] of Object.entries(nominal_input_shape)) {
+    lines.push(paint(style, 'dim', `  channels and strides were found with ${escapeText(name)} = ${shapeText(shape)}`));
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function modelFacts(model: ModelRecord): readonly string[] {
+  const facts = [bytesText(model.size_bytes), plural(model.nodes, 'node'), `${plural(model.initializers, 'initializer')} (${bytesText(model.weights_bytes)})`];
+  const opsets = Object.entries(model.opset_imports).map(([domain, version]) => `${domain === '' ? 'opset' : escapeText(domain)} ${version}`);
+  if (model.external_data.length > 0) facts.push(`weights in ${model.external_data.map(escapeText).join(', ')}`);
+  if (model.functions > 0) facts.push(plural(model.functions, 'function'));
+  facts.push(`IR ${model.ir_version}`, ...opsets);
+  if (model.producer !== '') facts.push(escapeText(model.producer));
+  return facts;
+}
+
+function typeText(value: TensorRecord): string {
+  return value.type === undefined || value.shape !== null ? `${kindText(value)} ${shapeText(value.shape)}` : kindText(value);
+}
+
+const FEATURE_COLUMNS: readonly Column[] = [
+  { title: 'index', align: 'right' },
+  { title: 'module', least: 8 },
+  { title: 'channels', align: 'right' },
+  { title: 'stride', align: 'right' },
+  { title: '', align: 'center', expendable: 3, dim: true },
+  { title: 'shape', least: 12, expendable: 2 },
+  { title: 'layout', expendable: 1 },
+  { title: 'tensor', least: 12 },
+];
+
+function featuresText(report: InspectReport, style: TextStyle): string {
+  const { feature_info: features, embedding, out_indices } = report;
+  const lines: string[] = [];
+  if (features.length === 0) lines.push('no features found; cut tensors by name with --tensor (inspect --tensors lists them)\n');
+  else {
+    const some = out_indices.length < features.length;
+    lines.push(renderTable(FEATURE_COLUMNS, featureRows(features, some ? new Set(out_indices) : null, style), style));
+  }
+  const unsure = features.filter(({ confidence }) => confidence !== 'high');
+  for (const level of ['medium', 'low'] as const) {
+    const indices = unsure.filter(({ confidence }) => confidence === level).map(({ index }) => index);
+    if (indices.length > 0) lines.push(paint(style, 'dim', `${level} confidence: ${indices.join(', ')} (--explain ${indices[0]} says why)`) + '\n');
+  }
+  if (embedding !== null) lines.push(`embedding  ${escapeText(embedding.tensor)}  ${kindText(embedding)} ${shapeText(embedding.shape)}\n`);
+  return lines.join('');
+}
+
+function featureRows(features: readonly FeatureRecord[], selected: ReadonlySet<number> | null, style: TextStyle): readonly (readonly string[])[] {
+  const bars = pyramidBars(features.map(({ reduction }) => reduction), style);
+  return features.map(({ index, module, num_chs, reduction, shape, layout, tensor, hook_type }, at) => [
+    selected?.has(index) ? `* ${index}` : String(index),
+    module === null ? '-' : `${escapeText(module)}${hook_type === 'forward_pre' ? ' (input)' : ''}`,
+    num_chs === null ? '?' : String(num_chs),
+    reduction === null ? '?' : String(reduction),
+    bars[at],
+    tensor === null ? '-' : shapeText(shape),
+    layout ?? '-',
+    tensor === null ? 'not in the graph' : escapeText(tensor),
+  ]);
+}
+
+function explanationText({ index, tried }: ExplanationRecord, style: TextStyle): string {
+  const lines = [paint(style, 'bold', `why feature ${index}`)];
+  const width = Math.max(...tried.map(({ resolver }) => resolver.length));
+  for (const { resolver, outcome, feature } of tried) {
+    lines.push(`  ${padEnd(resolver, width)}  ${escapeText(outcome)}`);
+    if (feature === null) continue;
+    const what = [feature.module, feature.tensor].map((name) => (name === null ? '-' : escapeText(name))).join('  ');
+    lines.push(`  ${padEnd('', width)}  ${what}  ${feature.num_chs ?? '?'} channels, stride ${feature.reduction ?? '?'}, confidence ${feature.confidence}`);
+    lines.push(`  ${padEnd('', width)}  ${escapeText(feature.because)}`);
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+const TENSOR_COLUMNS: readonly Column[] = [
+  { title: 'tensor', least: 12 },
+  { title: 'dtype' },
+  { title: 'shape', least: 12 },
+  { title: 'op', least: 6 },
+  { title: 'module', least: 8, expendable: 1 },
+  { title: 'node', least: 8, expendable: 2 },
+];
+
+function tensorsText(tensors: readonly NodeTensorRecord[], style: TextStyle): string {
+  const rows = tensors.map((tensor) => [
+    escapeText(tensor.name), kindText(tensor), shapeText(tensor.shape), escapeText(tensor.op_type), tensor.module === null ? '-' : escapeText(tensor.module), escapeText(tensor.node),
+  ]);
+  return renderTable(TENSOR_COLUMNS, rows, style);
+}

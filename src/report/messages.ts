@@ -1,0 +1,30 @@
+import type { FeatxError } from '../errors.js';
+import { escapeText } from './escape.js';
+import type { ErrorRecord } from './records.js';
+import { paint, type TextStyle } from './style.js';
+
+/** An error as the contract's record. */
+export function errorRecord(command: string | null, error: FeatxError): ErrorRecord {
+  const { code, message, hint, path, offset, field } = error;
+  return {
+    schema: 1,
+    command,
+    error: { code, message, hint: hint ?? null, ...(path === undefined ? {} : { path }), ...(offset === undefined ? {} : { offset }), ...(field === undefined ? {} : { field }) },
+  };
+}
+
+/** An error for people: what is wrong, where, and what to do. */
+export function errorText({ message, hint, offset, field }: FeatxError, style: TextStyle): string {
+  const lines = [`${paint(style, 'red', 'featx: error:')} ${escapeText(message)}`];
+  const place: string[] = [];
+  if (field !== undefined && !message.includes(field)) place.push(`in ${escapeText(field)}`);
+  if (offset !== undefined && !message.includes(String(offset))) place.push(`at byte ${offset}`);
+  if (place.length > 0) lines.push(`  ${place.join(' ')}`);
+  if (hint !== undefined) lines.push(`  ${paint(style, 'cyan', 'hint:')} ${escapeText(hint)}`);
+  return `${lines.join('\n')}\n`;
+}
+
+/** A warning for people. */
+export function warningText(message: string, style: TextStyle): string {
+  return `${paint(style, 'yellow', 'featx: warning:')} ${escapeText(message)}\n`;
+}

@@ -1,0 +1,14 @@
+import type { Dim } from '../onnx/records.js';
+import { escapeText } from './escape.js';
+import type { TensorRecord } from './records.js';
+
+/** `[batch, 64, 56, ?]`; `?` alone is an unknown rank. */
+export function shapeText(shape: readonly Dim[] | null | undefined): string {
+  if (shape == null) return '?';
+  return `[${shape.map((dim) => (dim === null ? '?' : typeof dim === 'number' ? String(dim) : escapeText(dim))).join(', ')}]`;
+}
+
+/** `float32`, or the kind of a value that is no tensor; `?` where nobody knows. */
+export function kindText({ dtype, type }: Pick<TensorRecord, 'dtype' | 'type'>): string {
+  return escapeText(type ?? dtype ?? '?');
+}

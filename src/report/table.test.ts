@@ -1,0 +1,90 @@
+import { csvLine } from './csv.js';
+import { pyramidBars } from './pyramid.js';
+import { paint, PLAIN } from './style.js';
+import { renderTable, type Column } from './table.js';
+import { bytesText, countText, plural } from './units.js';
+import { displayWidth, padEnd, padStart, shorten } from './width.js';
+
+describe('width', () => {
+  test.each([['abc', 3], ['größe', 5], ['層出力', 6], ['e\u0301', 1], ['🙂a', 3], ['', 0]])('%s takes %d columns', (text, width) => expect(displayWidth(text)).toBe(width));
+
+  test('padding counts columns, not characters', () => {
+    expect(padEnd('層', 4)).toBe('層  ');
+    expect(padStart('層', 4)).toBe('  層');
+    expect(padEnd('long', 2)).toBe('long');
+  });
+
+  test.each([
+    ['abcdefghij', 7, 'abc…hij'],
+    ['abcdefghij', 10, 'abcdefghij'],
+    ['abcdefghij', 1, 'a'],
+    ['層層層層層', 6, '層…層'],
+  ])('%s in %d columns is %s', (text, width, shown) => {
+    expect(shorten(text, width)).toBe(shown);
+    expect(displayWidth(shown)).toBeLessThanOrEqual(width);
+  });
+
+  test('a plain ellipsis where the terminal knows ASCII only', () => expect(shorten('abcdefghij', 7, '...')).toBe('ab...ij'));
+});
+
+describe('renderTable', () => {
+  const columns: readonly Column[] = [{ title: 'n', align: 'right' }, { title: 'bar', align: 'center', expendable: 1 }, { title: 'name', least: 6 }];
+  const rows = [['1', '###', 'a-rather-long-tensor-name'], ['22', '#', '層']];
+
+  test('aligns columns', () => {
+    expect(renderTable(columns, rows, PLAIN)).toBe(' n  bar  name\n 1  ###  a-rather-long-tensor-name\n22   #   層\n');
+  });
+
+  test('fits any width, first by the middle of long cells, then by expendable columns', () => {
+    expect(renderTable(columns, rows, { ...PLAIN, width: 20 })).toBe(' n  bar  name\n 1  ###  a-rat…-name\n22   #   層\n');
+    expect(renderTable(columns, rows, { ...PLAIN, width: 12 })).toBe(' n  name\n 1  a-r…name\n22  層\n');
+    for (let width = 10; width < 60; width++) {
+      for (const line of renderTable(columns, rows, { ...PLAIN, width }).split('\n')) expect(displayWidth(line)).toBeLessThanOrEqual(width);
+    }
+  });
+
+  test('colour changes nothing but colour', () => {
+    const colored = renderTable(columns, rows, { ...PLAIN, color: true });
+    expect(colored).toContain('\x1b[1m');
+    expect(colored.replace(/\x1b\[\d+m/g, '').replace(/ +$/gm, '')).toBe(renderTable(columns, rows, PLAIN));
+  });
+});
+
+test('paint is the text itself without colour', () => {
+  expect(paint(PLAIN, 'red', 'x')).toBe('x');
+  expect(paint({ ...PLAIN, color: true }, 'red', 'x')).toBe('\x1b[31mx\x1b[39m');
+});
+
+describe('pyramidBars', () => {
+  const lengths = (reductions: readonly (number | null)[]): readonly number[] => pyramidBars(reductions, { unicode: false }).map((bar) => bar.length);
+
+  test('a bar gets shorter as the stride grows', () => {
+    expect(lengths([2, 4, 8, 16, 32])).toEqual([9, 7, 5, 3, 1]);
+    expect(lengths([4, 8, 16, 32])).toEqual([7, 5, 3, 1]);
+  });
+
+  test('equal strides get equal bars, unknown ones none', () => {
+    expect(lengths([16, 16, 16])).toEqual([1, 1, 1]);
+    expect(lengths([2, null, 4])).toEqual([3, 0, 1]);
+    expect(lengths([null])).toEqual([0]);
+    expect(lengths([])).toEqual([]);
+  });
+
+  test('a deep pyramid stays narrow', () => expect(Math.max(...lengths([1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]))).toBeLessThanOrEqual(13));
+});
+
+describe('csvLine', () => {
+  test('quotes what needs it', () => expect(csvLine(['a', 'b,c', 'say "hi"', ' pad', 3, -1, null])).toBe('a,"b,c","say ""hi"""," pad",3,-1,\r\n'));
+
+  test.each(['=1+1', '+1', '-1', '@SUM(A1)', ' =1', '\uff1d1'])('%s is no formula', (text) => {
+    expect(csvLine([text]).replace(/^"/, '').startsWith("'")).toBe(true);
+  });
+
+  test('control characters are made visible', () => expect(csvLine(['a\r\nb\x1b'])).toBe('a\\r\\nb\\x1b\r\n'));
+});
+
+test('units', () => {
+  expect([0, 999, 1000, 1882534, 9_960_000, 2 ** 30].map(bytesText)).toEqual(['0 B', '999 B', '1.0 KB', '1.9 MB', '10 MB', '1.1 GB']);
+  expect([0, 999, 1000, 1234567].map(countText)).toEqual(['0', '999', '1,000', '1,234,567']);
+  expect([plural(1, 'node'), plural(0, 'node'), plural(2, 'node')]).toEqual(['1 node', '0 nodes', '2 nodes']);
+});
