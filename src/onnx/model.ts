@@ -1,5 +1,5 @@
 import { ModelFormatError } from '../errors.js';
-import type { ByteRange, Field } from '../wire/fields.js';
+import { WireType, type ByteRange, type Field } from '../wire/fields.js';
 import { BufferSource, type ByteSource } from '../wire/source.js';
 import { decodeText } from '../wire/text.js';
 import { assertOnnxFile } from './file-kind.js';
@@ -62,63 +62,91 @@ const skipped = <B>(set: (record: B, field: Field) => void): FieldRule<B> => ({ 
 const kept = <B>(set: (record: B, field: Field) => void): FieldRule<B> => ({ kind: 'range', kept: true, set });
 
 /** Protobuf's int32: the low 32 bits. */
-const int32 = (value: number | bigint): number => Number(BigInt.asIntN(32, BigInt(value)));
+const int32 = (value: number | bigint): number => (typeof value === 'number' ? value | 0 : Number(BigInt.asIntN(32, value)));
+
+/** Most lists of a graph stay empty or short: the empty ones are this one, and the short ones take no more room than they need. */
+const NONE: never[] = [];
+Object.freeze(NONE);
+const SHORT_LIST = 4;
+
+/** The list with one more entry; only a long list is extended in place. */
+function add<T>(list: T[], value: T): T[] {
+  if (list.length < SHORT_LIST) return [...list, value];
+  list.push(value);
+  return list;
+}
 
 const entryRule: MessageRule<Draft<StringEntry>> = {
   fields: { 1: text((entry, value) => (entry.key = value)), 2: text((entry, value) => (entry.value = value)) },
 };
 
-function entries<B>(list: (record: B) => StringEntry[]): FieldRule<B> {
-  return {
-    kind: 'message',
-    enter: (record, field) => {
-      const entry: Draft<StringEntry> = { field, key: '', value: '' };
-      return entered(entryRule, entry, `entry[${list(record).push(entry) - 1}]`);
-    },
-  };
-}
-
-type TensorDraft = Draft<Omit<Tensor, 'external'>> & { externalEntries: StringEntry[]; isExternal: boolean; readonly external: readonly StringEntry[] | null };
+type TensorDraft = Omit<Draft<Tensor>, 'enclosing' | 'external'> & { enclosing: readonly Field[]; external: StringEntry[] | null; externalEntries: StringEntry[] };
 
 function newTensor(field: Field, enclosing: readonly Field[], place: string): TensorDraft {
-  return {
-    name: '', dims: [], dataType: 0, payloads: [], header: [], parts: [field], enclosing: [...enclosing], place, externalEntries: [], isExternal: false,
-    get external() {
-      return this.isExternal ? this.externalEntries : null;
-    },
-  };
+  return { name: '', dims: NONE, dataType: 0, payloads: NONE, header: NONE, parts: [field], enclosing, place, external: null, externalEntries: NONE };
 }
 
-const payload: FieldRule<TensorDraft> = skipped((tensor, { number, wireType, start, payload: values, end }) => {
-  const last = tensor.payloads.at(-1);
-  if (wireType === 2) tensor.payloads.push({ fieldNumber: number, contiguous: number !== 6, start: values, end });
-  else if (last !== undefined && !last.contiguous && last.fieldNumber === number && last.end === start) tensor.payloads[tensor.payloads.length - 1] = { ...last, end };
-  else tensor.payloads.push({ fieldNumber: number, contiguous: false, start, end });
+/** A list of numbers: packed runs, and runs of single values. */
+const numbers = (scalar: WireType): FieldRule<TensorDraft> => ({
+  kind: 'range',
+  kept: false,
+  scalar,
+  set: (tensor, { number, wireType, start, payload, end }) => {
+    if (wireType === WireType.bytes) tensor.payloads = add(tensor.payloads, { fieldNumber: number, contiguous: true, start: payload, end });
+    else addSingle(tensor, number, start, end);
+  },
 });
+
+/** One more value with a tag of its own; neighbours make one run. */
+function addSingle(tensor: TensorDraft, fieldNumber: number, start: number, end: number): void {
+  const { payloads } = tensor;
+  const last = payloads.at(-1);
+  if (last !== undefined && !last.contiguous && last.fieldNumber === fieldNumber && last.end === start) payloads[payloads.length - 1] = { ...last, end };
+  else tensor.payloads = add(payloads, { fieldNumber, contiguous: false, start, end });
+}
 
 /** Fields of a TensorProto that hold values or say where they are. */
 const VALUE_FIELDS = new Set([4, 5, 6, 7, 9, 10, 11, 13, 14]);
 
-function extend(ranges: ByteRange[], { start, end }: ByteRange): void {
+/** The ranges with one more, joined to the last where they touch. */
+function extended(ranges: ByteRange[], { start, end }: ByteRange): ByteRange[] {
   const last = ranges.at(-1);
-  if (last !== undefined && last.end === start) ranges[ranges.length - 1] = { start: last.start, end };
-  else ranges.push({ start, end });
+  if (last === undefined || last.end !== start) return add(ranges, { start, end });
+  ranges[ranges.length - 1] = { start: last.start, end };
+  return ranges;
 }
 
 const tensorRule: MessageRule<TensorDraft> = {
-  each: (tensor, field) => void (VALUE_FIELDS.has(field.number) || extend(tensor.header, field)),
+  each: (tensor, field) => void (VALUE_FIELDS.has(field.number) || (tensor.header = extended(tensor.header, field))),
   fields: {
     1: int((tensor, value, field) => {
       if (typeof value === 'bigint') {
         throw new ModelFormatError(`a dimension of ${tensor.place} is ${value}, outside what any tensor can have (byte ${field.start})`, { code: 'FEATX_GRAPH_DIMS', offset: field.start, field: tensor.place });
       }
-      tensor.dims.push(value);
+      tensor.dims = add(tensor.dims, value);
     }),
     2: int((tensor, value) => (tensor.dataType = int32(value))),
-    4: payload, 5: payload, 6: payload, 7: payload, 9: payload, 10: payload, 11: payload,
+    4: numbers(WireType.fixed32),
+    5: numbers(WireType.varint),
+    6: skipped((tensor, { number, start, end }) => addSingle(tensor, number, start, end)),
+    7: numbers(WireType.varint),
     8: text((tensor, value) => (tensor.name = value)),
-    13: entries((tensor) => tensor.externalEntries),
-    14: int((tensor, value) => (tensor.isExternal = value === 1)),
+    // A singular field: the last one counts.
+    9: skipped((tensor, { number, payload, end }) => {
+      tensor.payloads = add(tensor.payloads.filter(({ fieldNumber }) => fieldNumber !== number), { fieldNumber: number, contiguous: true, start: payload, end });
+    }),
+    10: numbers(WireType.fixed64),
+    11: numbers(WireType.varint),
+    13: {
+      kind: 'message',
+      enter: (tensor, field) => {
+        const entry: Draft<StringEntry> = { field, key: '', value: '' };
+        tensor.externalEntries = add(tensor.externalEntries, entry);
+        if (tensor.external !== null) tensor.external = tensor.externalEntries;
+        return entered(entryRule, entry, 'external_data', tensor.externalEntries.length - 1);
+      },
+    },
+    14: int((tensor, value) => (tensor.external = value === 1 ? tensor.externalEntries : null)),
   },
 };
 
@@ -139,14 +167,14 @@ function tensorField<B>(label: string, current: (record: B) => Tensor | null, se
   };
 }
 
-function tensorList<B>(label: string, list: (record: B) => Tensor[]): FieldRule<B> {
+function tensorList<B>(label: string, list: (record: B) => Tensor[], set: (record: B, list: Tensor[]) => void): FieldRule<B> {
   return {
     kind: 'message',
     enter: (record, field, context) => {
-      const item = `${label}[${list(record).length}]`;
-      const tensor = newTensor(field, context.enclosing(), `${context.path()}.${item}`);
-      list(record).push(tensor);
-      return entered(tensorRule, tensor, item);
+      const index = list(record).length;
+      const tensor = newTensor(field, context.enclosing(), `${context.path()}.${label}[${index}]`);
+      set(record, add(list(record), tensor));
+      return entered(tensorRule, tensor, label, index);
     },
   };
 }
@@ -155,39 +183,55 @@ const sparseTensorRule: MessageRule<Draft<SparseTensor>> = {
   fields: {
     1: tensorField('values', (sparse) => sparse.values, (sparse, tensor) => (sparse.values = tensor)),
     2: tensorField('indices', (sparse) => sparse.indices, (sparse, tensor) => (sparse.indices = tensor)),
-    3: int((sparse, value) => sparse.dims.push(Number(value))),
+    3: int((sparse, value) => (sparse.dims = add(sparse.dims, Number(value)))),
   },
 };
 
-function sparseTensors<B>(label: string, list: (record: B) => SparseTensor[]): FieldRule<B> {
+function sparseTensors<B>(label: string, list: (record: B) => SparseTensor[], set: (record: B, list: SparseTensor[]) => void): FieldRule<B> {
   return {
     kind: 'message',
     enter: (record, field) => {
-      const sparse: Draft<SparseTensor> = { field, dims: [], values: null, indices: null };
-      return entered(sparseTensorRule, sparse, `${label}[${list(record).push(sparse) - 1}]`);
+      const sparse: Draft<SparseTensor> = { field, dims: NONE, values: null, indices: null };
+      set(record, add(list(record), sparse));
+      return entered(sparseTensorRule, sparse, label, list(record).length - 1);
     },
   };
 }
 
 type TypeHolder = { type: ValueType | null };
-type DimHolder = { readonly shape: Dim[]; readonly index: number };
+type TensorTypeDraft = { kind: 'tensor' | 'sparse_tensor'; elemType: number; shape: Dim[] | null };
+type ShapeHolder = { shape: Dim[] };
+type DimHolder = { readonly holder: ShapeHolder; readonly index: number };
 
 const dimRule: MessageRule<DimHolder> = {
   fields: {
-    1: int(({ shape, index }, value) => (shape[index] = typeof value === 'number' && value >= 0 ? value : null)),
-    2: text(({ shape, index }, value) => (shape[index] = value === '' ? null : value)),
+    1: int(({ holder, index }, value) => (holder.shape[index] = typeof value === 'number' && value >= 0 ? value : null)),
+    2: text(({ holder, index }, value) => (holder.shape[index] = value === '' ? null : value)),
   },
 };
 
-const shapeRule: MessageRule<{ readonly shape: Dim[] }> = {
-  fields: { 1: { kind: 'message', enter: ({ shape }) => entered(dimRule, { shape, index: shape.push(null) - 1 }, 'dim') } },
+const shapeRule: MessageRule<ShapeHolder> = {
+  fields: {
+    1: {
+      kind: 'message',
+      enter: (holder) => {
+        holder.shape = add(holder.shape, null);
+        return entered(dimRule, { holder, index: holder.shape.length - 1 }, 'dim', holder.shape.length - 1);
+      },
+    },
+  },
 };
 
-type TensorTypeDraft = { kind: 'tensor' | 'sparse_tensor'; elemType: number; shape: Dim[] | null };
 const tensorTypeRule: MessageRule<TensorTypeDraft> = {
   fields: {
     1: int((type, value) => (type.elemType = int32(value))),
-    2: { kind: 'message', enter: (type) => entered(shapeRule, { shape: (type.shape ??= []) }, 'shape') },
+    2: {
+      kind: 'message',
+      enter: (type) => {
+        type.shape ??= NONE;
+        return entered(shapeRule, type as ShapeHolder, 'shape');
+      },
+    },
   },
 };
 
@@ -227,7 +271,7 @@ const typeRule: MessageRule<TypeHolder> = {
 };
 
 const valueInfoRule: MessageRule<Draft<ValueInfo>> = {
-  each: (info, field) => void (field.number === 1 || extend(info.rest, field)),
+  each: (info, field) => void (field.number === 1 || (info.rest = extended(info.rest, field))),
   fields: { 1: text((info, value) => (info.name = value)), 2: { kind: 'message', enter: (info) => entered(typeRule, info, 'type') } },
 };
 
@@ -235,16 +279,17 @@ function valueInfos<B>(label: string, list: (record: B) => ValueInfo[]): FieldRu
   return {
     kind: 'message',
     enter: (record, field) => {
-      const info: Draft<ValueInfo> = { field, name: '', type: null, rest: [] };
-      return entered(valueInfoRule, info, `${label}[${list(record).push(info) - 1}]`);
+      const info: Draft<ValueInfo> = { field, name: '', type: null, rest: NONE };
+      return entered(valueInfoRule, info, label, list(record).push(info) - 1);
     },
   };
 }
 
 type AttributeDraft = Draft<Attribute> & { t: Tensor | null; g: Draft<Graph> | null };
 
-function bounded<T>(list: T[], value: T): void {
-  if (list.length < LONGEST_ATTRIBUTE_LIST) list.push(value);
+/** The list with one more entry, unless it is too long to keep. */
+function bounded<T>(list: T[], value: T): T[] {
+  return list.length < LONGEST_ATTRIBUTE_LIST ? add(list, value) : list;
 }
 
 const attributeRule: MessageRule<AttributeDraft> = {
@@ -253,51 +298,53 @@ const attributeRule: MessageRule<AttributeDraft> = {
     2: float((attribute, value) => (attribute.f = value)),
     3: int((attribute, value) => (attribute.i = value)),
     4: { kind: 'value', set: (attribute, value) => (attribute.s = value) },
-    5: tensorField('t', (attribute) => attribute.t, (attribute, tensor) => attribute.tensors.unshift((attribute.t = tensor))),
+    5: tensorField('t', (attribute) => attribute.t, (attribute, tensor) => (attribute.tensors = [(attribute.t = tensor), ...attribute.tensors])),
     6: {
       kind: 'message',
       enter: (attribute, field) => {
         if (attribute.g !== null) attribute.g.parts.push(field);
-        else attribute.graphs.unshift((attribute.g = newGraph(field)));
+        else attribute.graphs = [(attribute.g = newGraph(field)), ...attribute.graphs];
         return entered(graphRule, attribute.g, 'g');
       },
     },
-    7: float((attribute, value) => bounded(attribute.floats, value)),
-    8: int((attribute, value) => bounded(attribute.ints, value)),
-    9: { kind: 'value', set: (attribute, value) => bounded(attribute.strings, value) },
-    10: tensorList('tensors', (attribute) => attribute.tensors),
+    7: float((attribute, value) => (attribute.floats = bounded(attribute.floats, value))),
+    8: int((attribute, value) => (attribute.ints = bounded(attribute.ints, value))),
+    9: { kind: 'value', set: (attribute, value) => (attribute.strings = bounded(attribute.strings, value)) },
+    10: tensorList('tensors', (attribute) => attribute.tensors, (attribute, list) => (attribute.tensors = list)),
     11: {
       kind: 'message',
       enter: (attribute, field) => {
         const graph = newGraph(field);
-        return entered(graphRule, graph, `graphs[${attribute.graphs.push(graph) - 1}]`);
+        attribute.graphs = add(attribute.graphs, graph);
+        return entered(graphRule, graph, 'graphs', attribute.graphs.length - 1);
       },
     },
     20: int((attribute, value) => (attribute.type = int32(value))),
     21: text((attribute, value) => (attribute.refAttrName = value)),
-    22: sparseTensors('sparse_tensor', (attribute) => attribute.sparseTensors),
-    23: sparseTensors('sparse_tensors', (attribute) => attribute.sparseTensors),
+    22: sparseTensors('sparse_tensor', (attribute) => attribute.sparseTensors, (attribute, list) => (attribute.sparseTensors = list)),
+    23: sparseTensors('sparse_tensors', (attribute) => attribute.sparseTensors, (attribute, list) => (attribute.sparseTensors = list)),
   },
 };
 
 const nodeRule: MessageRule<Draft<Node>> = {
   fields: {
-    1: text((node, value) => node.inputs.push(value)),
-    2: text((node, value) => node.outputs.push(value)),
+    1: text((node, value) => (node.inputs = add(node.inputs, value))),
+    2: text((node, value) => (node.outputs = add(node.outputs, value))),
     3: text((node, value) => (node.name = value)),
     4: text((node, value) => (node.opType = value)),
     5: {
       kind: 'message',
       enter: (node, field) => {
         const attribute: AttributeDraft = {
-          name: '', type: 0, refAttrName: '', field, i: null, f: null, s: null, ints: [], floats: [], strings: [], tensors: [], sparseTensors: [], graphs: [], t: null, g: null,
+          name: '', type: 0, refAttrName: '', field, i: null, f: null, s: null, ints: NONE, floats: NONE, strings: NONE, tensors: NONE, sparseTensors: NONE, graphs: NONE, t: null, g: null,
         };
-        return entered(attributeRule, attribute, `attribute[${node.attributes.push(attribute) - 1}]`);
+        node.attributes = add(node.attributes, attribute);
+        return entered(attributeRule, attribute, 'attribute', node.attributes.length - 1);
       },
     },
     7: text((node, value) => (node.domain = value === 'ai.onnx' ? '' : value)),
     8: text((node, value) => (node.overload = value)),
-    9: kept((node, { payload: start, end }) => node.metadata.push({ start, end })),
+    9: kept((node, { payload: start, end }) => (node.metadata = add(node.metadata, { start, end }))),
   },
 };
 
@@ -306,15 +353,24 @@ function nodes<B>(list: (record: B) => Node[]): FieldRule<B> {
     kind: 'message',
     enter: (record, field) => {
       const index = list(record).length;
-      const node: Draft<Node> = { index, field, name: '', opType: '', domain: '', overload: '', inputs: [], outputs: [], attributes: [], metadata: [] };
+      const node: Draft<Node> = { index, field, name: '', opType: '', domain: '', overload: '', inputs: NONE, outputs: NONE, attributes: NONE, metadata: NONE };
       list(record).push(node);
-      return entered(nodeRule, node, `node[${index}]`);
+      return entered(nodeRule, node, 'node', index);
     },
   };
 }
 
 const annotationRule: MessageRule<Draft<QuantizationAnnotation>> = {
-  fields: { 1: text((annotation, value) => (annotation.tensorName = value)), 2: entries((annotation) => annotation.parameters) },
+  fields: {
+    1: text((annotation, value) => (annotation.tensorName = value)),
+    2: {
+      kind: 'message',
+      enter: (annotation, field) => {
+        const entry: Draft<StringEntry> = { field, key: '', value: '' };
+        return entered(entryRule, entry, 'quant_parameter_tensor_names', annotation.parameters.push(entry) - 1);
+      },
+    },
+  },
 };
 
 function newGraph(field: Field): Draft<Graph> {
@@ -325,7 +381,7 @@ const graphRule: MessageRule<Draft<Graph>> = {
   fields: {
     1: nodes((graph) => graph.nodes),
     2: text((graph, value) => (graph.name = value)),
-    5: tensorList('initializer', (graph) => graph.initializers),
+    5: tensorList('initializer', (graph) => graph.initializers, (graph, list) => (graph.initializers = list)),
     11: valueInfos('input', (graph) => graph.inputs),
     12: valueInfos('output', (graph) => graph.outputs),
     13: valueInfos('value_info', (graph) => graph.valueInfo),
@@ -333,10 +389,10 @@ const graphRule: MessageRule<Draft<Graph>> = {
       kind: 'message',
       enter: (graph, field) => {
         const annotation: Draft<QuantizationAnnotation> = { field, tensorName: '', parameters: [] };
-        return entered(annotationRule, annotation, `quantization_annotation[${graph.quantizationAnnotations.push(annotation) - 1}]`);
+        return entered(annotationRule, annotation, 'quantization_annotation', graph.quantizationAnnotations.push(annotation) - 1);
       },
     },
-    15: sparseTensors('sparse_initializer', (graph) => graph.sparseInitializers),
+    15: sparseTensors('sparse_initializer', (graph) => graph.sparseInitializers, (graph, list) => (graph.sparseInitializers = list)),
   },
 };
 
@@ -395,28 +451,28 @@ const modelRule: MessageRule<ModelDraft> = {
       kind: 'message',
       enter: (model, field) => {
         const opset: Draft<OpsetImport> = { field, domain: '', version: 0 };
-        return entered(opsetRule, opset, `opset_import[${model.opsetImports.push(opset) - 1}]`);
+        return entered(opsetRule, opset, 'opset_import', model.opsetImports.push(opset) - 1);
       },
     },
     14: {
       kind: 'message',
       enter: (model, field) => {
         const entry: Draft<MetadataEntry> = { field, key: '', value: { start: field.end, end: field.end } };
-        return entered(metadataRule, entry, `metadata_props[${model.metadata.push(entry) - 1}]`);
+        return entered(metadataRule, entry, 'metadata_props', model.metadata.push(entry) - 1);
       },
     },
     20: {
       kind: 'message',
       enter: (model, field) => {
         const info: Draft<TrainingInfo> = { field, graphs: [] };
-        return entered(trainingInfoRule, info, `training_info[${model.trainingInfo.push(info) - 1}]`);
+        return entered(trainingInfoRule, info, 'training_info', model.trainingInfo.push(info) - 1);
       },
     },
     25: {
       kind: 'message',
       enter: (model, field) => {
         const definition: Draft<FunctionDef> = { field, name: '', domain: '', overload: '', inputs: [], outputs: [], nodes: [], valueInfo: [] };
-        return entered(functionRule, definition, `functions[${model.functions.push(definition) - 1}]`);
+        return entered(functionRule, definition, 'functions', model.functions.push(definition) - 1);
       },
     },
   },

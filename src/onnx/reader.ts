@@ -1,7 +1,7 @@
 import { ModelFormatError, PolicyError } from '../errors.js';
 import { Cursor, MAX_FIELD_HEADER, WireType, type ByteRange, type Field } from '../wire/fields.js';
 import type { ByteSource } from '../wire/source.js';
-import { decodeText } from '../wire/text.js';
+import { NameDecoder } from '../wire/text.js';
 import { ResidentWindow } from '../wire/window.js';
 
 /** Named limits of the reader; every one guards against a hostile file and has a flag. */
@@ -26,8 +26,8 @@ export type FieldRule<B> =
   | { readonly kind: 'float'; set(record: B, value: number): void }
   /** A name; `value`: a string that is left in the file where it is longer than a name may be. */
   | { readonly kind: 'text' | 'value'; set(record: B, value: string, field: Field): void }
-  /** Note where it is; `kept` stays in memory where it is not huge. */
-  | { readonly kind: 'range'; readonly kept: boolean; set(record: B, field: Field): void }
+  /** Note where it is; `kept` stays in memory where it is not huge. `scalar`: the wire type of a single value, where the field is a list of numbers. */
+  | { readonly kind: 'range'; readonly kept: boolean; readonly scalar?: WireType; set(record: B, field: Field): void }
   /** Note where it is and walk into it. */
   | { readonly kind: 'message'; enter(record: B, field: Field, context: ReadContext): Entered };
 
@@ -40,13 +40,15 @@ export interface MessageRule<B> {
 interface Entered {
   readonly rule: MessageRule<never>;
   readonly record: object;
-  /** Element of the field path: `node[12]`. */
+  /** Element of the field path: the `node` of `node[12]`. */
   readonly label: string;
+  /** Its place in a list: the 12. */
+  readonly index: number | null;
 }
 
 /** Ties a record to the rule that fills it. */
-export function entered<B extends object>(rule: MessageRule<B>, record: B, label: string): Entered {
-  return { rule: rule as MessageRule<never>, record, label };
+export function entered<B extends object>(rule: MessageRule<B>, record: B, label: string, index: number | null = null): Entered {
+  return { rule: rule as MessageRule<never>, record, label, index };
 }
 
 export interface ReadContext {
@@ -62,28 +64,50 @@ interface Frame {
   readonly record: object;
   readonly end: number;
   readonly field: Field | null;
+  readonly parent: Frame | null;
   readonly label: string;
+  readonly index: number | null;
+  /** What `pathOf` and `enclosingOf` found: the tensors of a graph share it. */
+  path: string | null;
+  enclosing: readonly Field[] | null;
+}
+
+function pathOf(frame: Frame): string {
+  if (frame.path !== null) return frame.path;
+  const own = frame.index === null ? frame.label : `${frame.label}[${frame.index}]`;
+  const around = frame.parent === null ? '' : pathOf(frame.parent);
+  return (frame.path = around === '' ? own : `${around}.${own}`);
+}
+
+function enclosingOf(frame: Frame): readonly Field[] {
+  if (frame.enclosing !== null) return frame.enclosing;
+  const around = frame.parent === null ? [] : enclosingOf(frame.parent);
+  return (frame.enclosing = frame.field === null ? around : [...around, frame.field]);
 }
 
 /** Fills `record` by `rule` from the whole of `source`, in one pass of windowed reads, without recursion. */
 export async function readMessage<B extends object>(source: ByteSource, rule: MessageRule<B>, record: B, limits: ReadLimits, warn: (message: string) => void): Promise<ResidentWindow> {
   const window = new ResidentWindow(source, limits.indexBytes);
-  const frames: Frame[] = [{ rule: rule as unknown as MessageRule<object>, record, end: source.size, field: null, label: '' }];
-  const path = (): string => frames.map((frame) => frame.label).filter(Boolean).join('.');
+  const frames: Frame[] = [
+    { rule: rule as unknown as MessageRule<object>, record, end: source.size, field: null, parent: null, label: '', index: null, path: '', enclosing: [] },
+  ];
+  let frame = frames[0];
+  const path = (): string => pathOf(frame);
   const fail = (code: string, message: string, offset: number): ModelFormatError =>
     new ModelFormatError(`${source.path ?? 'the model'} is not a valid ONNX file: ${message}${path() && ` in ${path()}`} (byte ${offset})`, { code, offset, field: path() || undefined, path: source.path });
   const tooDeep = (offset: number): PolicyError =>
     new PolicyError(`messages are nested more than ${limits.depth} deep in ${path().slice(0, 200)} (byte ${offset})`, {
       code: 'FEATX_WIRE_DEPTH', offset, path: source.path, hint: 'protobuf readers stop at 100 too; raise the limit with --max-depth N (limits.depth)',
     });
-  const context: ReadContext = { path, warn, enclosing: () => frames.flatMap((frame) => frame.field ?? []) };
+  const context: ReadContext = { path, warn, enclosing: () => enclosingOf(frame) };
+  const names = new NameDecoder();
   const cursor = new Cursor(fail);
   const ensure = async (start: number, end: number): Promise<void> => {
     await window.load(start, end);
     cursor.bytes = window.bytes;
     cursor.base = window.start;
   };
-  const skipGroup = async (frame: Frame, number: number, start: number): Promise<void> => {
+  const skipGroup = async (number: number, start: number): Promise<void> => {
     const open = [number];
     while (open.length > 0) {
       if (frames.length + open.length > limits.depth) throw tooDeep(start);
@@ -103,7 +127,7 @@ export async function readMessage<B extends object>(source: ByteSource, rule: Me
   };
 
   while (frames.length > 0) {
-    const frame = frames[frames.length - 1];
+    frame = frames[frames.length - 1];
     const start = cursor.position;
     if (start >= frame.end) {
       frames.pop();
@@ -126,7 +150,7 @@ export async function readMessage<B extends object>(source: ByteSource, rule: Me
     } else if (wireType === WireType.endGroup) {
       throw fail('FEATX_WIRE_GROUP', `group ${number} is closed but not open`, start);
     } else if (wireType === WireType.startGroup) {
-      await skipGroup(frame, number, start);
+      await skipGroup(number, start);
       end = cursor.position;
     } else {
       end = payload + (sizeOfScalar(wireType) ?? 0);
@@ -145,7 +169,7 @@ export async function readMessage<B extends object>(source: ByteSource, rule: Me
       if (wireType !== WireType.bytes) continue;
       if (frames.length > limits.depth) throw tooDeep(start);
       const child = rule.enter(frame.record, field, context);
-      frames.push({ rule: child.rule as unknown as MessageRule<object>, record: child.record, end, field, label: child.label });
+      frames.push({ rule: child.rule as unknown as MessageRule<object>, record: child.record, end, field, parent: frame, label: child.label, index: child.index, path: null, enclosing: null });
       cursor.position = payload;
       continue;
     }
@@ -177,8 +201,8 @@ export async function readMessage<B extends object>(source: ByteSource, rule: Me
         });
       }
       if (!window.has(payload, end)) await ensure(payload, end);
-      rule.set(frame.record, decodeText(window.bytes, payload - window.start, end - window.start), field);
-    } else if (rule.kind === 'range') {
+      rule.set(frame.record, names.decode(window.bytes, payload - window.start, end - window.start), field);
+    } else if (rule.kind === 'range' && (wireType === WireType.bytes || wireType === rule.scalar)) {
       const longest = rule.kept ? LONGEST_KEPT_PAYLOAD : LONGEST_RESIDENT_PAYLOAD;
       if (!window.has(payload, end)) {
         if (end - payload <= longest) await ensure(start, end);

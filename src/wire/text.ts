@@ -5,24 +5,40 @@
 
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const encoder = new TextEncoder();
-const ASCII_CHUNK = 64;
+const CACHED_NAMES = 4096;
+const LONGEST_CACHED_NAME = 256;
 
 /** Decodes `bytes[start, end)`; reversible for any bytes. */
 export function decodeText(bytes: Uint8Array, start = 0, end = bytes.length): string {
-  const length = end - start;
-  if (length === 0) return '';
-  if (length <= ASCII_CHUNK) {
-    let text = '';
-    let at = start;
-    for (; at < end && bytes[at] < 0x80; at++) text += String.fromCharCode(bytes[at]);
-    if (at === end) return text;
-  }
   const slice = bytes.subarray(start, end);
   try {
     return strict.decode(slice);
   } catch {
     return decodeEscaped(slice);
   }
+}
+
+/** Decodes names and hands out the same string where the same bytes come again soon, as the names of a graph do. */
+export class NameDecoder {
+  private readonly known: string[] = new Array<string>(CACHED_NAMES).fill('');
+
+  decode(bytes: Uint8Array, start: number, end: number): string {
+    if (end - start > LONGEST_CACHED_NAME) return decodeText(bytes, start, end);
+    let hash = 0;
+    for (let at = start; at < end; at++) hash = (Math.imul(hash, 31) + bytes[at]) | 0;
+    const slot = hash & (CACHED_NAMES - 1);
+    const known = this.known[slot];
+    if (isAsciiOf(known, bytes, start, end)) return known;
+    const text = decodeText(bytes, start, end);
+    this.known[slot] = text;
+    return text;
+  }
+}
+
+function isAsciiOf(text: string, bytes: Uint8Array, start: number, end: number): boolean {
+  if (text.length !== end - start) return false;
+  for (let at = start; at < end; at++) if (bytes[at] !== text.charCodeAt(at - start) || bytes[at] > 0x7f) return false;
+  return true;
 }
 
 function decodeEscaped(bytes: Uint8Array): string {
