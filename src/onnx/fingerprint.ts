@@ -1,0 +1,80 @@
+import { PolicyError } from '../errors.js';
+import type { ByteRange } from '../wire/fields.js';
+import { concat } from '../wire/pieces.js';
+import type { ByteSource } from '../wire/source.js';
+import type { SidecarFiles } from './external-data.js';
+import { tensorsOf } from './graph.js';
+import { indexModel } from './model.js';
+import type { OnnxModel } from './records.js';
+
+/** Key of `metadata_props` in which a reference cut records the file it points into. */
+export const REFERENCE_KEY = 'featx.reference';
+
+/** What a reference cut knows of its original. */
+export interface ReferenceRecord {
+  readonly schema: 1;
+  readonly file: string;
+  readonly size_bytes: number;
+  /** Hex digest over all bytes but large payloads, and over sampled blocks of the whole file. */
+  readonly sha256: string;
+}
+
+const PAYLOAD_THRESHOLD = 1024;
+const SAMPLES = 64;
+const BLOCK = 4096;
+
+/** A digest of a model that reads its graph and 64 blocks of 4 KiB, whatever its weights. */
+export async function fingerprint(model: OnnxModel): Promise<string> {
+  const { source } = model;
+  const payloads: ByteRange[] = [];
+  for (const tensor of tensorsOf(model)) for (const payload of tensor.payloads) if (payload.end - payload.start > PAYLOAD_THRESHOLD) payloads.push(payload);
+  payloads.sort((a, b) => a.start - b.start);
+  const parts: Uint8Array[] = [];
+  let at = 0;
+  for (const { start, end } of payloads) {
+    if (start > at) parts.push(await model.read({ start: at, end: start }));
+    at = Math.max(at, end);
+  }
+  if (at < source.size) parts.push(await model.read({ start: at, end: source.size }));
+  const last = Math.max(0, source.size - BLOCK);
+  for (let sample = 0; sample < SAMPLES; sample++) {
+    const start = Math.floor((last * sample) / (SAMPLES - 1));
+    parts.push(await source.read(start, Math.min(source.size, start + BLOCK)));
+  }
+  const digest = new Uint8Array(await globalThis.crypto.subtle.digest('SHA-256', concat(parts) as Uint8Array<ArrayBuffer>));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/** The record of a reference cut; null for any other model. @throws PolicyError where the record cannot be read */
+export async function referenceOf(model: OnnxModel): Promise<ReferenceRecord | null> {
+  const entry = model.metadata.find(({ key }) => key === REFERENCE_KEY);
+  if (entry === undefined) return null;
+  try {
+    const record: unknown = JSON.parse(await model.text(entry.value));
+    if (isRecord(record)) return record;
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+  }
+  throw new PolicyError(`${model.source.path ?? 'the model'} has a ${REFERENCE_KEY} that cannot be read`, { code: 'FEATX_REFERENCE', path: model.source.path, hint: 'cut it again from the original' });
+}
+
+function isRecord(value: unknown): value is ReferenceRecord {
+  const { schema, file, size_bytes: size, sha256 } = (value ?? {}) as { readonly [key: string]: unknown };
+  return schema === 1 && typeof file === 'string' && typeof size === 'number' && typeof sha256 === 'string';
+}
+
+/**
+ * Checks that the file a reference cut points into is still the one it was cut from; other models pass.
+ * @throws PolicyError `FEATX_REFERENCE_CHANGED` naming both files; IoError where the original is missing
+ */
+export async function assertReference(model: OnnxModel, files: SidecarFiles): Promise<void> {
+  const record = await referenceOf(model);
+  if (record === null) return;
+  const source: ByteSource = await files.open(record.file, `metadata_props[${REFERENCE_KEY}]`);
+  const actual = source.size === record.size_bytes ? await fingerprint(await indexModel(source)) : null;
+  if (actual === record.sha256) return;
+  const difference = actual === null ? `it has ${source.size} bytes and had ${record.size_bytes}` : 'its content differs';
+  throw new PolicyError(`${model.source.path ?? 'the model'} points into ${record.file}, which has changed since it was cut: ${difference}`, {
+    code: 'FEATX_REFERENCE_CHANGED', path: source.path, hint: 'put the original back, or cut again from the new file',
+  });
+}

@@ -1,0 +1,155 @@
+import { encodeEntry, encodeNode, encodeOpsetImport, encodeTensor, encodeValueInfo, GraphField, ModelField } from '../onnx/schema.js';
+import type { OnnxModel, Tensor, ValueInfo } from '../onnx/records.js';
+import { payloadRanges } from '../onnx/reader.js';
+import { encodeHeader, type ByteRange, type Field } from '../wire/fields.js';
+import { concat, merge, wrap, type Piece } from '../wire/pieces.js';
+import { encodeText } from '../wire/text.js';
+import { isEmpty, validateEdit, type GraphEdit, type OutputEdit } from './edit.js';
+
+/** New contents of TensorProtos, keyed by the tensor. */
+export type TensorContents = ReadonlyMap<Tensor, readonly Piece[]>;
+
+const NO_CONTENTS: TensorContents = new Map();
+
+/**
+ * Applies an edit: the ranges of the file that stay, and a few fresh bytes. The empty edit is the file itself.
+ * @throws UsageError where the edit does not fit the model
+ */
+export function splice(model: OnnxModel, edit: GraphEdit, contents: TensorContents = NO_CONTENTS): readonly Piece[] {
+  validateEdit(model, edit);
+  if (isEmpty(edit) && contents.size === 0) return [{ start: 0, end: model.source.size }];
+  const nested = groupByTopField(model, contents);
+  const dropped = droppedStarts(model, edit);
+  const setKeys = new Set(edit.setMetadata.map(({ key }) => key));
+  const replacedEntries = new Set(model.metadata.filter(({ key }) => setKeys.has(key)).map(({ field }) => field.start));
+  const pieces: Piece[] = [];
+  let graphWritten = false;
+  for (const field of model.modelFields) {
+    if (field.number === ModelField.graph && model.graph.parts.some(({ start }) => start === field.start)) {
+      if (!graphWritten) pieces.push(...wrap(ModelField.graph, graphPieces(model, edit, dropped, nested)));
+      graphWritten = true;
+      continue;
+    }
+    if (dropped.has(field.start) || replacedEntries.has(field.start)) continue;
+    pieces.push(...withContents(field, nested));
+  }
+  for (const { domain, version } of edit.addOpsetImports) pieces.push(...wrap(ModelField.opsetImport, [encodeOpsetImport(domain, version)]));
+  for (const { key, value } of edit.setMetadata) pieces.push(...wrap(ModelField.metadataProps, [encodeEntry(key, value)]));
+  return merge(pieces);
+}
+
+function startsOf(fields: readonly Field[], indices: readonly number[]): Set<number> {
+  return new Set(indices.map((index) => fields[index].start));
+}
+
+/** Where the fields start that an edit leaves out: of the model and of its main graph. */
+export function droppedStarts(model: OnnxModel, { drop }: GraphEdit): Set<number> {
+  const { graph } = model;
+  return new Set<number>([
+    ...startsOf(graph.nodes.map(({ field }) => field), drop.nodes),
+    ...startsOf(graph.initializers.map(({ parts }) => parts[0]), drop.initializers),
+    ...startsOf(graph.sparseInitializers.map(({ field }) => field), drop.sparseInitializers),
+    ...startsOf(graph.inputs.map(({ field }) => field), drop.inputs),
+    ...startsOf(graph.valueInfo.map(({ field }) => field), drop.valueInfo),
+    ...startsOf(graph.quantizationAnnotations.map(({ field }) => field), drop.quantizationAnnotations),
+    ...startsOf(model.functions.map(({ field }) => field), drop.functions),
+    ...(drop.trainingInfo ? model.trainingInfo.map(({ field }) => field.start) : []),
+  ]);
+}
+
+/** The content of the main graph: what stays, in file order, then what is new. */
+function graphPieces(model: OnnxModel, edit: GraphEdit, droppedFields: ReadonlySet<number>, nested: NestedContents): Piece[] {
+  const { graph } = model;
+  const dropped = new Set(droppedFields);
+  const keepsOutputs = edit.outputs === null || startsWithOwnOutputs(model, edit.outputs);
+  if (!keepsOutputs) for (const { field } of graph.outputs) dropped.add(field.start);
+  const pieces: Piece[] = [];
+  for (const field of model.graphFields) if (!dropped.has(field.start)) pieces.push(...withContents(field, nested));
+  for (const node of edit.addNodes) pieces.push(...wrap(GraphField.node, [encodeNode(node)]));
+  for (const tensor of edit.addInitializers) pieces.push(...wrap(GraphField.initializer, [encodeTensor(tensor)]));
+  const fresh = keepsOutputs ? (edit.outputs ?? []).slice(graph.outputs.length) : edit.outputs ?? [];
+  for (const output of fresh) pieces.push(...wrap(GraphField.output, outputPieces(model, output)));
+  return pieces;
+}
+
+function startsWithOwnOutputs(model: OnnxModel, outputs: readonly OutputEdit[]): boolean {
+  return model.graph.outputs.every(({ name }, index) => outputs[index]?.name === name && outputs[index].borrow?.list === 'output' && outputs[index].borrow.index === index);
+}
+
+function outputPieces(model: OnnxModel, { name, borrow, type }: OutputEdit): readonly Piece[] {
+  if (borrow === null) return [encodeValueInfo(name, type)];
+  const { graph } = model;
+  const lists: { readonly [list in 'output' | 'valueInfo' | 'input']: readonly ValueInfo[] } = { output: graph.outputs, valueInfo: graph.valueInfo, input: graph.inputs };
+  const info = lists[borrow.list][borrow.index];
+  if (info.name === name) return payloadRanges([info.field]);
+  const text = encodeText(name);
+  return [concat([encodeHeader(1, text.length), text]), ...info.rest];
+}
+
+// --- new contents of tensors, however deep they stand -------------------------------------------------------------------------------
+
+interface NestedContent {
+  /** The fields between the top field and the tensor, outermost first. */
+  readonly chain: readonly Field[];
+  readonly parts: readonly Field[];
+  readonly content: readonly Piece[];
+}
+
+/** Contents by the start of the model's or main graph's field they stand in. */
+type NestedContents = ReadonlyMap<number, readonly NestedContent[]>;
+
+function groupByTopField(model: OnnxModel, contents: TensorContents): NestedContents {
+  const groups = new Map<number, NestedContent[]>();
+  for (const [tensor, content] of contents) {
+    const top = topStart(model, tensor);
+    const nested: NestedContent = { chain: chainOf(model, tensor).slice(1), parts: tensor.parts, content };
+    const group = groups.get(top);
+    if (group === undefined) groups.set(top, [nested]);
+    else group.push(nested);
+  }
+  return groups;
+}
+
+/** The fields around a tensor, from the field of the model or of its main graph inwards. */
+function chainOf({ graph }: OnnxModel, { enclosing }: Tensor): readonly Field[] {
+  return graph.parts.some(({ start }) => start === enclosing[0].start) ? enclosing.slice(1) : enclosing;
+}
+
+/** Where the field of the model or of its main graph starts in which a tensor stands. */
+export function topStart(model: OnnxModel, tensor: Tensor): number {
+  return (chainOf(model, tensor)[0] ?? tensor.parts[0]).start;
+}
+
+function withContents(field: Field, nested: NestedContents): readonly Piece[] {
+  const contents = nested.get(field.start);
+  if (contents === undefined) return [{ start: field.start, end: field.end }];
+  const [first] = contents;
+  const isItself = first.chain.length === 0 && first.parts[0].start === field.start;
+  return isItself ? wrap(field.number, first.content) : rewriteField(field, contents);
+}
+
+/** A field with new tensors inside: the lengths of everything around them are written anew, bottom up. */
+function rewriteField(field: Field, contents: readonly NestedContent[]): Piece[] {
+  const replacements: (ByteRange & { readonly pieces: readonly Piece[] })[] = [];
+  const deeper = new Map<number, { readonly field: Field; readonly contents: NestedContent[] }>();
+  for (const content of contents) {
+    if (content.chain.length === 0) {
+      content.parts.forEach((part, index) => replacements.push({ start: part.start, end: part.end, pieces: index === 0 ? wrap(part.number, content.content) : [] }));
+      continue;
+    }
+    const [next, ...chain] = content.chain;
+    const group = deeper.get(next.start) ?? { field: next, contents: [] };
+    group.contents.push({ ...content, chain });
+    deeper.set(next.start, group);
+  }
+  for (const { field: inner, contents: within } of deeper.values()) replacements.push({ start: inner.start, end: inner.end, pieces: rewriteField(inner, within) });
+  replacements.sort((a, b) => a.start - b.start);
+  const pieces: Piece[] = [];
+  let at = field.payload;
+  for (const { start, end, pieces: replacement } of replacements) {
+    pieces.push({ start: at, end: start }, ...replacement);
+    at = end;
+  }
+  pieces.push({ start: at, end: field.end });
+  return wrap(field.number, pieces);
+}

@@ -1,0 +1,70 @@
+import { dirname, isAbsolute, join, relative, sep } from 'node:path';
+import { PolicyError } from '../errors.js';
+import { FileSource } from './file-source.js';
+import { ioError, nodeFileSystem, type FileSystem } from './fs.js';
+import type { ByteSource } from './source.js';
+
+export interface SidecarOptions {
+  readonly fileSystem?: FileSystem;
+  /** Refuse files with several hard links, which may be somebody else's secret under another name. */
+  readonly strict?: boolean;
+  readonly warn?: (message: string) => void;
+}
+
+/**
+ * Files beside a model. A location is resolved against the directory the model was named in; links are allowed as long as the real file
+ * lies under the real path of that directory, or of the directory that the model itself links into (a Hugging Face cache).
+ */
+export class DirectorySidecars {
+  private readonly opened = new Map<string, Promise<FileSource>>();
+  private readonly fs: FileSystem;
+
+  constructor(
+    private readonly modelPath: string,
+    private readonly options: SidecarOptions = {},
+  ) {
+    this.fs = options.fileSystem ?? nodeFileSystem;
+  }
+
+  /** @throws PolicyError where the real file lies elsewhere or is not a regular file; IoError where it cannot be opened */
+  open(location: string, field: string): Promise<ByteSource> {
+    let source = this.opened.get(location);
+    if (source === undefined) this.opened.set(location, (source = this.openFile(location.replaceAll('\\', '/'), field)));
+    return source;
+  }
+
+  private async openFile(location: string, field: string): Promise<FileSource> {
+    const named = join(dirname(this.modelPath), location);
+    let real: string;
+    try {
+      real = await this.fs.realpath(named);
+    } catch (error) {
+      throw ioError(error, `read the weights of ${field} from`, named);
+    }
+    const homes = [await this.fs.realpath(dirname(this.modelPath)), dirname(await this.fs.realpath(this.modelPath))];
+    if (!homes.some((home) => isInside(real, home))) {
+      throw new PolicyError(`external data of ${field} is refused: '${location}' is a link to ${real}, outside the directory of the model`, {
+        code: 'FEATX_EXTERNAL_LINK', path: named, field, hint: 'copy the file beside the model if you trust it',
+      });
+    }
+    const stat = await this.fs.stat(real);
+    if (!stat.isFile()) throw new PolicyError(`external data of ${field} is refused: '${location}' is not a regular file`, { code: 'FEATX_EXTERNAL_KIND', path: named, field });
+    if (stat.nlink > 1n) {
+      if (this.options.strict) throw new PolicyError(`external data of ${field} is refused: '${location}' has ${stat.nlink} hard links`, { code: 'FEATX_EXTERNAL_HARD_LINK', path: named, field, hint: 'copy the file, or leave out --strict-external' });
+      this.options.warn?.(`'${location}' has ${stat.nlink} hard links`);
+    }
+    return FileSource.open(real, this.fs);
+  }
+
+  async close(): Promise<void> {
+    for (const source of this.opened.values()) {
+      const file = await source.catch(() => null);
+      await file?.close();
+    }
+  }
+}
+
+function isInside(path: string, directory: string): boolean {
+  const way = relative(directory, path);
+  return way !== '' && way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way);
+}
