@@ -1,16 +1,28 @@
 // Installs what is missing and builds what is stale, so that `npm start` and `npm test` work on a fresh clone.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
-/** Runs a program in the repository's root with its output on this terminal; ends this process when it fails. */
-export function sh(command, args, options = {}) {
-  const { status, error } = spawnSync(command, args, { cwd: root, stdio: 'inherit', shell: process.platform === 'win32', ...options });
+/** Runs Node on a script in the repository's root with its output on this terminal; ends this process when it fails. */
+export function node(args, options = {}) {
+  finish(spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit', ...options }));
+}
+
+function npm(args) {
+  // npm is a batch file on Windows, and those need a shell.
+  finish(spawnSync('npm', args, { cwd: root, stdio: 'inherit', shell: process.platform === 'win32' }));
+}
+
+function finish({ status, error }) {
   if (error) throw error;
   if (status !== 0) process.exit(status ?? 1);
+}
+
+function readJson(...path) {
+  return JSON.parse(readFileSync(join(root, ...path), 'utf8'));
 }
 
 function newest(directory) {
@@ -22,13 +34,19 @@ function newest(directory) {
   return time;
 }
 
+/** Every dependency in the version that package.json pins; optional ones may be absent. */
 export function installed() {
-  if (!existsSync(join(root, 'node_modules', '.package-lock.json'))) sh('npm', ['ci', '--no-audit', '--no-fund']);
+  const { dependencies, devDependencies } = readJson('package.json');
+  const missing = Object.entries({ ...dependencies, ...devDependencies }).filter(([name, version]) => {
+    const manifest = join('node_modules', name, 'package.json');
+    return !existsSync(join(root, manifest)) || readJson(manifest).version !== version;
+  });
+  if (missing.length > 0) npm(['ci', '--no-audit', '--no-fund']);
 }
 
 export function built() {
   installed();
   const stamp = join(root, 'dist', 'cli', 'main.js');
-  const stale = !existsSync(stamp) || statSync(stamp).mtimeMs < Math.max(newest(join(root, 'src')), statSync(join(root, 'package.json')).mtimeMs);
-  if (stale) sh(process.execPath, ['scripts/build.mjs']);
+  const sources = Math.max(newest(join(root, 'src')), ...['package.json', 'tsconfig.json', 'tsconfig.build.json', 'scripts/build.mjs'].map((path) => statSync(join(root, path)).mtimeMs));
+  if (!existsSync(stamp) || statSync(stamp).mtimeMs < sources) node(['scripts/build.mjs']);
 }

@@ -1,5 +1,5 @@
 // npm test: installs what is missing, builds, and runs every test (`npm test -- src/wire` for some of them).
-import { built, sh } from './ready.mjs';
+import { built, node } from './ready.mjs';
 
 built();
-sh(process.execPath, ['--experimental-vm-modules', '--no-warnings', 'node_modules/jest/bin/jest.js', ...process.argv.slice(2)]);
+node(['--experimental-vm-modules', '--no-warnings', 'node_modules/jest/bin/jest.js', ...process.argv.slice(2)]);
