@@ -1,0 +1,54 @@
+import type { Dim } from '../onnx/records.js';
+import type { Confidence, Feature, HookType, Layout, ResolverName } from './feature.js';
+
+/** Key of `metadata_props` under which a cut remembers the FeatureInfo of the model it was cut from. */
+export const FEATURE_INFO_KEY = 'featx.feature_info';
+
+/** A feature in a file: timm's keys and ours. */
+export interface StoredFeature {
+  readonly index: number;
+  readonly module: string | null;
+  readonly num_chs: number | null;
+  readonly reduction: number | null;
+  /** Null where the cut left it out. */
+  readonly tensor: string | null;
+  readonly dtype: string | null;
+  readonly shape: readonly Dim[] | null;
+  readonly layout: Layout | null;
+  readonly hook_type: HookType;
+  readonly prefix_tokens: number;
+  readonly grid: readonly [number, number] | null;
+  readonly resolved_by: ResolverName;
+  readonly confidence: Confidence;
+  readonly because: string;
+}
+
+/** One output of a cut and the feature that it carries. */
+export interface StoredOutput {
+  /** Null where the feature was selected by name. */
+  readonly index: number | null;
+  readonly module: string | null;
+  readonly tensor: string;
+  readonly output: string;
+  readonly layout: Layout | null;
+}
+
+/** What every cut carries: the whole FeatureInfo of its original, and which outputs hold what. */
+export interface StoredInfo {
+  readonly schema: 1;
+  readonly feature_info: readonly StoredFeature[];
+  readonly out_indices: readonly number[];
+  readonly outputs: readonly StoredOutput[];
+}
+
+export function storedFeature(feature: Feature): StoredFeature {
+  const { index, module, numChs, reduction, tensor, dtype, shape, layout, hookType, prefixTokens, grid, resolvedBy, confidence, because } = feature;
+  return {
+    index, module, num_chs: numChs, reduction, tensor, dtype, shape, layout, hook_type: hookType, prefix_tokens: prefixTokens, grid, resolved_by: resolvedBy, confidence, because,
+  };
+}
+
+export function featureOfStored(stored: StoredFeature): Feature {
+  const { index, module, num_chs: numChs, reduction, tensor, dtype, shape, layout, hook_type: hookType, prefix_tokens: prefixTokens, grid, resolved_by: resolvedBy, confidence, because } = stored;
+  return { index, module, numChs, reduction, tensor, dtype, shape, layout, hookType, prefixTokens, grid, resolvedBy, confidence, because };
+}
