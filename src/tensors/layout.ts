@@ -1,0 +1,25 @@
+/** An array as a file will hold it; its values come later, rows at a time. */
+export interface ArraySpec {
+  readonly key: string;
+  readonly dtype: string;
+  readonly shape: readonly number[];
+}
+
+export interface PlacedBytes {
+  readonly position: number;
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * Where everything goes in a file whose arrays are known by dtype and shape: values are written in place as they come, in any order,
+ * and `frame` adds what is around them.
+ */
+export interface FileLayout {
+  readonly size: number;
+  /** Where the values of each array begin. */
+  readonly offsets: readonly number[];
+  /** CRC-32 of the bytes that precede the values of each array in its entry; null where the format has no checksums. */
+  readonly checksumSeeds: readonly number[] | null;
+  /** All bytes that are not values. `checksums`: CRC-32 of each entry, its seed continued over its values. */
+  frame(checksums: readonly number[]): readonly PlacedBytes[];
+}

@@ -1,0 +1,145 @@
+import { UsageError } from '../errors.js';
+import { bitsOf, dataTypeOf } from '../onnx/types.js';
+
+export type TypedArray =
+  | Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array | BigInt64Array | BigUint64Array | Float32Array | Float64Array;
+
+/** Strings are kept apart: they have no fixed size. */
+export type TensorData = TypedArray | readonly string[];
+
+/**
+ * A tensor in memory, C order. `dtype` is numpy's word plus ONNX's own (`bfloat16`, `float8e4m3fn`, `int4`, `string`, …). float16 and
+ * bfloat16 are bits in a Uint16Array, bool and the 8-bit floats one byte each, 4- and 2-bit types packed bytes, int64 a BigInt64Array.
+ */
+export interface TensorValue {
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  readonly data: TensorData;
+}
+
+type ArrayConstructor = new (buffer: ArrayBufferLike, byteOffset: number, length: number) => TypedArray;
+
+const CONSTRUCTORS = new Map<string, ArrayConstructor>([
+  ['float32', Float32Array], ['float64', Float64Array], ['int8', Int8Array], ['int16', Int16Array], ['int32', Int32Array], ['int64', BigInt64Array],
+  ['uint16', Uint16Array], ['uint32', Uint32Array], ['uint64', BigUint64Array], ['float16', Uint16Array], ['bfloat16', Uint16Array],
+]);
+
+const HOST_IS_LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+
+/** Number of elements, or null where it is not a safe integer or a dim is not a size. */
+export function elementCount(shape: readonly number[]): number | null {
+  let count = 1;
+  let empty = false;
+  for (const dim of shape) {
+    if (!Number.isSafeInteger(dim) || dim < 0) return null;
+    if (dim === 0) empty = true;
+    else count *= dim;
+    if (!Number.isSafeInteger(count)) return null;
+  }
+  return empty ? 0 : count;
+}
+
+/** Bits of one element; null for strings and unknown words. */
+export function elementBits(dtype: string): number | null {
+  return bitsOf(dataTypeOf(dtype));
+}
+
+/** Bytes of the values of a shape, or null where they have no fixed size or their number is not a safe integer. */
+export function byteLength(dtype: string, shape: readonly number[]): number | null {
+  const count = elementCount(shape);
+  const bits = elementBits(dtype);
+  if (count === null || bits === null) return null;
+  const bytes = bits >= 8 ? count * (bits / 8) : Math.ceil(count / (8 / bits));
+  return Number.isSafeInteger(bytes) ? bytes : null;
+}
+
+/** A tensor over `bytes`, without a copy where they are aligned and in the host's byte order. Exactly as many bytes as the shape needs. */
+export function tensorFromBytes(dtype: string, shape: readonly number[], bytes: Uint8Array, littleEndian = true): TensorValue {
+  const needed = byteLength(dtype, shape);
+  if (needed !== bytes.length) throw new UsageError(`a ${dtype} tensor of shape [${shape.join(', ')}] takes ${needed ?? 'no fixed number of'} bytes, not ${bytes.length}`);
+  const width = (elementBits(dtype) ?? 8) / 8;
+  const foreign = width > 1 && littleEndian !== HOST_IS_LITTLE_ENDIAN;
+  const Constructor = CONSTRUCTORS.get(dtype);
+  if (Constructor === undefined) return { dtype, shape, data: bytes };
+  const own = foreign || bytes.byteOffset % width !== 0 ? bytes.slice() : bytes;
+  if (foreign) swapBytes(own, dtype.startsWith('complex') ? width / 2 : width);
+  return { dtype, shape, data: new Constructor(own.buffer, own.byteOffset, own.length / width) };
+}
+
+/** The values as little-endian bytes: a view where the host is little-endian. @throws UsageError for strings */
+export function tensorBytes({ dtype, data }: TensorValue): Uint8Array {
+  if (!ArrayBuffer.isView(data)) throw new UsageError('a tensor of strings has no bytes of fixed size', { hint: 'write it as .pb' });
+  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  const width = (elementBits(dtype) ?? 8) / 8;
+  if (HOST_IS_LITTLE_ENDIAN || width <= 1) return bytes;
+  const swapped = bytes.slice();
+  swapBytes(swapped, width);
+  return swapped;
+}
+
+function swapBytes(bytes: Uint8Array, width: number): void {
+  for (let at = 0; at + width <= bytes.length; at += width) bytes.subarray(at, at + width).reverse();
+}
+
+/** A tensor of zeros (empty strings for `string`). */
+export function emptyTensor(dtype: string, shape: readonly number[]): TensorValue {
+  if (dtype === 'string') return { dtype, shape, data: new Array<string>(elementCount(shape) ?? 0).fill('') };
+  const size = byteLength(dtype, shape);
+  if (size === null) throw new UsageError(`a ${dtype} tensor of shape [${shape.join(', ')}] cannot be made`);
+  return tensorFromBytes(dtype, shape, new Uint8Array(size), HOST_IS_LITTLE_ENDIAN);
+}
+
+/** Elements of one entry along axis 0. */
+export function rowElements(shape: readonly number[]): number {
+  return elementCount(shape.slice(1)) ?? 0;
+}
+
+/** Entries `[start, end)` along axis 0, a view. @throws UsageError where the tensor is a scalar or packs several elements in a byte */
+export function takeRows(tensor: TensorValue, start: number, end: number): TensorValue {
+  const { dtype, shape, data } = tensor;
+  if (shape.length === 0) throw new UsageError('a scalar has no axis 0');
+  if (start === 0 && end === shape[0]) return tensor;
+  if ((elementBits(dtype) ?? 8) < 8) throw new UsageError(`a tensor of ${dtype} is packed and cannot be split along axis 0`);
+  const width = rowElements(shape);
+  return { dtype, shape: [end - start, ...shape.slice(1)], data: Array.isArray(data) ? data.slice(start * width, end * width) : subarray(data, start * width, end * width) };
+}
+
+function subarray(data: TensorData, start: number, end: number): TensorData {
+  return 'subarray' in data ? data.subarray(start, end) : data.slice(start, end);
+}
+
+/** Joins tensors along axis 0. Their dtypes and other dims are equal. */
+export function stackRows(tensors: readonly TensorValue[]): TensorValue {
+  const [first] = tensors;
+  if (first === undefined) throw new UsageError('there is nothing to stack');
+  if (tensors.length === 1) return first;
+  const rows = tensors.reduce((sum, { shape }) => sum + shape[0], 0);
+  const shape = [rows, ...first.shape.slice(1)];
+  if (first.dtype === 'string') return { dtype: first.dtype, shape, data: tensors.flatMap(({ data }) => (Array.isArray(data) ? [...data] : [])) };
+  const whole = emptyTensor(first.dtype, shape);
+  const bytes = rawBytes(whole);
+  let at = 0;
+  for (const tensor of tensors) {
+    const part = rawBytes(tensor);
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+/** Adds entries along axis 0, copies of the last one, up to `rows`. */
+export function padRows(tensor: TensorValue, rows: number): TensorValue {
+  const have = tensor.shape[0];
+  if (have >= rows) return tensor;
+  const last = takeRows(tensor, have - 1, have);
+  return stackRows([tensor, ...new Array<TensorValue>(rows - have).fill(last)]);
+}
+
+function rawBytes({ data }: TensorValue): Uint8Array {
+  return ArrayBuffer.isView(data) ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength) : new Uint8Array(0);
+}
+
+/** Shape and dtype for messages: `float32 [2, 3, 224, 224]`. */
+export function describe({ dtype, shape }: { readonly dtype: string; readonly shape: readonly (number | string | null)[] }): string {
+  return `${dtype} [${shape.map((dim) => dim ?? '?').join(', ')}]`;
+}
