@@ -67,11 +67,13 @@ const int32 = (value: number | bigint): number => (typeof value === 'number' ? v
 /** Most lists of a graph stay empty or short: the empty ones are this one, and the short ones take no more room than they need. */
 const NONE: never[] = [];
 Object.freeze(NONE);
-const SHORT_LIST = 4;
 
-/** The list with one more entry; only a long list is extended in place. */
+/** The list with one more entry; only a longer list is extended in place, since `push` makes room for 16 more. */
 function add<T>(list: T[], value: T): T[] {
-  if (list.length < SHORT_LIST) return [...list, value];
+  if (list.length === 0) return [value];
+  if (list.length === 1) return [list[0], value];
+  if (list.length === 2) return [list[0], list[1], value];
+  if (list.length === 3) return [list[0], list[1], list[2], value];
   list.push(value);
   return list;
 }

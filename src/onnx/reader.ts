@@ -59,10 +59,13 @@ export interface ReadContext {
   readonly warn: (message: string) => void;
 }
 
+/** A message being read. */
 interface Frame {
   readonly rule: MessageRule<object>;
   readonly record: object;
   readonly end: number;
+  /** Messages around it. */
+  readonly depth: number;
   readonly field: Field | null;
   readonly parent: Frame | null;
   readonly label: string;
@@ -87,136 +90,187 @@ function enclosingOf(frame: Frame): readonly Field[] {
 
 /** Fills `record` by `rule` from the whole of `source`, in one pass of windowed reads, without recursion. */
 export async function readMessage<B extends object>(source: ByteSource, rule: MessageRule<B>, record: B, limits: ReadLimits, warn: (message: string) => void): Promise<ResidentWindow> {
-  const window = new ResidentWindow(source, limits.indexBytes);
-  const frames: Frame[] = [
-    { rule: rule as unknown as MessageRule<object>, record, end: source.size, field: null, parent: null, label: '', index: null, path: '', enclosing: [] },
-  ];
-  let frame = frames[0];
-  const path = (): string => pathOf(frame);
-  const fail = (code: string, message: string, offset: number): ModelFormatError =>
-    new ModelFormatError(`${source.path ?? 'the model'} is not a valid ONNX file: ${message}${path() && ` in ${path()}`} (byte ${offset})`, { code, offset, field: path() || undefined, path: source.path });
-  const tooDeep = (offset: number): PolicyError =>
-    new PolicyError(`messages are nested more than ${limits.depth} deep in ${path().slice(0, 200)} (byte ${offset})`, {
-      code: 'FEATX_WIRE_DEPTH', offset, path: source.path, hint: 'protobuf readers stop at 100 too; raise the limit with --max-depth N (limits.depth)',
-    });
-  const context: ReadContext = { path, warn, enclosing: () => enclosingOf(frame) };
-  const names = new NameDecoder();
-  const cursor = new Cursor(fail);
-  const ensure = async (start: number, end: number): Promise<void> => {
-    await window.load(start, end);
-    cursor.bytes = window.bytes;
-    cursor.base = window.start;
-  };
-  const skipGroup = async (number: number, start: number): Promise<void> => {
-    const open = [number];
-    while (open.length > 0) {
-      if (frames.length + open.length > limits.depth) throw tooDeep(start);
-      if (cursor.position >= frame.end) throw fail('FEATX_WIRE_GROUP', `group ${open.at(-1)} is not closed`, start);
-      const headerEnd = Math.min(frame.end, cursor.position + MAX_FIELD_HEADER);
-      if (!window.has(cursor.position, headerEnd)) await ensure(cursor.position, headerEnd);
-      const at = cursor.position;
-      const tag = cursor.tag(frame.end);
-      const wireType = tag & 7;
-      if (wireType === WireType.startGroup) open.push(tag >>> 3);
-      else if (wireType === WireType.endGroup) {
-        if (open.pop() !== tag >>> 3) throw fail('FEATX_WIRE_GROUP', `group ${tag >>> 3} is closed but not open`, at);
-      } else if (wireType === WireType.varint) cursor.varint64(headerEnd);
-      else cursor.position += sizeOfScalar(wireType) ?? cursor.length(frame.end);
-      if (cursor.position > frame.end) throw fail('FEATX_WIRE_TRUNCATED', `field ${tag >>> 3} is cut off`, at);
-    }
-  };
+  const reader = new MessageReader(source, rule as unknown as MessageRule<object>, record, limits, warn);
+  for (let missing = reader.advance(); missing !== null; missing = reader.advance()) await reader.load(missing);
+  return reader.window;
+}
 
-  while (frames.length > 0) {
-    frame = frames[frames.length - 1];
-    const start = cursor.position;
-    if (start >= frame.end) {
-      frames.pop();
-      continue;
+/** What a step of the reader still lacks: the file offset up to which it needs bytes; `DONE` where it lacks nothing. */
+type Missing = number;
+const DONE: Missing = 0;
+
+/** Reads synchronously inside the window; a step that lacks bytes leaves no trace and is taken again once they are there. */
+class MessageReader {
+  readonly window: ResidentWindow;
+  private readonly cursor: Cursor;
+  private readonly names = new NameDecoder();
+  private readonly context: ReadContext;
+  private frame: Frame;
+  /** Unknown groups that are open, outermost first: the number and the tag's offset of each. */
+  private readonly groups: { readonly number: number; readonly start: number; readonly payload: number }[] = [];
+
+  constructor(
+    private readonly source: ByteSource,
+    rule: MessageRule<object>,
+    record: object,
+    private readonly limits: ReadLimits,
+    warn: (message: string) => void,
+  ) {
+    this.window = new ResidentWindow(source, limits.indexBytes);
+    this.cursor = new Cursor((code, message, offset) => this.failure(code, message, offset));
+    this.frame = { rule, record, end: source.size, depth: 0, field: null, parent: null, label: '', index: null, path: '', enclosing: [] };
+    this.context = { path: () => pathOf(this.frame), enclosing: () => enclosingOf(this.frame), warn };
+  }
+
+  async load({ start, end }: ByteRange): Promise<void> {
+    await this.window.load(start, end);
+    this.cursor.bytes = this.window.bytes;
+    this.cursor.base = this.window.start;
+  }
+
+  /** Reads on to the end of the window; returns the bytes it needs next, or null at the end of the file. */
+  advance(): ByteRange | null {
+    const { cursor, window, groups } = this;
+    for (;;) {
+      const { frame } = this;
+      const start = cursor.position;
+      if (start >= frame.end) {
+        const open = groups.at(-1);
+        if (open !== undefined) throw this.failure('FEATX_WIRE_GROUP', `group ${open.number} is not closed`, open.start);
+        if (frame.parent === null) return null;
+        this.frame = frame.parent;
+        continue;
+      }
+      const headerEnd = Math.min(frame.end, start + MAX_FIELD_HEADER);
+      const missing = window.has(start, headerEnd) ? this.step(frame, start) : headerEnd;
+      if (missing === DONE) continue;
+      cursor.position = start;
+      return { start, end: missing };
     }
-    const headerEnd = Math.min(frame.end, start + MAX_FIELD_HEADER);
-    if (!window.has(start, headerEnd)) await ensure(start, headerEnd);
+  }
+
+  /** Reads one field, or the tag that opens or closes a group. */
+  private step(frame: Frame, start: number): Missing {
+    const { cursor, groups } = this;
     const tag = cursor.tag(frame.end);
     const number = tag >>> 3;
     const wireType = (tag & 7) as WireType;
+    if (wireType === WireType.startGroup) {
+      if (frame.depth + groups.length >= this.limits.depth) throw this.tooDeep(start);
+      groups.push({ number, start, payload: cursor.position });
+      return DONE;
+    }
+    if (wireType === WireType.endGroup) return this.closeGroup(frame, number, start);
     let payload = cursor.position;
-    let end: number;
-    if (wireType === WireType.varint) {
-      cursor.varint64(frame.end);
-      end = cursor.position;
-    } else if (wireType === WireType.bytes) {
+    if (wireType === WireType.varint) cursor.varint64(frame.end);
+    else if (wireType === WireType.bytes) {
       const length = cursor.length(frame.end);
       payload = cursor.position;
-      end = payload + length;
-    } else if (wireType === WireType.endGroup) {
-      throw fail('FEATX_WIRE_GROUP', `group ${number} is closed but not open`, start);
-    } else if (wireType === WireType.startGroup) {
-      await skipGroup(number, start);
-      end = cursor.position;
+      cursor.position += length;
     } else {
-      end = payload + (sizeOfScalar(wireType) ?? 0);
-      if (end > frame.end) throw fail('FEATX_WIRE_TRUNCATED', `field ${number} is cut off`, start);
+      cursor.position += wireType === WireType.fixed32 ? 4 : 8;
+      if (cursor.position > frame.end) throw this.failure('FEATX_WIRE_TRUNCATED', `field ${number} is cut off`, start);
     }
+    const end = cursor.position;
     const field: Field = { number, wireType, start, payload, end };
-    frame.rule.each?.(frame.record, field);
+    if (groups.length > 0) return this.skip(field);
     const rule = frame.rule.fields[number];
-    if (rule === undefined) {
-      if (end > window.end) window.trim(payload);
-      cursor.position = end;
-      continue;
-    }
-    if (rule.kind === 'message') {
-      cursor.position = end;
-      if (wireType !== WireType.bytes) continue;
-      if (frames.length > limits.depth) throw tooDeep(start);
-      const child = rule.enter(frame.record, field, context);
-      frames.push({ rule: child.rule as unknown as MessageRule<object>, record: child.record, end, field, parent: frame, label: child.label, index: child.index, path: null, enclosing: null });
-      cursor.position = payload;
-      continue;
-    }
-    if (rule.kind === 'int') {
-      if (wireType === WireType.varint) rule.set(frame.record, cursor.int64(), field);
-      else if (wireType === WireType.bytes && end - payload <= LONGEST_KEPT_PAYLOAD) {
-        if (!window.has(payload, end)) await ensure(payload, end);
-        while (cursor.position < end) {
-          cursor.varint64(end);
-          rule.set(frame.record, cursor.int64(), field);
-        }
-      }
-    } else if (rule.kind === 'float') {
-      if ((wireType === WireType.fixed32 || wireType === WireType.bytes) && end - payload <= LONGEST_KEPT_PAYLOAD) {
-        if ((end - payload) % 4 !== 0) throw fail('FEATX_WIRE_TRUNCATED', `a list of floats takes ${end - payload} bytes, not a multiple of 4`, start);
-        if (!window.has(payload, end)) await ensure(payload, end);
-        const view = new DataView(window.bytes.buffer, window.bytes.byteOffset, window.bytes.byteLength);
-        for (let at = payload; at < end; at += 4) rule.set(frame.record, view.getFloat32(at - window.start, true));
-      }
-    } else if (wireType === WireType.bytes && rule.kind !== 'range') {
-      if (end - payload > limits.nameBytes && rule.kind === 'value') {
-        if (end > window.end) window.trim(payload);
-        cursor.position = end;
-        continue;
-      }
-      if (end - payload > limits.nameBytes) {
-        throw new PolicyError(`a name in ${path() || 'the model'} takes ${end - payload} bytes, more than ${limits.nameBytes} (byte ${start})`, {
-          code: 'FEATX_LIMIT_NAME', offset: start, path: source.path, hint: 'raise the limit with --max-name BYTES (limits.nameBytes) if you trust this file',
-        });
-      }
-      if (!window.has(payload, end)) await ensure(payload, end);
-      rule.set(frame.record, names.decode(window.bytes, payload - window.start, end - window.start), field);
-    } else if (rule.kind === 'range' && (wireType === WireType.bytes || wireType === rule.scalar)) {
-      const longest = rule.kept ? LONGEST_KEPT_PAYLOAD : LONGEST_RESIDENT_PAYLOAD;
-      if (!window.has(payload, end)) {
-        if (end - payload <= longest) await ensure(start, end);
-        else window.trim(payload);
-      }
-      rule.set(frame.record, field);
-    }
-    cursor.position = end;
+    const missing = rule === undefined ? this.skip(field) : this.take(frame, rule, field);
+    if (missing === DONE) frame.rule.each?.(frame.record, field);
+    return missing;
   }
-  return window;
-}
 
-function sizeOfScalar(wireType: number): number | null {
-  return wireType === WireType.fixed32 ? 4 : wireType === WireType.fixed64 ? 8 : null;
+  private closeGroup(frame: Frame, number: number, start: number): Missing {
+    const open = this.groups.pop();
+    if (open?.number !== number) throw this.failure('FEATX_WIRE_GROUP', `group ${number} is closed but not open`, start);
+    if (this.groups.length === 0) frame.rule.each?.(frame.record, { number, wireType: WireType.startGroup, start: open.start, payload: open.payload, end: this.cursor.position });
+    return DONE;
+  }
+
+  private skip({ payload, end }: Field): Missing {
+    if (end > this.window.end) this.window.trim(payload);
+    return DONE;
+  }
+
+  /** Hands the value of a field to its rule; a field of another wire type than the schema's counts as unknown. */
+  private take(frame: Frame, rule: FieldRule<object>, field: Field): Missing {
+    const { wireType } = field;
+    if (rule.kind === 'message') return wireType === WireType.bytes ? this.enter(frame, rule, field) : this.skip(field);
+    if (rule.kind === 'int') {
+      if (wireType === WireType.varint) rule.set(frame.record, this.cursor.int64(), field);
+      return wireType === WireType.bytes ? this.takePackedInts(frame, rule, field) : DONE;
+    }
+    if (rule.kind === 'float') return wireType === WireType.fixed32 || wireType === WireType.bytes ? this.takeFloats(frame, rule, field) : DONE;
+    if (rule.kind === 'range') return wireType === WireType.bytes || wireType === rule.scalar ? this.takeRange(frame, rule, field) : DONE;
+    return wireType === WireType.bytes ? this.takeText(frame, rule, field) : DONE;
+  }
+
+  private enter(frame: Frame, rule: FieldRule<object> & { kind: 'message' }, field: Field): Missing {
+    if (frame.depth >= this.limits.depth) throw this.tooDeep(field.start);
+    const { rule: inner, record, label, index } = rule.enter(frame.record, field, this.context);
+    this.frame = { rule: inner as unknown as MessageRule<object>, record, end: field.end, depth: frame.depth + 1, field, parent: frame, label, index, path: null, enclosing: null };
+    this.cursor.position = field.payload;
+    return DONE;
+  }
+
+  private takePackedInts(frame: Frame, rule: FieldRule<object> & { kind: 'int' }, field: Field): Missing {
+    const { cursor } = this;
+    const { payload, end } = field;
+    if (end - payload > LONGEST_KEPT_PAYLOAD) return this.skip(field);
+    if (!this.window.has(payload, end)) return end;
+    cursor.position = payload;
+    while (cursor.position < end) {
+      cursor.varint64(end);
+      rule.set(frame.record, cursor.int64(), field);
+    }
+    return DONE;
+  }
+
+  private takeFloats(frame: Frame, rule: FieldRule<object> & { kind: 'float' }, field: Field): Missing {
+    const { window } = this;
+    const { start, payload, end } = field;
+    if ((end - payload) % 4 !== 0) throw this.failure('FEATX_WIRE_TRUNCATED', `a list of floats takes ${end - payload} bytes, not a multiple of 4`, start);
+    if (end - payload > LONGEST_KEPT_PAYLOAD) return this.skip(field);
+    if (!window.has(payload, end)) return end;
+    const view = new DataView(window.bytes.buffer, window.bytes.byteOffset, window.bytes.byteLength);
+    for (let at = payload; at < end; at += 4) rule.set(frame.record, view.getFloat32(at - window.start, true));
+    return DONE;
+  }
+
+  private takeText(frame: Frame, rule: FieldRule<object> & { kind: 'text' | 'value' }, field: Field): Missing {
+    const { window, limits } = this;
+    const { start, payload, end } = field;
+    if (end - payload > limits.nameBytes) {
+      if (rule.kind === 'value') return this.skip(field);
+      throw new PolicyError(`a name in ${this.context.path() || 'the model'} takes ${end - payload} bytes, more than ${limits.nameBytes} (byte ${start})`, {
+        code: 'FEATX_LIMIT_NAME', offset: start, path: this.source.path, hint: 'raise the limit with --max-name BYTES (limits.nameBytes) if you trust this file',
+      });
+    }
+    if (!window.has(payload, end)) return end;
+    rule.set(frame.record, this.names.decode(window.bytes, payload - window.start, end - window.start), field);
+    return DONE;
+  }
+
+  private takeRange(frame: Frame, rule: FieldRule<object> & { kind: 'range' }, field: Field): Missing {
+    const { payload, end } = field;
+    if (end - payload > (rule.kept ? LONGEST_KEPT_PAYLOAD : LONGEST_RESIDENT_PAYLOAD)) this.skip(field);
+    else if (!this.window.has(payload, end)) return end;
+    rule.set(frame.record, field);
+    return DONE;
+  }
+
+  private failure(code: string, message: string, offset: number): ModelFormatError {
+    const field = this.context.path();
+    const { path } = this.source;
+    return new ModelFormatError(`${path ?? 'the model'} is not a valid ONNX file: ${message}${field && ` in ${field}`} (byte ${offset})`, { code, offset, field: field || undefined, path });
+  }
+
+  private tooDeep(offset: number): PolicyError {
+    const { depth } = this.limits;
+    return new PolicyError(`messages are nested more than ${depth} deep in ${this.context.path().slice(0, 200)} (byte ${offset})`, {
+      code: 'FEATX_WIRE_DEPTH', offset, path: this.source.path, hint: 'protobuf readers stop at 100 too; raise the limit with --max-depth N (limits.depth)',
+    });
+  }
 }
 
 /** Bytes of a message: the payloads of its occurrences, in order. */

@@ -77,12 +77,13 @@ export class Cursor {
     return this.low;
   }
 
-  /** A length that must fit before `limit` (the end of the enclosing message); `available` bounds the length varint itself. */
+  /** A length that must fit before `limit` (the end of the enclosing message). */
   length(limit: number): number {
     const start = this.position;
     this.varint64(limit);
     if (this.position - start > 5) throw this.fail('FEATX_WIRE_LENGTH', 'a length takes more than 5 bytes', start);
-    const length = this.high * TWO_32 + this.low;
+    // Where it can, V8 keeps small integers out of the heap; the product would be a double.
+    const length = this.high === 0 ? this.low : this.high * TWO_32 + this.low;
     if (length > limit - this.position) {
       throw this.fail('FEATX_WIRE_TRUNCATED', `a field of ${length} bytes does not fit: its message has ${limit - this.position} bytes left`, start);
     }
@@ -92,6 +93,7 @@ export class Cursor {
   /** The varint just read as int64: a number where that is exact, else a bigint. */
   int64(): number | bigint {
     const { low, high } = this;
+    if (high === 0) return low;
     if (high < 0x200000) return high * TWO_32 + low;
     const signed = (high | 0) * TWO_32 + low;
     return signed >= -Number.MAX_SAFE_INTEGER ? (signed < 0 ? signed : (BigInt(high) << 32n) | BigInt(low)) : (BigInt(high | 0) << 32n) | BigInt(low);
