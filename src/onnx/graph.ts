@@ -26,7 +26,7 @@ const NONE: readonly string[] = [];
 
 /** Names that the bodies of a node take from the scopes around it, at any depth. */
 export function capturesOf(node: Node): readonly string[] {
-  if (node.attributes.every((attribute) => attribute.graphs.length === 0)) return NONE;
+  if (!hasBodies(node)) return NONE;
   let captures = captureCache.get(node);
   if (captures === undefined) {
     const names = new Set<string>();
@@ -34,6 +34,11 @@ export function capturesOf(node: Node): readonly string[] {
     captureCache.set(node, (captures = [...names]));
   }
   return captures;
+}
+
+function hasBodies(node: Node): boolean {
+  for (const attribute of node.attributes) if (attribute.graphs.length > 0) return true;
+  return false;
 }
 
 export function bodiesOf(node: { readonly attributes: readonly Attribute[] }): readonly Graph[] {
@@ -61,9 +66,10 @@ function* definedNames(graph: Graph): Generator<string> {
 }
 
 /** What a node reads: its inputs and what its bodies capture; omitted inputs left out. */
-export function* readsOf(node: Node): Generator<string> {
-  for (const name of node.inputs) if (name !== '') yield name;
-  yield* capturesOf(node);
+export function readsOf(node: Node): readonly string[] {
+  const inputs = node.inputs.includes('') ? node.inputs.filter((name) => name !== '') : node.inputs;
+  const captures = capturesOf(node);
+  return captures.length === 0 ? inputs : [...inputs, ...captures];
 }
 
 /**
@@ -87,15 +93,15 @@ export function viewGraph(model: OnnxModel): GraphView {
     for (const name of readsOf(node)) {
       const consumers = consumersOf.get(name);
       if (consumers === undefined) consumersOf.set(name, [node]);
-      else if (consumers.at(-1) !== node) consumers.push(node);
+      else if (consumers[consumers.length - 1] !== node) consumers.push(node);
       if (made.has(name) || isGiven(name)) continue;
       if (producerOf.has(name)) sorted = false;
-      else missing.set(name, node);
+      else if (!missing.has(name)) missing.set(name, node);
     }
     for (const name of node.outputs) made.add(name);
   }
   if (missing.size > 0) {
-    const some = [...missing].slice(0, 5).map(([name, node]) => `'${name}' (read by node[${node.index}] ${node.opType})`);
+    const some = [...missing].slice(0, 5).map(([name, node]) => `'${name}' (read by ${nodeLabel(node)})`);
     throw invalid(model, 'FEATX_GRAPH_MISSING_TENSOR', `${missing.size === 1 ? 'a tensor is' : `${missing.size} tensors are`} read and never made: ${some.join(', ')}`, `graph.node[${[...missing.values()][0].index}]`);
   }
   for (const output of graph.outputs) {
@@ -113,33 +119,38 @@ function invalid(model: OnnxModel, code: string, message: string, field: string)
 
 function assertSingleAssignment(model: OnnxModel, producerOf: Map<string, Producer>): void {
   const { graph } = model;
-  const owner = new Map<string, string>();
-  const claim = (name: string, field: string): void => {
-    const earlier = owner.get(name);
-    if (earlier !== undefined) throw invalid(model, 'FEATX_GRAPH_DUPLICATE', `'${name}' is defined twice, by ${earlier} and by ${field}`, field);
-    owner.set(name, field);
-  };
-  graph.initializers.forEach((tensor, index) => claim(tensor.name, `graph.initializer[${index}]`));
-  graph.sparseInitializers.forEach((sparse, index) => claim(sparse.values?.name ?? '', `graph.sparse_initializer[${index}]`));
   const given = new Set<string>();
   graph.inputs.forEach(({ name }, index) => {
     if (given.has(name)) throw invalid(model, 'FEATX_GRAPH_DUPLICATE', `two inputs are named '${name}'`, `graph.input[${index}]`);
     given.add(name);
   });
+  const constants = new Map<string, string>();
+  const constant = (name: string, field: string): void => {
+    const earlier = constants.get(name);
+    if (earlier !== undefined) throw invalid(model, 'FEATX_GRAPH_DUPLICATE', `'${name}' is defined twice, by ${earlier} and by ${field}`, field);
+    constants.set(name, field);
+  };
+  for (const tensor of graph.initializers) constant(tensor.name, tensor.place);
+  graph.sparseInitializers.forEach((sparse, index) => constant(sparse.values?.name ?? '', `graph.sparse_initializer[${index}]`));
   for (const node of graph.nodes) {
     node.outputs.forEach((name, output) => {
       if (name === '') return;
-      if (given.has(name)) throw invalid(model, 'FEATX_GRAPH_DUPLICATE', `'${name}' is an input of the graph and an output of node[${node.index}] ${node.opType}`, `graph.node[${node.index}]`);
-      claim(name, `graph.node[${node.index}] (${node.opType})`);
+      const maker = producerOf.get(name)?.node;
+      const earlier = given.has(name) ? 'an input of the graph' : maker === undefined ? constants.get(name) : nodeLabel(maker);
+      if (earlier !== undefined) throw invalid(model, 'FEATX_GRAPH_DUPLICATE', `'${name}' is defined twice, by ${earlier} and by ${nodeLabel(node)}`, `graph.node[${node.index}]`);
       producerOf.set(name, { node, output });
     });
   }
 }
 
+function nodeLabel({ index, opType }: Node): string {
+  return `node[${index}] ${opType}`;
+}
+
 /** Kahn's algorithm over a graph whose nodes are out of order. */
 function assertAcyclic(view: GraphView): void {
   const { nodes } = view.model.graph;
-  const waiting = nodes.map((node) => new Set([...readsOf(node)].flatMap((name) => view.producerOf.get(name)?.node ?? [])).size);
+  const waiting = nodes.map((node) => new Set(readsOf(node).flatMap((name) => view.producerOf.get(name)?.node ?? [])).size);
   const ready = nodes.filter((node) => waiting[node.index] === 0);
   let done = 0;
   for (let node = ready.pop(); node !== undefined; node = ready.pop()) {
@@ -149,44 +160,22 @@ function assertAcyclic(view: GraphView): void {
   }
   if (done === nodes.length) return;
   const stuck = nodes.filter((node) => waiting[node.index] > 0);
-  throw invalid(view.model, 'FEATX_GRAPH_CYCLE', `its nodes depend on each other in a cycle: ${cycleThrough(view, stuck[0])}`, `graph.node[${stuck[0].index}]`);
+  throw invalid(view.model, 'FEATX_GRAPH_CYCLE', `its nodes depend on each other in a cycle: ${cycleThrough(view, stuck[0], waiting)}`, `graph.node[${stuck[0].index}]`);
 }
 
-/** Walks backwards inside the stuck part until a node repeats. */
-function cycleThrough(view: GraphView, start: Node): string {
+/** Walks backwards until a node repeats; a node that waits has a producer that waits. */
+function cycleThrough(view: GraphView, start: Node, waiting: readonly number[]): string {
   const order = new Map<Node, number>();
   const trail: Node[] = [];
-  const stuckProducer = (node: Node): Node | undefined => {
-    for (const name of readsOf(node)) {
-      const producer = view.producerOf.get(name)?.node;
-      if (producer !== undefined && (order.has(producer) || reaches(view, producer, order))) return producer;
-    }
-    return undefined;
-  };
   let node: Node | undefined = start;
   while (node !== undefined && !order.has(node)) {
     order.set(node, trail.length);
     trail.push(node);
-    node = stuckProducer(node);
+    node = readsOf(node).flatMap((name) => view.producerOf.get(name)?.node ?? []).find(({ index }) => waiting[index] > 0);
   }
   const cycle = node === undefined ? trail : trail.slice(order.get(node));
-  const shown = cycle.slice(0, 6).map(({ index, opType }) => `node[${index}] ${opType}`);
+  const shown = cycle.slice(0, 6).map(nodeLabel);
   return [...shown, ...(cycle.length > 6 ? ['…'] : []), shown[0]].join(' <- ');
-}
-
-function reaches(view: GraphView, from: Node, targets: ReadonlyMap<Node, number>): boolean {
-  const seen = new Set([from]);
-  const stack = [from];
-  for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
-    for (const name of readsOf(node)) {
-      const producer = view.producerOf.get(name)?.node;
-      if (producer === undefined || seen.has(producer)) continue;
-      if (targets.has(producer)) return true;
-      seen.add(producer);
-      stack.push(producer);
-    }
-  }
-  return false;
 }
 
 /** The nodes that the given tensors need, themselves included. */
@@ -218,9 +207,9 @@ export function functionsUsedBy(model: OnnxModel, nodes: Iterable<Node>): Readon
     const definition = byKey.get(functionKey(node.domain, node.opType, node.overload));
     if (definition !== undefined && !used.has(definition)) {
       used.add(definition);
-      stack.push(...definition.nodes);
+      for (const inner of definition.nodes) stack.push(inner);
     }
-    for (const body of bodiesOf(node)) stack.push(...body.nodes);
+    for (const body of bodiesOf(node)) for (const inner of body.nodes) stack.push(inner);
   }
   return used;
 }
@@ -228,10 +217,10 @@ export function functionsUsedBy(model: OnnxModel, nodes: Iterable<Node>): Readon
 /** Every graph of the model: the main graph, its bodies at any depth, and those of functions and of training. */
 export function* graphsOf(model: OnnxModel): Generator<Graph> {
   const stack: Graph[] = [model.graph, ...model.trainingInfo.flatMap((info) => info.graphs)];
-  for (const definition of model.functions) for (const node of definition.nodes) stack.push(...bodiesOf(node));
+  for (const definition of model.functions) for (const node of definition.nodes) for (const body of bodiesOf(node)) stack.push(body);
   for (let graph = stack.pop(); graph !== undefined; graph = stack.pop()) {
     yield graph;
-    for (const node of graph.nodes) stack.push(...bodiesOf(node));
+    for (const node of graph.nodes) for (const body of bodiesOf(node)) stack.push(body);
   }
 }
 
@@ -263,6 +252,7 @@ export function allNames(model: OnnxModel): Set<string> {
   for (const graph of graphsOf(model)) {
     for (const name of definedNames(graph)) names.add(name);
     for (const output of graph.outputs) names.add(output.name);
+    for (const info of graph.valueInfo) names.add(info.name);
     for (const node of graph.nodes) for (const name of node.inputs) names.add(name);
   }
   return names;
