@@ -139,9 +139,11 @@ export async function findDifferences(bench: Bench, singleTaps: number, seed: nu
   for (const name of original.keys()) if (!same(all, name, original, name, isHalf)) findings.push({ check: 'hook of every tensor: old outputs', tensor: name });
   for (const name of names) if (!all.has(name)) findings.push({ check: 'hook of every tensor: missing', tensor: name });
   const inline = [...tensorsOf(model)].some(({ payloads }) => payloads.some(({ start, end }) => end - start > 1024));
-  const ways: readonly [string, Partial<PlanOptions>, WeightsMode][] = [
+  type Way = readonly [check: string, options: Partial<PlanOptions>, weights: WeightsMode];
+  const reference: readonly Way[] = inline ? [['reference', { mode: 'dict' }, 'reference']] : [];
+  const ways: readonly Way[] = [
     ['dict', { mode: 'dict' }, 'keep'], ['list', { mode: 'list' }, 'keep'], ['hook --rewrite --keep-outputs', { mode: 'hook', keepOutputs: true }, 'keep'],
-    ...(inline ? ([['reference', { mode: 'dict' }, 'reference']] as const) : []), ['embed', { mode: 'list' }, 'embed'], ['external', { mode: 'list' }, 'external'],
+    ...reference, ['embed', { mode: 'list' }, 'embed'], ['external', { mode: 'list' }, 'external'],
   ];
   for (const [position, tensor] of sample(names, singleTaps, seed).entries()) {
     const tap = tapOf(view, tensor, 0);
