@@ -3,6 +3,9 @@ import { IoError } from '../errors.js';
 import { errnoOf, ioError, nodeFileSystem, type FileHandle, type FileSystem } from './fs.js';
 import type { ByteSource } from './source.js';
 
+/** One system call reads at most 2^31-1 bytes. */
+const LARGEST_READ = 2 ** 30;
+
 /** What tells one state of a file from another without reading it. */
 interface FileState {
   readonly dev: bigint;
@@ -55,7 +58,7 @@ export class FileSource implements ByteSource {
     for (let done = 0; done < bytes.length; ) {
       let count: number;
       try {
-        count = await this.handle.read(done === 0 ? bytes : bytes.subarray(done), start + done);
+        count = await this.handle.read(bytes.subarray(done, done + LARGEST_READ), start + done);
       } catch (error) {
         if (errnoOf(error) === 'EINTR') continue;
         throw ioError(error, 'read', this.path);

@@ -180,7 +180,8 @@ async function* chunksOf(piece: Piece, source: ByteSource): AsyncGenerator<Uint8
   }
 }
 
-async function writeFully(file: FileHandle, bytes: Uint8Array, position: number, path: string): Promise<void> {
+/** Writes all of `bytes` at `position`, however short the single writes are. @throws IoError */
+export async function writeFully(file: FileHandle, bytes: Uint8Array, position: number, path: string): Promise<void> {
   for (let done = 0; done < bytes.length; ) {
     let count: number;
     try {
@@ -194,7 +195,8 @@ async function writeFully(file: FileHandle, bytes: Uint8Array, position: number,
   }
 }
 
-async function commit(fs: FileSystem, temporaryPath: string, target: string): Promise<void> {
+/** Renames a finished temporary file over its target, keeps the target's mode, and makes the rename durable. @throws IoError; the temporary file is gone then */
+export async function commit(fs: FileSystem, temporaryPath: string, target: string): Promise<void> {
   const existing = await lstatOrNull(fs, target);
   for (let attempt = 0; ; attempt++) {
     try {
@@ -236,13 +238,14 @@ async function syncDirectory(fs: FileSystem, directory: string): Promise<void> {
   }
 }
 
-function temporaryName(directory: string): string {
+/** A name beside the target that tells which process of which machine writes it. */
+export function temporaryName(directory: string): string {
   const { host, process } = thisWriter();
   return join(directory, `.featx-${host}-${process}-${randomBytes(6).toString('hex')}.tmp`);
 }
 
 /** Removes temporary files that a killed run left behind: of a process of this machine that is gone, or of another machine and old. */
-async function removeStale(fs: FileSystem, directory: string): Promise<void> {
+export async function removeStale(fs: FileSystem, directory: string): Promise<void> {
   let names: string[];
   try {
     names = await fs.readdir(directory);
