@@ -35,6 +35,8 @@ export interface Feature extends TensorFacts {
   readonly module: string | null;
   /** The tensor; null where the model has the feature by convention and the graph no longer holds it. */
   readonly tensor: string | null;
+  /** Where the module's own value was folded away: the value after the fold, for `--allow-folded`. */
+  readonly folded: string | null;
   readonly hookType: HookType;
   readonly resolvedBy: ResolverName;
   readonly confidence: Confidence;

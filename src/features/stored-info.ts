@@ -50,5 +50,5 @@ export function storedFeature(feature: Feature): StoredFeature {
 
 export function featureOfStored(stored: StoredFeature): Feature {
   const { index, module, num_chs: numChs, reduction, tensor, dtype, shape, layout, hook_type: hookType, prefix_tokens: prefixTokens, grid, resolved_by: resolvedBy, confidence, because } = stored;
-  return { index, module, numChs, reduction, tensor, dtype, shape, layout, hookType, prefixTokens, grid, resolvedBy, confidence, because };
+  return { index, module, numChs, reduction, tensor, folded: null, dtype, shape, layout, hookType, prefixTokens, grid, resolvedBy, confidence, because };
 }

@@ -1,0 +1,80 @@
+import type { GraphView } from '../onnx/graph.js';
+import type { Node } from '../onnx/records.js';
+import type { InferredTypes, TensorTypes } from '../onnx/types.js';
+import { executionOrder, flowBetween, reachableFrom, type Flow } from './flow.js';
+import { geometryOf, type Geometry } from './geometry.js';
+
+/** What every resolver looks at. */
+export interface Analysis {
+  readonly view: GraphView;
+  readonly types: InferredTypes;
+  /** From the image to the sink: the classifier's output, or the deepest map. */
+  readonly flow: Flow;
+  /** From the image to every output. */
+  readonly whole: Flow;
+  readonly geometry: ReadonlyMap<string, Geometry>;
+}
+
+const cache = new WeakMap<GraphView, { readonly types: InferredTypes; readonly analysis: Analysis }>();
+
+/** Finds the main path and what is known of its tensors. */
+export function analyse(view: GraphView, types: InferredTypes): Analysis {
+  const known = cache.get(view);
+  if (known?.types === types) return known.analysis;
+  const analysis = analyseAnew(view, types);
+  cache.set(view, { types, analysis });
+  return analysis;
+}
+
+function analyseAnew(view: GraphView, types: InferredTypes): Analysis {
+  const order = executionOrder(view);
+  const input = imageInput(view, types.nominal);
+  const given = realInputs(view);
+  const data = reachableFrom(order, given);
+  const whole = flowBetween(order, input, data, view.outputs.keys());
+  if (input === null) return { view, types, flow: { ...whole, nodes: [], position: new Map(), readers: new Map() }, whole, geometry: new Map() };
+  const geometry = geometryOf(view, whole, types.nominal);
+  const fromImage = given.length === 1 ? data : reachableFrom(order, [input]);
+  return { view, types, flow: trunk(order, input, fromImage, geometry, [...view.outputs.keys()].filter((name) => fromImage.has(name))), whole, geometry };
+}
+
+/** Graph inputs that are not initializers. */
+export function realInputs(view: GraphView): readonly string[] {
+  return [...view.inputs.keys()].filter((name) => !view.initializers.has(name));
+}
+
+/** The graph input that holds images: rank 4, else rank 3, the largest first; weights are no inputs. */
+export function imageInput(view: GraphView, types: TensorTypes): string | null {
+  let best: string | null = null;
+  let bestScore = 0;
+  for (const name of realInputs(view)) {
+    const shape = types.get(name)?.shape;
+    const score = shape == null ? 0.5 : shape.length === 4 ? 3 : shape.length === 3 ? 2 : 0;
+    if (score > bestScore) [best, bestScore] = [name, score];
+  }
+  return best;
+}
+
+/** Tensors that a resolver wants to know the types of: everything on the path from an input to an output. */
+export function neededTensors(view: GraphView): Iterable<string> {
+  const order = executionOrder(view);
+  return flowBetween(order, null, reachableFrom(order, realInputs(view)), view.outputs.keys()).position.keys();
+}
+
+/** A classifier's path ends at its scores. Otherwise it ends at the deepest map that is not made by an upsampling. */
+function trunk(order: readonly Node[], input: string, data: ReadonlySet<string>, geometry: ReadonlyMap<string, Geometry>, outputs: readonly string[]): Flow {
+  const batch = geometry.get(input)?.shape?.[0] ?? 1;
+  const scores = outputs.find((name) => {
+    const shape = geometry.get(name)?.shape;
+    return shape?.length === 2 && (shape[0] === null || shape[0] === batch);
+  });
+  if (scores !== undefined && outputs.length <= 2) return flowBetween(order, input, data, [scores]);
+  let deepest: string | null = null;
+  let stride = 0;
+  for (const [name, place] of geometry) {
+    if (place.upsampled || place.pooled || place.stride === null || place.axes === null || place.axes.includes('?') || place.stride < stride || !data.has(name)) continue;
+    deepest = name;
+    stride = place.stride;
+  }
+  return flowBetween(order, input, data, deepest === null || stride <= 1 ? outputs : [deepest]);
+}

@@ -1,0 +1,35 @@
+import type { Analysis } from './analysis.js';
+import type { Layout, TensorFacts } from './feature.js';
+import type { Geometry } from './geometry.js';
+
+/** What a tensor is as a feature: shape and dtype as proven, channels, stride and layout by its place on the main path. */
+export function factsOf({ types, geometry }: Analysis, tensor: string): TensorFacts {
+  const type = types.types.get(tensor);
+  const place = geometry.get(tensor);
+  return {
+    numChs: place?.channels ?? null, reduction: place === undefined || place.pooled ? null : place.stride, dtype: type?.dtype ?? null, shape: type?.shape ?? null,
+    layout: layoutOf(place), prefixTokens: place?.prefix ?? 0, grid: place?.axes?.includes('L') ? place.grid : null,
+  };
+}
+
+/** The facts of several tensors that leave as one, concatenated on axis 1. */
+export function concatenatedFacts(analysis: Analysis, tensors: readonly string[]): TensorFacts {
+  const all = tensors.map((tensor) => factsOf(analysis, tensor));
+  const [first] = all;
+  if (all.length === 1) return first;
+  const widths = all.map(({ shape }) => shape?.[1] ?? null);
+  const sum = widths.every((width) => typeof width === 'number') ? widths.reduce((total, width) => total + Number(width), 0) : null;
+  const channels = all.map(({ numChs }) => numChs);
+  const onChannels = first.layout === 'NCHW' || first.layout === 'NCL';
+  return {
+    ...first,
+    numChs: onChannels && channels.every((width) => width !== null) ? channels.reduce((total, width) => total + width, 0) : first.numChs,
+    shape: first.shape === null ? null : first.shape.map((dim, axis) => (axis === 1 ? sum : dim)),
+  };
+}
+
+function layoutOf(place: Geometry | undefined): Layout | null {
+  if (place?.pooled) return null;
+  const axes = place?.axes?.join('') ?? '';
+  return axes === 'NCHW' || axes === 'NHWC' || axes === 'NLC' || axes === 'NCL' ? axes : null;
+}

@@ -1,0 +1,96 @@
+import type { Flow } from './flow.js';
+import type { NodePaths } from './names.js';
+
+/** A module of the network that was exported, as far as the names of its nodes show it. */
+export interface Module {
+  /** Qualified name; `''` is the root. */
+  readonly path: string;
+  /** The last atom of the path. */
+  readonly name: string;
+  readonly parent: Module | null;
+  /** In order of first execution. */
+  readonly children: Module[];
+  /** Positions in the flow of its nodes, its children's included, in execution order. */
+  readonly nodes: number[];
+}
+
+export interface ModuleTree {
+  readonly root: Module;
+  readonly modules: ReadonlyMap<string, Module>;
+  /** The module that each node of the flow lies in. */
+  readonly owner: readonly Module[];
+  readonly classes: ReadonlyMap<string, string>;
+  readonly separator: '.' | '/';
+}
+
+/** The modules of a flow; a node whose name says nothing lies where its neighbours lie. */
+export function moduleTree(flow: Flow, paths: NodePaths): ModuleTree {
+  const separator = paths.style === 'path' ? '/' : '.';
+  const root: Module = { path: '', name: '', parent: null, children: [], nodes: [] };
+  const modules = new Map([['', root]]);
+  const named = inherited(flow, flow.nodes.map((node) => paths.of(node)), separator);
+  const owner = named.map((path, at) => {
+    const module = moduleAt(modules, path, separator);
+    for (let up: Module | null = module; up !== null; up = up.parent) up.nodes.push(at);
+    return module;
+  });
+  return { root, modules, owner, classes: paths.classes, separator };
+}
+
+function moduleAt(modules: Map<string, Module>, path: string, separator: string): Module {
+  const known = modules.get(path);
+  if (known !== undefined) return known;
+  const missing: string[] = [];
+  let parentPath = path;
+  while (!modules.has(parentPath)) {
+    missing.push(parentPath);
+    const cut = parentPath.lastIndexOf(separator);
+    parentPath = cut < 0 ? '' : parentPath.slice(0, cut);
+  }
+  let module = modules.get(parentPath) as Module;
+  for (const next of missing.reverse()) {
+    const child: Module = { path: next, name: next.slice(module.path === '' ? 0 : module.path.length + 1), parent: module, children: [], nodes: [] };
+    module.children.push(child);
+    modules.set(next, child);
+    module = child;
+  }
+  return module;
+}
+
+/** Fills the gaps with what the paths of a node's producers and readers have in common. */
+function inherited(flow: Flow, given: readonly (string | null)[], separator: string): readonly string[] {
+  const before: (string | null)[] = [...given];
+  flow.nodes.forEach((node, at) => {
+    if (before[at] !== null) return;
+    for (const name of node.inputs) {
+      const from = flow.position.get(name);
+      if (from !== undefined && from >= 0 && before[from] !== null) before[at] = before[at] === null ? before[from] : common(before[at], before[from], separator);
+    }
+  });
+  const after: (string | null)[] = [...given];
+  for (let at = flow.nodes.length - 1; at >= 0; at--) {
+    if (after[at] !== null) continue;
+    for (const name of flow.nodes[at].outputs) {
+      for (const reader of flow.readers.get(name) ?? []) if (after[reader] !== null) after[at] = after[at] === null ? after[reader] : common(after[at], after[reader], separator);
+    }
+  }
+  return given.map((path, at) => path ?? common(before[at] ?? after[at], after[at] ?? before[at], separator));
+}
+
+function common(a: string | null, b: string | null, separator: string): string {
+  if (a === null || b === null) return '';
+  if (a === b) return a;
+  const left = a.split(separator);
+  const right = b.split(separator);
+  let length = 0;
+  while (length < left.length && left[length] === right[length]) length++;
+  return left.slice(0, length).join(separator);
+}
+
+/** The tensor a module ends with: the last output of its last node that the flow goes on with. */
+export function lastTensor(flow: Flow, module: Module): string | null {
+  const last = module.nodes.at(-1);
+  if (last === undefined) return null;
+  const outputs = flow.nodes[last].outputs.filter((name) => flow.position.has(name));
+  return outputs[0] ?? null;
+}

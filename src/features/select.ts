@@ -1,0 +1,227 @@
+import { ResolveError, UsageError } from '../errors.js';
+import type { GraphView } from '../onnx/graph.js';
+import type { InferredTypes } from '../onnx/types.js';
+import { analyse, type Analysis } from './analysis.js';
+import { concatenatedFacts } from './facts.js';
+import type { Feature, HookType, Resolution, TensorFacts } from './feature.js';
+import { takeIndices } from './feature-info.js';
+import { isGlob, matchesGlob, nearestNames, unescaped } from './glob.js';
+import { moduleTree, type ModuleTree } from './modules.js';
+import { nodePaths } from './names.js';
+import { callsOf, exitsOf, foldedModules, tapModule } from './taps.js';
+import { flattenedName, sequentialModules } from './sequential.js';
+
+/** A feature by name; `name` is exact or a glob. */
+export interface NamedSelector {
+  readonly by: 'module' | 'tensor' | 'node';
+  readonly name: string;
+}
+
+export interface SelectOptions {
+  /** Indices into the FeatureInfo, negatives from the end; the model's own `outIndices` where left out. */
+  readonly out?: readonly number[];
+  /** The last n. */
+  readonly last?: number;
+  /** In the order wanted; excludes `out` and `last`. */
+  readonly named?: readonly NamedSelector[];
+  /** For modules by name: their output (default) or their input. */
+  readonly hookType?: HookType;
+  readonly embedding?: boolean;
+  /** Take the value after a fold where the module's own is gone. */
+  readonly allowFolded?: boolean;
+  /** Module names with the first Sequential level flattened: `features_1`. */
+  readonly flattenSequential?: boolean;
+  /** All outputs of a module that has several, not the first alone. */
+  readonly featureConcat?: boolean;
+}
+
+/** One thing to take out of the graph: a tensor, or several to be concatenated on axis 1. */
+export interface Selection extends TensorFacts {
+  /** Absolute index into the FeatureInfo; null where it was selected by name. */
+  readonly index: number | null;
+  readonly module: string | null;
+  readonly hookType: HookType;
+  readonly tensors: readonly string[];
+  readonly by: 'index' | 'module' | 'tensor' | 'node' | 'embedding';
+}
+
+/** Everything that can be selected by module in a graph. */
+interface ModuleNames {
+  readonly tree: ModuleTree;
+  readonly analysis: Analysis;
+  readonly folded: ReadonlyMap<string, string>;
+  /** Flattened spellings, empty where they were not asked for. */
+  readonly flattened: ReadonlyMap<string, string>;
+}
+
+/**
+ * What a request means in this graph, in the order asked.
+ * @throws UsageError where index and name are mixed
+ * @throws ResolveError naming every index, module, tensor and node that is missing, with the nearest names
+ */
+export function selectFeatures(view: GraphView, types: InferredTypes, resolution: Resolution, options: SelectOptions = {}): readonly Selection[] {
+  const { named = [], embedding = false } = options;
+  const byIndex = options.out !== undefined || options.last !== undefined;
+  if (byIndex && named.length > 0) throw new UsageError('features are selected by index and by name at once', { hint: 'give indices (--out, --last) or names (--module, --tensor, --node)' });
+  if (options.out !== undefined && options.last !== undefined) throw new UsageError('--out and --last both say which indices', { hint: 'give one of them' });
+  const analysis = analyse(view, types);
+  const selections: Selection[] = [];
+  if (named.length > 0) selections.push(...selectNamed(view, analysis, named, options));
+  else if (byIndex || !embedding) selections.push(...selectIndices(view, analysis, resolution, options));
+  if (embedding) selections.push(embeddingOf(resolution));
+  return selections;
+}
+
+function embeddingOf({ embedding }: Resolution): Selection {
+  if (embedding === null) throw new ResolveError('no embedding was found: the graph has no classifier that a pooled vector enters', { code: 'FEATX_RESOLVE_EMBEDDING', hint: 'name the tensor with --tensor' });
+  const { tensor, ...facts } = embedding;
+  return { ...facts, index: null, module: null, hookType: 'forward', tensors: [tensor], by: 'embedding' };
+}
+
+function selectIndices(view: GraphView, analysis: Analysis, resolution: Resolution, options: SelectOptions): readonly Selection[] {
+  const { features } = resolution;
+  const { indices } = takeIndices(features.length, options.out ?? options.last ?? resolution.outIndices);
+  const wanted = indices.map((index) => features[index]);
+  const gone = wanted.filter((feature) => tensorOf(feature, options) === null);
+  if (gone.length > 0) {
+    const why = gone.map(({ index, module, because }) => `feature ${index}${module === null ? '' : ` (${module})`}: ${because}`);
+    const folded = gone.some((feature) => feature.folded !== null);
+    throw new ResolveError(`the graph no longer holds ${why.join('; ')}`, { code: 'FEATX_RESOLVE_FOLDED', hint: folded ? 'take the value after the fold with --allow-folded' : 'leave it out of --out, or name another tensor with --tensor' });
+  }
+  const names = options.flattenSequential || options.featureConcat ? moduleNames(view, analysis, options) : null;
+  return wanted.map((feature): Selection => {
+    const { index, hookType, module, tensor, folded: _folded, resolvedBy: _by, confidence: _confidence, because: _because, ...facts } = feature;
+    const single = [tensor ?? feature.folded ?? ''];
+    const several = options.featureConcat && names !== null && module !== null && tensor !== null ? exitsAt(view, names, module, tensor) : single;
+    const own = several.length > 1 || tensor === null ? concatenatedFacts(analysis, several) : facts;
+    return { ...own, index, hookType, module: module !== null && names !== null ? (names.flattened.get(module) ?? module) : module, tensors: several, by: 'index' };
+  });
+}
+
+function tensorOf(feature: Feature, { allowFolded = false }: SelectOptions): string | null {
+  return feature.tensor ?? (allowFolded ? feature.folded : null);
+}
+
+/** All outputs of the module that ends in `tensor`. */
+function exitsAt(view: GraphView, names: ModuleNames, path: string, tensor: string): readonly string[] {
+  const module = names.tree.modules.get(path);
+  if (module === undefined) return [tensor];
+  const exits = exitsOf(names.analysis.whole, module.nodes, view.outputs);
+  return exits.length > 1 && exits.includes(tensor) ? exits : [tensor];
+}
+
+function selectNamed(view: GraphView, analysis: Analysis, named: readonly NamedSelector[], options: SelectOptions): readonly Selection[] {
+  const problems: string[] = [];
+  const hints = new Set<string>();
+  const names = named.some(({ by }) => by === 'module') ? moduleNames(view, analysis, options) : null;
+  const selections = named.flatMap((selector): readonly Selection[] => {
+    const found = selector.by === 'module' && names !== null ? byModule(view, names, selector.name, options) : byTensor(view, analysis, selector);
+    if (found.problem !== null) problems.push(found.problem);
+    if (found.hint !== undefined) hints.add(found.hint);
+    return found.selections;
+  });
+  if (problems.length > 0) throw new ResolveError(problems.join('; '), { hint: hints.size > 0 ? [...hints].join('; ') : 'list every tensor with `featx inspect MODEL --tensors`' });
+  return selections;
+}
+
+interface Found {
+  readonly selections: readonly Selection[];
+  readonly problem: string | null;
+  readonly hint?: string;
+}
+
+function missing(kind: string, name: string, known: Iterable<string>): Found {
+  const near = nearestNames(name, known);
+  return { selections: [], problem: `no ${kind} ${isGlob(name) ? 'matches' : 'is named'} '${name}'${near.length > 0 ? ` (nearest: ${near.join(', ')})` : ''}` };
+}
+
+function byTensor(view: GraphView, analysis: Analysis, { by, name }: NamedSelector): Found {
+  const picked = by === 'tensor' ? tensorsNamed(view, name) : nodesNamed(view, name);
+  if (picked.length === 0) return missing(by, name, by === 'tensor' ? tensorNames(view) : view.model.graph.nodes.map((node) => node.name).filter(Boolean));
+  return { problem: null, selections: picked.map((tensor) => ({ ...concatenatedFacts(analysis, [tensor]), index: null, module: null, hookType: 'forward', tensors: [tensor], by })) };
+}
+
+function* tensorNames(view: GraphView): Generator<string> {
+  yield* view.inputs.keys();
+  yield* view.producerOf.keys();
+  yield* view.initializers.keys();
+}
+
+function tensorsNamed(view: GraphView, pattern: string): readonly string[] {
+  const exact = [pattern, unescaped(pattern)].find((name) => view.producerOf.has(name) || view.inputs.has(name) || view.initializers.has(name) || view.sparseInitializers.has(name));
+  if (exact !== undefined) return [exact];
+  if (!isGlob(pattern)) return [];
+  return [...new Set([...view.inputs.keys(), ...view.producerOf.keys()])].filter((name) => matchesGlob(pattern, name));
+}
+
+/** The first output of each node of that name. */
+function nodesNamed(view: GraphView, pattern: string): readonly string[] {
+  const { nodes } = view.model.graph;
+  const literal = unescaped(pattern);
+  const exact = nodes.filter(({ name }) => name !== '' && (name === pattern || name === literal));
+  const picked = exact.length > 0 || !isGlob(pattern) ? exact : nodes.filter(({ name }) => name !== '' && matchesGlob(pattern, name));
+  return picked.flatMap(({ outputs }) => outputs.find((name) => name !== '') ?? []);
+}
+
+function moduleNames(view: GraphView, analysis: Analysis, options: SelectOptions): ModuleNames {
+  const tree = moduleTree(analysis.whole, nodePaths(view, analysis.whole.nodes));
+  const flattened = new Map<string, string>();
+  if (options.flattenSequential) for (const path of sequentialModules(tree).paths) flattened.set(path, flattenedName(path));
+  return { tree, analysis, folded: foldedModules(view, tree), flattened };
+}
+
+/** `layer1`, `layer*`, `layer1#2`, `relu@0`. */
+function byModule(view: GraphView, names: ModuleNames, spec: string, options: SelectOptions): Found {
+  const { tree, folded } = names;
+  if (tree.modules.size === 1 && folded.size === 0) {
+    return { selections: [], problem: `no module is named '${spec}': the graph carries no module names`, hint: 'name tensors with --tensor; list them with `featx inspect MODEL --tensors`' };
+  }
+  const [, pattern, mark, digits] = /^([\s\S]*?)(?:([#@])(\d{1,9}))?$/.exec(spec) ?? [];
+  const paths = modulesNamed(names, spec);
+  const chosen = paths.length > 0 || mark === undefined ? paths : modulesNamed(names, pattern);
+  if (chosen.length === 0) return missing('module', spec, [...tree.modules.keys(), ...folded.keys()].filter(Boolean));
+  const part = paths.length > 0 || mark === undefined ? null : { mark, number: Number(digits) };
+  const found = chosen.map((path) => tapNamed(view, names, path, part, options));
+  return { selections: found.flatMap(({ selections }) => selections), problem: found.map(({ problem }) => problem).filter(Boolean).join('; ') || null, hint: found.find(({ hint }) => hint !== undefined)?.hint };
+}
+
+function modulesNamed({ tree, folded, flattened }: ModuleNames, pattern: string): readonly string[] {
+  const spelled = new Map([...flattened].map(([path, name]) => [name, path]));
+  for (const name of [pattern, unescaped(pattern)]) {
+    const path = tree.modules.has(name) || folded.has(name) ? name : spelled.get(name);
+    if (path !== undefined && path !== '') return [path];
+  }
+  if (!isGlob(pattern)) return [];
+  const matching = [...tree.modules.values()].filter(({ path }) => path !== '' && (matchesGlob(pattern, path, tree.separator) || matchesGlob(pattern, flattened.get(path) ?? path, tree.separator)));
+  return matching.sort((a, b) => a.nodes[0] - b.nodes[0]).map(({ path }) => path);
+}
+
+function tapNamed(view: GraphView, names: ModuleNames, path: string, part: { readonly mark: string; readonly number: number } | null, options: SelectOptions): Found {
+  const { tree, analysis, folded, flattened } = names;
+  const { hookType = 'forward', allowFolded = false, featureConcat = false } = options;
+  const select = (tensors: readonly string[]): Found => ({
+    problem: null, selections: [{ ...concatenatedFacts(analysis, tensors), index: null, module: flattened.get(path) ?? path, hookType, tensors, by: 'module' }],
+  });
+  const module = tree.modules.get(path);
+  const gone = (tensor: string | null): Found => ({
+    selections: [], problem: `the exporter folded '${path}' away; ${tensor === null ? 'nothing is left of it' : `the value after the fold is '${tensor}'`}`,
+    hint: tensor === null ? undefined : 'take the value after the fold with --allow-folded',
+  });
+  if (module === undefined) {
+    const tensor = folded.get(path) ?? null;
+    return tensor !== null && allowFolded ? select([tensor]) : gone(tensor);
+  }
+  const exits = exitsOf(analysis.whole, module.nodes, view.outputs);
+  if (part?.mark === '#') return part.number < exits.length ? select([exits[part.number]]) : outOf(path, 'output', part.number, exits.length);
+  const calls = callsOf(module);
+  if (part?.mark === '@' && part.number >= calls.length) return outOf(path, 'call', part.number, calls.length);
+  const tap = tapModule(view, analysis.whole, module, hookType, part?.number);
+  if (tap.folded !== null && !allowFolded) return gone(tap.folded);
+  const tensor = tap.tensors[0] ?? tap.folded;
+  if (tensor == null) return { selections: [], problem: `the module '${path}' ${hookType === 'forward' ? 'ends in no tensor' : 'reads no tensor made outside it'}` };
+  return select(featureConcat && hookType === 'forward' && part === null && exits.length > 1 && exits.includes(tensor) ? exits : [tensor]);
+}
+
+function outOf(path: string, kind: string, asked: number, count: number): Found {
+  return { selections: [], problem: `the module '${path}' has ${count} ${kind}${count === 1 ? '' : 's'}, so ${kind} ${asked} does not exist`, hint: count === 0 ? undefined : `count from 0 to ${count - 1}` };
+}

@@ -1,0 +1,86 @@
+import type { GraphView } from '../onnx/graph.js';
+import { readsOf } from '../onnx/graph.js';
+import type { Node } from '../onnx/records.js';
+import type { HookType } from './feature.js';
+import type { Flow } from './flow.js';
+import type { Module, ModuleTree } from './modules.js';
+
+/** What a module name means in the graph. */
+export interface ModuleTap {
+  /** Tensors the module hands on, in the order they are made; the last one made first where there is one. Empty where the value is gone. */
+  readonly tensors: readonly string[];
+  /** The value after a fold that swallowed the module's own; null where nothing was folded. */
+  readonly folded: string | null;
+}
+
+/** Runs of a module's nodes without foreign nodes between them: one per call. */
+export function callsOf(module: Module): readonly (readonly number[])[] {
+  const calls: number[][] = [];
+  for (const at of module.nodes) {
+    const last = calls.at(-1);
+    if (last !== undefined && last[last.length - 1] === at - 1) last.push(at);
+    else calls.push([at]);
+  }
+  return calls;
+}
+
+/** Tensors made by the given nodes and read outside them (or handed out of the graph), in the order they are made. */
+export function exitsOf(flow: Flow, nodes: readonly number[], outputs: ReadonlyMap<string, unknown>): readonly string[] {
+  const inside = new Set(nodes);
+  const exits: string[] = [];
+  for (const at of nodes) {
+    for (const name of flow.nodes[at].outputs) {
+      if (!flow.position.has(name)) continue;
+      if (outputs.has(name) || (flow.readers.get(name) ?? []).some((reader) => !inside.has(reader))) exits.push(name);
+    }
+  }
+  return exits;
+}
+
+/** The first tensor that the nodes read and did not make. */
+export function entryOf(flow: Flow, nodes: readonly number[]): string | null {
+  const inside = new Set(nodes);
+  for (const at of nodes) {
+    for (const name of readsOf(flow.nodes[at])) {
+      const from = flow.position.get(name);
+      if (from !== undefined && !inside.has(from)) return name;
+    }
+  }
+  return null;
+}
+
+/** The tensor a module's hook would see; `call` picks one of several calls (the last where it is left out). */
+export function tapModule(view: GraphView, flow: Flow, module: Module, hookType: HookType, call?: number): ModuleTap {
+  const calls = callsOf(module);
+  const nodes = call === undefined ? module.nodes : (calls[call] ?? []);
+  if (nodes.length === 0) return { tensors: [], folded: null };
+  if (hookType === 'forward_pre') {
+    const entry = entryOf(flow, call === undefined ? (calls.at(-1) ?? nodes) : nodes);
+    return { tensors: entry === null ? [] : [entry], folded: null };
+  }
+  const last = flow.nodes[nodes[nodes.length - 1]].outputs.filter((name) => flow.position.has(name));
+  if (last.length === 0) return { tensors: [], folded: null };
+  if (module.children.length === 0 && nodes.length === 1 && isFolded(view, flow.nodes[nodes[0]])) return { tensors: [], folded: last[0] };
+  return { tensors: [last[0]], folded: null };
+}
+
+/**
+ * Whether an exporter folded a BatchNorm into this convolution: TorchScript then writes both its weight and its bias anew, as `onnx::Conv_123`, and the value before the norm no longer exists.
+ */
+export function isFolded(view: GraphView, node: Node): boolean {
+  if (node.opType !== 'Conv' || node.inputs.length < 3) return false;
+  return [node.inputs[1], node.inputs[2]].every((name) => view.initializers.has(name) && /^onnx::Conv_\d+$/.test(name));
+}
+
+/** Modules that have parameters and no nodes: what a fold left of a convolution, with the value after the fold. */
+export function foldedModules(view: GraphView, tree: ModuleTree): ReadonlyMap<string, string> {
+  const folded = new Map<string, string>();
+  for (const name of view.initializers.keys()) {
+    const cut = name.lastIndexOf('.');
+    const path = cut < 0 ? '' : name.slice(0, cut);
+    if (path === '' || folded.has(path) || tree.modules.has(path)) continue;
+    const reader = view.consumersOf.get(name)?.[0];
+    if (reader !== undefined && reader.outputs.length > 0 && reader.outputs[0] !== '') folded.set(path, reader.outputs[0]);
+  }
+  return folded;
+}
