@@ -3,7 +3,7 @@
 //   FEATX_MODELS  folder of whole models (default ../shared/models); all of them
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { installed, root, sh } from './ready.mjs';
+import { installed, node, root } from './ready.mjs';
 
 const ZOO_COUNT = 60;
 const zoo = resolve(root, process.env.FEATX_ZOO ?? '../shared/zoo');
@@ -16,6 +16,6 @@ if (files.length === 0) {
   process.exit(2);
 }
 installed();
-sh(process.execPath, ['--experimental-vm-modules', '--no-warnings', 'node_modules/jest/bin/jest.js', 'src/rewrite/equivalence', '-i', ...process.argv.slice(2)], {
+node(['--experimental-vm-modules', '--no-warnings', 'node_modules/jest/bin/jest.js', 'src/rewrite/equivalence', '-i', ...process.argv.slice(2)], {
   env: { ...process.env, FEATX_CHECK_MODELS: files.join('\n'), FEATX_CHECK_TAPS: process.env.FEATX_CHECK_TAPS ?? '20' },
 });

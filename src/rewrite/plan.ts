@@ -35,6 +35,7 @@ export interface PlannedOutput {
   readonly tap: Tap;
   readonly output: string;
   readonly shape: readonly Dim[] | null;
+  readonly layout: Layout | null;
 }
 
 export interface Plan {
@@ -42,9 +43,6 @@ export interface Plan {
   readonly outputs: readonly PlannedOutput[];
   readonly warnings: readonly string[];
 }
-
-/** Key of `metadata_props` under which a cut remembers its features. */
-export const FEATURE_INFO_KEY = 'featx.feature_info';
 
 /** Version of the default domain that goes with an IR version. @see https://github.com/onnx/onnx/blob/main/docs/Versioning.md */
 const OPSET_OF_IR: { readonly [ir: number]: number } = { 3: 8, 4: 9, 5: 10, 6: 11, 7: 14, 8: 17, 9: 20, 10: 22 };
@@ -84,7 +82,7 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
       drop, addNodes: nodes, addInitializers: [], outputs: finalOutputs, setMetadata: [],
       addOpsetImports: needsOpset ? [{ domain: '', version: OPSET_OF_IR[model.irVersion] ?? (model.irVersion < 3 ? 7 : 22) }] : [],
     },
-    outputs: built.map(({ tap, shape }, position) => ({ tap, shape, output: outputNames[position] })),
+    outputs: built.map(({ tap, shape }, position) => ({ tap, shape, output: outputNames[position], layout: options.outputFmt ?? tap.layout })),
     warnings,
   };
 }

@@ -66,3 +66,23 @@ export async function materialize(source: ByteSource, pieces: readonly Piece[]):
   for (const piece of pieces) parts.push(piece instanceof Uint8Array ? piece : await (piece.from ?? source).read(piece.start, piece.end));
   return concat(parts);
 }
+
+const COPY_BUFFER = 4 * 1024 * 1024;
+
+/** The bytes of a piece, the next chunk read while the last is written. */
+export async function* chunksOf(piece: Piece, source: ByteSource): AsyncGenerator<Uint8Array> {
+  if (piece instanceof Uint8Array) {
+    yield piece;
+    return;
+  }
+  const from = piece.from ?? source;
+  const readAt = (start: number): Promise<Uint8Array> | null => (start < piece.end ? from.read(start, Math.min(piece.end, start + COPY_BUFFER)) : null);
+  let next = readAt(piece.start);
+  for (let start = piece.start; next !== null; start += COPY_BUFFER) {
+    const chunk = await next;
+    next = readAt(start + COPY_BUFFER);
+    // A chunk that fails while its predecessor is being written must not become an unhandled rejection.
+    next?.catch(() => undefined);
+    yield chunk;
+  }
+}

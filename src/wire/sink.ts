@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { IoError, UsageError } from '../errors.js';
 import { FileSource } from './file-source.js';
 import { errnoOf, ioError, isGone, nodeFileSystem, thisWriter, type FileHandle, type FileSystem } from './fs.js';
-import { pieceSize, sizeOf, type Piece } from './pieces.js';
+import { chunksOf, pieceSize, sizeOf, type Piece } from './pieces.js';
 import type { ByteSource } from './source.js';
 
 export interface WriteOptions {
@@ -21,7 +21,8 @@ export interface WriteOptions {
   readonly beforeCommit?: (temporaryPath: string) => Promise<void>;
 }
 
-const COPY_BUFFER = 4 * 1024 * 1024;
+/** Patching a clone pays where more than this stays in place. */
+const SMALLEST_CLONE = 4 * 1024 * 1024;
 const TEMPORARY = /^\.featx-([0-9a-f]{8})-(\d+)-[0-9a-f]+\.tmp$/;
 const STALE_MS = 3_600_000;
 /** Windows answers these while a virus scanner or another reader holds the target. */
@@ -117,7 +118,7 @@ function cloneable(source: ByteSource, pieces: readonly Piece[], total: number):
     if (!(piece instanceof Uint8Array) && piece.from === undefined && piece.start === at) inPlace += piece.end - piece.start;
     at += pieceSize(piece);
   }
-  return inPlace > COPY_BUFFER && inPlace > 0.9 * total && inPlace > 0.9 * source.size ? source.path : null;
+  return inPlace > SMALLEST_CLONE && inPlace > 0.9 * total && inPlace > 0.9 * source.size ? source.path : null;
 }
 
 interface Temporary {
@@ -159,24 +160,6 @@ async function writePieces({ handle: { file, cloned }, source, pieces, total, di
       at += chunk.length;
       options.onProgress?.(at, total);
     }
-  }
-}
-
-/** The bytes of a piece, the next chunk read while the last is written. */
-async function* chunksOf(piece: Piece, source: ByteSource): AsyncGenerator<Uint8Array> {
-  if (piece instanceof Uint8Array) {
-    yield piece;
-    return;
-  }
-  const from = piece.from ?? source;
-  const readAt = (start: number): Promise<Uint8Array> | null => (start < piece.end ? from.read(start, Math.min(piece.end, start + COPY_BUFFER)) : null);
-  let next = readAt(piece.start);
-  for (let start = piece.start; next !== null; start += COPY_BUFFER) {
-    const chunk = await next;
-    next = readAt(start + COPY_BUFFER);
-    // A chunk that fails while its predecessor is being written must not become an unhandled rejection.
-    next?.catch(() => undefined);
-    yield chunk;
   }
 }
 
