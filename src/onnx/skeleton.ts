@@ -1,0 +1,170 @@
+import { type Field } from '../wire/fields.js';
+import { concat, wrap, type Piece } from '../wire/pieces.js';
+import { bodiesOf, functionsUsedBy, readsOf, type GraphView } from './graph.js';
+import { patched, type Patch } from './patch.js';
+import type { Attribute, Dim, FunctionDef, Graph, Node, OnnxModel, SparseTensor, Tensor, ValueType } from './records.js';
+import { encodeNode, encodeValueInfo, GraphField, ModelField } from './schema.js';
+import { tensorBytes } from './types.js';
+
+/** Tensors up to this size keep their values: shapes, axes, scales, pads. */
+const SMALL_BYTES = 1024;
+const FLOAT = 1;
+/** FunctionProto.node */
+const FUNCTION_NODE = 7;
+
+export interface SkeletonOptions {
+  /** Other dims for graph inputs, by name. */
+  readonly inputShapes?: ReadonlyMap<string, readonly Dim[]>;
+  /** Tensors that are inputs of the skeleton, of this type, instead of being computed. */
+  readonly given?: ReadonlyMap<string, ValueType>;
+  /** Whether an initializer that a caller may override is a constant all the same. */
+  readonly fixDefaults?: boolean;
+  /** Tensors whose rank is asked for: an output `Shape(tensor)` each, behind the others, in this order. */
+  readonly rankProbes?: readonly string[];
+}
+
+/**
+ * A model without weights whose outputs, without types, are `tensors`, for ONNX Runtime to say what they are: only their ancestors, every initializer
+ * of more than 1 KiB (or outside the file) a graph input of its type and shape, the bytes of nodes and functions borrowed. Node `i` of the graph is
+ * named `n<i>`, so that messages can be traced; names of tensors are untouched.
+ */
+export async function skeleton(view: GraphView, tensors: Iterable<string>, options: SkeletonOptions = {}): Promise<Uint8Array> {
+  const { model } = view;
+  const outputs = [...tensors];
+  const given = options.given ?? new Map<string, ValueType>();
+  const nodes = neededNodes(view, [...outputs, ...(options.rankProbes ?? [])], given);
+  const read = new Set<string>(outputs);
+  for (const node of nodes) for (const name of readsOf(node)) read.add(name);
+  const weights = new Map<string, ValueType>([...given].filter(([name]) => read.has(name)));
+  const body: Piece[] = [...wrap(2, [new TextEncoder().encode('skeleton')])];
+  for (const node of nodes) {
+    const weight = constantWeight(node);
+    if (weight === null) body.push(...wrap(GraphField.node, nodePieces(node)));
+    else weights.set(node.outputs[0], weight);
+  }
+  const probes = options.rankProbes ?? [];
+  probes.forEach((name, index) => body.push(...wrap(GraphField.node, [encodeNode({ opType: 'Shape', name: `probe${index}`, inputs: [name], outputs: [`featx.rank.${index}`] })])));
+  for (const tensor of model.graph.initializers) {
+    if (!read.has(tensor.name)) continue;
+    if (isSmall(tensor)) body.push(...tensor.parts);
+    else weights.set(tensor.name, typeOf(tensor));
+  }
+  for (const sparse of model.graph.sparseInitializers) {
+    if (sparse.values === null || !read.has(sparse.values.name)) continue;
+    if (isSmall(sparse.values) && (sparse.indices === null || isSmall(sparse.indices))) body.push(sparse.field);
+    else weights.set(sparse.values.name, sparseType(sparse));
+  }
+  for (const input of model.graph.inputs) {
+    if (!read.has(input.name) || weights.has(input.name)) continue;
+    if (options.fixDefaults === true && model.irVersion >= 4 && view.initializers.has(input.name)) continue;
+    const shape = options.inputShapes?.get(input.name);
+    if (shape === undefined || input.type?.kind !== 'tensor') body.push(input.field);
+    else body.push(...wrap(GraphField.input, [encodeValueInfo(input.name, { ...input.type, shape })]));
+  }
+  for (const [name, type] of weights) body.push(...wrap(GraphField.input, [encodeValueInfo(name, type)]));
+  for (const name of outputs) body.push(...wrap(GraphField.output, [encodeValueInfo(name, null)]));
+  probes.forEach((_name, index) => body.push(...wrap(GraphField.output, [encodeValueInfo(`featx.rank.${index}`, null)])));
+  return bytesOf(model, [
+    ...model.modelFields.filter(({ number }) => number === 1 || number === ModelField.opsetImport),
+    ...[...functionsUsedBy(model, nodes)].flatMap((definition) => wrap(ModelField.functions, functionPieces(definition))),
+    ...wrap(ModelField.graph, body),
+  ]);
+}
+
+/** Ancestors of the tensors, in file order, without what stands behind given tensors. */
+function neededNodes(view: GraphView, tensors: readonly string[], given: ReadonlyMap<string, ValueType>): Node[] {
+  const needed = new Set<Node>();
+  const stack = [...tensors];
+  for (let name = stack.pop(); name !== undefined; name = stack.pop()) {
+    const node = given.has(name) ? undefined : view.producerOf.get(name)?.node;
+    if (node === undefined || needed.has(node)) continue;
+    needed.add(node);
+    stack.push(...readsOf(node));
+  }
+  return [...needed].sort((a, b) => a.index - b.index);
+}
+
+function isSmall(tensor: Tensor): boolean {
+  if (tensor.external !== null) return false;
+  return (tensorBytes(tensor) ?? 0) <= SMALL_BYTES && tensor.payloads.reduce((sum, { start, end }) => sum + end - start, 0) <= 2 * SMALL_BYTES;
+}
+
+function typeOf({ dataType, dims }: Tensor): ValueType {
+  return { kind: 'tensor', elemType: dataType, shape: dims };
+}
+
+function sparseType({ values, dims }: SparseTensor): ValueType {
+  return { kind: 'tensor', elemType: values?.dataType ?? 0, shape: dims };
+}
+
+/** The type of a Constant that is left out, or null for every other node. */
+function constantWeight(node: Node): ValueType | null {
+  if (node.opType !== 'Constant' || node.domain !== '' || node.outputs.length !== 1) return null;
+  for (const attribute of node.attributes) {
+    for (const tensor of attribute.tensors) if (!isSmall(tensor)) return typeOf(tensor);
+    for (const sparse of attribute.sparseTensors) if (sparse.values !== null && !isSmall(sparse.values)) return sparseType(sparse);
+  }
+  return null;
+}
+
+/** NodeProto: its own bytes, big tensors in its bodies replaced, and its new name at the end, where the last one wins. */
+function nodePieces(node: Node): Piece[] {
+  const patches: Patch[] = [];
+  for (const body of bodiesOf(node)) patchBody(body, patches);
+  return [...patched(node.field, patches), ...wrap(3, [new TextEncoder().encode(`n${node.index}`)])];
+}
+
+function functionPieces(definition: FunctionDef): Piece[] {
+  const patches: Patch[] = [];
+  patchNodes(definition.nodes, FUNCTION_NODE, patches);
+  return patched(definition.field, patches);
+}
+
+function patchBody(body: Graph, patches: Patch[]): void {
+  const fresh: Piece[] = [];
+  let enclosing: readonly Field[] = [];
+  const replace = (parts: readonly Field[], around: readonly Field[], name: string, type: ValueType): void => {
+    enclosing = around;
+    fresh.push(...placeholder(name, type, GraphField.node));
+    for (const part of parts) patches.push({ start: part.start, end: part.end, enclosing: around, pieces: [] });
+  };
+  for (const tensor of body.initializers) if (!isSmall(tensor)) replace(tensor.parts, tensor.enclosing, tensor.name, typeOf(tensor));
+  for (const sparse of body.sparseInitializers) {
+    if (sparse.values !== null && !isSmall(sparse.values)) replace([sparse.field], sparse.values.enclosing.slice(0, -1), sparse.values.name, sparseType(sparse));
+  }
+  const first = enclosing.at(-1);
+  if (first !== undefined) patches.push({ start: first.payload, end: first.payload, enclosing, pieces: fresh });
+  patchNodes(body.nodes, GraphField.node, patches);
+}
+
+function patchNodes(nodes: readonly Node[], fieldNumber: number, patches: Patch[]): void {
+  for (const node of nodes) {
+    const weight = constantWeight(node);
+    if (weight !== null) patches.push({ start: node.field.start, end: node.field.end, enclosing: aroundConstant(node), pieces: placeholder(node.outputs[0], weight, fieldNumber) });
+    else for (const body of bodiesOf(node)) patchBody(body, patches);
+  }
+}
+
+/** The fields around a Constant: those around its value, less the node and the attribute (and the sparse tensor) themselves. */
+function aroundConstant(node: Node): readonly Field[] {
+  const value = node.attributes.map((attribute: Attribute) => attribute.tensors[0] ?? attribute.sparseTensors[0]?.values).find((tensor) => tensor !== undefined && tensor !== null);
+  const around = value?.enclosing ?? [];
+  return around.slice(0, around.findIndex(({ start }) => start === node.field.start));
+}
+
+/** Nodes for a tensor of that type inside a body or a function. ONNX Runtime folds constants, but nothing random, so that nothing is allocated. */
+function placeholder(name: string, type: ValueType, fieldNumber: number): Piece[] {
+  if (type.kind !== 'tensor') return [];
+  const dims = (type.shape ?? []).map(Number);
+  const isFloat = type.elemType === FLOAT;
+  const random = isFloat ? name : `${name}.featx.float`;
+  const nodes = [encodeNode({ opType: 'RandomUniform', name: '', inputs: [], outputs: [random], attributes: [{ name: 'shape', ints: dims }] })];
+  if (!isFloat) nodes.push(encodeNode({ opType: 'Cast', name: '', inputs: [random], outputs: [name], attributes: [{ name: 'to', int: type.elemType }] }));
+  return nodes.flatMap((node) => wrap(fieldNumber, [node]));
+}
+
+async function bytesOf(model: OnnxModel, pieces: readonly Piece[]): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  for (const piece of pieces) parts.push(piece instanceof Uint8Array ? piece : (model.resident(piece) ?? (await model.read(piece))));
+  return concat(parts);
+}

@@ -1,0 +1,90 @@
+import { readSync, writeSync } from 'node:fs';
+import { Worker } from 'node:worker_threads';
+import { answer, wireError } from './child-work.js';
+import { encodeFrame, FrameReader, type Frame } from './frames.js';
+import { loadNative } from './session.js';
+
+/**
+ * The child: requests come on standard input, answers go to file descriptor 3, one at a time. It reads and writes in place, because ONNX Runtime blocks
+ * the event loop anyway, and ends when its standard input does: a parent that dies takes it along.
+ */
+
+const REQUESTS = 0;
+const ANSWERS = 3;
+const LONGEST_READ = 1024 * 1024;
+
+function waitFor(milliseconds: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
+}
+
+/** Bytes read or written; 0 at the end of the channel. */
+function transfer(step: () => number): number {
+  for (;;) {
+    try {
+      return step();
+    } catch (error) {
+      const code = (error as { code?: unknown } | null)?.code;
+      if (code === 'EOF' || code === 'EPIPE') return 0;
+      if (code !== 'EAGAIN' && code !== 'EINTR') throw error;
+      waitFor(1);
+    }
+  }
+}
+
+function nextFrame(reader: FrameReader): Frame | null {
+  for (;;) {
+    const chunk = new Uint8Array(Math.min(LONGEST_READ, Math.max(64 * 1024, reader.wanted)));
+    const count = transfer(() => readSync(REQUESTS, chunk, 0, chunk.length, null));
+    if (count === 0) return null;
+    const [frame] = reader.push(chunk.subarray(0, count));
+    if (frame !== undefined) return frame;
+  }
+}
+
+function send(frame: Frame): boolean {
+  for (const chunk of encodeFrame(frame)) {
+    for (let done = 0; done < chunk.length; ) {
+      const count = transfer(() => writeSync(ANSWERS, chunk, done));
+      if (count === 0) return false;
+      done += count;
+    }
+  }
+  return true;
+}
+
+/** Ends this process with its parent even while native code holds the main thread. */
+function startWatchdog(): void {
+  const watch = `const parent = process.ppid;
+const alive = () => { try { process.kill(parent, 0); return process.ppid === parent; } catch (error) { return error.code === 'EPERM'; } };
+setInterval(() => { if (!alive()) process.kill(process.pid, 'SIGKILL'); }, 250);`;
+  new Worker(watch, { eval: true }).unref();
+}
+
+async function main(): Promise<void> {
+  let watched = false;
+  const reader = new FrameReader();
+  try {
+    // Loading takes longer than the parent needs to think of its question.
+    loadNative();
+  } catch {
+    // The first question gets this error as its answer.
+  }
+  for (let frame = nextFrame(reader); frame !== null; frame = nextFrame(reader)) {
+    const request = frame.value as { readonly id: number; readonly watch: boolean; readonly ask: unknown };
+    if (request.watch && !watched) {
+      startWatchdog();
+      watched = true;
+    }
+    let reply: Frame;
+    try {
+      const { value, payloads } = await answer(request.ask, frame.payloads);
+      reply = { value: { id: request.id, answer: value }, payloads };
+    } catch (error) {
+      reply = { value: { id: request.id, error: wireError(error) }, payloads: [] };
+    }
+    if (!send(reply)) break;
+  }
+  process.exit(0);
+}
+
+await main();

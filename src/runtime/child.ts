@@ -1,0 +1,187 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { basename, dirname } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { RuntimeError, TimeoutError } from '../errors.js';
+import type { ChildRequest, WireError } from './child-work.js';
+import { encodeFrame, FrameReader, type Frame } from './frames.js';
+import { watchMemory } from './memory.js';
+import { isRuntimeInstalled, messageOf, runtimeMissing } from './session.js';
+
+export interface ChildOptions {
+  /** Resident memory beyond which the child is killed, in bytes. */
+  readonly memoryBytes?: number;
+  /** The program to run instead of ours. */
+  readonly entry?: string;
+}
+
+export interface AskOptions {
+  /** Time after which the child is killed, in milliseconds. */
+  readonly timeoutMs?: number;
+  /** What it is asked about, for messages: `the types of m.onnx`. */
+  readonly subject?: string;
+  /** Whether the work may take so long that the child must watch over its parent meanwhile. */
+  readonly watch?: boolean;
+}
+
+interface Pending {
+  readonly id: number;
+  readonly subject: string;
+  readonly resolve: (frame: Frame) => void;
+  readonly reject: (error: Error) => void;
+  readonly timer: NodeJS.Timeout | undefined;
+}
+
+const KEPT_STDERR = 4 * 1024;
+
+/** The child's program: beside this module in the library, at the top of the CLI's bundle, behind a loader where this is TypeScript. */
+export function childEntry(moduleUrl: string): string {
+  const here = fileURLToPath(moduleUrl);
+  if (here.endsWith('.ts')) return fileURLToPath(new URL('../testing/runtime-child.mjs', moduleUrl));
+  return fileURLToPath(new URL(basename(dirname(here)) === 'runtime' ? './child-entry.js' : './runtime-child.js', moduleUrl));
+}
+
+/**
+ * A process of its own for ONNX Runtime: native code that crashes, hangs or eats memory takes nobody along. It starts loading the runtime at once, before
+ * it is asked, keeps nothing alive while it is idle, and ends with its parent.
+ */
+export class RuntimeChild implements Disposable {
+  private readonly process: ChildProcess;
+  private readonly reader = new FrameReader();
+  private readonly stopWatching: () => void;
+  private pending: Pending | null = null;
+  private nextId = 1;
+  private stderr = '';
+  private ended: Error | null = null;
+
+  /** @throws RuntimeError `FEATX_RUNTIME_MISSING` where onnxruntime-node is not installed */
+  static start(options: ChildOptions = {}): RuntimeChild {
+    if (!isRuntimeInstalled()) throw runtimeMissing();
+    return new RuntimeChild(options);
+  }
+
+  private constructor(options: ChildOptions) {
+    const { NODE_OPTIONS: _ours, ...inherited } = process.env;
+    // Opsets newer than the runtime knows: the operators it does know are what they were.
+    const env = { ALLOW_RELEASED_ONNX_OPSET_ONLY: '0', ...inherited };
+    this.process = spawn(process.execPath, [options.entry ?? childEntry(import.meta.url)], { stdio: ['pipe', 'ignore', 'pipe', 'pipe'], env, windowsHide: true });
+    const { memoryBytes } = options;
+    this.stopWatching = memoryBytes === undefined ? () => undefined : watchMemory(this.process.pid, memoryBytes, (seen) => this.stop(outOfMemory(memoryBytes, seen)));
+    this.process.on('error', (error) => this.stop(new RuntimeError(`a child process for ONNX Runtime does not start: ${error.message}`, { code: 'FEATX_CHILD_CRASH', cause: error })));
+    this.process.on('close', (code, signal) => this.onEnd(code, signal));
+    this.requests.on('error', () => undefined);
+    this.errors.setEncoding('utf8');
+    this.errors.on('data', (text: string) => (this.stderr = (this.stderr + text).slice(-KEPT_STDERR)));
+    this.answers.on('data', (chunk: Buffer) => this.onData(chunk));
+    this.keepAlive(false);
+  }
+
+  get pid(): number | undefined {
+    return this.process.pid;
+  }
+
+  /** What the child wrote to standard error so far, safe to show. */
+  get lastWords(): string {
+    return printable(this.stderr.trim());
+  }
+
+  /**
+   * Asks one question; the next one only when it is answered.
+   * @throws TimeoutError `FEATX_TIMEOUT` or `FEATX_MEMORY`; RuntimeError `FEATX_CHILD_CRASH` where the child ends or answers garbage, or what it threw
+   */
+  async ask(request: ChildRequest, payloads: readonly Uint8Array[], options: AskOptions = {}): Promise<Frame> {
+    if (this.ended !== null) throw this.ended;
+    if (this.pending !== null) throw new RuntimeError('the child process is busy', { code: 'FEATX_CHILD_BUSY' });
+    const id = this.nextId++;
+    const subject = options.subject ?? 'a model';
+    this.keepAlive(true);
+    const answered = new Promise<Frame>((resolve, reject) => {
+      const { timeoutMs } = options;
+      const timer = timeoutMs === undefined ? undefined : setTimeout(() => this.stop(timedOut(subject, timeoutMs)), timeoutMs);
+      this.pending = { id, subject, resolve, reject, timer };
+    });
+    for (const chunk of encodeFrame({ value: { id, watch: options.watch ?? false, ask: request }, payloads })) this.requests.write(chunk);
+    return answered;
+  }
+
+  /** Ends the child at once. */
+  close(): void {
+    this.stop(new RuntimeError('the child process was closed', { code: 'FEATX_CHILD_CLOSED' }));
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  private get requests(): Writable {
+    return this.process.stdio[0] as Writable;
+  }
+
+  private get errors(): Readable {
+    return this.process.stdio[2] as Readable;
+  }
+
+  private get answers(): Readable {
+    return this.process.stdio[3] as Readable;
+  }
+
+  private keepAlive(alive: boolean): void {
+    const method = alive ? 'ref' : 'unref';
+    this.process[method]();
+    for (const stream of [this.requests, this.errors, this.answers]) (stream as unknown as { ref(): void; unref(): void })[method]();
+  }
+
+  private settle(settle: (pending: Pending) => void): void {
+    const { pending } = this;
+    this.pending = null;
+    clearTimeout(pending?.timer);
+    this.keepAlive(false);
+    if (pending !== null) settle(pending);
+  }
+
+  private stop(error: Error): void {
+    this.ended ??= error;
+    this.stopWatching();
+    this.process.kill('SIGKILL');
+    this.settle(({ reject }) => reject(error));
+  }
+
+  private onData(chunk: Uint8Array): void {
+    try {
+      for (const { value, payloads } of this.reader.push(chunk)) {
+        const reply = value as { readonly id?: number; readonly answer?: unknown; readonly error?: WireError };
+        const error = reply.error;
+        if (reply.id !== this.pending?.id) throw new Error('an answer to no question');
+        this.settle(({ resolve, reject }) => (error === undefined ? resolve({ value: reply.answer, payloads }) : reject(fromWire(error))));
+      }
+    } catch (error) {
+      this.stop(new RuntimeError(`the child process that runs ONNX Runtime answers garbage: ${messageOf(error)}`, { code: 'FEATX_CHILD_CRASH', cause: error }));
+    }
+  }
+
+  private onEnd(code: number | null, signal: NodeJS.Signals | null): void {
+    if (this.ended !== null) return;
+    const how = signal === null ? `ended with exit code ${code ?? 'unknown'}` : `was killed by ${signal}`;
+    const words = this.lastWords;
+    const subject = this.pending?.subject;
+    const hint = signal === 'SIGKILL' ? 'the system may have run out of memory' : 'the model may be malformed, or ONNX Runtime has a defect';
+    this.stop(new RuntimeError(`the process that ran ONNX Runtime ${how}${subject === undefined ? '' : ` while it worked on ${subject}`}${words && `; it said: ${words}`}`, { code: 'FEATX_CHILD_CRASH', hint }));
+  }
+}
+
+function timedOut(subject: string, timeoutMs: number): TimeoutError {
+  return new TimeoutError(`ONNX Runtime did not finish ${subject} within ${timeoutMs / 1000} s and was stopped`, { hint: 'give it more time with --timeout SECONDS (timeoutMs)' });
+}
+
+function outOfMemory(limit: number, seen: number): TimeoutError {
+  return new TimeoutError(`ONNX Runtime took ${seen} bytes of memory, more than the ${limit} allowed, and was stopped`, { code: 'FEATX_MEMORY', hint: 'raise the limit, or give it a smaller batch' });
+}
+
+function fromWire({ message, code, hint }: WireError): RuntimeError {
+  return new RuntimeError(message, { code: code ?? undefined, hint: hint ?? undefined });
+}
+
+/** Text of the runtime without characters that steer a terminal. */
+export function printable(text: string): string {
+  return text.replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, (character) => `\\x${(character.codePointAt(0) ?? 0).toString(16).padStart(2, '0')}`);
+}

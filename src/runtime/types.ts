@@ -1,0 +1,107 @@
+import { RuntimeError, TimeoutError } from '../errors.js';
+import { certainTypes, isComplete } from '../onnx/certain-types.js';
+import { ancestorsOf, viewGraph, type GraphView } from '../onnx/graph.js';
+import { nominalInputs, substituted, type NominalInputs } from '../onnx/nominal.js';
+import type { OnnxModel } from '../onnx/records.js';
+import type { InferredTypes, TensorType } from '../onnx/types.js';
+import { RuntimeChild } from './child.js';
+import { typesOf, type SessionTypes } from './child-work.js';
+import { isRuntimeInstalled, runtimeMissing } from './session.js';
+import { askRuntime, type Answers, type Asker, type Question } from './type-questions.js';
+
+export interface InferOptions {
+  /** Numbers for the dims of inputs, by input name; `''` names the only input. */
+  readonly inputShapes?: ReadonlyMap<string, readonly number[]>;
+  /** Whether ONNX Runtime is asked in a child process that can be killed (default) or in this one. */
+  readonly isolate?: boolean;
+  /** A child that was started early; it stays open. */
+  readonly child?: RuntimeChild;
+  /** Time for ONNX Runtime, in milliseconds; a child is killed after it. */
+  readonly timeoutMs?: number;
+  /** Resident memory for the child, in bytes. */
+  readonly memoryBytes?: number;
+}
+
+const TIMEOUT_MS = 60_000;
+const SIDES = [224, 256] as const;
+
+/**
+ * Types of tensors of the main graph: what the file declares, what is certain without inference, and what ONNX Runtime says of the weightless skeleton, in
+ * this order; what stays unknown is left out or null, with a warning. A file that declares everything asked about starts no process.
+ * @throws UsageError where `inputShapes` does not fit the model
+ */
+export async function inferTypes(input: OnnxModel | GraphView, tensors: Iterable<string>, options: InferOptions = {}): Promise<InferredTypes> {
+  const view = 'producerOf' in input ? input : viewGraph(input);
+  const wanted = [...new Set(tensors)];
+  const nominal = nominalInputs(view, SIDES[0], options.inputShapes);
+  const known = certainTypes(view, ancestorsOf(view, wanted));
+  const warnings: string[] = [];
+  const isOpen = nominal.shapes.size > 0 || hasOverridable(view);
+  const unknown = wanted.filter((name) => view.producerOf.has(name) && !isSettled(known.get(name)));
+  const unnumbered = wanted.filter((name) => view.producerOf.has(name) && !isNumbered(known.get(name), nominal));
+  let answers: Answers = { proven: new Map(), nominal: new Map(), inputs: nominal };
+  if (unknown.length + unnumbered.length > 0) {
+    try {
+      answers = await asked(view, { known, unknown, unnumbered, isOpen, nominal }, options, warnings);
+    } catch (error) {
+      const excused = error instanceof TimeoutError || (error instanceof RuntimeError && ['FEATX_RUNTIME_MISSING', 'FEATX_RUNTIME_LOAD', 'FEATX_CHILD_CRASH'].includes(error.code));
+      if (!excused) throw error;
+      warnings.push(`types and shapes that the file does not declare stay unknown: ${error.message}${error.hint === undefined ? '' : ` (${error.hint})`}`);
+    }
+  }
+  return assemble(wanted, known, answers, warnings);
+}
+
+async function asked(view: GraphView, question: Question, options: InferOptions, warnings: string[]): Promise<Answers> {
+  const retry = (): NominalInputs => nominalInputs(view, SIDES[1], options.inputShapes);
+  if (!isRuntimeInstalled()) throw runtimeMissing();
+  if (options.isolate === false && options.child === undefined) {
+    return askRuntime(view, question, retry, async (levels, models) => typesOf({ kind: 'types', levels }, models), warnings);
+  }
+  const child = options.child ?? RuntimeChild.start({ memoryBytes: options.memoryBytes });
+  const deadline = Date.now() + (options.timeoutMs ?? TIMEOUT_MS);
+  const ask: Asker = async (levels, models, watch) => {
+    const subject = `the types of ${view.model.source.path ?? 'the model'}`;
+    const { value } = await child.ask({ kind: 'types', levels }, models, { timeoutMs: Math.max(1, deadline - Date.now()), subject, watch });
+    return value as SessionTypes[];
+  };
+  try {
+    return await askRuntime(view, question, retry, ask, warnings);
+  } finally {
+    if (options.child === undefined) child.close();
+  }
+}
+
+/** Declared by the file or certain: nothing to ask, though a dim may be null. */
+function isSettled(type: TensorType | undefined): boolean {
+  return type !== undefined && isComplete(type);
+}
+
+function isNumbered(type: TensorType | undefined, nominal: NominalInputs): boolean {
+  return type !== undefined && (type.type !== undefined || (type.shape !== null && substituted(type.shape, nominal.symbols) !== null));
+}
+
+function hasOverridable(view: GraphView): boolean {
+  return view.model.irVersion >= 4 && view.model.graph.inputs.some(({ name }) => view.initializers.has(name));
+}
+
+function assemble(wanted: readonly string[], known: ReadonlyMap<string, TensorType>, answers: Answers, warnings: readonly string[]): InferredTypes {
+  const types = new Map<string, TensorType>();
+  const nominal = new Map<string, TensorType>();
+  const { shapes, symbolic, symbols } = answers.inputs;
+  for (const name of wanted) {
+    const type = merged(known.get(name), answers.proven.get(name));
+    if (type !== undefined) types.set(name, type);
+    const numbers = shapes.get(name) ?? (type?.shape == null ? null : substituted(type.shape, symbols));
+    const numbered = numbers === null || type === undefined ? merged(type, answers.nominal.get(name), true) : { ...type, shape: numbers };
+    if (numbered !== undefined) nominal.set(name, numbered);
+  }
+  return { types, nominal, nominalInputShape: new Map([...shapes].filter(([name]) => symbolic.has(name))), warnings };
+}
+
+/** The first with its gaps filled from the second; `preferSecond` takes the whole shape of the second where it has one. */
+function merged(first: TensorType | undefined, second: TensorType | undefined, preferSecond = false): TensorType | undefined {
+  if (first === undefined || second === undefined || first.type !== undefined) return first ?? second;
+  if (second.type !== undefined) return second;
+  return { dtype: first.dtype ?? second.dtype, shape: preferSecond ? (second.shape ?? first.shape) : (first.shape ?? second.shape) };
+}
