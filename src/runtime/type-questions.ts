@@ -117,10 +117,11 @@ function refusal(session: SessionTypes | null): string | null {
   return session !== null && 'refused' in session ? session.refused : null;
 }
 
-/** What stands behind refused nodes, except tensors whose type is given. */
+/** What stands behind refused nodes and inputs without a type, except tensors whose type is given. */
 function tainted(view: GraphView, refused: ReadonlySet<Node>, given: ReadonlyMap<string, ValueType>): Set<string> {
   const lost = new Set<string>();
-  const stack = [...refused].flatMap((node) => node.outputs);
+  const untyped = view.model.graph.inputs.filter(({ name, type }) => !view.initializers.has(name) && (type === null || (type.kind === 'tensor' && type.elemType === 0)));
+  const stack = [...[...refused].flatMap((node) => node.outputs), ...untyped.map(({ name }) => name)];
   for (let name = stack.pop(); name !== undefined; name = stack.pop()) {
     if (name === '' || lost.has(name) || given.has(name)) continue;
     lost.add(name);

@@ -1,0 +1,122 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { encodeModel } from '../testing/model-builder.js';
+import { node, value } from '../testing/model-spec.js';
+import { childEntry, printable, RuntimeChild } from './child.js';
+import type { SessionTypes } from './child-work.js';
+import { encodeFrame, FrameReader } from './frames.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'featx-child-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** A program that stands in for ours. */
+function program(name: string, source: string): string {
+  const path = join(folder, `${name}.cjs`);
+  writeFileSync(path, source);
+  return path;
+}
+
+const relu = encodeModel({ graph: { inputs: [value('x', ['b', 2])], outputs: [value('y', null, null)], nodes: [node('Relu', ['x'], ['y'])] } });
+const question = { kind: 'types', levels: ['basic'] } as const;
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function isGone(pid: number): Promise<boolean> {
+  for (let tries = 0; tries < 100 && isAlive(pid); tries++) await new Promise((resolve) => setTimeout(resolve, 50));
+  return !isAlive(pid);
+}
+
+describe('a child', () => {
+  test('answers one question after the other and ends when it is closed', async () => {
+    const child = RuntimeChild.start();
+    for (let round = 0; round < 2; round++) {
+      const { value: answer } = await child.ask(question, [relu]);
+      expect(answer as SessionTypes[]).toEqual([{ outputs: [{ elemType: 1, shape: ['b', 2] }] }]);
+    }
+    const { value: refused } = await child.ask(question, [relu.subarray(0, 30)]);
+    expect((refused as SessionTypes[])[0]).toEqual({ refused: expect.stringMatching(/./) });
+    const pid = child.pid ?? 0;
+    child.close();
+    expect(await isGone(pid)).toBe(true);
+    await expect(child.ask(question, [relu])).rejects.toMatchObject({ code: 'FEATX_CHILD_CLOSED' });
+  });
+
+  test('that takes too long is killed', async () => {
+    const child = RuntimeChild.start({ entry: program('hang', 'for (;;);') });
+    await expect(child.ask(question, [], { timeoutMs: 150, subject: 'the types of m.onnx' })).rejects.toMatchObject({ name: 'TimeoutError', code: 'FEATX_TIMEOUT', message: expect.stringContaining('the types of m.onnx within 0.15 s') });
+    expect(await isGone(child.pid ?? 0)).toBe(true);
+  });
+
+  test('that takes too much memory is killed', async () => {
+    const child = RuntimeChild.start({ entry: program('eat', 'const kept = []; for (;;) kept.push(Buffer.alloc(1 << 20, 1));'), memoryBytes: 256 * 1024 * 1024 });
+    await expect(child.ask(question, [], { timeoutMs: 20_000 })).rejects.toMatchObject({ name: 'TimeoutError', code: 'FEATX_MEMORY' });
+    expect(await isGone(child.pid ?? 0)).toBe(true);
+  });
+
+  test('that crashes is named with its signal and its last words, made safe', async () => {
+    using child = RuntimeChild.start({ entry: program('crash', 'process.stderr.write("\\u001b[31mterminate called"); process.kill(process.pid, "SIGABRT");') });
+    await expect(child.ask(question, [], { subject: 'm.onnx' })).rejects.toMatchObject({
+      name: 'RuntimeError', code: 'FEATX_CHILD_CRASH', message: 'the process that ran ONNX Runtime was killed by SIGABRT while it worked on m.onnx; it said: \\x1b[31mterminate called',
+    });
+  });
+
+  test.each([
+    ['ends without an answer', 'process.exit(0)', /ended with exit code 0/],
+    ['answers garbage', 'require("fs").writeSync(3, "Segmentation fault (core dumped)"); setTimeout(() => 0, 1e6)', /answers garbage: the bytes are no message/],
+    ['answers another question', `${FRAME_SOURCE()}; send({ id: 99, answer: 1 }); setTimeout(() => 0, 1e6)`, /answers garbage: an answer to no question/],
+    ['answers with a wrong checksum', `${FRAME_SOURCE()}; send({ id: 1, answer: 1 }, 1); setTimeout(() => 0, 1e6)`, /answers garbage: the checksum/],
+  ])('that %s is an error', async (name, source, message) => {
+    using child = RuntimeChild.start({ entry: program(name, source) });
+    await expect(child.ask(question, [], { timeoutMs: 20_000 })).rejects.toThrow(message);
+  });
+
+  test('ends with its parent, however the parent ends', async () => {
+    const parent = spawn(process.execPath, ['-e', `
+      const { spawn } = require('node:child_process');
+      const child = spawn(process.execPath, [${JSON.stringify(childEntry(new URL('./child.ts', import.meta.url).href))}], { stdio: ['pipe', 'ignore', 'inherit', 'pipe'] });
+      console.log(child.pid);
+      setInterval(() => 0, 1000);`], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const pid = await new Promise<number>((resolve) => parent.stdout.once('data', (text: Buffer) => resolve(Number(text.toString()))));
+    parent.kill('SIGKILL');
+    expect(await isGone(pid)).toBe(true);
+  });
+});
+
+/** Source that writes frames as ours do. */
+function FRAME_SOURCE(): string {
+  return `const sum = (b) => { let h = 0x811c9dc5; for (const x of b) h = Math.imul(h ^ x, 0x01000193); return h >>> 0; };
+const send = (value, off = 0) => { const json = Buffer.from(JSON.stringify({ value, lengths: [] })); const head = Buffer.alloc(16); head.writeUInt32BE(0x66787231, 0);
+head.writeUInt32BE(json.length, 4); head.writeUInt32BE(sum(json) - off, 8); require('fs').writeSync(3, Buffer.concat([head, json])); }`;
+}
+
+test('frames survive being cut anywhere', () => {
+  const payloads = [new Uint8Array(0), Uint8Array.from([1, 2, 3]), new Uint8Array(3_000).fill(7)];
+  const whole = Buffer.concat([...encodeFrame({ value: { a: 'ä' }, payloads }), ...encodeFrame({ value: 2, payloads: [] })]);
+  for (const size of [1, 7, 15, 16, 17, 1_000, whole.length]) {
+    const reader = new FrameReader();
+    const frames = [];
+    for (let at = 0; at < whole.length; at += size) frames.push(...reader.push(whole.subarray(at, at + size)));
+    expect(frames).toEqual([{ value: { a: 'ä' }, payloads }, { value: 2, payloads: [] }]);
+  }
+});
+
+test('the child program is found beside the module, in the bundle, and in the sources', () => {
+  const found = (url: string): string => childEntry(url).replaceAll('\\', '/');
+  expect(found('file:///lib/dist/runtime/child.js')).toBe('/lib/dist/runtime/child-entry.js');
+  expect(found('file:///lib/dist/cli/chunk-ABC.js')).toBe('/lib/dist/cli/runtime-child.js');
+  expect(found(new URL('./child.ts', import.meta.url).href)).toBe(fileURLToPath(new URL('../testing/runtime-child.mjs', import.meta.url)));
+});
+
+test('text of the runtime cannot steer a terminal', () => {
+  expect(printable('a\u001b]0;x\u0007\nb\u202e')).toBe('a\\x1b]0;x\\x07\nb\\x202e');
+});
