@@ -1,0 +1,36 @@
+import type { FieldRule } from '../reader.js';
+import type { ByteRange, Field } from '../../wire/fields.js';
+
+/** A record while the reader fills it. */
+export type Draft<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer E)[] ? E[] : T[K] };
+
+export const text = <B>(set: (record: B, value: string, field: Field) => void): FieldRule<B> => ({ kind: 'text', set });
+export const int = <B>(set: (record: B, value: number | bigint, field: Field) => void): FieldRule<B> => ({ kind: 'int', set });
+export const float = <B>(set: (record: B, value: number) => void): FieldRule<B> => ({ kind: 'float', set });
+export const skipped = <B>(set: (record: B, field: Field) => void): FieldRule<B> => ({ kind: 'range', kept: false, set });
+export const kept = <B>(set: (record: B, field: Field) => void): FieldRule<B> => ({ kind: 'range', kept: true, set });
+
+/** Protobuf's int32: the low 32 bits. */
+export const int32 = (value: number | bigint): number => (typeof value === 'number' ? value | 0 : Number(BigInt.asIntN(32, value)));
+
+/** Most lists of a graph stay empty or short: the empty ones are this one, and the short ones take no more room than they need. */
+export const NONE: never[] = [];
+Object.freeze(NONE);
+
+/** The list with one more entry; only a longer list is extended in place, since `push` makes room for 16 more. */
+export function add<T>(list: T[], value: T): T[] {
+  if (list.length === 0) return [value];
+  if (list.length === 1) return [list[0], value];
+  if (list.length === 2) return [list[0], list[1], value];
+  if (list.length === 3) return [list[0], list[1], list[2], value];
+  list.push(value);
+  return list;
+}
+
+/** The ranges with one more, joined to the last where they touch. */
+export function extended(ranges: ByteRange[], { start, end }: ByteRange): ByteRange[] {
+  const last = ranges.at(-1);
+  if (last === undefined || last.end !== start) return add(ranges, { start, end });
+  ranges[ranges.length - 1] = { start: last.start, end };
+  return ranges;
+}

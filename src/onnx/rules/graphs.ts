@@ -1,0 +1,132 @@
+import type { Field } from '../../wire/fields.js';
+import { entered, type FieldRule, type MessageRule } from '../reader.js';
+import type { Attribute, FunctionDef, Graph, Node, QuantizationAnnotation, StringEntry, Tensor } from '../records.js';
+import { add, float, int, int32, kept, NONE, text, type Draft } from './drafts.js';
+import { entryRule, sparseTensors, tensorField, tensorList } from './tensors.js';
+import { valueInfos } from './types.js';
+
+/** Lists in attributes longer than this stay in the file. */
+const LONGEST_ATTRIBUTE_LIST = 1024;
+
+type AttributeDraft = Draft<Attribute> & { t: Tensor | null; g: Draft<Graph> | null };
+
+/** The list with one more entry, unless it is too long to keep. */
+function bounded<T>(list: T[], value: T): T[] {
+  return list.length < LONGEST_ATTRIBUTE_LIST ? add(list, value) : list;
+}
+
+const attributeRule: MessageRule<AttributeDraft> = {
+  fields: {
+    1: text((attribute, value) => (attribute.name = value)),
+    2: float((attribute, value) => (attribute.f = value)),
+    3: int((attribute, value) => (attribute.i = value)),
+    4: { kind: 'value', set: (attribute, value) => (attribute.s = value) },
+    5: tensorField('t', (attribute) => attribute.t, (attribute, tensor) => (attribute.tensors = [(attribute.t = tensor), ...attribute.tensors])),
+    6: {
+      kind: 'message',
+      enter: (attribute, field) => {
+        if (attribute.g !== null) attribute.g.parts.push(field);
+        else attribute.graphs = [(attribute.g = newGraph(field)), ...attribute.graphs];
+        return entered(graphRule, attribute.g, 'g');
+      },
+    },
+    7: float((attribute, value) => (attribute.floats = bounded(attribute.floats, value))),
+    8: int((attribute, value) => (attribute.ints = bounded(attribute.ints, value))),
+    9: { kind: 'value', set: (attribute, value) => (attribute.strings = bounded(attribute.strings, value)) },
+    10: tensorList('tensors', (attribute) => attribute.tensors, (attribute, list) => (attribute.tensors = list)),
+    11: {
+      kind: 'message',
+      enter: (attribute, field) => {
+        const graph = newGraph(field);
+        attribute.graphs = add(attribute.graphs, graph);
+        return entered(graphRule, graph, 'graphs', attribute.graphs.length - 1);
+      },
+    },
+    20: int((attribute, value) => (attribute.type = int32(value))),
+    21: text((attribute, value) => (attribute.refAttrName = value)),
+    22: sparseTensors('sparse_tensor', (attribute) => attribute.sparseTensors, (attribute, list) => (attribute.sparseTensors = list)),
+    23: sparseTensors('sparse_tensors', (attribute) => attribute.sparseTensors, (attribute, list) => (attribute.sparseTensors = list)),
+  },
+};
+
+const nodeRule: MessageRule<Draft<Node>> = {
+  fields: {
+    1: text((node, value) => (node.inputs = add(node.inputs, value))),
+    2: text((node, value) => (node.outputs = add(node.outputs, value))),
+    3: text((node, value) => (node.name = value)),
+    4: text((node, value) => (node.opType = value)),
+    5: {
+      kind: 'message',
+      enter: (node, field) => {
+        const attribute: AttributeDraft = {
+          name: '', type: 0, refAttrName: '', field, i: null, f: null, s: null, ints: NONE, floats: NONE, strings: NONE, tensors: NONE, sparseTensors: NONE, graphs: NONE, t: null, g: null,
+        };
+        node.attributes = add(node.attributes, attribute);
+        return entered(attributeRule, attribute, 'attribute', node.attributes.length - 1);
+      },
+    },
+    7: text((node, value) => (node.domain = value === 'ai.onnx' ? '' : value)),
+    8: text((node, value) => (node.overload = value)),
+    9: kept((node, { payload: start, end }) => (node.metadata = add(node.metadata, { start, end }))),
+  },
+};
+
+function nodes<B>(list: (record: B) => Node[]): FieldRule<B> {
+  return {
+    kind: 'message',
+    enter: (record, field) => {
+      const index = list(record).length;
+      const node: Draft<Node> = { index, field, name: '', opType: '', domain: '', overload: '', inputs: NONE, outputs: NONE, attributes: NONE, metadata: NONE };
+      list(record).push(node);
+      return entered(nodeRule, node, 'node', index);
+    },
+  };
+}
+
+const annotationRule: MessageRule<Draft<QuantizationAnnotation>> = {
+  fields: {
+    1: text((annotation, value) => (annotation.tensorName = value)),
+    2: {
+      kind: 'message',
+      enter: (annotation, field) => {
+        const entry: Draft<StringEntry> = { field, key: '', value: '' };
+        return entered(entryRule, entry, 'quant_parameter_tensor_names', annotation.parameters.push(entry) - 1);
+      },
+    },
+  },
+};
+
+export function newGraph(field: Field): Draft<Graph> {
+  return { name: '', nodes: [], initializers: [], sparseInitializers: [], inputs: [], outputs: [], valueInfo: [], quantizationAnnotations: [], parts: [field] };
+}
+
+export const graphRule: MessageRule<Draft<Graph>> = {
+  fields: {
+    1: nodes((graph) => graph.nodes),
+    2: text((graph, value) => (graph.name = value)),
+    5: tensorList('initializer', (graph) => graph.initializers, (graph, list) => (graph.initializers = list)),
+    11: valueInfos('input', (graph) => graph.inputs),
+    12: valueInfos('output', (graph) => graph.outputs),
+    13: valueInfos('value_info', (graph) => graph.valueInfo),
+    14: {
+      kind: 'message',
+      enter: (graph, field) => {
+        const annotation: Draft<QuantizationAnnotation> = { field, tensorName: '', parameters: [] };
+        return entered(annotationRule, annotation, 'quantization_annotation', graph.quantizationAnnotations.push(annotation) - 1);
+      },
+    },
+    15: sparseTensors('sparse_initializer', (graph) => graph.sparseInitializers, (graph, list) => (graph.sparseInitializers = list)),
+  },
+};
+
+export const functionRule: MessageRule<Draft<FunctionDef>> = {
+  fields: {
+    1: text((definition, value) => (definition.name = value)),
+    4: text((definition, value) => definition.inputs.push(value)),
+    5: text((definition, value) => definition.outputs.push(value)),
+    7: nodes((definition) => definition.nodes),
+    10: text((definition, value) => (definition.domain = value === 'ai.onnx' ? '' : value)),
+    12: valueInfos('value_info', (definition) => definition.valueInfo),
+    13: text((definition, value) => (definition.overload = value)),
+  },
+};

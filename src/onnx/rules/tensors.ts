@@ -1,0 +1,119 @@
+import { ModelFormatError } from '../../errors.js';
+import { WireType, type Field } from '../../wire/fields.js';
+import { entered, type FieldRule, type MessageRule } from '../reader.js';
+import type { SparseTensor, StringEntry, Tensor } from '../records.js';
+import { add, extended, int, int32, NONE, skipped, text, type Draft } from './drafts.js';
+
+export const entryRule: MessageRule<Draft<StringEntry>> = {
+  fields: { 1: text((entry, value) => (entry.key = value)), 2: text((entry, value) => (entry.value = value)) },
+};
+
+type TensorDraft = Omit<Draft<Tensor>, 'enclosing' | 'external'> & { enclosing: readonly Field[]; external: StringEntry[] | null; externalEntries: StringEntry[] };
+
+function newTensor(field: Field, enclosing: readonly Field[], place: string): TensorDraft {
+  return { name: '', dims: NONE, dataType: 0, payloads: NONE, header: NONE, parts: [field], enclosing, place, external: null, externalEntries: NONE };
+}
+
+/** A list of numbers: packed runs, and runs of single values. */
+const numbers = (scalar: WireType): FieldRule<TensorDraft> => ({
+  kind: 'range',
+  kept: false,
+  scalar,
+  set: (tensor, { number, wireType, start, payload, end }) => {
+    if (wireType === WireType.bytes) tensor.payloads = add(tensor.payloads, { fieldNumber: number, contiguous: true, start: payload, end });
+    else addSingle(tensor, number, start, end);
+  },
+});
+
+/** One more value with a tag of its own; neighbours make one run. */
+function addSingle(tensor: TensorDraft, fieldNumber: number, start: number, end: number): void {
+  const { payloads } = tensor;
+  const last = payloads.at(-1);
+  if (last !== undefined && !last.contiguous && last.fieldNumber === fieldNumber && last.end === start) payloads[payloads.length - 1] = { ...last, end };
+  else tensor.payloads = add(payloads, { fieldNumber, contiguous: false, start, end });
+}
+
+/** Fields of a TensorProto that hold values or say where they are. */
+const VALUE_FIELDS = new Set([4, 5, 6, 7, 9, 10, 11, 13, 14]);
+
+const tensorRule: MessageRule<TensorDraft> = {
+  each: (tensor, field) => void (VALUE_FIELDS.has(field.number) || (tensor.header = extended(tensor.header, field))),
+  fields: {
+    1: int((tensor, value, field) => {
+      if (typeof value === 'bigint') {
+        throw new ModelFormatError(`a dimension of ${tensor.place} is ${value}, outside what any tensor can have (byte ${field.start})`, { code: 'FEATX_GRAPH_DIMS', offset: field.start, field: tensor.place });
+      }
+      tensor.dims = add(tensor.dims, value);
+    }),
+    2: int((tensor, value) => (tensor.dataType = int32(value))),
+    4: numbers(WireType.fixed32),
+    5: numbers(WireType.varint),
+    6: skipped((tensor, { number, start, end }) => addSingle(tensor, number, start, end)),
+    7: numbers(WireType.varint),
+    8: text((tensor, value) => (tensor.name = value)),
+    // A singular field: the last one counts.
+    9: skipped((tensor, { number, payload, end }) => {
+      tensor.payloads = add(tensor.payloads.filter(({ fieldNumber }) => fieldNumber !== number), { fieldNumber: number, contiguous: true, start: payload, end });
+    }),
+    10: numbers(WireType.fixed64),
+    11: numbers(WireType.varint),
+    13: {
+      kind: 'message',
+      enter: (tensor, field) => {
+        const entry: Draft<StringEntry> = { field, key: '', value: '' };
+        tensor.externalEntries = add(tensor.externalEntries, entry);
+        if (tensor.external !== null) tensor.external = tensor.externalEntries;
+        return entered(entryRule, entry, 'external_data', tensor.externalEntries.length - 1);
+      },
+    },
+    14: int((tensor, value) => (tensor.external = value === 1 ? tensor.externalEntries : null)),
+  },
+};
+
+/** A singular tensor field: a second occurrence merges into the first. */
+export function tensorField<B>(label: string, current: (record: B) => Tensor | null, set: (record: B, tensor: Tensor) => void): FieldRule<B> {
+  return {
+    kind: 'message',
+    enter: (record, field, context) => {
+      const existing = current(record);
+      if (existing !== null) {
+        (existing as TensorDraft).parts.push(field);
+        return entered(tensorRule, existing as TensorDraft, label);
+      }
+      const tensor = newTensor(field, context.enclosing(), `${context.path()}.${label}`);
+      set(record, tensor);
+      return entered(tensorRule, tensor, label);
+    },
+  };
+}
+
+export function tensorList<B>(label: string, list: (record: B) => Tensor[], set: (record: B, list: Tensor[]) => void): FieldRule<B> {
+  return {
+    kind: 'message',
+    enter: (record, field, context) => {
+      const index = list(record).length;
+      const tensor = newTensor(field, context.enclosing(), `${context.path()}.${label}[${index}]`);
+      set(record, add(list(record), tensor));
+      return entered(tensorRule, tensor, label, index);
+    },
+  };
+}
+
+const sparseTensorRule: MessageRule<Draft<SparseTensor>> = {
+  fields: {
+    1: tensorField('values', (sparse) => sparse.values, (sparse, tensor) => (sparse.values = tensor)),
+    2: tensorField('indices', (sparse) => sparse.indices, (sparse, tensor) => (sparse.indices = tensor)),
+    3: int((sparse, value) => (sparse.dims = add(sparse.dims, Number(value)))),
+  },
+};
+
+export function sparseTensors<B>(label: string, list: (record: B) => SparseTensor[], set: (record: B, list: SparseTensor[]) => void): FieldRule<B> {
+  return {
+    kind: 'message',
+    enter: (record, field) => {
+      const sparse: Draft<SparseTensor> = { field, dims: NONE, values: null, indices: null };
+      set(record, add(list(record), sparse));
+      return entered(sparseTensorRule, sparse, label, list(record).length - 1);
+    },
+  };
+}

@@ -1,0 +1,90 @@
+import { entered, type FieldRule, type MessageRule } from '../reader.js';
+import type { Dim, ValueInfo, ValueType } from '../records.js';
+import { add, extended, int, int32, NONE, text, type Draft } from './drafts.js';
+
+type TypeHolder = { type: ValueType | null };
+type TensorTypeDraft = { kind: 'tensor' | 'sparse_tensor'; elemType: number; shape: Dim[] | null };
+type ShapeHolder = { shape: Dim[] };
+type DimHolder = { readonly holder: ShapeHolder; readonly index: number };
+
+const dimRule: MessageRule<DimHolder> = {
+  fields: {
+    1: int(({ holder, index }, value) => (holder.shape[index] = typeof value === 'number' && value >= 0 ? value : null)),
+    2: text(({ holder, index }, value) => (holder.shape[index] = value === '' ? null : value)),
+  },
+};
+
+const shapeRule: MessageRule<ShapeHolder> = {
+  fields: {
+    1: {
+      kind: 'message',
+      enter: (holder) => {
+        holder.shape = add(holder.shape, null);
+        return entered(dimRule, { holder, index: holder.shape.length - 1 }, 'dim', holder.shape.length - 1);
+      },
+    },
+  },
+};
+
+const tensorTypeRule: MessageRule<TensorTypeDraft> = {
+  fields: {
+    1: int((type, value) => (type.elemType = int32(value))),
+    2: {
+      kind: 'message',
+      enter: (type) => {
+        type.shape ??= NONE;
+        return entered(shapeRule, type as ShapeHolder, 'shape');
+      },
+    },
+  },
+};
+
+/** A member of TypeProto's oneof: the same member again merges, another replaces. */
+function typeMember<K extends ValueType['kind'], D extends ValueType>(kind: K, create: () => D, rule: MessageRule<D>): FieldRule<TypeHolder> {
+  return {
+    kind: 'message',
+    enter: (holder) => {
+      const draft = holder.type?.kind === kind ? (holder.type as D) : create();
+      holder.type = draft;
+      return entered(rule, draft, `${kind}_type`);
+    },
+  };
+}
+
+type ElementDraft = { kind: 'sequence' | 'optional'; element: ValueType | null };
+type MapDraft = { kind: 'map'; keyType: number; value: ValueType | null };
+const elementRule: MessageRule<ElementDraft> = {
+  fields: { 1: { kind: 'message', enter: (draft) => entered(typeRule, { get type() { return draft.element; }, set type(type) { draft.element = type; } }, 'elem_type') } },
+};
+const mapRule: MessageRule<MapDraft> = {
+  fields: {
+    1: int((map, value) => (map.keyType = int32(value))),
+    2: { kind: 'message', enter: (draft) => entered(typeRule, { get type() { return draft.value; }, set type(type) { draft.value = type; } }, 'value_type') },
+  },
+};
+
+const typeRule: MessageRule<TypeHolder> = {
+  fields: {
+    1: typeMember('tensor', (): TensorTypeDraft => ({ kind: 'tensor', elemType: 0, shape: null }), tensorTypeRule),
+    4: typeMember('sequence', (): ElementDraft => ({ kind: 'sequence', element: null }), elementRule),
+    5: typeMember('map', (): MapDraft => ({ kind: 'map', keyType: 0, value: null }), mapRule),
+    7: typeMember('opaque', () => ({ kind: 'opaque' as const }), { fields: {} }),
+    8: typeMember('sparse_tensor', (): TensorTypeDraft => ({ kind: 'sparse_tensor', elemType: 0, shape: null }), tensorTypeRule),
+    9: typeMember('optional', (): ElementDraft => ({ kind: 'optional', element: null }), elementRule),
+  },
+};
+
+const valueInfoRule: MessageRule<Draft<ValueInfo>> = {
+  each: (info, field) => void (field.number === 1 || (info.rest = extended(info.rest, field))),
+  fields: { 1: text((info, value) => (info.name = value)), 2: { kind: 'message', enter: (info) => entered(typeRule, info, 'type') } },
+};
+
+export function valueInfos<B>(label: string, list: (record: B) => ValueInfo[]): FieldRule<B> {
+  return {
+    kind: 'message',
+    enter: (record, field) => {
+      const info: Draft<ValueInfo> = { field, name: '', type: null, rest: NONE };
+      return entered(valueInfoRule, info, label, list(record).push(info) - 1);
+    },
+  };
+}
