@@ -55,12 +55,6 @@ export function imageInput(view: GraphView, types: TensorTypes): string | null {
   return best;
 }
 
-/** Tensors that a resolver wants to know the types of: everything on the path from an input to an output. */
-export function neededTensors(view: GraphView): Iterable<string> {
-  const order = executionOrder(view);
-  return flowBetween(order, null, reachableFrom(order, realInputs(view)), view.outputs.keys()).position.keys();
-}
-
 /** A classifier's path ends at its scores. Otherwise it ends at the deepest map that is not made by an upsampling. */
 function trunk(order: readonly Node[], input: string, data: ReadonlySet<string>, geometry: ReadonlyMap<string, Geometry>, outputs: readonly string[]): Flow {
   const batch = geometry.get(input)?.shape?.[0] ?? 1;

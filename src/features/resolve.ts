@@ -1,19 +1,31 @@
 import type { GraphView } from '../onnx/graph.js';
 import type { InferredTypes } from '../onnx/types.js';
 import { analyse } from './analysis.js';
-import { factsOf } from './facts.js';
-import type { Feature, Resolution } from './feature.js';
+import type { Resolution } from './feature.js';
+import type { FeatureEntry } from './feature-info.js';
 import { moduleTree } from './modules.js';
 import { nodePaths } from './names.js';
-import { pickUnits } from './resolvers/module-path.js';
+import { resolveByModules } from './resolvers/module-path.js';
+import type { Family } from './resolvers/families.js';
+import type { StoredInfo } from './stored-info.js';
 
-export function resolveFeatures(view: GraphView, types: InferredTypes): Resolution {
+export interface ResolveOptions {
+  /** Use these features instead of looking for some. */
+  readonly explicit?: readonly FeatureEntry[];
+  /** What a cut remembers of its original. */
+  readonly stored?: StoredInfo | null;
+  /** Also the unit behind the trunk where the family's FeatureInfo leaves it out. */
+  readonly includeHead?: boolean;
+  /** Ask every resolver, for `--explain`, not only until one is sure. */
+  readonly explain?: boolean;
+  /** The families to look for. */
+  readonly families?: readonly Family[];
+}
+
+/** The features of a model: what timm's `features_only=True` would return. */
+export function resolveFeatures(view: GraphView, types: InferredTypes, options: ResolveOptions = {}): Resolution {
   const analysis = analyse(view, types);
-  const paths = nodePaths(view, analysis.flow.nodes);
-  const tree = moduleTree(analysis.flow, paths);
-  const units = pickUnits(analysis, tree);
-  const features = units.map((unit, index): Feature => ({
-    ...factsOf(analysis, unit.tensor), index, module: unit.module.path, tensor: unit.tensor, folded: null, hookType: 'forward', resolvedBy: 'module-path', confidence: 'high', because: '',
-  }));
-  return { features, outIndices: features.map((_f, i) => i), embedding: null, tried: [], warnings: [] };
+  const tree = moduleTree(analysis.flow, nodePaths(view, analysis.flow.nodes));
+  const { features, outcome, warnings } = resolveByModules(view, analysis, tree, options);
+  return { features, outIndices: features.map(({ index }) => index), embedding: null, tried: [{ resolver: 'module-path', outcome, features }], warnings };
 }

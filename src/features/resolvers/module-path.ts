@@ -1,88 +1,86 @@
+import type { GraphView } from '../../onnx/graph.js';
 import type { Analysis } from '../analysis.js';
-import type { Geometry } from '../geometry.js';
+import { factsOf } from '../facts.js';
+import type { Confidence, Feature } from '../feature.js';
 import { lastTensor, type Module, type ModuleTree } from '../modules.js';
+import { FAMILIES, type Family } from './families.js';
+import { declaredFeatures, identifyFamily, type Declared } from './family-features.js';
+import { pickUnits, unitAt, type Pick } from './units.js';
 
-/** A module that may be a feature: it ends in a tensor that everything passes through. */
-export interface Unit {
-  readonly module: Module;
-  readonly tensor: string;
-  readonly place: Geometry;
-  readonly stride: number;
+export interface ModulePathOptions {
+  readonly families?: readonly Family[];
+  readonly includeHead?: boolean;
 }
 
-/** Splits the network into the largest modules that end in a cut and at most halve the map. */
-export function unitsOf({ flow, geometry }: Analysis, tree: ModuleTree): readonly Unit[] {
-  const cuts = new Set(flow.cuts);
-  const units: Unit[] = [];
-  const stack = [...tree.root.children].reverse();
-  for (let module = stack.pop(); module !== undefined; module = stack.pop()) {
-    const tensor = lastTensor(flow, module);
-    const place = tensor === null ? undefined : geometry.get(tensor);
-    const entry = strideBefore(flow.nodes[module.nodes[0]].inputs, geometry);
-    const isMap = place !== undefined && place.stride !== null && !place.pooled && place.axes !== null && !place.axes.includes('?');
-    const isUnit = tensor !== null && isMap && cuts.has(tensor) && (place.stride ?? 0) <= 2 * entry;
-    if (isUnit || (module.children.length === 0 && isMap && tensor !== null && cuts.has(tensor))) units.push({ module, tensor, place, stride: place.stride ?? 1 });
-    else stack.push(...[...module.children].reverse());
-  }
-  return units;
+export interface Answer {
+  readonly features: readonly Feature[];
+  readonly outcome: string;
+  readonly warnings: readonly string[];
 }
 
-function strideBefore(inputs: readonly string[], geometry: ReadonlyMap<string, Geometry>): number {
-  for (const name of inputs) {
-    const place = geometry.get(name);
-    if (place !== undefined && place.stride !== null) return place.stride;
-  }
-  return 1;
-}
-
-/** The features of a network whose nodes lie in modules: per stride the last unit of the container that holds most of the network; one per block where the stride stays. */
-export function pickUnits(analysis: Analysis, tree: ModuleTree): readonly Unit[] {
-  const units = unitsOf(analysis, tree);
-  const blocks = isotropicBlocks(analysis, tree, units);
-  if (blocks !== null) return blocks;
-  const main = mainContainer(units);
-  const chosen = new Map<number, Unit>();
-  for (const unit of units) {
-    const before = chosen.get(unit.stride);
-    if (before !== undefined && inside(before.module, main) && !inside(unit.module, main)) continue;
-    chosen.set(unit.stride, unit);
-  }
-  return [...chosen.values()].sort((a, b) => a.stride - b.stride);
-}
-
-function inside(module: Module, container: Module | null): boolean {
-  for (let up: Module | null = module.parent; up !== null; up = up.parent) if (up === container) return true;
-  return false;
-}
-
-/** The parent of units at two strides or more that holds the most nodes. */
-function mainContainer(units: readonly Unit[]): Module | null {
-  const strides = new Map<Module, Set<number>>();
-  const size = new Map<Module, number>();
-  for (const { module, stride } of units) {
-    const { parent } = module;
-    if (parent === null) continue;
-    strides.set(parent, (strides.get(parent) ?? new Set()).add(stride));
-    size.set(parent, (size.get(parent) ?? 0) + module.nodes.length);
-  }
-  let best: Module | null = null;
-  for (const [module, seen] of strides) if (seen.size >= 2 && (best === null || (size.get(module) ?? 0) > (size.get(best) ?? 0))) best = module;
-  return best;
-}
-
-/** The blocks of a network that keeps one stride: the numbered children of the container that holds most of it. */
-function isotropicBlocks({ flow, geometry }: Analysis, tree: ModuleTree, units: readonly Unit[]): readonly Unit[] | null {
-  for (const module of tree.modules.values()) {
-    const numbered = module.children.filter((child) => /^\d+$/.test(child.name));
-    if (numbered.length < 3 || module.nodes.length < 0.6 * flow.nodes.length) continue;
-    const blocks: Unit[] = [];
-    for (const child of numbered) {
-      const tensor = lastTensor(flow, child);
-      const place = tensor === null ? undefined : geometry.get(tensor);
-      if (tensor !== null && place !== undefined && place.stride !== null) blocks.push({ module: child, tensor, place, stride: place.stride });
+/** The features of a network whose nodes tell the modules they lie in: by the family's table where the names show one, else by the tree of modules. */
+export function resolveByModules(view: GraphView, analysis: Analysis, tree: ModuleTree, options: ModulePathOptions = {}): Answer {
+  if (tree.root.children.length === 0) return { features: [], outcome: 'the nodes carry no module names', warnings: [] };
+  const known = identifyFamily(tree, options.families ?? FAMILIES);
+  const warnings: string[] = [];
+  if (known?.family.modules !== undefined) {
+    const declared = declaredFeatures(view, analysis, tree, known.family, known.base);
+    const problem = declared === null ? 'not all of its modules are there' : contradiction(analysis, declared);
+    if (declared !== null && problem === null) {
+      const features = declared.map((entry, index) => declaredFeature(analysis, entry, index, known.certain));
+      return { features, outcome: `the ${known.certain ? 'class names' : 'module names'} show the family ${known.family.name}`, warnings };
     }
-    if (blocks.length >= 3 && new Set(blocks.map(({ stride }) => stride)).size === 1) return blocks;
+    if (known.certain) warnings.push(`timm's feature_info of ${known.family.name} does not fit this graph (${problem}); the features are those that the graph shows`);
   }
-  void units;
+  const picks = pickUnits(analysis, tree, known?.family.stem ?? 'keep');
+  const named = picks.map(({ unit, sure, because }, index): Feature => ({
+    ...factsOf(analysis, unit.tensor), index, module: stemConv(analysis, unit.module, unit.tensor).path, tensor: unit.tensor, folded: null, hookType: 'forward', resolvedBy: 'module-path',
+    confidence: confidenceOf(known !== null, sure), because,
+  }));
+  const features = known?.family.last === undefined ? named : renamedLast(analysis, tree, named, picks, known.base === '' ? known.family.last : `${known.base}.${known.family.last}`);
+  return { features, outcome: picks.length === 0 ? 'no module ends in a map that everything passes through' : `${picks.length} modules, by the tree of modules`, warnings };
+}
+
+function confidenceOf(isKnown: boolean, sure: boolean): Confidence {
+  return isKnown || sure ? 'high' : 'medium';
+}
+
+function declaredFeature(analysis: Analysis, { module, tensor, folded, because }: Declared, index: number, certain: boolean): Feature {
+  const facts = factsOf(analysis, tensor ?? folded ?? '');
+  return { ...facts, index, module, tensor, folded, hookType: 'forward', resolvedBy: 'module-path', confidence: certain || tensor !== null ? 'high' : 'medium', because };
+}
+
+/** Why declared features cannot be this graph's: strides that fall, or the same tensor twice. */
+function contradiction({ geometry }: Analysis, declared: readonly Declared[]): string | null {
+  let previous = 0;
+  const seen = new Set<string>();
+  for (const { module, tensor } of declared) {
+    if (tensor === null) continue;
+    if (seen.has(tensor)) return `two of its features are '${tensor}'`;
+    seen.add(tensor);
+    const stride = geometry.get(tensor)?.stride ?? null;
+    if (stride === null) continue;
+    if (stride < previous) return `the stride falls to ${stride} at ${module}`;
+    previous = stride;
+  }
   return null;
+}
+
+/** timm names the convolution inside a stem that holds nothing else. */
+function stemConv({ flow }: Analysis, module: Module, tensor: string): Module {
+  const [only] = module.children;
+  if (module.name !== 'stem' || module.children.length !== 1 || !only.name.startsWith('conv')) return module;
+  return lastTensor(flow, only) === tensor ? only : module;
+}
+
+/** The last feature under the name its family gives it, taken from that module where it has nodes. */
+function renamedLast(analysis: Analysis, tree: ModuleTree, features: readonly Feature[], picks: readonly Pick[], path: string): readonly Feature[] {
+  const last = features.at(-1);
+  if (last === undefined) return features;
+  const module = tree.modules.get(path);
+  const unit = module === undefined ? null : unitAt(analysis.flow, analysis.geometry, module);
+  if (unit === null) return [...features.slice(0, -1), { ...last, module: path, because: `${last.because}; ${path} leaves it as it is` }];
+  const sameStride = unit.stride === picks.at(-1)?.unit.stride;
+  const renamed: Feature = { ...last, ...factsOf(analysis, unit.tensor), tensor: unit.tensor, module: path, index: sameStride ? last.index : last.index + 1, because: `${path} follows the last stage` };
+  return sameStride ? [...features.slice(0, -1), renamed] : [...features, renamed];
 }

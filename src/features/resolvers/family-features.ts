@@ -1,0 +1,111 @@
+import type { GraphView } from '../../onnx/graph.js';
+import type { Analysis } from '../analysis.js';
+import type { Module, ModuleTree } from '../modules.js';
+import { matchesGlob } from '../glob.js';
+import { exitsOf, tapModule } from '../taps.js';
+import type { Family } from './families.js';
+
+/** A feature by timm's convention: its name, and the tensor where the graph still holds it. */
+export interface Declared {
+  readonly module: string;
+  readonly tensor: string | null;
+  readonly folded: string | null;
+  readonly because: string;
+}
+
+/** The family whose class the exporter wrote, or whose modules the names show; `base` is the module that is the network of that family. */
+export function identifyFamily(tree: ModuleTree, families: readonly Family[]): { readonly family: Family; readonly base: string; readonly certain: boolean } | null {
+  for (const [path, name] of tree.classes) {
+    const [file, type] = name.split('.').slice(-2);
+    const family = families.find(({ classes }) => classes.includes(`${file}.${type}`));
+    if (family !== undefined) return { family, base: path, certain: true };
+  }
+  if (tree.classes.size > 0) return null;
+  for (const base of bases(tree)) {
+    const family = families.find(({ signs }) => signs.length > 0 && signs.every((sign) => sign.split('|').some((path) => modulesAt(tree, base, path).length > 0)));
+    if (family !== undefined) return { family, base, certain: false };
+  }
+  return null;
+}
+
+/** The root and the modules that hold nearly all of it: `model`, `backbone`, `encoder`. */
+function bases(tree: ModuleTree): readonly string[] {
+  const paths = [''];
+  let module: Module | undefined = tree.root;
+  while (module !== undefined && paths.length < 4) {
+    const total: number = module.nodes.length;
+    module = module.children.find((child) => child.nodes.length > 0.5 * total && !/^\d+$/.test(child.name));
+    if (module !== undefined) paths.push(module.path);
+  }
+  return paths;
+}
+
+/** Modules whose path matches a pattern under `base`, in order of execution. */
+function modulesAt(tree: ModuleTree, base: string, pattern: string): readonly Module[] {
+  const path = base === '' ? pattern : `${base}.${pattern}`;
+  if (!path.includes('*')) return tree.modules.has(path) ? [tree.modules.get(path) as Module] : [];
+  const depth = path.split('.').length;
+  return [...tree.modules.values()].filter((module) => module.path.split('.').length === depth && matchesGlob(path, module.path, '.')).sort((a, b) => a.nodes[0] - b.nodes[0]);
+}
+
+/** Reads a family's patterns against the modules there are. Null where one of them has no match. */
+export function declaredFeatures(view: GraphView, analysis: Analysis, tree: ModuleTree, family: Family, base: string): readonly Declared[] | null {
+  const features: Declared[] = [];
+  for (const pattern of family.modules ?? []) {
+    const found = declared(view, analysis, tree, family, base, pattern);
+    if (found === null) return null;
+    features.push(...found);
+  }
+  return features;
+}
+
+function declared(view: GraphView, analysis: Analysis, tree: ModuleTree, family: Family, base: string, pattern: string): readonly Declared[] | null {
+  const [alias, target] = pattern.includes('=') ? pattern.split('=') : [null, pattern];
+  const prefix = base === '' ? '' : `${base}.`;
+  if (target === '') return [{ module: prefix + (alias ?? ''), tensor: null, folded: null, because: `timm declares '${alias ?? ''}' for ${family.name}, which is no module of the network` }];
+  for (const option of target.split('|')) {
+    const [path, condition] = option.split('?');
+    if (condition !== undefined && modulesAt(tree, base, condition).length === 0) continue;
+    const modules = narrowed(analysis, path, modulesAt(tree, base, path.replace(/^-|[%^$]$/g, '')));
+    if (modules.length > 0) return modules.map((module) => tapped(view, analysis, family, module, alias === null ? module.path : prefix + alias));
+  }
+  return null;
+}
+
+function strideOf({ geometry, flow }: Analysis, module: Module): number | null {
+  const tensor = flow.nodes[module.nodes[module.nodes.length - 1]].outputs[0];
+  return geometry.get(tensor)?.stride ?? null;
+}
+
+/** `%` the last at each stride, `^` the first, `$` the last of all, `-` without the deepest stride. */
+function narrowed(analysis: Analysis, path: string, modules: readonly Module[]): readonly Module[] {
+  const mode = path.at(-1) ?? '';
+  if (mode === '$') return modules.slice(-1);
+  if (mode !== '%' && mode !== '^') return modules;
+  const byStride = new Map<number | null, Module>();
+  for (const module of modules) {
+    const stride = strideOf(analysis, module);
+    if (mode === '%' || !byStride.has(stride)) byStride.set(stride, module);
+  }
+  const kept = [...byStride.values()];
+  if (!path.startsWith('-')) return kept;
+  const deepest = Math.max(...[...byStride.keys()].map((stride) => stride ?? 0), ...analysis.flow.cuts.map((name) => (analysis.geometry.get(name)?.pooled ? 0 : (analysis.geometry.get(name)?.stride ?? 0))));
+  return kept.filter((module) => strideOf(analysis, module) !== deepest);
+}
+
+function tapped(view: GraphView, analysis: Analysis, family: Family, module: Module, name: string): Declared {
+  const { flow, geometry } = analysis;
+  const because = `${name} is a feature of the family ${family.name}`;
+  const tap = tapModule(view, flow, module, 'forward');
+  if (tap.folded !== null) return { module: name, tensor: null, folded: tap.folded, because: `${because}; its own value is gone: the exporter folded the norm behind it into it` };
+  const exits = family.output === undefined ? [] : exitsOf(flow, module.nodes, view.outputs);
+  if (exits.length > 1) {
+    const map = exits.find((tensor) => geometry.get(tensor)?.axes?.includes('H'));
+    const tensor = family.output === 'map' ? (map ?? null) : exits[0];
+    return { module: name, tensor, folded: null, because: `${because}; the ${family.output === 'map' ? 'map' : 'first'} of its ${exits.length} outputs` };
+  }
+  const [tensor = null] = tap.tensors;
+  const isMap = tensor !== null && geometry.get(tensor)?.axes?.includes('H');
+  if (family.output === 'map' && !isMap) return { module: name, tensor: null, folded: null, because: `${because}; the exporter left out its map, which nothing reads` };
+  return { module: name, tensor, folded: null, because };
+}

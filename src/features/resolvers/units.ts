@@ -1,0 +1,147 @@
+import type { Analysis } from '../analysis.js';
+import type { Flow } from '../flow.js';
+import type { Geometry } from '../geometry.js';
+import { lastTensor, type Module, type ModuleTree } from '../modules.js';
+
+/** A module that may be a feature: it ends in a tensor that everything passes through. */
+export interface Unit {
+  readonly module: Module;
+  readonly tensor: string;
+  readonly place: Geometry;
+  readonly stride: number;
+}
+
+/** What was picked, and how sure each pick is. */
+export interface Pick {
+  readonly unit: Unit;
+  readonly sure: boolean;
+  readonly because: string;
+}
+
+const POOLS = new Set(['MaxPool', 'AveragePool', 'LpPool', 'Pad', 'Identity', 'Dropout']);
+
+/** Splits the network into the largest modules that end in a cut and at most halve the map. */
+export function unitsOf({ flow, geometry }: Analysis, tree: ModuleTree): readonly Unit[] {
+  const cuts = new Set(flow.cuts);
+  const units: Unit[] = [];
+  const stack = [...tree.root.children].reverse();
+  for (let module = stack.pop(); module !== undefined; module = stack.pop()) {
+    const unit = unitAt(flow, geometry, module);
+    const halves = unit !== null && unit.stride <= 2 * strideBefore(flow, module, geometry);
+    if (unit !== null && cuts.has(unit.tensor) && (halves || module.children.length === 0)) units.push(unit);
+    else stack.push(...[...module.children].reverse());
+  }
+  return units;
+}
+
+/** The unit a module is if its last tensor has a place in the pyramid. */
+export function unitAt(flow: Flow, geometry: ReadonlyMap<string, Geometry>, module: Module): Unit | null {
+  const tensor = lastTensor(flow, module);
+  const place = tensor === null ? undefined : geometry.get(tensor);
+  if (tensor === null || place === undefined || place.stride === null || place.pooled || place.axes === null || place.axes.includes('?')) return null;
+  return { module, tensor, place, stride: place.stride };
+}
+
+function strideBefore(flow: Flow, module: Module, geometry: ReadonlyMap<string, Geometry>): number {
+  for (const name of flow.nodes[module.nodes[0]].inputs) {
+    const stride = geometry.get(name)?.stride;
+    if (stride != null) return stride;
+  }
+  return 1;
+}
+
+/** The features by the rules that hold for most networks: per stride the last unit of the container that holds most of the network, or one per block where the stride stays. */
+export function pickUnits(analysis: Analysis, tree: ModuleTree, stem: 'keep' | 'drop' = 'keep'): readonly Pick[] {
+  const blocks = isotropicBlocks(analysis, tree);
+  if (blocks !== null) return blocks.map((unit) => ({ unit, sure: true, because: `block ${unit.module.name} of ${unit.module.parent?.path ?? ''}, all at stride ${unit.stride}` }));
+  const units = unitsOf(analysis, tree);
+  const main = mainContainer(units);
+  const trunk = withoutHeadConv(analysis.flow, units, main);
+  const least = Math.min(...trunk.filter(({ module }) => isInside(module, main)).map(({ stride }) => stride));
+  const chosen = new Map<number, Pick>();
+  for (const unit of trunk) {
+    const before = chosen.get(unit.stride);
+    const outside = !isInside(unit.module, main);
+    if (outside && before !== undefined && isInside(before.unit.module, main)) continue;
+    if (outside && unit.stride < least && (stem === 'drop' || !endsStem(analysis, unit, main))) continue;
+    const sure = !outside;
+    chosen.set(unit.stride, { unit, sure, because: `${unit.module.path} is the last module at stride ${unit.stride}${outside ? `, outside ${main?.path ?? 'any container'}` : ''}` });
+  }
+  return [...chosen.values()].sort((a, b) => a.unit.stride - b.unit.stride);
+}
+
+export function isInside(module: Module, container: Module | null): boolean {
+  for (let up: Module | null = module.parent; up !== null; up = up.parent) if (up === container) return true;
+  return false;
+}
+
+/** Whether the stem that a unit lies in ends at the unit's stride, pools aside: a stem that goes on with convolutions has its feature behind it. */
+function endsStem({ flow, geometry }: Analysis, unit: Unit, main: Module | null): boolean {
+  let stem = unit.module;
+  while (stem.parent !== null && !isInside(main ?? stem, stem.parent) && stem.parent !== main?.parent) stem = stem.parent;
+  const last = unit.module.nodes[unit.module.nodes.length - 1];
+  return stem.nodes.every((at) => at <= last || POOLS.has(flow.nodes[at].opType) || strideOf(flow, at, geometry) === unit.stride || isBlur(flow, at));
+}
+
+function strideOf(flow: Flow, at: number, geometry: ReadonlyMap<string, Geometry>): number | null {
+  return geometry.get(flow.nodes[at].outputs[0])?.stride ?? null;
+}
+
+/** A depthwise convolution behind a pad or a pool: the blur of an anti-aliased pool. */
+function isBlur(flow: Flow, at: number): boolean {
+  const node = flow.nodes[at];
+  const from = flow.position.get(node.inputs[0]);
+  return node.opType === 'Conv' && from !== undefined && from >= 0 && ['Pad', 'MaxPool'].includes(flow.nodes[from].opType);
+}
+
+/** The parent of units at two strides or more that holds the most nodes. */
+function mainContainer(units: readonly Unit[]): Module | null {
+  const strides = new Map<Module, Set<number>>();
+  const size = new Map<Module, number>();
+  for (const { module, stride } of units) {
+    const { parent } = module;
+    if (parent === null) continue;
+    strides.set(parent, (strides.get(parent) ?? new Set()).add(stride));
+    size.set(parent, (size.get(parent) ?? 0) + module.nodes.length);
+  }
+  let best: Module | null = null;
+  for (const [module, seen] of strides) if (seen.size >= 2 && (best === null || (size.get(module) ?? 0) > (size.get(best) ?? 0))) best = module;
+  return best;
+}
+
+/** Leaves out a last convolution of size 1 that widens what the blocks before it made: it belongs to the classifier. */
+function withoutHeadConv(flow: Flow, units: readonly Unit[], main: Module | null): readonly Unit[] {
+  const inside = units.filter(({ module }) => module.parent === main);
+  const [last, before] = [inside.at(-1), inside.at(-2)];
+  if (last === undefined || before === undefined || last.stride !== before.stride || inside.length < 4) return units;
+  const convs = ({ module }: Unit): readonly number[] => module.nodes.filter((at) => flow.nodes[at].opType === 'Conv');
+  const numbered = last.module.children.some(({ name }) => /^\d+$/.test(name));
+  const widens = (last.place.channels ?? 0) > 1.5 * (before.place.channels ?? Infinity);
+  if (numbered || !widens || convs(last).length !== 1 || convs(before).length < 2) return units;
+  return units.filter((unit) => unit !== last);
+}
+
+/** The blocks of a network that keeps one stride behind its patches: the numbered children of the container that holds most of it. */
+function isotropicBlocks({ flow, geometry }: Analysis, tree: ModuleTree): readonly Unit[] | null {
+  for (const module of tree.modules.values()) {
+    if (/^\d+$/.test(module.name) || module.nodes.length < 0.5 * flow.nodes.length) continue;
+    const numbered = module.children.filter((child) => /^\d+$/.test(child.name));
+    if (numbered.length < 3) continue;
+    const blocks = numbered.flatMap((child) => unitAt(flow, geometry, child) ?? []);
+    if (blocks.length < numbered.length || new Set(blocks.map(({ stride }) => stride)).size !== 1) continue;
+    const isTokens = blocks.every(({ place }) => place.axes?.includes('L'));
+    if (isTokens || isPatched(flow, geometry, module, blocks[0].stride)) return blocks;
+  }
+  return null;
+}
+
+/** Whether the map shrinks once, in front of the blocks, and not again behind them. */
+function isPatched(flow: Flow, geometry: ReadonlyMap<string, Geometry>, container: Module, stride: number): boolean {
+  const strides = new Set<number>();
+  for (const name of flow.cuts) {
+    const place = geometry.get(name);
+    if (place !== undefined && place.stride !== null && !place.pooled && !place.axes?.includes('?')) strides.add(place.stride);
+  }
+  strides.delete(1);
+  return container.nodes.length > 0 && strides.size === 1 && strides.has(stride);
+}
