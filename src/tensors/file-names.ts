@@ -1,0 +1,50 @@
+import { createHash } from 'node:crypto';
+import { encodeText, isEscaped } from '../wire/text.js';
+
+/** Names that Windows gives to devices, with any extension. @see https://learn.microsoft.com/windows/win32/fileio/naming-a-file */
+const DEVICE = /^(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)/i;
+const LONGEST_FILE_NAME = 180;
+const LONGEST_ZIP_NAME = 65_000;
+
+function hash(name: string, digits: number): string {
+  return createHash('sha256').update(encodeText(name)).digest('hex').slice(0, digits);
+}
+
+/** A name with every byte but letters, digits, `_`, `-` and inner dots as `%XX`. */
+export function percentEncode(name: string): string {
+  const bytes = encodeText(name);
+  let text = '';
+  for (const [index, byte] of bytes.entries()) {
+    const char = String.fromCharCode(byte);
+    const plain = /[A-Za-z0-9_-]/.test(char) || (char === '.' && index > 0 && index < bytes.length - 1);
+    text += plain ? char : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+  }
+  return text;
+}
+
+/** File names (without extension) for tensors, safe and distinct on every system, in the order of `names`. Long and colliding ones end in a hash. */
+export function safeFileNames(names: readonly string[]): string[] {
+  const encoded = names.map((name) => {
+    const text = percentEncode(name);
+    const safe = text === '' ? '%' : DEVICE.test(text) ? `%${text.charCodeAt(0).toString(16).toUpperCase()}${text.slice(1)}` : text;
+    return safe.length > LONGEST_FILE_NAME ? `${safe.slice(0, LONGEST_FILE_NAME - 17)}-${hash(name, 16)}` : safe;
+  });
+  return distinct(names, encoded);
+}
+
+/** Keys for an archive: the names themselves but where a format or its readers cannot hold them. */
+export function archiveKeys(names: readonly string[], reserved: readonly string[] = []): string[] {
+  const keys = names.map((name) => {
+    const unfit = name === '' || name.includes('\0') || isEscaped(name) || reserved.includes(name);
+    if (unfit) return name === '' ? '%' : reserved.includes(name) ? `%${name.charCodeAt(0).toString(16).toUpperCase()}${name.slice(1)}` : percentEncode(name);
+    return encodeText(name).length > LONGEST_ZIP_NAME ? `${percentEncode(name).slice(0, LONGEST_FILE_NAME)}-${hash(name, 16)}` : name;
+  });
+  return distinct(names, keys, (key) => key);
+}
+
+/** Adds a hash to names that fall together, here on file systems that fold case. */
+function distinct(names: readonly string[], keys: readonly string[], fold: (key: string) => string = (key) => key.toLowerCase()): string[] {
+  const count = new Map<string, number>();
+  for (const key of keys) count.set(fold(key), (count.get(fold(key)) ?? 0) + 1);
+  return keys.map((key, index) => ((count.get(fold(key)) ?? 0) > 1 ? `${key}-${hash(names[index], 8)}` : key));
+}

@@ -1,0 +1,261 @@
+import { dirname, join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { IoError, UsageError } from '../errors.js';
+import { errnoOf, ioError, nodeFileSystem, type FileSystem } from '../wire/fs.js';
+import { resolveTarget, type WriteOptions } from '../wire/sink.js';
+import type { FileLayout } from './layout.js';
+import { holdsDtype, layoutOf, outputFormatOf, outputKeys, type OutputFormat } from './output-format.js';
+import { discardAll, StagingFile } from './staging.js';
+import { byteLength, describe, tensorBytes, type TensorValue } from './tensor.js';
+
+export interface TensorWriterOptions extends Pick<WriteOptions, 'fileSystem' | 'noClobber' | 'follow' | 'inPlace' | 'signal'> {
+  /** Files that are being read, which the target must not be. */
+  readonly inputs?: readonly string[];
+  /** Entries along axis 0 that all batches together bring; null where nobody knows. */
+  readonly totalRows: number | null;
+  /** Kept in the header of .safetensors. */
+  readonly metadata?: ReadonlyMap<string, string>;
+}
+
+/** A file that was written, and the tensors in it under their keys (in a directory: their file names). */
+export interface WrittenFile {
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly tensors: readonly { readonly name: string; readonly key: string; readonly shape: readonly number[] }[];
+}
+
+/** A tensor of the result as far as its batches have told. */
+interface Track {
+  readonly name: string;
+  readonly key: string;
+  readonly dtype: string;
+  /** Shape of a batch's tensor without axis 0; null for a scalar. */
+  readonly rest: readonly number[] | null;
+  rows: number;
+  bytes: number;
+  checksum: number;
+}
+
+/** One file of the result, its temporary file, and the tracks in it. */
+interface Part {
+  readonly target: string;
+  readonly file: StagingFile;
+  readonly tracks: readonly Track[];
+}
+
+/** Parts whose layout is known: values go to their final places. */
+interface Placed {
+  readonly layouts: readonly FileLayout[];
+  readonly shapes: ReadonlyMap<Track, readonly number[]>;
+}
+
+/**
+ * Writes tensors that come in batches along axis 0. Where the number of entries is known, every batch is written to its final place as it
+ * comes; otherwise values go to a temporary file each and are put together at the end. Nothing appears under the target's name before
+ * `finish`, and a failure leaves the target as it was; the files of a directory are put in place one after the other.
+ * @example `await using writer = await TensorWriter.open('features.npz', { totalRows }); … await writer.write(batch, rows); … await writer.finish();`
+ */
+export class TensorWriter implements AsyncDisposable {
+  private tracks: readonly Track[] = [];
+  private parts: readonly Part[] = [];
+  private placed: Placed | null = null;
+  private readonly spools = new Map<Track, StagingFile>();
+  private readonly staged: StagingFile[];
+  private pending: Promise<void> = Promise.resolve();
+  private batches = 0;
+
+  private constructor(
+    /** The file or directory that will be there. */
+    readonly target: string,
+    readonly format: OutputFormat,
+    private readonly directory: string,
+    first: StagingFile,
+    private readonly options: TensorWriterOptions,
+  ) {
+    this.staged = [first];
+  }
+
+  /**
+   * Checks the target and creates the first temporary file.
+   * @throws UsageError for links, unknown extensions and targets that are also inputs; IoError for a missing directory or `noClobber`
+   */
+  static async open(target: string, options: TensorWriterOptions): Promise<TensorWriter> {
+    const fs = options.fileSystem ?? nodeFileSystem;
+    const state = await fs.stat(target).catch((error: unknown) => {
+      if (errnoOf(error) === 'ENOENT') return null;
+      throw ioError(error, 'look at', target);
+    });
+    const isDirectory = state?.isDirectory() ?? false;
+    const format = outputFormatOf(target, isDirectory);
+    if (format === 'pb-directory' && state !== null && !isDirectory) throw new UsageError(`${target} is a file, not a directory`, { code: 'FEATX_USAGE_OUTPUT', path: target });
+    const path = format === 'pb-directory' ? target.replace(/(?<=.)[/\\]+$/, '') : await resolveTarget(target, options.inputs ?? [], options);
+    const directory = isDirectory ? path : dirname(path);
+    await assertDirectory(fs, directory);
+    return new TensorWriter(path, format, directory, await StagingFile.create(directory, fs), options);
+  }
+
+  /**
+   * Takes a batch: tensors by name, and how many entries of the input it stands for. Returns once the batch before it is written, so that
+   * writing overlaps with what the caller does next; the tensors must not change any more.
+   * @throws UsageError where tensors do not fit the file or the batches before; IoError
+   */
+  async write(batch: ReadonlyMap<string, TensorValue>, rows: number): Promise<void> {
+    await this.pending;
+    this.options.signal?.throwIfAborted();
+    if (this.batches++ === 0) await this.begin(batch, rows);
+    const tensors = this.match(batch, rows);
+    this.pending = this.store(tensors);
+    // Reported by whoever awaits `pending` next.
+    this.pending.catch(() => undefined);
+  }
+
+  private async begin(batch: ReadonlyMap<string, TensorValue>, rows: number): Promise<void> {
+    const names = [...batch.keys()];
+    const { totalRows } = this.options;
+    this.assertFits(batch);
+    const keys = outputKeys(this.format, names);
+    this.tracks = [...batch].map(([name, { dtype, shape }], index) => ({ name, key: keys[index], dtype, rest: shape.length === 0 ? null : shape.slice(1), rows: 0, bytes: 0, checksum: 0 }));
+    this.parts = await this.openParts();
+    const shapes = [...batch.values()].map(({ shape }) => (rows === totalRows ? shape : shape[0] === rows && totalRows !== null ? [totalRows, ...shape.slice(1)] : null));
+    if (shapes.every((shape) => shape !== null)) this.place(shapes);
+    else for (const track of this.tracks) this.spools.set(track, await this.stage());
+  }
+
+  private assertFits(batch: ReadonlyMap<string, TensorValue>): void {
+    if (batch.size === 0) throw new UsageError('there is no feature to write');
+    if (batch.size > 1 && (this.format === 'npy' || this.format === 'pb')) {
+      throw new UsageError(`${this.target} holds one array, and there are ${batch.size} features: ${[...batch.keys()].join(', ')}`, { path: this.target, hint: 'write .npz, .safetensors or a directory' });
+    }
+    const unfit = [...batch].filter(([, { dtype }]) => !holdsDtype(this.format, dtype));
+    if (unfit.length === 0) return;
+    throw new UsageError(`a ${this.format} cannot hold ${unfit.map(([name, { dtype }]) => `${name} (${dtype})`).join(', ')}`, {
+      path: this.target,
+      hint: 'bfloat16 and 8-bit floats fit .safetensors; a directory of .pb holds every numeric dtype',
+    });
+  }
+
+  private async stage(): Promise<StagingFile> {
+    const file = await StagingFile.create(this.directory, this.options.fileSystem);
+    this.staged.push(file);
+    return file;
+  }
+
+  private async openParts(): Promise<Part[]> {
+    const [first] = this.staged;
+    if (this.format !== 'pb-directory') return [{ target: this.target, file: first, tracks: this.tracks }];
+    const parts: Part[] = [];
+    for (const track of this.tracks) {
+      const target = join(this.target, `${track.key}.pb`);
+      if (this.directory === this.target) await resolveTarget(target, this.options.inputs ?? [], this.options);
+      parts.push({ target, file: parts.length === 0 ? first : await this.stage(), tracks: [track] });
+    }
+    return parts;
+  }
+
+  private place(shapes: readonly (readonly number[])[]): Placed {
+    const byTrack = new Map(this.tracks.map((track, index) => [track, shapes[index]]));
+    const isDirectory = this.format === 'pb-directory';
+    const layouts = this.parts.map(({ tracks }) => layoutOf(this.format, tracks.map((track) => ({ key: isDirectory || this.format === 'pb' ? track.name : track.key, dtype: track.dtype, shape: byTrack.get(track) ?? [] })), this.options.metadata));
+    for (const [part, { tracks }] of this.parts.entries()) {
+      for (const [index, track] of tracks.entries()) track.checksum = layouts[part].checksumSeeds?.[index] ?? 0;
+    }
+    this.placed = { layouts, shapes: byTrack };
+    return this.placed;
+  }
+
+  /** The tensors of a batch in the order of the first, checked against it. */
+  private match(batch: ReadonlyMap<string, TensorValue>, rows: number): TensorValue[] {
+    const unknown = [...batch.keys()].filter((name) => !this.tracks.some((track) => track.name === name));
+    const missing = this.tracks.filter(({ name }) => !batch.has(name)).map(({ name }) => name);
+    if (unknown.length + missing.length > 0) throw new UsageError(`batch ${this.batches} has other tensors than the first: ${[...unknown.map((name) => `${name} is new`), ...missing.map((name) => `${name} is missing`)].join(', ')}`);
+    return this.tracks.map((track) => {
+      const tensor = batch.get(track.name) ?? { dtype: track.dtype, shape: [], data: [] };
+      if (this.batches > 1 && !this.joins(track, tensor, rows)) {
+        const before = track.rest === null ? `a scalar ${track.dtype}` : describe({ dtype: track.dtype, shape: [this.placed === null ? null : 'batch', ...track.rest] });
+        throw new UsageError(`${track.name} is ${describe(tensor)} in batch ${this.batches} of ${rows} and cannot be joined to ${before} of the batches before`, { hint: 'run all inputs in one batch, or each by itself' });
+      }
+      return tensor;
+    });
+  }
+
+  private joins(track: Track, tensor: TensorValue, rows: number): boolean {
+    const { dtype, rest, bytes } = track;
+    if (rest === null || tensor.dtype !== dtype || tensor.shape.length !== rest.length + 1 || rest.some((dim, axis) => dim !== tensor.shape[axis + 1])) return false;
+    return this.placed === null || (tensor.shape[0] === rows && bytes + tensorBytes(tensor).length <= (byteLength(dtype, this.placed.shapes.get(track) ?? []) ?? 0));
+  }
+
+  private async store(tensors: readonly TensorValue[]): Promise<void> {
+    const values = new Map(this.tracks.map((track, index) => [track, tensors[index]]));
+    for (const [part, { file, tracks }] of this.parts.entries()) {
+      for (const [index, track] of tracks.entries()) {
+        const tensor = values.get(track);
+        if (tensor === undefined) continue;
+        const bytes = tensorBytes(tensor);
+        if (this.placed === null) await this.spools.get(track)?.write(bytes, track.bytes);
+        else await this.append(track, { file, layout: this.placed.layouts[part], index }, bytes);
+        if (this.placed === null) track.bytes += bytes.length;
+        track.rows += tensor.shape[0] ?? 1;
+      }
+    }
+  }
+
+  private async append(track: Track, { file, layout, index }: { readonly file: StagingFile; readonly layout: FileLayout; readonly index: number }, bytes: Uint8Array): Promise<void> {
+    if (layout.checksumSeeds !== null) track.checksum = crc32(bytes, track.checksum);
+    await file.write(bytes, layout.offsets[index] + track.bytes);
+    track.bytes += bytes.length;
+  }
+
+  /** Completes the files and puts them in place. @throws IoError; UsageError where fewer entries came than were announced */
+  async finish(): Promise<WrittenFile[]> {
+    await this.pending;
+    if (this.batches === 0) throw new UsageError('there is no batch to write');
+    const { layouts, shapes } = this.placed ?? (await this.gather());
+    const short = this.tracks.filter((track) => track.bytes !== byteLength(track.dtype, shapes.get(track) ?? []));
+    if (short.length > 0) throw new UsageError(`${short.map(({ name, rows }) => `${name} has ${rows}`).join(', ')} of the ${this.options.totalRows} entries announced`, { path: this.target });
+    for (const [part, { file, tracks }] of this.parts.entries()) {
+      for (const { position, bytes } of layouts[part].frame(tracks.map(({ checksum }) => checksum))) await file.write(bytes, position);
+      await file.seal(layouts[part].size);
+    }
+    this.options.signal?.throwIfAborted();
+    await this.makeDirectory();
+    for (const { file, target } of this.parts) await file.commit(target);
+    return this.parts.map(({ target, tracks }, part) => ({ path: target, sizeBytes: layouts[part].size, tensors: tracks.map((track) => ({ name: track.name, key: track.key, shape: shapes.get(track) ?? [] })) }));
+  }
+
+  private async makeDirectory(): Promise<void> {
+    if (this.format !== 'pb-directory' || this.directory === this.target) return;
+    await (this.options.fileSystem ?? nodeFileSystem).mkdir(this.target).catch((error: unknown) => {
+      throw ioError(error, 'create the directory', this.target);
+    });
+  }
+
+  /** Copies spooled values to their places, now that every shape is known. */
+  private async gather(): Promise<Placed> {
+    const placed = this.place(this.tracks.map(({ rest, rows }) => (rest === null ? [] : [rows, ...rest])));
+    for (const [part, { file, tracks }] of this.parts.entries()) {
+      for (const [index, track] of tracks.entries()) {
+        const size = track.bytes;
+        track.bytes = 0;
+        const spool = this.spools.get(track);
+        if (spool === undefined) continue;
+        for await (const chunk of spool.chunks(size)) await this.append(track, { file, layout: placed.layouts[part], index }, chunk);
+        await spool.discard();
+      }
+    }
+    return placed;
+  }
+
+  /** Removes whatever temporary files are left: all of them before `finish`, none after it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.pending.catch(() => undefined);
+    await discardAll(this.staged);
+  }
+}
+
+async function assertDirectory(fs: FileSystem, directory: string): Promise<void> {
+  try {
+    if (!(await fs.stat(directory)).isDirectory()) throw new IoError(`${directory} is not a directory`, { path: directory });
+  } catch (error) {
+    throw error instanceof IoError ? error : ioError(error, 'write into', directory);
+  }
+}
