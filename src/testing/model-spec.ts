@@ -1,4 +1,5 @@
-import { seeded, type RawField, type Text } from './wire-writer.js';
+import { seededFloats } from './random.js';
+import type { RawField, Text } from './wire-writer.js';
 
 /** What a model is to say: plain data, turned into bytes by `encodeModel`. `extra` fields are written as they are, after the others. */
 
@@ -158,7 +159,6 @@ export function tensor(name: Text, dims: readonly number[], data: TensorSpec['da
 
 /** Weights in [-scale, scale), the same for the same seed. */
 export function weights(name: Text, dims: readonly number[], seed: number, scale = 0.5): TensorSpec {
-  const random = seeded(seed);
   const count = dims.reduce((product, dim) => product * dim, 1);
-  return { name, dims, data: Array.from({ length: count }, () => Math.fround((random() * 2 - 1) * scale)) };
+  return { name, dims, data: Array.from(seededFloats(count, seed, scale)) };
 }

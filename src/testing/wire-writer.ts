@@ -1,3 +1,5 @@
+import { seededRandom } from './random.js';
+
 /** Protobuf by hand, for tests: shares nothing with `src/wire`, so that no test checks the reader with itself. */
 
 /** Freedom that a serializer has and a reader must grant. */
@@ -95,7 +97,7 @@ export function ordered(fields: readonly RawField[], order: 'schema' | 'reversed
   const byNumber = new Map<number, RawField[]>();
   for (const field of fields) byNumber.set(field.number, [...(byNumber.get(field.number) ?? []), field]);
   if (order === 'reversed') return [...byNumber.values()].reverse().flat();
-  const random = seeded(order);
+  const random = seededRandom(order);
   const queues = [...byNumber.values()];
   const result: RawField[] = [];
   while (queues.length > 0) {
@@ -105,15 +107,4 @@ export function ordered(fields: readonly RawField[], order: 'schema' | 'reversed
     else result.push(next);
   }
   return result;
-}
-
-/** Numbers in [0, 1), the same for the same seed. @see https://gist.github.com/tommyettinger/46a874533244883189143505d203312c (mulberry32) */
-export function seeded(seed: number): () => number {
-  let state = seed | 0;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
