@@ -9,17 +9,18 @@ import type { OnnxModel } from './onnx/records.js';
 import { tensorBytes, type InferredTypes } from './onnx/types.js';
 import { openModel, type OpenModelOptions } from './open.js';
 import type { CountRecord, ExtractReport } from './report/records.js';
+import { assertNoWarnings } from './report/strict.js';
 import type { GraphEdit } from './rewrite/edit.js';
 import { cutFeatures, planRewrite, type Mode, type Plan } from './rewrite/plan.js';
 import { droppedStarts, splice, topStart, type TensorContents } from './rewrite/splice.js';
 import { assertLoadable, DEFAULT_ALIGN, planWeights, type WeightsMode, type WeightsPlan } from './rewrite/weights.js';
-import { surveyModel, type SurveyOptions } from './survey.js';
+import { startChild, surveyModel, type SurveyOptions } from './survey.js';
 import { nodeFileSystem, type FileSystem } from './wire/fs.js';
 import { chunksOf, sizeOf, type Piece } from './wire/pieces.js';
 import { DirectorySidecars } from './wire/sidecar-files.js';
 import { resolveTarget, stage, writeFile, type StagedFile, type WriteOptions } from './wire/sink.js';
 
-export interface ExtractOptions extends OpenModelOptions, SelectOptions, Pick<SurveyOptions, 'inputShapes' | 'isolate' | 'timeoutMs' | 'resolve'>, Omit<WriteOptions, 'beforeCommit'> {
+export interface ExtractOptions extends OpenModelOptions, SelectOptions, Omit<SurveyOptions, 'tensors'>, Omit<WriteOptions, 'beforeCommit'> {
   /** What the model is called in the report; its path by default. */
   readonly name?: string;
   readonly mode?: Mode;
@@ -63,8 +64,9 @@ export async function extract(input: string | Uint8Array, output: string | null,
   const files = new DirectorySidecars(sourcePath ?? 'model.onnx', { fileSystem: fs, strict: options.strictExternal, warn });
   try {
     await assertReference(model, files);
+    using child = startChild(model, options);
     const view = viewGraph(model);
-    const { types, resolution } = await surveyModel(view, { ...options, tensors: namedTensors(view, options) });
+    const { types, resolution } = await surveyModel(view, { ...options, child: options.child ?? child ?? undefined, tensors: namedTensors(view, options) });
     const selections = selectFeatures(view, types, resolution, options);
     [...types.warnings, ...resolution.warnings].forEach(warn);
     const mode = options.mode ?? 'dict';
@@ -79,7 +81,7 @@ export async function extract(input: string | Uint8Array, output: string | null,
       sourceName: sourcePath === null ? null : await referableName(fs, sourcePath),
     });
     const edit: GraphEdit = { ...plan.edit, setMetadata: await metadata(view, types, resolution, plan, weights.isReference && sourcePath !== null ? basename(sourcePath) : null) };
-    if (options.strict && warnings.length > 0) throw new UsageError(`--strict: ${warnings.join('; ')}`, { code: 'FEATX_STRICT' });
+    if (options.strict) assertNoWarnings(warnings, sourcePath ?? undefined);
     const result = options.dryRun ? preview(model, edit, weights) : await write({ model, edit, plan, weights, target, options, files: [...(sourcePath === null ? [] : [sourcePath]), ...sidecarPaths(model, sourcePath)] });
     return {
       schema: 1, command: 'extract', input: options.name ?? sourcePath, output: options.write === undefined ? target : '-', mode, weights: weightsMode,
@@ -112,12 +114,17 @@ async function resolveOutput(sourcePath: string | null, output: string | null, o
 }
 
 /** Tensors that are asked for by name and that the resolvers need not have looked at. */
-function namedTensors(view: GraphView, { named = [] }: ExtractOptions): Iterable<string> {
-  return named.length === 0 ? [] : view.producerOf.keys();
+function namedTensors(view: GraphView, { named = [], embedding = false }: ExtractOptions): Iterable<string> {
+  return named.length === 0 && !embedding ? [] : view.producerOf.keys();
 }
 
 async function sameDirectory(fs: FileSystem, a: string, b: string): Promise<boolean> {
   return (await fs.realpath(dirname(resolve(a)))) === (await fs.realpath(dirname(resolve(b))));
+}
+
+async function sameFile(fs: FileSystem, a: string, b: string): Promise<boolean> {
+  const [one, other] = await Promise.all([a, b].map((path) => fs.stat(path).catch(() => null)));
+  return one !== null && other !== null && one.dev === other.dev && one.ino === other.ino;
 }
 
 /** The name under which a file beside the model can point into it; a model that is a link into another directory has none. */
@@ -161,19 +168,21 @@ function counts(model: OnnxModel, edit: GraphEdit): { kept: CountRecord; dropped
 
 interface Written {
   readonly size_bytes: number;
+  readonly sidecar?: { readonly path: string | null; readonly size_bytes: number };
   readonly bytes_copied: number;
   readonly verified: boolean | null;
 }
 
-function measure(pieces: readonly Piece[]): Pick<Written, 'size_bytes' | 'bytes_copied'> {
-  return { size_bytes: sizeOf(pieces), bytes_copied: sizeOf(pieces.filter((piece) => !(piece instanceof Uint8Array))) };
+function measure(pieces: readonly Piece[], sidecar: readonly Piece[] = [], path: string | null = null): Omit<Written, 'verified'> {
+  const borrowed = [...pieces, ...sidecar].filter((piece) => !(piece instanceof Uint8Array));
+  return { size_bytes: sizeOf(pieces), ...(sidecar.length === 0 ? {} : { sidecar: { path, size_bytes: sizeOf(sidecar) } }), bytes_copied: sizeOf(borrowed) };
 }
 
 /** Sizes of what would be written. */
 function preview(model: OnnxModel, edit: GraphEdit, weights: WeightsPlan): Written {
   const pieces = splice(model, edit, weights.sidecar?.contents('0'.repeat(8)) ?? weights.contents);
   assertLoadable(pieces);
-  return { ...measure([...pieces, ...(weights.sidecar?.pieces ?? [])]), verified: null };
+  return { ...measure(pieces, weights.sidecar?.pieces), verified: null };
 }
 
 interface Writing {
@@ -197,9 +206,13 @@ async function write({ model, edit, plan, weights, target, options, files }: Wri
   }
   await resolveTarget(target, files, options);
   const { sidecar } = weights;
+  if (weights.isReference && (await sameFile(options.fileSystem ?? nodeFileSystem, files[0], target))) {
+    throw new UsageError('--weights reference cannot replace the model it would point into', { code: 'FEATX_USAGE_REFERENCE', path: target, hint: 'choose another output' });
+  }
   let contents: TensorContents = weights.contents;
   let staged: StagedFile | null = null;
   let verified: boolean | null = null;
+  let sidecarPath: string | null = null;
   try {
     if (sidecar !== null) {
       staged = await stage(source, sidecar.pieces, dirname(target), { ...options, hash: true });
@@ -207,7 +220,8 @@ async function write({ model, edit, plan, weights, target, options, files }: Wri
       contents = sidecar.contents(name);
       assertLoadable(splice(model, edit, contents));
       // Named after its content: whatever stands there already under this name is the same.
-      await staged.commit(join(dirname(target), name));
+      sidecarPath = join(dirname(target), name);
+      await staged.commit(sidecarPath);
       staged = null;
     }
     const pieces = splice(model, edit, contents);
@@ -220,7 +234,7 @@ async function write({ model, edit, plan, weights, target, options, files }: Wri
         if (!verified) throw new IoError('the cut does not compute what the model computes; nothing was written', { code: 'FEATX_VERIFY', path: target });
       },
     });
-    return { ...measure([...pieces, ...(sidecar?.pieces ?? [])]), verified };
+    return { ...measure(pieces, sidecar?.pieces, sidecarPath), verified };
   } finally {
     await staged?.discard();
   }

@@ -3,6 +3,9 @@ import { neededTensors } from './features/needed.js';
 import type { Resolution } from './features/feature.js';
 import type { GraphView } from './onnx/graph.js';
 import type { InferredTypes } from './onnx/types.js';
+import type { OnnxModel } from './onnx/records.js';
+import { RuntimeChild } from './runtime/child.js';
+import { isRuntimeInstalled } from './runtime/session.js';
 import { inferTypes, type InferOptions } from './runtime/types.js';
 
 export interface SurveyOptions extends InferOptions {
@@ -21,4 +24,11 @@ export interface Survey {
 export async function surveyModel(view: GraphView, options: SurveyOptions = {}): Promise<Survey> {
   const types = await inferTypes(view, [...neededTensors(view), ...(options.tensors ?? [])], options);
   return { types, resolution: resolveFeatures(view, types, options.resolve) };
+}
+
+/** ONNX Runtime takes as long to load as the graph takes to walk; a file that declares few of its types will need it. */
+export function startChild({ graph }: OnnxModel, { child, isolate, memoryBytes }: InferOptions): RuntimeChild | null {
+  const declaresTypes = graph.valueInfo.length * 2 >= graph.nodes.length;
+  if (child !== undefined || isolate === false || declaresTypes || !isRuntimeInstalled()) return null;
+  return RuntimeChild.start({ memoryBytes });
 }

@@ -1,4 +1,5 @@
 import type { Confidence, Feature, HookType, Layout, ResolverName } from '../features/feature.js';
+import type { Selection } from '../features/select.js';
 import type { Dim } from '../onnx/records.js';
 import type { TensorType } from '../onnx/types.js';
 
@@ -76,6 +77,20 @@ export interface ExplanationRecord {
   readonly tried: readonly AttemptRecord[];
 }
 
+/** What `--module`, `--tensor`, `--node` and `--embedding` select. */
+export interface SelectedRecord {
+  /** Null where it was selected by name. */
+  readonly index: number | null;
+  readonly module: string | null;
+  /** Several where the outputs of a module are to be concatenated. */
+  readonly tensors: readonly string[];
+  readonly num_chs: number | null;
+  readonly reduction: number | null;
+  readonly dtype: string | null;
+  readonly shape: readonly Dim[] | null;
+  readonly layout: Layout | null;
+}
+
 export interface InspectReport {
   readonly schema: 1;
   readonly command: 'inspect';
@@ -88,6 +103,8 @@ export interface InspectReport {
   readonly embedding: EmbeddingRecord | null;
   /** Numbers that stood in for symbolic input dims; for channels and strides only. */
   readonly nominal_input_shape: { readonly [input: string]: readonly number[] };
+  /** Present where something was selected by name. */
+  readonly selected?: readonly SelectedRecord[];
   readonly tensors?: readonly NodeTensorRecord[];
   readonly explain?: ExplanationRecord;
   readonly warnings: readonly string[];
@@ -124,7 +141,10 @@ export interface ExtractReport {
   readonly features: readonly ExtractedFeatureRecord[];
   readonly kept: CountRecord;
   readonly dropped: CountRecord;
+  /** Of the model file. */
   readonly size_bytes: number;
+  /** The fresh sidecar, where the weights went into one. */
+  readonly sidecar?: { readonly path: string | null; readonly size_bytes: number };
   /** Bytes taken over from the original as they are. */
   readonly bytes_copied: number;
   /** Null where it was not asked for. */
@@ -202,6 +222,11 @@ export type ReportRecord = InspectReport | ExtractReport | RunReport | VerifyRep
 export function featureRecord(feature: Feature): FeatureRecord {
   const { index, module, numChs, reduction, tensor, dtype, shape, layout, hookType, resolvedBy, confidence, because } = feature;
   return { index, module, num_chs: numChs, reduction, tensor, dtype, shape, layout, hook_type: hookType, resolved_by: resolvedBy, confidence, because };
+}
+
+/** A selection in the contract's spelling. */
+export function selectedRecord({ index, module, tensors, numChs, reduction, dtype, shape, layout }: Selection): SelectedRecord {
+  return { index, module, tensors, num_chs: numChs, reduction, dtype, shape, layout };
 }
 
 /** A named type in the contract's spelling; `undefined` is a tensor nobody knows anything about. */
