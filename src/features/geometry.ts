@@ -107,7 +107,7 @@ function step(view: GraphView, node: Node, sources: readonly Geometry[], shape: 
   if (node.opType === 'Transpose') return transposed(node, source, shape, grids);
   if (MATRIX_OPS.has(node.opType)) return sources.length > 1 ? foreign(source, shape) : projected(view, node, source, shape, grids);
   if (shape === null) return { ...source, shape: sources.length > 1 || isElementwise(node) ? source.shape : null };
-  return settled(source, shape, grids);
+  return node.opType === 'Reshape' || node.opType === 'Flatten' ? reshaped(source, shape, grids) : settled(source, shape, grids);
 }
 
 function isElementwise(node: Node): boolean {
@@ -197,6 +197,14 @@ function settled(source: Geometry, shape: Shape | null, grids: Grids): Geometry 
   return foreign(source, shape);
 }
 
+/** A reshape may fold anything into any axis: only a shape that fits the grid has a place. */
+function reshaped(source: Geometry, shape: Shape, grids: Grids): Geometry {
+  if (sameShape(source.shape, shape)) return { ...source, shape };
+  if (shape.length === 4) return map(source, shape, grids);
+  if (shape.length === 3) return tokens(source, shape);
+  return settled({ ...source, axes: null }, shape, grids);
+}
+
 /** The same axes with other sizes: a crop, a concatenation, a pool, a class token. */
 function moved(source: Geometry, axes: readonly Axis[], shape: Shape, grids: Grids): Geometry {
   const channels = axes.includes('C') ? (shape[axes.indexOf('C')] ?? source.channels) : source.channels;
@@ -204,7 +212,15 @@ function moved(source: Geometry, axes: readonly Axis[], shape: Shape, grids: Gri
   if (at >= 0) return { ...source, ...tokenGrid(source, shape[at]), axes, shape, channels };
   const grid = gridOf(axes, shape);
   if (!axes.includes('H')) return { ...source, axes, shape, channels };
+  if (grid !== null && source.grid !== null && !isAlike(source.grid, grid)) return foreign(source, shape);
   return { ...regridded(source, grid, null, grids), axes, shape, channels };
+}
+
+/** Whether two grids have about the same aspect; one that was pooled to a line or a point has not. */
+function isAlike(from: readonly [number, number], to: readonly [number, number]): boolean {
+  if (to[0] === 1 && to[1] === 1) return true;
+  const ratio = (from[0] * to[1]) / (from[1] * to[0]);
+  return ratio > 0.7 && ratio < 1.45;
 }
 
 /** How `length` tokens lie on a grid: the grid of before, with other prefix tokens, or one that is a whole factor smaller. */

@@ -1,5 +1,5 @@
 /**
- * What timm's authors call the features of a family, where that differs from what the graph alone suggests. Patterns are module paths; `*` stands for one atom.
+ * What timm's authors call the features of a family, where that differs from what the graph alone suggests. Patterns are module paths; `*` stands for what an atom or its rest may be, `#` for its digits.
  *
  * - `a|b`: the first that exists
  * - `a?b`: a, where b exists
@@ -23,7 +23,7 @@ export interface Family {
   /** What the last feature is called, whether or not the exporter left anything of it. */
   readonly last?: string;
   /** Which output of a module that hands on several is the feature; the last tensor where left out. */
-  readonly output?: 'first' | 'map';
+  readonly output?: 'first' | 'map' | 'sum';
 }
 
 export const FAMILIES: readonly Family[] = [
@@ -36,14 +36,15 @@ export const FAMILIES: readonly Family[] = [
   { name: 'vovnet', classes: ['vovnet.VovNet'], signs: ['stem.2', 'stages.0.blocks.0.conv_concat'], modules: ['stem.1', 'stages.*'] },
   { name: 'starnet', classes: ['starnet.StarNet'], signs: ['stages.0.1.dwconv', 'stages.0.1.dwconv2', 'stages.0.1.f1'], stem: 'drop' },
   { name: 'efficientvit_mit', classes: ['efficientvit_mit.EfficientVit', 'efficientvit_mit.EfficientVitLarge'], signs: ['stem.in_conv', 'stem.res0', 'stages.0.blocks.0.main', 'head.in_conv'], stem: 'drop' },
+  { name: 'hgnet', classes: ['hgnet.HighPerfGpuNet'], signs: ['stem.stem.0|stem.stem1', 'stages.0.blocks.0.layers', 'stages.0.blocks.0.aggregation'], stem: 'drop' },
   { name: 'cpubone', classes: ['cpubone.CPUBone'], signs: ['stem.in_conv|stem.0', 'stages.0.0', 'stages.3', 'stages.3.*.context_module|stages.3.*.local_module'], stem: 'drop' },
   {
     name: 'ghostnet', classes: ['ghostnet.GhostNet', 'repghost.RepGhostNet'], signs: ['conv_stem', 'blocks.0.0.ghost1', 'blocks.0.0.ghost2', 'blocks.9'],
     modules: ['conv_stem', 'blocks.1', 'blocks.3', 'blocks.5', 'blocks.7'],
   },
   {
-    name: 'dpn', classes: ['dpn.DPN'], signs: ['features.conv1_1', 'features.conv2_1', 'features.conv5_bn_ac'], output: 'first',
-    modules: ['features.conv1_1', 'features.conv2_*$', 'features.conv3_*$', 'features.conv4_*$', 'features.conv5_*$'],
+    name: 'dpn', classes: ['dpn.DPN'], signs: ['features.conv1_1', 'features.conv2_1', 'features.conv5_bn_ac'], output: 'sum',
+    modules: ['features.conv1_1', 'features.conv2_#$', 'features.conv3_#$', 'features.conv4_#$', 'features.conv5_#$'],
   },
   { name: 'hrnet', classes: ['hrnet.HighResolutionNet'], signs: ['conv2', 'transition1', 'stage2.0.branches', 'stage4.0.fuse_layers'], output: 'first', modules: ['stem=', 'stage1=', 'stage2', 'stage3', 'stage4'] },
   {
@@ -73,7 +74,7 @@ export const FAMILIES: readonly Family[] = [
   { name: 'tresnet', classes: ['tresnet.TResNet'], signs: ['body.conv1', 'body.layer1', 'body.layer4'], modules: ['=', 'body.layer1', 'body.layer2', 'body.layer3', 'body.layer4'] },
   { name: 'twins', classes: ['twins.Twins'], signs: ['patch_embeds.0', 'blocks.0.0', 'pos_block.0'], modules: ['block.0=blocks.0', 'block.1=blocks.1', 'block.2=blocks.2', 'block.3=blocks.3'] },
   { name: 'mvitv2', classes: ['mvitv2.MultiScaleVit'], signs: ['patch_embed.proj', 'stages.0.blocks.0.attn.pool_q|stages.1.blocks.0.attn.pool_q|stages.0.blocks.0.attn.norm_k'], modules: ['block.0=stages.0', 'block.1=stages.1', 'block.2=stages.2', 'block.3=stages.3'] },
-  { name: 'convit', classes: ['convit.ConVit'], signs: ['blocks.0.attn.pos_proj', 'blocks.0.attn.qk'], modules: ['head'] },
+  { name: 'convit', classes: ['convit.ConVit'], signs: ['blocks.0.attn.qk', 'blocks.0.attn.v', 'blocks.0.mlp.fc1'], modules: ['head'] },
   { name: 'mobilenetv5', classes: ['mobilenetv5.MobileNetV5', 'mobilenetv5.MobileNetV5Encoder'], signs: ['conv_stem.conv', 'blocks.3', 'msfa'], modules: ['bn1=conv_stem.bn|conv_stem', 'blocks.*'] },
   { name: 'csatv2', classes: ['csatv2.CSATv2'], signs: ['stem_dct', 'stages.3'], modules: ['stem_dct', 'stages.*'] },
 ];

@@ -1,8 +1,7 @@
 import type { GraphView } from '../../onnx/graph.js';
 import type { Analysis } from '../analysis.js';
 import type { Module, ModuleTree } from '../modules.js';
-import { matchesGlob } from '../glob.js';
-import { exitsOf, tapModule } from '../taps.js';
+import { exitsOf, foldedModules, tapModule } from '../taps.js';
 import type { Family } from './families.js';
 
 /** A feature by timm's convention: its name, and the tensor where the graph still holds it. */
@@ -42,10 +41,22 @@ function bases(tree: ModuleTree): readonly string[] {
 
 /** Modules whose path matches a pattern under `base`, in order of execution. */
 function modulesAt(tree: ModuleTree, base: string, pattern: string): readonly Module[] {
-  const path = base === '' ? pattern : `${base}.${pattern}`;
-  if (!path.includes('*')) return tree.modules.has(path) ? [tree.modules.get(path) as Module] : [];
-  const depth = path.split('.').length;
-  return [...tree.modules.values()].filter((module) => module.path.split('.').length === depth && matchesGlob(path, module.path, '.')).sort((a, b) => a.nodes[0] - b.nodes[0]);
+  let found: readonly Module[] = tree.modules.has(base) ? [tree.modules.get(base) as Module] : [];
+  for (const atom of pattern.split('.')) {
+    found = found.flatMap((module): readonly Module[] => {
+      if (/[*#]/.test(atom)) return module.children.filter(({ name }) => matchesAtom(atom, name));
+      const child = tree.modules.get(module.path === '' ? atom : `${module.path}.${atom}`);
+      return child === undefined ? [] : [child];
+    });
+  }
+  return found.length > 1 ? [...found].sort((a, b) => a.nodes[0] - b.nodes[0]) : found;
+}
+
+function matchesAtom(atom: string, name: string): boolean {
+  const wild = atom.search(/[*#]/);
+  const [head, tail] = [atom.slice(0, wild), atom.slice(wild + 1)];
+  if (!name.startsWith(head) || !name.endsWith(tail) || name.length < atom.length) return false;
+  return atom[wild] === '*' || /^\d+$/.test(name.slice(head.length, name.length - tail.length));
 }
 
 /** Reads a family's patterns against the modules there are. Null where one of them has no match. */
@@ -63,14 +74,18 @@ function declared(view: GraphView, analysis: Analysis, tree: ModuleTree, family:
   const [alias, target] = pattern.includes('=') ? pattern.split('=') : [null, pattern];
   const prefix = base === '' ? '' : `${base}.`;
   if (target === '') return [{ module: prefix + (alias ?? ''), tensor: null, folded: null, because: `timm declares '${alias ?? ''}' for ${family.name}, which is no module of the network` }];
+  const because = `${alias ?? target} is a feature of the family ${family.name}`;
   for (const option of target.split('|')) {
     const [path, condition] = option.split('?');
     if (condition !== undefined && modulesAt(tree, base, condition).length === 0) continue;
     const modules = narrowed(analysis, path, modulesAt(tree, base, path.replace(/^-|[%^$]$/g, '')));
     if (modules.length > 0) return modules.map((module) => tapped(view, analysis, family, module, alias === null ? module.path : prefix + alias));
   }
-  return null;
+  const folded = foldedModules(view, tree).get(prefix + target);
+  return folded === undefined ? null : [{ module: prefix + (alias ?? target), tensor: null, folded, because: `${because}; ${FOLDED}` }];
 }
+
+const FOLDED = 'its own value is gone: the exporter folded the norm behind it into it';
 
 function strideOf({ geometry, flow }: Analysis, module: Module): number | null {
   const tensor = flow.nodes[module.nodes[module.nodes.length - 1]].outputs[0];
@@ -97,12 +112,11 @@ function tapped(view: GraphView, analysis: Analysis, family: Family, module: Mod
   const { flow, geometry } = analysis;
   const because = `${name} is a feature of the family ${family.name}`;
   const tap = tapModule(view, flow, module, 'forward');
-  if (tap.folded !== null) return { module: name, tensor: null, folded: tap.folded, because: `${because}; its own value is gone: the exporter folded the norm behind it into it` };
+  if (tap.folded !== null) return { module: name, tensor: null, folded: tap.folded, because: `${because}; ${FOLDED}` };
   const exits = family.output === undefined ? [] : exitsOf(flow, module.nodes, view.outputs);
   if (exits.length > 1) {
-    const map = exits.find((tensor) => geometry.get(tensor)?.axes?.includes('H'));
-    const tensor = family.output === 'map' ? (map ?? null) : exits[0];
-    return { module: name, tensor, folded: null, because: `${because}; the ${family.output === 'map' ? 'map' : 'first'} of its ${exits.length} outputs` };
+    const wanted = exits.find((tensor) => family.output === 'first' || (family.output === 'map' ? geometry.get(tensor)?.axes?.includes('H') : flow.nodes[flow.position.get(tensor) ?? 0].opType === 'Add'));
+    return { module: name, tensor: wanted ?? null, folded: null, because: `${because}; the ${family.output} of its ${exits.length} outputs` };
   }
   const [tensor = null] = tap.tensors;
   const isMap = tensor !== null && geometry.get(tensor)?.axes?.includes('H');
