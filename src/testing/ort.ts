@@ -23,6 +23,7 @@ function tensorOf(elemType: number, dims: readonly number[], seed: number): ort.
   const count = dims.reduce((product, dim) => product * dim, 1);
   switch (elemType) {
     case 1: return new ort.Tensor('float32', seededFloats(count, seed), dims);
+    case 2: return new ort.Tensor('uint8', Uint8Array.from(seededFloats(count, seed, 127), (value) => value + 128), dims);
     case 6: return new ort.Tensor('int32', new Int32Array(count), dims);
     case 7: return new ort.Tensor('int64', new BigInt64Array(count).fill(1n), dims);
     case 9: return new ort.Tensor('bool', new Uint8Array(count).fill(1), dims);
