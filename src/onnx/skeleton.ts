@@ -1,5 +1,7 @@
-import { type Field } from '../wire/fields.js';
-import { concat, wrap, type Piece } from '../wire/pieces.js';
+import { ByteWriter } from '../wire/byte-writer.js';
+import type { ByteRange, Field } from '../wire/fields.js';
+import { sizeOf, wrap, type Piece } from '../wire/pieces.js';
+import { encodeText } from '../wire/text.js';
 import { bodiesOf, functionsUsedBy, readsOf, type GraphView } from './graph.js';
 import { patched, type Patch } from './patch.js';
 import type { Attribute, Dim, FunctionDef, Graph, Node, OnnxModel, SparseTensor, Tensor, ValueType } from './records.js';
@@ -30,45 +32,108 @@ export interface SkeletonOptions {
  */
 export async function skeleton(view: GraphView, tensors: Iterable<string>, options: SkeletonOptions = {}): Promise<Uint8Array> {
   const { model } = view;
+  const { graph } = model;
   const outputs = [...tensors];
+  const probes = options.rankProbes ?? [];
   const given = options.given ?? new Map<string, ValueType>();
-  const nodes = neededNodes(view, [...outputs, ...(options.rankProbes ?? [])], given);
+  const nodes = neededNodes(view, [...outputs, ...probes], given);
   const read = new Set<string>(outputs);
   for (const node of nodes) for (const name of readsOf(node)) read.add(name);
   const weights = new Map<string, ValueType>([...given].filter(([name]) => read.has(name)));
-  const body: Piece[] = [...wrap(2, [new TextEncoder().encode('skeleton')])];
+  const body = new ByteWriter();
+  body.field(2, encodeText('skeleton'));
   for (const node of nodes) {
     const weight = constantWeight(node);
-    if (weight === null) body.push(...wrap(GraphField.node, nodePieces(node)));
+    if (weight === null) await writeNode(model, node, body);
     else weights.set(node.outputs[0], weight);
   }
-  const probes = options.rankProbes ?? [];
-  probes.forEach((name, index) => body.push(...wrap(GraphField.node, [encodeNode({ opType: 'Shape', name: `probe${index}`, inputs: [name], outputs: [`featx.rank.${index}`] })])));
-  for (const tensor of model.graph.initializers) {
+  probes.forEach((name, index) => body.field(GraphField.node, encodeNode({ opType: 'Shape', name: '', inputs: [name], outputs: [`featx.rank.${index}`] })));
+  for (const tensor of graph.initializers) {
     if (!read.has(tensor.name)) continue;
-    if (isSmall(tensor)) body.push(...tensor.parts);
+    if (isSmall(tensor)) for (const part of tensor.parts) body.raw(await bytesOf(model, part));
     else weights.set(tensor.name, typeOf(tensor));
   }
-  for (const sparse of model.graph.sparseInitializers) {
+  for (const sparse of graph.sparseInitializers) {
     if (sparse.values === null || !read.has(sparse.values.name)) continue;
-    if (isSmall(sparse.values) && (sparse.indices === null || isSmall(sparse.indices))) body.push(sparse.field);
+    if (isSmall(sparse.values) && (sparse.indices === null || isSmall(sparse.indices))) body.raw(await bytesOf(model, sparse.field));
     else weights.set(sparse.values.name, sparseType(sparse));
   }
-  for (const input of model.graph.inputs) {
+  for (const input of graph.inputs) {
     if (!read.has(input.name) || weights.has(input.name)) continue;
     if (options.fixDefaults === true && model.irVersion >= 4 && view.initializers.has(input.name)) continue;
     const shape = options.inputShapes?.get(input.name);
-    if (shape === undefined || input.type?.kind !== 'tensor') body.push(input.field);
-    else body.push(...wrap(GraphField.input, [encodeValueInfo(input.name, { ...input.type, shape })]));
+    if (shape === undefined || input.type?.kind !== 'tensor') body.raw(await bytesOf(model, input.field));
+    else body.field(GraphField.input, encodeValueInfo(input.name, { ...input.type, shape }));
   }
-  for (const [name, type] of weights) body.push(...wrap(GraphField.input, [encodeValueInfo(name, type)]));
-  for (const name of outputs) body.push(...wrap(GraphField.output, [encodeValueInfo(name, null)]));
-  probes.forEach((_name, index) => body.push(...wrap(GraphField.output, [encodeValueInfo(`featx.rank.${index}`, null)])));
-  return bytesOf(model, [
-    ...model.modelFields.filter(({ number }) => number === 1 || number === ModelField.opsetImport),
-    ...[...functionsUsedBy(model, nodes)].flatMap((definition) => wrap(ModelField.functions, functionPieces(definition))),
-    ...wrap(ModelField.graph, body),
-  ]);
+  for (const [name, type] of weights) writeInput(body, encodeText(name), type, () => encodeValueInfo(name, type));
+  for (const name of outputs) writeNamed(body, GraphField.output, encodeText(name));
+  probes.forEach((_name, index) => writeNamed(body, GraphField.output, encodeText(`featx.rank.${index}`)));
+  const whole = new ByteWriter();
+  for (const field of model.modelFields) if (field.number === 1 || field.number === ModelField.opsetImport) whole.raw(await bytesOf(model, field));
+  for (const definition of functionsUsedBy(model, nodes)) await writePieces(model, ModelField.functions, functionPieces(definition), whole);
+  whole.field(ModelField.graph, body.written);
+  return whole.written;
+}
+
+/** NodeProto: its own bytes, big tensors in its bodies replaced, and its new name at the end, where the last one wins. */
+async function writeNode(model: OnnxModel, node: Node, writer: ByteWriter): Promise<void> {
+  const name = encodeText(`n${node.index}`);
+  const bodies = bodiesOf(node);
+  if (bodies.length > 0) {
+    const patches: Patch[] = [];
+    for (const body of bodies) patchBody(body, patches);
+    await writePieces(model, GraphField.node, [...patched(node.field, patches), ...wrap(3, [name])], writer);
+    return;
+  }
+  const range = { start: node.field.payload, end: node.field.end };
+  const own = model.resident(range) ?? (await model.read(range));
+  writer.header(GraphField.node, own.length + 2 + name.length);
+  writer.raw(own);
+  writer.field(3, name);
+}
+
+/** A message that says its name, in field 1, and nothing else. */
+function writeNamed(writer: ByteWriter, fieldNumber: number, name: Uint8Array): void {
+  writer.header(fieldNumber, 1 + varintSize(name.length) + name.length);
+  writer.field(1, name);
+}
+
+/** A graph input; the common case, a tensor of known shape, is written in place, because a backbone has hundreds of weights. */
+function writeInput(writer: ByteWriter, name: Uint8Array, type: ValueType, encode: () => Uint8Array): void {
+  if (type.kind !== 'tensor' || type.shape === null || type.elemType < 0 || type.shape.some((dim) => typeof dim !== 'number' || dim < 0)) {
+    writer.field(GraphField.input, encode());
+    return;
+  }
+  const fieldSize = (length: number): number => 1 + varintSize(length) + length;
+  const dims = type.shape.map(Number);
+  const shapeSize = dims.reduce((size, dim) => size + fieldSize(1 + varintSize(dim)), 0);
+  const tensorSize = 1 + varintSize(type.elemType) + fieldSize(shapeSize);
+  const typeSize = fieldSize(tensorSize);
+  writer.header(GraphField.input, fieldSize(name.length) + fieldSize(typeSize));
+  writer.field(1, name);
+  writer.header(2, typeSize);
+  writer.header(1, tensorSize);
+  writer.varint(8);
+  writer.varint(type.elemType);
+  writer.header(2, shapeSize);
+  for (const dim of dims) {
+    writer.header(1, 1 + varintSize(dim));
+    writer.varint(8);
+    writer.varint(dim);
+  }
+}
+
+function varintSize(value: number): number {
+  return value < 128 ? 1 : 1 + varintSize(Math.floor(value / 128));
+}
+
+async function writePieces(model: OnnxModel, fieldNumber: number, pieces: readonly Piece[], writer: ByteWriter): Promise<void> {
+  writer.header(fieldNumber, sizeOf(pieces));
+  for (const piece of pieces) writer.raw(piece instanceof Uint8Array ? piece : await bytesOf(model, piece));
+}
+
+async function bytesOf(model: OnnxModel, range: ByteRange): Promise<Uint8Array> {
+  return model.resident(range) ?? model.read(range);
 }
 
 /** Ancestors of the tensors, in file order, without what stands behind given tensors. */
@@ -79,7 +144,7 @@ function neededNodes(view: GraphView, tensors: readonly string[], given: Readonl
     const node = given.has(name) ? undefined : view.producerOf.get(name)?.node;
     if (node === undefined || needed.has(node)) continue;
     needed.add(node);
-    stack.push(...readsOf(node));
+    for (const read of readsOf(node)) stack.push(read);
   }
   return [...needed].sort((a, b) => a.index - b.index);
 }
@@ -105,13 +170,6 @@ function constantWeight(node: Node): ValueType | null {
     for (const sparse of attribute.sparseTensors) if (sparse.values !== null && !isSmall(sparse.values)) return sparseType(sparse);
   }
   return null;
-}
-
-/** NodeProto: its own bytes, big tensors in its bodies replaced, and its new name at the end, where the last one wins. */
-function nodePieces(node: Node): Piece[] {
-  const patches: Patch[] = [];
-  for (const body of bodiesOf(node)) patchBody(body, patches);
-  return [...patched(node.field, patches), ...wrap(3, [new TextEncoder().encode(`n${node.index}`)])];
 }
 
 function functionPieces(definition: FunctionDef): Piece[] {
@@ -161,10 +219,4 @@ function placeholder(name: string, type: ValueType, fieldNumber: number): Piece[
   const nodes = [encodeNode({ opType: 'RandomUniform', name: '', inputs: [], outputs: [random], attributes: [{ name: 'shape', ints: dims }] })];
   if (!isFloat) nodes.push(encodeNode({ opType: 'Cast', name: '', inputs: [random], outputs: [name], attributes: [{ name: 'to', int: type.elemType }] }));
   return nodes.flatMap((node) => wrap(fieldNumber, [node]));
-}
-
-async function bytesOf(model: OnnxModel, pieces: readonly Piece[]): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
-  for (const piece of pieces) parts.push(piece instanceof Uint8Array ? piece : (model.resident(piece) ?? (await model.read(piece))));
-  return concat(parts);
 }

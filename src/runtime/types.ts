@@ -3,7 +3,7 @@ import { certainTypes, isComplete } from '../onnx/certain-types.js';
 import { ancestorsOf, viewGraph, type GraphView } from '../onnx/graph.js';
 import { nominalInputs, substituted, type NominalInputs } from '../onnx/nominal.js';
 import type { OnnxModel } from '../onnx/records.js';
-import type { InferredTypes, TensorType } from '../onnx/types.js';
+import { declaredTypes, type InferredTypes, type TensorType } from '../onnx/types.js';
 import { RuntimeChild } from './child.js';
 import { typesOf, type SessionTypes } from './child-work.js';
 import { isRuntimeInstalled, runtimeMissing } from './session.js';
@@ -34,11 +34,18 @@ export async function inferTypes(input: OnnxModel | GraphView, tensors: Iterable
   const view = 'producerOf' in input ? input : viewGraph(input);
   const wanted = [...new Set(tensors)];
   const nominal = nominalInputs(view, SIDES[0], options.inputShapes);
-  const known = certainTypes(view, ancestorsOf(view, wanted));
-  const warnings: string[] = [];
   const isOpen = nominal.shapes.size > 0 || hasOverridable(view);
-  const unknown = wanted.filter((name) => view.producerOf.has(name) && !isSettled(known.get(name)));
-  const unnumbered = wanted.filter((name) => view.producerOf.has(name) && !isNumbered(known.get(name), nominal));
+  const warnings: string[] = [];
+  const open = (types: ReadonlyMap<string, TensorType>): Pick<Question, 'unknown' | 'unnumbered'> => ({
+    unknown: wanted.filter((name) => view.producerOf.has(name) && !isSettled(types.get(name))),
+    unnumbered: wanted.filter((name) => view.producerOf.has(name) && !isNumbered(types.get(name), nominal)),
+  });
+  let known: ReadonlyMap<string, TensorType> = declaredTypes(view.model);
+  let { unknown, unnumbered } = open(known);
+  if (unknown.length + unnumbered.length > 0) {
+    known = certainTypes(view, ancestorsOf(view, wanted));
+    ({ unknown, unnumbered } = open(known));
+  }
   let answers: Answers = { proven: new Map(), nominal: new Map(), inputs: nominal };
   if (unknown.length + unnumbered.length > 0) {
     try {
