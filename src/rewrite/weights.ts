@@ -143,6 +143,27 @@ function references(tensors: readonly Tensor[], { sameDirectory, sourceName }: W
   return contents;
 }
 
+/**
+ * Tensors of a model that is only to be loaded: all large values stay in the files where they are, so that the model itself is a few KB.
+ * `locate` names a file as the runtime will find it; null where it cannot, and the values are taken along.
+ */
+export async function mapWeights(model: OnnxModel, edit: GraphEdit, files: SidecarFiles, locate: (source: ByteSource) => string | null, warn: (message: string) => void): Promise<TensorContents> {
+  const dropped = droppedStarts(model, edit);
+  const contents = new Map<Tensor, readonly Piece[]>();
+  for (const tensor of tensorsOf(model)) {
+    if (dropped.has(topStart(model, tensor))) continue;
+    checkTensor(tensor, model.source.path);
+    const values = plainValues(tensor);
+    if (tensor.external === null && values === null) continue;
+    const { source, range } = values === null ? await openExternal(tensor, files, warn) : { source: model.source, range: values };
+    const length = range.end - range.start;
+    const location = length > SMALLEST_EXTERNAL ? locate(source) : null;
+    if (location !== null) contents.set(tensor, [...tensor.header, encodeExternal(location, range.start, length)]);
+    else if (tensor.external !== null) contents.set(tensor, [...tensor.header, ...wrap(TensorField.rawData, [{ ...range, from: source }])]);
+  }
+  return contents;
+}
+
 /** The most bytes that protobuf readers accept in one file. */
 export const LARGEST_MODEL = 2 ** 31 - 1;
 
