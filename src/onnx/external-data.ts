@@ -1,6 +1,7 @@
 import { ModelFormatError, PolicyError } from '../errors.js';
 import type { ByteRange } from '../wire/fields.js';
 import type { ByteSource } from '../wire/source.js';
+import { isEscaped } from '../wire/text.js';
 import type { Tensor } from './records.js';
 import { tensorBytes } from './types.js';
 
@@ -48,7 +49,7 @@ export function externalReference(tensor: Tensor, warn: (message: string) => voi
   }
   const location = values.get('location');
   if (location === undefined) throw refused(tensor, 'it names no location', 'FEATX_EXTERNAL_LOCATION');
-  assertContained(location, tensor);
+  assertContained(location, subjectOf(tensor), tensor.place);
   const integer = (key: string): number | null => {
     const value = values.get(key);
     if (value === undefined) return null;
@@ -58,15 +59,20 @@ export function externalReference(tensor: Tensor, warn: (message: string) => voi
   return { location, offset: integer('offset') ?? 0, length: integer('length') };
 }
 
-/** The same verdict on every operating system: what any of them would resolve outside the directory is refused. */
-function assertContained(location: string, tensor: Tensor): void {
+/**
+ * Whether a location is plainly inside the directory of the model, with the same verdict on every operating system: what any of them would resolve outside it is refused.
+ * @param subject what the location belongs to, for the message
+ * @throws PolicyError
+ */
+export function assertContained(location: string, subject: string, field: string): void {
   const reason = escapeReason(location);
-  if (reason !== null) throw refused(tensor, `the location '${location}' ${reason}`, 'FEATX_EXTERNAL_LOCATION');
+  if (reason !== null) throw refusal(subject, field, `the location '${location}' ${reason}`, 'FEATX_EXTERNAL_LOCATION');
 }
 
 function escapeReason(location: string): string | null {
   if (location === '') return 'is empty';
   if (location.includes('\0')) return 'holds a NUL byte';
+  if (isEscaped(location)) return 'is not UTF-8';
   if (/_ORT_MEM_ADDR_/i.test(location)) return 'is a memory address, not a file';
   if (/^[a-z][a-z0-9+.-]+:/i.test(location)) return 'is a URL';
   if (/^[a-z]:/i.test(location)) return 'names a drive';
@@ -88,10 +94,15 @@ function escapeReason(location: string): string | null {
 }
 
 function refused(tensor: Tensor, what: string, code: string): PolicyError {
-  const name = tensor.name === '' ? '' : ` '${tensor.name}'`;
-  return new PolicyError(`external data of ${tensor.place}${name} is refused: ${what}`, {
-    code, field: tensor.place, hint: 'external data must lie in the directory of the model; do not trust this file unless you know why it points elsewhere',
-  });
+  return refusal(subjectOf(tensor), tensor.place, what, code);
+}
+
+function subjectOf({ name, place }: Tensor): string {
+  return `external data of ${place}${name === '' ? '' : ` '${name}'`}`;
+}
+
+function refusal(subject: string, field: string, what: string, code: string): PolicyError {
+  return new PolicyError(`${subject} is refused: ${what}`, { code, field, hint: 'external data must lie in the directory of the model; do not trust this file unless you know why it points elsewhere' });
 }
 
 /** A tensor's values, opened through the gate. */

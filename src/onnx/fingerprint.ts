@@ -2,7 +2,7 @@ import { PolicyError } from '../errors.js';
 import type { ByteRange } from '../wire/fields.js';
 import { concat } from '../wire/pieces.js';
 import type { ByteSource } from '../wire/source.js';
-import type { SidecarFiles } from './external-data.js';
+import { assertContained, type SidecarFiles } from './external-data.js';
 import { tensorsOf } from './graph.js';
 import { indexModel } from './model.js';
 import type { OnnxModel } from './records.js';
@@ -70,7 +70,9 @@ function isRecord(value: unknown): value is ReferenceRecord {
 export async function assertReference(model: OnnxModel, files: SidecarFiles): Promise<void> {
   const record = await referenceOf(model);
   if (record === null) return;
-  const source: ByteSource = await files.open(record.file, `metadata_props[${REFERENCE_KEY}]`);
+  const field = `metadata_props[${REFERENCE_KEY}]`;
+  assertContained(record.file, `the original in ${field}`, field);
+  const source: ByteSource = await files.open(record.file, field);
   const actual = source.size === record.size_bytes ? await fingerprint(await indexModel(source)) : null;
   if (actual === record.sha256) return;
   const difference = actual === null ? `it has ${source.size} bytes and had ${record.size_bytes}` : 'its content differs';

@@ -71,7 +71,9 @@ export class FileSource implements ByteSource {
   }
 
   async assertUnchanged(): Promise<void> {
-    const now = await this.handle.stat();
+    const now = await this.handle.stat().catch((error: unknown) => {
+      throw ioError(error, 'look at', this.path);
+    });
     const { state } = this;
     if (now.size !== state.size || now.mtimeNs !== state.mtimeNs || now.ctimeNs !== state.ctimeNs) {
       throw new IoError(`${this.path} changed while it was being read`, { code: 'FEATX_IO_CHANGED', path: this.path, hint: 'run again once nothing else writes to it' });

@@ -1,5 +1,5 @@
 import { dirname, isAbsolute, join, relative, sep } from 'node:path';
-import { PolicyError } from '../errors.js';
+import { PolicyError, UsageError } from '../errors.js';
 import { FileSource } from './file-source.js';
 import { ioError, nodeFileSystem, type FileSystem } from './fs.js';
 import type { ByteSource } from './source.js';
@@ -17,7 +17,10 @@ export interface SidecarOptions {
  */
 export class DirectorySidecars {
   private readonly opened = new Map<string, Promise<FileSource>>();
+  /** By real path: one file under several spellings is one source. */
+  private readonly files = new Map<string, Promise<FileSource>>();
   private readonly fs: FileSystem;
+  private homes: Promise<readonly string[]> | null = null;
 
   constructor(
     private readonly modelPath: string,
@@ -41,23 +44,42 @@ export class DirectorySidecars {
     } catch (error) {
       throw ioError(error, `read the weights of ${field} from`, named);
     }
-    const homes = [await this.fs.realpath(dirname(this.modelPath)), dirname(await this.fs.realpath(this.modelPath))];
+    const homes = await (this.homes ??= this.findHomes());
     if (!homes.some((home) => isInside(real, home))) {
       throw new PolicyError(`external data of ${field} is refused: '${location}' is a link to ${real}, outside the directory of the model`, {
         code: 'FEATX_EXTERNAL_LINK', path: named, field, hint: 'copy the file beside the model if you trust it',
       });
     }
-    const stat = await this.fs.stat(real);
-    if (!stat.isFile()) throw new PolicyError(`external data of ${field} is refused: '${location}' is not a regular file`, { code: 'FEATX_EXTERNAL_KIND', path: named, field });
+    let file = this.files.get(real);
+    if (file === undefined) this.files.set(real, (file = this.openReal(real, location, field)));
+    return file;
+  }
+
+  private async findHomes(): Promise<readonly string[]> {
+    try {
+      return [await this.fs.realpath(dirname(this.modelPath)), dirname(await this.fs.realpath(this.modelPath))];
+    } catch (error) {
+      throw ioError(error, 'find the directory of', this.modelPath);
+    }
+  }
+
+  private async openReal(real: string, location: string, field: string): Promise<FileSource> {
+    const stat = await this.fs.stat(real).catch((error: unknown) => {
+      throw ioError(error, `read the weights of ${field} from`, real);
+    });
+    if (!stat.isFile()) throw new PolicyError(`external data of ${field} is refused: '${location}' is not a regular file`, { code: 'FEATX_EXTERNAL_KIND', path: real, field });
     if (stat.nlink > 1n) {
-      if (this.options.strict) throw new PolicyError(`external data of ${field} is refused: '${location}' has ${stat.nlink} hard links`, { code: 'FEATX_EXTERNAL_HARD_LINK', path: named, field, hint: 'copy the file, or leave out --strict-external' });
+      if (this.options.strict) throw new PolicyError(`external data of ${field} is refused: '${location}' has ${stat.nlink} hard links`, { code: 'FEATX_EXTERNAL_HARD_LINK', path: real, field, hint: 'copy the file, or leave out --strict-external' });
       this.options.warn?.(`'${location}' has ${stat.nlink} hard links`);
     }
-    return FileSource.open(real, this.fs);
+    const source = await FileSource.open(real, this.fs);
+    if (source.state.dev === stat.dev && source.state.ino === stat.ino) return source;
+    await source.close();
+    throw new PolicyError(`external data of ${field} is refused: '${location}' was replaced while it was being opened`, { code: 'FEATX_EXTERNAL_LINK', path: real, field });
   }
 
   async close(): Promise<void> {
-    for (const source of this.opened.values()) {
+    for (const source of this.files.values()) {
       const file = await source.catch(() => null);
       await file?.close();
     }
@@ -68,3 +90,11 @@ function isInside(path: string, directory: string): boolean {
   const way = relative(directory, path);
   return way !== '' && way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way);
 }
+
+/** A model in memory has no directory, and so no files beside it. */
+export const NO_SIDECARS = {
+  open: async (location: string, field: string): Promise<never> => {
+    throw new UsageError(`${field} keeps its values in '${location}', beside a model that was given as bytes`, { code: 'FEATX_USAGE_NO_DIRECTORY', field, hint: 'give the path of the model' });
+  },
+  close: async (): Promise<void> => undefined,
+};

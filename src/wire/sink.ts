@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { createHash, randomBytes, type Hash } from 'node:crypto';
 import { dirname, join } from 'node:path';
-import { IoError, UsageError } from '../errors.js';
+import { FeatxError, IoError, UsageError } from '../errors.js';
 import { FileSource } from './file-source.js';
 import { errnoOf, ioError, isGone, nodeFileSystem, thisWriter, type FileHandle, type FileSystem } from './fs.js';
 import { chunksOf, pieceSize, sizeOf, type Piece } from './pieces.js';
@@ -26,6 +26,7 @@ const SMALLEST_CLONE = 4 * 1024 * 1024;
 const TEMPORARY = /^\.featx-([0-9a-f]{8})-(\d+)-[0-9a-f]+\.tmp$/;
 const STALE_MS = 3_600_000;
 /** Windows answers these while a virus scanner or another reader holds the target. */
+const RENAME_LATER = new Set(['EPERM', 'EACCES', 'EBUSY']);
 const RENAME_RETRIES = 4;
 const RENAME_RETRY_MS = 250;
 
@@ -48,11 +49,10 @@ export async function resolveTarget(target: string, inputs: readonly string[], o
   const existing = await lstatOrNull(fs, target);
   if (existing?.isSymbolicLink()) {
     if (!options.follow) throw new UsageError(`${target} is a symbolic link`, { code: 'FEATX_USAGE_LINK', path: target, hint: 'name the file itself, or pass --follow to replace what the link points to' });
-    try {
-      return await resolveTarget(await fs.realpath(target), inputs, options);
-    } catch (error) {
-      throw errnoOf(error) === 'ENOENT' ? ioError(error, 'follow the link', target) : error;
-    }
+    const real = await fs.realpath(target).catch((error: unknown) => {
+      throw ioError(error, 'follow the link', target);
+    });
+    return resolveTarget(real, inputs, options);
   }
   if (existing !== null && !existing.isFile()) throw new UsageError(`${target} is ${existing.isDirectory() ? 'a directory' : 'not a regular file'}`, { code: 'FEATX_USAGE_OUTPUT', path: target, hint: 'name a file with -o' });
   if (existing !== null && options.noClobber) throw new IoError(`${target} exists`, { code: 'FEATX_IO_EXISTS', path: target, hint: 'leave out --no-clobber to replace it' });
@@ -87,11 +87,7 @@ export async function stage(source: ByteSource, pieces: readonly Piece[], direct
   const fs = options.fileSystem ?? nodeFileSystem;
   await removeStale(fs, directory);
   const temporaryPath = temporaryName(directory);
-  const discard = async (): Promise<void> => {
-    await fs.unlink(temporaryPath).catch((error: unknown) => {
-      if (errnoOf(error) !== 'ENOENT') throw ioError(error, 'remove', temporaryPath);
-    });
-  };
+  const discard = (): Promise<void> => remove(fs, temporaryPath);
   const total = sizeOf(pieces);
   const digest = options.hash ? createHash('sha256') : null;
   try {
@@ -102,15 +98,30 @@ export async function stage(source: ByteSource, pieces: readonly Piece[], direct
     } finally {
       await handle.file.close();
     }
+    await assertSourcesUnchanged(source, pieces);
   } catch (error) {
     await discard();
-    throw error instanceof Error && 'code' in error && String(error.code).startsWith('FEATX') ? error : errnoOf(error) ? ioError(error, 'write', temporaryPath) : error;
+    throw error instanceof FeatxError || errnoOf(error) === undefined ? error : ioError(error, 'write', temporaryPath);
   }
   return { temporaryPath, size: total, sha256: digest?.digest('hex') ?? null, commit: (target) => commit(fs, temporaryPath, target), discard };
 }
 
+/** Removes a file that may be gone already. @throws IoError */
+async function remove(fs: FileSystem, path: string): Promise<void> {
+  await fs.unlink(path).catch((error: unknown) => {
+    if (errnoOf(error) !== 'ENOENT') throw ioError(error, 'remove', path);
+  });
+}
+
+/** @throws IoError where the model or one of its sidecars changed while it was copied */
+async function assertSourcesUnchanged(source: ByteSource, pieces: readonly Piece[]): Promise<void> {
+  const sources = new Set<ByteSource>([source]);
+  for (const piece of pieces) if (!(piece instanceof Uint8Array) && piece.from !== undefined) sources.add(piece.from);
+  for (const each of sources) await each.assertUnchanged?.();
+}
+
 /** A file whose pieces stand mostly where they stood in `source` is cheaper to clone and patch than to stream. */
-function cloneable(source: ByteSource, pieces: readonly Piece[], total: number): string | null {
+function cloneable(source: ByteSource, pieces: readonly Piece[], total: number): FileSource | null {
   if (!(source instanceof FileSource)) return null;
   let at = 0;
   let inPlace = 0;
@@ -118,7 +129,7 @@ function cloneable(source: ByteSource, pieces: readonly Piece[], total: number):
     if (!(piece instanceof Uint8Array) && piece.from === undefined && piece.start === at) inPlace += piece.end - piece.start;
     at += pieceSize(piece);
   }
-  return inPlace > SMALLEST_CLONE && inPlace > 0.9 * total && inPlace > 0.9 * source.size ? source.path : null;
+  return inPlace > SMALLEST_CLONE && inPlace > 0.9 * total && inPlace > 0.9 * source.size ? source : null;
 }
 
 interface Temporary {
@@ -126,12 +137,24 @@ interface Temporary {
   readonly cloned: boolean;
 }
 
-async function createTemporary(fs: FileSystem, path: string, cloneOf: string | null): Promise<Temporary> {
+async function createTemporary(fs: FileSystem, path: string, cloneOf: FileSource | null): Promise<Temporary> {
   if (cloneOf !== null) {
-    await fs.clone(cloneOf, path);
-    return { file: await fs.open(path, constants.O_RDWR | (constants.O_NOFOLLOW ?? 0)), cloned: true };
+    const clone = await openClone(fs, path, cloneOf);
+    if (clone !== null) return { file: clone, cloned: true };
+    await remove(fs, path);
   }
   return { file: await fs.open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | (constants.O_NOFOLLOW ?? 0), 0o666), cloned: false };
+}
+
+/** A writable clone; null where the path of the source now names another file, or the clone is as read-only as its original. */
+async function openClone(fs: FileSystem, path: string, { path: original, state }: FileSource): Promise<FileHandle | null> {
+  await fs.clone(original, path);
+  const now = await fs.stat(original);
+  if (now.dev !== state.dev || now.ino !== state.ino) return null;
+  return fs.open(path, constants.O_RDWR | (constants.O_NOFOLLOW ?? 0)).catch((error: unknown) => {
+    if (errnoOf(error) === 'EACCES' || errnoOf(error) === 'EPERM') return null;
+    throw error;
+  });
 }
 
 interface Writing {
@@ -180,28 +203,34 @@ export async function writeFully(file: FileHandle, bytes: Uint8Array, position: 
 
 /** Renames a finished temporary file over its target, keeps the target's mode, and makes the rename durable. @throws IoError; the temporary file is gone then */
 export async function commit(fs: FileSystem, temporaryPath: string, target: string): Promise<void> {
-  const existing = await lstatOrNull(fs, target);
+  try {
+    const existing = await lstatOrNull(fs, target);
+    if (existing?.isFile()) await keepMode(fs, temporaryPath, Number(existing.mode & 0o777n));
+    await replace(fs, temporaryPath, target);
+  } catch (error) {
+    await remove(fs, temporaryPath);
+    throw error instanceof FeatxError ? error : ioError(error, 'replace', target);
+  }
+  await syncDirectory(fs, dirname(target));
+}
+
+async function replace(fs: FileSystem, temporaryPath: string, target: string): Promise<void> {
   for (let attempt = 0; ; attempt++) {
     try {
-      if (existing?.isFile() && attempt === 0) await keepMode(fs, temporaryPath, Number(existing.mode & 0o777n));
       await fs.rename(temporaryPath, target);
-      break;
+      return;
     } catch (error) {
-      const errno = errnoOf(error);
-      if (attempt >= RENAME_RETRIES || (errno !== 'EPERM' && errno !== 'EACCES' && errno !== 'EBUSY')) {
-        await fs.unlink(temporaryPath).catch(() => undefined);
-        throw ioError(error, 'replace', target);
-      }
+      if (attempt >= RENAME_RETRIES || !RENAME_LATER.has(errnoOf(error) ?? '')) throw error;
       await new Promise((resolve) => setTimeout(resolve, RENAME_RETRY_MS));
     }
   }
-  await syncDirectory(fs, dirname(target));
 }
 
 async function keepMode(fs: FileSystem, path: string, mode: number): Promise<void> {
   const handle = await fs.open(path, constants.O_RDONLY);
   try {
-    await handle.chmod(mode);
+    // Some file systems have one mode for all files and refuse to set any.
+    if (Number((await handle.stat()).mode & 0o777n) !== mode) await handle.chmod(mode);
   } finally {
     await handle.close();
   }
@@ -244,11 +273,11 @@ export async function removeStale(fs: FileSystem, directory: string): Promise<vo
     const state = await lstatOrNull(fs, path);
     if (state === null) continue;
     const old = host !== thisWriter().host && Date.now() - Number(state.mtimeMs) > STALE_MS;
-    if (old || isGone({ host, process: Number(process) })) {
-      await fs.unlink(path).catch((error: unknown) => {
-        if (errnoOf(error) !== 'ENOENT') throw ioError(error, 'remove', path);
-      });
-    }
+    if (!old && !isGone({ host, process: Number(process) })) continue;
+    await fs.unlink(path).catch((error: unknown) => {
+      // Another user's file in a shared directory is that user's to remove.
+      if (!['ENOENT', 'EPERM', 'EACCES'].includes(errnoOf(error) ?? '')) throw ioError(error, 'remove', path);
+    });
   }
 }
 
@@ -257,7 +286,7 @@ export async function writeFile(source: ByteSource, pieces: readonly Piece[], ta
   const staged = await stage(source, pieces, dirname(target), options);
   try {
     await options.beforeCommit?.(staged.temporaryPath);
-    await source.assertUnchanged?.();
+    await assertSourcesUnchanged(source, pieces);
     options.signal?.throwIfAborted();
   } catch (error) {
     await staged.discard();
