@@ -1,0 +1,121 @@
+import * as fc from 'fast-check';
+import { ModelFormatError } from '../errors.js';
+import { varint } from '../testing/wire-writer.js';
+import { Cursor, encodeHeader, encodeVarint } from './fields.js';
+
+function cursorOver(bytes: Uint8Array, base = 0): Cursor {
+  const cursor = new Cursor();
+  cursor.bytes = bytes;
+  cursor.base = base;
+  cursor.position = base;
+  return cursor;
+}
+
+function readInt64(bytes: Uint8Array): number | bigint {
+  const cursor = cursorOver(bytes);
+  cursor.varint64(bytes.length);
+  expect(cursor.position).toBe(bytes.length);
+  return cursor.int64();
+}
+
+function codeOf(run: () => unknown): string {
+  try {
+    run();
+  } catch (error) {
+    expect(error).toBeInstanceOf(ModelFormatError);
+    return (error as ModelFormatError).code;
+  }
+  throw new Error('it should have failed');
+}
+
+describe('varints', () => {
+  test('every int64 is exact: a number where that is safe, else a bigint', () => {
+    const edges = [0n, 1n, 127n, 128n, 2n ** 31n, 2n ** 32n, 2n ** 53n - 1n, 2n ** 53n, 2n ** 53n + 1n, 2n ** 63n - 1n].flatMap((value) => [value, -value]);
+    const check = (value: bigint): void => {
+      const read = readInt64(varint(value));
+      expect(BigInt(read)).toBe(value);
+      expect(typeof read).toBe(value >= -BigInt(Number.MAX_SAFE_INTEGER) && value <= BigInt(Number.MAX_SAFE_INTEGER) ? 'number' : 'bigint');
+    };
+    [...edges, -(2n ** 63n)].forEach(check);
+    fc.assert(fc.property(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), check));
+  });
+
+  test('needless bytes change nothing, up to 10', () => {
+    for (let length = 1; length <= 10; length++) expect(readInt64(varint(5, length))).toBe(5);
+  });
+
+  test('an eleventh byte, and a tenth above 1, are refused with their offset', () => {
+    expect(codeOf(() => readInt64(varint(5, 11)))).toBe('FEATX_WIRE_VARINT');
+    expect(codeOf(() => readInt64(Uint8Array.of(...new Array<number>(9).fill(0x80), 2)))).toBe('FEATX_WIRE_VARINT');
+    expect(() => cursorOver(varint(5, 11), 1000).varint64(1011)).toThrow(expect.objectContaining({ offset: 1000 }));
+  });
+
+  test('int32 keeps the low 32 bits', () => {
+    const cursor = cursorOver(varint(-2));
+    cursor.varint64(10);
+    expect(cursor.int32()).toBe(-2);
+  });
+
+  test('a varint that is cut off is refused wherever the cut is', () => {
+    const bytes = varint(2n ** 62n);
+    for (let cut = 0; cut < bytes.length; cut++) expect(codeOf(() => cursorOver(bytes).varint64(cut))).toBe('FEATX_WIRE_TRUNCATED');
+  });
+
+  test('reading starts at the base of the window', () => {
+    const cursor = cursorOver(varint(300), 2 ** 33);
+    cursor.varint64(2 ** 33 + 2);
+    expect(cursor.low).toBe(300);
+    expect(cursor.position).toBe(2 ** 33 + 2);
+  });
+});
+
+describe('tags', () => {
+  test('number and wire type', () => {
+    for (const [number, wireType] of [[1, 0], [15, 2], [16, 5], [2 ** 29 - 1, 3]]) expect(cursorOver(varint(number * 8 + wireType)).tag(5)).toBe((number * 8 + wireType) >>> 0);
+  });
+
+  test.each([
+    ['field number 0', varint(2)],
+    ['wire type 6', varint(8 + 6)],
+    ['wire type 7', varint(8 + 7)],
+    ['more than 32 bits', varint(2n ** 32n + 8n)],
+    ['six bytes', varint(8, 6)],
+  ])('%s is refused', (_what, bytes) => {
+    expect(codeOf(() => cursorOver(bytes).tag(bytes.length))).toBe('FEATX_WIRE_TAG');
+  });
+});
+
+describe('lengths', () => {
+  test('must fit into what is left of their message', () => {
+    expect(cursorOver(varint(9)).length(10)).toBe(9);
+    expect(codeOf(() => cursorOver(varint(10)).length(10))).toBe('FEATX_WIRE_TRUNCATED');
+  });
+
+  test.each([2n ** 31n - 1n, 2n ** 32n - 1n, 2n ** 34n])('%s in a short message is refused without a buffer for it', (length) => {
+    expect(codeOf(() => cursorOver(varint(length)).length(100))).toBe('FEATX_WIRE_TRUNCATED');
+  });
+
+  test('over 2^31 is fine where the file is that long', () => {
+    expect(cursorOver(varint(2n ** 33n)).length(2 ** 34)).toBe(2 ** 33);
+  });
+
+  test.each([-1n, 2n ** 62n])('%s takes too many bytes', (length) => {
+    expect(codeOf(() => cursorOver(varint(length)).length(2 ** 52))).toBe('FEATX_WIRE_LENGTH');
+  });
+
+  test('five bytes for a small length are accepted, six are not', () => {
+    expect(cursorOver(varint(3, 5)).length(100)).toBe(3);
+    expect(codeOf(() => cursorOver(varint(3, 6)).length(100))).toBe('FEATX_WIRE_LENGTH');
+  });
+});
+
+describe('encoding', () => {
+  test('the shortest varint of any safe integer', () => {
+    fc.assert(fc.property(fc.maxSafeNat(), (value) => expect([...encodeVarint(value)]).toEqual([...varint(value)])));
+  });
+
+  test('the header of a length-delimited field', () => {
+    expect([...encodeHeader(7, 300)]).toEqual([0x3a, ...varint(300)]);
+    expect([...encodeHeader(9005, 0)]).toEqual([...varint(9005 * 8 + 2), 0]);
+  });
+});
