@@ -1,6 +1,6 @@
 import { escapeText } from './escape.js';
 import { pyramidBars } from './pyramid.js';
-import type { ExplanationRecord, FeatureRecord, InspectReport, ModelRecord, NodeTensorRecord, TensorRecord } from './records.js';
+import type { ExplanationRecord, FeatureRecord, InspectReport, ModelRecord, NodeTensorRecord, SelectedRecord, TensorRecord } from './records.js';
 import { kindText, shapeText } from './shapes.js';
 import { paint, type TextStyle } from './style.js';
 import { renderTable, type Column } from './table.js';
@@ -10,6 +10,7 @@ import { padEnd, displayWidth } from './width.js';
 /** The report as a person reads it: the model in a few lines, then the table of its features. */
 export function inspectText(report: InspectReport, style: TextStyle): string {
   const parts = [modelText(report, style), featuresText(report, style)];
+  if (report.selected !== undefined) parts.push(selectedText(report.selected, style));
   if (report.explain !== undefined) parts.push(explanationText(report.explain, style));
   if (report.tensors !== undefined) parts.push(tensorsText(report.tensors, style));
   return parts.filter((part) => part !== '').join('\n');
@@ -80,6 +81,16 @@ function featureRows(features: readonly FeatureRecord[], selected: ReadonlySet<n
     layout ?? '-',
     tensor === null ? 'not in the graph' : escapeText(tensor),
   ]);
+}
+
+const SELECTED_COLUMNS: readonly Column[] = FEATURE_COLUMNS.filter(({ title }) => title !== '').map((column) => (column.title === 'index' ? { title: 'selected', align: 'right' } : column));
+
+function selectedText(selected: readonly SelectedRecord[], style: TextStyle): string {
+  const rows = selected.map(({ module, num_chs, reduction, shape, layout, tensors }, at) => [
+    String(at), module === null ? '-' : escapeText(module), num_chs === null ? '?' : String(num_chs), reduction === null ? '?' : String(reduction), shapeText(shape), layout ?? '-',
+    tensors.map(escapeText).join(' + '),
+  ]);
+  return renderTable(SELECTED_COLUMNS, rows, style);
 }
 
 function explanationText({ index, tried }: ExplanationRecord, style: TextStyle): string {

@@ -1,0 +1,123 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, sep } from 'node:path';
+import { build } from 'esbuild';
+
+/** The rooms and the direction of their imports, as ARCHITECTURE.md says them. */
+
+const SOURCE = join(process.cwd(), 'src');
+
+/** A room may import those below it, and itself; rooms of one row do not import each other. */
+const ROWS: readonly (readonly string[])[] = [
+  ['cli'],
+  ['index'],
+  ['batch'],
+  ['inspect', 'extract', 'run', 'verify', 'doctor'],
+  ['nets'],
+  ['core'],
+  ['survey'],
+  ['open'],
+  ['runtime', 'rewrite', 'tensors', 'report'],
+  ['features'],
+  ['onnx'],
+  ['wire'],
+  ['errors', 'version'],
+];
+
+/** What may touch Node below the commands. */
+const NODE_FILES = new Set(['wire/fs.ts', 'wire/file-source.ts', 'wire/sink.ts', 'wire/sidecar-files.ts'].map((path) => path.replaceAll('/', sep)));
+const ISOMORPHIC = new Set(['wire', 'onnx', 'features', 'rewrite', 'report', 'core', 'errors', 'version']);
+
+interface Import {
+  readonly from: string;
+  readonly to: string;
+  readonly typeOnly: boolean;
+}
+
+const files = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.ts') && !path.endsWith('.test.ts') && !path.startsWith('testing'));
+const imports: readonly Import[] = files.flatMap((from) => {
+  const text = readFileSync(join(SOURCE, from), 'utf8');
+  return [...text.matchAll(/^(?:import|export)\s+(type\s+)?[^;]*?from\s+'([^']+)'|\bimport\('([^']+)'\)|^import\s+'([^']+)'/gms)].map((match) => ({ from, to: match[2] ?? match[3] ?? match[4], typeOnly: match[1] !== undefined }));
+});
+
+function target({ from, to }: Import): string {
+  return relative(SOURCE, join(SOURCE, dirname(from), to)).replace(/\.js$/, '.ts');
+}
+
+function roomOf(path: string): string {
+  return path.split(sep)[0].replace(/\.ts$/, '');
+}
+
+function rowOf(room: string): number {
+  return ROWS.findIndex((row) => row.includes(room));
+}
+
+test('every room has its place', () => {
+  expect(imports.length).toBeGreaterThan(50);
+  expect(files.filter((path) => rowOf(roomOf(path)) < 0)).toEqual([]);
+});
+
+test('imports run downward only', () => {
+  const upward = imports.filter((edge) => {
+    if (!edge.to.startsWith('.')) return false;
+    const [from, to] = [roomOf(edge.from), roomOf(target(edge))];
+    return from !== to && rowOf(to) <= rowOf(from);
+  });
+  expect(upward.map((edge) => `${edge.from} -> ${target(edge)}`)).toEqual([]);
+});
+
+test('no file imports itself in a circle', () => {
+  const edges = new Map<string, string[]>(files.map((path) => [path, []]));
+  for (const edge of imports) if (edge.to.startsWith('.') && !edge.typeOnly) edges.get(edge.from)?.push(target(edge));
+  const done = new Set<string>();
+  const circles: string[] = [];
+  const visit = (path: string, trail: readonly string[]): void => {
+    if (trail.includes(path)) circles.push([...trail.slice(trail.indexOf(path)), path].join(' -> '));
+    if (done.has(path) || trail.includes(path)) return;
+    for (const next of edges.get(path) ?? []) visit(next, [...trail, path]);
+    done.add(path);
+  };
+  for (const path of files) visit(path, []);
+  expect(circles).toEqual([]);
+});
+
+test('the core imports nothing from Node', () => {
+  const foreign = imports.filter(({ from, to }) => ISOMORPHIC.has(roomOf(from)) && !NODE_FILES.has(from) && to.startsWith('node:'));
+  expect(foreign.map(({ from, to }) => `${from} imports ${to}`)).toEqual([]);
+});
+
+test('only the command line touches the process and its streams', () => {
+  const touching = files.filter((path) => roomOf(path) !== 'cli' && /\bprocess\.(stdout|stderr|stdin|exit|exitCode|argv)\b|\bconsole\./.test(readFileSync(join(SOURCE, path), 'utf8').replace(/\/\*[^]*?\*\/|^\s*\/\/.*$/gm, '')));
+  // The child of the runtime is a process of its own.
+  expect(touching.filter((path) => path !== join('runtime', 'child-entry.ts'))).toEqual([]);
+});
+
+test('only src/wire/fs.ts opens files', () => {
+  const opening = imports.filter(({ from, to }) => /^node:fs/.test(to) && from !== join('wire', 'fs.ts') && from !== join('runtime', 'child-entry.ts'));
+  const calls = opening.filter(({ from }) => !/^import (type )?\{ constants \} from 'node:fs';$/m.test(readFileSync(join(SOURCE, from), 'utf8')));
+  expect(calls.map(({ from }) => from)).toEqual([]);
+});
+
+test('src/core.ts bundles for a browser', async () => {
+  const result = await build({ entryPoints: [join(SOURCE, 'core.ts')], bundle: true, write: false, format: 'esm', platform: 'browser', metafile: true, logLevel: 'silent' });
+  const inputs = Object.keys(result.metafile.inputs);
+  expect(inputs.some((path) => path.endsWith('onnx/model.ts'))).toBe(true);
+  const outside = Object.values(result.metafile.outputs).flatMap((output) => output.imports.map(({ path }) => path));
+  expect(outside).toEqual([]);
+  expect(inputs.filter((path) => path.includes('wire/fs.ts') || path.includes('child'))).toEqual([]);
+});
+
+test('types that must reach for Node are not in the core either', () => {
+  const reachable = new Set<string>();
+  const stack = ['core.ts'];
+  for (let path = stack.pop(); path !== undefined; path = stack.pop()) {
+    if (reachable.has(path)) continue;
+    reachable.add(path);
+    for (const edge of imports) if (edge.from === path && edge.to.startsWith('.')) stack.push(target(edge));
+  }
+  expect(reachable.size).toBeGreaterThan(10);
+  expect([...reachable].filter((path) => NODE_FILES.has(path))).toEqual([]);
+});
+
+test('no file has a default export', () => {
+  expect(files.filter((path) => /^export default\b/m.test(readFileSync(join(SOURCE, path), 'utf8')))).toEqual([]);
+});

@@ -1,0 +1,22 @@
+import type { Command } from 'commander';
+import type { Context } from './context.js';
+
+/** One command: what it takes, and what it does with it. */
+export interface CliCommand {
+  /** Adds arguments, flags and help. */
+  configure(command: Command): void;
+  /** @returns the exit code */
+  run(operands: readonly string[], command: Command, context: Context): Promise<number>;
+}
+
+export interface CommandEntry {
+  readonly name: string;
+  readonly summary: string;
+  load(): Promise<CliCommand>;
+}
+
+/** Every command there is. Their modules load when they are asked for. */
+export const COMMANDS: readonly CommandEntry[] = [
+  { name: 'inspect', summary: 'show the features of a model: modules, channels, strides, tensors', load: async () => (await import('./inspect.js')).inspectCommand },
+  { name: 'extract', summary: 'cut features out of a model, or hook them onto it, as a new .onnx file', load: async () => (await import('./extract.js')).extractCommand },
+];

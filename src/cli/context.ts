@@ -1,0 +1,92 @@
+import type { FeatxError } from '../errors.js';
+import { escapeText, jsonLine } from '../report/escape.js';
+import { errorRecord, errorText, warningText } from '../report/messages.js';
+import type { TextStyle } from '../report/style.js';
+import { Output, type CliIo } from './io.js';
+
+/** Flags that every command has. */
+export interface CommonFlags {
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+  readonly color?: boolean;
+  readonly debug?: boolean;
+  readonly strict?: boolean;
+}
+
+/** What a command prints through. */
+export class Context {
+  readonly stdout: Output;
+  readonly stderr: Output;
+  /** Style of standard output. */
+  readonly style: TextStyle;
+  private readonly warned = new Set<string>();
+
+  constructor(
+    readonly io: CliIo,
+    readonly command: string | null,
+    readonly flags: CommonFlags,
+  ) {
+    this.stdout = new Output(io.stdout, 'standard output');
+    this.stderr = new Output(io.stderr, 'standard error');
+    this.style = { color: this.wantsColor(io.stdoutIsTerminal), unicode: isUnicode(io.env), width: io.stdoutIsTerminal ? io.columns : null };
+  }
+
+  /** A report record, one line. */
+  async record(record: unknown): Promise<void> {
+    await this.stdout.write(`${jsonLine(record)}\n`);
+  }
+
+  /** A line for people, unless they want quiet. */
+  async note(line: string): Promise<void> {
+    if (!this.flags.quiet) await this.complain(`${line}\n`);
+  }
+
+  /** Warnings, each once; under `--json` they are in the record. */
+  async warn(warnings: readonly string[]): Promise<void> {
+    if (this.flags.json || this.flags.quiet) return;
+    for (const warning of warnings) {
+      if (this.warned.has(warning)) continue;
+      this.warned.add(warning);
+      await this.complain(warningText(warning, this.errorStyle()));
+    }
+  }
+
+  /** An error: a record on stdout under `--json`, else text on stderr; its stack under `--debug`. */
+  async fail(error: FeatxError, recordIsDue = this.flags.json === true): Promise<void> {
+    if (recordIsDue) await this.record(errorRecord(this.command, error));
+    else await this.complain(errorText(error, this.errorStyle()));
+    if (this.flags.debug) await this.complain(stackText(error));
+  }
+
+  /** Standard error may be closed; that must not hide what is being said on standard output. */
+  private async complain(text: string): Promise<void> {
+    await this.stderr.write(text).catch(() => undefined);
+  }
+
+  private errorStyle(): TextStyle {
+    return { color: this.wantsColor(this.io.stderrIsTerminal), unicode: this.style.unicode, width: null };
+  }
+
+  /** @see https://no-color.org, https://force-color.org */
+  private wantsColor(isTerminal: boolean): boolean {
+    const { NO_COLOR, FORCE_COLOR, TERM } = this.io.env;
+    if (this.flags.color === false || NO_COLOR) return false;
+    if (FORCE_COLOR) return FORCE_COLOR !== '0' && FORCE_COLOR !== 'false';
+    return isTerminal && TERM !== 'dumb';
+  }
+}
+
+/** The locale's character set, where the environment names a locale. @see POSIX.1-2017, 8.2 */
+function isUnicode({ LC_ALL, LC_CTYPE, LANG }: CliIo['env']): boolean {
+  const locale = LC_ALL || LC_CTYPE || LANG;
+  return !locale || /utf-?8/i.test(locale) || !/^(C|POSIX)$|\./.test(locale);
+}
+
+function stackText(error: unknown): string {
+  const lines: string[] = [];
+  for (let at: unknown = error, depth = 0; at instanceof Error && depth < 8; at = at.cause, depth++) {
+    const stack = at.stack ?? `${at.name}: ${at.message}`;
+    lines.push(...`${depth === 0 ? '' : 'caused by '}${stack}`.split('\n').map(escapeText));
+  }
+  return `${lines.join('\n')}\n`;
+}

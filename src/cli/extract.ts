@@ -1,0 +1,99 @@
+import { Option } from 'commander';
+import { UsageError } from '../errors.js';
+import { extract } from '../extract.js';
+import type { Layout } from '../features/feature.js';
+import { escapeText } from '../report/escape.js';
+import { extractText } from '../report/extract-text.js';
+import type { ExtractReport } from '../report/records.js';
+import type { CliCommand } from './commands.js';
+import { ExitCode } from './exit-codes.js';
+import { addModelFlags, modelLimits, modelSource, timeoutMs } from './model-flags.js';
+import { progressLine } from './progress.js';
+import { addSelectionFlags, selectionOptions } from './selection-flags.js';
+import { parseBytes, parseNames } from './values.js';
+
+interface ExtractFlags {
+  readonly output?: string;
+  readonly mode?: 'dict' | 'list' | 'hook';
+  /** Absent unless `--rewrite` or `--no-rewrite` was given. */
+  readonly rewrite?: boolean;
+  readonly keepOutputs?: boolean;
+  readonly order?: 'out' | 'exec';
+  readonly outMap?: readonly string[];
+  readonly outputFmt?: Layout;
+  readonly featureConcat?: boolean;
+  readonly weights?: ExtractReport['weights'];
+  readonly align?: number;
+  readonly dryRun?: boolean;
+  readonly clobber?: boolean;
+  readonly follow?: boolean;
+  readonly inPlace?: boolean;
+  readonly strictExternal?: boolean;
+}
+
+export const extractCommand: CliCommand = {
+  configure(command) {
+    command
+      .argument('<model>', 'ONNX file; - reads standard input')
+      .usage('MODEL --out 1,2,3 [flags]')
+      .addOption(new Option('-o, --output <path>', 'file to write, - for standard output (default: MODEL.features.onnx beside MODEL)'))
+      .addOption(new Option('--mode <mode>', 'dict: pruned graph, outputs named by index; list: pruned, named as their tensors; hook: added to the outputs (default: dict)').choices(['dict', 'list', 'hook']))
+      .addOption(new Option('--rewrite', 'hook mode: drop what the features do not need'))
+      .addOption(new Option('--no-rewrite', 'hook mode: keep the whole network (default)'))
+      .addOption(new Option('--keep-outputs', 'the original outputs follow the features'))
+      .addOption(new Option('--order <order>', 'outputs in the order asked for or as the network computes them (default: out)').choices(['out', 'exec']))
+      .addOption(new Option('--out-map <names>', 'names of the outputs: p2,p3,p4').argParser((text: string) => parseNames('--out-map', text)))
+      .addOption(new Option('--output-fmt <layout>', 'layout in which every feature leaves').choices(['NCHW', 'NHWC', 'NLC', 'NCL']))
+      .addOption(new Option('--feature-concat', 'concatenate the outputs of a module on axis 1 instead of taking the first'))
+      .addOption(new Option('--weights <where>', 'keep them where they are; embed all; an external sidecar; or a reference into MODEL (default: keep)').choices(['keep', 'embed', 'external', 'reference']))
+      .addOption(new Option('--align <bytes>', 'alignment of tensors in the sidecar (default: 4096)').argParser((text: string) => parseBytes('--align', text)))
+      .addOption(new Option('--dry-run', 'print the plan and write nothing'))
+      .addOption(new Option('--no-clobber', 'do not replace an existing file'))
+      .addOption(new Option('--follow', 'where the output is a symbolic link, replace what it points to'))
+      .addOption(new Option('--in-place', 'allow the output to be MODEL itself'))
+      .addOption(new Option('--strict-external', 'refuse external data that has several hard links'))
+      .addHelpText('after', EXAMPLES);
+    addSelectionFlags(command);
+    addModelFlags(command);
+  },
+
+  async run([operand], command, context) {
+    const { output, clobber, ...flags } = command.opts<ExtractFlags>();
+    const selection = await selectionOptions(command);
+    if (output === '') throw new UsageError('-o is an empty path');
+    if (output === '-' && context.flags.json) throw new UsageError('-o - writes the model to standard output, where --json would print', { hint: 'name a file, or leave out --json' });
+    if (operand === '-' && output === undefined && !flags.dryRun) throw new UsageError('the model comes from standard input, so its output has no default name', { hint: 'name it with -o, or -o - for standard output' });
+    const progress = progressLine(context, 'writing');
+    let report: ExtractReport;
+    try {
+      report = await extract(await modelSource(operand, command, context), output ?? null, {
+        ...selection, ...flags, noClobber: clobber === false, limits: modelLimits(command), timeoutMs: timeoutMs(command), strict: context.flags.strict,
+        signal: context.io.signal, onProgress: progress.update, name: operand,
+        write: output === '-' ? (bytes: Uint8Array) => context.stdout.write(bytes) : undefined,
+      });
+    } finally {
+      progress.end();
+    }
+    await context.warn(report.warnings);
+    if (context.flags.json) await context.record(report);
+    else if (!context.flags.quiet && report.output !== '-') await context.stdout.write(extractText(report, flags.dryRun === true, context.style));
+    if (!flags.dryRun && report.output !== null && report.output !== '-') await context.note(howToRun(report));
+    return report.verified === false ? ExitCode.partial : ExitCode.done;
+  },
+};
+
+/** One line that runs the result anywhere Python has ONNX Runtime. */
+function howToRun({ output, features }: ExtractReport): string {
+  const path = escapeText(JSON.stringify(output));
+  const names = features.map(({ output: name }) => escapeText(JSON.stringify(name))).join(', ');
+  return `run it in Python: import onnxruntime as ort; ort.InferenceSession(${path}).run([${names}], feeds)`;
+}
+
+const EXAMPLES = `
+Examples:
+  featx extract backbone.onnx --out 1,2,3
+  featx extract backbone.onnx --out 1,2,3 --out-map p2,p3,p4 -o pyramid.onnx
+  featx extract backbone.onnx --module layer2 --tensor /layer3/add_output_0
+  featx extract backbone.onnx --mode hook --out -1           the last feature beside the classifier's output
+  featx extract backbone.onnx --embedding --weights reference    a file of a few KB that uses MODEL's weights
+`;

@@ -1,0 +1,84 @@
+import type { Readable, Writable } from 'node:stream';
+import { VERSION } from '../version.js';
+import { FeatxError, IoError } from '../errors.js';
+import { ioError, errnoOf } from '../wire/fs.js';
+
+/** Everything a command may touch of the process that runs it, so that a test can be that process. */
+export interface CliIo {
+  readonly stdin: Readable;
+  readonly stdout: Writable;
+  readonly stderr: Writable;
+  readonly env: { readonly [name: string]: string | undefined };
+  readonly stdoutIsTerminal: boolean;
+  readonly stderrIsTerminal: boolean;
+  /** Columns of the terminal; null where there is none. */
+  readonly columns: number | null;
+  /** Aborted with an `Interruption` when the process is told to end. */
+  readonly signal: AbortSignal;
+}
+
+/** The process was told to end: 128 plus the number of the signal. */
+export class Interruption extends Error {
+  constructor(readonly exitCode: number) {
+    super('interrupted');
+    this.name = 'Interruption';
+  }
+}
+
+/** Nobody reads standard output any more: end quietly, as a program that SIGPIPE kills does. */
+export class ClosedPipe extends Error {
+  constructor() {
+    super('the reader of standard output is gone');
+    this.name = 'ClosedPipe';
+  }
+}
+
+/** Writes that have arrived when their promise resolves. */
+export class Output {
+  private failure: unknown = null;
+
+  constructor(
+    private readonly stream: Writable,
+    private readonly name: string,
+  ) {
+    // Without a listener a failed write ends the process before it can say anything.
+    stream.on('error', (error) => (this.failure ??= error));
+  }
+
+  /** @throws ClosedPipe, IoError */
+  async write(data: string | Uint8Array): Promise<void> {
+    if (this.failure !== null) throw this.explain(this.failure);
+    if (data.length === 0) return;
+    await new Promise<void>((resolve, reject) => {
+      this.stream.write(data, (error) => (error ? reject(this.explain(error)) : resolve()));
+    });
+  }
+
+  private explain(cause: unknown): Error {
+    const errno = errnoOf(cause);
+    return errno === 'EPIPE' || errno === 'ERR_STREAM_DESTROYED' || errno === 'EOF' ? new ClosedPipe() : ioError(cause, 'write to', this.name);
+  }
+}
+
+/** Any error as one of ours; what is none of ours is a bug in featx. */
+export function asFeatxError(error: unknown): FeatxError {
+  if (error instanceof FeatxError) return error;
+  const errno = errnoOf(error);
+  // System calls that no room has wrapped still tell the user about their machine, not about featx.
+  if (errno !== undefined && /^E[A-Z0-9]+$/.test(errno) && (error as { syscall?: unknown }).syscall !== undefined) return new IoError(messageOf(error), { cause: error });
+  return new InternalError(error);
+}
+
+/** A bug in featx. */
+export class InternalError extends FeatxError {
+  constructor(cause: unknown) {
+    super('InternalError', 'FEATX_INTERNAL', `this is a bug in featx ${VERSION}: ${messageOf(cause)}`, {
+      cause, hint: 'run again with --debug and report the output, with the command and if you can the model',
+    });
+  }
+}
+
+function messageOf(error: unknown): string {
+  if (error instanceof Error) return `${error.name}: ${error.message}`;
+  return String(error);
+}

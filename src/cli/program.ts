@@ -1,0 +1,112 @@
+import { Command, CommanderError, Option } from 'commander';
+import { UsageError } from '../errors.js';
+import { VERSION } from '../version.js';
+import { COMMANDS, type CommandEntry } from './commands.js';
+import type { CommonFlags, Context } from './context.js';
+import { ExitCode } from './exit-codes.js';
+
+export type ParsedCommandLine =
+  | { readonly help: string; readonly exitCode: number }
+  | { readonly command: string; readonly flags: CommonFlags; run(context: Context): Promise<number> };
+
+const DEFAULT_COLUMNS = 80;
+
+/**
+ * Reads a command line, loading only the command that it names.
+ * @throws UsageError with the nearest command or flag
+ */
+export async function parseCommandLine(argv: readonly string[], context: Context): Promise<ParsedCommandLine> {
+  const printed: string[] = [];
+  const program = new Command('featx');
+  const prepare = (command: Command): Command =>
+    command
+      .exitOverride()
+      .configureHelp({ subcommandTerm: (shown) => shown.name() })
+      .configureOutput({
+        writeOut: (text) => printed.push(text),
+        writeErr: (text) => printed.push(text),
+        getOutHelpWidth: () => context.style.width ?? DEFAULT_COLUMNS,
+        getErrHelpWidth: () => context.style.width ?? DEFAULT_COLUMNS,
+        getOutHasColors: () => context.style.color,
+        getErrHasColors: () => context.style.color,
+      });
+  addCommonFlags(prepare(program))
+    .usage('COMMAND [flags]')
+    .helpCommand('help [command]', 'print the help of a command')
+    .description("Finds, cuts out and runs intermediate features of any ONNX backbone: timm's features_only for people who hold an .onnx file.")
+    .enablePositionalOptions()
+    .addHelpText('after', ROOT_EXAMPLES);
+  let parsed: ParsedCommandLine | null = null;
+  const wanted = wantedCommand(argv);
+  for (const entry of COMMANDS) {
+    const command = prepare(program.command(entry.name)).summary(entry.summary).description(sentence(entry.summary));
+    if (entry !== wanted) continue;
+    const loaded = await entry.load();
+    loaded.configure(command.optionsGroup('Flags:'));
+    addCommonFlags(command);
+    command.action(() => {
+      parsed = { command: entry.name, flags: commonFlags(program, command), run: (running) => loaded.run(command.args, command, running) };
+    });
+  }
+  try {
+    if (argv.length === 0) program.outputHelp({ error: true });
+    else await program.parseAsync(argv, { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return { help: printed.join(''), exitCode: ExitCode.done };
+    if (error.code !== 'commander.help') throw usageError(error);
+  }
+  return parsed ?? { help: printed.join(''), exitCode: ExitCode.usage };
+}
+
+function sentence(text: string): string {
+  return `${text[0].toUpperCase()}${text.slice(1)}.`;
+}
+
+/** The command of a command line: its first operand, or what `help` is asked about. */
+function wantedCommand(argv: readonly string[]): CommandEntry | undefined {
+  const operands = argv.filter((argument) => !argument.startsWith('-'));
+  const name = operands[0] === 'help' ? operands[1] : operands[0];
+  return COMMANDS.find((entry) => entry.name === name);
+}
+
+/** A flag may stand before the command too; there it counts unless the command's own says otherwise. */
+function commonFlags(program: Command, command: Command): CommonFlags {
+  const isGiven = (at: Command, name: string): boolean => at.getOptionValueSource(name) === 'cli';
+  const { json, quiet, strict, debug } = { ...program.opts<CommonFlags>(), ...command.opts<CommonFlags>() };
+  return { json, quiet, strict, debug, color: !isGiven(program, 'color') && !isGiven(command, 'color') };
+}
+
+function addCommonFlags(command: Command): Command {
+  const options = [
+    new Option('--json', 'print one report record as JSON on standard output'),
+    new Option('--quiet', 'print results and errors only'),
+    new Option('--no-color', 'no colours (NO_COLOR does the same)'),
+    new Option('--strict', 'treat warnings as errors'),
+    new Option('--debug', 'print stack traces'),
+  ];
+  for (const option of options) command.addOption(option.helpGroup(COMMON));
+  return command
+    .optionsGroup(COMMON)
+    .version(VERSION, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help');
+}
+
+const COMMON = 'Common flags:';
+
+/** commander's words as one of our errors: its suggestion becomes the hint. */
+function usageError(error: CommanderError): UsageError {
+  const [message, suggestion] = error.message.replace(/^error: /, '').split('\n');
+  const hint = suggestion?.replace(/^\((.*)\)$/, '$1').replace(/^Did you mean one of (.*)\?$/, 'did you mean one of $1?').replace(/^Did you mean/, 'did you mean');
+  return new UsageError(message, { hint: hint ?? 'featx help COMMAND lists what there is' });
+}
+
+const ROOT_EXAMPLES = `
+Examples:
+  featx inspect backbone.onnx
+  featx extract backbone.onnx --out 1,2,3
+  featx help extract
+
+Exit codes: 0 done, 1 some items failed, 2 usage or no such name, 3 not a model featx can handle, 4 input/output,
+  5 refused for safety, 6 ONNX Runtime, 7 time or memory limit, 70 a bug in featx, 130/143 interrupted, 141 closed pipe.
+`;

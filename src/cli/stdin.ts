@@ -1,0 +1,28 @@
+import type { Readable } from 'node:stream';
+import { PolicyError } from '../errors.js';
+import { concat } from '../wire/pieces.js';
+import { ioError } from '../wire/fs.js';
+import { bytesText } from '../report/units.js';
+
+/** Default of `--max-stdin`: half of what a protobuf message may be; it is held in memory. */
+export const MAX_STDIN_BYTES = 2 ** 30;
+
+/** A whole model from standard input. @throws PolicyError past `limit` bytes, IoError */
+export async function readStdin(stdin: Readable, limit: number): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of stdin) {
+      const bytes: Uint8Array = typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
+      size += bytes.length;
+      if (size > limit) break;
+      chunks.push(bytes);
+    }
+  } catch (cause) {
+    throw ioError(cause, 'read', 'standard input');
+  }
+  if (size > limit) {
+    throw new PolicyError(`standard input is longer than ${limit} bytes (${bytesText(limit)})`, { code: 'FEATX_LIMIT_STDIN', hint: 'raise the limit with --max-stdin BYTES, or give the model as a file, which is not read into memory' });
+  }
+  return concat(chunks);
+}

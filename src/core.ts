@@ -1,0 +1,20 @@
+/**
+ * The part of featx that runs anywhere: reading, resolving and rewriting models as bytes, without a file system, a process or ONNX Runtime.
+ * In a browser, wrap a dropped file in a `ByteSource` and give it to `indexModel`.
+ */
+export * from './errors.js';
+export { indexModel, type OpenOptions } from './onnx/model.js';
+export { DEFAULT_LIMITS, type ReadLimits } from './onnx/reader.js';
+export type * from './onnx/records.js';
+export { ancestorsOf, viewGraph, type GraphView, type Producer } from './onnx/graph.js';
+export { declaredTypes, tensorBytes, type InferredTypes, type TensorType, type TensorTypes } from './onnx/types.js';
+export { BufferSource, type ByteSource } from './wire/source.js';
+export type { ByteRange } from './wire/fields.js';
+export { materialize, sizeOf, type BorrowedPiece, type Piece } from './wire/pieces.js';
+export { FeatureInfo, takeIndices, type FeatureEntry, type FeatureIndex } from './features/feature-info.js';
+export type * from './features/feature.js';
+export { resolveFeatures, type ResolveOptions } from './features/resolve.js';
+export { selectFeatures, type NamedSelector, type Selection, type SelectOptions } from './features/select.js';
+export { cutFeatures, planRewrite, type Mode, type Plan, type PlanOptions, type Tap } from './rewrite/plan.js';
+export { EMPTY_EDIT, type Drops, type GraphEdit, type OutputEdit } from './rewrite/edit.js';
+export { splice } from './rewrite/splice.js';

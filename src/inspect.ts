@@ -1,0 +1,145 @@
+import { IoError } from './errors.js';
+import type { Attempt, Feature, Resolution } from './features/feature.js';
+import { takeIndices } from './features/feature-info.js';
+import { selectFeatures, type SelectOptions } from './features/select.js';
+import { nodePaths } from './features/names.js';
+import type { ResolveOptions } from './features/resolve.js';
+import { assertReference, referenceOf } from './onnx/fingerprint.js';
+import { tensorsOf, viewGraph, type GraphView } from './onnx/graph.js';
+import type { ReadLimits } from './onnx/reader.js';
+import type { OnnxModel } from './onnx/records.js';
+import { declaredTypes, tensorBytes, type TensorTypes } from './onnx/types.js';
+import { openModel } from './open.js';
+import { featureRecord, selectedRecord, tensorRecord, type EmbeddingRecord, type ExplanationRecord, type InspectReport, type ModelRecord, type NodeTensorRecord } from './report/records.js';
+import { assertNoWarnings } from './report/strict.js';
+import type { InferOptions } from './runtime/types.js';
+import { startChild, surveyModel } from './survey.js';
+import type { FileSystem } from './wire/fs.js';
+import { DirectorySidecars } from './wire/sidecar-files.js';
+import type { ByteSource } from './wire/source.js';
+
+export interface InspectOptions extends InferOptions, SelectOptions {
+  readonly limits?: Partial<ReadLimits>;
+  readonly fileSystem?: FileSystem;
+  /** What the report calls the model; default: its path. */
+  readonly name?: string;
+  /** How features are looked for. */
+  readonly resolve?: ResolveOptions;
+  /** Add `tensors`: every tensor that a node of the main graph makes. */
+  readonly listTensors?: boolean;
+  /** Add `explain`: what every resolver said of this feature. */
+  readonly explain?: number;
+  /** Fail where there would be warnings. */
+  readonly strict?: boolean;
+}
+
+/**
+ * What a model is and which features it has, as timm's `features_only=True` would list them. Reads the graph, never the weights; runs nothing of the model.
+ * @throws IoError, ModelFormatError, UnsupportedModelError, PolicyError; ResolveError for an index that the model does not have
+ */
+export async function inspect(source: string | Uint8Array | ByteSource, options: InspectOptions = {}): Promise<InspectReport> {
+  const started = performance.now();
+  await using model = await openModel(source, { limits: options.limits, fileSystem: options.fileSystem });
+  const notes: string[] = [];
+  await checkReference(model, options, notes);
+  using child = startChild(model, options);
+  const view = viewGraph(model);
+  const byName = (options.named ?? []).length > 0 || options.embedding === true;
+  const made = options.listTensors || byName ? view.producerOf.keys() : [];
+  const { types, resolution } = await surveyModel(view, { ...options, resolve: { explain: options.explain !== undefined, ...options.resolve }, child: options.child ?? child ?? undefined, tensors: made });
+  const selected = byName ? selectFeatures(view, types, resolution, options).map(selectedRecord) : undefined;
+  const known: TensorTypes = new Map([...declaredTypes(model), ...types.types]);
+  const path = options.name ?? model.source.path ?? null;
+  const warnings = [...new Set([...model.warnings, ...notes, ...types.warnings, ...resolution.warnings])];
+  if (options.strict) assertNoWarnings(warnings, path ?? undefined);
+  const { embedding } = resolution;
+  return {
+    schema: 1,
+    command: 'inspect',
+    model: modelRecord(model, view, path),
+    inputs: [...view.inputs.keys()].filter((name) => !isInitializer(view, name)).map((name) => tensorRecord(name, known.get(name))),
+    outputs: model.graph.outputs.map(({ name }) => tensorRecord(name, known.get(name))),
+    feature_info: resolution.features.map(featureRecord),
+    out_indices: outIndices(resolution, options),
+    embedding: embedding === null ? null : ({ tensor: embedding.tensor, num_chs: embedding.numChs, dtype: embedding.dtype, shape: embedding.shape } satisfies EmbeddingRecord),
+    nominal_input_shape: Object.fromEntries(types.nominalInputShape),
+    ...(selected === undefined ? {} : { selected }),
+    ...(options.listTensors ? { tensors: tensorList(view, known) } : {}),
+    ...(options.explain === undefined ? {} : { explain: explanation(resolution, options.explain) }),
+    warnings,
+    elapsed_ms: Math.round(performance.now() - started),
+  };
+}
+
+/** A cut that points into another file says nothing true once that file is another; without the file its graph can still be read. */
+async function checkReference(model: OnnxModel, { fileSystem }: InspectOptions, notes: string[]): Promise<void> {
+  const record = await referenceOf(model);
+  if (record === null) return;
+  const { path } = model.source;
+  if (path === undefined) {
+    notes.push(`this model points into ${record.file}, which is not checked because the model has no directory`);
+    return;
+  }
+  const files = new DirectorySidecars(path, { fileSystem });
+  try {
+    await assertReference(model, files);
+  } catch (error) {
+    if (!(error instanceof IoError && error.code === 'FEATX_IO_NOT_FOUND')) throw error;
+    notes.push(`this model points into ${record.file}, which is missing`);
+  } finally {
+    await files.close();
+  }
+}
+
+function isInitializer({ initializers, sparseInitializers }: GraphView, name: string): boolean {
+  return initializers.has(name) || sparseInitializers.has(name);
+}
+
+function outIndices({ features, outIndices: stored }: Resolution, { out, last }: SelectOptions): readonly number[] {
+  if (out !== undefined) return takeIndices(features.length, out).indices;
+  return last === undefined ? stored : takeIndices(features.length, last).indices;
+}
+
+/** What a model is, in numbers. */
+export function modelRecord(model: OnnxModel, view: GraphView, path: string | null): ModelRecord {
+  const { graph, irVersion, opsetImports, producerName, producerVersion, functions, source } = model;
+  let weightsBytes = 0;
+  for (const tensor of graph.initializers) weightsBytes += tensorBytes(tensor) ?? 0;
+  for (const { values, indices } of graph.sparseInitializers) for (const part of [values, indices]) if (part !== null) weightsBytes += tensorBytes(part) ?? 0;
+  const locations = new Set<string>();
+  for (const tensor of tensorsOf(model)) for (const { key, value } of tensor.external ?? []) if (key === 'location') locations.add(value);
+  return {
+    path,
+    size_bytes: source.size,
+    ir_version: irVersion,
+    opset_imports: Object.fromEntries(opsetImports.map(({ domain, version }) => [domain, version])),
+    producer: `${producerName} ${producerVersion}`.trim(),
+    nodes: graph.nodes.length,
+    initializers: graph.initializers.length + graph.sparseInitializers.length,
+    overridable_initializers: [...view.inputs.keys()].filter((name) => isInitializer(view, name)).length,
+    weights_bytes: weightsBytes,
+    functions: functions.length,
+    external_data: [...locations],
+  };
+}
+
+function tensorList(view: GraphView, known: TensorTypes): readonly NodeTensorRecord[] {
+  const { nodes } = view.model.graph;
+  const paths = nodePaths(view, nodes);
+  return nodes.flatMap((node) =>
+    node.outputs.filter((name) => name !== '').map((name) => ({ ...tensorRecord(name, known.get(name)), op_type: node.opType, node: node.name, module: paths.of(node) })),
+  );
+}
+
+/** @throws ResolveError for an index that the model does not have */
+function explanation({ features, tried }: Resolution, asked: number): ExplanationRecord {
+  const [index] = takeIndices(features.length, [asked]).indices;
+  const said = ({ features: found }: Attempt): Feature | undefined => found.find((feature) => feature.index === index);
+  return {
+    index,
+    tried: tried.map((attempt) => {
+      const feature = said(attempt);
+      return { resolver: attempt.resolver, outcome: attempt.outcome, feature: feature === undefined ? null : featureRecord(feature) };
+    }),
+  };
+}
