@@ -1,0 +1,123 @@
+import { extname, join } from 'node:path';
+import { FeatxError, IoError, UsageError } from '../errors.js';
+import { errnoOf, ioError, type FileSystem } from '../wire/fs.js';
+import { INPUT_EXTENSIONS, openArrays, probeKind, type ArrayFile } from './array-file.js';
+import { expandGlob, isGlob } from './glob.js';
+import { ReopenedFile } from './lazy-array.js';
+import type { TensorLimits } from './limits.js';
+
+/** What one `--input` says: which input it is for (null: the file or the model decides), and where the values come from. */
+export type InputSpec =
+  | { readonly input: string | null; readonly path: string }
+  | { readonly input: string | null; readonly seed: number };
+
+const RANDOM = /^random(?::(\d{1,15}))?$/;
+
+/**
+ * Reads `NAME=FILE`, FILE or `random[:SEED]`. A text before `=` is a name only where the model has that input, so that file names may hold `=`.
+ * @throws UsageError for a seed that is no number
+ */
+export function parseInputSpec(text: string, inputNames: readonly string[]): InputSpec {
+  const name = inputNames.filter((candidate) => text.startsWith(`${candidate}=`)).sort((a, b) => b.length - a.length)[0];
+  const value = name === undefined ? text : text.slice(name.length + 1);
+  const input = name ?? null;
+  const random = RANDOM.exec(value);
+  if (random !== null) return { input, seed: Number(random[1] ?? 0) };
+  if (value.startsWith('random:')) throw new UsageError(`the seed of --input ${text} is not a number`, { hint: 'write random:42' });
+  if (value === '') throw new UsageError(`--input ${text} names no file`, { hint: 'write NAME=FILE' });
+  return { input, path: value };
+}
+
+/** One file of a spec: a picture, or arrays with their headers read. */
+export interface OpenedFile {
+  readonly path: string;
+  readonly input: string | null;
+  readonly access: ReopenedFile;
+  /** null for a picture. */
+  readonly arrays: ArrayFile | null;
+}
+
+/** Failures that are told together, so that a user mends all files at once. */
+export class Faults {
+  private readonly errors: FeatxError[] = [];
+
+  /** Runs `work`; a FeatxError is kept and null returned. */
+  async try<T>(work: () => Promise<T> | T): Promise<T | null> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof FeatxError)) throw error;
+      this.errors.push(error);
+      return null;
+    }
+  }
+
+  add(error: FeatxError): void {
+    this.errors.push(error);
+  }
+
+  /** Throws what was kept: a single error as it is, several as one UsageError that names them all. */
+  throwIfAny(what: string): void {
+    const [first] = this.errors;
+    if (first === undefined) return;
+    if (this.errors.length === 1) throw first;
+    const isIo = this.errors.every((error) => error instanceof IoError);
+    const message = `${this.errors.length} ${what}:\n${this.errors.map((error) => `  ${error.message}`).join('\n')}`;
+    const options = { code: isIo ? first.code : 'FEATX_USAGE_INPUTS', hint: [...new Set(this.errors.map(({ hint }) => hint).filter((hint) => hint !== undefined))].join('; ') || undefined, cause: first };
+    throw isIo ? new IoError(message, options) : new UsageError(message, options);
+  }
+}
+
+export interface FileOptions {
+  readonly fs: FileSystem;
+  readonly limits: TensorLimits;
+  readonly warn: (message: string) => void;
+  /** For the message about a path that looks like `NAME=FILE`. */
+  readonly inputNames: readonly string[];
+}
+
+/** The files that a path, directory or pattern names, in order. @throws IoError, UsageError where there are none */
+export async function expandPath(path: string, { fs, warn, inputNames }: FileOptions): Promise<string[]> {
+  let isDirectory: boolean;
+  try {
+    isDirectory = (await fs.stat(path)).isDirectory();
+  } catch (error) {
+    const prefix = /^[^/\\=]+(?==)/.exec(path)?.[0];
+    if (prefix !== undefined && errnoOf(error) === 'ENOENT') {
+      throw new UsageError(`--input ${path}: there is no input ${prefix}, and no such file`, { code: 'FEATX_USAGE_INPUT', hint: `the inputs are ${inputNames.join(', ')}` });
+    }
+    if (errnoOf(error) !== 'ENOENT' || !isGlob(path)) throw ioError(error, 'read', path);
+    const found = await expandGlob(path, fs);
+    if (found.length === 0) throw new UsageError(`${path} matches no file`, { code: 'FEATX_USAGE_INPUT', path });
+    return found;
+  }
+  if (!isDirectory) return [path];
+  const names = await fs.readdir(path).catch((error: unknown) => {
+    throw ioError(error, 'list', path);
+  });
+  const visible = names.filter((name) => !name.startsWith('.'));
+  const taken = visible.filter((name) => INPUT_EXTENSIONS.includes(extname(name).toLowerCase())).sort((a, b) => (a < b ? -1 : 1));
+  if (taken.length === 0) throw new UsageError(`the directory ${path} has no input files`, { code: 'FEATX_USAGE_INPUT', path, hint: `it takes ${INPUT_EXTENSIONS.join(', ')}; for directories inside it write ${join(path, '**', '*.png')}` });
+  if (taken.length < visible.length) warn(`${path}: ${visible.length - taken.length} of ${visible.length} entries are no input files and are left out`);
+  return taken.map((name) => join(path, name));
+}
+
+/** Opens the files of all specs; every bad one is in one error. @throws FeatxError */
+export async function openFiles(specs: readonly { readonly input: string | null; readonly path: string }[], options: FileOptions): Promise<OpenedFile[]> {
+  const { fs, limits, warn } = options;
+  const faults = new Faults();
+  const opened: OpenedFile[] = [];
+  for (const { input, path } of specs) {
+    for (const file of (await faults.try(() => expandPath(path, options))) ?? []) {
+      const access = new ReopenedFile(file, fs);
+      await faults.try(async () => {
+        const kind = await probeKind(access);
+        const arrays = kind === 'image' ? null : await openArrays(access, kind, limits);
+        for (const warning of arrays?.warnings ?? []) warn(warning);
+        opened.push({ path: file, input, access, arrays });
+      });
+    }
+  }
+  faults.throwIfAny('inputs cannot be read');
+  return opened;
+}

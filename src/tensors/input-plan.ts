@@ -1,0 +1,232 @@
+import { UsageError } from '../errors.js';
+import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
+import { conversionOf, convert } from './convert.js';
+import { decodePicture, pictureTensor, preprocessingFor, type ImageInput, type ImageOptions, type Preprocessing } from './image.js';
+import { Faults, openFiles, parseInputSpec, type OpenedFile } from './input-files.js';
+import type { LazyArray, ReopenedFile, RowRange } from './lazy-array.js';
+import { DEFAULT_TENSOR_LIMITS, type TensorLimits } from './limits.js';
+import { randomTensor } from './random.js';
+import { describe, stackRows, type TensorValue } from './tensor.js';
+
+/** An input of a model: its name, and what is known of its dtype and shape. */
+export type ModelInput = ImageInput;
+
+export interface InputOptions {
+  readonly fileSystem?: FileSystem;
+  readonly limits?: Partial<TensorLimits>;
+  readonly image?: ImageOptions;
+  /** Numbers for the symbolic dims of inputs (`--input-shape`), used for random values and pictures. */
+  readonly shapes?: ReadonlyMap<string, readonly number[]>;
+}
+
+/** Values of an input from one place; entries are counted along axis 0. */
+export interface InputItem {
+  readonly file: string | null;
+  readonly rows: number;
+  /** Whether it gives as many entries as are asked for (random values); `rows` is then what it gives on its own. */
+  readonly isEndless: boolean;
+  /** Shape of one entry; null for a scalar. */
+  readonly rest: readonly number[] | null;
+  readonly read: (rows: RowRange) => Promise<TensorValue>;
+}
+
+/** What one input of the model is fed with. */
+export interface PlannedInput {
+  readonly name: string;
+  readonly items: readonly InputItem[];
+  /** Whether its entries are split over batches; otherwise all of it goes into each. */
+  readonly isBatched: boolean;
+}
+
+/** Where the values of a run come from; nothing but headers has been read. */
+export interface InputPlan {
+  readonly inputs: readonly PlannedInput[];
+  /** Entries along axis 0 that will be run. */
+  readonly rows: number;
+  /** The batch size that the model fixes, or null. */
+  readonly fixedBatch: number | null;
+  /** Every file, in order, once. */
+  readonly files: readonly string[];
+  /** Entries that are pictures. */
+  readonly images: number;
+  readonly warnings: readonly string[];
+}
+
+const NOMINAL_SIDE = 224;
+
+/**
+ * Plans what feeds a model: `NAME=FILE`, FILE, directories, patterns and `random[:SEED]`. Files of one input stack along axis 0 in order.
+ * @param inputs the model's inputs without those that are initializers
+ * @throws UsageError, IoError, ModelFormatError, UnsupportedModelError, PolicyError; every bad file is named in one error
+ */
+export async function planInputs(specs: readonly string[], inputs: readonly ModelInput[], options: InputOptions = {}): Promise<InputPlan> {
+  const warnings: string[] = [];
+  const context: Context = { inputs, options, limits: { ...DEFAULT_TENSOR_LIMITS, ...options.limits }, faults: new Faults(), warn: (message) => void warnings.push(message) };
+  const inputNames = inputs.map(({ name }) => name);
+  const parsed = specs.map((spec) => parseInputSpec(spec, inputNames));
+  const paths = parsed.flatMap((spec) => ('path' in spec ? [spec] : []));
+  const opened = await openFiles(paths, { fs: options.fileSystem ?? nodeFileSystem, limits: context.limits, warn: context.warn, inputNames });
+  const items = new Map<string, InputItem[]>(inputNames.map((name) => [name, []]));
+  for (const file of opened) await context.faults.try(() => assign(file, items, context));
+  context.faults.throwIfAny('inputs do not fit the model');
+  for (const spec of parsed) if ('seed' in spec) addRandom(spec, items, context);
+  assertGiven(items, context);
+  const planned = inputs.map((input) => ({ name: input.name, items: items.get(input.name) ?? [], isBatched: isBatched(input, inputs) }));
+  const { rows, fixedBatch } = countRows(planned, inputs);
+  return { inputs: planned, rows, fixedBatch, files: [...new Set(opened.map(({ path }) => path))], images: opened.filter(({ arrays }) => arrays === null).length, warnings: [...new Set(warnings)] };
+}
+
+interface Context {
+  readonly inputs: readonly ModelInput[];
+  readonly options: InputOptions;
+  readonly limits: TensorLimits;
+  readonly faults: Faults;
+  readonly warn: (message: string) => void;
+}
+
+/** Adds to what an input is fed with; entries of one input have one shape. */
+function add(items: ReadonlyMap<string, InputItem[]>, { name }: ModelInput, item: InputItem): void {
+  const [first] = items.get(name) ?? [];
+  if (first !== undefined && (first.isEndless || item.isEndless)) throw new UsageError(`input ${name} gets random values and something else`, { hint: 'give it one or the other' });
+  if (first !== undefined && String(first.rest) !== String(item.rest)) {
+    throw new UsageError(`${item.file} has entries of shape [${(item.rest ?? []).join(', ')}], ${first.file} of [${(first.rest ?? []).join(', ')}]: they cannot be stacked for input ${name}`);
+  }
+  items.get(name)?.push(item);
+}
+
+/** Gives the arrays of a file to the inputs they are for. */
+async function assign(file: OpenedFile, items: ReadonlyMap<string, InputItem[]>, context: Context): Promise<void> {
+  const { path, arrays, access } = file;
+  if (arrays === null) {
+    const input = targetOf(file, context, (candidate) => candidate.shape === null || candidate.shape.length === 4);
+    add(items, input, pictureItem(access, preprocessingFor(withNumbers(input, context), context.options.image), context));
+    return;
+  }
+  const pairs = pairsOf(file, arrays.arrays, context);
+  for (const [input, array] of pairs) add(items, input, arrayItem(path, array, input, context));
+  const extra = arrays.arrays.filter((array) => !pairs.some(([, used]) => used === array)).map(({ key }) => key);
+  if (extra.length > 0) context.warn(`${path}: ${extra.length === 1 ? 'the array' : 'the arrays'} ${extra.join(', ')} ${extra.length === 1 ? 'is no input' : 'are no inputs'} of the model and ${extra.length === 1 ? 'is' : 'are'} left out`);
+}
+
+function pairsOf(file: OpenedFile, arrays: readonly LazyArray[], context: Context): (readonly [ModelInput, LazyArray])[] {
+  const { path, input } = file;
+  const keys = arrays.map(({ key }) => key);
+  if (arrays.length === 0) throw new UsageError(`${path} holds no array`, { path });
+  if (input !== null) {
+    const array = arrays.find(({ key }) => key === input) ?? (arrays.length === 1 ? arrays[0] : undefined);
+    if (array === undefined) throw new UsageError(`${path} has no array ${input}; it has ${keys.join(', ')}`, { path });
+    return [[targetOf(file, context, () => true), array]];
+  }
+  const named = context.inputs.flatMap((candidate) => {
+    const array = arrays.find(({ key }) => key === candidate.name);
+    return array === undefined ? [] : [[candidate, array] as const];
+  });
+  if (named.length > 0) return named;
+  if (arrays.length === 1) return [[targetOf(file, context, () => true), arrays[0]]];
+  throw new UsageError(`${path} has the arrays ${keys.join(', ')}, and none is named as an input of the model (${context.inputs.map(({ name }) => name).join(', ')})`, { path, hint: 'rename the arrays, or save them in files of their own and give NAME=FILE' });
+}
+
+/** The input a file is for: the one it was given to, else the only one that can take it. */
+function targetOf({ path, input }: OpenedFile, { inputs }: Context, canTake: (candidate: ModelInput) => boolean): ModelInput {
+  const named = inputs.find(({ name }) => name === input);
+  if (named !== undefined) return named;
+  const candidates = inputs.filter(canTake);
+  if (candidates.length === 1) return candidates[0];
+  if (inputs.length === 1) return inputs[0];
+  throw new UsageError(`${path}: the model has ${inputs.length} inputs (${inputs.map(({ name }) => name).join(', ')})`, { path, hint: `say which one it is for: --input ${inputs[0]?.name ?? 'NAME'}=${path}` });
+}
+
+/** The input with the numbers that the caller gave for its symbolic dims. */
+function withNumbers(input: ModelInput, { options }: Context): ModelInput {
+  const numbers = options.shapes?.get(input.name);
+  return input.shape === null ? { ...input, shape: numbers ?? null } : { ...input, shape: input.shape.map((dim, axis) => (typeof dim === 'number' ? dim : (numbers?.[axis] ?? dim))) };
+}
+
+function pictureItem(access: ReopenedFile, to: Preprocessing, { limits }: Context): InputItem {
+  const read = async (): Promise<TensorValue> => {
+    const bytes = await access.use((source) => source.read(0, source.size));
+    return pictureTensor(await decodePicture(bytes, access.name, limits), to);
+  };
+  const rest = to.layout === 'NCHW' ? [3, to.height, to.width] : [to.height, to.width, 3];
+  return { file: access.name, rows: 1, isEndless: false, rest, read };
+}
+
+/** An array as entries of an input: checked against its shape, converted to its dtype; one that lacks axis 0 is one entry. */
+function arrayItem(path: string, array: LazyArray, input: ModelInput, { warn }: Context): InputItem {
+  const { dtype, shape } = array;
+  const place = array.key === '' ? path : `${path} (${array.key})`;
+  const wanted = input.dtype ?? dtype;
+  const conversion = conversionOf(dtype, wanted);
+  if (conversion === null) throw new UsageError(`${place} is ${dtype}, and input ${input.name} takes ${wanted}`, { path, hint: `save it as ${wanted}` });
+  if (conversion === 'rounded') warn(`${dtype} values are rounded to ${wanted} for input ${input.name}`);
+  const isOneEntry = input.shape !== null && shape.length === input.shape.length - 1;
+  const full = isOneEntry ? [1, ...shape] : shape;
+  const isFit = input.shape === null || (full.length === input.shape.length && input.shape.every((dim, axis) => axis === 0 || typeof dim !== 'number' || dim === full[axis]));
+  if (!isFit) throw new UsageError(`${place} is ${describe(array)}, and input ${input.name} takes ${describe({ dtype: wanted, shape: input.shape ?? [] })}`, { path });
+  const whole = async (): Promise<TensorValue> => ({ ...(await array.read()), shape: full });
+  const read = async (rows: RowRange): Promise<TensorValue> => convert(isOneEntry || full.length === 0 ? await whole() : await array.read(rows), wanted);
+  return { file: path, rows: full[0] ?? 1, isEndless: false, rest: full.length === 0 ? null : full.slice(1), read };
+}
+
+function addRandom(spec: { readonly input: string | null; readonly seed: number }, items: ReadonlyMap<string, InputItem[]>, context: Context): void {
+  const targets = spec.input === null ? context.inputs.filter(({ name }) => items.get(name)?.length === 0) : context.inputs.filter(({ name }) => name === spec.input);
+  if (targets.length === 0) throw new UsageError('--input random has no input left to fill', { hint: 'leave it out, or name an input: NAME=random' });
+  for (const input of targets) add(items, input, randomItem(input, spec.seed, context));
+}
+
+function randomItem(input: ModelInput, seed: number, context: Context): InputItem {
+  const shape = concreteShape(input, context);
+  const dtype = input.dtype ?? 'float32';
+  const [rows, ...rest] = shape;
+  if (rows === undefined) return { file: null, rows: 1, isEndless: true, rest: null, read: async () => randomTensor(dtype, [], seed, input.name) };
+  // Entry by entry, so that the values do not depend on the batch size.
+  const read = async ({ start, end }: RowRange): Promise<TensorValue> =>
+    end === start ? randomTensor(dtype, [0, ...rest], seed, input.name) : stackRows(Array.from({ length: end - start }, (_unused, index) => randomTensor(dtype, [1, ...rest], seed, `${input.name}#${start + index}`)));
+  return { file: null, rows, isEndless: true, rest, read };
+}
+
+function concreteShape(input: ModelInput, context: Context): number[] {
+  const { shape } = withNumbers(input, context);
+  if (shape === null) throw new UsageError(`the shape of input ${input.name} is unknown`, { hint: `say it with --input-shape ${input.name}:1,3,224,224` });
+  const open = shape.flatMap((dim, axis) => (typeof dim === 'number' || axis === 0 || (shape.length === 4 && axis > 0 && isSide(shape, axis)) ? [] : [axis]));
+  if (open.length > 0) throw new UsageError(`input ${input.name} is ${describe({ dtype: input.dtype ?? '?', shape })}: axis ${open.join(' and ')} has no number`, { hint: `say it with --input-shape ${input.name}:${shape.map((dim) => (typeof dim === 'number' ? dim : 1)).join(',')}` });
+  return shape.map((dim, axis) => (typeof dim === 'number' ? dim : axis === 0 ? 1 : NOMINAL_SIDE));
+}
+
+/** Whether an axis is the height or width of a picture. */
+function isSide(shape: readonly (number | string | null)[], axis: number): boolean {
+  return shape[3] === 3 && shape[1] !== 3 ? axis < 3 : axis > 1;
+}
+
+function assertGiven(items: ReadonlyMap<string, readonly InputItem[]>, { inputs }: Context): void {
+  const missing = inputs.filter(({ name }) => items.get(name)?.length === 0);
+  if (missing.length === 0) return;
+  const list = missing.map(({ name, dtype, shape }) => `${name} (${describe({ dtype: dtype ?? '?', shape: shape ?? [] })})`).join(', ');
+  throw new UsageError(`no --input for ${list}`, { code: 'FEATX_USAGE_INPUT', hint: `give ${missing.map(({ name }) => `--input ${name}=FILE`).join(' ')}, or --input random` });
+}
+
+/** Whether axis 0 of an input counts entries: where it is open, or, in a model that fixes all sizes, where it equals the first input's. */
+function isBatched(input: ModelInput, inputs: readonly ModelInput[]): boolean {
+  const axis = ({ shape }: ModelInput): number | string | null | undefined => (shape === null ? null : shape[0]);
+  const own = axis(input);
+  if (own === undefined) return false;
+  if (inputs.some((other) => axis(other) !== undefined && typeof axis(other) !== 'number')) return typeof own !== 'number';
+  return own === inputs.map(axis).find((dim) => dim !== undefined);
+}
+
+function countRows(planned: readonly PlannedInput[], inputs: readonly ModelInput[]): { readonly rows: number; readonly fixedBatch: number | null } {
+  const total = ({ items }: PlannedInput): number => items.reduce((sum, { rows }) => sum + rows, 0);
+  const batched = planned.filter((input) => input.isBatched);
+  const counted = batched.filter(({ items }) => items.some(({ isEndless }) => !isEndless));
+  const [measure] = [...counted, ...batched];
+  const rows = measure === undefined ? 1 : total(measure);
+  if (counted.some((input) => total(input) !== rows)) throw new UsageError(`the inputs have different numbers of entries: ${counted.map((input) => `${input.name} ${total(input)}`).join(', ')}`);
+  if (rows === 0) throw new UsageError('the inputs have no entries: axis 0 is 0');
+  for (const input of planned) {
+    const dim = inputs.find(({ name }) => name === input.name)?.shape?.[0];
+    if (input.isBatched || typeof dim !== 'number' || total(input) === dim) continue;
+    throw new UsageError(`input ${input.name} takes ${dim} entries, and its files have ${total(input)}`);
+  }
+  const first = inputs.find(({ name }) => name === batched[0]?.name)?.shape?.[0];
+  return { rows, fixedBatch: typeof first === 'number' ? first : null };
+}
