@@ -7,6 +7,7 @@ import { moduleTree } from './modules.js';
 import { nodePaths } from './names.js';
 import { resolveByModules } from './resolvers/module-path.js';
 import type { Family } from './resolvers/families.js';
+import { resolveByTopology } from './resolvers/topology.js';
 import type { StoredInfo } from './stored-info.js';
 
 export interface ResolveOptions {
@@ -26,6 +27,7 @@ export interface ResolveOptions {
 export function resolveFeatures(view: GraphView, types: InferredTypes, options: ResolveOptions = {}): Resolution {
   const analysis = analyse(view, types);
   const tree = moduleTree(analysis.flow, nodePaths(view, analysis.flow.nodes));
-  const { features, outcome, warnings } = resolveByModules(view, analysis, tree, options);
+  let { features, outcome, warnings } = resolveByModules(view, analysis, tree, options);
+  if (features.length === 0 || (globalThis as any).TOPO) ({ features, outcome, warnings } = resolveByTopology(analysis));
   return { features, outIndices: features.map(({ index }) => index), embedding: null, tried: [{ resolver: 'module-path', outcome, features }], warnings };
 }

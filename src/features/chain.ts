@@ -1,0 +1,82 @@
+import type { Node } from '../onnx/records.js';
+import type { GraphView } from '../onnx/graph.js';
+import type { Analysis } from './analysis.js';
+import { intOf, intsOf, type Geometry } from './geometry.js';
+
+/**
+ * What happens between one cut and the next:
+ * conv, pool: one such op; act, norm: elementwise with nothing, or with one value per channel; scale: a gate from a pooled value; move: a change of layout;
+ * add, concat: branches that meet; block: anything else.
+ */
+export type LinkKind = 'conv' | 'pool' | 'act' | 'norm' | 'scale' | 'move' | 'add' | 'concat' | 'block';
+
+/** A cut that lies in the pyramid, and how the network came there from the cut before. */
+export interface Link {
+  readonly tensor: string;
+  readonly place: Geometry;
+  readonly stride: number;
+  readonly kind: LinkKind;
+  /** Positions in the flow of the nodes behind the cut before, up to this one. */
+  readonly nodes: readonly number[];
+  /** Of a convolution: kernel, whether depthwise, widths. */
+  readonly conv: { readonly kernel: number; readonly depthwise: boolean; readonly from: number; readonly to: number; readonly stride: number } | null;
+  /** Whether the value before is added to what the branches made: a residual. */
+  readonly residual: boolean;
+}
+
+const MOVES = new Set(['Transpose', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Pad', 'Slice', 'Identity', 'Dropout', 'Cast', 'QuantizeLinear', 'DequantizeLinear', 'DepthToSpace', 'SpaceToDepth', 'Split', 'Gather', 'Expand']);
+const POOLS = new Set(['MaxPool', 'AveragePool', 'LpPool', 'QLinearAveragePool', 'Resize', 'Upsample']);
+const NORMS = new Set(['BatchNormalization', 'LayerNormalization', 'InstanceNormalization', 'GroupNormalization', 'SimplifiedLayerNormalization', 'RMSNormalization', 'LpNormalization', 'LRN', 'MeanVarianceNormalization']);
+const CONVS = new Set(['Conv', 'QLinearConv', 'FusedConv', 'ConvTranspose']);
+const MATRICES = new Set(['MatMul', 'Gemm', 'FusedMatMul', 'QLinearMatMul', 'MatMulNBits', 'Einsum', 'Attention', 'MultiHeadAttention', 'LSTM', 'GRU', 'RNN']);
+const REDUCTIONS = new Set(['ReduceMean', 'ReduceSum', 'ReduceMax', 'ReduceL2', 'GlobalAveragePool', 'GlobalMaxPool', 'ReduceSumSquare', 'ReduceMin']);
+const JOINS = new Set(['Add', 'Sum', 'Sub', 'QLinearAdd', 'Max']);
+
+/** The pyramid as a chain of cuts. */
+export function linksOf({ view, flow, geometry }: Analysis): readonly Link[] {
+  const links: Link[] = [];
+  let from = 0;
+  let before = flow.input ?? '';
+  for (const tensor of flow.cuts) {
+    const place = geometry.get(tensor);
+    const at = flow.position.get(tensor) ?? -1;
+    if (place === undefined || place.stride === null || place.pooled || place.axes === null || place.axes.length < 3 || place.axes.includes('?') || at < from) continue;
+    const nodes = Array.from({ length: at + 1 - from }, (_, offset) => from + offset);
+    links.push({ tensor, place, stride: place.stride, nodes, ...linkKind(view, nodes.map((index) => flow.nodes[index]), before, geometry) });
+    from = at + 1;
+    before = tensor;
+  }
+  return links;
+}
+
+function linkKind(view: GraphView, nodes: readonly Node[], before: string, geometry: ReadonlyMap<string, Geometry>): Pick<Link, 'kind' | 'conv' | 'residual'> {
+  const plain = (kind: LinkKind): Pick<Link, 'kind' | 'conv' | 'residual'> => ({ kind, conv: null, residual: false });
+  const core = nodes.filter(({ opType }) => !MOVES.has(opType));
+  if (core.length === 0) return plain('move');
+  const [only] = core;
+  if (core.length === 1 && CONVS.has(only.opType)) return { kind: 'conv', conv: convOf(view, only), residual: false };
+  if (core.length === 1 && POOLS.has(only.opType)) return plain('pool');
+  if (core.length === 1 && NORMS.has(only.opType)) return plain('norm');
+  const convs = core.filter(({ opType }) => CONVS.has(opType));
+  const isOnMap = (node: Node): boolean => node.outputs.some((name) => geometry.get(name)?.pooled === false);
+  const working = convs.some(isOnMap) || core.some((node) => (MATRICES.has(node.opType) && isOnMap(node)) || POOLS.has(node.opType));
+  const last = nodes[nodes.length - 1];
+  if (!working) {
+    if (core.some((node) => NORMS.has(node.opType))) return plain('norm');
+    const reduced = core.some(({ opType }) => REDUCTIONS.has(opType));
+    if (reduced) return plain(core.some((node) => convs.includes(node) || MATRICES.has(node.opType) || node.opType === 'Sigmoid' || node.opType === 'HardSigmoid') ? 'scale' : 'norm');
+    return plain(last.opType === 'Concat' ? 'concat' : 'act');
+  }
+  const end = core[core.length - 1];
+  if (JOINS.has(end.opType)) return { kind: 'add', conv: null, residual: end.inputs.includes(before) };
+  if (end.opType === 'Concat') return plain('concat');
+  return plain('block');
+}
+
+function convOf(view: GraphView, node: Node): Link['conv'] {
+  const dims = view.initializers.get(node.inputs[node.opType === 'QLinearConv' ? 3 : 1])?.dims ?? [];
+  const groups = intOf(node, 'group', 1);
+  const [to = 0, perGroup = 0] = dims;
+  const kernel = Math.max(1, ...(dims.length > 2 ? dims.slice(2) : intsOf(node, 'kernel_shape')));
+  return { kernel, depthwise: groups > 1 && perGroup === 1, from: perGroup * groups, to, stride: Math.max(1, ...intsOf(node, 'strides')) };
+}
