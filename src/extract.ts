@@ -3,6 +3,7 @@ import { IoError, UsageError } from './errors.js';
 import type { Layout, Resolution } from './features/feature.js';
 import { selectFeatures, type SelectOptions } from './features/select.js';
 import { FEATURE_INFO_KEY, storedFeature, type StoredInfo } from './features/stored-info.js';
+import type { SidecarFiles } from './onnx/external-data.js';
 import { assertReference, fingerprint, REFERENCE_KEY, type ReferenceRecord } from './onnx/fingerprint.js';
 import { tensorsOf, viewGraph, type GraphView } from './onnx/graph.js';
 import type { OnnxModel } from './onnx/records.js';
@@ -17,7 +18,7 @@ import { assertLoadable, DEFAULT_ALIGN, planWeights, type WeightsMode, type Weig
 import { startChild, surveyModel, type SurveyOptions } from './survey.js';
 import { nodeFileSystem, type FileSystem } from './wire/fs.js';
 import { chunksOf, sizeOf, type Piece } from './wire/pieces.js';
-import { DirectorySidecars } from './wire/sidecar-files.js';
+import { DirectorySidecars, NO_SIDECARS } from './wire/sidecar-files.js';
 import { resolveTarget, stage, writeFile, type StagedFile, type WriteOptions } from './wire/sink.js';
 
 export interface ExtractOptions extends OpenModelOptions, SelectOptions, Omit<SurveyOptions, 'tensors'>, Omit<WriteOptions, 'beforeCommit'> {
@@ -61,7 +62,7 @@ export async function extract(input: string | Uint8Array, output: string | null,
   await using model = await openModel(input, options);
   const warnings: string[] = [...model.warnings];
   const warn = (message: string): void => void (warnings.includes(message) || warnings.push(message));
-  const files = new DirectorySidecars(sourcePath ?? 'model.onnx', { fileSystem: fs, strict: options.strictExternal, warn });
+  const files: SidecarFiles = sourcePath === null ? NO_SIDECARS : new DirectorySidecars(sourcePath, { fileSystem: fs, strict: options.strictExternal, warn });
   try {
     await assertReference(model, files);
     using child = startChild(model, options);
@@ -75,14 +76,22 @@ export async function extract(input: string | Uint8Array, output: string | null,
     });
     plan.warnings.forEach(warn);
     const weightsMode = options.weights ?? 'keep';
+    const sourceName = sourcePath === null ? null : await referableName(fs, sourcePath);
     const weights = await planWeights(model, plan.edit, files, {
       mode: weightsMode, align: options.align ?? DEFAULT_ALIGN, warn,
       sameDirectory: sourcePath !== null && target !== null && (await sameDirectory(fs, sourcePath, target)),
-      sourceName: sourcePath === null ? null : await referableName(fs, sourcePath),
+      sourceName,
     });
-    const edit: GraphEdit = { ...plan.edit, setMetadata: await metadata(view, types, resolution, plan, weights.isReference && sourcePath !== null ? basename(sourcePath) : null) };
+    if (weights.isReference && referenceEntries(model).length > 0) {
+      throw new UsageError('--weights reference: the model is such a cut itself and points into another file', { code: 'FEATX_USAGE_REFERENCE', hint: 'use --weights keep: the result points where the model points' });
+    }
+    const edit: GraphEdit = {
+      ...plan.edit,
+      drop: { ...plan.edit.drop, metadata: weights.keepsExternal ? [] : referenceEntries(model) },
+      setMetadata: await metadata(view, types, resolution, plan, weights.isReference ? sourceName : null),
+    };
     if (options.strict) assertNoWarnings(warnings, sourcePath ?? undefined);
-    const result = options.dryRun ? preview(model, edit, weights) : await write({ model, edit, plan, weights, target, options, files: [...(sourcePath === null ? [] : [sourcePath]), ...sidecarPaths(model, sourcePath)] });
+    const result = options.dryRun ? preview(model, edit, weights, target) : await write({ model, edit, plan, weights, target, options, sourcePath });
     return {
       schema: 1, command: 'extract', input: options.name ?? sourcePath, output: options.write === undefined ? target : '-', mode, weights: weightsMode,
       features: plan.outputs.map(({ tap, output: name, shape }) => ({
@@ -147,6 +156,11 @@ async function metadata(view: GraphView, types: InferredTypes, resolution: Resol
   return [...entries, { key: REFERENCE_KEY, value: JSON.stringify(record) }];
 }
 
+/** The record of a reference cut, which says nothing of a result that points nowhere or into another file. */
+function referenceEntries({ metadata: entries }: OnnxModel): readonly number[] {
+  return entries.flatMap(({ key }, index) => (key === REFERENCE_KEY ? [index] : []));
+}
+
 /** Whether the token axis of a tensor is a number of the file's own and not a nominal one. */
 function isProven({ types }: InferredTypes, tensor: string | null): boolean {
   return tensor !== null && (types.get(tensor)?.shape?.slice(1).every((dim) => typeof dim === 'number') ?? false);
@@ -179,10 +193,15 @@ function measure(pieces: readonly Piece[], sidecar: readonly Piece[] = [], path:
 }
 
 /** Sizes of what would be written. */
-function preview(model: OnnxModel, edit: GraphEdit, weights: WeightsPlan): Written {
-  const pieces = splice(model, edit, weights.sidecar?.contents('0'.repeat(8)) ?? weights.contents);
+function preview(model: OnnxModel, edit: GraphEdit, weights: WeightsPlan, target: string | null): Written {
+  const pieces = splice(model, edit, weights.sidecar?.contents(sidecarName(target ?? '', '0'.repeat(8))) ?? weights.contents);
   assertLoadable(pieces);
   return { ...measure(pieces, weights.sidecar?.pieces), verified: null };
+}
+
+/** A sidecar is named after its content: whatever stands there already under its name is the same. */
+function sidecarName(target: string, sha256: string): string {
+  return `${basename(target)}.${sha256.slice(0, 8)}.data`;
 }
 
 interface Writing {
@@ -192,37 +211,39 @@ interface Writing {
   readonly weights: WeightsPlan;
   readonly target: string | null;
   readonly options: ExtractOptions;
-  /** Files that are read and must not be replaced. */
-  readonly files: readonly string[];
+  readonly sourcePath: string | null;
 }
 
-async function write({ model, edit, plan, weights, target, options, files }: Writing): Promise<Written> {
+async function write({ model, edit, plan, weights, target, options, sourcePath }: Writing): Promise<Written> {
   const { source } = model;
+  const { sidecar } = weights;
   if (target === null) {
+    if (sidecar !== null) throw new UsageError('the weights would go to a file beside the result, and standard output has none', { code: 'FEATX_USAGE_OUTPUT', hint: 'put them inside with --weights embed, or name an output file' });
     const pieces = splice(model, edit, weights.contents);
     assertLoadable(pieces);
     await stream(model, pieces, options);
     return { ...measure(pieces), verified: null };
   }
-  await resolveTarget(target, files, options);
-  const { sidecar } = weights;
-  if (weights.isReference && (await sameFile(options.fileSystem ?? nodeFileSystem, files[0], target))) {
+  // Even in place, what the model itself refers to must stay.
+  const fs = options.fileSystem ?? nodeFileSystem;
+  const inputs = sourcePath === null ? [] : [sourcePath];
+  await resolveTarget(target, sidecarPaths(model, sourcePath), { ...options, inPlace: false });
+  await resolveTarget(target, inputs, options);
+  if (weights.isReference && sourcePath !== null && (await sameFile(fs, sourcePath, target))) {
     throw new UsageError('--weights reference cannot replace the model it would point into', { code: 'FEATX_USAGE_REFERENCE', path: target, hint: 'choose another output' });
   }
   let contents: TensorContents = weights.contents;
-  let staged: StagedFile | null = null;
   let verified: boolean | null = null;
   let sidecarPath: string | null = null;
+  let isNew = false;
   try {
     if (sidecar !== null) {
-      staged = await stage(source, sidecar.pieces, dirname(target), { ...options, hash: true });
-      const name = `${basename(target)}.${staged.sha256?.slice(0, 8)}.data`;
+      const staged = await stage(source, sidecar.pieces, dirname(target), { ...options, hash: true });
+      const name = sidecarName(target, staged.sha256 ?? '');
+      const path = join(dirname(target), name);
       contents = sidecar.contents(name);
-      assertLoadable(splice(model, edit, contents));
-      // Named after its content: whatever stands there already under this name is the same.
-      sidecarPath = join(dirname(target), name);
-      await staged.commit(sidecarPath);
-      staged = null;
+      isNew = !(await commitSidecar(fs, staged, path, () => assertLoadable(splice(model, edit, contents))));
+      sidecarPath = path;
     }
     const pieces = splice(model, edit, contents);
     assertLoadable(pieces);
@@ -235,8 +256,22 @@ async function write({ model, edit, plan, weights, target, options, files }: Wri
       },
     });
     return { ...measure(pieces, sidecar?.pieces, sidecarPath), verified };
-  } finally {
-    await staged?.discard();
+  } catch (error) {
+    if (sidecarPath !== null && isNew) await fs.unlink(sidecarPath).catch(() => undefined);
+    throw error;
+  }
+}
+
+/** Puts a sidecar in its place; returns whether that name was taken, by a run that wrote the same. */
+async function commitSidecar(fs: FileSystem, staged: StagedFile, path: string, check: () => void): Promise<boolean> {
+  try {
+    check();
+    const existing = await fs.lstat(path).catch(() => null);
+    await staged.commit(path);
+    return existing !== null;
+  } catch (error) {
+    await staged.discard();
+    throw error;
   }
 }
 

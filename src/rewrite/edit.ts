@@ -17,7 +17,7 @@ export interface GraphEdit {
   readonly setMetadata: readonly { readonly key: string; readonly value: string }[];
 }
 
-/** Indices of what is left out, per list of the main graph (`functions`: of the model). */
+/** Indices of what is left out, per list of the main graph (`functions`, `metadata`: of the model). */
 export interface Drops {
   readonly nodes: readonly number[];
   readonly initializers: readonly number[];
@@ -26,6 +26,7 @@ export interface Drops {
   readonly valueInfo: readonly number[];
   readonly quantizationAnnotations: readonly number[];
   readonly functions: readonly number[];
+  readonly metadata: readonly number[];
   readonly trainingInfo: boolean;
 }
 
@@ -37,7 +38,7 @@ export interface OutputEdit {
 }
 
 export const NO_DROPS: Drops = {
-  nodes: [], initializers: [], sparseInitializers: [], inputs: [], valueInfo: [], quantizationAnnotations: [], functions: [], trainingInfo: false,
+  nodes: [], initializers: [], sparseInitializers: [], inputs: [], valueInfo: [], quantizationAnnotations: [], functions: [], metadata: [], trainingInfo: false,
 };
 
 export const EMPTY_EDIT: GraphEdit = { drop: NO_DROPS, addNodes: [], addInitializers: [], outputs: null, addOpsetImports: [], setMetadata: [] };
@@ -48,23 +49,47 @@ export function isEmpty(edit: GraphEdit): boolean {
     && !drop.trainingInfo && Object.values(drop).every((value) => typeof value === 'boolean' || value.length === 0);
 }
 
-/** @throws UsageError naming every index that the model does not have, or an output that no node, input or initializer would make */
+/** @throws UsageError naming every index that the model does not have, and every output that has no name, the name of another, or that nothing makes */
 export function validateEdit(model: OnnxModel, edit: GraphEdit): void {
+  const problems = [...badIndices(model, edit), ...badOutputs(model, edit)];
+  if (problems.length > 0) throw new UsageError(`this edit does not fit the model: ${problems.join('; ')}`, { code: 'FEATX_USAGE_EDIT' });
+}
+
+function badIndices(model: OnnxModel, { drop }: GraphEdit): readonly string[] {
   const { graph } = model;
   const lists: { readonly [K in Exclude<keyof Drops, 'trainingInfo'>]: readonly unknown[] } = {
-    nodes: graph.nodes, initializers: graph.initializers, sparseInitializers: graph.sparseInitializers, inputs: graph.inputs,
-    valueInfo: graph.valueInfo, quantizationAnnotations: graph.quantizationAnnotations, functions: model.functions,
+    nodes: graph.nodes, initializers: graph.initializers, sparseInitializers: graph.sparseInitializers, inputs: graph.inputs, valueInfo: graph.valueInfo,
+    quantizationAnnotations: graph.quantizationAnnotations, functions: model.functions, metadata: model.metadata,
   };
+  return (Object.entries(lists) as [Exclude<keyof Drops, 'trainingInfo'>, readonly unknown[]][]).flatMap(([name, list]) => {
+    const bad = drop[name].filter((index) => !Number.isInteger(index) || index < 0 || index >= list.length);
+    return bad.length > 0 ? [`drop.${name}: ${bad.join(', ')} (the model has ${list.length})`] : [];
+  });
+}
+
+function badOutputs(model: OnnxModel, edit: GraphEdit): readonly string[] {
+  if (edit.outputs === null) return [];
   const problems: string[] = [];
-  for (const [name, list] of Object.entries(lists) as [Exclude<keyof Drops, 'trainingInfo'>, readonly unknown[]][]) {
-    const bad = edit.drop[name].filter((index) => !Number.isInteger(index) || index < 0 || index >= list.length);
-    if (bad.length > 0) problems.push(`drop.${name}: ${bad.join(', ')} (the model has ${list.length})`);
-  }
+  const made = namesMade(model, edit);
   const names = new Set<string>();
-  for (const { name } of edit.outputs ?? []) {
+  for (const { name } of edit.outputs) {
     if (name === '') problems.push('an output without a name');
-    if (names.has(name)) problems.push(`two outputs named '${name}'`);
+    else if (names.has(name)) problems.push(`two outputs named '${name}'`);
+    else if (!made.has(name)) problems.push(`nothing makes the output '${name}'`);
     names.add(name);
   }
-  if (problems.length > 0) throw new UsageError(`this edit does not fit the model: ${problems.join('; ')}`, { code: 'FEATX_USAGE_EDIT' });
+  return problems;
+}
+
+/** What the nodes, inputs and initializers of the result make. */
+function namesMade({ graph }: OnnxModel, { drop, addNodes, addInitializers }: GraphEdit): ReadonlySet<string> {
+  const made = new Set<string>();
+  const kept = <T>(list: readonly T[], dropped: readonly number[]): readonly T[] => {
+    const gone = new Set(dropped);
+    return gone.size === 0 ? list : list.filter((_item, index) => !gone.has(index));
+  };
+  for (const { outputs } of [...kept(graph.nodes, drop.nodes), ...addNodes]) for (const name of outputs) made.add(name);
+  for (const { name } of [...kept(graph.initializers, drop.initializers), ...kept(graph.inputs, drop.inputs), ...addInitializers]) made.add(name);
+  for (const { values } of kept(graph.sparseInitializers, drop.sparseInitializers)) if (values !== null) made.add(values.name);
+  return made;
 }

@@ -49,6 +49,11 @@ function isMap(layout: Layout): boolean {
   return layout.length === 4;
 }
 
+/** Whether a known number of tokens proves a grid that may be a nominal one. */
+function isGridOf(grid: TensorFacts['grid'], tokens: Dim | undefined): boolean {
+  return grid !== null && grid[0] * grid[1] === tokens;
+}
+
 /** Nodes one after the other; `tensor` and `shape` are those of the last. */
 class Chain implements Conversion {
   readonly nodes: NewNode[] = [];
@@ -86,8 +91,8 @@ class Chain implements Conversion {
     const { shape } = this;
     const { image } = this.context;
     const spatial = image?.shape === null || image === null ? null : image.layout === 'NCHW' ? image.shape.slice(2) : image.shape.slice(1, 3);
-    const isStatic = spatial === null || spatial.every((dim) => typeof dim === 'number');
-    if (facts.grid === null || (!isStatic && facts.reduction === null)) {
+    const isStatic = spatial?.every((dim) => typeof dim === 'number') ?? isGridOf(facts.grid, shape?.[2]);
+    if (facts.grid === null || (!isStatic && (facts.reduction === null || image === null))) {
       throw new ResolveError(`${label} cannot leave as a map: the grid of its tokens is not known`, { code: 'FEATX_RESOLVE_LAYOUT', hint: 'ask for NLC or NCL' });
     }
     if (isStatic || image === null) {

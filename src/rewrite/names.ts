@@ -1,14 +1,18 @@
-import type { GraphView } from '../onnx/graph.js';
-import type { Graph, Node } from '../onnx/records.js';
+import { bodiesOf, type GraphView } from '../onnx/graph.js';
+import type { Graph } from '../onnx/records.js';
+import type { Kept } from './kept.js';
 
 /** Every name in the scopes of what is kept, and the names given to outputs so far. */
 export class NamePool {
-  private readonly names = new Set<string>();
+  private readonly names: Set<string>;
   private readonly outputs = new Set<string>();
+  /** ONNX Runtime refuses two nodes of one name. */
+  private readonly nodes: Set<string>;
 
-  constructor(view: GraphView, kept: Iterable<Node>, roots: readonly string[], keepsOutputs: boolean) {
-    for (const name of roots) this.names.add(name);
-    for (const node of kept) for (const name of namesOfNode(node)) this.names.add(name);
+  constructor(view: GraphView, { nodes, tensors }: Kept, keepsOutputs: boolean) {
+    this.names = new Set(tensors);
+    this.nodes = new Set([...nodes].map(({ name }) => name));
+    for (const node of nodes) for (const body of bodiesOf(node)) for (const name of namesIn(body)) this.names.add(name);
     if (keepsOutputs) for (const { name } of view.model.graph.outputs) this.outputs.add(name);
   }
 
@@ -26,10 +30,10 @@ export class NamePool {
     this.outputs.add(name);
   }
 
-  /** A name that no scope uses: `base`, else `base_1`, `base_2`, … */
+  /** A name that no tensor of any scope has, and no node: `base`, else `base_1`, `base_2`, … */
   fresh(base: string): string {
     let name = base;
-    for (let count = 1; this.has(name); count++) name = `${base}_${count}`;
+    for (let count = 1; this.has(name) || this.nodes.has(name); count++) name = `${base}_${count}`;
     this.names.add(name);
     return name;
   }
@@ -38,11 +42,9 @@ export class NamePool {
 function* namesIn(graph: Graph): Generator<string> {
   for (const { name } of [...graph.inputs, ...graph.outputs, ...graph.initializers]) yield name;
   for (const { values } of graph.sparseInitializers) if (values !== null) yield values.name;
-  for (const node of graph.nodes) yield* namesOfNode(node);
-}
-
-function* namesOfNode(node: Node): Generator<string> {
-  yield* node.inputs;
-  yield* node.outputs;
-  for (const attribute of node.attributes) for (const body of attribute.graphs) yield* namesIn(body);
+  for (const node of graph.nodes) {
+    yield* node.inputs;
+    yield* node.outputs;
+    for (const body of bodiesOf(node)) yield* namesIn(body);
+  }
 }

@@ -1,10 +1,11 @@
 import { UsageError } from '../errors.js';
 import type { Feature, Layout, TensorFacts } from '../features/feature.js';
-import { ancestorsOf, functionsUsedBy, readsOf, type GraphView } from '../onnx/graph.js';
-import type { Dim, Node, ValueType } from '../onnx/records.js';
+import { functionsUsedBy, type GraphView } from '../onnx/graph.js';
+import type { Dim, ValueType } from '../onnx/records.js';
 import type { NewNode } from '../onnx/schema.js';
 import { dataTypeOf, type TensorTypes } from '../onnx/types.js';
 import { NO_DROPS, type Drops, type GraphEdit, type OutputEdit } from './edit.js';
+import { everything, keptFor, type Kept } from './kept.js';
 import { convertLayout, type LayoutContext } from './layout.js';
 import { NamePool } from './names.js';
 
@@ -59,8 +60,8 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
   const prune = options.mode !== 'hook' || options.rewrite;
   const keepsOwn = !prune || options.keepOutputs;
   const roots = [...ordered.flatMap(({ tensors }) => tensors), ...(keepsOwn ? model.graph.outputs.map(({ name }) => name) : [])];
-  const kept: ReadonlySet<Node> = prune ? ancestorsOf(view, roots) : new Set(model.graph.nodes);
-  const names = new NamePool(view, kept, prune ? roots : [...roots, ...view.inputs.keys(), ...view.initializers.keys(), ...view.sparseInitializers.keys()], keepsOwn);
+  const kept = prune ? keptFor(view, roots) : everything(view);
+  const names = new NamePool(view, kept, keepsOwn);
   assertSelection(ordered, options);
 
   const built = ordered.map((tap) => buildTap(view, types, tap, options, names));
@@ -71,8 +72,9 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
     if (name !== tap.tensor) nodes.push({ opType: 'Identity', name: names.fresh('featx/Identity'), inputs: [tap.tensor], outputs: [name] });
     return typedOutput(view, types, tap, name, warnings);
   });
-  const own = model.graph.outputs.map(({ name }, index): OutputEdit => ({ name, borrow: { list: 'output', index }, type: null }));
-  const drop = prune ? drops(view, kept, roots, outputs, keepsOwn) : NO_DROPS;
+  // A name that stands twice among the outputs is one value.
+  const own = joined([], model.graph.outputs.map(({ name }, index): OutputEdit => ({ name, borrow: { list: 'output', index }, type: null })));
+  const drop = prune ? drops(view, kept, outputs, keepsOwn) : NO_DROPS;
   if (drop.trainingInfo) warnings.push('training_info is dropped: it refers to tensors that the cut leaves out');
   if (!view.sorted) warnings.push('the nodes of this model are not in topological order; their order is kept');
   const finalOutputs = !keepsOwn ? outputs : prune ? joined(outputs, own) : joined(own, outputs);
@@ -89,8 +91,9 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
 
 /** Outputs of both lists, those of the first in front; an output that stands in both keeps its first place. */
 function joined(first: readonly OutputEdit[], second: readonly OutputEdit[]): readonly OutputEdit[] {
-  const names = new Set(first.map(({ name }) => name));
-  return [...first, ...second.filter(({ name }) => !names.has(name))];
+  const byName = new Map<string, OutputEdit>();
+  for (const output of [...first, ...second]) if (!byName.has(output.name)) byName.set(output.name, output);
+  return [...byName.values()];
 }
 
 /** timm's order: as the network computes them. */
@@ -136,7 +139,7 @@ function buildTap(view: GraphView, types: TensorTypes, tap: Tap, { outputFmt }: 
     shape = concatenated(tap.tensors.map((name) => types.get(name)?.shape ?? null));
   }
   if (outputFmt !== null && (outputFmt !== tap.layout || tap.prefixTokens > 0)) {
-    const conversion = convertLayout(tensor, { ...tap, shape }, outputFmt, layoutContext(view, types, names), tap.index === null ? `'${tensor}'` : `feature ${tap.index}`);
+    const conversion = convertLayout(tensor, { ...tap, shape }, outputFmt, layoutContext(view, types, tap, names), tap.index === null ? `'${tensor}'` : `feature ${tap.index}`);
     return { tap, nodes: [...nodes, ...conversion.nodes], tensor: conversion.tensor, shape: conversion.shape, own: false };
   }
   return { tap, nodes, tensor, shape, own: nodes.length === 0 };
@@ -150,9 +153,10 @@ function concatenated(shapes: readonly (readonly Dim[] | null)[]): readonly Dim[
   return first.map((dim, axis) => (axis === 1 ? sum : shapes.every((shape) => shape?.[axis] === dim) ? dim : null));
 }
 
-function layoutContext(view: GraphView, types: TensorTypes, names: NamePool): LayoutContext {
+function layoutContext(view: GraphView, types: TensorTypes, { tensors }: Tap, names: NamePool): LayoutContext {
   const { model } = view;
-  const image = model.graph.inputs.find(({ name }) => !view.initializers.has(name) && types.get(name)?.shape?.length === 4);
+  const above = keptFor(view, tensors).tensors;
+  const image = model.graph.inputs.find(({ name }) => above.has(name) && !view.initializers.has(name) && types.get(name)?.shape?.length === 4);
   const shape = image === undefined ? null : types.get(image.name)?.shape ?? null;
   const isChannels = (dim: Dim | undefined): boolean => dim === 1 || dim === 3 || dim === 4;
   return {
@@ -213,34 +217,28 @@ function typedOutput(view: GraphView, types: TensorTypes, { tap, tensor, shape, 
 
 function ownValueInfo({ model: { graph } }: GraphView, tensor: string): OutputEdit['borrow'] {
   for (const [list, infos] of [['output', graph.outputs], ['valueInfo', graph.valueInfo], ['input', graph.inputs]] as const) {
-    const index = infos.findIndex(({ name, type }) => name === tensor && type !== null);
+    const index = infos.findIndex(({ name, type }) => name === tensor && type !== null && !('elemType' in type && type.elemType === 0));
     if (index >= 0) return { list, index };
   }
   return null;
 }
 
 /** What a pruned graph leaves out: everything that no kept node, output or annotation refers to. */
-function drops(view: GraphView, kept: ReadonlySet<Node>, roots: readonly string[], outputs: readonly OutputEdit[], keepsOwn: boolean): Drops {
+function drops(view: GraphView, { nodes, tensors }: Kept, outputs: readonly OutputEdit[], keepsOwn: boolean): Drops {
   const { model } = view;
   const { graph } = model;
-  const alive = new Set<string>(roots);
-  for (const node of kept) {
-    for (const name of readsOf(node)) alive.add(name);
-    for (const name of node.outputs) alive.add(name);
-  }
-  const annotated = graph.quantizationAnnotations.filter(({ tensorName }) => alive.has(tensorName));
-  for (const { parameters } of annotated) for (const { value } of parameters) alive.add(value);
   const outputNames = new Set(outputs.map(({ name }) => name));
   if (keepsOwn) for (const { name } of graph.outputs) outputNames.add(name);
-  const usedFunctions = functionsUsedBy(model, kept);
+  const usedFunctions = functionsUsedBy(model, nodes);
   return {
-    nodes: indicesWhere(graph.nodes, (node) => !kept.has(node)),
-    initializers: indicesWhere(graph.initializers, ({ name }) => !alive.has(name)),
-    sparseInitializers: indicesWhere(graph.sparseInitializers, ({ values }) => values !== null && !alive.has(values.name)),
-    inputs: indicesWhere(graph.inputs, ({ name }) => !alive.has(name)),
-    valueInfo: indicesWhere(graph.valueInfo, ({ name }) => !alive.has(name) || outputNames.has(name)),
-    quantizationAnnotations: indicesWhere(graph.quantizationAnnotations, ({ tensorName }) => !alive.has(tensorName)),
+    nodes: indicesWhere(graph.nodes, (node) => !nodes.has(node)),
+    initializers: indicesWhere(graph.initializers, ({ name }) => !tensors.has(name)),
+    sparseInitializers: indicesWhere(graph.sparseInitializers, ({ values }) => values !== null && !tensors.has(values.name)),
+    inputs: indicesWhere(graph.inputs, ({ name }) => !tensors.has(name)),
+    valueInfo: indicesWhere(graph.valueInfo, ({ name }) => !tensors.has(name) || outputNames.has(name)),
+    quantizationAnnotations: indicesWhere(graph.quantizationAnnotations, ({ tensorName }) => !tensors.has(tensorName)),
     functions: indicesWhere(model.functions, (definition) => !usedFunctions.has(definition)),
+    metadata: [],
     trainingInfo: model.trainingInfo.length > 0,
   };
 }
@@ -251,10 +249,13 @@ function indicesWhere<T>(list: readonly T[], test: (item: T) => boolean): readon
 
 /** The FeatureInfo that a cut carries: the whole list, `tensor` null for what is no longer there. */
 export function cutFeatures(view: GraphView, features: readonly Feature[], edit: GraphEdit): readonly Feature[] {
-  const dropped = new Set(edit.drop.nodes);
+  const { graph } = view.model;
+  const { drop } = edit;
+  const nodes = new Set(drop.nodes);
+  const given = new Set([...drop.inputs.map((index) => graph.inputs[index].name), ...drop.initializers.map((index) => graph.initializers[index].name)]);
   const isKept = (tensor: string): boolean => {
     const producer = view.producerOf.get(tensor);
-    return producer === undefined ? view.inputs.has(tensor) || view.initializers.has(tensor) : !dropped.has(producer.node.index);
+    return producer === undefined ? (view.inputs.has(tensor) || view.initializers.has(tensor)) && !given.has(tensor) : !nodes.has(producer.node.index);
   };
   return features.map((feature) => (feature.tensor !== null && !isKept(feature.tensor) ? { ...feature, tensor: null } : feature));
 }

@@ -53,6 +53,7 @@ export function droppedStarts(model: OnnxModel, { drop }: GraphEdit): Set<number
     ...startsOf(graph.valueInfo.map(({ field }) => field), drop.valueInfo),
     ...startsOf(graph.quantizationAnnotations.map(({ field }) => field), drop.quantizationAnnotations),
     ...startsOf(model.functions.map(({ field }) => field), drop.functions),
+    ...startsOf(model.metadata.map(({ field }) => field), drop.metadata),
     ...(drop.trainingInfo ? model.trainingInfo.map(({ field }) => field.start) : []),
   ]);
 }

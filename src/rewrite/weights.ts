@@ -37,6 +37,8 @@ export interface WeightsPlan {
   readonly sidecar: SidecarPlan | null;
   /** Whether the result points into the model file itself. */
   readonly isReference: boolean;
+  /** Whether tensors still point where they pointed. */
+  readonly keepsExternal: boolean;
 }
 
 export const DEFAULT_ALIGN = 4096;
@@ -48,6 +50,7 @@ const SMALLEST_EXTERNAL = 1024;
  * @throws UsageError for a reference that cannot be made; PolicyError, IoError or ModelFormatError for external data that cannot be used
  */
 export async function planWeights(model: OnnxModel, edit: GraphEdit, files: SidecarFiles, options: WeightsOptions): Promise<WeightsPlan> {
+  if (!Number.isSafeInteger(options.align) || options.align < 1) throw new UsageError(`tensors cannot start at multiples of ${options.align} bytes`, { code: 'FEATX_USAGE_ALIGN', hint: 'give a whole number from 1 on' });
   const dropped = droppedStarts(model, edit);
   const tensors = [...tensorsOf(model)].filter((tensor) => !dropped.has(topStart(model, tensor)));
   for (const tensor of tensors) {
@@ -57,15 +60,25 @@ export async function planWeights(model: OnnxModel, edit: GraphEdit, files: Side
   const external = tensors.filter((tensor) => tensor.external !== null);
   switch (options.mode) {
     case 'keep':
-      if (external.length === 0 || options.sameDirectory) return { contents: new Map(), sidecar: null, isReference: false };
-      return toSidecar(await openAll(external, files, options), new Map(), options);
+      if (external.length === 0 || options.sameDirectory) return { ...NOTHING_MOVED, keepsExternal: external.length > 0 };
+      return externalize(model.source, external, await openAll(external, files, options), options);
     case 'embed':
-      return { contents: inline(await openAll(external, files, options)), sidecar: null, isReference: false };
+      return { ...NOTHING_MOVED, contents: inline(await openAll(external, files, options)) };
     case 'external':
-      return externalize(model.source, tensors, await openAll(external, files, options), options);
-    case 'reference':
-      return { contents: references(tensors, options), sidecar: null, isReference: true };
+      return externalize(model.source, movable(model, tensors), await openAll(external, files, options), options);
+    case 'reference': {
+      const contents = references(movable(model, tensors), options);
+      return { ...NOTHING_MOVED, contents, isReference: contents.size > 0, keepsExternal: external.length > 0 };
+    }
   }
+}
+
+const NOTHING_MOVED: WeightsPlan = { contents: new Map(), sidecar: null, isReference: false, keepsExternal: false };
+
+/** What is kept of training is kept as it is, but for data in files that the result could not find. */
+function movable(model: OnnxModel, tensors: readonly Tensor[]): readonly Tensor[] {
+  const starts = new Set(model.trainingInfo.map(({ field }) => field.start));
+  return starts.size === 0 ? tensors : tensors.filter((tensor) => tensor.external !== null || !starts.has(topStart(model, tensor)));
 }
 
 type OpenedTensors = ReadonlyMap<Tensor, OpenedTensor>;
@@ -95,40 +108,77 @@ function externalize(source: ByteSource, tensors: readonly Tensor[], opened: Ope
   return toSidecar(moved, inline(small), options);
 }
 
-/** Lays tensors out one after the other; a range that several tensors share is written once. */
-function toSidecar(moved: OpenedTensors, others: TensorContents, { align }: WeightsOptions): WeightsPlan {
-  if (moved.size === 0) return { contents: others, sidecar: null, isReference: false };
+/** Lays tensors out one after the other; bytes that several tensors share are written once. */
+function toSidecar(moved: OpenedTensors, others: TensorContents, { align, warn }: WeightsOptions): WeightsPlan {
+  if (moved.size === 0) return { ...NOTHING_MOVED, contents: others };
+  const runs = runsOf([...moved.values()]);
+  if (runs.some(({ isMixed }) => isMixed)) warn('external data of several tensors overlap in part; the bytes they share are written once');
   const pieces: Piece[] = [];
-  const places = new Map<Tensor, { readonly offset: number; readonly length: number }>();
-  const written = new Map<ByteSource, Map<string, number>>();
   let at = 0;
-  for (const [tensor, { source, range }] of moved) {
-    const length = range.end - range.start;
-    const ofSource = written.get(source) ?? new Map<string, number>();
-    written.set(source, ofSource);
-    const key = `${range.start}-${range.end}`;
-    let offset = ofSource.get(key);
-    if (offset === undefined) {
-      offset = Math.ceil(at / align) * align;
-      pieces.push(new Uint8Array(offset - at), { ...range, from: source });
-      ofSource.set(key, offset);
-      at = offset + length;
-    }
-    places.set(tensor, { offset, length });
+  for (const run of runs) {
+    run.offset = Math.ceil(at / align) * align;
+    pieces.push(new Uint8Array(run.offset - at), { start: run.start, end: run.end, from: run.source });
+    at = run.offset + run.end - run.start;
+  }
+  const runOf = new Map(runs.flatMap((run) => run.members.map((member) => [member, run] as const)));
+  const places = new Map<Tensor, { readonly offset: number; readonly length: number }>();
+  for (const [tensor, opened] of moved) {
+    const run = runOf.get(opened);
+    if (run !== undefined) places.set(tensor, { offset: run.offset + opened.range.start - run.start, length: opened.range.end - opened.range.start });
   }
   const contents = (location: string): TensorContents => {
     const all = new Map(others);
     for (const [tensor, { offset, length }] of places) all.set(tensor, [...tensor.header, encodeExternal(location, offset, length)]);
     return all;
   };
-  return { contents: others, sidecar: { pieces: merge(pieces), contents }, isReference: false };
+  return { ...NOTHING_MOVED, contents: others, sidecar: { pieces: merge(pieces), contents } };
+}
+
+/** Bytes of one source that one or several tensors use. */
+interface Run {
+  readonly source: ByteSource;
+  readonly start: number;
+  end: number;
+  /** In the sidecar. */
+  offset: number;
+  /** Place of its first tensor in the model. */
+  first: number;
+  /** Whether its tensors overlap without being the same. */
+  isMixed: boolean;
+  readonly members: OpenedTensor[];
+}
+
+/** In the order of the tensors, those that overlap together: many tensors over one large range cannot make a file larger than that range. */
+function runsOf(opened: readonly OpenedTensor[]): readonly Run[] {
+  const bySource = new Map<ByteSource, { readonly tensor: OpenedTensor; readonly index: number }[]>();
+  opened.forEach((tensor, index) => {
+    const known = bySource.get(tensor.source);
+    if (known === undefined) bySource.set(tensor.source, [{ tensor, index }]);
+    else known.push({ tensor, index });
+  });
+  const runs: Run[] = [];
+  for (const [source, tensors] of bySource) {
+    let run: Run | undefined;
+    for (const { tensor, index } of tensors.sort((a, b) => a.tensor.range.start - b.tensor.range.start)) {
+      const { start, end } = tensor.range;
+      if (run === undefined || start >= run.end) {
+        runs.push((run = { source, start, end, offset: 0, first: index, isMixed: false, members: [tensor] }));
+        continue;
+      }
+      run.isMixed ||= start !== run.start || end !== run.end;
+      run.end = Math.max(run.end, end);
+      run.first = Math.min(run.first, index);
+      run.members.push(tensor);
+    }
+  }
+  return runs.sort((a, b) => a.first - b.first);
 }
 
 /** Initializers that point into the model file itself. */
 function references(tensors: readonly Tensor[], { sameDirectory, sourceName }: WeightsOptions): TensorContents {
   if (sourceName === null || !sameDirectory) {
-    throw new UsageError('--weights reference needs the output in the directory of the model: it points into the model file', {
-      code: 'FEATX_USAGE_REFERENCE', hint: 'choose an output beside the model, or --weights keep',
+    throw new UsageError('--weights reference needs the output in the directory of the model file itself: it points into that file', {
+      code: 'FEATX_USAGE_REFERENCE', hint: 'choose an output beside the model (where the model is a link: beside what it links to), or --weights keep',
     });
   }
   const contents = new Map<Tensor, readonly Piece[]>();
@@ -139,27 +189,6 @@ function references(tensors: readonly Tensor[], { sameDirectory, sourceName }: W
   }
   if (contents.size === 0 && tensors.some(({ external }) => external !== null)) {
     throw new UsageError('--weights reference points into inline weights, and this model keeps its weights in other files', { code: 'FEATX_USAGE_REFERENCE', hint: 'use --weights keep: the result refers to the same files' });
-  }
-  return contents;
-}
-
-/**
- * Tensors of a model that is only to be loaded: all large values stay in the files where they are, so that the model itself is a few KB.
- * `locate` names a file as the runtime will find it; null where it cannot, and the values are taken along.
- */
-export async function mapWeights(model: OnnxModel, edit: GraphEdit, files: SidecarFiles, locate: (source: ByteSource) => string | null, warn: (message: string) => void): Promise<TensorContents> {
-  const dropped = droppedStarts(model, edit);
-  const contents = new Map<Tensor, readonly Piece[]>();
-  for (const tensor of tensorsOf(model)) {
-    if (dropped.has(topStart(model, tensor))) continue;
-    checkTensor(tensor, model.source.path);
-    const values = plainValues(tensor);
-    if (tensor.external === null && values === null) continue;
-    const { source, range } = values === null ? await openExternal(tensor, files, warn) : { source: model.source, range: values };
-    const length = range.end - range.start;
-    const location = length > SMALLEST_EXTERNAL ? locate(source) : null;
-    if (location !== null) contents.set(tensor, [...tensor.header, encodeExternal(location, range.start, length)]);
-    else if (tensor.external !== null) contents.set(tensor, [...tensor.header, ...wrap(TensorField.rawData, [{ ...range, from: source }])]);
   }
   return contents;
 }
