@@ -46,9 +46,6 @@ interface ModelDraft extends Draft<Omit<OnnxModel, 'source' | 'graph' | 'warning
   graph: Draft<Graph> | null;
 }
 
-
-// Field numbers: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
-
 // How the messages of onnx.proto fill their records: here those of the model, in rules/ those inside it.
 // Field numbers: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
 
@@ -60,16 +57,20 @@ const metadataRule: MessageRule<Draft<MetadataEntry>> = {
   fields: { 1: text((entry, value) => (entry.key = value)), 2: skipped((entry, { payload: start, end }) => (entry.value = { start, end })) },
 };
 
-const trainingInfoRule: MessageRule<Draft<TrainingInfo>> = {
-  fields: { 1: bodyOf('initialization'), 2: bodyOf('algorithm') },
+type TrainingDraft = Draft<TrainingInfo> & { initialization: Draft<Graph> | null; algorithm: Draft<Graph> | null };
+
+const trainingInfoRule: MessageRule<TrainingDraft> = {
+  fields: { 1: trainingGraph('initialization'), 2: trainingGraph('algorithm') },
 };
 
-function bodyOf(label: string): FieldRule<Draft<TrainingInfo>> {
+function trainingGraph(label: 'initialization' | 'algorithm'): FieldRule<TrainingDraft> {
   return {
     kind: 'message',
     enter: (info, field) => {
-      const graph = newGraph(field);
-      info.graphs.push(graph);
+      const existing = info[label];
+      if (existing !== null) existing.parts.push(field);
+      const graph = existing ?? (info[label] = newGraph(field));
+      info.graphs = [info.initialization, info.algorithm].filter((each) => each !== null);
       return entered(graphRule, graph, label);
     },
   };
@@ -108,7 +109,7 @@ const modelRule: MessageRule<ModelDraft> = {
     20: {
       kind: 'message',
       enter: (model, field) => {
-        const info: Draft<TrainingInfo> = { field, graphs: [] };
+        const info: TrainingDraft = { field, graphs: [], initialization: null, algorithm: null };
         return entered(trainingInfoRule, info, 'training_info', model.trainingInfo.push(info) - 1);
       },
     },

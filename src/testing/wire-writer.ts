@@ -79,12 +79,12 @@ export function floatBytes(value: number): Uint8Array {
 /** A list of int64: one run, or a field each. */
 export function ints(number: number, values: readonly (number | bigint)[], style: Style = {}): RawField[] {
   if (style.packed === false) return values.map((value) => int(number, value, style));
-  return values.length === 0 ? [] : [bytes(number, join(...values.map((value) => varint(value))), style)];
+  return values.length === 0 ? [] : [bytes(number, Buffer.concat(values.map((value) => varint(value))), style)];
 }
 
 export function floats(number: number, values: readonly number[], style: Style = {}): RawField[] {
   if (style.packed === false) return values.map((value) => float(number, value));
-  return values.length === 0 ? [] : [bytes(number, join(...values.map(floatBytes)), style)];
+  return values.length === 0 ? [] : [bytes(number, Buffer.concat(values.map(floatBytes)), style)];
 }
 
 /** The bytes of a message, its fields in the order of the style. */
