@@ -208,6 +208,7 @@ export function functionsUsedBy(model: OnnxModel, nodes: Iterable<Node>): Readon
     if (definition !== undefined && !used.has(definition)) {
       used.add(definition);
       for (const inner of definition.nodes) stack.push(inner);
+      for (const body of bodiesOf({ attributes: definition.defaults })) for (const inner of body.nodes) stack.push(inner);
     }
     for (const body of bodiesOf(node)) for (const inner of body.nodes) stack.push(inner);
   }
@@ -217,7 +218,7 @@ export function functionsUsedBy(model: OnnxModel, nodes: Iterable<Node>): Readon
 /** Every graph of the model: the main graph, its bodies at any depth, and those of functions and of training. */
 export function* graphsOf(model: OnnxModel): Generator<Graph> {
   const stack: Graph[] = [model.graph, ...model.trainingInfo.flatMap((info) => info.graphs)];
-  for (const definition of model.functions) for (const node of definition.nodes) for (const body of bodiesOf(node)) stack.push(body);
+  for (const { nodes, defaults } of model.functions) for (const holder of [...nodes, { attributes: defaults }]) for (const body of bodiesOf(holder)) stack.push(body);
   for (let graph = stack.pop(); graph !== undefined; graph = stack.pop()) {
     yield graph;
     for (const node of graph.nodes) for (const body of bodiesOf(node)) stack.push(body);
@@ -231,10 +232,10 @@ export function* tensorsOf(model: OnnxModel): Generator<Tensor> {
     for (const sparse of graph.sparseInitializers) yield* sparseParts(sparse);
     for (const node of graph.nodes) yield* attributeTensors(node);
   }
-  for (const definition of model.functions) for (const node of definition.nodes) yield* attributeTensors(node);
+  for (const { nodes, defaults } of model.functions) for (const holder of [...nodes, { attributes: defaults }]) yield* attributeTensors(holder);
 }
 
-export function* attributeTensors(node: Node): Generator<Tensor> {
+export function* attributeTensors(node: { readonly attributes: readonly Attribute[] }): Generator<Tensor> {
   for (const attribute of node.attributes) {
     yield* attribute.tensors;
     for (const sparse of attribute.sparseTensors) yield* sparseParts(sparse);

@@ -116,7 +116,7 @@ const modelRule: MessageRule<ModelDraft> = {
     25: {
       kind: 'message',
       enter: (model, field) => {
-        const definition: Draft<FunctionDef> = { field, name: '', domain: '', overload: '', inputs: [], outputs: [], nodes: [], valueInfo: [] };
+        const definition: Draft<FunctionDef> = { field, name: '', domain: '', overload: '', inputs: [], outputs: [], nodes: [], defaults: [], valueInfo: [] };
         return entered(functionRule, definition, 'functions', model.functions.push(definition) - 1);
       },
     },

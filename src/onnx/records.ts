@@ -129,6 +129,8 @@ export interface FunctionDef {
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly nodes: readonly Node[];
+  /** Attributes with their default values. */
+  readonly defaults: readonly Attribute[];
   readonly valueInfo: readonly ValueInfo[];
 }
 

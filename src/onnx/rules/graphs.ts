@@ -49,22 +49,26 @@ const attributeRule: MessageRule<AttributeDraft> = {
   },
 };
 
+function attributes<B>(label: string, list: (record: B) => Attribute[], set: (record: B, list: Attribute[]) => void): FieldRule<B> {
+  return {
+    kind: 'message',
+    enter: (record, field) => {
+      const attribute: AttributeDraft = {
+        name: '', type: 0, refAttrName: '', field, i: null, f: null, s: null, ints: NONE, floats: NONE, strings: NONE, tensors: NONE, sparseTensors: NONE, graphs: NONE, t: null, g: null,
+      };
+      set(record, add(list(record), attribute));
+      return entered(attributeRule, attribute, label, list(record).length - 1);
+    },
+  };
+}
+
 const nodeRule: MessageRule<Draft<Node>> = {
   fields: {
     1: text((node, value) => (node.inputs = add(node.inputs, value))),
     2: text((node, value) => (node.outputs = add(node.outputs, value))),
     3: text((node, value) => (node.name = value)),
     4: text((node, value) => (node.opType = value)),
-    5: {
-      kind: 'message',
-      enter: (node, field) => {
-        const attribute: AttributeDraft = {
-          name: '', type: 0, refAttrName: '', field, i: null, f: null, s: null, ints: NONE, floats: NONE, strings: NONE, tensors: NONE, sparseTensors: NONE, graphs: NONE, t: null, g: null,
-        };
-        node.attributes = add(node.attributes, attribute);
-        return entered(attributeRule, attribute, 'attribute', node.attributes.length - 1);
-      },
-    },
+    5: attributes('attribute', (node) => node.attributes, (node, list) => (node.attributes = list)),
     7: text((node, value) => (node.domain = value === 'ai.onnx' ? '' : value)),
     8: text((node, value) => (node.overload = value)),
     9: kept((node, { payload: start, end }) => (node.metadata = add(node.metadata, { start, end }))),
@@ -126,6 +130,7 @@ export const functionRule: MessageRule<Draft<FunctionDef>> = {
     5: text((definition, value) => definition.outputs.push(value)),
     7: nodes((definition) => definition.nodes),
     10: text((definition, value) => (definition.domain = value === 'ai.onnx' ? '' : value)),
+    11: attributes('attribute_proto', (definition) => definition.defaults, (definition, list) => (definition.defaults = list)),
     12: valueInfos('value_info', (definition) => definition.valueInfo),
     13: text((definition, value) => (definition.overload = value)),
   },
