@@ -42,7 +42,12 @@ export function linksOf({ view, flow, geometry }: Analysis): readonly Link[] {
     const at = flow.position.get(tensor) ?? -1;
     if (place === undefined || place.stride === null || place.pooled || place.axes === null || place.axes.length < 3 || place.axes.includes('?') || at < from) continue;
     const nodes = Array.from({ length: at + 1 - from }, (_, offset) => from + offset);
-    links.push({ tensor, place, stride: place.stride, nodes, ...linkKind(view, nodes.map((index) => flow.nodes[index]), before, geometry) });
+    const link: Link = { tensor, place, stride: place.stride, nodes, ...linkKind(view, nodes.map((index) => flow.nodes[index]), before, geometry) };
+    const last = links.at(-1);
+    const isOwnNorm = last?.kind === 'conv' && link.kind === 'norm' && flow.nodes[at].opType === 'BatchNormalization' && nodes.length === 1;
+    if (isOwnNorm) links[links.length - 1] = { ...last, tensor, place, nodes: [...last.nodes, ...nodes] };
+    else if (link.kind === 'act' && last?.kind === 'act') links[links.length - 1] = { ...link, nodes: [...last.nodes, ...nodes] };
+    else links.push(link);
     from = at + 1;
     before = tensor;
   }
@@ -57,6 +62,8 @@ function linkKind(view: GraphView, nodes: readonly Node[], before: string, geome
   if (core.length === 1 && CONVS.has(only.opType)) return { kind: 'conv', conv: convOf(view, only), residual: false };
   if (core.length === 1 && POOLS.has(only.opType)) return plain('pool');
   if (core.length === 1 && NORMS.has(only.opType)) return plain('norm');
+  const mixed = mixedConv(view, core);
+  if (mixed !== null) return { kind: 'conv', conv: mixed, residual: false };
   const convs = core.filter(({ opType }) => CONVS.has(opType));
   const isOnMap = (node: Node): boolean => node.outputs.some((name) => geometry.get(name)?.pooled === false);
   const working = convs.some(isOnMap) || core.some((node) => (MATRICES.has(node.opType) && isOnMap(node)) || POOLS.has(node.opType));
@@ -71,6 +78,18 @@ function linkKind(view: GraphView, nodes: readonly Node[], before: string, geome
   if (JOINS.has(end.opType)) return { kind: 'add', conv: null, residual: end.inputs.includes(before) };
   if (end.opType === 'Concat') return plain('concat');
   return plain('block');
+}
+
+/** Convolutions side by side on parts of the channels, joined again: one convolution of several kernels. */
+function mixedConv(view: GraphView, core: readonly Node[]): Link['conv'] {
+  const parts = core.slice(0, -1);
+  if (core[core.length - 1].opType !== 'Concat' || parts.length < 2 || !parts.every(({ opType }) => CONVS.has(opType))) return null;
+  const convs = parts.flatMap((node) => convOf(view, node) ?? []);
+  const sum = (read: (conv: NonNullable<Link['conv']>) => number): number => convs.reduce((total, conv) => total + read(conv), 0);
+  return {
+    kernel: Math.max(...convs.map(({ kernel }) => kernel)), depthwise: convs.every(({ depthwise }) => depthwise), from: sum(({ from }) => from), to: sum(({ to }) => to),
+    stride: Math.max(...convs.map(({ stride }) => stride)),
+  };
 }
 
 function convOf(view: GraphView, node: Node): Link['conv'] {

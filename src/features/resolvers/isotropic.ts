@@ -1,4 +1,6 @@
+import type { GraphView } from '../../onnx/graph.js';
 import type { Analysis } from '../analysis.js';
+import type { Flow } from '../flow.js';
 import { sameShape } from '../geometry.js';
 import type { Link } from '../chain.js';
 
@@ -8,10 +10,10 @@ const LEAST_BLOCKS = 3;
 const LONGEST_PERIOD = 12;
 
 /** The ends of a row of equal blocks that keeps one shape at the deepest stride and holds most of the network, or null. */
-export function isotropicRun({ flow }: Analysis, links: readonly Link[]): readonly Link[] | null {
+export function isotropicRun({ view, flow }: Analysis, links: readonly Link[]): readonly Link[] | null {
   const meetings = links.filter(({ kind }) => kind === 'add' || kind === 'block' || kind === 'concat');
   const deepest = Math.max(0, ...links.map(({ stride }) => stride));
-  const bodies = meetings.map((link) => signature(flow.nodes.map(({ opType }) => opType), link));
+  const bodies = meetings.map((link) => signature(view, flow, link));
   let best: readonly Link[] | null = null;
   let bestSize = 0;
   for (let period = 1; period <= LONGEST_PERIOD; period++) {
@@ -29,9 +31,18 @@ export function isotropicRun({ flow }: Analysis, links: readonly Link[]): readon
   return isTokens || strides.size === 1 ? best : null;
 }
 
-/** The ops that weigh, in order; glue that exporters write in many ways is left out. */
-function signature(ops: readonly string[], { nodes }: Link): string {
-  return nodes.map((at) => ops[at]).filter((op) => ['Conv', 'MatMul', 'Gemm', 'Softmax', 'LayerNormalization', 'Add', 'Erf', 'Sigmoid'].includes(op)).join();
+const WEIGHTY = new Set(['Conv', 'MatMul', 'Gemm', 'Softmax', 'LayerNormalization', 'Add', 'Erf', 'Gelu', 'Sigmoid', 'Einsum', 'Attention']);
+
+/** The ops that weigh, in order, with the sizes of their weights; glue that exporters write in many ways is left out. */
+function signature(view: GraphView, flow: Flow, { nodes }: Link): string {
+  const parts: string[] = [];
+  for (const at of nodes) {
+    const { opType, inputs } = flow.nodes[at];
+    if (!WEIGHTY.has(opType)) continue;
+    const dims = inputs.length > 1 ? view.initializers.get(inputs[1])?.dims : undefined;
+    parts.push(dims === undefined || dims.length < 2 ? opType : `${opType}${dims.join('x')}`);
+  }
+  return parts.join();
 }
 
 /** Maximal stretches in which every entry equals the one `period` before, and shapes stay. */

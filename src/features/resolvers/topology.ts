@@ -78,7 +78,7 @@ function isStem(links: readonly Link[], level: Level, { patched }: Habits): bool
   const own = links.slice(level.first, level.last + 1);
   const next = links[level.last + 1];
   if (next === undefined || level.stride === 1 && !own.some(({ kind }) => kind === 'conv')) return next !== undefined;
-  return patched && own.every(({ kind, conv }) => kind !== 'add' && kind !== 'concat' && kind !== 'block' && !conv?.depthwise) && next.kind === 'conv' && next.conv?.depthwise === false;
+  return patched && own.every(({ kind, conv }) => kind !== 'add' && kind !== 'concat' && kind !== 'block' && !conv?.depthwise) && next.conv !== null && !next.conv.depthwise && next.conv.to <= 2 * (own[own.length - 1].place.channels ?? 0);
 }
 
 /** Walks back from the end of a level over what belongs to the next block, or to the head. */
@@ -99,16 +99,23 @@ function lastBlock(links: readonly Link[], level: Level, isDeepest: boolean, hab
     if (kind === 'move') back(at - 1, 'a change of layout', 'move');
     else if (kind === 'pool' && nodes.length > 0) back(at - 1, 'a pool of stride 1', 'pool');
     else if (kind === 'norm' && isMeeting(links, at - 1, level)) back(at - 1, 'a norm', 'norm');
-    else if (kind === 'act' && before.kind === 'add' && habits.raw) back(at - 1, 'an activation', 'act');
+    else if (habits.raw && preludeStart(links, at, level) !== null) back(preludeStart(links, at, level) ?? at, 'what is done to the sum', 'raw');
     else if (kind === 'act' && before.kind === 'norm' && isMeeting(links, at - 2, level) && !(isDeepest && links[at - 2]?.kind === 'concat')) back(at - 2, 'a norm and an activation', 'normact');
-    else if (kind === 'act' && isExpansion(links, at, level) && (intoDepthwise || (isDeepest && !habits.poolsEarly))) {
+    else if (kind === 'act' && isExpansion(links, at, level) && (intoDepthwise || (isDeepest && !habits.poolsEarly && links[at - 2].kind !== 'act'))) {
       back(at - 2, isDeepest ? 'a head of 1x1' : 'an expansion of 1x1', 'expand');
       expanded = true;
-    } else if (kind === 'conv' && expanded && conv?.depthwise === true && isLinear(links, at - 1)) back(at - 1, 'a depthwise start', 'dwstart');
+    } else if (kind === 'conv' && expanded && conv?.depthwise === true) back(at - 1, 'a depthwise start', 'dwstart');
     else if (kind === 'conv' && intoPool && conv?.kernel === 1 && before.kind === 'act') back(at - 1, 'a transition of 1x1', 'transition');
     else break;
   }
   return { link: links[at], why, tag: `${tag}@${links[at].kind}${at > 0 && links[at].kind === 'act' ? '/' + links[at - 1].kind : ''}` };
+}
+
+/** The sum behind which a run of norms, activations and changes of layout leads to a link, or null. */
+function preludeStart(links: readonly Link[], at: number, level: Level): number | null {
+  let index = at;
+  while (index > level.first && (links[index].kind === 'act' || links[index].kind === 'norm' || links[index].kind === 'move')) index--;
+  return index < at && links[index].kind === 'add' ? index : null;
 }
 
 /** Whether branches meet at a link, moves aside. */
@@ -118,13 +125,17 @@ function isMeeting(links: readonly Link[], at: number, level: Level): boolean {
   return index >= level.first && ['add', 'concat', 'block'].includes(links[index].kind);
 }
 
-/** An activation behind a 1x1 convolution that reads a value nothing activated. */
+/** An activation behind a 1x1 convolution that widens what a block has finished: not what a depthwise convolution hands to it inside the block. */
 function isExpansion(links: readonly Link[], at: number, level: Level): boolean {
   const conv = links[at - 1]?.conv;
-  return conv != null && conv.kernel === 1 && !conv.depthwise && conv.to > conv.from && at - 2 >= level.first && isLinear(links, at - 2);
+  return conv != null && conv.kernel === 1 && !conv.depthwise && conv.to > conv.from && at - 2 >= level.first && isFinished(links, at - 2);
 }
 
-function isLinear(links: readonly Link[], at: number): boolean {
-  const link = links[at];
-  return link !== undefined && (link.kind === 'conv' || link.kind === 'add' || link.kind === 'concat' || link.kind === 'block');
+function isFinished(links: readonly Link[], from: number): boolean {
+  let at = from;
+  while (at > 0 && links[at].kind === 'move') at--;
+  const { kind } = links[at];
+  if (kind === 'conv' || kind === 'add' || kind === 'concat' || kind === 'block') return true;
+  const before = links[at - 1];
+  return kind === 'act' && before !== undefined && (before.kind === 'add' || (before.conv !== null && before.conv.kernel > 1 && !before.conv.depthwise));
 }
