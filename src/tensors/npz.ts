@@ -1,9 +1,10 @@
 import { pipeline, Readable } from 'node:stream';
-import { crc32, createInflateRaw } from 'node:zlib';
+import { createInflateRaw } from 'node:zlib';
 import type { Entry, ZipFile } from 'yauzl';
 import { FeatxError } from '../errors.js';
 import { BufferSource, type ByteSource } from '../wire/source.js';
 import { decodeText } from '../wire/text.js';
+import { checksum } from './checksum.js';
 import { malformed, overLimit, unsupported } from './faults.js';
 import { wholeArray, type LazyArray, type RowRange, type SourceAccess } from './lazy-array.js';
 import { DEFAULT_TENSOR_LIMITS, type TensorLimits } from './limits.js';
@@ -125,7 +126,7 @@ async function openMember(access: SourceAccess, source: ByteSource, member: Memb
   const header = await readNpyHeader({ source, name, start, end }, limits);
   const headBytes = await source.read(start, start + header.dataOffset);
   const region = { start: start + header.dataOffset, end, name };
-  const verify = { expected: member.checksum, seed: crc32(headBytes) };
+  const verify = { expected: member.checksum, seed: checksum(headBytes) };
   return npyArray({ access, key, header, region, verify, limits });
 }
 
@@ -173,16 +174,16 @@ async function inflateArray(source: ByteSource, member: Member, header: NpyHeade
   const values = new Uint8Array(byteLength(header.dtype, header.shape) ?? 0);
   const total = header.dataOffset + values.length;
   let at = 0;
-  let checksum = 0;
+  let sum = 0;
   for await (const chunk of inflated(source, member)) {
     if (at + chunk.length > total) throw malformed(member.name, `it inflates to more than the ${total} bytes it claims`);
-    checksum = crc32(chunk, checksum);
+    sum = checksum(chunk, sum);
     const skipped = Math.max(0, header.dataOffset - at);
     if (skipped < chunk.length) values.set(chunk.subarray(skipped), at + skipped - header.dataOffset);
     at += chunk.length;
   }
   if (at !== total) throw malformed(member.name, `it inflates to ${at} bytes, not the ${total} it claims`);
-  if (checksum !== member.checksum) throw malformed(member.name, 'its checksum does not match its bytes');
+  if (sum !== member.checksum) throw malformed(member.name, 'its checksum does not match its bytes');
   return arrayOf(header, values);
 }
 
@@ -207,7 +208,7 @@ export function npyArray({ access, key, header, region, verify, limits }: NpyPla
     const bytes = await access.use((source) => source.read(region.start + from, region.start + to));
     if (from === 0) checked = { at: 0, checksum: verify?.seed ?? 0 };
     if (verify !== null && checked.at === from) {
-      checked = { at: to, checksum: crc32(bytes, checked.checksum) };
+      checked = { at: to, checksum: checksum(bytes, checked.checksum) };
       if (to === total && checked.checksum !== verify.expected) throw malformed(region.name, 'its checksum does not match its bytes');
     }
     return bytes;

@@ -1,7 +1,7 @@
 import { toFloat32 } from './convert.js';
 import { elementCount, type TensorValue } from './tensor.js';
 
-/** What a run says about the values of a tensor. `min` to `std` are over the finite values, null where there are none; `std` is the population's. */
+/** What a run says about the values of a tensor. `min` to `std` are over the finite values, null where there are none; `std` is the population's, null where it overflows. */
 export interface Summary {
   readonly count: number;
   readonly nan: number;
@@ -79,9 +79,9 @@ export class RunningSummary {
     for (let index = start; index < end; index++) squares += (values[index] - mean) ** 2;
     const size = end - start;
     const total = this.finite + size;
-    const delta = mean - this.mean;
+    const delta = this.finite === 0 ? 0 : mean - this.mean;
     this.squares += squares + delta * delta * ((this.finite * size) / total);
-    this.mean += (delta * size) / total;
+    this.mean = this.finite === 0 ? mean : this.mean + delta * (size / total);
     this.finite = total;
     if (low < this.min) this.min = low;
     if (high > this.max) this.max = high;
@@ -90,7 +90,7 @@ export class RunningSummary {
   result(): Summary {
     const { count, nan, infinite, finite, min, max, mean, squares } = this;
     if (finite === 0) return { count, nan, infinite, min: null, max: null, mean: null, std: null };
-    return { count, nan, infinite, min, max, mean, std: Math.sqrt(squares / finite) };
+    return { count, nan, infinite, min, max, mean, std: Number.isFinite(squares) ? Math.sqrt(squares / finite) : null };
   }
 }
 

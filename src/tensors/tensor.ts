@@ -60,9 +60,10 @@ export function tensorFromBytes(dtype: string, shape: readonly number[], bytes: 
   const width = (elementBits(dtype) ?? 8) / 8;
   const foreign = width > 1 && littleEndian !== HOST_IS_LITTLE_ENDIAN;
   const Constructor = CONSTRUCTORS.get(dtype);
-  if (Constructor === undefined) return { dtype, shape, data: bytes };
-  const own = foreign || bytes.byteOffset % width !== 0 ? bytes.slice() : bytes;
-  if (foreign) swapBytes(own, dtype.startsWith('complex') ? width / 2 : width);
+  // `slice` of a Buffer would be a view.
+  const own = foreign || bytes.byteOffset % width !== 0 ? Uint8Array.from(bytes) : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+  if (Constructor === undefined) return { dtype, shape, data: own };
+  if (foreign) swapBytes(own, width);
   return { dtype, shape, data: new Constructor(own.buffer, own.byteOffset, own.length / width) };
 }
 

@@ -1,5 +1,5 @@
 import { dirname, join } from 'node:path';
-import { crc32 } from 'node:zlib';
+import { checksum } from './checksum.js';
 import { IoError, UsageError } from '../errors.js';
 import { errnoOf, ioError, nodeFileSystem, type FileSystem } from '../wire/fs.js';
 import { resolveTarget, type WriteOptions } from '../wire/sink.js';
@@ -200,7 +200,7 @@ export class TensorWriter implements AsyncDisposable {
   }
 
   private async append(track: Track, { file, layout, index }: { readonly file: StagingFile; readonly layout: FileLayout; readonly index: number }, bytes: Uint8Array): Promise<void> {
-    if (layout.checksumSeeds !== null) track.checksum = crc32(bytes, track.checksum);
+    if (layout.checksumSeeds !== null) track.checksum = checksum(bytes, track.checksum);
     await file.write(bytes, layout.offsets[index] + track.bytes);
     track.bytes += bytes.length;
   }

@@ -1,4 +1,4 @@
-import { crc32 } from 'node:zlib';
+import { checksum } from './checksum.js';
 import { concat } from '../wire/pieces.js';
 import { encodeText } from '../wire/text.js';
 import type { ArraySpec, FileLayout, PlacedBytes } from './layout.js';
@@ -48,7 +48,7 @@ export function npzLayout(arrays: readonly ArraySpec[]): FileLayout {
     ...entries.map((entry, index) => ({ position: entry.start, bytes: concat([localHeader(entry, checksums[index]), entry.header]) })),
     { position: directoryStart, bytes: concat([...entries.map((entry, index) => directoryRecord(entry, checksums[index])), end]) },
   ];
-  return { size: directoryStart + directorySize + end.length, offsets, checksumSeeds: entries.map(({ header }) => crc32(header)), frame };
+  return { size: directoryStart + directorySize + end.length, offsets, checksumSeeds: entries.map(({ header }) => checksum(header)), frame };
 }
 
 /** Little-endian fields of 2, 4 and 8 bytes, in order. */
