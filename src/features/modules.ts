@@ -21,6 +21,8 @@ export interface ModuleTree {
   readonly owner: readonly Module[];
   readonly classes: ReadonlyMap<string, string>;
   readonly separator: '.' | '/';
+  /** Whether the names show the network's modules inside each other, and not layers alone. */
+  readonly isNested: boolean;
 }
 
 /** The modules of a flow; a node whose name says nothing lies where its neighbours lie. */
@@ -34,7 +36,7 @@ export function moduleTree(flow: Flow, paths: NodePaths): ModuleTree {
     for (let up: Module | null = module; up !== null; up = up.parent) up.nodes.push(at);
     return module;
   });
-  return { root, modules, owner, classes: paths.classes, separator };
+  return { root, modules, owner, classes: paths.classes, separator, isNested: paths.style === 'dynamo' || paths.style === 'torchscript' };
 }
 
 function moduleAt(modules: Map<string, Module>, path: string, separator: string): Module {

@@ -1,12 +1,15 @@
 import type { GraphView } from '../onnx/graph.js';
 import type { InferredTypes } from '../onnx/types.js';
-import { analyse } from './analysis.js';
-import type { Resolution } from './feature.js';
+import { analyse, type Analysis } from './analysis.js';
+import { embeddingOf } from './embedding.js';
+import type { Attempt, Feature, Resolution, ResolverName } from './feature.js';
 import type { FeatureEntry } from './feature-info.js';
 import { moduleTree } from './modules.js';
 import { nodePaths } from './names.js';
-import { resolveByModules } from './resolvers/module-path.js';
+import { resolveExplicit } from './resolvers/explicit.js';
 import type { Family } from './resolvers/families.js';
+import { resolveStored } from './resolvers/metadata.js';
+import { resolveByModules, type Answer } from './resolvers/module-path.js';
 import { resolveByTopology } from './resolvers/topology.js';
 import type { StoredInfo } from './stored-info.js';
 
@@ -17,17 +20,62 @@ export interface ResolveOptions {
   readonly stored?: StoredInfo | null;
   /** Also the unit behind the trunk where the family's FeatureInfo leaves it out. */
   readonly includeHead?: boolean;
-  /** Ask every resolver, for `--explain`, not only until one is sure. */
+  /** Ask every resolver, for `--explain`, not only until one answers. */
   readonly explain?: boolean;
   /** The families to look for. */
   readonly families?: readonly Family[];
 }
 
-/** The features of a model: what timm's `features_only=True` would return. */
+interface Resolver {
+  readonly name: ResolverName;
+  /** Null where the resolver has nothing to go by. */
+  readonly answer: () => (Answer & { readonly outIndices?: readonly number[] }) | null;
+}
+
+/**
+ * The features of a model: what timm's `features_only=True` would return. Resolvers are asked in order; the first that finds features is believed.
+ * @throws UsageError, ResolveError where features were given that the graph does not have
+ */
 export function resolveFeatures(view: GraphView, types: InferredTypes, options: ResolveOptions = {}): Resolution {
   const analysis = analyse(view, types);
-  const tree = moduleTree(analysis.flow, nodePaths(view, analysis.flow.nodes));
-  let { features, outcome, warnings } = resolveByModules(view, analysis, tree, options);
-  if (features.length === 0 || (globalThis as any).TOPO) ({ features, outcome, warnings } = resolveByTopology(analysis));
-  return { features, outIndices: features.map(({ index }) => index), embedding: null, tried: [{ resolver: 'module-path', outcome, features }], warnings };
+  const { explicit, stored, explain = false } = options;
+  const tree = lazy(() => moduleTree(analysis.flow, nodePaths(view, analysis.flow.nodes)));
+  const wholeTree = lazy(() => moduleTree(analysis.whole, nodePaths(view, analysis.whole.nodes)));
+  const topology = lazy(() => resolveByTopology(analysis, tree()));
+  const resolvers: readonly Resolver[] = [
+    { name: 'explicit', answer: () => (explicit === undefined ? null : resolveExplicit(view, analysis, wholeTree(), explicit)) },
+    { name: 'metadata', answer: () => (stored == null ? null : resolveStored(view, analysis, stored)) },
+    { name: 'module-path', answer: () => resolveByModules(view, analysis, tree(), topology, options) },
+    { name: 'topology', answer: topology },
+  ];
+  const tried: Attempt[] = [];
+  let chosen: (Answer & { readonly outIndices?: readonly number[] }) | null = null;
+  for (const { name, answer } of resolvers) {
+    if (chosen !== null && !explain) break;
+    const found = answer();
+    if (found === null) continue;
+    tried.push({ resolver: name, outcome: found.outcome, features: found.features });
+    if (chosen === null && (found.features.length > 0 || name === 'explicit')) chosen = found;
+  }
+  const features = chosen?.features ?? [];
+  return {
+    features,
+    outIndices: chosen?.outIndices ?? features.map(({ index }) => index),
+    embedding: embeddingOf(analysis),
+    tried,
+    warnings: [...(chosen?.warnings ?? []), ...warningsOf(analysis, features)],
+  };
+}
+
+function lazy<T>(make: () => T): () => T {
+  let made: { readonly value: T } | null = null;
+  return () => (made ??= { value: make() }).value;
+}
+
+function warningsOf({ flow, types }: Analysis, features: readonly Feature[]): readonly string[] {
+  if (flow.input === null) return ['no input holds an image (rank 3 or 4), so there is no feature pyramid; name tensors with --tensor'];
+  if (features.length === 0) return ['no feature pyramid was found: nothing on the way to the outputs is a smaller map of the image; name tensors with --tensor'];
+  const unknown = features.filter(({ tensor, numChs, reduction }) => tensor !== null && (numChs === null || reduction === null));
+  if (unknown.length === 0 || types.types.size === 0) return [];
+  return [`channels or stride of ${unknown.length === 1 ? `feature ${unknown[0].index}` : `features ${unknown.map(({ index }) => index).join(', ')}`} are not known: no shapes are known there`];
 }

@@ -1,7 +1,7 @@
 import type { GraphView } from '../../onnx/graph.js';
 import type { Analysis } from '../analysis.js';
 import { factsOf } from '../facts.js';
-import type { Confidence, Feature } from '../feature.js';
+import type { Feature } from '../feature.js';
 import { lastTensor, type Module, type ModuleTree } from '../modules.js';
 import { FAMILIES, type Family } from './families.js';
 import { declaredFeatures, identifyFamily, type Declared } from './family-features.js';
@@ -19,8 +19,9 @@ export interface Answer {
 }
 
 /** The features of a network whose nodes tell the modules they lie in: by the family's table where the names show one, else by the tree of modules. */
-export function resolveByModules(view: GraphView, analysis: Analysis, tree: ModuleTree, options: ModulePathOptions = {}): Answer {
+export function resolveByModules(view: GraphView, analysis: Analysis, tree: ModuleTree, topology: () => Answer, options: ModulePathOptions = {}): Answer {
   if (tree.root.children.length === 0) return { features: [], outcome: 'the nodes carry no module names', warnings: [] };
+  if (!tree.isNested) return { features: [], outcome: 'the names show layers, not the modules around them', warnings: [] };
   const known = identifyFamily(tree, options.families ?? FAMILIES);
   const warnings: string[] = [];
   if (known?.family.modules !== undefined) {
@@ -33,16 +34,14 @@ export function resolveByModules(view: GraphView, analysis: Analysis, tree: Modu
     if (known.certain) warnings.push(`timm's feature_info of ${known.family.name} does not fit this graph (${problem}); the features are those that the graph shows`);
   }
   const picks = pickUnits(analysis, tree, known?.family.stem ?? 'keep');
+  if (!picks.some(({ unit }) => unit.stride > 1)) return { features: [], outcome: 'no module ends in a smaller map that everything passes through', warnings };
+  const seconded = known === null ? new Set(topology().features.map(({ tensor }) => tensor)) : null;
   const named = picks.map(({ unit, sure, because }, index): Feature => ({
     ...factsOf(analysis, unit.tensor), index, module: stemConv(analysis, unit.module, unit.tensor).path, tensor: unit.tensor, folded: null, hookType: 'forward', resolvedBy: 'module-path',
-    confidence: confidenceOf(known !== null, sure), because,
+    confidence: seconded === null || seconded.has(unit.tensor) ? 'high' : sure ? 'medium' : 'low', because,
   }));
   const features = known?.family.last === undefined ? named : renamedLast(analysis, tree, named, picks, known.base === '' ? known.family.last : `${known.base}.${known.family.last}`);
-  return { features, outcome: picks.length === 0 ? 'no module ends in a map that everything passes through' : `${picks.length} modules, by the tree of modules`, warnings };
-}
-
-function confidenceOf(isKnown: boolean, sure: boolean): Confidence {
-  return isKnown || sure ? 'high' : 'medium';
+  return { features, outcome: `${picks.length} modules, by the tree of modules`, warnings };
 }
 
 function declaredFeature(analysis: Analysis, { module, tensor, folded, because }: Declared, index: number, certain: boolean): Feature {

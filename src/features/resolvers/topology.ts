@@ -1,7 +1,8 @@
 import type { Analysis } from '../analysis.js';
 import { linksOf, type Link } from '../chain.js';
 import { factsOf } from '../facts.js';
-import type { Feature } from '../feature.js';
+import type { Confidence, Feature } from '../feature.js';
+import type { ModuleTree } from '../modules.js';
 import { isotropicRun } from './isotropic.js';
 import type { Answer } from './module-path.js';
 
@@ -16,30 +17,32 @@ interface Habits {
 }
 
 /** The features of a graph whose names say nothing: at each stride the last place where everything meets, walked back over what belongs to the next block. */
-export function resolveByTopology(analysis: Analysis): Answer {
+export function resolveByTopology(analysis: Analysis, tree: ModuleTree): Answer {
   const links = linksOf(analysis);
   const run = isotropicRun(analysis, links);
   if (run !== null) {
-    return answer(analysis, run.map((link) => ({ link, why: 'one of a row of equal blocks', tag: 'iso' })), `${run.length} equal blocks at stride ${run[0].stride}`);
+    const picks = run.map((link, at): Picked => ({ link, confidence: 'high', because: `the end of block ${at} in a row of ${run.length} equal ones` }));
+    return answer(analysis, tree, picks, `${run.length} equal blocks at stride ${run[0].stride}`);
   }
   const levels = levelsOf(links);
   const deepest = levels.at(-1);
   if (deepest === undefined || deepest.stride <= 1) return { features: [], outcome: 'no cut lies on a smaller map than the image', warnings: [] };
   const habits = habitsOf(analysis, links);
   const picks = levels.flatMap((level, at) => (isStem(links, level, habits) ? [] : [lastBlock(links, level, at === levels.length - 1, habits)]));
-  return answer(analysis, picks, `${picks.length} strides, by the shape of the graph`);
+  return answer(analysis, tree, picks, `the end of ${picks.length} strides, by the shape of the graph`);
 }
 
 interface Picked {
   readonly link: Link;
-  readonly why: string;
-  readonly tag: string;
+  readonly confidence: Confidence;
+  readonly because: string;
 }
 
-function answer(analysis: Analysis, picks: readonly Picked[], outcome: string): Answer {
-  const features = picks.map(({ link, why, tag }, index): Feature => ({
-    ...factsOf(analysis, link.tensor), index, module: null, tensor: link.tensor, folded: null, hookType: 'forward', resolvedBy: 'topology', confidence: 'low', because: `${tag}: ${why}, at stride ${link.stride}`,
-  }));
+function answer(analysis: Analysis, tree: ModuleTree, picks: readonly Picked[], outcome: string): Answer {
+  const features = picks.map(({ link, confidence, because }, index): Feature => {
+    const owner = tree.owner[link.nodes[link.nodes.length - 1]]?.path ?? '';
+    return { ...factsOf(analysis, link.tensor), index, module: owner === '' ? null : owner, tensor: link.tensor, folded: null, hookType: 'forward', resolvedBy: 'topology', confidence, because };
+  });
   return { features, outcome, warnings: [] };
 }
 
@@ -81,34 +84,55 @@ function isStem(links: readonly Link[], level: Level, { patched }: Habits): bool
   return patched && own.every(({ kind, conv }) => kind !== 'add' && kind !== 'concat' && kind !== 'block' && !conv?.depthwise) && next.conv !== null && !next.conv.depthwise && next.conv.to <= 2 * (own[own.length - 1].place.channels ?? 0);
 }
 
+/** What was walked back over. */
+type Step = 'move' | 'pool' | 'norm' | 'sum' | 'preactivation' | 'expansion' | 'start' | 'transition';
+
+const STEP_WORDS: { readonly [step in Step]: string } = {
+  move: 'a change of layout', pool: 'a pool of stride 1', norm: 'a norm', sum: 'what is done to the sum', preactivation: 'a norm and an activation', expansion: 'a widening 1x1 convolution',
+  start: 'a depthwise start', transition: 'a narrowing 1x1 convolution',
+};
+
 /** Walks back from the end of a level over what belongs to the next block, or to the head. */
 function lastBlock(links: readonly Link[], level: Level, isDeepest: boolean, habits: Habits): Picked {
-  const next = links[level.last + 1];
-  const intoDepthwise = next?.conv?.depthwise === true;
-  const intoPool = next?.kind === 'pool';
+  const steps: Step[] = [];
   let at = level.last;
-  let why = 'the last cut';
-  let tag = 'last';
-  let expanded = false;
-  const back = (to: number, reason: string, mark: string): void => {
-    [at, why, tag] = [to, `${reason} left to the next block`, `${tag}<${mark}`];
-  };
-  while (at > level.first) {
-    const { kind, conv, nodes } = links[at];
-    const before = links[at - 1];
-    if (kind === 'move') back(at - 1, 'a change of layout', 'move');
-    else if (kind === 'pool' && nodes.length > 0) back(at - 1, 'a pool of stride 1', 'pool');
-    else if (kind === 'norm' && isMeeting(links, at - 1, level)) back(at - 1, 'a norm', 'norm');
-    else if (habits.raw && preludeStart(links, at, level) !== null) back(preludeStart(links, at, level) ?? at, 'what is done to the sum', 'raw');
-    else if (kind === 'act' && before.kind === 'norm' && isMeeting(links, at - 2, level) && !(isDeepest && links[at - 2]?.kind === 'concat')) back(at - 2, 'a norm and an activation', 'normact');
-    else if (kind === 'act' && isExpansion(links, at, level) && (intoDepthwise || (isDeepest && !habits.poolsEarly && links[at - 2].kind !== 'act'))) {
-      back(at - 2, isDeepest ? 'a head of 1x1' : 'an expansion of 1x1', 'expand');
-      expanded = true;
-    } else if (kind === 'conv' && expanded && conv?.depthwise === true) back(at - 1, 'a depthwise start', 'dwstart');
-    else if (kind === 'conv' && intoPool && conv?.kernel === 1 && before.kind === 'act') back(at - 1, 'a transition of 1x1', 'transition');
-    else break;
+  for (let step = stepBack(links, at, level, isDeepest, habits, steps); step !== null && at > level.first; step = stepBack(links, at, level, isDeepest, habits, steps)) {
+    steps.push(step.over);
+    at = Math.max(level.first, step.to);
   }
-  return { link: links[at], why, tag: `${tag}@${links[at].kind}${at > 0 && links[at].kind === 'act' ? '/' + links[at - 1].kind : ''}` };
+  const link = links[at];
+  const over = [...new Set(steps)].map((step) => STEP_WORDS[step]);
+  const because = `the last place at stride ${level.stride} where everything meets${over.length > 0 ? `, in front of ${over.join(', ')}` : ''}`;
+  return { link, confidence: confidenceOf(links, at, steps), because };
+}
+
+function stepBack(links: readonly Link[], at: number, level: Level, isDeepest: boolean, habits: Habits, steps: readonly Step[]): { readonly to: number; readonly over: Step } | null {
+  if (at <= level.first) return null;
+  const { kind, conv } = links[at];
+  const before = links[at - 1];
+  const next = links[level.last + 1];
+  if (kind === 'move') return { to: at - 1, over: 'move' };
+  if (kind === 'pool') return { to: at - 1, over: 'pool' };
+  if (kind === 'norm' && isMeeting(links, at - 1, level)) return { to: at - 1, over: 'norm' };
+  const sum = habits.raw ? preludeStart(links, at, level) : null;
+  if (sum !== null) return { to: sum, over: 'sum' };
+  if (kind === 'act' && before.kind === 'norm' && isMeeting(links, at - 2, level) && !(isDeepest && links[at - 2]?.kind === 'concat')) return { to: at - 2, over: 'preactivation' };
+  const leavesLevel = next?.conv?.depthwise === true || (isDeepest && !habits.poolsEarly && links[at - 2]?.kind !== 'act');
+  if (kind === 'act' && leavesLevel && isExpansion(links, at, level)) return { to: at - 2, over: 'expansion' };
+  if (kind === 'conv' && steps.includes('expansion') && conv?.depthwise === true) return { to: at - 1, over: 'start' };
+  if (kind === 'conv' && next?.kind === 'pool' && conv?.kernel === 1 && before.kind === 'act') return { to: at - 1, over: 'transition' };
+  return null;
+}
+
+/** As measured on graphs whose answer is known: ends that were right all but once in a hundred are sure. */
+function confidenceOf(links: readonly Link[], at: number, steps: readonly Step[]): Confidence {
+  const { kind } = links[at];
+  const before = links[at - 1]?.kind;
+  if (kind === 'add') return steps.some((step) => step === 'sum' || step === 'start') || (steps.includes('move') && !(steps.length > 2 && steps.at(-1) === 'norm')) ? 'high' : steps.length > 0 ? 'high' : 'medium';
+  if (kind === 'act') return before === 'add' || steps.includes('expansion') ? 'high' : 'medium';
+  if (kind === 'concat') return steps.includes('expansion') || steps.includes('transition') ? 'high' : 'low';
+  if (kind === 'conv' || kind === 'scale') return 'high';
+  return 'medium';
 }
 
 /** The sum behind which a run of norms, activations and changes of layout leads to a link, or null. */
