@@ -1,3 +1,4 @@
+import { readStoredInfo } from './features/resolvers/metadata.js';
 import { resolveFeatures, type ResolveOptions } from './features/resolve.js';
 import { neededTensors } from './features/needed.js';
 import type { Resolution } from './features/feature.js';
@@ -23,7 +24,8 @@ export interface Survey {
 /** Types and shapes of the model's main data path, and its features. */
 export async function surveyModel(view: GraphView, options: SurveyOptions = {}): Promise<Survey> {
   const types = await inferTypes(view, [...neededTensors(view), ...(options.tensors ?? [])], options);
-  return { types, resolution: resolveFeatures(view, types, options.resolve) };
+  const stored = await readStoredInfo(view.model);
+  return { types, resolution: resolveFeatures(view, types, { stored, ...options.resolve }) };
 }
 
 /** ONNX Runtime takes as long to load as the graph takes to walk; a file that declares few of its types will need it. */

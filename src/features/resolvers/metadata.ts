@@ -1,12 +1,49 @@
+import { ModelFormatError } from '../../errors.js';
 import type { GraphView } from '../../onnx/graph.js';
 import type { Analysis } from '../analysis.js';
 import { factsOf } from '../facts.js';
 import type { Feature } from '../feature.js';
-import { featureOfStored, type StoredInfo } from '../stored-info.js';
+import { FEATURE_INFO_KEY, featureOfStored, type StoredInfo } from '../stored-info.js';
+import type { OnnxModel } from '../../onnx/records.js';
 import type { Answer } from './module-path.js';
 
 export interface StoredAnswer extends Answer {
   readonly outIndices: readonly number[];
+}
+
+/**
+ * What a cut remembers of its original, from `metadata_props`; null where the model is no cut.
+ * @throws ModelFormatError where the entry is there and is not what featx writes
+ */
+export async function readStoredInfo(model: OnnxModel): Promise<StoredInfo | null> {
+  const entry = model.metadata.find(({ key }) => key === FEATURE_INFO_KEY);
+  if (entry === undefined) return null;
+  const wrong = (why: string, cause?: unknown): ModelFormatError =>
+    new ModelFormatError(`the metadata entry '${FEATURE_INFO_KEY}' ${why}`, { code: 'FEATX_GRAPH_METADATA', cause, path: model.source.path, hint: 'the model was changed after it was cut; cut it again, or remove the entry' });
+  let info: unknown;
+  try {
+    info = JSON.parse(await model.text(entry.value));
+  } catch (cause) {
+    throw wrong('is not JSON', cause);
+  }
+  if (!isStoredInfo(info)) throw wrong('is not a FeatureInfo that featx wrote');
+  return info;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isStoredInfo(value: unknown): value is StoredInfo {
+  if (!isRecord(value) || value['schema'] !== 1) return false;
+  const { feature_info: features, out_indices: indices, outputs } = value;
+  if (!Array.isArray(features) || !Array.isArray(indices) || !Array.isArray(outputs)) return false;
+  const isIndex = (index: unknown): boolean => Number.isInteger(index) && Number(index) >= 0 && Number(index) < features.length;
+  const isName = (name: unknown): boolean => name === null || typeof name === 'string';
+  const isFeature = (entry: unknown, at: number): boolean =>
+    isRecord(entry) && entry['index'] === at && isName(entry['tensor']) && isName(entry['module']) && (entry['num_chs'] === null || typeof entry['num_chs'] === 'number') && (entry['reduction'] === null || typeof entry['reduction'] === 'number') && typeof entry['because'] === 'string';
+  const isOutput = (entry: unknown): boolean => isRecord(entry) && (entry['index'] === null || isIndex(entry['index'])) && typeof entry['output'] === 'string';
+  return features.every(isFeature) && indices.every(isIndex) && outputs.every(isOutput);
 }
 
 /** The features that a cut model remembers of its original: those it carries with their tensors, the others without. */
@@ -20,7 +57,7 @@ export function resolveStored(view: GraphView, analysis: Analysis, stored: Store
     const seen = tensor === null ? null : factsOf(analysis, tensor);
     return {
       ...feature, tensor, shape: seen?.shape ?? feature.shape, dtype: seen?.dtype ?? feature.dtype, resolvedBy: 'metadata',
-      because: tensor === null ? `cut away; in the original: ${feature.because}` : `stored when the model was cut: ${feature.because}`,
+      because: tensor === null ? 'the cut left it out' : entry.resolved_by === 'metadata' ? feature.because : `stored when the model was cut: ${feature.because}`,
     };
   });
   const here = stored.out_indices.filter((index) => features.some((feature) => feature.index === index && feature.tensor !== null));
