@@ -1,5 +1,4 @@
 import { constants } from 'node:fs';
-import { FeatxError } from '../errors.js';
 import { ioError, nodeFileSystem, type FileHandle, type FileSystem } from '../wire/fs.js';
 import { commit, removeStale, temporaryName, writeFully } from '../wire/sink.js';
 
@@ -28,6 +27,8 @@ export class StagingFile {
   }
 
   async write(bytes: Uint8Array, position: number): Promise<void> {
+    // The number of a closed descriptor may by now be another file's.
+    if (!this.open) throw ioError(new Error('it is closed'), 'write', this.path);
     for (let at = 0; at < bytes.length; at += LARGEST_WRITE) await writeFully(this.handle, bytes.subarray(at, at + LARGEST_WRITE), position + at, this.path);
   }
 
@@ -61,15 +62,13 @@ export class StagingFile {
     return commit(this.fs, this.path, target);
   }
 
-  /** Removes the file. */
+  /**
+   * Closes and removes the file. One that cannot be removed is left to the next run in this directory, which tidies up: what made this
+   * necessary is the failure to report.
+   */
   async discard(): Promise<void> {
-    await this.close();
-    try {
-      await this.fs.unlink(this.path);
-    } catch (error) {
-      const failure = ioError(error, 'remove', this.path);
-      if (failure.code !== 'FEATX_IO_NOT_FOUND') throw failure;
-    }
+    await this.close().catch(() => undefined);
+    await this.fs.unlink(this.path).catch(() => undefined);
   }
 
   private async close(): Promise<void> {
@@ -81,16 +80,4 @@ export class StagingFile {
       throw ioError(error, 'close', this.path);
     }
   }
-}
-
-/** Discards files after a failure; the failure itself is what the caller reports, with anything that could not be removed. */
-export async function discardAll(files: Iterable<StagingFile>): Promise<void> {
-  const failures: FeatxError[] = [];
-  for (const file of files) {
-    await file.discard().catch((error: unknown) => {
-      if (!(error instanceof FeatxError)) throw error;
-      failures.push(error);
-    });
-  }
-  if (failures.length > 0) throw failures[0];
 }

@@ -5,7 +5,7 @@ import { errnoOf, ioError, nodeFileSystem, type FileSystem } from '../wire/fs.js
 import { resolveTarget, type WriteOptions } from '../wire/sink.js';
 import type { FileLayout } from './layout.js';
 import { holdsDtype, layoutOf, outputFormatOf, outputKeys, type OutputFormat } from './output-format.js';
-import { discardAll, StagingFile } from './staging.js';
+import { StagingFile } from './staging.js';
 import { byteLength, describe, tensorBytes, type TensorValue } from './tensor.js';
 
 export interface TensorWriterOptions extends Pick<WriteOptions, 'fileSystem' | 'noClobber' | 'follow' | 'inPlace' | 'signal'> {
@@ -206,8 +206,15 @@ export class TensorWriter implements AsyncDisposable {
   }
 
   /** Completes the files and puts them in place. @throws IoError; UsageError where fewer entries came than were announced */
-  async finish(): Promise<WrittenFile[]> {
-    await this.pending;
+  finish(): Promise<WrittenFile[]> {
+    const written = this.pending.then(() => this.complete());
+    // Disposal waits for it, also where the caller does not.
+    this.pending = written.then(() => undefined);
+    this.pending.catch(() => undefined);
+    return written;
+  }
+
+  private async complete(): Promise<WrittenFile[]> {
     if (this.batches === 0) throw new UsageError('there is no batch to write');
     const { layouts, shapes } = this.placed ?? (await this.gather());
     const short = this.tracks.filter((track) => track.bytes !== byteLength(track.dtype, shapes.get(track) ?? []));
@@ -248,7 +255,7 @@ export class TensorWriter implements AsyncDisposable {
   /** Removes whatever temporary files are left: all of them before `finish`, none after it. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.pending.catch(() => undefined);
-    await discardAll(this.staged);
+    for (const file of this.staged) await file.discard();
   }
 }
 
