@@ -55,7 +55,7 @@ test('70: a bug in featx says so and how to report it', () => {
   const broken = join(folder, 'broken.mjs');
   // Standard output without a write method is a bug no user can make.
   writeFileSync(broken, `import { main } from ${JSON.stringify(`file://${join(process.cwd(), 'dist', 'cli', 'main.js').replaceAll('\\', '/')}`)};
-    process.exitCode = await main(['--version'], { stdout: { on() {} }, stderr: process.stderr, env: {}, signal: new AbortController().signal });`);
+    process.exitCode = await main(['--help'], { stdout: { on() {} }, stderr: process.stderr, env: {}, signal: new AbortController().signal });`);
   const { status, stderr } = spawnSync(process.execPath, [broken], { encoding: 'utf8' });
   expect({ status, stderr }).toEqual({ status: 70, stderr: expect.stringMatching(/bug in featx .*\n.*--debug/) });
 });

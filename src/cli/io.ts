@@ -13,24 +13,20 @@ export interface CliIo {
   readonly stderrIsTerminal: boolean;
   /** Columns of the terminal; null where there is none. */
   readonly columns: number | null;
-  /** Aborted with an `Interruption` when the process is told to end. */
+  /** Aborted when the process is told to end; the reason is the exit code, 128 plus the number of the signal. */
   readonly signal: AbortSignal;
 }
 
-/** The process was told to end: 128 plus the number of the signal. */
-export class Interruption extends Error {
-  constructor(readonly exitCode: number) {
-    super('interrupted');
-    this.name = 'Interruption';
+/** Nobody reads standard output any more: end quietly, as a program that SIGPIPE kills does. */
+export class ClosedPipe extends FeatxError {
+  constructor(cause: unknown) {
+    super('ClosedPipe', 'FEATX_IO_PIPE', 'the reader of standard output is gone', { cause });
   }
 }
 
-/** Nobody reads standard output any more: end quietly, as a program that SIGPIPE kills does. */
-export class ClosedPipe extends Error {
-  constructor() {
-    super('the reader of standard output is gone');
-    this.name = 'ClosedPipe';
-  }
+function outputError(cause: unknown, name: string): FeatxError {
+  const errno = errnoOf(cause);
+  return errno === 'EPIPE' || errno === 'ERR_STREAM_DESTROYED' || errno === 'EOF' ? new ClosedPipe(cause) : ioError(cause, 'write to', name);
 }
 
 /** Writes that have arrived when their promise resolves. */
@@ -47,16 +43,11 @@ export class Output {
 
   /** @throws ClosedPipe, IoError */
   async write(data: string | Uint8Array): Promise<void> {
-    if (this.failure !== null) throw this.explain(this.failure);
+    if (this.failure !== null) throw outputError(this.failure, this.name);
     if (data.length === 0) return;
     await new Promise<void>((resolve, reject) => {
-      this.stream.write(data, (error) => (error ? reject(this.explain(error)) : resolve()));
+      this.stream.write(data, (error) => (error ? reject(outputError(error, this.name)) : resolve()));
     });
-  }
-
-  private explain(cause: unknown): Error {
-    const errno = errnoOf(cause);
-    return errno === 'EPIPE' || errno === 'ERR_STREAM_DESTROYED' || errno === 'EOF' ? new ClosedPipe() : ioError(cause, 'write to', this.name);
   }
 }
 
@@ -64,6 +55,7 @@ export class Output {
 export function asFeatxError(error: unknown): FeatxError {
   if (error instanceof FeatxError) return error;
   const errno = errnoOf(error);
+  if (errno === 'EPIPE') return new ClosedPipe(error);
   // System calls that no room has wrapped still tell the user about their machine, not about featx.
   if (errno !== undefined && /^E[A-Z0-9]+$/.test(errno) && (error as { syscall?: unknown }).syscall !== undefined) return new IoError(messageOf(error), { cause: error });
   return new InternalError(error);

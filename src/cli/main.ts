@@ -1,7 +1,5 @@
 import { VERSION } from '../version.js';
-import { Context } from './context.js';
-import { ExitCode, exitCodeOf } from './exit-codes.js';
-import { asFeatxError, ClosedPipe, Interruption, type CliIo } from './io.js';
+import type { CliIo } from './io.js';
 
 /** How long a command may take to clean up after a signal. */
 const GRACE_MS = 2_000;
@@ -9,42 +7,20 @@ const SIGNALS = [['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129]] as const;
 
 /** Runs one command line; resolves to the exit code once everything printed has been delivered. */
 export async function main(argv: readonly string[], io: CliIo): Promise<number> {
-  // Unparsed flags still decide how an error in the parsing itself is told.
-  const flags = argv.slice(0, argv.includes('--') ? argv.indexOf('--') : argv.length);
-  let context = new Context(io, null, { json: flags.includes('--json'), color: !flags.includes('--no-color'), debug: flags.includes('--debug') });
-  try {
-    if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
-      await context.stdout.write(`${VERSION}\n`);
-      return ExitCode.done;
-    }
-    const { parseCommandLine } = await import('./program.js');
-    const parsed = await parseCommandLine(argv, context);
-    if ('help' in parsed) {
-      await (parsed.exitCode === ExitCode.done ? context.stdout : context.stderr).write(parsed.help);
-      return parsed.exitCode;
-    }
-    context = new Context(io, parsed.command, parsed.flags);
-    return await parsed.run(context);
-  } catch (error) {
-    return await endWith(error, context);
+  // Scripts ask for the version often; nothing else needs to load for it.
+  if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
+    const failure = await deliver(io, `${VERSION}\n`);
+    return failure == null ? 0 : (await import('./command-line.js')).endWith(failure, io);
   }
+  return (await import('./command-line.js')).runCommandLine(argv, io);
 }
 
-/** Tells the error, in whatever way is still open. */
-async function endWith(error: unknown, context: Context): Promise<number> {
-  const { signal } = context.io;
-  if (signal.aborted && signal.reason instanceof Interruption) return signal.reason.exitCode;
-  if (error instanceof ClosedPipe) return ExitCode.closedPipe;
-  const failure = asFeatxError(error);
-  try {
-    await context.fail(failure);
-  } catch (second) {
-    if (second instanceof ClosedPipe) return ExitCode.closedPipe;
-    const unwritten = asFeatxError(second);
-    await context.fail(unwritten, false);
-    return exitCodeOf(unwritten);
-  }
-  return exitCodeOf(failure);
+/** Writes `text`; resolves to what went wrong. */
+function deliver({ stdout }: CliIo, text: string): Promise<unknown> {
+  return new Promise((resolve) => {
+    stdout.on('error', resolve);
+    stdout.write(text, resolve);
+  });
 }
 
 /** Runs this process's command line and sets its exit code; the process ends by itself once its output has drained. */
@@ -53,7 +29,7 @@ export async function start(): Promise<void> {
   for (const [name, exitCode] of SIGNALS) {
     process.on(name, () => {
       if (interruption.signal.aborted) process.exit(exitCode);
-      interruption.abort(new Interruption(exitCode));
+      interruption.abort(exitCode);
       setTimeout(() => process.exit(exitCode), GRACE_MS).unref();
     });
   }

@@ -5,7 +5,7 @@ import { kindText, shapeText } from './shapes.js';
 import { paint, type TextStyle } from './style.js';
 import { renderTable, type Column } from './table.js';
 import { bytesText, plural } from './units.js';
-import { padEnd, displayWidth } from './width.js';
+import { displayWidth, padEnd, shorten } from './width.js';
 
 /** The report as a person reads it: the model in a few lines, then the table of its features. */
 export function inspectText(report: InspectReport, style: TextStyle): string {
@@ -65,7 +65,7 @@ function featuresText(report: InspectReport, style: TextStyle): string {
     const indices = unsure.filter(({ confidence }) => confidence === level).map(({ index }) => index);
     if (indices.length > 0) lines.push(paint(style, 'dim', `${level} confidence: ${indices.join(', ')} (--explain ${indices[0]} says why)`) + '\n');
   }
-  if (embedding !== null) lines.push(`embedding  ${escapeText(embedding.tensor)}  ${kindText(embedding)} ${shapeText(embedding.shape)}\n`);
+  if (embedding !== null) lines.push(`${fitted('embedding  ', escapeText(embedding.tensor), `  ${kindText(embedding)} ${shapeText(embedding.shape)}`, style)}\n`);
   return lines.join('');
 }
 
@@ -82,6 +82,14 @@ function featureRows(features: readonly FeatureRecord[], selected: ReadonlySet<n
     tensor === null ? 'not in the graph' : escapeText(tensor),
   ]);
 }
+
+/** A name between two texts that must stay whole, in one line of the terminal where that is possible. */
+function fitted(before: string, name: string, after: string, { width, unicode }: TextStyle): string {
+  const room = width === null ? Infinity : Math.max(SHORTEST_NAME, width - displayWidth(before) - displayWidth(after));
+  return before + shorten(name, room, unicode ? '…' : '...') + after;
+}
+
+const SHORTEST_NAME = 12;
 
 const SELECTED_COLUMNS: readonly Column[] = FEATURE_COLUMNS.filter(({ title }) => title !== '').map((column) => (column.title === 'index' ? { title: 'selected', align: 'right' } : column));
 
