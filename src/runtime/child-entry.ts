@@ -65,7 +65,7 @@ async function main(): Promise<void> {
   const reader = new FrameReader();
   try {
     // Loading takes longer than the parent needs to think of its question.
-    loadNative();
+    loadNative('error');
   } catch {
     // The first question gets this error as its answer.
   }

@@ -1,6 +1,7 @@
 import { FeatxError, RuntimeError } from '../errors.js';
 import type { Frame } from './frames.js';
-import { messageOf, outputTypes, type OptimizationLevel, type OutputType } from './session.js';
+import { packTensors, unpackTensors, type TensorHead } from './runtime-tensor.js';
+import { createSession, messageOf, outputTypes, type LocalSession, type OptimizationLevel, type OutputType, type SessionSpec, type SessionValue } from './session.js';
 
 /** Types of the outputs of models: payload `i` is loaded at level `i`. */
 export interface TypesRequest {
@@ -11,7 +12,30 @@ export interface TypesRequest {
 /** What ONNX Runtime says of the outputs of one model, or why it refuses the model. */
 export type SessionTypes = { readonly outputs: readonly OutputType[] } | { readonly refused: string };
 
-export type ChildRequest = TypesRequest;
+/** Opens a session on payload 0, in the place of the one before. */
+export interface OpenRequest {
+  readonly kind: 'open';
+  readonly spec: SessionSpec;
+}
+
+/** Runs the open session; the payloads are the data of the feeds. */
+export interface RunRequest {
+  readonly kind: 'run';
+  readonly feeds: readonly TensorHead[];
+  readonly fetches: readonly string[];
+}
+
+export interface SimpleRequest {
+  readonly kind: 'end-profiling' | 'close';
+}
+
+export type ChildRequest = TypesRequest | OpenRequest | RunRequest | SimpleRequest;
+
+/** The ports of a session that was opened. */
+export interface SessionPorts {
+  readonly inputs: readonly SessionValue[];
+  readonly outputs: readonly SessionValue[];
+}
 
 /** An error between processes. */
 export interface WireError {
@@ -20,10 +44,37 @@ export interface WireError {
   readonly hint: string | null;
 }
 
-/** What a child does for its parent, and what is done in place where no child is wanted. @throws RuntimeError where the runtime is missing */
+let session: LocalSession | null = null;
+
+/** What a child does for its parent. @throws RuntimeError where the runtime is missing; Error with ONNX Runtime's own message */
 export async function answer(ask: unknown, payloads: readonly Uint8Array[]): Promise<Frame> {
   const request = ask as ChildRequest;
-  return { value: typesOf(request, payloads), payloads: [] };
+  switch (request.kind) {
+    case 'types':
+      return { value: typesOf(request, payloads), payloads: [] };
+    case 'open': {
+      await session?.close();
+      session = await createSession(payloads[0], request.spec);
+      return { value: { inputs: session.inputs, outputs: session.outputs } satisfies SessionPorts, payloads: [] };
+    }
+    case 'run': {
+      const results = await opened().run(unpackTensors(request.feeds, payloads), request.fetches);
+      const { heads, payloads: data } = packTensors(results);
+      return { value: heads, payloads: data };
+    }
+    case 'end-profiling':
+      opened().endProfiling();
+      return { value: null, payloads: [] };
+    case 'close':
+      await session?.close();
+      session = null;
+      return { value: null, payloads: [] };
+  }
+}
+
+function opened(): LocalSession {
+  if (session === null) throw new RuntimeError('no session is open', { code: 'FEATX_CHILD_CLOSED' });
+  return session;
 }
 
 /** @throws RuntimeError where onnxruntime-node is missing */

@@ -29,7 +29,7 @@ interface Pending {
   readonly subject: string;
   readonly resolve: (frame: Frame) => void;
   readonly reject: (error: Error) => void;
-  readonly timer: NodeJS.Timeout | undefined;
+  readonly timeoutMs: number | undefined;
 }
 
 const KEPT_STDERR = 4 * 1024;
@@ -49,7 +49,9 @@ export class RuntimeChild implements Disposable {
   private readonly process: ChildProcess;
   private readonly reader = new FrameReader();
   private readonly stopWatching: () => void;
-  private pending: Pending | null = null;
+  /** Questions without an answer, oldest first; the child answers in this order. */
+  private readonly pending: Pending[] = [];
+  private timer: NodeJS.Timeout | undefined;
   private nextId = 1;
   private stderr = '';
   private ended: Error | null = null;
@@ -86,20 +88,15 @@ export class RuntimeChild implements Disposable {
   }
 
   /**
-   * Asks one question; the next one only when it is answered.
+   * Asks a question; several may wait, and the time of each counts from the answer before.
    * @throws TimeoutError `FEATX_TIMEOUT` or `FEATX_MEMORY`; RuntimeError `FEATX_CHILD_CRASH` where the child ends or answers garbage, or what it threw
    */
   async ask(request: ChildRequest, payloads: readonly Uint8Array[], options: AskOptions = {}): Promise<Frame> {
     if (this.ended !== null) throw this.ended;
-    if (this.pending !== null) throw new RuntimeError('the child process is busy', { code: 'FEATX_CHILD_BUSY' });
     const id = this.nextId++;
-    const subject = options.subject ?? 'a model';
     this.keepAlive(true);
-    const answered = new Promise<Frame>((resolve, reject) => {
-      const { timeoutMs } = options;
-      const timer = timeoutMs === undefined ? undefined : setTimeout(() => this.stop(timedOut(subject, timeoutMs)), timeoutMs);
-      this.pending = { id, subject, resolve, reject, timer };
-    });
+    const answered = new Promise<Frame>((resolve, reject) => this.pending.push({ id, subject: options.subject ?? 'a model', resolve, reject, timeoutMs: options.timeoutMs }));
+    if (this.pending.length === 1) this.startTimer();
     for (const chunk of encodeFrame({ value: { id, watch: options.watch ?? false, ask: request }, payloads })) this.requests.write(chunk);
     return answered;
   }
@@ -131,19 +128,21 @@ export class RuntimeChild implements Disposable {
     for (const stream of [this.requests, this.errors, this.answers]) (stream as unknown as { ref(): void; unref(): void })[method]();
   }
 
-  private settle(settle: (pending: Pending) => void): void {
-    const { pending } = this;
-    this.pending = null;
-    clearTimeout(pending?.timer);
-    this.keepAlive(false);
-    if (pending !== null) settle(pending);
+  private startTimer(): void {
+    clearTimeout(this.timer);
+    const [next] = this.pending;
+    if (next?.timeoutMs === undefined) return;
+    const { subject, timeoutMs } = next;
+    this.timer = setTimeout(() => this.stop(timedOut(subject, timeoutMs)), timeoutMs);
   }
 
   private stop(error: Error): void {
     this.ended ??= error;
     this.stopWatching();
+    clearTimeout(this.timer);
     this.process.kill('SIGKILL');
-    this.settle(({ reject }) => reject(error));
+    this.keepAlive(false);
+    for (const { reject } of this.pending.splice(0)) reject(error);
   }
 
   private onData(chunk: Uint8Array): void {
@@ -151,8 +150,13 @@ export class RuntimeChild implements Disposable {
       for (const { value, payloads } of this.reader.push(chunk)) {
         const reply = value as { readonly id?: number; readonly answer?: unknown; readonly error?: WireError };
         const error = reply.error;
-        if (reply.id !== this.pending?.id) throw new Error('an answer to no question');
-        this.settle(({ resolve, reject }) => (error === undefined ? resolve({ value: reply.answer, payloads }) : reject(fromWire(error))));
+        const question = this.pending[0];
+        if (question === undefined || reply.id !== question.id) throw new Error('an answer to no question');
+        this.pending.shift();
+        this.startTimer();
+        if (this.pending.length === 0) this.keepAlive(false);
+        if (error === undefined) question.resolve({ value: reply.answer, payloads });
+        else question.reject(fromWire(error));
       }
     } catch (error) {
       this.stop(new RuntimeError(`the child process that runs ONNX Runtime answers garbage: ${messageOf(error)}`, { code: 'FEATX_CHILD_CRASH', cause: error }));
@@ -163,7 +167,7 @@ export class RuntimeChild implements Disposable {
     if (this.ended !== null) return;
     const how = signal === null ? `ended with exit code ${code ?? 'unknown'}` : `was killed by ${signal}`;
     const words = this.lastWords;
-    const subject = this.pending?.subject;
+    const subject = this.pending[0]?.subject;
     const hint = signal === 'SIGKILL' ? 'the system may have run out of memory' : 'the model may be malformed, or ONNX Runtime has a defect';
     this.stop(new RuntimeError(`the process that ran ONNX Runtime ${how}${subject === undefined ? '' : ` while it worked on ${subject}`}${words && `; it said: ${words}`}`, { code: 'FEATX_CHILD_CRASH', hint }));
   }

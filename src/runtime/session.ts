@@ -1,6 +1,8 @@
 import { createRequire } from 'node:module';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { RuntimeError } from '../errors.js';
 import type { Dim } from '../onnx/records.js';
+import { hostData, type RuntimeTensor, type TensorArray } from './runtime-tensor.js';
 
 /** The only importer of onnxruntime-node: 290 MB that may be absent, and native code that takes tens of milliseconds to load. */
 const require = createRequire(import.meta.url);
@@ -58,21 +60,92 @@ export function runtimeMissing(cause?: unknown): RuntimeError {
 let native: NativeBinding | undefined;
 
 /**
- * Loads ONNX Runtime for questions about types. Its public API refuses sessions with a bfloat16, float8 or int4 output; the binding beneath it does not.
+ * Loads ONNX Runtime for questions about types. Its public API refuses sessions with a bfloat16 or float8 output; the binding beneath it does not.
  * @throws RuntimeError where onnxruntime-node is missing or does not load
  */
-export function loadNative(): NativeBinding {
-  if (native !== undefined) return native;
-  try {
-    const fromRuntime = createRequire(require.resolve('onnxruntime-node'));
-    const { env } = fromRuntime('onnxruntime-common') as { env: { logLevel?: string } };
-    env.logLevel ??= 'error';
+export function loadNative(logLevel: LogLevel = 'fatal'): NativeBinding {
+  loadRuntime(logLevel);
+  if (native === undefined) {
     native = require('onnxruntime-node/dist/binding.js') as NativeBinding;
     native.initOrt();
-    return native;
+  }
+  return native;
+}
+
+/** What is used of the public API of onnxruntime-node. */
+interface Runtime {
+  readonly Tensor: new (dtype: string, data: ArrayBufferView | readonly string[], dims: readonly number[]) => RawTensor;
+  readonly InferenceSession: { create(model: Uint8Array, options: object): Promise<RawSession> };
+  readonly env: { logLevel?: string };
+  listSupportedBackends(): readonly { readonly name: string; readonly bundled: boolean }[];
+}
+
+interface RawTensor {
+  readonly type: string;
+  readonly dims: readonly number[];
+  readonly data: TensorArray | readonly string[];
+}
+
+interface RawMetadata {
+  readonly name: string;
+  readonly isTensor: boolean;
+  readonly type?: string;
+  readonly shape?: readonly (number | string)[];
+}
+
+interface RawSession {
+  readonly inputMetadata: readonly RawMetadata[];
+  readonly outputMetadata: readonly RawMetadata[];
+  run(feeds: Record<string, RawTensor>, fetches: readonly string[]): Promise<Record<string, RawTensor>>;
+  endProfiling(): void;
+  release(): Promise<void>;
+}
+
+/** What ONNX Runtime itself writes to standard error; a library is silent, a child is read by its parent. */
+type LogLevel = 'error' | 'fatal';
+
+let runtime: Runtime | undefined;
+let halves: boolean | undefined;
+
+function loadRuntime(logLevel: LogLevel = 'fatal'): Runtime {
+  if (runtime !== undefined) return runtime;
+  try {
+    runtime = withoutFloat16Array(() => {
+      const loaded = require('onnxruntime-node') as Runtime;
+      // 'warning' is what nobody has set.
+      if (loaded.env.logLevel === undefined || loaded.env.logLevel === 'warning') loaded.env.logLevel = logLevel;
+      halves = carriesHalves(loaded);
+      return loaded;
+    });
+    return runtime;
   } catch (error) {
-    if ((error as { code?: unknown } | null)?.code === 'MODULE_NOT_FOUND' && !isRuntimeInstalled()) throw runtimeMissing(error);
+    if (!isRuntimeInstalled()) throw runtimeMissing(error);
     throw new RuntimeError(`ONNX Runtime does not load: ${messageOf(error)}`, { code: 'FEATX_RUNTIME_LOAD', cause: error, hint: 'featx doctor says what this machine lacks' });
+  }
+}
+
+/**
+ * Where a Float16Array exists, the JavaScript half of the runtime hands its native half an array of a kind that it does not know. It decides at its first tensor.
+ * @see https://github.com/microsoft/onnxruntime/pull/32323
+ */
+function withoutFloat16Array<T>(load: () => T): T {
+  const descriptor = Object.getOwnPropertyDescriptor(globalThis, 'Float16Array');
+  if (descriptor === undefined) return load();
+  Reflect.deleteProperty(globalThis, 'Float16Array');
+  try {
+    return load();
+  } finally {
+    Object.defineProperty(globalThis, 'Float16Array', descriptor);
+  }
+}
+
+/** False where something else loaded the runtime before, and it settled on Float16Array. */
+function carriesHalves({ Tensor }: Runtime): boolean {
+  try {
+    new Tensor('float16', new Uint16Array(1), [1]);
+    return true;
+  } catch {
+    return false;
   }
 }
 
@@ -98,4 +171,87 @@ export function outputTypes(model: Uint8Array, level: OptimizationLevel): Output
 export function messageOf(error: unknown): string {
   const message = (error as { message?: unknown } | null)?.message;
   return typeof message === 'string' ? message : String(error);
+}
+
+/** How a session is to be made; plain data, for it may be made in another process. */
+export interface SessionSpec {
+  readonly provider: string;
+  readonly deviceId: number | null;
+  readonly threads: number | null;
+  readonly optimization: OptimizationLevel;
+  readonly prepacking: boolean;
+  /** Directory of external data. */
+  readonly folder: string | null;
+  /** Where a profile goes: `<prefix>_<time>.json`; it is written when profiling ends. */
+  readonly profilePrefix: string | null;
+}
+
+/** An input or output as the runtime sees it; dtype null where it is no tensor. */
+export interface SessionValue {
+  readonly name: string;
+  readonly dtype: string | null;
+  readonly shape: readonly Dim[];
+}
+
+/** A session in this process. */
+export interface LocalSession {
+  readonly inputs: readonly SessionValue[];
+  readonly outputs: readonly SessionValue[];
+  /** @throws Error with ONNX Runtime's own message */
+  run(feeds: ReadonlyMap<string, RuntimeTensor>, fetches: readonly string[]): Promise<ReadonlyMap<string, RuntimeTensor>>;
+  endProfiling(): void;
+  close(): Promise<void>;
+}
+
+/** Opens a session. @throws RuntimeError where the runtime is missing; Error with ONNX Runtime's own message */
+export async function createSession(model: Uint8Array, spec: SessionSpec): Promise<LocalSession> {
+  const ort = loadRuntime();
+  const { provider, deviceId, threads, optimization, prepacking, folder, profilePrefix } = spec;
+  const entries = { ...(prepacking ? {} : { disable_prepacking: '1' }), ...(folder === null ? {} : { model_external_initializers_file_folder_path: folder }) };
+  const session = await ort.InferenceSession.create(model, {
+    executionProviders: [deviceId === null || provider === 'webgpu' ? provider : { name: provider, deviceId }], graphOptimizationLevel: optimization, logSeverityLevel: 4, extra: { session: entries },
+    ...(threads === null ? {} : { intraOpNumThreads: threads }), ...(profilePrefix === null ? {} : { enableProfiling: true, profileFilePrefix: profilePrefix }),
+  });
+  const inputs = session.inputMetadata.map(sessionValue);
+  const outputs = session.outputMetadata.map(sessionValue);
+  if (halves === false && [...inputs, ...outputs].some(({ dtype }) => dtype === 'float16')) {
+    await session.release();
+    throw new RuntimeError('float16 tensors cannot be exchanged: onnxruntime-node was loaded before featx and uses Float16Array, which its native part does not know', {
+      code: 'FEATX_RUNTIME_FLOAT16', hint: 'import featx first, or run isolated (isolate: true)',
+    });
+  }
+  let closed = false;
+  return {
+    inputs,
+    outputs,
+    run: async (feeds, fetches) => {
+      const raw: Record<string, RawTensor> = Object.create(null);
+      for (const [name, { dtype, shape, data }] of feeds) raw[name] = new ort.Tensor(dtype, hostData(dtype, data), shape);
+      const results = await session.run(raw, fetches);
+      return new Map(Object.entries(results).map(([name, { type, dims, data }]) => [name, { dtype: type, shape: [...dims], data }]));
+    },
+    endProfiling: () => session.endProfiling(),
+    close: async () => {
+      if (closed) return;
+      closed = true;
+      await session.release();
+    },
+  };
+}
+
+function sessionValue({ name, isTensor, type, shape = [] }: RawMetadata): SessionValue {
+  return { name, dtype: isTensor ? (type ?? null) : null, shape: shape.map((dim) => (typeof dim === 'number' ? dim : dim || null)) };
+}
+
+/** Names of the execution providers that this build of the runtime can have, whether or not their libraries are there. */
+export function supportedProviders(): readonly { readonly name: string; readonly bundled: boolean }[] {
+  return loadRuntime().listSupportedBackends();
+}
+
+/** The directory of the runtime's native libraries, and its version. @throws RuntimeError where it is missing */
+export function runtimeFiles(): { readonly version: string; readonly libraries: string } {
+  if (!isRuntimeInstalled()) throw runtimeMissing();
+  const { version } = require('onnxruntime-node/package.json') as { version: string };
+  const libraries = fileURLToPath(new URL(`./bin/napi-v6/${process.platform}/${process.arch}/`, pathToFileURL(require.resolve('onnxruntime-node/package.json'))));
+  return { version, libraries };
 }

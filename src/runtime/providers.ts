@@ -1,0 +1,129 @@
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { RuntimeError, UsageError } from '../errors.js';
+import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
+import { printable } from './child.js';
+import { runtimeFiles } from './session.js';
+
+/** Execution providers by the names of ONNX Runtime's JavaScript API. */
+export const PROVIDERS = ['cpu', 'cuda', 'tensorrt', 'webgpu', 'dml', 'coreml'] as const;
+export type Provider = (typeof PROVIDERS)[number];
+
+/** How a profile spells them. */
+const PROFILE_NAMES: { readonly [name: string]: Provider } = {
+  CPUExecutionProvider: 'cpu', CUDAExecutionProvider: 'cuda', TensorrtExecutionProvider: 'tensorrt', WebGpuExecutionProvider: 'webgpu', DmlExecutionProvider: 'dml', CoreMLExecutionProvider: 'coreml',
+};
+
+export function providerOfProfile(name: string): string {
+  return PROFILE_NAMES[name] ?? name;
+}
+
+/**
+ * What to try, in order: `auto` is CUDA, then DirectML on Windows or Core ML on macOS, then the CPU; names are taken as they are, and nothing is added.
+ * @throws UsageError for an unknown name or an empty list
+ */
+export function providerOrder(wanted: 'auto' | readonly string[], platform: NodeJS.Platform = process.platform): readonly Provider[] {
+  if (wanted === 'auto') return platform === 'win32' ? ['cuda', 'dml', 'cpu'] : platform === 'darwin' ? ['coreml', 'cpu'] : ['cuda', 'cpu'];
+  const unknown = wanted.filter((name) => !PROVIDERS.some((known) => known === name));
+  if (unknown.length > 0 || wanted.length === 0) {
+    const what = wanted.length === 0 ? 'no execution provider is named' : `${unknown.map((name) => `'${printable(name)}'`).join(', ')} ${unknown.length === 1 ? 'is no execution provider' : 'are no execution providers'}`;
+    throw new UsageError(what, { code: 'FEATX_USAGE_PROVIDER', hint: `there are auto, ${PROVIDERS.join(', ')}` });
+  }
+  return PROVIDERS.filter((name) => wanted.includes(name)).sort((a, b) => wanted.indexOf(a) - wanted.indexOf(b));
+}
+
+/** Whether a refusal is about the provider and not about the model. */
+export function isProviderFailure(message: string): boolean {
+  return /ExecutionProvider|shared library|backend not found|no available backend|adapter|CUDA|cuDNN|cublas|TensorRT|DirectML|D3D12|Vulkan|WebGPU|CoreML/i.test(message);
+}
+
+/** A message of the runtime without the places in its own sources, safe to show. */
+export function plainReason(message: string): string {
+  return printable(message.replace(/(?:\/|[A-Z]:\\)\S*onnxruntime\S*\.(?:cc|cpp|h):\d+ [^\n]*? was false\. /g, '').replace(/\s*\(?\bat operator\(\)[^\n]*\)?/g, '').replace(/\[ONNXRuntimeError\] : \d+ : \w+ : /g, '').replace(/\s+/g, ' ').trim());
+}
+
+/** Why a provider cannot be used, and what mends it. */
+export interface ProviderFault {
+  readonly reason: string;
+  readonly hint: string;
+}
+
+interface ProviderLibraries {
+  readonly libraries: readonly string[];
+  readonly needs: string;
+}
+
+const SHARED_LIBRARIES: { readonly [provider: string]: ProviderLibraries } = {
+  cuda: { libraries: ['onnxruntime_providers_shared', 'onnxruntime_providers_cuda'], needs: 'CUDA and cuDNN' },
+  tensorrt: { libraries: ['onnxruntime_providers_shared', 'onnxruntime_providers_tensorrt'], needs: 'CUDA, cuDNN and TensorRT' },
+};
+
+/** The commands that install what an npm package manager may have left out. */
+const GET_CUDA = 'npm rebuild onnxruntime-node (with network access and install scripts allowed) downloads it; or copy the libraries of exactly this version into that directory';
+
+/** Whether a provider cannot work here, from files and platform alone, without loading anything; null where it may. */
+export async function absence(provider: Provider, fs: FileSystem = nodeFileSystem): Promise<ProviderFault | null> {
+  const platform = platformFault(provider);
+  if (platform !== null) return platform;
+  for (const path of libraryPaths(provider)) {
+    const isThere = await fs.stat(path).then(() => true, () => false);
+    if (!isThere) return { reason: `${path} is not installed`, hint: `${GET_CUDA} (onnxruntime-node ${runtimeFiles().version})` };
+  }
+  return null;
+}
+
+/**
+ * What a provider lacks on this machine, found by looking for its libraries and loading them in a process of its own; null where nothing is found missing.
+ * ONNX Runtime itself says only that a library did not load.
+ */
+export async function providerFault(provider: Provider, fs: FileSystem = nodeFileSystem): Promise<ProviderFault | null> {
+  const absent = await absence(provider, fs);
+  if (absent !== null) return absent;
+  for (const path of libraryPaths(provider)) {
+    const missing = await missingLibrary(path);
+    if (missing === null) continue;
+    const hint = `install ${SHARED_LIBRARIES[provider].needs} in the versions that onnxruntime-node ${runtimeFiles().version} was built for, where the system's loader finds them (LD_LIBRARY_PATH)`;
+    return { reason: `${path} does not load: ${missing}`, hint };
+  }
+  return null;
+}
+
+function libraryPaths(provider: Provider): readonly string[] {
+  const wanted = SHARED_LIBRARIES[provider];
+  if (wanted === undefined) return [];
+  const { libraries } = runtimeFiles();
+  return wanted.libraries.map((name) => join(libraries, process.platform === 'win32' ? `${name}.dll` : `lib${name}.so`));
+}
+
+function platformFault(provider: Provider): ProviderFault | null {
+  const { platform } = process;
+  if (SHARED_LIBRARIES[provider] !== undefined && platform === 'darwin') return { reason: `${provider} does not exist on macOS`, hint: 'use --provider coreml or cpu' };
+  if (provider === 'dml' && platform !== 'win32') return { reason: 'DirectML exists on Windows only', hint: 'use --provider cuda, webgpu or cpu' };
+  if (provider === 'coreml' && platform !== 'darwin') return { reason: 'Core ML exists on macOS only', hint: 'use --provider cuda, webgpu or cpu' };
+  return null;
+}
+
+/** What the system's loader says about a library, loaded by a process of its own; null where it loads. */
+function missingLibrary(path: string): Promise<string | null> {
+  const source = `try { process.dlopen({ exports: {} }, ${JSON.stringify(path)}, require('node:os').constants.dlopen?.RTLD_LAZY); } catch (error) { process.stdout.write(error.message); }`;
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, ['-e', source], { stdio: ['ignore', 'pipe', 'ignore'], windowsHide: true });
+    let said = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (said += text));
+    child.on('error', (error) => resolve(error.message));
+    child.on('close', (_code, signal) => {
+      if (signal !== null) resolve(`loading it ends the process with ${signal}`);
+      // A library that loads is still no module of Node.
+      else resolve(said === '' || /self-register/.test(said) ? null : printable(said));
+    });
+  });
+}
+
+/** The error for providers of which none could be used. */
+export function noProvider(failures: readonly { readonly provider: Provider; readonly reason: string; readonly hint: string | null }[]): RuntimeError {
+  const what = failures.map(({ provider, reason }) => `${provider}: ${reason}`).join('; ');
+  const hints = failures.flatMap(({ hint }) => hint ?? []);
+  return new RuntimeError(`${failures.length === 1 ? 'the execution provider cannot be used' : 'none of the execution providers can be used'}: ${what}`, {
+    code: 'FEATX_DEVICE', hint: hints[0] ?? 'featx doctor says what each provider lacks; --provider cpu always works',
+  });
+}
