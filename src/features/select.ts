@@ -5,6 +5,7 @@ import { analyse, type Analysis } from './analysis.js';
 import { concatenatedFacts } from './facts.js';
 import type { Feature, HookType, Resolution, TensorFacts } from './feature.js';
 import { takeIndices } from './feature-info.js';
+import { innerNames } from './inner-tensors.js';
 import { isGlob, matchesGlob, nearestNames, unescaped } from './glob.js';
 import { moduleTree, type ModuleTree } from './modules.js';
 import { nodePaths } from './names.js';
@@ -137,8 +138,22 @@ function missing(kind: string, name: string, known: Iterable<string>): Found {
 
 function byTensor(view: GraphView, analysis: Analysis, { by, name }: NamedSelector): Found {
   const picked = by === 'tensor' ? tensorsNamed(view, name) : nodesNamed(view, name);
-  if (picked.length === 0) return missing(by, name, by === 'tensor' ? tensorNames(view) : view.model.graph.nodes.map((node) => node.name).filter(Boolean));
+  if (picked.length === 0) {
+    const kind = by === 'node' ? 'node' : 'tensor';
+    return inside(view, kind, name) ?? missing(by, name, by === 'tensor' ? tensorNames(view) : view.model.graph.nodes.map((node) => node.name).filter(Boolean));
+  }
   return { problem: null, selections: picked.map((tensor) => ({ ...concatenatedFacts(analysis, [tensor]), index: null, module: null, hookType: 'forward', tensors: [tensor], by })) };
+}
+
+/** What lives in a body or a function alone cannot leave the graph. */
+function inside(view: GraphView, kind: 'tensor' | 'node', name: string): Found | null {
+  const places = innerNames(view, kind, name);
+  if (places.length === 0) return null;
+  const instead = [...new Set(places.flatMap(({ instead: outputs }) => outputs))];
+  return {
+    selections: [], problem: `the ${kind} '${name}' lives inside ${places.slice(0, 3).map(({ place }) => place).join(' and ')}${places.length > 3 ? ' and others' : ''}, and nothing in there can be an output of the graph`,
+    hint: instead.length === 0 ? undefined : `take what leaves there: ${instead.slice(0, 5).map((output) => `'${output}'`).join(', ')}`,
+  };
 }
 
 function* tensorNames(view: GraphView): Generator<string> {
