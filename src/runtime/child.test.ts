@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { encodeModel } from '../testing/model-builder.js';
-import { node, value } from '../testing/model-spec.js';
+import { node, tensor, value } from '../testing/model-spec.js';
 import { childEntry, printable, RuntimeChild } from './child.js';
 import type { SessionTypes } from './child-work.js';
 import { encodeFrame, FrameReader } from './frames.js';
@@ -20,6 +20,10 @@ function program(name: string, source: string): string {
 }
 
 const relu = encodeModel({ graph: { inputs: [value('x', ['b', 2])], outputs: [value('y', null, null)], nodes: [node('Relu', ['x'], ['y'])] } });
+const endless = encodeModel({ graph: {
+  inputs: [value('x', [1])], outputs: [value('y', null, null)], initializers: [tensor('times', [], [2 ** 53 - 1], 'int64'), tensor('yes', [], [1], 'bool')],
+  nodes: [node('Loop', ['times', 'yes', 'x'], ['y'], { body: { graph: { inputs: [value('i', [], 'int64'), value('c', [], 'bool'), value('v', [1])], nodes: [node('Identity', ['c'], ['go']), node('Neg', ['v'], ['w'])], outputs: [value('go', [], 'bool'), value('w', [1])] } } })],
+} });
 const question = { kind: 'types', levels: ['basic'] } as const;
 
 function isAlive(pid: number): boolean {
@@ -80,11 +84,22 @@ describe('a child', () => {
     await expect(child.ask(question, [], { timeoutMs: 20_000 })).rejects.toThrow(message);
   });
 
-  test('ends with its parent, however the parent ends', async () => {
+  test.each([
+    ['idle', []],
+    ['inside a run that never ends', [
+      { value: { id: 1, watch: true, ask: { kind: 'open', spec: { provider: 'cpu', deviceId: null, threads: 1, optimization: 'disabled', prepacking: true, folder: null, profilePrefix: null } } }, payloads: [endless] },
+      { value: { id: 2, watch: true, ask: { kind: 'run', feeds: [{ name: 'x', dtype: 'float32', shape: [1], strings: null }], fetches: ['y'] } }, payloads: [new Uint8Array(4)] },
+    ]],
+  ])('%s ends with its parent, however the parent ends', async (_state, frames) => {
+    const questions = join(folder, 'questions.bin');
+    writeFileSync(questions, Buffer.concat(frames.flatMap(encodeFrame)));
     const parent = spawn(process.execPath, ['-e', `
       const { spawn } = require('node:child_process');
       const child = spawn(process.execPath, [${JSON.stringify(childEntry(new URL('./child.ts', import.meta.url).href))}], { stdio: ['pipe', 'ignore', 'inherit', 'pipe'] });
-      console.log(child.pid);
+      child.stdin.write(require('node:fs').readFileSync(${JSON.stringify(questions)}));
+      if (${frames.length} === 0) console.log(child.pid);
+      // The first answer says that the session is open; by then the run has begun.
+      else child.stdio[3].once('data', () => setTimeout(() => console.log(child.pid), 300));
       setInterval(() => 0, 1000);`], { stdio: ['ignore', 'pipe', 'inherit'] });
     const pid = await new Promise<number>((resolve) => parent.stdout.once('data', (text: Buffer) => resolve(Number(text.toString()))));
     parent.kill('SIGKILL');

@@ -28,7 +28,7 @@ export interface SessionOptions {
   /** Threads inside an operator; ONNX Runtime's own choice by default. */
   readonly threads?: number;
   readonly optimization?: OptimizationLevel;
-  /** Whether weights are copied into the layout that kernels like best: quicker runs, slower start, twice the memory. */
+  /** Whether weights are copied into the layout that kernels like best: quicker runs, slower start, twice the memory. The last bits of a MatMul depend on it. */
   readonly prepacking?: boolean;
   /** Whether the model runs in a child process that can be killed; in this process by default. */
   readonly isolate?: boolean;
@@ -36,8 +36,8 @@ export interface SessionOptions {
   readonly timeoutMs?: number;
   /** Resident memory, in bytes; isolated only. */
   readonly memoryBytes?: number;
-  /** Directory of the external data of a model that was given as bytes. */
-  readonly folder?: string;
+  /** The file that the external data of a model that was given as bytes lies beside. */
+  readonly beside?: string;
   /** Keeps ONNX Runtime's profile of the first run: the path it begins with. */
   readonly profilePrefix?: string;
   readonly fileSystem?: FileSystem;
@@ -83,7 +83,7 @@ export async function openSession(input: OnnxModel | GraphView, options: Session
   const view = 'producerOf' in input ? input : viewGraph(input);
   const { path } = view.model.source;
   const fs = options.fileSystem ?? nodeFileSystem;
-  const files = path !== undefined ? new DirectorySidecars(path, { fileSystem: fs }) : options.folder !== undefined ? new DirectorySidecars(join(options.folder, 'model.onnx'), { fileSystem: fs }) : NO_SIDECARS;
+  const files = path !== undefined ? new DirectorySidecars(path, { fileSystem: fs }) : options.beside !== undefined ? new DirectorySidecars(options.beside, { fileSystem: fs }) : NO_SIDECARS;
   const subject = path === undefined ? 'the model' : printable(path);
   const engine = options.isolate ? new ChildEngine({ timeoutMs: options.timeoutMs, memoryBytes: options.memoryBytes, subject }) : new LocalEngine();
   try {
@@ -192,7 +192,7 @@ class Opening {
     const { deviceId, threads, optimization, prepacking, profilePrefix: wanted } = this.options;
     const profilePrefix = wanted ?? (provider === 'cpu' ? null : join(tmpdir(), `featx-profile-${process.pid}-${Math.random().toString(36).slice(2)}`));
     const spec: SessionSpec = {
-      provider, deviceId: provider === 'cpu' ? null : (deviceId ?? null), threads: threads ?? null, optimization: optimization ?? 'all', prepacking: prepacking ?? true, folder: folder ?? this.options.folder ?? null, profilePrefix,
+      provider, deviceId: provider === 'cpu' ? null : (deviceId ?? null), threads: threads ?? null, optimization: optimization ?? 'all', prepacking: prepacking ?? true, folder, profilePrefix,
     };
     try {
       return { ports: await this.engine.open(bytes, spec), profilePrefix };

@@ -1,5 +1,5 @@
 import { dirname, relative, sep } from 'node:path';
-import { UnsupportedModelError, UsageError } from '../errors.js';
+import { IoError, UnsupportedModelError, UsageError } from '../errors.js';
 import { externalReference, openExternal, type SidecarFiles } from '../onnx/external-data.js';
 import { allNames, ancestorsOf, bodiesOf, functionsUsedBy, readsOf, type GraphView } from '../onnx/graph.js';
 import { patched, type Patch } from '../onnx/patch.js';
@@ -8,7 +8,8 @@ import { encodeExternal, encodeNode, encodeValueInfo, GraphField, ModelField } f
 import { dataTypeOf, tensorBytes, type TensorType } from '../onnx/types.js';
 import { ByteWriter } from '../wire/byte-writer.js';
 import type { ByteRange } from '../wire/fields.js';
-import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
+import { FileSource } from '../wire/file-source.js';
+import { ioError, nodeFileSystem, type FileSystem } from '../wire/fs.js';
 import { concat, wrap, type Piece } from '../wire/pieces.js';
 import type { ByteSource } from '../wire/source.js';
 import { encodeText } from '../wire/text.js';
@@ -160,7 +161,7 @@ interface Place {
 async function placeWeights(view: GraphView, nodes: readonly Node[], read: ReadonlySet<string>, files: SidecarFiles, fs: FileSystem): Promise<PlacedWeights> {
   const { model } = view;
   const { source } = model;
-  const ownPath = source.path === undefined ? null : await fs.realpath(source.path);
+  const ownPath = await pathOf(source, fs);
   const pieces: Piece[] = [];
   const places: Place[] = [];
   const sources = new Set<ByteSource>();
@@ -201,6 +202,20 @@ async function placeWeights(view: GraphView, nodes: readonly Node[], read: Reado
 
 function bodyInitializers(node: Node): readonly Tensor[] {
   return bodiesOf(node).flatMap((body) => [...body.initializers, ...body.nodes.flatMap(bodyInitializers)]);
+}
+
+/** The real path of a source, which must still be the file that was opened: the runtime opens it again. @throws IoError */
+async function pathOf(source: ByteSource, fs: FileSystem): Promise<string | null> {
+  if (!(source instanceof FileSource)) return null;
+  try {
+    const path = await fs.realpath(source.path);
+    const { dev, ino, size, mtimeNs } = await fs.stat(path);
+    const { state } = source;
+    if (dev === state.dev && ino === state.ino && size === state.size && mtimeNs === state.mtimeNs) return path;
+  } catch (error) {
+    throw ioError(error, 'read the weights of', source.path);
+  }
+  throw new IoError(`${source.path} is not the file that was opened any more`, { code: 'FEATX_IO_CHANGED', path: source.path, hint: 'run again once nothing else writes to it' });
 }
 
 /** TensorProto without values: dims, data type, name, and where the values are. */
