@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
@@ -34,6 +34,19 @@ describe('version and help', () => {
     for (const flag of ['--json', '--quiet', '--no-color', '--version', '--debug', '--strict', 'Examples:']) expect(stdout).toContain(flag);
     expect((await runCli(['help', name])).stdout).toBe(stdout);
   });
+});
+
+/** Rooms whose errors these commands show. */
+const BELOW = ['wire', 'onnx', 'features', 'rewrite', 'report'];
+
+test('every flag that a message or a hint names exists', async () => {
+  const help = (await Promise.all(COMMANDS.map(({ name }) => runCli([name, '--help'])))).map(({ stdout }) => stdout);
+  const source = BELOW.flatMap((room) => readdirSync(join('src', room), { recursive: true, encoding: 'utf8' }).filter((file) => /(?<!\.test)\.ts$/.test(file)).map((file) => join('src', room, file)));
+  // A flag of `run`, named where somebody inspects an array.
+  help.push('--input');
+  const named = new Set([...source, join('src', 'inspect.ts'), join('src', 'extract.ts')].flatMap((file) => readFileSync(file, 'utf8').match(/(?<![\w-])--[a-z]+(-[a-z]+)*(?!\[| <)\b/g) ?? []));
+  expect(named.size).toBeGreaterThan(10);
+  expect([...named].filter((flag) => !new RegExp(`${flag}(?![\\w-])`).test(help.join('')))).toEqual([]);
 });
 
 describe('usage errors name the nearest', () => {

@@ -1,9 +1,9 @@
 import { escapeText } from './escape.js';
-import type { CountRecord, ExtractReport } from './records.js';
+import type { ExtractReport } from './records.js';
 import { shapeText } from './shapes.js';
 import { paint, type TextStyle } from './style.js';
 import { renderTable, type Column } from './table.js';
-import { bytesText, countText } from './units.js';
+import { bytesText, countText, plural } from './units.js';
 
 const COLUMNS: readonly Column[] = [
   { title: 'output', least: 8 },
@@ -22,8 +22,8 @@ export function extractText(report: ExtractReport, dryRun: boolean, style: TextS
     bytesText(size_bytes),
     `mode ${mode}`,
     `weights ${weights}`,
-    `${part(kept, dropped, 'nodes')} nodes`,
-    `${part(kept, dropped, 'initializers')} initializers`,
+    part(kept.nodes, dropped.nodes, 'node'),
+    part(kept.initializers, dropped.initializers, 'initializer'),
     `${bytesText(kept.weights_bytes)} of ${bytesText(kept.weights_bytes + dropped.weights_bytes)} of weights`,
   ];
   if (verified !== null) facts.push(verified ? 'verified' : 'NOT verified');
@@ -40,6 +40,6 @@ export function extractText(report: ExtractReport, dryRun: boolean, style: TextS
   return `${verb} ${paint(style, 'bold', escapeText(output ?? 'nothing'))}  ${facts.join(', ')}\n\n${renderTable(COLUMNS, rows, style)}`;
 }
 
-function part(kept: CountRecord, dropped: CountRecord, what: 'nodes' | 'initializers'): string {
-  return dropped[what] === 0 ? `all ${countText(kept[what])}` : `${countText(kept[what])} of ${countText(kept[what] + dropped[what])}`;
+function part(kept: number, dropped: number, noun: string): string {
+  return dropped === 0 ? `all ${plural(kept, noun)}` : `${countText(kept)} of ${plural(kept + dropped, noun)}`;
 }

@@ -166,6 +166,8 @@ export interface RunFeatureRecord {
   readonly max: number | null;
   readonly mean: number | null;
   readonly std: number | null;
+  /** Values that are not a number; only where there are any. */
+  readonly nan?: number;
 }
 
 export interface RunReport {
