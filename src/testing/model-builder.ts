@@ -1,5 +1,5 @@
 import { DATA_TYPES, type AttributeSpec, type DataType, type Entries, type FunctionSpec, type GraphSpec, type ModelSpec, type NodeSpec, type SparseSpec, type TensorSpec, type TrainingSpec, type TypeSpec, type ValueSpec } from './model-spec.js';
-import { bytes, double, float, floats, int, ints, join, message, ordered, varint, type RawField, type Style, type Text } from './wire-writer.js';
+import { bytes, double, float, floats, int, ints, joinAll, message, ordered, varint, type RawField, type Style, type Text } from './wire-writer.js';
 
 /**
  * The bytes of a model, in any style a serializer may choose.
@@ -33,7 +33,7 @@ function graphPieces(fields: readonly RawField[], style: Style): Uint8Array[] {
   const pieces = style.graphPieces ?? 1;
   const all = ordered(fields, style.order ?? 'schema');
   const size = Math.ceil(all.length / pieces);
-  return Array.from({ length: pieces }, (_, index) => join(...all.slice(index * size, (index + 1) * size).map((field) => field.bytes)));
+  return Array.from({ length: pieces }, (_, index) => joinAll(all.slice(index * size, (index + 1) * size).map((field) => field.bytes)));
 }
 
 function some(number: number, text: Text | undefined, style: Style): RawField[] {
@@ -200,7 +200,7 @@ function tensorValues({ data, type = 'float32', typed = false }: TensorSpec, sty
   if (type === 'float64' || type === 'complex128') return style.packed === false ? data.map((value) => double(10, Number(value))) : [bytes(10, rawBytes(data, 'float64'), style)];
   if (type === 'int64') return ints(7, data, style);
   if (type === 'uint64' || type === 'uint32') return ints(11, data, style);
-  return style.packed === false ? data.map((value) => int(5, value, style)) : [bytes(5, join(...data.map((value) => varint(value))), style)];
+  return style.packed === false ? data.map((value) => int(5, value, style)) : [bytes(5, joinAll(data.map((value) => varint(value))), style)];
 }
 
 function isStrings(data: readonly (number | bigint)[] | readonly string[]): data is readonly string[] {

@@ -24,6 +24,7 @@ export type Text = string | Uint8Array;
 
 /** The bytes of a varint, int64 values in two's complement, at least `length` of them. */
 export function varint(value: number | bigint, length = 1): Uint8Array {
+  if (length === 1 && value >= 0 && value < 128) return Uint8Array.of(Number(value));
   const bytes: number[] = [];
   let rest = BigInt.asUintN(64, BigInt(value));
   do {
@@ -36,7 +37,18 @@ export function varint(value: number | bigint, length = 1): Uint8Array {
 }
 
 export function join(...parts: readonly Uint8Array[]): Uint8Array {
-  return new Uint8Array(Buffer.concat(parts));
+  return joinAll(parts);
+}
+
+/** As `join`, for any number of parts. */
+export function joinAll(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
 }
 
 export function bytesOf(text: Text): Uint8Array {
@@ -79,17 +91,17 @@ export function floatBytes(value: number): Uint8Array {
 /** A list of int64: one run, or a field each. */
 export function ints(number: number, values: readonly (number | bigint)[], style: Style = {}): RawField[] {
   if (style.packed === false) return values.map((value) => int(number, value, style));
-  return values.length === 0 ? [] : [bytes(number, Buffer.concat(values.map((value) => varint(value))), style)];
+  return values.length === 0 ? [] : [bytes(number, joinAll(values.map((value) => varint(value))), style)];
 }
 
 export function floats(number: number, values: readonly number[], style: Style = {}): RawField[] {
   if (style.packed === false) return values.map((value) => float(number, value));
-  return values.length === 0 ? [] : [bytes(number, Buffer.concat(values.map(floatBytes)), style)];
+  return values.length === 0 ? [] : [bytes(number, joinAll(values.map(floatBytes)), style)];
 }
 
 /** The bytes of a message, its fields in the order of the style. */
 export function message(fields: readonly RawField[], style: Style = {}): Uint8Array {
-  return join(...ordered(fields, style.order ?? 'schema').map((field) => field.bytes));
+  return joinAll(ordered(fields, style.order ?? 'schema').map((field) => field.bytes));
 }
 
 export function ordered(fields: readonly RawField[], order: 'schema' | 'reversed' | number): RawField[] {
