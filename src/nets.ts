@@ -1,0 +1,173 @@
+import { UsageError } from './errors.js';
+import type { HookType, Layout } from './features/feature.js';
+import { FeatureInfo } from './features/feature-info.js';
+import type { Mode, PlannedOutput } from './rewrite/plan.js';
+import { FeatureRunner, type RunnerOptions } from './runner.js';
+import type { RuntimeTensor } from './runtime/runtime-tensor.js';
+
+/**
+ * timm's feature networks over an ONNX model.
+ * @see https://github.com/huggingface/pytorch-image-models/blob/v0.9.2/timm/models/_features.py
+ */
+export interface NetOptions extends Omit<RunnerOptions, 'plan' | 'out' | 'last' | 'hookType'> {
+  /** Indices into the model's FeatureInfo, negative from the end, or the last n; all by default. */
+  readonly outIndices?: readonly number[] | number;
+  /** Names of the results in place of the indices (hook: of the tensors). */
+  readonly outMap?: readonly (string | number)[];
+  /** Layout in which every feature is returned; as the model has it by default. */
+  readonly outputFmt?: Layout;
+}
+
+export interface HookNetOptions extends NetOptions {
+  /** A Map by name instead of an array. */
+  readonly returnDict?: boolean;
+  /** Run the whole network (default); false drops what the features do not need. */
+  readonly noRewrite?: boolean;
+  /** What a module's hook sees where its entry does not say: its output or its input. */
+  readonly defaultHookType?: HookType;
+}
+
+/** Values of the inputs by name; one tensor will do for a model with one input. */
+export type Feeds = RuntimeTensor | ReadonlyMap<string, RuntimeTensor> | Readonly<Record<string, RuntimeTensor>>;
+
+/** What the three nets share: a runner, and the FeatureInfo of what it returns. */
+abstract class FeatureNet implements AsyncDisposable {
+  protected constructor(
+    protected readonly runner: FeatureRunner,
+    /** All features of the model; `outIndices` are those of this net. */
+    readonly featureInfo: FeatureInfo,
+  ) {}
+
+  /** Inputs that the net needs, with dtype and shape. */
+  get inputs(): FeatureRunner['inputs'] {
+    return this.runner.inputs;
+  }
+
+  /** Where it runs; measured on the first batch where that is not the CPU. */
+  get provider(): string {
+    return this.runner.provider;
+  }
+
+  get warnings(): readonly string[] {
+    return this.runner.warnings;
+  }
+
+  protected run(feeds: Feeds): Promise<ReadonlyMap<string, RuntimeTensor>> {
+    return this.runner.run(feedMap(feeds, this.runner));
+  }
+
+  /** Closes the session. */
+  dispose(): Promise<void> {
+    return this.runner.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+}
+
+async function openNet(source: string | Uint8Array, mode: Mode, rewrite: boolean, { outIndices, outMap, outputFmt, ...options }: NetOptions & { readonly hookType?: HookType }): Promise<[FeatureRunner, FeatureInfo]> {
+  const runner = await FeatureRunner.open(source, {
+    ...options,
+    ...(typeof outIndices === 'number' ? { last: outIndices } : outIndices === undefined ? {} : { out: outIndices }),
+    plan: { mode, rewrite, outMap: outMap?.map(String) ?? null, outputFmt: outputFmt ?? null },
+  });
+  try {
+    const indices = runner.features.flatMap(({ tap }) => tap.index ?? []);
+    return [runner, FeatureInfo.fromFeatures(runner.resolution.features, indices)];
+  } catch (error) {
+    await runner.close();
+    throw error;
+  }
+}
+
+function feedMap(feeds: Feeds, { inputs }: FeatureRunner): ReadonlyMap<string, RuntimeTensor> {
+  if (feeds instanceof Map) return feeds;
+  if (!isTensor(feeds)) return new Map(Object.entries(feeds));
+  const [only] = inputs;
+  if (inputs.length !== 1) throw new UsageError(`the model has ${inputs.length} inputs (${inputs.map(({ name }) => name).join(', ')}), and one tensor was given`, { hint: 'give a Map from input name to tensor' });
+  return new Map([[only.name, feeds]]);
+}
+
+function isTensor(feeds: Exclude<Feeds, Map<string, RuntimeTensor>>): feeds is RuntimeTensor {
+  return typeof (feeds as Partial<RuntimeTensor>).dtype === 'string' && Array.isArray((feeds as Partial<RuntimeTensor>).shape);
+}
+
+/** Features as a Map: `str(index)`, or the names of `outMap`, to tensors, in the order of `outIndices`. The graph is pruned to what they need. */
+export class FeatureDictNet extends FeatureNet {
+  /** @throws UsageError, ResolveError, ModelFormatError, PolicyError, IoError, RuntimeError */
+  static async create(source: string | Uint8Array, options: NetOptions = {}): Promise<FeatureDictNet> {
+    return new FeatureDictNet(...(await openNet(source, 'dict', true, options)));
+  }
+
+  forward(feeds: Feeds): Promise<ReadonlyMap<string, RuntimeTensor>> {
+    return this.run(feeds);
+  }
+}
+
+/** Features as an array, in the order of `outIndices`. The graph is pruned to what they need. */
+export class FeatureListNet extends FeatureNet {
+  /** @throws UsageError, ResolveError, ModelFormatError, PolicyError, IoError, RuntimeError */
+  static async create(source: string | Uint8Array, options: Omit<NetOptions, 'outMap'> = {}): Promise<FeatureListNet> {
+    return new FeatureListNet(...(await openNet(source, 'list', true, options)));
+  }
+
+  async forward(feeds: Feeds): Promise<readonly RuntimeTensor[]> {
+    return [...(await this.run(feeds)).values()];
+  }
+}
+
+/** Features tapped from the untouched network by hooks. */
+export class FeatureHookNet extends FeatureNet {
+  private readonly hooks: FeatureHooks;
+
+  private constructor(
+    runner: FeatureRunner,
+    featureInfo: FeatureInfo,
+    private readonly returnDict: boolean,
+  ) {
+    super(runner, featureInfo);
+    this.hooks = new FeatureHooks(runner.features);
+  }
+
+  /** @throws UsageError, ResolveError, ModelFormatError, PolicyError, IoError, RuntimeError */
+  static async create(source: string | Uint8Array, { returnDict = false, noRewrite = true, defaultHookType, ...options }: HookNetOptions = {}): Promise<FeatureHookNet> {
+    if (noRewrite && options.flattenSequential) throw new UsageError('flattenSequential renames modules for a rewritten network; noRewrite keeps the network as it is', { hint: 'set noRewrite: false, or leave out flattenSequential' });
+    const [runner, info] = await openNet(source, 'hook', !noRewrite, { ...options, hookType: defaultHookType });
+    return new FeatureHookNet(runner, info, returnDict);
+  }
+
+  async forward(feeds: Feeds): Promise<ReadonlyMap<string, RuntimeTensor> | readonly RuntimeTensor[]> {
+    this.hooks.collect(await this.run(feeds), this.provider);
+    const features = this.hooks.getOutput(this.provider);
+    return this.returnDict ? features : [...features.values()];
+  }
+}
+
+/** Collects what hooks see, per device, until it is read. */
+export class FeatureHooks {
+  private readonly names: readonly string[];
+  private readonly collected = new Map<string, Map<string, RuntimeTensor>>();
+
+  /** @param hooks the outputs whose values are collected, in their order */
+  constructor(hooks: readonly Pick<PlannedOutput, 'output'>[]) {
+    this.names = hooks.map(({ output }) => output);
+  }
+
+  /** Takes the hooked values out of the results of a run; a later run on the same device replaces them. */
+  collect(results: ReadonlyMap<string, RuntimeTensor>, device: string): void {
+    const seen = this.collected.get(device) ?? new Map<string, RuntimeTensor>();
+    for (const name of this.names) {
+      const value = results.get(name);
+      if (value !== undefined) seen.set(name, value);
+    }
+    this.collected.set(device, seen);
+  }
+
+  /** What was collected on a device since it was last read; reading clears it. */
+  getOutput(device: string): ReadonlyMap<string, RuntimeTensor> {
+    const output = this.collected.get(device) ?? new Map<string, RuntimeTensor>();
+    this.collected.delete(device);
+    return output;
+  }
+}

@@ -1,0 +1,108 @@
+import { IoError, UsageError } from './errors.js';
+import { FeatureRunner, type RunnerOptions } from './runner.js';
+import type { Layout } from './features/feature.js';
+import type { RunFeatureRecord, RunReport } from './report/records.js';
+import { assertNoWarnings } from './report/strict.js';
+import type { PlannedOutput } from './rewrite/plan.js';
+import type { RuntimeTensor } from './runtime/runtime-tensor.js';
+import { batches, batchSizeOf } from './tensors/batches.js';
+import type { ImageOptions } from './tensors/image.js';
+import { planInputs } from './tensors/input-plan.js';
+import { RunningSummary } from './tensors/statistics.js';
+import { takeRows, type TensorValue } from './tensors/tensor.js';
+import { TensorWriter } from './tensors/writer.js';
+import { ioError, nodeFileSystem } from './wire/fs.js';
+import type { WriteOptions } from './wire/sink.js';
+
+export interface RunOptions extends Omit<RunnerOptions, 'plan' | 'profilePrefix'>, Pick<WriteOptions, 'noClobber' | 'follow' | 'signal'> {
+  /** Values of the inputs: `NAME=FILE`, FILE, directories, patterns, `random[:SEED]`. */
+  readonly inputs: readonly string[];
+  /** Where the features go: .npz, .npy, .safetensors, or a directory of .pb. */
+  readonly output?: string;
+  /** What the model is called in the report; its path by default. */
+  readonly name?: string;
+  readonly outMap?: readonly string[];
+  readonly outputFmt?: Layout;
+  readonly order?: 'out' | 'exec';
+  readonly batchSize?: number;
+  readonly image?: ImageOptions;
+  /** Where ONNX Runtime's profile of the run goes. */
+  readonly profile?: string;
+  /** Warnings become errors. */
+  readonly strict?: boolean;
+  readonly onProgress?: (doneRows: number, totalRows: number) => void;
+}
+
+/**
+ * Runs a model's features over files and writes them; reading and decoding, running, and writing overlap.
+ * @returns what was written, and where it ran
+ * @throws UsageError, ResolveError, ModelFormatError, PolicyError, IoError, RuntimeError, TimeoutError; the output is then as it was before
+ */
+export async function run(source: string | Uint8Array, options: RunOptions): Promise<RunReport> {
+  const started = performance.now();
+  const { output, signal, fileSystem } = options;
+  if (options.inputs.length === 0) throw new UsageError('no input is given', { code: 'FEATX_USAGE_INPUT', hint: 'name files with --input, or try --input random' });
+  await using runner = await FeatureRunner.open(source, {
+    ...options, profilePrefix: options.profile, plan: { mode: 'dict', outMap: options.outMap ?? null, outputFmt: options.outputFmt ?? null, order: options.order ?? 'out' },
+  });
+  const plan = await planInputs(options.inputs, runner.inputs, { fileSystem, image: options.image, shapes: options.inputShapes });
+  const batchSize = batchSizeOf(plan, options.batchSize);
+  const inputFiles = [...plan.files, ...(typeof source === 'string' ? [source] : [])];
+  await using writer = output === undefined ? null : await TensorWriter.open(output, { ...options, inputs: inputFiles, totalRows: plan.rows });
+  const totals = runner.features.map((feature) => new FeatureTotal(feature));
+  let runMs = 0;
+  for await (const { feeds, rows, size, start } of batches(plan, { batchSize, signal })) {
+    const before = performance.now();
+    const results = await runner.run(feeds);
+    runMs += performance.now() - before;
+    const real = new Map([...results].map(([name, value]) => [name, withoutPadding(value, rows, size)]));
+    for (const total of totals) total.add(real.get(total.feature.output));
+    await writer?.write(real, rows);
+    options.onProgress?.(start + rows, plan.rows);
+  }
+  const warnings = [...new Set([...runner.warnings, ...plan.warnings])];
+  if (options.strict) assertNoWarnings(warnings, typeof source === 'string' ? source : undefined);
+  await writer?.finish();
+  const path = options.name ?? (typeof source === 'string' ? source : null);
+  await keepProfile(runner.profile, options);
+  return {
+    schema: 1, command: 'run', model: path, output: output ?? null, provider: runner.provider, inputs: plan.files, images: plan.images,
+    features: totals.map((total) => total.record()), run_ms: Math.round(runMs), warnings, elapsed_ms: Math.round(performance.now() - started),
+  };
+}
+
+/** The entries of a batch that are not copies of the last one. */
+function withoutPadding(value: RuntimeTensor, rows: number, size: number): TensorValue {
+  return rows < size && value.shape[0] === size ? takeRows(value, 0, rows) : value;
+}
+
+/** What a feature turned out to be, over all batches. */
+class FeatureTotal {
+  private readonly summary = new RunningSummary();
+  private shape: readonly number[] | null = null;
+  private dtype = '';
+
+  constructor(readonly feature: PlannedOutput) {}
+
+  add(value: TensorValue | undefined): void {
+    if (value === undefined) return;
+    this.summary.add(value);
+    this.dtype = value.dtype;
+    this.shape = this.shape === null || value.shape.length === 0 ? value.shape : [this.shape[0] + value.shape[0], ...value.shape.slice(1)];
+  }
+
+  record(): RunFeatureRecord {
+    const { tap, output } = this.feature;
+    const { min, max, mean, std, nan } = this.summary.result();
+    return { index: tap.index, module: tap.module, tensor: tap.tensors[0], output, shape: this.shape ?? [], dtype: this.dtype, min, max, mean, std, ...(nan === 0 ? {} : { nan }) };
+  }
+}
+
+/** ONNX Runtime adds a time to the name that it is given; the profile gets the name that was asked for. */
+async function keepProfile(written: string | null, { profile, fileSystem = nodeFileSystem }: RunOptions): Promise<void> {
+  if (profile === undefined) return;
+  if (written === null) throw new IoError(`ONNX Runtime wrote no profile to ${profile}`, { path: profile });
+  await fileSystem.rename(written, profile).catch((error: unknown) => {
+    throw ioError(error, 'write the profile', profile);
+  });
+}

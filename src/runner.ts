@@ -1,0 +1,123 @@
+import { basename } from 'node:path';
+import { selectFeatures, type SelectOptions } from './features/select.js';
+import type { Resolution } from './features/feature.js';
+import { plainValues } from './onnx/tensor-data.js';
+import { assertReference } from './onnx/fingerprint.js';
+import { tensorsOf, viewGraph } from './onnx/graph.js';
+import { indexModel } from './onnx/model.js';
+import type { OnnxModel } from './onnx/records.js';
+import { openModel, type OpenModelOptions } from './open.js';
+import { DEFAULT_PLAN, planRewrite, type Plan, type PlannedOutput, type PlanOptions } from './rewrite/plan.js';
+import { splice } from './rewrite/splice.js';
+import { DEFAULT_ALIGN, planWeights } from './rewrite/weights.js';
+import { openSession, type RuntimeSession, type SessionOptions, type SessionPort } from './runtime/open-session.js';
+import type { Placement } from './runtime/placement.js';
+import type { RuntimeTensor } from './runtime/runtime-tensor.js';
+import { startChild, surveyModel, type SurveyOptions } from './survey.js';
+import { materialize } from './wire/pieces.js';
+import { DirectorySidecars, NO_SIDECARS } from './wire/sidecar-files.js';
+
+export interface RunnerOptions extends OpenModelOptions, SelectOptions, Omit<SessionOptions, 'outputs' | 'beside'>, Pick<SurveyOptions, 'inputShapes' | 'resolve'> {
+  readonly plan?: Partial<PlanOptions>;
+  /** Refuse external data with several hard links. */
+  readonly strictExternal?: boolean;
+}
+
+/** Weights from this size on stay in the model's file and are mapped by the runtime. */
+const MAPPED_BYTES = 1024;
+
+/** Features of a model, ready to run: the graph is cut in memory, the weights stay in their files. */
+export class FeatureRunner implements AsyncDisposable {
+  private constructor(
+    /** The selected features, in the order of the results. */
+    readonly features: readonly PlannedOutput[],
+    readonly resolution: Resolution,
+    private readonly session: RuntimeSession,
+    private readonly notes: readonly string[],
+  ) {}
+
+  /**
+   * Opens a model and prepares the selected features.
+   * @throws UsageError, ResolveError, ModelFormatError, PolicyError, IoError, RuntimeError
+   */
+  static async open(input: string | Uint8Array, options: RunnerOptions = {}): Promise<FeatureRunner> {
+    await using model = await openModel(input, options);
+    const { path } = model.source;
+    const notes: string[] = [...model.warnings];
+    const warn = (message: string): void => void (notes.includes(message) || notes.push(message));
+    const files = path === undefined ? NO_SIDECARS : new DirectorySidecars(path, { fileSystem: options.fileSystem, strict: options.strictExternal, warn });
+    try {
+      await assertReference(model, files);
+      const { isolate = false, timeoutMs, memoryBytes } = options;
+      using child = startChild(model, { isolate, memoryBytes });
+      const view = viewGraph(model);
+      const { types, resolution } = await surveyModel(view, { ...options, isolate, ...(isolate ? { timeoutMs, memoryBytes } : {}), child: child ?? undefined, tensors: options.named?.length || options.embedding ? view.producerOf.keys() : [] });
+      const selections = selectFeatures(view, types, resolution, options);
+      const plan = planRewrite(view, types.types, selections, { ...DEFAULT_PLAN, ...options.plan });
+      [...types.warnings, ...resolution.warnings].forEach(warn);
+      const mapped = await indexModel(await weightless(model, plan, files, warn));
+      const session = await openSession(viewGraph(mapped), { ...sessionOptions(options), beside: path });
+      return new FeatureRunner(plan.outputs, resolution, session, notes);
+    } finally {
+      await files.close();
+    }
+  }
+
+  /** Inputs that the features need. */
+  get inputs(): readonly SessionPort[] {
+    return this.session.inputs;
+  }
+
+  /** Where it runs; measured on the first batch where that is not the CPU. */
+  get provider(): string {
+    return this.session.provider;
+  }
+
+  get placement(): Placement | null {
+    return this.session.placement;
+  }
+
+  get profile(): string | null {
+    return this.session.profile;
+  }
+
+  get warnings(): readonly string[] {
+    return [...this.notes, ...this.session.warnings];
+  }
+
+  /** Features by output name, in their order. @throws UsageError, RuntimeError, TimeoutError, IoError */
+  async run(feeds: ReadonlyMap<string, RuntimeTensor>): Promise<ReadonlyMap<string, RuntimeTensor>> {
+    const names = this.features.map(({ output }) => output);
+    const known = new Set(this.inputs.map(({ name }) => name));
+    const results = await this.session.run(new Map([...feeds].filter(([name]) => known.has(name))), names);
+    return new Map(names.flatMap((name) => {
+      const value = results.get(name);
+      return value === undefined ? [] : [[name, value] as const];
+    }));
+  }
+
+  close(): Promise<void> {
+    return this.session.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+/** The cut as bytes of a few KB that point into the model's files; bytes in memory have no file to point into and stay whole. */
+async function weightless(model: OnnxModel, plan: Plan, files: DirectorySidecars | typeof NO_SIDECARS, warn: (message: string) => void): Promise<Uint8Array> {
+  const { path } = model.source;
+  const isLarge = [...tensorsOf(model)].some((tensor) => {
+    const values = plainValues(tensor);
+    return values !== null && values.end - values.start > MAPPED_BYTES;
+  });
+  const { contents } = await planWeights(model, plan.edit, files, {
+    mode: path !== undefined && isLarge ? 'reference' : 'keep', sameDirectory: true, align: DEFAULT_ALIGN, sourceName: path === undefined ? null : basename(path), warn,
+  });
+  return materialize(model.source, splice(model, plan.edit, contents));
+}
+
+function sessionOptions({ providers, deviceId, threads, optimization, prepacking, isolate, timeoutMs, memoryBytes, profilePrefix, fileSystem }: RunnerOptions): SessionOptions {
+  return { providers, deviceId, threads, optimization, prepacking, isolate, timeoutMs, memoryBytes, profilePrefix, fileSystem };
+}
