@@ -42,7 +42,11 @@ export async function probeKind(access: SourceAccess): Promise<FileKind> {
   return access.use(async (source) => {
     if (source.size === 0) throw malformed(access.name, 'it is empty', 0);
     const kind = kindOf(await source.read(0, Math.min(16, source.size)), access.name);
-    if (kind === null) throw new UsageError(`${access.name} is neither a picture nor an array file`, { path: access.name, hint: 'inputs are jpg, png, webp, .npy, .npz, .safetensors and .pb (TensorProto)' });
+    if (kind === null) {
+      throw new UsageError(`${access.name} is neither a picture nor an array file`, {
+        path: access.name, hint: 'inputs are jpg, png, webp, .npy, .npz, .safetensors and .pb (TensorProto)',
+      });
+    }
     return kind;
   });
 }

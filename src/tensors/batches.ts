@@ -29,7 +29,11 @@ const AT_ONCE = 4;
 /** The batch size that a run of this plan uses. @throws UsageError where the model fixes another */
 export function batchSizeOf({ rows, fixedBatch }: InputPlan, asked?: number): number {
   if (asked !== undefined && (!Number.isSafeInteger(asked) || asked < 1)) throw new UsageError(`the batch size is ${asked}; it is at least 1`);
-  if (fixedBatch !== null && asked !== undefined && asked !== fixedBatch) throw new UsageError(`the model runs in batches of ${fixedBatch}, not ${asked}`, { hint: 'leave out --batch-size' });
+  if (fixedBatch !== null && asked !== undefined && asked !== fixedBatch) {
+    throw new UsageError(`the model runs in batches of ${fixedBatch}, not ${asked}`, {
+      hint: 'leave out --batch-size',
+    });
+  }
   return fixedBatch ?? Math.min(rows, asked ?? LARGEST_DEFAULT);
 }
 
@@ -68,7 +72,13 @@ export async function* batches(plan: InputPlan, options: BatchOptions = {}): Asy
   }
 }
 
-async function readBatch(plan: InputPlan, { index, size, constants }: { readonly index: number; readonly size: number; readonly constants: ReadonlyMap<string, TensorValue> }): Promise<InputBatch> {
+interface Wanted {
+  readonly index: number;
+  readonly size: number;
+  readonly constants: ReadonlyMap<string, TensorValue>;
+}
+
+async function readBatch(plan: InputPlan, { index, size, constants }: Wanted): Promise<InputBatch> {
   const start = index * size;
   const end = Math.min(plan.rows, start + size);
   const feeds = new Map<string, TensorValue>();

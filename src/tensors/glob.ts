@@ -12,8 +12,8 @@ export function isGlob(path: string): boolean {
 
 /** Whether a name fits a pattern of `*` and `?`; linear in both but for a factor of one backtrack. */
 export function matchesWildcard(pattern: string, name: string): boolean {
-  const wanted = [...pattern];
-  const have = [...name];
+  const wanted = Array.from(pattern);
+  const have = Array.from(name);
   let at = 0;
   let star = -1;
   let resume = 0;

@@ -50,12 +50,18 @@ export function preprocessingFor(input: ImageInput, options: ImageOptions = {}):
   if (dtype !== 'float32' && dtype !== 'float16') throw new UsageError(`input ${input.name} is ${dtype}; a picture becomes float32 or float16`, { hint: 'give it as a .npy array' });
   const isLast = shape.length === 4 && shape[3] === 3 && shape[1] !== 3;
   if (shape.length !== 4 || (!isLast && typeof shape[1] === 'number' && shape[1] !== 3)) {
-    throw new UsageError(`input ${input.name} has shape [${shape.map((dim) => dim ?? '?').join(', ')}]; a picture has [N, 3, H, W] or [N, H, W, 3]`, { hint: 'give it as a .npy array' });
+    throw new UsageError(`input ${input.name} has shape [${shape.map((dim) => dim ?? '?').join(', ')}]; a picture has [N, 3, H, W] or [N, H, W, 3]`, {
+      hint: 'give it as a .npy array',
+    });
   }
   const [height, width] = isLast ? [shape[1], shape[2]] : [shape[2], shape[3]];
   const asked = typeof options.size === 'number' ? ([options.size, options.size] as const) : options.size;
   for (const [axis, fixed] of [height, width].entries()) {
-    if (asked !== undefined && typeof fixed === 'number' && asked[axis] !== fixed) throw new UsageError(`input ${input.name} takes pictures of ${String(height)} x ${String(width)}, not ${asked.join(' x ')}`, { hint: 'leave out --size' });
+    if (asked !== undefined && typeof fixed === 'number' && asked[axis] !== fixed) {
+      throw new UsageError(`input ${input.name} takes pictures of ${String(height)} x ${String(width)}, not ${asked.join(' x ')}`, {
+        hint: 'leave out --size',
+      });
+    }
   }
   const crop = options.crop ?? DEFAULT_CROP;
   if (!(crop > 0 && crop <= 1)) throw new UsageError(`crop is ${crop}; it lies above 0 and at most at 1`);
@@ -134,8 +140,13 @@ function roundHalfEven(value: number): number {
   return rest > 0.5 || (rest === 0.5 && floor % 2 !== 0) ? floor + 1 : floor;
 }
 
+interface Size {
+  readonly width: number;
+  readonly height: number;
+}
+
 /** The size a picture is resized to before the centre crop. @see https://github.com/huggingface/pytorch-image-models/blob/main/timm/data/transforms_factory.py (transforms_imagenet_eval) */
-export function resizedSize({ width, height }: { readonly width: number; readonly height: number }, to: Pick<Preprocessing, 'height' | 'width' | 'crop'>): { readonly width: number; readonly height: number } {
+export function resizedSize({ width, height }: Size, to: Pick<Preprocessing, 'height' | 'width' | 'crop'>): Size {
   const scaledHeight = Math.floor(to.height / to.crop);
   const scaledWidth = Math.floor(to.width / to.crop);
   if (scaledHeight !== scaledWidth) {

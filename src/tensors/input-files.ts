@@ -63,7 +63,8 @@ export class Faults {
     if (this.errors.length === 1) throw first;
     const isIo = this.errors.every((error) => error instanceof IoError);
     const message = `${this.errors.length} ${what}:\n${this.errors.map((error) => `  ${error.message}`).join('\n')}`;
-    const options = { code: isIo ? first.code : 'FEATX_USAGE_INPUTS', hint: [...new Set(this.errors.map(({ hint }) => hint).filter((hint) => hint !== undefined))].join('; ') || undefined, cause: first };
+    const hints = new Set(this.errors.flatMap(({ hint }) => hint ?? []));
+    const options = { code: isIo ? first.code : 'FEATX_USAGE_INPUTS', hint: hints.size === 0 ? undefined : [...hints].join('; '), cause: first };
     throw isIo ? new IoError(message, options) : new UsageError(message, options);
   }
 }
@@ -97,7 +98,11 @@ export async function expandPath(path: string, { fs, warn, inputNames }: FileOpt
   });
   const visible = names.filter((name) => !name.startsWith('.'));
   const taken = visible.filter((name) => INPUT_EXTENSIONS.includes(extname(name).toLowerCase())).sort((a, b) => (a < b ? -1 : 1));
-  if (taken.length === 0) throw new UsageError(`the directory ${path} has no input files`, { code: 'FEATX_USAGE_INPUT', path, hint: `it takes ${INPUT_EXTENSIONS.join(', ')}; for directories inside it write ${join(path, '**', '*.png')}` });
+  if (taken.length === 0) {
+    throw new UsageError(`the directory ${path} has no input files`, {
+      code: 'FEATX_USAGE_INPUT', path, hint: `it takes ${INPUT_EXTENSIONS.join(', ')}; for directories inside it write ${join(path, '**', '*.png')}`,
+    });
+  }
   if (taken.length < visible.length) warn(`${path}: ${visible.length - taken.length} of ${visible.length} entries are no input files and are left out`);
   return taken.map((name) => join(path, name));
 }

@@ -73,7 +73,8 @@ export async function planInputs(specs: readonly string[], inputs: readonly Mode
   assertGiven(items, context);
   const planned = inputs.map((input) => ({ name: input.name, items: items.get(input.name) ?? [], isBatched: isBatched(input, inputs) }));
   const { rows, fixedBatch } = countRows(planned, inputs);
-  return { inputs: planned, rows, fixedBatch, files: [...new Set(opened.map(({ path }) => path))], images: opened.filter(({ arrays }) => arrays === null).length, warnings: [...new Set(warnings)] };
+  const files = [...new Set(opened.map(({ path }) => path))];
+  return { inputs: planned, rows, fixedBatch, files, images: opened.filter(({ arrays }) => arrays === null).length, warnings: [...new Set(warnings)] };
 }
 
 interface Context {
@@ -105,7 +106,8 @@ async function assign(file: OpenedFile, items: ReadonlyMap<string, InputItem[]>,
   const pairs = pairsOf(file, arrays.arrays, context);
   for (const [input, array] of pairs) add(items, input, arrayItem(path, array, input, context));
   const extra = arrays.arrays.filter((array) => !pairs.some(([, used]) => used === array)).map(({ key }) => key);
-  if (extra.length > 0) context.warn(`${path}: ${extra.length === 1 ? 'the array' : 'the arrays'} ${extra.join(', ')} ${extra.length === 1 ? 'is no input' : 'are no inputs'} of the model and ${extra.length === 1 ? 'is' : 'are'} left out`);
+  if (extra.length === 1) context.warn(`${path}: the array ${extra[0]} is no input of the model and is left out`);
+  if (extra.length > 1) context.warn(`${path}: the arrays ${extra.join(', ')} are no inputs of the model and are left out`);
 }
 
 function pairsOf(file: OpenedFile, arrays: readonly LazyArray[], context: Context): (readonly [ModelInput, LazyArray])[] {
@@ -123,7 +125,9 @@ function pairsOf(file: OpenedFile, arrays: readonly LazyArray[], context: Contex
   });
   if (named.length > 0) return named;
   if (arrays.length === 1) return [[targetOf(file, context, () => true), arrays[0]]];
-  throw new UsageError(`${path} has the arrays ${keys.join(', ')}, and none is named as an input of the model (${context.inputs.map(({ name }) => name).join(', ')})`, { path, hint: 'rename the arrays, or save them in files of their own and give NAME=FILE' });
+  throw new UsageError(`${path} has the arrays ${keys.join(', ')}, and none is named as an input of the model (${context.inputs.map(({ name }) => name).join(', ')})`, {
+    path, hint: 'rename the arrays, or save them in files of their own and give NAME=FILE',
+  });
 }
 
 /** The input a file is for: the one it was given to, else the only one that can take it. */
@@ -133,7 +137,9 @@ function targetOf({ path, input }: OpenedFile, { inputs }: Context, canTake: (ca
   const candidates = inputs.filter(canTake);
   if (candidates.length === 1) return candidates[0];
   if (inputs.length === 1) return inputs[0];
-  throw new UsageError(`${path}: the model has ${inputs.length} inputs (${inputs.map(({ name }) => name).join(', ')})`, { path, hint: `say which one it is for: --input ${inputs[0]?.name ?? 'NAME'}=${path}` });
+  throw new UsageError(`${path}: the model has ${inputs.length} inputs (${inputs.map(({ name }) => name).join(', ')})`, {
+    path, hint: `say which one it is for: --input ${inputs[0]?.name ?? 'NAME'}=${path}`,
+  });
 }
 
 /** The input with the numbers that the caller gave for its symbolic dims. */
@@ -180,8 +186,11 @@ function randomItem(input: ModelInput, seed: number, context: Context): InputIte
   const [rows, ...rest] = shape;
   if (rows === undefined) return { file: null, rows: 1, isEndless: true, rest: null, read: async () => randomTensor(dtype, [], seed, input.name) };
   // Entry by entry, so that the values do not depend on the batch size.
-  const read = async ({ start, end }: RowRange): Promise<TensorValue> =>
-    end === start ? randomTensor(dtype, [0, ...rest], seed, input.name) : stackRows(Array.from({ length: end - start }, (_unused, index) => randomTensor(dtype, [1, ...rest], seed, `${input.name}#${start + index}`)));
+  const read = async ({ start, end }: RowRange): Promise<TensorValue> => {
+    const entries: TensorValue[] = [randomTensor(dtype, [0, ...rest], seed, input.name)];
+    for (let index = start; index < end; index++) entries.push(randomTensor(dtype, [1, ...rest], seed, `${input.name}#${index}`));
+    return stackRows(entries);
+  };
   return { file: null, rows, isEndless: true, rest, read };
 }
 
@@ -189,7 +198,11 @@ function concreteShape(input: ModelInput, context: Context): number[] {
   const { shape } = withNumbers(input, context);
   if (shape === null) throw new UsageError(`the shape of input ${input.name} is unknown`, { hint: `say it with --input-shape ${input.name}:1,3,224,224` });
   const open = shape.flatMap((dim, axis) => (typeof dim === 'number' || axis === 0 || (shape.length === 4 && axis > 0 && isSide(shape, axis)) ? [] : [axis]));
-  if (open.length > 0) throw new UsageError(`input ${input.name} is ${describe({ dtype: input.dtype ?? '?', shape })}: axis ${open.join(' and ')} has no number`, { hint: `say it with --input-shape ${input.name}:${shape.map((dim) => (typeof dim === 'number' ? dim : 1)).join(',')}` });
+  if (open.length > 0) {
+    throw new UsageError(`input ${input.name} is ${describe({ dtype: input.dtype ?? '?', shape })}: axis ${open.join(' and ')} has no number`, {
+      hint: `say it with --input-shape ${input.name}:${shape.map((dim) => (typeof dim === 'number' ? dim : 1)).join(',')}`,
+    });
+  }
   return shape.map((dim, axis) => (typeof dim === 'number' ? dim : axis === 0 ? 1 : NOMINAL_SIDE));
 }
 
@@ -220,7 +233,9 @@ function countRows(planned: readonly PlannedInput[], inputs: readonly ModelInput
   const counted = batched.filter(({ items }) => items.some(({ isEndless }) => !isEndless));
   const [measure] = [...counted, ...batched];
   const rows = measure === undefined ? 1 : total(measure);
-  if (counted.some((input) => total(input) !== rows)) throw new UsageError(`the inputs have different numbers of entries: ${counted.map((input) => `${input.name} ${total(input)}`).join(', ')}`);
+  if (counted.some((input) => total(input) !== rows)) {
+    throw new UsageError(`the inputs have different numbers of entries: ${counted.map((input) => `${input.name} ${total(input)}`).join(', ')}`);
+  }
   if (rows === 0) throw new UsageError('the inputs have no entries: axis 0 is 0');
   for (const input of planned) {
     const dim = inputs.find(({ name }) => name === input.name)?.shape?.[0];

@@ -172,7 +172,7 @@ function fromFortran({ dtype, shape, data }: TensorValue): TensorValue {
     strides.push(stride);
     stride *= dim;
   }
-  const position = new Array<number>(axes).fill(0);
+  const position = Array.from({ length: axes }, () => 0);
   let from = 0;
   for (let to = 0; to < data.length; to++) {
     ordered[to] = data[from];

@@ -108,10 +108,14 @@ interface Placed {
 function memberOf(entry: Entry, { name, start, end, path, limits }: Placed): Member {
   const place = `${path} (${name})`;
   if (entry.isEncrypted()) throw unsupported(place, 'it is encrypted', 'unpack the archive first');
-  if (entry.compressionMethod !== STORED && entry.compressionMethod !== DEFLATED) throw unsupported(place, `zip compression method ${entry.compressionMethod} is not read`, 'write it with numpy.savez or savez_compressed');
+  if (entry.compressionMethod !== STORED && entry.compressionMethod !== DEFLATED) {
+    throw unsupported(place, `zip compression method ${entry.compressionMethod} is not read`, 'write it with numpy.savez or savez_compressed');
+  }
   const deflated = entry.compressionMethod === DEFLATED;
   const size = entry.uncompressedSize;
-  if (deflated && size > entry.compressedSize * STEEPEST_DEFLATE + INFLATE_CHUNK) throw malformed(place, `${entry.compressedSize} compressed bytes cannot hold the ${size} it claims`);
+  if (deflated && size > entry.compressedSize * STEEPEST_DEFLATE + INFLATE_CHUNK) {
+    throw malformed(place, `${entry.compressedSize} compressed bytes cannot hold the ${size} it claims`);
+  }
   if (deflated && size > limits.arrayBytes) throw overLimit(place, `an array of ${size} bytes is over the limit of ${limits.arrayBytes}`, 'arrayBytes');
   return { key: name.slice(0, -SUFFIX.length), name: place, start, end, size, deflated, checksum: entry.crc32 };
 }

@@ -16,7 +16,9 @@ export function outputFormatOf(path: string, isDirectory: boolean): OutputFormat
   if (isDirectory || /[/\\]$/.test(path)) return 'pb-directory';
   const format = BY_EXTENSION.get(/(?<=[^/\\])\.[^./\\]*$/.exec(path)?.[0].toLowerCase() ?? '');
   if (format !== undefined) return format;
-  throw new UsageError(`${path} has no extension of an array file`, { code: 'FEATX_USAGE_OUTPUT', path, hint: 'name a .npz, .npy (one feature), .safetensors or .pb (one feature) file, or a directory for one .pb per feature' });
+  throw new UsageError(`${path} has no extension of an array file`, {
+    code: 'FEATX_USAGE_OUTPUT', path, hint: 'name a .npz, .npy (one feature), .safetensors or .pb (one feature) file, or a directory for one .pb per feature',
+  });
 }
 
 /** Whether a format can hold a dtype. */

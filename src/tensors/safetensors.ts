@@ -84,7 +84,9 @@ function assertUniqueKeys(text: string, name: string): void {
 function entryOf(key: string, value: unknown, name: string): SafetensorsEntry {
   if (!isRecord(value)) throw malformed(name, `tensor ${JSON.stringify(key)} is not described by an object`);
   const { dtype, shape, data_offsets: offsets } = value;
-  if (typeof dtype !== 'string' || !isSizes(shape) || !isSizes(offsets) || offsets.length !== 2) throw malformed(name, `tensor ${JSON.stringify(key)} lacks a dtype, a shape of sizes, or two data_offsets`);
+  if (typeof dtype !== 'string' || !isSizes(shape) || !isSizes(offsets) || offsets.length !== 2) {
+    throw malformed(name, `tensor ${JSON.stringify(key)} lacks a dtype, a shape of sizes, or two data_offsets`);
+  }
   const word = WORDS.get(dtype);
   if (word === undefined) {
     if (KNOWN_ELSEWHERE.has(dtype)) throw unsupported(name, `tensor ${JSON.stringify(key)} is ${dtype}, which featx does not read`, `it reads ${[...WORDS.keys()].join(', ')}`);
@@ -92,7 +94,9 @@ function entryOf(key: string, value: unknown, name: string): SafetensorsEntry {
   }
   const bytes = elementCount(shape) === null ? null : byteLength(word, shape);
   const [start, end] = offsets;
-  if (bytes === null || end - start !== bytes) throw malformed(name, `tensor ${JSON.stringify(key)} of ${dtype} [${shape.join(', ')}] takes ${bytes ?? 'uncountable'} bytes, its data_offsets span ${end - start}`);
+  if (bytes === null || end - start !== bytes) {
+    throw malformed(name, `tensor ${JSON.stringify(key)} of ${dtype} [${shape.join(', ')}] takes ${bytes ?? 'uncountable'} bytes, its data_offsets span ${end - start}`);
+  }
   return { key, dtype: word, shape, start, end };
 }
 
@@ -122,7 +126,7 @@ export function safetensorsLayout(arrays: readonly ArraySpec[], metadata: Readon
   const order = arrays.map((_array, index) => index).sort((a, b) => ORDER.indexOf(arrays[b].dtype) - ORDER.indexOf(arrays[a].dtype) || compareBytes(names[a], names[b]));
   const members: string[] = [];
   if (metadata.size > 0) members.push(`"${METADATA}":{${[...metadata].sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`).join(',')}}`);
-  const relative = new Array<number>(arrays.length).fill(0);
+  const relative = arrays.map(() => 0);
   let at = 0;
   for (const index of order) {
     const { key, dtype, shape } = arrays[index];

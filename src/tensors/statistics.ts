@@ -14,9 +14,18 @@ export interface Summary {
 
 type Numeric = Float32Array | Float64Array | Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array;
 
-/** Small enough to stay in the first-level cache between the two passes over it. */
+/** Short, so that sums within a block stay exact. */
 const BLOCK = 4096;
 const NUMERIC = new Set(['float16', 'bfloat16', 'float32', 'float64', 'bool', 'int8', 'uint8', 'int16', 'uint16', 'int32', 'uint32', 'int64', 'uint64']);
+
+interface Block {
+  readonly size: number;
+  readonly mean: number;
+  /** Sum of squared differences from the mean. */
+  readonly squares: number;
+  readonly low: number;
+  readonly high: number;
+}
 
 /** Summary statistics of a tensor that comes in batches. Block means are merged (Chan et al.), so that a large mean does not eat the spread. */
 export class RunningSummary {
@@ -32,25 +41,50 @@ export class RunningSummary {
   /** Adds the values of a batch; strings, complex and packed types are only counted. */
   add(tensor: TensorValue): void {
     this.count += elementCount(tensor.shape) ?? 0;
-    const { dtype, data } = tensor;
-    if (!NUMERIC.has(dtype)) return;
-    const values: Numeric = dtype === 'float64' && data instanceof Float64Array ? data : isPlainInteger(dtype, data) ? data : dtype.endsWith('64') && ArrayBuffer.isView(data) ? Float64Array.from(data as BigInt64Array, Number) : toFloat32(tensor);
+    if (!NUMERIC.has(tensor.dtype)) return;
+    const values = numbersOf(tensor);
     for (let start = 0; start < values.length; start += BLOCK) this.addBlock(values, start, Math.min(values.length, start + BLOCK));
   }
 
   private addBlock(values: Numeric, start: number, end: number): void {
+    // Relative to one of its own values, the squares of a block lose no more than its length in precision. Pairs keep the sums independent.
+    const shift = values[start];
     let sum = 0;
-    let low = Infinity;
-    let high = -Infinity;
-    for (let index = start; index < end; index++) {
+    let otherSum = 0;
+    let squares = 0;
+    let otherSquares = 0;
+    let low = shift;
+    let high = shift;
+    let index = start;
+    for (; index + 1 < end; index += 2) {
       const value = values[index];
-      sum += value;
-      if (value < low) low = value;
-      if (value > high) high = value;
+      const other = values[index + 1];
+      const difference = value - shift;
+      const otherDifference = other - shift;
+      sum += difference;
+      otherSum += otherDifference;
+      squares += difference * difference;
+      otherSquares += otherDifference * otherDifference;
+      if (value < other) {
+        if (value < low) low = value;
+        if (other > high) high = other;
+      } else {
+        if (other < low) low = other;
+        if (value > high) high = value;
+      }
     }
-    // A sum of finite float64 values can overflow only where they are near its limit; the slow way decides.
-    if (Number.isFinite(sum)) this.merge(values, start, end, { mean: sum / (end - start), low, high });
-    else this.addFinite(values, start, end);
+    if (index < end) {
+      const difference = values[index] - shift;
+      sum += difference;
+      squares += difference * difference;
+      low = Math.min(low, values[index]);
+      high = Math.max(high, values[index]);
+    }
+    const total = sum + otherSum;
+    const all = squares + otherSquares;
+    // NaN, infinities, and finite values whose squares overflow take the slow way.
+    if (!Number.isFinite(all)) this.addFinite(values, start, end);
+    else this.merge({ size: end - start, mean: shift + total / (end - start), squares: Math.max(0, all - (total * total) / (end - start)), low, high });
   }
 
   private addFinite(values: Numeric, start: number, end: number): void {
@@ -71,13 +105,12 @@ export class RunningSummary {
       low = Math.min(low, value);
       high = Math.max(high, value);
     }
-    this.merge(block, 0, block.length, { mean, low, high });
+    let squares = 0;
+    for (const value of block) squares += (value - mean) ** 2;
+    this.merge({ size: block.length, mean, squares, low, high });
   }
 
-  private merge(values: Numeric, start: number, end: number, { mean, low, high }: { readonly mean: number; readonly low: number; readonly high: number }): void {
-    let squares = 0;
-    for (let index = start; index < end; index++) squares += (values[index] - mean) ** 2;
-    const size = end - start;
+  private merge({ size, mean, squares, low, high }: Block): void {
     const total = this.finite + size;
     const delta = this.finite === 0 ? 0 : mean - this.mean;
     this.squares += squares + delta * delta * ((this.finite * size) / total);
@@ -94,8 +127,11 @@ export class RunningSummary {
   }
 }
 
-function isPlainInteger(dtype: string, data: unknown): data is Exclude<Numeric, Float32Array | Float64Array> {
-  return !dtype.includes('float') && !dtype.endsWith('64') && ArrayBuffer.isView(data);
+/** The values as numbers: themselves where they are, float16 decoded, int64 rounded to float64. */
+function numbersOf(tensor: TensorValue): Numeric {
+  const { dtype, data } = tensor;
+  if (data instanceof BigInt64Array || data instanceof BigUint64Array) return Float64Array.from(data, Number);
+  return ArrayBuffer.isView(data) && dtype !== 'float16' && dtype !== 'bfloat16' ? data : toFloat32(tensor);
 }
 
 /** Summary statistics of one tensor. */

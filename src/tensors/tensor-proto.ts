@@ -9,7 +9,10 @@ import { DEFAULT_TENSOR_LIMITS, type TensorLimits } from './limits.js';
 import { byteLength, elementBits, elementCount, tensorBytes, tensorFromBytes, type TensorValue } from './tensor.js';
 
 /** Field numbers of TensorProto. @see https://github.com/onnx/onnx/blob/main/onnx/onnx.proto */
-const TensorField = { dims: 1, dataType: 2, segment: 3, floatData: 4, int32Data: 5, stringData: 6, int64Data: 7, name: 8, rawData: 9, doubleData: 10, uint64Data: 11, externalData: 13, dataLocation: 14 } as const;
+const TensorField = {
+  dims: 1, dataType: 2, segment: 3, floatData: 4, int32Data: 5, stringData: 6, int64Data: 7, name: 8, rawData: 9, doubleData: 10, uint64Data: 11, externalData: 13, dataLocation: 14,
+} as const;
+const PACKABLE = new Set<number>([TensorField.floatData, TensorField.int32Data, TensorField.int64Data, TensorField.doubleData, TensorField.uint64Data]);
 
 /** protobuf's own limit of a message. */
 const LARGEST_MESSAGE = 2 ** 31 - 1;
@@ -116,7 +119,7 @@ function lengthDelimited(draft: Draft, number: number, payload: Uint8Array, path
   else if (number === TensorField.rawData) draft.raw = payload;
   else if (number === TensorField.segment) throw unsupported(path, 'it is one segment of a tensor', 'join its segments first');
   else if (number === TensorField.externalData) draft.external = true;
-  else if (number === TensorField.stringData || (payload.length > 0 && number >= TensorField.floatData && number <= TensorField.uint64Data && number !== TensorField.name)) append(draft, number, payload);
+  else if (number === TensorField.stringData || (payload.length > 0 && PACKABLE.has(number))) append(draft, number, payload);
 }
 
 interface TypedValues {

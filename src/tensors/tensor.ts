@@ -84,7 +84,7 @@ function swapBytes(bytes: Uint8Array, width: number): void {
 
 /** A tensor of zeros (empty strings for `string`). */
 export function emptyTensor(dtype: string, shape: readonly number[]): TensorValue {
-  if (dtype === 'string') return { dtype, shape, data: new Array<string>(elementCount(shape) ?? 0).fill('') };
+  if (dtype === 'string') return { dtype, shape, data: Array.from({ length: elementCount(shape) ?? 0 }, () => '') };
   const size = byteLength(dtype, shape);
   if (size === null) throw new UsageError(`a ${dtype} tensor of shape [${shape.join(', ')}] cannot be made`);
   return tensorFromBytes(dtype, shape, new Uint8Array(size), HOST_IS_LITTLE_ENDIAN);
@@ -133,7 +133,7 @@ export function padRows(tensor: TensorValue, rows: number): TensorValue {
   const have = tensor.shape[0];
   if (have >= rows) return tensor;
   const last = takeRows(tensor, have - 1, have);
-  return stackRows([tensor, ...new Array<TensorValue>(rows - have).fill(last)]);
+  return stackRows([tensor, ...Array.from({ length: rows - have }, () => last)]);
 }
 
 function rawBytes({ data }: TensorValue): Uint8Array {

@@ -3,7 +3,7 @@ import { checksum } from './checksum.js';
 import { IoError, UsageError } from '../errors.js';
 import { errnoOf, ioError, nodeFileSystem, type FileSystem } from '../wire/fs.js';
 import { resolveTarget, type WriteOptions } from '../wire/sink.js';
-import type { FileLayout } from './layout.js';
+import type { ArraySpec, FileLayout } from './layout.js';
 import { holdsDtype, layoutOf, outputFormatOf, outputKeys, type OutputFormat } from './output-format.js';
 import { StagingFile } from './staging.js';
 import { byteLength, describe, tensorBytes, type TensorValue } from './tensor.js';
@@ -124,7 +124,9 @@ export class TensorWriter implements AsyncDisposable {
   private assertFits(batch: ReadonlyMap<string, TensorValue>): void {
     if (batch.size === 0) throw new UsageError('there is no feature to write');
     if (batch.size > 1 && (this.format === 'npy' || this.format === 'pb')) {
-      throw new UsageError(`${this.target} holds one array, and there are ${batch.size} features: ${[...batch.keys()].join(', ')}`, { path: this.target, hint: 'write .npz, .safetensors or a directory' });
+      throw new UsageError(`${this.target} holds one array, and there are ${batch.size} features: ${[...batch.keys()].join(', ')}`, {
+        path: this.target, hint: 'write .npz, .safetensors or a directory',
+      });
     }
     const unfit = [...batch].filter(([, { dtype }]) => !holdsDtype(this.format, dtype));
     if (unfit.length === 0) return;
@@ -155,7 +157,8 @@ export class TensorWriter implements AsyncDisposable {
   private place(shapes: readonly (readonly number[])[]): Placed {
     const byTrack = new Map(this.tracks.map((track, index) => [track, shapes[index]]));
     const isDirectory = this.format === 'pb-directory';
-    const layouts = this.parts.map(({ tracks }) => layoutOf(this.format, tracks.map((track) => ({ key: isDirectory || this.format === 'pb' ? track.name : track.key, dtype: track.dtype, shape: byTrack.get(track) ?? [] })), this.options.metadata));
+    const specOf = (track: Track): ArraySpec => ({ key: isDirectory ? track.name : track.key, dtype: track.dtype, shape: byTrack.get(track) ?? [] });
+    const layouts = this.parts.map(({ tracks }) => layoutOf(this.format, tracks.map(specOf), this.options.metadata));
     for (const [part, { tracks }] of this.parts.entries()) {
       for (const [index, track] of tracks.entries()) track.checksum = layouts[part].checksumSeeds?.[index] ?? 0;
     }
@@ -167,12 +170,15 @@ export class TensorWriter implements AsyncDisposable {
   private match(batch: ReadonlyMap<string, TensorValue>, rows: number): TensorValue[] {
     const unknown = [...batch.keys()].filter((name) => !this.tracks.some((track) => track.name === name));
     const missing = this.tracks.filter(({ name }) => !batch.has(name)).map(({ name }) => name);
-    if (unknown.length + missing.length > 0) throw new UsageError(`batch ${this.batches} has other tensors than the first: ${[...unknown.map((name) => `${name} is new`), ...missing.map((name) => `${name} is missing`)].join(', ')}`);
+    const changes = [...unknown.map((name) => `${name} is new`), ...missing.map((name) => `${name} is missing`)];
+    if (changes.length > 0) throw new UsageError(`batch ${this.batches} has other tensors than the first: ${changes.join(', ')}`);
     return this.tracks.map((track) => {
       const tensor = batch.get(track.name) ?? { dtype: track.dtype, shape: [], data: [] };
       if (this.batches > 1 && !this.joins(track, tensor, rows)) {
         const before = track.rest === null ? `a scalar ${track.dtype}` : describe({ dtype: track.dtype, shape: [this.placed === null ? null : 'batch', ...track.rest] });
-        throw new UsageError(`${track.name} is ${describe(tensor)} in batch ${this.batches} of ${rows} and cannot be joined to ${before} of the batches before`, { hint: 'run all inputs in one batch, or each by itself' });
+        throw new UsageError(`${track.name} is ${describe(tensor)} in batch ${this.batches} of ${rows} and cannot be joined to ${before} of the batches before`, {
+          hint: 'run all inputs in one batch, or each by itself',
+        });
       }
       return tensor;
     });
@@ -218,7 +224,11 @@ export class TensorWriter implements AsyncDisposable {
     if (this.batches === 0) throw new UsageError('there is no batch to write');
     const { layouts, shapes } = this.placed ?? (await this.gather());
     const short = this.tracks.filter((track) => track.bytes !== byteLength(track.dtype, shapes.get(track) ?? []));
-    if (short.length > 0) throw new UsageError(`${short.map(({ name, rows }) => `${name} has ${rows}`).join(', ')} of the ${this.options.totalRows} entries announced`, { path: this.target });
+    if (short.length > 0) {
+      throw new UsageError(`${short.map(({ name, rows }) => `${name} has ${rows}`).join(', ')} of the ${this.options.totalRows} entries announced`, {
+        path: this.target,
+      });
+    }
     for (const [part, { file, tracks }] of this.parts.entries()) {
       for (const { position, bytes } of layouts[part].frame(tracks.map(({ checksum }) => checksum))) await file.write(bytes, position);
       await file.seal(layouts[part].size);
@@ -226,7 +236,8 @@ export class TensorWriter implements AsyncDisposable {
     this.options.signal?.throwIfAborted();
     await this.makeDirectory();
     for (const { file, target } of this.parts) await file.commit(target);
-    return this.parts.map(({ target, tracks }, part) => ({ path: target, sizeBytes: layouts[part].size, tensors: tracks.map((track) => ({ name: track.name, key: track.key, shape: shapes.get(track) ?? [] })) }));
+    const written = (track: Track): WrittenFile['tensors'][number] => ({ name: track.name, key: track.key, shape: shapes.get(track) ?? [] });
+    return this.parts.map(({ target, tracks }, part) => ({ path: target, sizeBytes: layouts[part].size, tensors: tracks.map(written) }));
   }
 
   private async makeDirectory(): Promise<void> {
