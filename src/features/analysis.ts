@@ -1,7 +1,7 @@
 import type { GraphView } from '../onnx/graph.js';
 import type { Node } from '../onnx/records.js';
 import type { InferredTypes, TensorTypes } from '../onnx/types.js';
-import { executionOrder, flowBetween, reachableFrom, type Flow } from './flow.js';
+import { flowBetween, reachableFrom, wholeFlow, type Flow } from './flow.js';
 import { geometryOf, type Geometry } from './geometry.js';
 
 /** What every resolver looks at. */
@@ -27,27 +27,19 @@ export function analyse(view: GraphView, types: InferredTypes): Analysis {
 }
 
 function analyseAnew(view: GraphView, types: InferredTypes): Analysis {
-  const order = executionOrder(view);
-  const input = imageInput(view, types.nominal);
-  const given = realInputs(view);
-  const data = reachableFrom(order, given);
-  const whole = flowBetween(order, input, data, view.outputs.keys());
+  const { order, data, inputs, whole } = wholeFlow(view);
+  const input = imageInput(inputs, types.nominal);
   if (input === null) return { view, types, flow: { ...whole, nodes: [], position: new Map(), readers: new Map() }, whole, geometry: new Map() };
-  const geometry = geometryOf(view, whole, types.nominal);
-  const fromImage = given.length === 1 ? data : reachableFrom(order, [input]);
+  const geometry = geometryOf(view, { ...whole, input }, types.nominal);
+  const fromImage = inputs.length === 1 ? data : reachableFrom(order, [input]);
   return { view, types, flow: trunk(order, input, fromImage, geometry, [...view.outputs.keys()].filter((name) => fromImage.has(name))), whole, geometry };
 }
 
-/** Graph inputs that are not initializers. */
-export function realInputs(view: GraphView): readonly string[] {
-  return [...view.inputs.keys()].filter((name) => !view.initializers.has(name));
-}
-
 /** The graph input that holds images: rank 4, else rank 3, the largest first; weights are no inputs. */
-export function imageInput(view: GraphView, types: TensorTypes): string | null {
+export function imageInput(inputs: readonly string[], types: TensorTypes): string | null {
   let best: string | null = null;
   let bestScore = 0;
-  for (const name of realInputs(view)) {
+  for (const name of inputs) {
     const shape = types.get(name)?.shape;
     const score = shape == null ? 0.5 : shape.length === 4 ? 3 : shape.length === 3 ? 2 : 0;
     if (score > bestScore) [best, bestScore] = [name, score];

@@ -44,6 +44,21 @@ export function reachableFrom(order: readonly Node[], inputs: Iterable<string>):
   return data;
 }
 
+const flows = new WeakMap<GraphView, { readonly order: readonly Node[]; readonly data: ReadonlySet<string>; readonly inputs: readonly string[]; readonly whole: Flow }>();
+
+/** The graph in execution order, its inputs that are no initializers, what depends on them, and the path from all of them to every output (without cuts). */
+export function wholeFlow(view: GraphView): { readonly order: readonly Node[]; readonly data: ReadonlySet<string>; readonly inputs: readonly string[]; readonly whole: Flow } {
+  const known = flows.get(view);
+  if (known !== undefined) return known;
+  const order = executionOrder(view);
+  const inputs = [...view.inputs.keys()].filter((name) => !view.initializers.has(name));
+  const data = reachableFrom(order, inputs);
+  const { position, ...rest } = flowBetween(order, null, data, view.outputs.keys());
+  const made = { order, inputs, data, whole: { ...rest, position: new Map([...inputs.map((name) => [name, -1] as const), ...position]) } };
+  flows.set(view, made);
+  return made;
+}
+
 /** The path to `sinks` among `order`, with the cuts between `input` and them. `data` is what `reachableFrom` gave. */
 export function flowBetween(order: readonly Node[], input: string | null, data: ReadonlySet<string>, sinks: Iterable<string>): Flow {
   const needed = new Set<string>(sinks);

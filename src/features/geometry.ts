@@ -1,5 +1,5 @@
 import { capturesOf, type GraphView } from '../onnx/graph.js';
-import type { Node } from '../onnx/records.js';
+import type { Dim, Node } from '../onnx/records.js';
 import type { TensorTypes } from '../onnx/types.js';
 import type { Flow } from './flow.js';
 
@@ -49,11 +49,12 @@ type Grids = Map<string, number>;
 export function geometryOf(view: GraphView, flow: Flow, types: TensorTypes): ReadonlyMap<string, Geometry> {
   const known = new Map<string, Geometry>();
   if (flow.input === null) return known;
-  const shapeOf = (name: string): Shape | null => types.get(name)?.shape?.map((dim) => (typeof dim === 'number' ? dim : null)) ?? null;
+  const shapeOf = (name: string): Shape | null => numbersOf(types.get(name)?.shape ?? null);
   known.set(flow.input, inputGeometry(view, flow, flow.input, shapeOf(flow.input)));
   const grids: Grids = new Map();
   for (const node of flow.nodes) {
     const sources = dataInputs(node, known);
+    if (sources.length === 0) continue;
     const upsampled = UPSAMPLERS.has(node.opType);
     for (const output of node.outputs) {
       if (!flow.position.has(output)) continue;
@@ -63,6 +64,12 @@ export function geometryOf(view: GraphView, flow: Flow, types: TensorTypes): Rea
     }
   }
   return known;
+}
+
+/** A shape without its symbols. */
+function numbersOf(shape: readonly Dim[] | null): Shape | null {
+  const isNumeric = (dims: readonly Dim[]): dims is Shape => dims.every((dim) => typeof dim !== 'string');
+  return shape === null || isNumeric(shape) ? shape : shape.map((dim) => (typeof dim === 'number' ? dim : null));
 }
 
 function dataInputs(node: Node, known: ReadonlyMap<string, Geometry>): readonly Geometry[] {

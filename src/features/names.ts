@@ -25,6 +25,10 @@ export function nodePaths(view: GraphView, nodes: readonly Node[]): NodePaths {
   return slashPaths(nodes) ?? underscorePaths(nodes) ?? { style: 'none', of: () => null, classes: new Map() };
 }
 
+const SCOPES = ['pkg.torch.onnx.name_scopes', 'pkg.onnxscript.name_scopes'];
+const CLASSES = ['pkg.torch.onnx.class_hierarchy', 'pkg.onnxscript.class_hierarchy'];
+const SCOPE_KEYS = new Set([...SCOPES, ...CLASSES]);
+
 /** torch.onnx's dynamo exporter: `pkg.torch.onnx.name_scopes`, a Python list of qualified names, the module before the last. */
 function dynamoPaths(view: GraphView, nodes: readonly Node[]): NodePaths | null {
   const paths = new Map<Node, string>();
@@ -32,14 +36,16 @@ function dynamoPaths(view: GraphView, nodes: readonly Node[]): NodePaths | null 
   let read = 0;
   for (const node of nodes) {
     if (node.metadata.length === 0) continue;
-    const metadata = nodeMetadata(view.model, node);
-    const scopes = metadata.get('pkg.torch.onnx.name_scopes') ?? metadata.get('pkg.onnxscript.name_scopes');
+    const metadata = nodeMetadata(view.model, node, SCOPE_KEYS);
+    const scopes = metadata.get(SCOPES[0]) ?? metadata.get(SCOPES[1]);
     if (scopes === undefined) continue;
     read++;
     const names = pythonStrings(scopes);
     if (names.length === 0) continue;
-    const types = pythonStrings(metadata.get('pkg.torch.onnx.class_hierarchy') ?? metadata.get('pkg.onnxscript.class_hierarchy') ?? '');
-    paths.set(node, names.length > 1 ? names[names.length - 2] : '');
+    const path = names.length > 1 ? names[names.length - 2] : '';
+    paths.set(node, path);
+    if (classes.has(path)) continue;
+    const types = pythonStrings(metadata.get(CLASSES[0]) ?? metadata.get(CLASSES[1]) ?? '');
     if (types.length === names.length) for (let at = 0; at + 1 < names.length; at++) if (!classes.has(names[at])) classes.set(names[at], types[at]);
   }
   if (read < nodes.length * EVIDENCE) return null;
@@ -48,6 +54,7 @@ function dynamoPaths(view: GraphView, nodes: readonly Node[]): NodePaths | null 
 
 /** The strings of a Python list literal: `['a', "it's"]`. */
 export function pythonStrings(literal: string): string[] {
+  if (literal.startsWith("['") && literal.endsWith("']") && !literal.includes('"') && !literal.includes('\\')) return literal.slice(2, -2).split("', '");
   const strings: string[] = [];
   for (let at = 0; at < literal.length; at++) {
     const quote = literal[at];

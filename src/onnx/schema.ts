@@ -1,5 +1,6 @@
 import protobuf from 'protobufjs/minimal.js';
-import { encodeText } from '../wire/text.js';
+import { Cursor, WireType, type ByteRange } from '../wire/fields.js';
+import { decodeText, encodeText } from '../wire/text.js';
 import type { Dim, Node, OnnxModel, Tensor, ValueType } from './records.js';
 
 /**
@@ -37,7 +38,7 @@ export interface NewTensor {
   readonly int64: readonly number[];
 }
 
-const { Writer, Reader } = protobuf;
+const { Writer } = protobuf;
 type Writer = protobuf.Writer;
 
 const LENGTH_DELIMITED = 2;
@@ -149,27 +150,62 @@ export function encodeExternal(location: string, offset: number, length: number)
   return int(writer, TensorField.dataLocation, 1).finish();
 }
 
-/** `metadata_props` of a node: the exporter's names for scopes and classes. Empty where an entry was too long to keep in memory. */
-export function nodeMetadata(model: OnnxModel, node: Node): ReadonlyMap<string, string> {
+/**
+ * `metadata_props` of a node: the exporter's names for scopes and classes, only the wanted keys where some are given. Entries too long to keep in memory are left out.
+ * @throws ModelFormatError where an entry is not a message
+ */
+export function nodeMetadata(model: OnnxModel, node: Node, wanted: ReadonlySet<string> | null = null): ReadonlyMap<string, string> {
   const entries = new Map<string, string>();
   for (const range of node.metadata) {
     const resident = model.resident(range);
     if (resident === null) continue;
-    const reader = Reader.create(resident);
-    let key = '';
-    let value = '';
-    while (reader.pos < reader.len) {
-      const header = reader.uint32();
-      if (header === tag(1, LENGTH_DELIMITED)) key = reader.string();
-      else if (header === tag(2, LENGTH_DELIMITED)) value = reader.string();
-      else reader.skipType(header & 7);
-    }
-    entries.set(key, value);
+    const { key, value } = entryRanges(resident, range);
+    const name = textOf(resident, range, key);
+    if (wanted === null || wanted.has(name)) entries.set(name, textOf(resident, range, value));
   }
   return entries;
 }
 
-/** The values of a small integer tensor (int32 or int64, inline), or null where it is neither small, inline, nor of integers. */
+function cursorOver(bytes: Uint8Array, start: number): Cursor {
+  const cursor = new Cursor();
+  cursor.bytes = bytes;
+  cursor.base = start;
+  cursor.position = start;
+  return cursor;
+}
+
+function textOf(bytes: Uint8Array, range: ByteRange, part: ByteRange | null): string {
+  return part === null ? '' : decodeText(bytes, part.start - range.start, part.end - range.start);
+}
+
+/** Where key and value of a StringStringEntryProto lie. */
+function entryRanges(bytes: Uint8Array, { start, end }: ByteRange): { readonly key: ByteRange | null; readonly value: ByteRange | null } {
+  const cursor = cursorOver(bytes, start);
+  let key: ByteRange | null = null;
+  let value: ByteRange | null = null;
+  let openGroups = 0;
+  while (cursor.position < end) {
+    const header = cursor.tag(end);
+    const wireType = header & 7;
+    if (wireType === WireType.startGroup) openGroups++;
+    else if (wireType === WireType.endGroup) openGroups--;
+    else if (wireType === WireType.varint) cursor.varint64(end);
+    else {
+      const length = wireType === WireType.bytes ? cursor.length(end) : wireType === WireType.fixed32 ? 4 : 8;
+      const part = { start: cursor.position, end: cursor.position + length };
+      cursor.position = part.end;
+      if (openGroups > 0 || wireType !== WireType.bytes) continue;
+      if (header >>> 3 === 1) key = part;
+      else if (header >>> 3 === 2) value = part;
+    }
+  }
+  return { key, value };
+}
+
+/**
+ * The values of a small integer tensor (int32 or int64, inline), or null where it is neither small, inline, nor of integers.
+ * @throws ModelFormatError where its bytes are not a list of integers
+ */
 export function smallIntegers(model: OnnxModel, tensor: Tensor): readonly number[] | null {
   const { dataType, payloads, external } = tensor;
   if (external !== null || (dataType !== 6 && dataType !== 7)) return null;
@@ -183,10 +219,11 @@ export function smallIntegers(model: OnnxModel, tensor: Tensor): readonly number
       for (let at = 0; at + width <= view.byteLength; at += width) values.push(width === 8 ? Number(view.getBigInt64(at, true)) : view.getInt32(at, true));
       continue;
     }
-    const reader = Reader.create(resident);
-    while (reader.pos < reader.len) {
-      if (!payload.contiguous) reader.uint32();
-      values.push(Number(reader.int64()));
+    const cursor = cursorOver(resident, payload.start);
+    while (cursor.position < payload.end) {
+      if (!payload.contiguous) cursor.tag(payload.end);
+      cursor.varint64(payload.end);
+      values.push(Number(cursor.int64()));
     }
   }
   return values;
