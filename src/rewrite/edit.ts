@@ -78,6 +78,7 @@ function badOutputs(model: OnnxModel, edit: GraphEdit): readonly string[] {
     else if (!made.has(name)) problems.push(`nothing makes the output '${name}'`);
     names.add(name);
   }
+  for (const { inputs, opType } of edit.addNodes) for (const name of inputs) if (name !== '' && !made.has(name)) problems.push(`nothing makes '${name}', which a new ${opType} reads`);
   return problems;
 }
 

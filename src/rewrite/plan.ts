@@ -57,6 +57,7 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
   const warnings: string[] = [];
   const ordered = options.order === 'exec' ? inExecutionOrder(view, taps) : taps;
   if (ordered.length === 0) throw new UsageError('nothing is selected', { code: 'FEATX_USAGE_EMPTY', hint: 'select features with --out, --module, --tensor or --node' });
+  assertTensors(view, ordered);
   const prune = options.mode !== 'hook' || options.rewrite;
   const keepsOwn = !prune || options.keepOutputs;
   const roots = [...ordered.flatMap(({ tensors }) => tensors), ...(keepsOwn ? model.graph.outputs.map(({ name }) => name) : [])];
@@ -100,6 +101,11 @@ function joined(first: readonly OutputEdit[], second: readonly OutputEdit[]): re
 function inExecutionOrder(view: GraphView, taps: readonly Tap[]): readonly Tap[] {
   const position = ({ tensors }: Tap): number => Math.max(...tensors.map((name) => view.producerOf.get(name)?.node.index ?? -1));
   return [...taps].sort((a, b) => position(a) - position(b));
+}
+
+function assertTensors({ producerOf, inputs, initializers, sparseInitializers }: GraphView, taps: readonly Tap[]): void {
+  const absent = taps.flatMap(({ tensors }) => tensors).filter((name) => ![producerOf, inputs, initializers, sparseInitializers].some((known) => known.has(name)));
+  if (absent.length > 0) throw new UsageError(`the main graph has no tensor ${quoted(absent)}`, { code: 'FEATX_USAGE_TENSOR', hint: 'list every tensor with `featx inspect MODEL --tensors`' });
 }
 
 function assertSelection(taps: readonly Tap[], { mode, outMap }: PlanOptions): void {
