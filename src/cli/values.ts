@@ -57,3 +57,29 @@ export function parseNames(flag: string, text: string): readonly string[] {
   if (names.includes('')) throw new UsageError(`${flag} '${text}' holds an empty name`, { hint: 'separate names by single commas: p2,p3,p4' });
   return names;
 }
+
+/** `count` numbers, `0.485,0.456,0.406`. @throws UsageError */
+export function parseFractions(flag: string, text: string, count: number): readonly number[] {
+  const parts = text.split(',').map((part) => part.trim());
+  const values = parts.map((part) => (/^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i.test(part) ? Number(part) : NaN));
+  if (values.length !== count || values.some((value) => !Number.isFinite(value))) {
+    throw new UsageError(`${flag} takes ${count === 1 ? 'a number' : `${count} numbers separated by commas`}, not '${text}'`);
+  }
+  return values;
+}
+
+/** `224`, or height and width `224,256`. @throws UsageError */
+export function parseSize(flag: string, text: string): number | readonly [number, number] {
+  const sizes = text.split(',').map((part) => parseCount(flag, part.trim(), 1));
+  if (sizes.length > 2) throw new UsageError(`${flag} takes a size or height,width, not '${text}'`);
+  return sizes.length === 1 ? sizes[0] : [sizes[0], sizes[1]];
+}
+
+/** Positive numbers separated by commas, as many as one of `counts`. @throws UsageError */
+export function parseNumbers(flag: string, text: string, counts: readonly number[]): readonly number[] {
+  const numbers = text.split(',').map((item) => (/^\s*\d+(\.\d+)?(e-?\d+)?\s*$/i.test(item) ? Number(item) : NaN));
+  if (numbers.some((number) => !Number.isFinite(number)) || !counts.includes(numbers.length)) {
+    throw new UsageError(`${flag} takes ${counts.join(' or ')} number${counts.at(-1) === 1 ? '' : 's'} separated by commas, not '${text}'`);
+  }
+  return numbers;
+}

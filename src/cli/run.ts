@@ -1,0 +1,103 @@
+import { Option } from 'commander';
+import { UsageError } from '../errors.js';
+import type { Layout } from '../features/feature.js';
+import { runText } from '../report/run-text.js';
+import type { RunReport } from '../report/records.js';
+import { countText } from '../report/units.js';
+import { run } from '../run.js';
+import type { OptimizationLevel } from '../runtime/session.js';
+import type { Interpolation } from '../tensors/resample.js';
+import type { CliCommand } from './commands.js';
+import { ExitCode } from './exit-codes.js';
+import { addModelFlags, modelLimits, modelSource, timeoutMs } from './model-flags.js';
+import { progressLine } from './progress.js';
+import { addSelectionFlags, selectionOptions } from './selection-flags.js';
+import { parseBytes, parseCount, parseNames, parseNumbers } from './values.js';
+
+interface RunFlags {
+  readonly input?: readonly string[];
+  readonly output?: string;
+  readonly provider?: readonly string[];
+  readonly deviceId?: number;
+  readonly threads?: number;
+  readonly optimization?: OptimizationLevel;
+  readonly batchSize?: number;
+  readonly outMap?: readonly string[];
+  readonly outputFmt?: Layout;
+  readonly order?: 'out' | 'exec';
+  readonly featureConcat?: boolean;
+  readonly mean?: readonly number[];
+  readonly std?: readonly number[];
+  readonly size?: readonly number[];
+  readonly crop?: readonly number[];
+  readonly interpolation?: Interpolation;
+  readonly profile?: string;
+  readonly maxMemory?: number;
+  readonly clobber?: boolean;
+  readonly follow?: boolean;
+  readonly strictExternal?: boolean;
+}
+
+export const runCommand: CliCommand = {
+  configure(command) {
+    command
+      .argument('<model>', 'ONNX file; - reads standard input')
+      .usage('MODEL --out 1,2,3 --input FILE... [flags]')
+      .addOption(new Option('--input <file>', '[NAME=]FILE, a directory or a glob: jpg, png, webp, npy, npz, safetensors, pb; or random[:SEED]; repeatable').argParser((text: string, previous: readonly string[] = []) => [...previous, text]))
+      .addOption(new Option('-o, --output <path>', 'where the features go: .npz, .npy (one feature), .safetensors, or a directory of .pb'))
+      .addOption(new Option('--provider <names>', 'auto, cpu, cuda, tensorrt, webgpu, dml, coreml; several in order (default: auto)').argParser((text: string) => parseNames('--provider', text)))
+      .addOption(new Option('--device-id <n>', 'which device of the provider').argParser((text: string) => parseCount('--device-id', text, 0)))
+      .addOption(new Option('--threads <n>', 'threads inside an operator').argParser((text: string) => parseCount('--threads', text, 1)))
+      .addOption(new Option('--optimization <level>', 'how much ONNX Runtime may rewrite the graph (default: all)').choices(['disabled', 'basic', 'extended', 'all']))
+      .addOption(new Option('--batch-size <n>', 'rows per run').argParser((text: string) => parseCount('--batch-size', text, 1)))
+      .addOption(new Option('--out-map <names>', 'names of the outputs: p2,p3,p4').argParser((text: string) => parseNames('--out-map', text)))
+      .addOption(new Option('--output-fmt <layout>', 'layout in which every feature leaves').choices(['NCHW', 'NHWC', 'NLC', 'NCL']))
+      .addOption(new Option('--order <order>', 'outputs in the order asked for or as the network computes them (default: out)').choices(['out', 'exec']))
+      .addOption(new Option('--feature-concat', 'concatenate the outputs of a module on axis 1 instead of taking the first'))
+      .addOption(new Option('--profile <file>', "keep ONNX Runtime's profile of the first batch"))
+      .addOption(new Option('--no-clobber', 'do not replace an existing file'))
+      .addOption(new Option('--follow', 'where the output is a symbolic link, replace what it points to'))
+      .addOption(new Option('--strict-external', 'refuse external data that has several hard links'));
+    const pictures = [
+      new Option('--size <pixels>', 'height and width, or one number for both (default: what the model wants, else 224)').argParser((text: string) => parseNumbers('--size', text, [1, 2])),
+      new Option('--crop <share>', 'share of the resized picture that the centre crop keeps (default: 0.875)').argParser((text: string) => parseNumbers('--crop', text, [1])),
+      new Option('--interpolation <kind>', 'how pictures are resized (default: bicubic)').choices(['nearest', 'bilinear', 'bicubic', 'lanczos']),
+      new Option('--mean <values>', "per channel (default: ImageNet's)").argParser((text: string) => parseNumbers('--mean', text, [1, 3])),
+      new Option('--std <values>', "per channel (default: ImageNet's)").argParser((text: string) => parseNumbers('--std', text, [1, 3])),
+    ];
+    for (const option of pictures) command.addOption(option.helpGroup('Pictures:'));
+    command.addHelpText('after', EXAMPLES);
+    addSelectionFlags(command);
+    addModelFlags(command, 'time for opening the model and for each batch');
+    command.addOption(new Option('--max-memory <bytes>', 'memory of the process that runs the model').argParser((text: string) => parseBytes('--max-memory', text)).helpGroup('Limits:'));
+  },
+
+  async run([operand], command, context) {
+    const { input = [], output, provider = ['auto'], size, crop, interpolation, mean, std, maxMemory, clobber, ...flags } = command.opts<RunFlags>();
+    if (output === '') throw new UsageError('-o is an empty path');
+    const selection = await selectionOptions(command);
+    const progress = progressLine(context, 'running', countText);
+    let report: RunReport;
+    try {
+      report = await run(await modelSource(operand, command, context), {
+        ...selection, ...flags, inputs: input, output, name: operand, providers: provider.length === 1 && provider[0] === 'auto' ? 'auto' : provider,
+        image: { size: size?.length === 2 ? [size[0], size[1]] : size?.[0], crop: crop?.[0], interpolation, mean, std },
+        isolate: true, timeoutMs: timeoutMs(command), memoryBytes: maxMemory, limits: modelLimits(command), noClobber: clobber === false, strict: context.flags.strict,
+        signal: context.io.signal, onProgress: progress.update,
+      });
+    } finally {
+      progress.end();
+    }
+    await context.warn(report.warnings);
+    if (context.flags.json) await context.record(report);
+    else if (!context.flags.quiet || output === undefined) await context.stdout.write(runText(report, context.style));
+    return ExitCode.done;
+  },
+};
+
+const EXAMPLES = `
+Examples:
+  featx run backbone.onnx --out 1,2,3 --input cat.png -o features.npz
+  featx run backbone.onnx --embedding --input photos/ --batch-size 32 -o embeddings.npy
+  featx run backbone.onnx --input random          what comes out, for random input
+`;

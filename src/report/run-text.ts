@@ -1,0 +1,33 @@
+import { escapeText } from './escape.js';
+import type { RunReport } from './records.js';
+import { shapeText } from './shapes.js';
+import { paint, type TextStyle } from './style.js';
+import { renderTable, type Column } from './table.js';
+import { plural } from './units.js';
+
+const COLUMNS: readonly Column[] = [
+  { title: 'output', least: 8 },
+  { title: 'index', align: 'right' },
+  { title: 'module', least: 8, expendable: 1 },
+  { title: 'dtype', expendable: 2 },
+  { title: 'shape', least: 12 },
+  { title: 'min', align: 'right' },
+  { title: 'max', align: 'right' },
+  { title: 'mean', align: 'right' },
+  { title: 'std', align: 'right' },
+];
+
+/** What was run, where, and the table of what came out. */
+export function runText({ output, features, provider, images, inputs, run_ms }: RunReport, style: TextStyle): string {
+  const what = images > 0 ? plural(images, 'image') : inputs.length > 0 ? plural(inputs.length, 'file') : 'random values';
+  const where = output === null ? '' : `, wrote ${paint(style, 'bold', escapeText(output))}`;
+  const rows = features.map(({ output: name, index, module, dtype, shape, min, max, mean, std }) => [
+    escapeText(name), index === null ? '-' : String(index), module === null ? '-' : escapeText(module), escapeText(dtype), shapeText(shape), ...[min, max, mean, std].map(numberText),
+  ]);
+  return `ran ${what} on ${escapeText(provider)} in ${run_ms} ms${where}\n\n${renderTable(COLUMNS, rows, style)}`;
+}
+
+function numberText(value: number | null): string {
+  if (value === null) return '-';
+  return Number.isInteger(value) && Math.abs(value) < 1e6 ? String(value) : value.toPrecision(4);
+}
