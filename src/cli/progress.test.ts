@@ -16,7 +16,7 @@ function contextOf(stderrIsTerminal: boolean, quiet = false): { readonly context
 /** Ten steps of 300 ms. */
 function copy(context: Context): void {
   let time = 0;
-  const progress = progressLine(context, 'writing', () => time);
+  const progress = progressLine(context, 'writing', undefined, () => time);
   for (let step = 1; step <= 10; step++) {
     time += 300;
     progress.update(step * 1e8, 1e9);
@@ -42,7 +42,7 @@ describe('progressLine', () => {
 
   test('leaves no trace of work that was quick', () => {
     const { context, written } = contextOf(true);
-    const progress = progressLine(context, 'writing', () => 0);
+    const progress = progressLine(context, 'writing', undefined, () => 0);
     progress.update(1, 2);
     progress.end();
     expect(written).toEqual([]);

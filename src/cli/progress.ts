@@ -12,7 +12,7 @@ export interface Progress {
 }
 
 /** Draws only where standard error is a terminal and `--quiet` is off. */
-export function progressLine(context: Context, what: string, now: () => number = Date.now, amount: (count: number) => string = bytesText): Progress {
+export function progressLine(context: Context, what: string, amount: (count: number) => string = bytesText, now: () => number = Date.now): Progress {
   const { stderr, stderrIsTerminal } = context.io;
   if (!stderrIsTerminal || context.flags.quiet) return { update: () => undefined, end: () => undefined };
   const started = now();
