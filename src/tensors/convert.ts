@@ -1,6 +1,6 @@
 import { UsageError } from '../errors.js';
 import { bfloat16ToFloat32, float32ToBfloat16, float32ToHalf, float64ToHalf, halfToFloat32 } from './float16.js';
-import { describe, elementBits, tensorFromBytes, type TensorValue, type TypedArray } from './tensor.js';
+import { describe, emptyTensor, type TensorValue, type TypedArray } from './tensor.js';
 
 /** How a conversion treats the values: unchanged, or rounded to a narrower float. */
 export type Conversion = 'same' | 'exact' | 'rounded';
@@ -42,11 +42,11 @@ function toFloat(tensor: TensorValue, data: TypedArray, to: string): TypedArray 
 }
 
 function widenInteger(data: TypedArray, to: string, shape: readonly number[]): TypedArray {
-  const size = (data.length * (elementBits(to) ?? 8)) / 8;
-  const { data: target } = tensorFromBytes(to, shape, new Uint8Array(size));
+  const { data: target } = emptyTensor(to, shape);
+  if (!ArrayBuffer.isView(target)) return data;
   if (target instanceof BigInt64Array || target instanceof BigUint64Array) for (let index = 0; index < data.length; index++) target[index] = BigInt(data[index]);
-  else if (isNumeric(target)) for (let index = 0; index < data.length; index++) target[index] = Number(data[index]);
-  return target as TypedArray;
+  else for (let index = 0; index < data.length; index++) target[index] = Number(data[index]);
+  return target;
 }
 
 function isNumeric(data: unknown): data is Exclude<TypedArray, BigInt64Array | BigUint64Array> {
