@@ -19,6 +19,5 @@ export interface CommandEntry {
 export const COMMANDS: readonly CommandEntry[] = [
   { name: 'inspect', summary: 'show the features of a model: modules, channels, strides, tensors', load: async () => (await import('./inspect.js')).inspectCommand },
   { name: 'extract', summary: 'cut features out of a model, or hook them onto it, as a new .onnx file', load: async () => (await import('./extract.js')).extractCommand },
-  { name: 'run', summary: 'run a model and write its features', load: async () => (await import('./run.js')).runCommand },
   { name: 'run', summary: 'run features over pictures and arrays, and write them as .npz, .npy, .safetensors or .pb', load: async () => (await import('./run.js')).runCommand },
 ];

@@ -15,14 +15,14 @@ interface ModelFlags {
 
 const GROUP = 'Limits:';
 
-/** Adds the limits of everything that opens a model. */
-export function addModelFlags(command: Command): void {
+/** Adds the limits of everything that opens a model; `timed` says what `--timeout` is for. */
+export function addModelFlags(command: Command, timed = 'time for ONNX Runtime to work out shapes (default: 60)'): void {
   const options = [
     new Option('--max-index <bytes>', 'memory for the graph without its weights (default: 512MiB)').argParser((text: string) => parseBytes('--max-index', text)),
     new Option('--max-depth <n>', 'messages inside messages (default: 100)').argParser((text: string) => parseCount('--max-depth', text, 1)),
     new Option('--max-name <bytes>', 'length of one name (default: 64KiB)').argParser((text: string) => parseBytes('--max-name', text)),
     new Option('--max-stdin <bytes>', 'largest model on standard input (default: 1GiB)').argParser((text: string) => parseBytes('--max-stdin', text)),
-    new Option('--timeout <seconds>', 'time for ONNX Runtime to work out shapes (default: 60)').argParser((text: string) => parseCount('--timeout', text, 1)),
+    new Option('--timeout <seconds>', timed).argParser((text: string) => parseCount('--timeout', text, 1)),
   ];
   for (const option of options) command.addOption(option.helpGroup(GROUP));
 }

@@ -12,7 +12,7 @@ import { ExitCode } from './exit-codes.js';
 import { addModelFlags, modelLimits, modelSource, timeoutMs } from './model-flags.js';
 import { progressLine } from './progress.js';
 import { addSelectionFlags, selectionOptions } from './selection-flags.js';
-import { parseBytes, parseCount, parseNames, parseNumbers } from './values.js';
+import { parseBytes, parseCount, parseFractions, parseNames, parseSize } from './values.js';
 
 interface RunFlags {
   readonly input?: readonly string[];
@@ -28,8 +28,8 @@ interface RunFlags {
   readonly featureConcat?: boolean;
   readonly mean?: readonly number[];
   readonly std?: readonly number[];
-  readonly size?: readonly number[];
-  readonly crop?: readonly number[];
+  readonly size?: number | readonly [number, number];
+  readonly crop?: number;
   readonly interpolation?: Interpolation;
   readonly profile?: string;
   readonly maxMemory?: number;
@@ -59,11 +59,11 @@ export const runCommand: CliCommand = {
       .addOption(new Option('--follow', 'where the output is a symbolic link, replace what it points to'))
       .addOption(new Option('--strict-external', 'refuse external data that has several hard links'));
     const pictures = [
-      new Option('--size <pixels>', 'height and width, or one number for both (default: what the model wants, else 224)').argParser((text: string) => parseNumbers('--size', text, [1, 2])),
-      new Option('--crop <share>', 'share of the resized picture that the centre crop keeps (default: 0.875)').argParser((text: string) => parseNumbers('--crop', text, [1])),
+      new Option('--size <pixels>', 'height and width, or one number for both (default: what the model wants, else 224)').argParser((text: string) => parseSize('--size', text)),
+      new Option('--crop <share>', 'share of the resized picture that the centre crop keeps (default: 0.875)').argParser((text: string) => parseFractions('--crop', text, 1)[0]),
       new Option('--interpolation <kind>', 'how pictures are resized (default: bicubic)').choices(['nearest', 'bilinear', 'bicubic', 'lanczos']),
-      new Option('--mean <values>', "per channel (default: ImageNet's)").argParser((text: string) => parseNumbers('--mean', text, [1, 3])),
-      new Option('--std <values>', "per channel (default: ImageNet's)").argParser((text: string) => parseNumbers('--std', text, [1, 3])),
+      new Option('--mean <values>', "per channel (default: ImageNet's)").argParser((text: string) => parseFractions('--mean', text, 3)),
+      new Option('--std <values>', "per channel (default: ImageNet's)").argParser((text: string) => parseFractions('--std', text, 3)),
     ];
     for (const option of pictures) command.addOption(option.helpGroup('Pictures:'));
     command.addHelpText('after', EXAMPLES);
@@ -81,7 +81,7 @@ export const runCommand: CliCommand = {
     try {
       report = await run(await modelSource(operand, command, context), {
         ...selection, ...flags, inputs: input, output, name: operand, providers: provider.length === 1 && provider[0] === 'auto' ? 'auto' : provider,
-        image: { size: size?.length === 2 ? [size[0], size[1]] : size?.[0], crop: crop?.[0], interpolation, mean, std },
+        image: { size, crop, interpolation, mean, std },
         isolate: true, timeoutMs: timeoutMs(command), memoryBytes: maxMemory, limits: modelLimits(command), noClobber: clobber === false, strict: context.flags.strict,
         signal: context.io.signal, onProgress: progress.update,
       });

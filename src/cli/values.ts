@@ -74,12 +74,3 @@ export function parseSize(flag: string, text: string): number | readonly [number
   if (sizes.length > 2) throw new UsageError(`${flag} takes a size or height,width, not '${text}'`);
   return sizes.length === 1 ? sizes[0] : [sizes[0], sizes[1]];
 }
-
-/** Positive numbers separated by commas, as many as one of `counts`. @throws UsageError */
-export function parseNumbers(flag: string, text: string, counts: readonly number[]): readonly number[] {
-  const numbers = text.split(',').map((item) => (/^\s*\d+(\.\d+)?(e-?\d+)?\s*$/i.test(item) ? Number(item) : NaN));
-  if (numbers.some((number) => !Number.isFinite(number)) || !counts.includes(numbers.length)) {
-    throw new UsageError(`${flag} takes ${counts.join(' or ')} number${counts.at(-1) === 1 ? '' : 's'} separated by commas, not '${text}'`);
-  }
-  return numbers;
-}
