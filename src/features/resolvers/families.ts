@@ -3,7 +3,7 @@
  *
  * - `a|b`: the first that exists
  * - `a?b`: a, where b exists
- * - `name=a`: the module a under timm's own name for it
+ * - `name=a`: the module a under timm's own name for it; a `*` in the name is the last atom of a
  * - `a<b`: a, or under the same name what b ends in, where the exporter left nothing of a
  * - `a.*`: every match in order; `a.*%` the last at each stride, `a.*^` the first at each stride, `a.*$` the last
  * - a leading `-` leaves out matches at the deepest stride
@@ -37,7 +37,7 @@ export const FAMILIES: readonly Family[] = [
   { name: 'starnet', classes: ['starnet.StarNet'], signs: ['stages.0.1.dwconv', 'stages.0.1.dwconv2', 'stages.0.1.f1'], stem: 'drop' },
   { name: 'efficientvit_mit', classes: ['efficientvit_mit.EfficientVit', 'efficientvit_mit.EfficientVitLarge'], signs: ['stem.in_conv', 'stem.res0', 'stages.0.blocks.0.main', 'head.in_conv'], stem: 'drop' },
   { name: 'hgnet', classes: ['hgnet.HighPerfGpuNet'], signs: ['stem.stem.0|stem.stem1', 'stages.0.blocks.0.layers', 'stages.0.blocks.0.aggregation'], stem: 'drop' },
-  { name: 'cpubone', classes: ['cpubone.CPUBone'], signs: ['stem.in_conv|stem.0', 'stages.0.0', 'stages.3', 'stages.3.*.context_module|stages.3.*.local_module'], stem: 'drop' },
+  { name: 'cpubone', classes: ['cpubone.CPUBone'], signs: ['stem.0', 'stages.0.0.main', 'stages.3'], stem: 'drop' },
   {
     name: 'ghostnet', classes: ['ghostnet.GhostNet', 'repghost.RepGhostNet'], signs: ['conv_stem', 'blocks.0.0.ghost1', 'blocks.0.0.ghost2', 'blocks.9'],
     modules: ['conv_stem', 'blocks.1', 'blocks.3', 'blocks.5', 'blocks.7'],
@@ -75,6 +75,7 @@ export const FAMILIES: readonly Family[] = [
   { name: 'twins', classes: ['twins.Twins'], signs: ['patch_embeds.0', 'blocks.0.0', 'pos_block.0'], modules: ['block.0=blocks.0', 'block.1=blocks.1', 'block.2=blocks.2', 'block.3=blocks.3'] },
   { name: 'mvitv2', classes: ['mvitv2.MultiScaleVit'], signs: ['patch_embed.proj', 'stages.0.blocks.0.attn.pool_q|stages.1.blocks.0.attn.pool_q|stages.0.blocks.0.attn.norm_k'], modules: ['block.0=stages.0', 'block.1=stages.1', 'block.2=stages.2', 'block.3=stages.3'] },
   { name: 'convit', classes: ['convit.ConVit'], signs: ['blocks.0.attn.qk', 'blocks.0.attn.v', 'blocks.0.mlp.fc1'], modules: ['head'] },
-  { name: 'mobilenetv5', classes: ['mobilenetv5.MobileNetV5', 'mobilenetv5.MobileNetV5Encoder'], signs: ['conv_stem.conv', 'blocks.3', 'msfa'], modules: ['bn1=conv_stem.bn|conv_stem', 'blocks.*'] },
+  { name: 'mobilenetv5', classes: ['mobilenetv5.MobileNetV5', 'mobilenetv5.MobileNetV5Encoder'], signs: ['conv_stem.conv', 'conv_stem.bn', 'blocks.3.0'], modules: ['bn1=conv_stem.bn|conv_stem', 'blocks.*'] },
+  { name: 'gemma4_vit', classes: ['gemma4_vit.Gemma4VitClassifier'], signs: [], modules: ['blocks.*=encoder.blocks.*'] },
   { name: 'csatv2', classes: ['csatv2.CSATv2'], signs: ['stem_dct', 'stages.3'], modules: ['stem_dct', 'stages.*'] },
 ];

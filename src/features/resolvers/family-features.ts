@@ -79,7 +79,7 @@ function declared(view: GraphView, analysis: Analysis, tree: ModuleTree, family:
     const [path, condition] = option.split('?');
     if (condition !== undefined && modulesAt(tree, base, condition).length === 0) continue;
     const modules = narrowed(analysis, path, modulesAt(tree, base, path.replace(/^-|[%^$]$/g, '')));
-    if (modules.length > 0) return modules.map((module) => tapped(view, analysis, family, module, alias === null ? module.path : prefix + alias));
+    if (modules.length > 0) return inStep(analysis, modules, modules.map((module) => tapped(view, analysis, family, module, alias === null ? module.path : prefix + alias.replace('*', module.name))));
   }
   const folded = foldedModules(view, tree).get(prefix + target);
   return folded === undefined ? null : [{ module: prefix + (alias ?? target), tensor: null, folded, because: `${because}; ${FOLDED}` }];
@@ -106,6 +106,17 @@ function narrowed(analysis: Analysis, path: string, modules: readonly Module[]):
   if (!path.startsWith('-')) return kept;
   const deepest = Math.max(...[...byStride.keys()].map((stride) => stride ?? 0), ...analysis.flow.cuts.map((name) => (analysis.geometry.get(name)?.pooled ? 0 : (analysis.geometry.get(name)?.stride ?? 0))));
   return kept.filter((module) => strideOf(analysis, module) !== deepest);
+}
+
+/** Where the last of several equal modules hands on fewer tensors than the others, because nobody reads the rest: the tensor at the same place inside it. */
+function inStep({ flow }: Analysis, modules: readonly Module[], features: readonly Declared[]): readonly Declared[] {
+  const [last, before] = [modules.at(-1), modules.at(-2)];
+  const given = features.at(-2)?.tensor ?? null;
+  if (last === undefined || before === undefined || given === null || !features[features.length - 2].because.includes('of its') || features[features.length - 1].because.includes('of its')) return features;
+  const place = before.nodes.indexOf(flow.position.get(given) ?? -1);
+  const twin = flow.nodes[last.nodes[place]];
+  if (before.nodes.length !== last.nodes.length || twin === undefined || twin.opType !== flow.nodes[before.nodes[place]].opType) return features;
+  return [...features.slice(0, -1), { ...features[features.length - 1], tensor: twin.outputs[0] }];
 }
 
 function tapped(view: GraphView, analysis: Analysis, family: Family, module: Module, name: string): Declared {

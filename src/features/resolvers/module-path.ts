@@ -65,11 +65,11 @@ function contradiction({ geometry }: Analysis, declared: readonly Declared[]): s
   return null;
 }
 
-/** timm names the convolution inside a stem that holds nothing else. */
+/** timm names the last convolution of a stem that holds nothing but convolutions. */
 function stemConv({ flow }: Analysis, module: Module, tensor: string): Module {
-  const [only] = module.children;
-  if (module.name !== 'stem' || module.children.length !== 1 || !only.name.startsWith('conv')) return module;
-  return lastTensor(flow, only) === tensor ? only : module;
+  const last = module.children.at(-1);
+  if (module.name !== 'stem' || last === undefined || !module.children.every(({ name }) => /^conv\d*$/.test(name)) || (module.children.length > 1 && last.name === 'conv')) return module;
+  return lastTensor(flow, last) === tensor ? last : module;
 }
 
 /** The last feature under the name its family gives it, taken from that module where it has nodes. */
