@@ -1,0 +1,208 @@
+import { isBitEqual, largestDifference, rearranged } from './tensors/compare.js';
+import { ResolveError, UsageError } from './errors.js';
+import { readStoredInfo } from './features/resolvers/metadata.js';
+import type { Layout } from './features/feature.js';
+import { assertReference } from './onnx/fingerprint.js';
+import { ancestorsOf, bodiesOf, viewGraph, type GraphView } from './onnx/graph.js';
+import { nominalInputs } from './onnx/nominal.js';
+import type { Node } from './onnx/records.js';
+import { declaredTypes } from './onnx/types.js';
+import { openModel, type OpenModelOptions } from './open.js';
+import type { VerifyFeatureRecord, VerifyReport } from './report/records.js';
+import { openSession, type RuntimeSession, type SessionOptions } from './runtime/open-session.js';
+import type { OptimizationLevel } from './runtime/session.js';
+import { stackRows, type TensorValue } from './tensors/tensor.js';
+import { randomTensor } from './tensors/random.js';
+import { DirectorySidecars, NO_SIDECARS } from './wire/sidecar-files.js';
+
+export interface VerifyOptions extends OpenModelOptions, Pick<SessionOptions, 'isolate' | 'timeoutMs' | 'memoryBytes' | 'threads'> {
+  /** Seed of the inputs. */
+  readonly seed?: number;
+  /** Numbers for symbolic input dims. */
+  readonly inputShapes?: ReadonlyMap<string, readonly number[]>;
+  /** Pairs to compare, from tensors of the model to outputs of the cut; what the cut says of itself by default, else outputs of equal name. */
+  readonly map?: ReadonlyMap<string, string>;
+  /** Largest difference at optimisation level `all`, relative to a feature's standard deviation. */
+  readonly tolerance?: number;
+  /** What the models are called in the report; their paths by default. */
+  readonly names?: readonly [model: string, extracted: string];
+}
+
+/** Fusions of a graph that is cut elsewhere round differently; float16 has 11 bits. */
+const TOLERANCE = { float32: 1e-3, half: 5e-2 } as const;
+const SIDES = [224, 256] as const;
+
+/** Operators whose value is another one in every run. */
+const RANDOM_OPS = new Set(['Bernoulli', 'Multinomial', 'RandomNormal', 'RandomNormalLike', 'RandomUniform', 'RandomUniformLike']);
+
+/** What is compared: tensors of the model, concatenated on axis 1 where there are several, with an output of the cut. */
+interface Pair {
+  readonly index: number | null;
+  readonly tensors: readonly string[];
+  readonly output: string;
+  readonly layout: Layout | null;
+}
+
+/**
+ * Runs a model and a cut of it on the same seeded inputs and compares every feature: bit for bit at optimisation level `disabled`, within a tolerance at `all`.
+ * @throws UsageError where the cut is not of this model; what `openModel` and `openSession` throw
+ */
+export async function verify(source: string | Uint8Array, extracted: string | Uint8Array, options: VerifyOptions = {}): Promise<VerifyReport> {
+  const started = performance.now();
+  await using model = await openModel(source, options);
+  await using cut = await openModel(extracted, options);
+  await assertReferences(model.source.path, model, options);
+  await assertReferences(cut.source.path, cut, options);
+  const result = await verifyViews(viewGraph(model), viewGraph(cut), options);
+  const nameOf = (input: string | Uint8Array): string | null => (typeof input === 'string' ? input : null);
+  return {
+    schema: 1, command: 'verify', model: options.names?.[0] ?? nameOf(source), extracted: options.names?.[1] ?? nameOf(extracted), ...result, elapsed_ms: Math.round(performance.now() - started),
+  };
+}
+
+async function assertReferences(path: string | undefined, model: Parameters<typeof assertReference>[0], { fileSystem }: VerifyOptions): Promise<void> {
+  const files = path === undefined ? NO_SIDECARS : new DirectorySidecars(path, { fileSystem });
+  try {
+    await assertReference(model, files);
+  } finally {
+    await files.close();
+  }
+}
+
+/** `verify` on models that are open. */
+export async function verifyViews(model: GraphView, cut: GraphView, options: VerifyOptions = {}): Promise<Pick<VerifyReport, 'equal' | 'features' | 'warnings'>> {
+  const pairs = await pairsOf(model, cut, options.map);
+  const tensors = [...new Set(pairs.flatMap((pair) => pair.tensors))];
+  const outputs = [...new Set(pairs.map(({ output }) => output))];
+  const warnings: string[] = [];
+  const random = new Set(pairs.filter((pair) => randomNodes(model, pair.tensors, warnings).length > 0));
+  const exact = await bothRuns(model, cut, tensors, outputs, 'disabled', options);
+  const fused = await bothRuns(model, cut, tensors, outputs, 'all', options);
+  let equal = true;
+  const features: VerifyFeatureRecord[] = [];
+  for (const pair of pairs) {
+    const [reference, result] = compared(pair, exact);
+    const [fusedReference, fusedResult] = compared(pair, fused);
+    const bitEqual = isBitEqual(reference, result);
+    const difference = fusedReference.dtype === fusedResult.dtype && fusedReference.data.length === fusedResult.data.length ? largestDifference(fusedReference, fusedResult) : null;
+    const tolerance = options.tolerance ?? (/16$|^float8|^int4|^uint4/.test(reference.dtype) ? TOLERANCE.half : TOLERANCE.float32);
+    if (!random.has(pair) && (!bitEqual || difference === null || difference > tolerance)) equal = false;
+    features.push({ index: pair.index, tensor: pair.tensors[0], output: pair.output, bit_equal: bitEqual, max_difference: difference });
+  }
+  return { equal, features, warnings };
+}
+
+/** What the cut says its outputs are; else outputs that are named as tensors of the model. */
+async function pairsOf(model: GraphView, cut: GraphView, map: ReadonlyMap<string, string> | undefined): Promise<readonly Pair[]> {
+  const outputs = [...cut.outputs.keys()];
+  const exists = (name: string): boolean => model.producerOf.has(name) || model.inputs.has(name) || model.initializers.has(name);
+  const stored = (await readStoredInfo(cut.model))?.outputs ?? [];
+  if (map !== undefined) {
+    const wrong = [...map].flatMap(([tensor, output]) => [...(exists(tensor) ? [] : [`the model has no tensor '${tensor}'`]), ...(cut.outputs.has(output) ? [] : [`the cut has no output '${output}'`])]);
+    if (wrong.length > 0) throw new ResolveError(wrong.join('; '), { code: 'FEATX_RESOLVE_PAIR', hint: `the outputs of the cut are ${outputs.join(', ')}` });
+    return [...map].map(([tensor, output]) => ({ index: null, tensors: [tensor], output, layout: null }));
+  }
+  const pairs: Pair[] = stored.filter(({ tensor, output }) => exists(tensor) && cut.outputs.has(output)).map(({ index, tensor, output, layout }) => ({ index, tensors: concatenated(model, cut, output) ?? [tensor], output, layout }));
+  const paired = new Set(pairs.map(({ output }) => output));
+  for (const name of outputs) if (!paired.has(name) && exists(name)) pairs.push({ index: null, tensors: [name], output: name, layout: null });
+  if (pairs.length === 0) throw new ResolveError('the second model is no cut of the first: none of its outputs is a tensor there', { code: 'FEATX_RESOLVE_PAIR', hint: 'pair them with --map TENSOR=OUTPUT' });
+  return pairs;
+}
+
+/** Tensors of the model that a node of ours concatenates into an output of the cut. */
+function concatenated(model: GraphView, cut: GraphView, output: string): readonly string[] | null {
+  for (let name = output; ; ) {
+    const node = cut.producerOf.get(name)?.node;
+    if (node === undefined || model.producerOf.has(name)) return null;
+    if (node.opType === 'Concat' && node.inputs.every((input) => model.producerOf.has(input))) return node.inputs;
+    [name] = node.inputs;
+  }
+}
+
+function randomNodes(view: GraphView, tensors: readonly string[], warnings: string[]): readonly Node[] {
+  const isRandom = (node: Node): boolean => RANDOM_OPS.has(node.opType) || (node.opType === 'Dropout' && node.inputs.length > 2) || bodiesOf(node).some((body) => body.nodes.some(isRandom));
+  const nodes = [...ancestorsOf(view, tensors)].filter(isRandom);
+  for (const { index, opType, name } of nodes) {
+    const warning = `node[${index}] ${opType}${name === '' ? '' : ` '${name}'`} gives other values in every run; what depends on it is reported and not judged`;
+    if (!warnings.includes(warning)) warnings.push(warning);
+  }
+  return nodes;
+}
+
+interface Runs {
+  readonly reference: ReadonlyMap<string, TensorValue>;
+  readonly result: ReadonlyMap<string, TensorValue>;
+}
+
+/** The model as a whole with the tensors as further outputs, and the cut, one after the other. */
+async function bothRuns(model: GraphView, cut: GraphView, tensors: readonly string[], outputs: readonly string[], optimization: OptimizationLevel, options: VerifyOptions): Promise<Runs> {
+  const { isolate, timeoutMs, memoryBytes, threads, fileSystem } = options;
+  const session: SessionOptions = { isolate, timeoutMs, memoryBytes, threads, fileSystem, optimization };
+  const own = model.model.graph.outputs.map(({ name }) => name).filter((name) => isTensor(model, name));
+  for (const side of SIDES) {
+    const feeds = seededFeeds(model, side, options);
+    const unknown = [...cut.inputs.keys()].filter((name) => !feeds.has(name) && !cut.initializers.has(name));
+    if (unknown.length > 0) throw new UsageError(`the cut has inputs that the model has not: ${unknown.join(', ')}`, { code: 'FEATX_USAGE_PAIR' });
+    try {
+      const reference = await runOnce(await openSession(model, { ...session, outputs: [...new Set([...tensors, ...own])] }), feeds, tensors);
+      const result = await runOnce(await openSession(cut, { ...session, outputs }), feeds, outputs);
+      return { reference, result };
+    } catch (error) {
+      if (side === SIDES[1] || nominalInputs(model, side, options.inputShapes).symbolic.size === 0 || !isRunFailure(error)) throw error;
+    }
+  }
+  throw new UsageError('no input size fits the model', { hint: 'give one with --input-shape' });
+}
+
+function isRunFailure(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'FEATX_RUNTIME';
+}
+
+function isTensor(view: GraphView, name: string): boolean {
+  const type = declaredTypes(view.model).get(name);
+  return type === undefined || type.type === undefined;
+}
+
+async function runOnce(session: RuntimeSession, feeds: ReadonlyMap<string, TensorValue>, fetches: readonly string[]): Promise<ReadonlyMap<string, TensorValue>> {
+  await using open = session;
+  return await open.run(new Map(open.inputs.flatMap(({ name }) => {
+    const tensor = feeds.get(name);
+    return tensor === undefined ? [] : [[name, tensor] as const];
+  })), fetches);
+}
+
+/** Seeded inputs for every input that is a tensor. */
+function seededFeeds(view: GraphView, side: number, { seed = 0, inputShapes }: VerifyOptions): Map<string, TensorValue> {
+  const { shapes } = nominalInputs(view, side, inputShapes);
+  const feeds = new Map<string, TensorValue>();
+  for (const [name, type] of declaredTypes(view.model)) {
+    if (!view.inputs.has(name) || view.initializers.has(name) || type.type !== undefined || type.dtype === null) continue;
+    const shape = shapes.get(name) ?? type.shape?.map((dim) => (typeof dim === 'number' ? dim : 1));
+    if (shape === undefined) throw new UsageError(`the shape of the input '${name}' is not known`, { hint: `give it with --input-shape ${name}:…` });
+    const dtype = /^float8|^float4/.test(type.dtype) ? 'float32' : type.dtype;
+    feeds.set(name, randomTensor(dtype, shape, seed, name));
+  }
+  return feeds;
+}
+
+/** The two tensors of a pair, in the layout of the cut. @throws UsageError where their shapes fit no change of layout */
+function compared({ tensors, output, layout }: Pair, { reference, result }: Runs): readonly [reference: TensorValue, result: TensorValue] {
+  const parts = tensors.flatMap((name) => reference.get(name) ?? []);
+  const whole = parts.length === 1 ? parts[0] : concatenatedOnAxis1(parts);
+  const target = result.get(output);
+  if (target === undefined) throw new UsageError(`the cut gave no '${output}'`);
+  const arranged = rearranged(whole, target, layout === null ? null : layout === 'NCHW' || layout === 'NCL');
+  return [arranged ?? whole, target];
+}
+
+function concatenatedOnAxis1(parts: readonly TensorValue[]): TensorValue {
+  const [{ shape, dtype }] = parts;
+  const batches = Array.from({ length: shape[0] }, (_, batch) =>
+    stackRows(parts.map((part) => {
+      const size = part.data.length / shape[0];
+      return { dtype, shape: part.shape.slice(1), data: part.data.slice(batch * size, (batch + 1) * size) };
+    })),
+  );
+  const whole = stackRows(batches);
+  return { ...whole, shape: [shape[0], batches[0].shape[0], ...shape.slice(2)] };
+}
