@@ -67,6 +67,7 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
 
   const built = ordered.map((tap) => buildTap(view, types, tap, options, names));
   const outputNames = nameOutputs(view, built, options, names, warnings);
+  assertAliases(view, types, built.filter(({ tensor }, position) => tensor !== outputNames[position]));
   const nodes: NewNode[] = built.flatMap((tap) => tap.nodes);
   const outputs = built.map((tap, position): OutputEdit => {
     const name = outputNames[position];
@@ -203,6 +204,26 @@ function nameOutputs(view: GraphView, built: readonly BuiltTap[], { mode, outMap
 /** Whether an output of that name is the tapped tensor itself: no alias is needed. Inputs and initializers never leave bare. */
 function isOwnName(view: GraphView, { tensor, own }: BuiltTap, name: string): boolean {
   return own && tensor === name && view.producerOf.has(name);
+}
+
+/** Identity takes tensors, sequences of tensors from opset 14 on, and optionals from opset 16 on. @throws UsageError */
+function assertAliases(view: GraphView, types: TensorTypes, renamed: readonly BuiltTap[]): void {
+  const opset = view.model.opsetImports.find(({ domain }) => domain === '')?.version ?? 0;
+  const refused = renamed.filter(({ tensor, own }) => {
+    const declared = own ? declaredType(view, tensor) : null;
+    const kind = declared?.kind ?? types.get(tensor)?.type ?? 'tensor';
+    if (kind === 'sequence') return opset < 14 || (declared?.kind === 'sequence' && declared.element !== null && declared.element.kind !== 'tensor');
+    return kind === 'optional' ? opset < 16 : kind !== 'tensor';
+  });
+  if (refused.length === 0) return;
+  throw new UsageError(`${quoted(refused.map(({ tensor }) => tensor))}: what is no tensor cannot leave under another name in this model (opset ${opset})`, {
+    code: 'FEATX_USAGE_ALIAS', hint: 'leave out --out-map and repetitions, and select it by name: it keeps its own name',
+  });
+}
+
+function declaredType(view: GraphView, tensor: string): ValueType | null {
+  const { graph } = view.model;
+  return [...graph.outputs, ...graph.valueInfo, ...graph.inputs].find(({ name, type }) => name === tensor && type !== null)?.type ?? null;
 }
 
 function typedOutput(view: GraphView, types: TensorTypes, { tap, tensor, shape, own }: BuiltTap, name: string, warnings: string[]): OutputEdit {
