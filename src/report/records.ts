@@ -205,6 +205,32 @@ export interface VerifyReport {
   readonly elapsed_ms: number;
 }
 
+/** One execution provider as `doctor` found it. */
+export interface ProviderRecord {
+  readonly provider: string;
+  readonly works: boolean;
+  /** Where the nodes of a trial really ran, the largest share first. */
+  readonly ran_on: readonly string[];
+  /** Why it does not work. */
+  readonly reason: string | null;
+  /** What mends it. */
+  readonly hint: string | null;
+}
+
+export interface DoctorReport {
+  readonly schema: 1;
+  readonly command: 'doctor';
+  readonly featx: string;
+  readonly node: string;
+  readonly platform: string;
+  readonly arch: string;
+  /** onnxruntime-node; version null where it is not installed. */
+  readonly runtime: { readonly version: string | null; readonly works: boolean; readonly reason: string | null; readonly hint: string | null };
+  readonly providers: readonly ProviderRecord[];
+  readonly warnings: readonly string[];
+  readonly elapsed_ms: number;
+}
+
 export interface ErrorRecord {
   readonly schema: 1;
   readonly command: string | null;
@@ -218,7 +244,7 @@ export interface ErrorRecord {
   };
 }
 
-export type ReportRecord = InspectReport | ExtractReport | RunReport | VerifyReport;
+export type ReportRecord = InspectReport | ExtractReport | RunReport | VerifyReport | DoctorReport;
 
 /** A feature in the contract's spelling. */
 export function featureRecord(feature: Feature): FeatureRecord {

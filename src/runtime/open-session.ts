@@ -12,7 +12,7 @@ import { printable } from './child.js';
 import { ChildEngine, LocalEngine, type Engine } from './engine.js';
 import { checkFeeds, checkResults } from './exchange.js';
 import { profileFile, readPlacement, type Placement } from './placement.js';
-import { absence, isProviderFailure, noProvider, plainReason, providerFault, providerOrder, type Provider } from './providers.js';
+import { absence, genericHint, isProviderFailure, noProvider, plainReason, providerFault, providerOrder, type Provider } from './providers.js';
 import { runnable, type Port, type Runnable } from './runnable.js';
 import type { RuntimeTensor } from './runtime-tensor.js';
 import { messageOf, type OptimizationLevel, type SessionSpec } from './session.js';
@@ -210,7 +210,7 @@ class Opening {
     if (provider === 'cpu' || !isProviderFailure(message)) throw modelRefused(this.subject, error);
     const fault = await providerFault(provider, this.fs);
     const said = this.engine instanceof ChildEngine ? this.engine.lastWords : '';
-    return { provider, reason: fault?.reason ?? `${plainReason(message)}${said === '' ? '' : ` (${plainReason(said)})`}`, hint: fault?.hint ?? null };
+    return { provider, reason: fault?.reason ?? `${plainReason(message)}${said === '' ? '' : ` (${plainReason(said)})`}`, hint: fault?.hint ?? genericHint(provider) };
   }
 }
 

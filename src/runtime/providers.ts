@@ -58,16 +58,20 @@ const SHARED_LIBRARIES: { readonly [provider: string]: ProviderLibraries } = {
   tensorrt: { libraries: ['onnxruntime_providers_shared', 'onnxruntime_providers_tensorrt'], needs: 'CUDA, cuDNN and TensorRT' },
 };
 
-/** The commands that install what an npm package manager may have left out. */
-const GET_CUDA = 'npm rebuild onnxruntime-node (with network access and install scripts allowed) downloads it; or copy the libraries of exactly this version into that directory';
+/** How to get the libraries that a package manager left out: those of exactly this version. */
+function getLibraries(): string {
+  const { version, libraries, installer } = runtimeFiles();
+  const command = process.platform === 'linux' ? `ONNXRUNTIME_NODE_INSTALL=true node ${installer} downloads them; or ` : '';
+  return `${command}copy them from the GPU package of ONNX Runtime ${version} into ${libraries}`;
+}
 
 /** Whether a provider cannot work here, from files and platform alone, without loading anything; null where it may. */
 export async function absence(provider: Provider, fs: FileSystem = nodeFileSystem): Promise<ProviderFault | null> {
-  const platform = platformFault(provider);
+  const platform = platformLacks(provider);
   if (platform !== null) return platform;
   for (const path of libraryPaths(provider)) {
     const isThere = await fs.stat(path).then(() => true, () => false);
-    if (!isThere) return { reason: `${path} is not installed`, hint: `${GET_CUDA} (onnxruntime-node ${runtimeFiles().version})` };
+    if (!isThere) return { reason: `${path} is not installed`, hint: getLibraries() };
   }
   return null;
 }
@@ -95,7 +99,8 @@ function libraryPaths(provider: Provider): readonly string[] {
   return wanted.libraries.map((name) => join(libraries, process.platform === 'win32' ? `${name}.dll` : `lib${name}.so`));
 }
 
-function platformFault(provider: Provider): ProviderFault | null {
+/** Why a provider does not exist on this platform; null where it does. */
+export function platformLacks(provider: Provider): ProviderFault | null {
   const { platform } = process;
   if (SHARED_LIBRARIES[provider] !== undefined && platform === 'darwin') return { reason: `${provider} does not exist on macOS`, hint: 'use --provider coreml or cpu' };
   if (provider === 'dml' && platform !== 'win32') return { reason: 'DirectML exists on Windows only', hint: 'use --provider cuda, webgpu or cpu' };
@@ -117,6 +122,13 @@ function missingLibrary(path: string): Promise<string | null> {
       else resolve(said === '' || /self-register/.test(said) ? null : printable(said));
     });
   });
+}
+
+const VULKAN_HINT = 'WebGPU needs a Vulkan loader and driver: that of the graphics card, or on Debian apt install libvulkan1 mesa-vulkan-drivers (25 or newer) for a software one';
+
+/** What to do about a provider whose own message says no more. */
+export function genericHint(provider: Provider): string | null {
+  return provider === 'webgpu' && process.platform === 'linux' ? VULKAN_HINT : null;
 }
 
 /** The error for providers of which none could be used. */

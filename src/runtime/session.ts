@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { dirname, join } from 'node:path';
 import { RuntimeError } from '../errors.js';
 import type { Dim } from '../onnx/records.js';
 import { hostData, type RuntimeTensor, type TensorArray } from './runtime-tensor.js';
@@ -248,10 +248,10 @@ export function supportedProviders(): readonly { readonly name: string; readonly
   return loadRuntime().listSupportedBackends();
 }
 
-/** The directory of the runtime's native libraries, and its version. @throws RuntimeError where it is missing */
-export function runtimeFiles(): { readonly version: string; readonly libraries: string } {
+/** The runtime's version, the directory of its native libraries, and the script that downloads more of them. @throws RuntimeError where it is missing */
+export function runtimeFiles(): { readonly version: string; readonly libraries: string; readonly installer: string } {
   if (!isRuntimeInstalled()) throw runtimeMissing();
   const { version } = require('onnxruntime-node/package.json') as { version: string };
-  const libraries = fileURLToPath(new URL(`./bin/napi-v6/${process.platform}/${process.arch}/`, pathToFileURL(require.resolve('onnxruntime-node/package.json'))));
-  return { version, libraries };
+  const root = dirname(require.resolve('onnxruntime-node/package.json'));
+  return { version, libraries: join(root, 'bin', 'napi-v6', process.platform, process.arch), installer: join(root, 'script', 'install.js') };
 }

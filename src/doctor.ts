@@ -1,0 +1,78 @@
+import { FeatxError } from './errors.js';
+import { indexModel } from './onnx/model.js';
+import { encodeNode, encodeOpsetImport, encodeValueInfo, GraphField, ModelField } from './onnx/schema.js';
+import type { DoctorReport, ProviderRecord } from './report/records.js';
+import { openSession } from './runtime/open-session.js';
+import { platformLacks, PROVIDERS, type Provider } from './runtime/providers.js';
+import { isRuntimeInstalled, runtimeFiles, runtimeMissing } from './runtime/session.js';
+import { VERSION } from './version.js';
+import { ByteWriter } from './wire/byte-writer.js';
+import { nodeFileSystem, type FileSystem } from './wire/fs.js';
+
+export interface DoctorOptions {
+  /** Providers to try; those that this platform can have, by default. */
+  readonly providers?: readonly Provider[];
+  /** Time for each of them, in milliseconds. */
+  readonly timeoutMs?: number;
+  readonly fileSystem?: FileSystem;
+}
+
+/** Compiling the first shader takes a software driver half a minute. */
+const TIMEOUT_MS = 60_000;
+const OLDEST_NODE = [20, 19] as const;
+
+/**
+ * What this machine has and lacks: versions, whether ONNX Runtime loads, and which execution providers really run a small model, each tried in a process of
+ * its own; with the command that mends what is missing.
+ */
+export async function doctor(options: DoctorOptions = {}): Promise<DoctorReport> {
+  const started = performance.now();
+  const warnings: string[] = [];
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  if (major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1])) warnings.push(`Node ${process.versions.node} is too old; featx needs ${OLDEST_NODE.join('.')} or newer`);
+  const providers: ProviderRecord[] = [];
+  let runtime: DoctorReport['runtime'];
+  if (isRuntimeInstalled()) {
+    const { version } = runtimeFiles();
+    const wanted = options.providers ?? PROVIDERS.filter((provider) => platformLacks(provider) === null);
+    for (const provider of wanted) providers.push(await tryProvider(provider, options));
+    const cpu = providers.find(({ provider }) => provider === 'cpu') ?? (await tryProvider('cpu', options));
+    runtime = { version, works: cpu.works, reason: cpu.reason, hint: cpu.hint };
+  } else {
+    const { message, hint } = runtimeMissing();
+    runtime = { version: null, works: false, reason: message, hint: hint ?? null };
+  }
+  const { platform, arch } = process;
+  return { schema: 1, command: 'doctor', featx: VERSION, node: process.versions.node, platform, arch, runtime, providers, warnings, elapsed_ms: Math.round(performance.now() - started) };
+}
+
+async function tryProvider(provider: Provider, { timeoutMs = TIMEOUT_MS, fileSystem = nodeFileSystem }: DoctorOptions): Promise<ProviderRecord> {
+  try {
+    await using model = await indexModel(trialModel());
+    await using session = await openSession(model, { providers: [provider], isolate: true, timeoutMs, fileSystem });
+    await session.run(new Map([['x', { dtype: 'float32', shape: [1, 1, 8, 8], data: new Float32Array(64).fill(1) }]]));
+    const ranOn = session.placement?.providers.map((share) => share.provider) ?? [provider];
+    const works = ranOn.includes(provider);
+    return { provider, works, ran_on: ranOn, reason: works ? null : `it opens, and every node ran on ${ranOn.join(', ')}`, hint: null };
+  } catch (error) {
+    if (!(error instanceof FeatxError)) throw error;
+    return { provider, works: false, ran_on: [], reason: error.message.replace(/^the execution provider cannot be used: \w+: /, ''), hint: error.hint ?? null };
+  }
+}
+
+/** A model that every provider has kernels for: `y = relu(max_pool(x) + x)`. */
+function trialModel(): Uint8Array {
+  const graph = new ByteWriter();
+  const ints = (name: string, values: readonly number[]): { name: string; ints: readonly number[] } => ({ name, ints: values });
+  const pool = { opType: 'MaxPool', name: 'pool', inputs: ['x'], outputs: ['p'], attributes: [ints('kernel_shape', [3, 3]), ints('pads', [1, 1, 1, 1])] };
+  for (const node of [pool, { opType: 'Add', name: 'add', inputs: ['p', 'x'], outputs: ['s'] }, { opType: 'Relu', name: 'relu', inputs: ['s'], outputs: ['y'] }]) graph.field(GraphField.node, encodeNode(node));
+  graph.field(2, new TextEncoder().encode('trial'));
+  graph.field(GraphField.input, encodeValueInfo('x', { kind: 'tensor', elemType: 1, shape: [1, 1, 8, 8] }));
+  graph.field(GraphField.output, encodeValueInfo('y', { kind: 'tensor', elemType: 1, shape: [1, 1, 8, 8] }));
+  const model = new ByteWriter();
+  model.varint(8);
+  model.varint(8);
+  model.field(ModelField.graph, graph.written);
+  model.field(ModelField.opsetImport, encodeOpsetImport('', 13));
+  return model.written;
+}
