@@ -82,11 +82,16 @@ export const extractCommand: CliCommand = {
   },
 };
 
-/** One line that runs the result anywhere Python has ONNX Runtime. */
+/** The command that runs the result; features that were selected by name have no index to be found by. */
 function howToRun({ output, features }: ExtractReport): string {
-  const path = escapeText(JSON.stringify(output));
-  const names = features.map(({ output: name }) => escapeText(JSON.stringify(name))).join(', ');
-  return `run it in Python: import onnxruntime as ort; ort.InferenceSession(${path}).run([${names}], feeds)`;
+  const byName = features.some(({ index }) => index === null) ? features.map(({ output: name }) => ` --tensor ${shellWord(name.replace(/[*?\\]/g, '\\$&'))}`) : [];
+  return `run it: featx run ${shellWord(output ?? '')}${byName.join('')} --input FILE -o features.npz`;
+}
+
+/** As a POSIX shell and PowerShell read it back. */
+function shellWord(text: string): string {
+  const shown = escapeText(text);
+  return /^[\w./:@%+=,-]+$/.test(shown) ? shown : `'${shown.replaceAll("'", `'\\''`)}'`;
 }
 
 const EXAMPLES = `

@@ -6,7 +6,7 @@ import type { RunReport } from '../report/records.js';
 import { countText } from '../report/units.js';
 import { run } from '../run.js';
 import type { OptimizationLevel } from '../runtime/session.js';
-import type { Interpolation } from '../tensors/resample.js';
+import { INTERPOLATIONS, type Interpolation } from '../tensors/resample.js';
 import type { CliCommand } from './commands.js';
 import { ExitCode } from './exit-codes.js';
 import { addModelFlags, modelLimits, modelSource, timeoutMs } from './model-flags.js';
@@ -61,7 +61,7 @@ export const runCommand: CliCommand = {
     const pictures = [
       new Option('--size <pixels>', 'height and width, or one number for both (default: what the model wants, else 224)').argParser((text: string) => parseSize('--size', text)),
       new Option('--crop <share>', 'share of the resized picture that the centre crop keeps (default: 0.875)').argParser((text: string) => parseFractions('--crop', text, 1)[0]),
-      new Option('--interpolation <kind>', 'how pictures are resized (default: bicubic)').choices(['nearest', 'bilinear', 'bicubic', 'lanczos']),
+      new Option('--interpolation <kind>', 'how pictures are resized (default: bicubic)').choices(INTERPOLATIONS),
       new Option('--mean <values>', "per channel (default: ImageNet's)").argParser((text: string) => parseFractions('--mean', text, 3)),
       new Option('--std <values>', "per channel (default: ImageNet's)").argParser((text: string) => parseFractions('--std', text, 3)),
     ];
