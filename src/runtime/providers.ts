@@ -109,7 +109,7 @@ export function platformLacks(provider: Provider): ProviderFault | null {
 }
 
 /** What the system's loader says about a library, loaded by a process of its own; null where it loads. */
-function missingLibrary(path: string): Promise<string | null> {
+export function missingLibrary(path: string): Promise<string | null> {
   const source = `try { process.dlopen({ exports: {} }, ${JSON.stringify(path)}, require('node:os').constants.dlopen?.RTLD_LAZY); } catch (error) { process.stdout.write(error.message); }`;
   return new Promise((resolve) => {
     const child = spawn(process.execPath, ['-e', source], { stdio: ['ignore', 'pipe', 'ignore'], windowsHide: true });

@@ -1,0 +1,75 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { placementOf } from './placement.js';
+import { absence, isProviderFailure, missingLibrary, plainReason, providerOrder } from './providers.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'featx-providers-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** The smallest ELF library that needs another one. @see https://refspecs.linuxfoundation.org/elf/elf.pdf */
+function libraryThatNeeds(name: string): Buffer {
+  const strings = Buffer.from(`\0${name}\0`);
+  const dynamicAt = 64 + 2 * 56;
+  const stringsAt = dynamicAt + 5 * 16;
+  const symbolsAt = stringsAt + Math.ceil(strings.length / 8) * 8;
+  const file = Buffer.alloc(symbolsAt + 24);
+  Buffer.from([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]).copy(file);
+  file.writeUInt16LE(3, 16);
+  file.writeUInt16LE(process.arch === 'arm64' ? 183 : 62, 18);
+  file.writeUInt32LE(1, 20);
+  file.writeBigUInt64LE(64n, 32);
+  file.writeUInt16LE(64, 52);
+  file.writeUInt16LE(56, 54);
+  file.writeUInt16LE(2, 56);
+  const segment = (at: number, type: number, start: number, size: number): void => {
+    file.writeUInt32LE(type, at);
+    file.writeUInt32LE(6, at + 4);
+    for (const [offset, field] of [[8, start], [16, start], [24, start], [32, size], [40, size], [48, type === 1 ? 4096 : 8]]) file.writeBigUInt64LE(BigInt(field), at + offset);
+  };
+  segment(64, 1, 0, file.length);
+  segment(120, 2, dynamicAt, 5 * 16);
+  [[1, 1], [5, stringsAt], [6, symbolsAt], [10, strings.length], [0, 0]].forEach(([key, field], index) => {
+    file.writeBigUInt64LE(BigInt(key), dynamicAt + index * 16);
+    file.writeBigUInt64LE(BigInt(field), dynamicAt + index * 16 + 8);
+  });
+  strings.copy(file, stringsAt);
+  return file;
+}
+
+(process.platform === 'linux' ? test : test.skip)('a library that needs a missing one is diagnosed by the name of the missing one', async () => {
+  const path = join(folder, 'libonnxruntime_providers_cuda.so');
+  writeFileSync(path, libraryThatNeeds('libcublasLt.so.13'));
+  expect(await missingLibrary(path)).toMatch(/^libcublasLt\.so\.13: cannot open shared object file/);
+  writeFileSync(path, libraryThatNeeds('libc.so.6'));
+  expect(await missingLibrary(path)).toBeNull();
+  expect(await missingLibrary(join(folder, 'libnone.so'))).toMatch(/libnone\.so/);
+});
+
+test('auto is what the platform has; names are taken as they are', () => {
+  expect(providerOrder('auto', 'linux')).toEqual(['cuda', 'cpu']);
+  expect(providerOrder('auto', 'win32')).toEqual(['cuda', 'dml', 'cpu']);
+  expect(providerOrder('auto', 'darwin')).toEqual(['coreml', 'cpu']);
+  expect(providerOrder(['webgpu', 'cuda', 'webgpu'])).toEqual(['webgpu', 'cuda']);
+  expect(() => providerOrder(['gpu', 'tpu'])).toThrow("'gpu', 'tpu' are no execution providers");
+});
+
+test('what is absent is known without loading anything', async () => {
+  expect(await absence('cpu')).toBeNull();
+  expect(await absence('webgpu')).toBeNull();
+  if (process.platform !== 'win32') expect(await absence('dml')).toMatchObject({ reason: 'DirectML exists on Windows only' });
+});
+
+test('messages of the runtime lose its own source lines and keep what they say', () => {
+  const message = '/onnxruntime_src/onnxruntime/core/providers/webgpu/webgpu_context.cc:136 onnxruntime::webgpu::Initialize()::<lambda()> adapter_result.status == wgpu::Success was false. Failed to get a WebGPU adapter: No supported adapters\n';
+  expect(plainReason(message)).toBe('Failed to get a WebGPU adapter: No supported adapters');
+  expect(isProviderFailure(message)).toBe(true);
+  expect(isProviderFailure('Node (n1) Op (Conv) [ShapeInferenceError] Incompatible dimensions')).toBe(false);
+});
+
+test('a profile says where each node ran', () => {
+  const event = (name: string, provider: string, dur: number): object => ({ cat: 'Node', name, dur, args: { provider } });
+  expect(placementOf([
+    event('a_kernel_time', 'CUDAExecutionProvider', 30), event('b_kernel_time', 'CUDAExecutionProvider', 20), event('c_kernel_time', 'CPUExecutionProvider', 10), event('c_fence_before', 'CPUExecutionProvider', 99), { cat: 'Session', name: 'model_run', dur: 70 },
+  ])).toEqual({ providers: [{ provider: 'cuda', nodes: 2, us: 50 }, { provider: 'cpu', nodes: 1, us: 10 }] });
+});
