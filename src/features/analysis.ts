@@ -10,6 +10,8 @@ export interface Analysis {
   readonly types: InferredTypes;
   /** From the image to the sink: the classifier's output, or the deepest map. */
   readonly flow: Flow;
+  /** Whether that sink is a classifier's output. */
+  readonly classifies: boolean;
   /** From the image to every output. */
   readonly whole: Flow;
   readonly geometry: ReadonlyMap<string, Geometry>;
@@ -29,10 +31,10 @@ export function analyse(view: GraphView, types: InferredTypes): Analysis {
 function analyseAnew(view: GraphView, types: InferredTypes): Analysis {
   const { order, data, inputs, whole } = wholeFlow(view);
   const input = imageInput(inputs, types.nominal);
-  if (input === null) return { view, types, flow: { ...whole, nodes: [], position: new Map(), readers: new Map() }, whole, geometry: new Map() };
+  if (input === null) return { view, types, classifies: false, flow: { ...whole, nodes: [], position: new Map(), readers: new Map() }, whole, geometry: new Map() };
   const geometry = geometryOf(view, { ...whole, input }, types.nominal);
   const fromImage = inputs.length === 1 ? data : reachableFrom(order, [input]);
-  return { view, types, flow: trunk(order, input, fromImage, geometry, [...view.outputs.keys()].filter((name) => fromImage.has(name))), whole, geometry };
+  return { view, types, ...trunk(order, input, fromImage, geometry, [...view.outputs.keys()].filter((name) => fromImage.has(name))), whole, geometry };
 }
 
 /** The graph input that holds images: rank 4, else rank 3, the largest first; weights are no inputs. */
@@ -48,13 +50,13 @@ export function imageInput(inputs: readonly string[], types: TensorTypes): strin
 }
 
 /** A classifier's path ends at its scores. Otherwise it ends at the deepest map that is not made by an upsampling. */
-function trunk(order: readonly Node[], input: string, data: ReadonlySet<string>, geometry: ReadonlyMap<string, Geometry>, outputs: readonly string[]): Flow {
+function trunk(order: readonly Node[], input: string, data: ReadonlySet<string>, geometry: ReadonlyMap<string, Geometry>, outputs: readonly string[]): Pick<Analysis, 'flow' | 'classifies'> {
   const batch = geometry.get(input)?.shape?.[0] ?? 1;
   const scores = outputs.find((name) => {
     const shape = geometry.get(name)?.shape;
     return shape?.length === 2 && (shape[0] === null || shape[0] === batch);
   });
-  if (scores !== undefined && outputs.length <= 2) return flowBetween(order, input, data, [scores]);
+  if (scores !== undefined && outputs.length <= 2) return { flow: flowBetween(order, input, data, [scores]), classifies: true };
   let deepest: string | null = null;
   let stride = 0;
   for (const [name, place] of geometry) {
@@ -62,5 +64,5 @@ function trunk(order: readonly Node[], input: string, data: ReadonlySet<string>,
     deepest = name;
     stride = place.stride;
   }
-  return flowBetween(order, input, data, deepest === null || stride <= 1 ? outputs : [deepest]);
+  return { flow: flowBetween(order, input, data, deepest === null || stride <= 1 ? outputs : [deepest]), classifies: false };
 }

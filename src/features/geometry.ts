@@ -237,7 +237,8 @@ function tokenGrid(source: Geometry, length: number | null): Pick<Geometry, 'gri
   const area = grid[0] * grid[1];
   if (length >= area && length - area <= LARGEST_PREFIX) return { grid, prefix: length - area, stride, pooled, upsampled };
   if (length === 1) return { grid: [1, 1], prefix: 0, stride, pooled: true, upsampled };
-  for (const factor of [2, 3, 4]) {
+  const factor = Math.round(Math.sqrt(area / Math.max(1, length - prefix)));
+  if (factor > 1) {
     for (const round of [Math.ceil, Math.floor]) {
       const smaller = [round(grid[0] / factor), round(grid[1] / factor)] as const;
       const rest = length - smaller[0] * smaller[1];
@@ -259,11 +260,12 @@ function map(source: Geometry, shape: Shape, grids: Grids): Geometry {
   return { ...regridded(source, channelFirst ? [b, c] : [a, b], null, grids), axes, shape, channels: channelFirst ? a : c, prefix: 0 };
 }
 
-/** 3: the grid itself; 2: a whole factor smaller; 1: square and not too large; 0: no. */
+/** 3: the grid itself; 2: half of it; 1: about its size (padded to whole windows), or square where no grid is known; 0: no. */
 function fit(grid: readonly [number, number] | null, height: number, width: number): number {
   if (grid === null) return height === width ? 1 : 0;
   if (grid[0] === height && grid[1] === width) return 3;
   const ratio = grid[0] / height;
+  if (ratio > 0.8 && ratio < 1.25 && Math.abs(ratio - grid[1] / width) < 0.1) return 1;
   if (Math.abs(ratio - grid[1] / width) < 0.34 && (Math.ceil(grid[0] / 2) === height || Math.floor(grid[0] / 2) === height)) return 2;
   return 0;
 }

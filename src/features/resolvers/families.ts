@@ -71,7 +71,7 @@ export const FAMILIES: readonly Family[] = [
     name: 'selecsls', classes: ['selecsls.SelecSls'], signs: ['stem.2', 'features.0.conv6', 'head.3'], output: 'first',
     modules: ['stem.2', 'features.*%', 'head.1', 'head.3'],
   },
-  { name: 'tresnet', classes: ['tresnet.TResNet'], signs: ['body.conv1', 'body.layer1', 'body.layer4'], modules: ['=', 'body.layer1', 'body.layer2', 'body.layer3', 'body.layer4'] },
+  { name: 'tresnet', classes: ['tresnet.TResNet'], signs: ['body.s2d', 'body.conv1', 'body.layer1', 'body.layer4'], modules: ['=', 'body.layer1', 'body.layer2', 'body.layer3', 'body.layer4'] },
   { name: 'twins', classes: ['twins.Twins'], signs: ['patch_embeds.0', 'blocks.0.0', 'pos_block.0'], modules: ['block.0=blocks.0', 'block.1=blocks.1', 'block.2=blocks.2', 'block.3=blocks.3'] },
   { name: 'mvitv2', classes: ['mvitv2.MultiScaleVit'], signs: ['patch_embed.proj', 'stages.0.blocks.0.attn.pool_q|stages.1.blocks.0.attn.pool_q|stages.0.blocks.0.attn.norm_k'], modules: ['block.0=stages.0', 'block.1=stages.1', 'block.2=stages.2', 'block.3=stages.3'] },
   { name: 'convit', classes: ['convit.ConVit'], signs: ['blocks.0.attn.qk', 'blocks.0.attn.v', 'blocks.0.mlp.fc1'], modules: ['head'] },

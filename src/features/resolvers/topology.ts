@@ -24,7 +24,7 @@ export function resolveByTopology(analysis: Analysis, tree: ModuleTree): Answer 
     const picks = run.map((link, at): Picked => ({ link, confidence: 'high', because: `the end of block ${at} in a row of ${run.length} equal ones` }));
     return answer(analysis, tree, picks, `${run.length} equal blocks at stride ${run[0].stride}`);
   }
-  const levels = levelsOf(links);
+  const levels = withoutExtra(analysis, links, levelsOf(links));
   const deepest = levels.at(-1);
   if (deepest === undefined || deepest.stride <= 1) return { features: [], outcome: 'no cut lies on a smaller map than the image', warnings: [] };
   const habits = habitsOf(analysis, links);
@@ -61,6 +61,13 @@ function levelsOf(links: readonly Link[]): readonly Level[] {
     else if (stride === last.stride) levels[levels.length - 1] = { ...last, last: at };
   });
   return levels;
+}
+
+/** A detector's neck goes on from the trunk with plain convolutions: what they make is no stage of it. */
+function withoutExtra({ classifies }: Analysis, links: readonly Link[], levels: readonly Level[]): readonly Level[] {
+  const hasBlocks = ({ first, last }: Level): boolean => links.slice(first, last + 1).some(({ kind }) => kind === 'add' || kind === 'concat' || kind === 'block');
+  if (classifies || !levels.some(hasBlocks)) return levels;
+  return levels.slice(0, levels.findLastIndex(hasBlocks) + 1);
 }
 
 function habitsOf({ flow, geometry }: Analysis, links: readonly Link[]): Habits {

@@ -57,12 +57,15 @@ export function pickUnits(analysis: Analysis, tree: ModuleTree, stem: 'keep' | '
   const units = unitsOf(analysis, tree);
   const main = mainContainer(units);
   const trunk = withoutHeadConv(analysis.flow, units, main);
-  const least = Math.min(...trunk.filter(({ module }) => isInside(module, main)).map(({ stride }) => stride));
+  const strides = trunk.filter(({ module }) => isInside(module, main)).map(({ stride }) => stride);
+  const least = Math.min(...strides);
+  const most = analysis.classifies ? Infinity : Math.max(...strides);
   const chosen = new Map<number, Pick>();
   for (const unit of trunk) {
     const before = chosen.get(unit.stride);
     const outside = !isInside(unit.module, main);
     if (outside && before !== undefined && isInside(before.unit.module, main)) continue;
+    if (outside && unit.stride > most) continue;
     if (outside && unit.stride < least && (stem === 'drop' || !endsStem(analysis, unit, main))) continue;
     const sure = !outside;
     chosen.set(unit.stride, { unit, sure, because: `${unit.module.path} is the last module at stride ${unit.stride}${outside ? `, outside ${main?.path ?? 'any container'}` : ''}` });
