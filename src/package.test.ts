@@ -132,10 +132,13 @@ describe('without onnxruntime-node', () => {
   test('TypeScript sees the types', () => {
     symlinkSync(join(root, 'node_modules', '@types'), join(consumer, 'node_modules', '@types'), 'junction');
     writeFileSync(join(consumer, 'use.mts'), TYPED_USE);
+    const examples = [...readFileSync(join(root, 'README.md'), 'utf8').matchAll(/^```ts\n([^]*?)^```$/gm)].map(([, code]) => code);
+    expect(examples.length).toBeGreaterThan(0);
+    writeFileSync(join(consumer, 'readme.mts'), examples.join('\n'));
     // A CommonJS file may require an ES module from Node 20.19 on.
     writeFileSync(join(consumer, 'use.cts'), `import { VERSION } from 'featx';\nexport const length: number = VERSION.length;`);
     const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
-    const flags = ['--noEmit', '--strict', '--target', 'es2022', '--module', 'nodenext', '--types', 'node', 'use.mts', 'use.cts'];
+    const flags = ['--noEmit', '--strict', '--target', 'es2022', '--module', 'nodenext', '--types', 'node', 'use.mts', 'readme.mts', 'use.cts'];
     const { status, stdout } = spawnSync(process.execPath, [compiler, ...flags], { cwd: consumer, encoding: 'utf8', timeout: LIMIT_MS });
     expect({ status, stdout }).toEqual({ status: 0, stdout: '' });
   });

@@ -95,8 +95,8 @@ type SharpModule = typeof import('sharp');
 
 let loading: Promise<SharpModule> | null = null;
 
-/** sharp, loaded when the first picture is. @throws RuntimeError that says how to install it */
-export async function loadSharp(load: () => Promise<SharpModule> = () => import('sharp')): Promise<SharpModule['default']> {
+/** sharp, loaded when the first picture is; its types stay out of ours, which are read where it is absent. @throws RuntimeError that says how to install it */
+export async function loadSharp<Module extends { readonly default: unknown }>(load: () => Promise<Module>): Promise<Module['default']> {
   try {
     return (await load()).default;
   } catch (cause) {
