@@ -2,6 +2,7 @@ import type { Node } from '../onnx/records.js';
 import type { GraphView } from '../onnx/graph.js';
 import type { Analysis } from './analysis.js';
 import { intOf, intsOf, type Geometry } from './geometry.js';
+import { weightDims } from './weights.js';
 
 /**
  * What happens between one cut and the next:
@@ -93,7 +94,7 @@ function mixedConv(view: GraphView, core: readonly Node[]): Link['conv'] {
 }
 
 function convOf(view: GraphView, node: Node): Link['conv'] {
-  const dims = view.initializers.get(node.inputs[node.opType === 'QLinearConv' ? 3 : 1])?.dims ?? [];
+  const dims = weightDims(view, node.inputs[node.opType === 'QLinearConv' ? 3 : 1]) ?? [];
   const groups = intOf(node, 'group', 1);
   const [to = 0, perGroup = 0] = dims;
   const kernel = Math.max(1, ...(dims.length > 2 ? dims.slice(2) : intsOf(node, 'kernel_shape')));

@@ -2,6 +2,7 @@ import { capturesOf, type GraphView } from '../onnx/graph.js';
 import type { Dim, Node } from '../onnx/records.js';
 import type { TensorTypes } from '../onnx/types.js';
 import type { Flow } from './flow.js';
+import { weightDims } from './weights.js';
 
 /** What an axis runs over; `?` where windows, heads or patches were folded into it. */
 export type Axis = 'N' | 'C' | 'H' | 'W' | 'L' | '?';
@@ -138,7 +139,7 @@ export function sameShape(a: Shape | null, b: Shape | null): boolean {
 /** Convolutions, pools and the norms that read channels on axis 1. */
 function windowed(view: GraphView, node: Node, source: Geometry, shape: Shape | null, grids: Grids): Geometry {
   const rank = shape?.length ?? source.axes?.length ?? 4;
-  const weight = CONVS.has(node.opType) ? view.initializers.get(node.inputs[node.opType === 'QLinearConv' ? 3 : 1])?.dims : undefined;
+  const weight = CONVS.has(node.opType) ? weightDims(view, node.inputs[node.opType === 'QLinearConv' ? 3 : 1]) : null;
   const channels = shape?.[1] ?? weight?.[0] ?? source.channels;
   if (rank !== 4) return { ...source, shape, axes: rank === 3 && source.axes?.[2] === 'L' ? ['N', 'C', 'L'] : source.axes?.length === rank ? source.axes : null, channels };
   const axes: readonly Axis[] = ['N', 'C', 'H', 'W'];
@@ -181,7 +182,7 @@ function transposed(node: Node, source: Geometry, shape: Shape | null, grids: Gr
 
 /** A matrix times a weight: the last axis changes its size, not its meaning. */
 function projected(view: GraphView, node: Node, source: Geometry, shape: Shape | null, grids: Grids): Geometry {
-  const dims = view.initializers.get(node.inputs[1])?.dims;
+  const dims = weightDims(view, node.inputs[1]);
   const transB = node.opType === 'Gemm' && intOf(node, 'transB', 0) === 1;
   const width = shape?.at(-1) ?? dims?.at(transB ? 0 : -1) ?? null;
   if (source.axes !== null && shape !== null && source.axes.length !== shape.length) return settled(source, shape, grids);

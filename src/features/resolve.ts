@@ -2,10 +2,12 @@ import type { GraphView } from '../onnx/graph.js';
 import type { InferredTypes } from '../onnx/types.js';
 import { analyse, type Analysis } from './analysis.js';
 import { embeddingOf } from './embedding.js';
+import { factsOf } from './facts.js';
 import type { Attempt, Feature, Resolution, ResolverName } from './feature.js';
 import type { FeatureEntry } from './feature-info.js';
 import { moduleTree } from './modules.js';
 import { nodePaths } from './names.js';
+import { behindQuantization } from './quantized.js';
 import { resolveExplicit } from './resolvers/explicit.js';
 import type { Family } from './resolvers/families.js';
 import { resolveStored } from './resolvers/metadata.js';
@@ -57,7 +59,7 @@ export function resolveFeatures(view: GraphView, types: InferredTypes, options: 
     tried.push({ resolver: name, outcome: found.outcome, features: found.features });
     if (chosen === null && (found.features.length > 0 || name === 'explicit')) chosen = found;
   }
-  const features = chosen?.features ?? [];
+  const features = (chosen?.features ?? []).map((feature) => dequantized(view, analysis, feature));
   return {
     features,
     outIndices: chosen?.outIndices ?? features.map(({ index }) => index),
@@ -65,6 +67,15 @@ export function resolveFeatures(view: GraphView, types: InferredTypes, options: 
     tried,
     warnings: [...(chosen?.warnings ?? []), ...warningsOf(analysis, features)],
   };
+}
+
+/** A feature that was found, tapped where a quantized network reads it. */
+function dequantized(view: GraphView, analysis: Analysis, feature: Feature): Feature {
+  if (feature.tensor === null || feature.resolvedBy === 'explicit' || feature.resolvedBy === 'metadata') return feature;
+  const tensor = behindQuantization(view, feature.tensor);
+  if (tensor === feature.tensor) return feature;
+  const { dtype, shape } = factsOf(analysis, tensor);
+  return { ...feature, tensor, dtype: dtype ?? feature.dtype, shape: shape ?? feature.shape, because: `${feature.because}; behind its DequantizeLinear` };
 }
 
 function lazy<T>(make: () => T): () => T {

@@ -3,6 +3,7 @@ import type { Analysis } from '../analysis.js';
 import type { Flow } from '../flow.js';
 import { sameShape } from '../geometry.js';
 import type { Link } from '../chain.js';
+import { weightDims } from '../weights.js';
 
 /** Fewest equal blocks that count as a row. */
 const LEAST_BLOCKS = 3;
@@ -39,8 +40,8 @@ function signature(view: GraphView, flow: Flow, { nodes }: Link): string {
   for (const at of nodes) {
     const { opType, inputs } = flow.nodes[at];
     if (!WEIGHTY.has(opType)) continue;
-    const dims = inputs.length > 1 ? view.initializers.get(inputs[1])?.dims : undefined;
-    parts.push(dims === undefined || dims.length < 2 ? opType : `${opType}${dims.join('x')}`);
+    const dims = weightDims(view, inputs[1]);
+    parts.push(dims === null || dims.length < 2 ? opType : `${opType}${dims.join('x')}`);
   }
   return parts.join();
 }

@@ -5,7 +5,7 @@ import type { Feature } from '../feature.js';
 import { lastTensor, type Module, type ModuleTree } from '../modules.js';
 import { FAMILIES, type Family } from './families.js';
 import { declaredFeatures, identifyFamily, type Declared } from './family-features.js';
-import { pickUnits, unitAt, type Pick } from './units.js';
+import { pickUnits, unitAt, unitsOf, type Pick } from './units.js';
 
 export interface ModulePathOptions {
   readonly families?: readonly Family[];
@@ -29,7 +29,7 @@ export function resolveByModules(view: GraphView, analysis: Analysis, tree: Modu
     const problem = declared === null ? 'not all of its modules are there' : contradiction(analysis, declared);
     if (declared !== null && problem === null) {
       const features = declared.map((entry, index) => declaredFeature(analysis, entry, index, known.certain));
-      return { features, outcome: `the ${known.certain ? 'class names' : 'module names'} show the family ${known.family.name}`, warnings };
+      return { features: options.includeHead ? withHead(analysis, tree, features) : features, outcome: `the ${known.certain ? 'class names' : 'module names'} show the family ${known.family.name}`, warnings };
     }
     if (known.certain) warnings.push(`timm's feature_info of ${known.family.name} does not fit this graph (${problem}); the features are those that the graph shows`);
   }
@@ -41,12 +41,23 @@ export function resolveByModules(view: GraphView, analysis: Analysis, tree: Modu
     confidence: seconded === null || seconded.has(unit.tensor) ? 'high' : sure ? 'medium' : 'low', because,
   }));
   const features = known?.family.last === undefined ? named : renamedLast(analysis, tree, named, picks, known.base === '' ? known.family.last : `${known.base}.${known.family.last}`);
-  return { features, outcome: `${picks.length} modules, by the tree of modules`, warnings };
+  return { features: options.includeHead ? withHead(analysis, tree, features) : features, outcome: `${picks.length} modules, by the tree of modules`, warnings };
 }
 
 function declaredFeature(analysis: Analysis, { module, tensor, folded, because }: Declared, index: number, certain: boolean): Feature {
   const facts = factsOf(analysis, tensor ?? folded ?? '');
   return { ...facts, index, module, tensor, folded, hookType: 'forward', resolvedBy: 'module-path', confidence: certain || tensor !== null ? 'high' : 'medium', because };
+}
+
+/** The features and the last unit behind them that makes a map: a widening convolution, a final norm. */
+function withHead(analysis: Analysis, tree: ModuleTree, features: readonly Feature[]): readonly Feature[] {
+  const last = features.at(-1);
+  const from = last?.tensor == null ? undefined : analysis.flow.position.get(last.tensor);
+  const head = from === undefined ? undefined : unitsOf(analysis, tree).filter(({ module, tensor }) => module.nodes[0] > from && tensor !== last?.tensor).at(-1);
+  if (head === undefined) return features;
+  const { module, tensor } = head;
+  const because = `${module.path} is the last module behind the features that makes a map`;
+  return [...features, { ...factsOf(analysis, tensor), index: features.length, module: module.path, tensor, folded: null, hookType: 'forward', resolvedBy: 'module-path', confidence: 'medium', because }];
 }
 
 /** Why declared features cannot be this graph's: strides that fall, or the same tensor twice. */
