@@ -19,6 +19,8 @@ export interface ModuleTree {
   readonly modules: ReadonlyMap<string, Module>;
   /** The module that each node of the flow lies in. */
   readonly owner: readonly Module[];
+  /** The path that each node's own names say, null where they say nothing. */
+  readonly named: readonly (string | null)[];
   readonly classes: ReadonlyMap<string, string>;
   readonly separator: '.' | '/';
   /** Whether the names show the network's modules inside each other, and not layers alone. */
@@ -30,13 +32,13 @@ export function moduleTree(flow: Flow, paths: NodePaths): ModuleTree {
   const separator = paths.style === 'path' ? '/' : '.';
   const root: Module = { path: '', name: '', parent: null, children: [], nodes: [] };
   const modules = new Map([['', root]]);
-  const named = inherited(flow, flow.nodes.map((node) => paths.of(node)), separator);
-  const owner = named.map((path, at) => {
+  const named = flow.nodes.map((node) => paths.of(node));
+  const owner = inherited(flow, named, separator).map((path, at) => {
     const module = moduleAt(modules, path, separator);
     for (let up: Module | null = module; up !== null; up = up.parent) up.nodes.push(at);
     return module;
   });
-  return { root, modules, owner, classes: paths.classes, separator, isNested: paths.style === 'dynamo' || paths.style === 'torchscript' };
+  return { root, modules, owner, named, classes: paths.classes, separator, isNested: paths.style === 'dynamo' || paths.style === 'torchscript' };
 }
 
 function moduleAt(modules: Map<string, Module>, path: string, separator: string): Module {

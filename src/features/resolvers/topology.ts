@@ -40,8 +40,8 @@ interface Picked {
 
 function answer(analysis: Analysis, tree: ModuleTree, picks: readonly Picked[], outcome: string): Answer {
   const features = picks.map(({ link, confidence, because }, index): Feature => {
-    const owner = tree.owner[link.nodes[link.nodes.length - 1]]?.path ?? '';
-    return { ...factsOf(analysis, link.tensor), index, module: owner === '' ? null : owner, tensor: link.tensor, folded: null, hookType: 'forward', resolvedBy: 'topology', confidence, because };
+    const path = tree.named[link.nodes[link.nodes.length - 1]] ?? '';
+    return { ...factsOf(analysis, link.tensor), index, module: path === '' ? null : path, tensor: link.tensor, folded: null, hookType: 'forward', resolvedBy: 'topology', confidence, because };
   });
   return { features, outcome, warnings: [] };
 }
