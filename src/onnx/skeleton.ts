@@ -5,12 +5,16 @@ import { encodeText } from '../wire/text.js';
 import { bodiesOf, functionsUsedBy, readsOf, type GraphView } from './graph.js';
 import { patched, type Patch } from './patch.js';
 import type { Attribute, Dim, FunctionDef, Graph, Node, OnnxModel, SparseTensor, Tensor, ValueType } from './records.js';
-import { encodeNode, encodeValueInfo, GraphField, ModelField } from './schema.js';
+import { AttributeType, encodeNode, encodeValueInfo, GraphField, ModelField } from './schema.js';
 import { tensorBytes } from './types.js';
 
 /** Tensors up to this size keep their values: shapes, axes, scales, pads. */
 const SMALL_BYTES = 1024;
 const FLOAT = 1;
+const HALF = 10;
+const BFLOAT = 16;
+/** Attributes that name a TensorProto.DataType. */
+const DTYPE_ATTRIBUTES = new Set(['to', 'dtype', 'output_dtype']);
 /** FunctionProto.node */
 const FUNCTION_NODE = 7;
 
@@ -23,6 +27,8 @@ export interface SkeletonOptions {
   readonly fixDefaults?: boolean;
   /** Tensors whose rank is asked for: an output `Shape(tensor)` each, behind the others, in this order. */
   readonly rankProbes?: readonly string[];
+  /** bfloat16 becomes float16 throughout the main graph: operators have the same shapes for both, and kernels for only one. */
+  readonly bfloatAsHalf?: boolean;
 }
 
 /**
@@ -36,6 +42,7 @@ export async function skeleton(view: GraphView, tensors: Iterable<string>, optio
   const outputs = [...tensors];
   const probes = options.rankProbes ?? [];
   const given = options.given ?? new Map<string, ValueType>();
+  const asHalf = options.bfloatAsHalf === true;
   const nodes = neededNodes(view, [...outputs, ...probes], given);
   const read = new Set<string>(outputs);
   for (const node of nodes) for (const name of readsOf(node)) read.add(name);
@@ -43,14 +50,14 @@ export async function skeleton(view: GraphView, tensors: Iterable<string>, optio
   const body = new ByteWriter();
   body.field(2, encodeText('skeleton'));
   for (const node of nodes) {
-    const weight = constantWeight(node);
-    if (weight === null) await writeNode(model, node, body);
+    const weight = constantWeight(node, asHalf);
+    if (weight === null) await writeNode(model, node, body, asHalf);
     else weights.set(node.outputs[0], weight);
   }
   probes.forEach((name, index) => body.field(GraphField.node, encodeNode({ opType: 'Shape', name: '', inputs: [name], outputs: [`featx.rank.${index}`] })));
   for (const tensor of graph.initializers) {
     if (!read.has(tensor.name)) continue;
-    if (isSmall(tensor)) for (const part of tensor.parts) body.raw(await bytesOf(model, part));
+    if (isSmall(tensor) && !(asHalf && tensor.dataType === BFLOAT)) for (const part of tensor.parts) body.raw(await bytesOf(model, part));
     else weights.set(tensor.name, typeOf(tensor));
   }
   for (const sparse of graph.sparseInitializers) {
@@ -61,11 +68,14 @@ export async function skeleton(view: GraphView, tensors: Iterable<string>, optio
   for (const input of graph.inputs) {
     if (!read.has(input.name) || weights.has(input.name)) continue;
     if (options.fixDefaults === true && model.irVersion >= 4 && view.initializers.has(input.name)) continue;
-    const shape = options.inputShapes?.get(input.name);
+    const shape = options.inputShapes?.get(input.name) ?? (asHalf && input.type?.kind === 'tensor' ? input.type.shape : undefined);
     if (shape === undefined || input.type?.kind !== 'tensor') body.raw(await bytesOf(model, input.field));
-    else body.field(GraphField.input, encodeValueInfo(input.name, { ...input.type, shape }));
+    else body.field(GraphField.input, encodeValueInfo(input.name, halved({ ...input.type, shape }, asHalf)));
   }
-  for (const [name, type] of weights) writeInput(body, encodeText(name), type, () => encodeValueInfo(name, type));
+  for (const [name, type] of weights) {
+    const stored = halved(type, asHalf);
+    writeInput(body, encodeText(name), stored, () => encodeValueInfo(name, stored));
+  }
   for (const name of outputs) writeNamed(body, GraphField.output, encodeText(name));
   probes.forEach((_name, index) => writeNamed(body, GraphField.output, encodeText(`featx.rank.${index}`)));
   const whole = new ByteWriter();
@@ -76,12 +86,12 @@ export async function skeleton(view: GraphView, tensors: Iterable<string>, optio
 }
 
 /** NodeProto: its own bytes, big tensors in its bodies replaced, and its new name at the end, where the last one wins. */
-async function writeNode(model: OnnxModel, node: Node, writer: ByteWriter): Promise<void> {
+async function writeNode(model: OnnxModel, node: Node, writer: ByteWriter, asHalf: boolean): Promise<void> {
   const name = encodeText(`n${node.index}`);
-  const bodies = bodiesOf(node);
-  if (bodies.length > 0) {
-    const patches: Patch[] = [];
-    for (const body of bodies) patchBody(body, patches);
+  const patches: Patch[] = [];
+  for (const body of bodiesOf(node)) patchBody(body, patches);
+  if (asHalf) for (const attribute of node.attributes) if (DTYPE_ATTRIBUTES.has(attribute.name) && attribute.i === BFLOAT) patches.push({ ...attribute.field, enclosing: [node.field], pieces: wrap(5, [intAttribute(attribute.name, HALF)]) });
+  if (patches.length > 0) {
     await writePieces(model, GraphField.node, [...patched(node.field, patches), ...wrap(3, [name])], writer);
     return;
   }
@@ -90,6 +100,21 @@ async function writeNode(model: OnnxModel, node: Node, writer: ByteWriter): Prom
   writer.header(GraphField.node, own.length + 2 + name.length);
   writer.raw(own);
   writer.field(3, name);
+}
+
+function halved(type: ValueType, asHalf: boolean): ValueType {
+  return asHalf && type.kind === 'tensor' && type.elemType === BFLOAT ? { ...type, elemType: HALF } : type;
+}
+
+/** AttributeProto of an integer. */
+function intAttribute(name: string, value: number): Uint8Array {
+  const writer = new ByteWriter();
+  writer.field(1, encodeText(name));
+  writer.varint(3 * 8);
+  writer.varint(value);
+  writer.varint(20 * 8);
+  writer.varint(AttributeType.int);
+  return writer.written;
 }
 
 /** A message that says its name, in field 1, and nothing else. */
@@ -163,10 +188,10 @@ function sparseType({ values, dims }: SparseTensor): ValueType {
 }
 
 /** The type of a Constant that is left out, or null for every other node. */
-function constantWeight(node: Node): ValueType | null {
+function constantWeight(node: Node, asHalf = false): ValueType | null {
   if (node.opType !== 'Constant' || node.domain !== '' || node.outputs.length !== 1) return null;
   for (const attribute of node.attributes) {
-    for (const tensor of attribute.tensors) if (!isSmall(tensor)) return typeOf(tensor);
+    for (const tensor of attribute.tensors) if (!isSmall(tensor) || (asHalf && tensor.dataType === BFLOAT)) return typeOf(tensor);
     for (const sparse of attribute.sparseTensors) if (sparse.values !== null && !isSmall(sparse.values)) return sparseType(sparse);
   }
   return null;

@@ -13,6 +13,8 @@ export interface ChildOptions {
   readonly memoryBytes?: number;
   /** The program to run instead of ours. */
   readonly entry?: string;
+  /** Ends the child at once when it is aborted. */
+  readonly signal?: AbortSignal;
 }
 
 export interface AskOptions {
@@ -55,6 +57,7 @@ export class RuntimeChild implements Disposable {
   private nextId = 1;
   private stderr = '';
   private ended: Error | null = null;
+  private readonly onAbort = (): void => this.stop(new RuntimeError('the child process was interrupted', { code: 'FEATX_CHILD_CLOSED' }));
 
   /** @throws RuntimeError `FEATX_RUNTIME_MISSING` where onnxruntime-node is not installed */
   static start(options: ChildOptions = {}): RuntimeChild {
@@ -62,12 +65,12 @@ export class RuntimeChild implements Disposable {
     return new RuntimeChild(options);
   }
 
-  private constructor(options: ChildOptions) {
+  private constructor(private readonly options: ChildOptions) {
     const { NODE_OPTIONS: _ours, ...inherited } = process.env;
     // Opsets newer than the runtime knows: the operators it does know are what they were.
     const env = { ALLOW_RELEASED_ONNX_OPSET_ONLY: '0', ...inherited };
     this.process = spawn(process.execPath, [options.entry ?? childEntry(import.meta.url)], { stdio: ['pipe', 'ignore', 'pipe', 'pipe'], env, windowsHide: true });
-    const { memoryBytes } = options;
+    const { memoryBytes, signal } = options;
     this.stopWatching = memoryBytes === undefined ? () => undefined : watchMemory(this.process.pid, memoryBytes, (seen) => this.stop(outOfMemory(memoryBytes, seen)));
     this.process.on('error', (error) => this.stop(new RuntimeError(`a child process for ONNX Runtime does not start: ${error.message}`, { code: 'FEATX_CHILD_CRASH', cause: error })));
     this.process.on('close', (code, signal) => this.onEnd(code, signal));
@@ -76,6 +79,8 @@ export class RuntimeChild implements Disposable {
     this.errors.on('data', (text: string) => (this.stderr = (this.stderr + text).slice(-KEPT_STDERR)));
     this.answers.on('data', (chunk: Buffer) => this.onData(chunk));
     this.keepAlive(false);
+    signal?.addEventListener('abort', this.onAbort, { once: true });
+    if (signal?.aborted) this.onAbort();
   }
 
   get pid(): number | undefined {
@@ -139,6 +144,7 @@ export class RuntimeChild implements Disposable {
   private stop(error: Error): void {
     this.ended ??= error;
     this.stopWatching();
+    this.options.signal?.removeEventListener('abort', this.onAbort);
     clearTimeout(this.timer);
     this.process.kill('SIGKILL');
     this.keepAlive(false);

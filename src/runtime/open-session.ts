@@ -36,6 +36,8 @@ export interface SessionOptions {
   readonly timeoutMs?: number;
   /** Resident memory, in bytes; isolated only. */
   readonly memoryBytes?: number;
+  /** Ends the work at once when it is aborted; isolated only. */
+  readonly signal?: AbortSignal;
   /** The file that the external data of a model that was given as bytes lies beside. */
   readonly beside?: string;
   /** Keeps ONNX Runtime's profile of the first run: the path it begins with. */
@@ -85,7 +87,7 @@ export async function openSession(input: OnnxModel | GraphView, options: Session
   const fs = options.fileSystem ?? nodeFileSystem;
   const files = path !== undefined ? new DirectorySidecars(path, { fileSystem: fs }) : options.beside !== undefined ? new DirectorySidecars(options.beside, { fileSystem: fs }) : NO_SIDECARS;
   const subject = path === undefined ? 'the model' : printable(path);
-  const engine = options.isolate ? new ChildEngine({ timeoutMs: options.timeoutMs, memoryBytes: options.memoryBytes, subject }) : new LocalEngine();
+  const engine = options.isolate ? new ChildEngine({ timeoutMs: options.timeoutMs, memoryBytes: options.memoryBytes, signal: options.signal, subject }) : new LocalEngine();
   try {
     const opened = await new Opening(view, options, engine, subject, fs, files, providers).open();
     return session(opened, engine, files, fs, options);

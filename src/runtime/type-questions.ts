@@ -33,11 +33,15 @@ export interface Answers {
 
 /** Nodes that ONNX Runtime refused and that were cut off before it was asked again. */
 const MOST_CUTS = 24;
+const HALF = 10;
+const BFLOAT = 16;
 
 interface Attempt {
   readonly inputs: NominalInputs;
   /** Nodes that the runtime refuses. */
   readonly refused: ReadonlySet<Node>;
+  /** Whether bfloat16, which has next to no kernels on the CPU, is asked about as float16. */
+  readonly bfloatAsHalf: boolean;
 }
 
 interface Outcome {
@@ -53,7 +57,7 @@ interface Outcome {
  * is cut off and the rest asked again; `otherInputs` are tried where it rejects the nominal sizes.
  */
 export async function askRuntime(view: GraphView, question: Question, otherInputs: () => NominalInputs, ask: Asker, warnings: string[]): Promise<Answers> {
-  let attempt: Attempt = { inputs: question.nominal, refused: new Set() };
+  let attempt: Attempt = { inputs: question.nominal, refused: new Set(), bfloatAsHalf: false };
   let outcome = await tryOnce(view, question, attempt, ask);
   for (let cuts = 0; ; cuts++) {
     const { proven, nominal } = outcome;
@@ -67,18 +71,29 @@ export async function askRuntime(view: GraphView, question: Question, otherInput
         break;
       }
     }
+    if (!attempt.bfloatAsHalf && /Could not find an implementation|bfloat16/.test(reason) && holdsType(view, BFLOAT)) {
+      attempt = { ...attempt, bfloatAsHalf: true };
+      outcome = await tryOnce(view, question, attempt, ask);
+      continue;
+    }
     const culprits = culpritsOf(view, reason).filter((node) => !attempt.refused.has(node));
     warnings.push(`ONNX Runtime refuses a part of the graph, whose types stay unknown: ${traced(view, reason)}`);
     if (culprits.length === 0 || cuts === MOST_CUTS) break;
     attempt = { ...attempt, refused: new Set([...attempt.refused, ...culprits]) };
     outcome = await tryOnce(view, question, attempt, ask);
   }
-  const proven = typesByName(view, outcome.proven, outcome.provenFor, outcome.probes);
-  const nominal = question.isOpen ? typesByName(view, outcome.nominal, outcome.nominalFor, outcome.probes) : proven;
+  const named = (session: SessionTypes | null, names: readonly string[]): Map<string, TensorType> => {
+    const types = typesByName(view, session, names, outcome.probes);
+    if (!attempt.bfloatAsHalf) return types;
+    const dtype = holdsType(view, HALF) ? null : 'bfloat16';
+    return new Map([...types].map(([name, type]) => [name, type.dtype === 'float16' ? { ...type, dtype } : type]));
+  };
+  const proven = named(outcome.proven, outcome.provenFor);
+  const nominal = question.isOpen ? named(outcome.nominal, outcome.nominalFor) : proven;
   return { proven, nominal, inputs: attempt.inputs };
 }
 
-async function tryOnce(view: GraphView, { known, unknown, unnumbered, isOpen }: Question, { inputs, refused }: Attempt, ask: Asker): Promise<Outcome> {
+async function tryOnce(view: GraphView, { known, unknown, unnumbered, isOpen }: Question, { inputs, refused, bfloatAsHalf }: Attempt, ask: Asker): Promise<Outcome> {
   const given = new Map<string, ValueType>();
   for (const node of refused) {
     for (const name of node.outputs) {
@@ -97,15 +112,21 @@ async function tryOnce(view: GraphView, { known, unknown, unnumbered, isOpen }: 
   const probes = all.filter((name) => scalars.has(name));
   const models: Uint8Array[] = [];
   const provenProbes = probes.filter((name) => provenFor.includes(name));
-  if (provenFor.length > 0) models.push(await skeleton(view, provenFor, { given, rankProbes: provenProbes, inputShapes: isOpen ? undefined : inputs.shapes }));
+  if (provenFor.length > 0) models.push(await skeleton(view, provenFor, { given, bfloatAsHalf, rankProbes: provenProbes, inputShapes: isOpen ? undefined : inputs.shapes }));
   if (nominalFor.length > 0) {
     const numbered = new Map([...given].map(([name, type]) => [name, numberedType(type, inputs)] as const));
-    models.push(await skeleton(view, nominalFor, { given: numbered, rankProbes: probes, inputShapes: inputs.shapes, fixDefaults: true }));
+    models.push(await skeleton(view, nominalFor, { given: numbered, bfloatAsHalf, rankProbes: probes, inputShapes: inputs.shapes, fixDefaults: true }));
   }
   const watch = [...nodes].some((node) => node.attributes.some(({ graphs }) => graphs.length > 0)) || view.model.functions.length > 0;
   const answers = [...(await ask(models.map(() => 'basic' as const), models, watch))];
   const proven = provenFor.length > 0 ? (answers.shift() ?? null) : null;
   return { proven, nominal: answers.shift() ?? null, provenFor, nominalFor, probes };
+}
+
+/** Whether an input, an initializer or an attribute of the main graph is of a type. */
+function holdsType({ model: { graph } }: GraphView, elemType: number): boolean {
+  return graph.initializers.some(({ dataType }) => dataType === elemType) || graph.inputs.some(({ type }) => type?.kind === 'tensor' && type.elemType === elemType)
+    || graph.nodes.some(({ attributes }) => attributes.some(({ i, tensors }) => i === elemType || tensors.some(({ dataType }) => dataType === elemType)));
 }
 
 function numberedType(type: ValueType, inputs: NominalInputs): ValueType {

@@ -151,6 +151,22 @@ describe('what must not sink the rest', () => {
     expect(warnings).toEqual([]);
   });
 
+  test('a network in bfloat16, for which the CPU has no kernels', async () => {
+    const bfloat = (name: string, dims: readonly number[]) => ({ name, dims, type: 'bfloat16', data: new Uint8Array(dims.reduce((count, dim) => count * dim, 2)) }) as const;
+    const graph: GraphSpec = {
+      inputs: [value('x', ['n', 3, 8, 8])], outputs: [value('y', null, null)], initializers: [bfloat('k', [600, 3, 3, 3]), bfloat('bias', [600]), bfloat('scale', [1])],
+      nodes: [
+        node('Cast', ['x'], ['xb'], { to: { int: 16 } }), node('Conv', ['xb', 'k', 'bias'], ['c']), node('Mul', ['c', 'scale'], ['m']), node('Constant', [], ['one'], { value: { tensor: bfloat('', [1]) } }),
+        node('Add', ['m', 'one'], ['a']), node('GlobalAveragePool', ['a'], ['p']), node('Flatten', ['p'], ['f']), node('Cast', ['f'], ['y'], { to: { int: 1 } }),
+      ],
+    };
+    const { types, nominal, warnings } = await infer(graph, undefined, { opset: 22, irVersion: 10 });
+    expect(warnings).toEqual([]);
+    expect(types.get('a')).toEqual({ dtype: 'bfloat16', shape: ['n', 600, 6, 6] });
+    expect(nominal.get('f')).toEqual({ dtype: 'bfloat16', shape: [1, 600] });
+    expect(types.get('y')).toEqual({ dtype: 'float32', shape: ['n', 600] });
+  });
+
   test('a custom operator: what stands behind it is unknown, the rest is answered', async () => {
     const graph: GraphSpec = {
       inputs: [value('x', [1, 4])], outputs: [value('z', null, null)],
