@@ -1,5 +1,8 @@
-import { ModelFormatError } from '../errors.js';
+import { assertFunctions } from './functions.js';
 import type { Attribute, FunctionDef, Graph, Node, OnnxModel, SparseTensor, Tensor, ValueInfo } from './records.js';
+import { bodiesOf, definedNames, functionKey, invalid, nodeLabel, readsOf } from './scopes.js';
+
+export { bodiesOf, capturesOf, functionKey, readsOf } from './scopes.js';
 
 /** Who makes and who reads each tensor of the main graph. Bodies count through what they capture. */
 export interface GraphView {
@@ -21,59 +24,8 @@ export interface Producer {
   readonly output: number;
 }
 
-const captureCache = new WeakMap<Node, readonly string[]>();
-const NONE: readonly string[] = [];
-
-/** Names that the bodies of a node take from the scopes around it, at any depth. */
-export function capturesOf(node: Node): readonly string[] {
-  if (!hasBodies(node)) return NONE;
-  let captures = captureCache.get(node);
-  if (captures === undefined) {
-    const names = new Set<string>();
-    for (const body of bodiesOf(node)) for (const name of freeNames(body)) names.add(name);
-    captureCache.set(node, (captures = [...names]));
-  }
-  return captures;
-}
-
-function hasBodies(node: Node): boolean {
-  for (const attribute of node.attributes) if (attribute.graphs.length > 0) return true;
-  return false;
-}
-
-export function bodiesOf(node: { readonly attributes: readonly Attribute[] }): readonly Graph[] {
-  return node.attributes.flatMap((attribute) => attribute.graphs);
-}
-
-/** Names used in a body, as node inputs or body outputs, that the body does not define. */
-function freeNames(body: Graph): Set<string> {
-  const defined = new Set<string>(definedNames(body));
-  const free = new Set<string>();
-  const use = (name: string): void => void (name !== '' && !defined.has(name) && free.add(name));
-  for (const node of body.nodes) {
-    node.inputs.forEach(use);
-    capturesOf(node).forEach(use);
-  }
-  for (const output of body.outputs) use(output.name);
-  return free;
-}
-
-function* definedNames(graph: Graph): Generator<string> {
-  for (const input of graph.inputs) yield input.name;
-  for (const tensor of graph.initializers) yield tensor.name;
-  for (const sparse of graph.sparseInitializers) if (sparse.values) yield sparse.values.name;
-  for (const node of graph.nodes) for (const output of node.outputs) if (output !== '') yield output;
-}
-
-/** What a node reads: its inputs and what its bodies capture; omitted inputs left out. */
-export function readsOf(node: Node): readonly string[] {
-  const inputs = node.inputs.includes('') ? node.inputs.filter((name) => name !== '') : node.inputs;
-  const captures = capturesOf(node);
-  return captures.length === 0 ? inputs : [...inputs, ...captures];
-}
-
 /**
- * The main graph as a lookup, checked: single assignment, nothing missing, no cycle.
+ * The main graph as a lookup, checked: single assignment, nothing missing, no cycle; functions likewise, and none calls itself.
  * @throws ModelFormatError `FEATX_GRAPH_*` naming every tensor that is wrong
  */
 export function viewGraph(model: OnnxModel): GraphView {
@@ -85,6 +37,7 @@ export function viewGraph(model: OnnxModel): GraphView {
   const inputs = new Map(graph.inputs.map((input) => [input.name, input]));
   const outputs = new Map(graph.outputs.map((output) => [output.name, output]));
   assertSingleAssignment(model, producerOf);
+  assertFunctions(model);
   const isGiven = (name: string): boolean => inputs.has(name) || initializers.has(name) || sparseInitializers.has(name);
   const made = new Set<string>();
   let sorted = true;
@@ -112,11 +65,6 @@ export function viewGraph(model: OnnxModel): GraphView {
   return view;
 }
 
-function invalid(model: OnnxModel, code: string, message: string, field: string): ModelFormatError {
-  const path = model.source.path;
-  return new ModelFormatError(`${path ?? 'the model'} is not a valid ONNX graph: ${message}`, { code, path, field });
-}
-
 function assertSingleAssignment(model: OnnxModel, producerOf: Map<string, Producer>): void {
   const { graph } = model;
   const given = new Set<string>();
@@ -141,10 +89,6 @@ function assertSingleAssignment(model: OnnxModel, producerOf: Map<string, Produc
       producerOf.set(name, { node, output });
     });
   }
-}
-
-function nodeLabel({ index, opType }: Node): string {
-  return `node[${index}] ${opType}`;
 }
 
 /** Kahn's algorithm over a graph whose nodes are out of order. */
@@ -191,11 +135,6 @@ export function ancestorsOf(view: GraphView, tensors: Iterable<string>): Readonl
   for (const name of tensors) need(name);
   for (let node = stack.pop(); node !== undefined; node = stack.pop()) for (const name of readsOf(node)) need(name);
   return needed;
-}
-
-/** `domain:name:overload`, the identity of a model-local function and what a node calls. */
-export function functionKey(domain: string, name: string, overload: string): string {
-  return JSON.stringify([domain, name, overload]);
 }
 
 /** The model-local functions that the given nodes call, directly, inside bodies, or through other functions. */
