@@ -149,7 +149,8 @@ function numberFor(view: GraphView, input: string, dim: Dim, role: Role, side: n
   if (typeof dim === 'number') return dim;
   const settled = dim === null ? undefined : symbols.get(dim);
   if (settled !== undefined) return settled;
-  const byName = dim === null ? undefined : ROLE_NAMES.find(([, pattern]) => pattern.test(dim))?.[0];
+  // One letter says less than the place in a picture does.
+  const byName = dim === null || (dim.length === 1 && role !== 'length') ? undefined : ROLE_NAMES.find(([, pattern]) => pattern.test(dim))?.[0];
   const number = nominalNumber(view, input, byName ?? role, side);
   if (dim !== null) symbols.set(dim, number);
   return number;
