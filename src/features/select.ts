@@ -2,7 +2,7 @@ import { ResolveError, UsageError } from '../errors.js';
 import type { GraphView } from '../onnx/graph.js';
 import type { InferredTypes } from '../onnx/types.js';
 import { analyse, type Analysis } from './analysis.js';
-import { concatenatedFacts } from './facts.js';
+import { concatenatedFacts, factsOf } from './facts.js';
 import type { Feature, HookType, Resolution, TensorFacts } from './feature.js';
 import { takeIndices } from './feature-info.js';
 import { innerNames } from './inner-tensors.js';
@@ -25,7 +25,7 @@ export interface SelectOptions {
   readonly last?: number;
   /** In the order wanted; excludes `out` and `last`. */
   readonly named?: readonly NamedSelector[];
-  /** For modules by name: their output (default) or their input. */
+  /** What is taken of a module where its entry does not say: its output (default) or its input. */
   readonly hookType?: HookType;
   readonly embedding?: boolean;
   /** Take the value after a fold where the module's own is gone. */
@@ -80,7 +80,8 @@ function embeddingOf({ embedding }: Resolution): Selection {
 }
 
 function selectIndices(view: GraphView, analysis: Analysis, resolution: Resolution, options: SelectOptions): readonly Selection[] {
-  const { features } = resolution;
+  const tree = options.hookType === 'forward_pre' ? moduleTree(analysis.whole, nodePaths(view, analysis.whole.nodes)) : null;
+  const features = tree === null ? resolution.features : resolution.features.map((feature) => withInput(view, analysis, tree, feature));
   const { indices } = takeIndices(features.length, options.out ?? options.last ?? resolution.outIndices);
   const wanted = indices.map((index) => features[index]);
   const gone = wanted.filter((feature) => tensorOf(feature, options) === null);
@@ -96,6 +97,19 @@ function selectIndices(view: GraphView, analysis: Analysis, resolution: Resoluti
     const several = options.featureConcat && names !== null && module !== null && tensor !== null ? exitsAt(view, names, module, tensor) : single;
     const own = several.length > 1 || tensor === null ? concatenatedFacts(analysis, several) : facts;
     return { ...own, index, hookType, module: module !== null && names !== null ? (names.flattened.get(module) ?? module) : module, tensors: several, by: 'index' };
+  });
+}
+
+/** The features at what their modules read, as `hook_type: forward_pre` has it; entries that were given have said which they mean. */
+function withInputs(view: GraphView, analysis: Analysis, features: readonly Feature[]): readonly Feature[] {
+  const tree = moduleTree(analysis.whole, nodePaths(view, analysis.whole.nodes));
+  return features.map((feature) => {
+    const { module: path, hookType, resolvedBy } = feature;
+    if (hookType === 'forward_pre' || resolvedBy === 'explicit') return feature;
+    const module = path === null || path === '' ? undefined : tree.modules.get(path);
+    const [tensor = null] = module === undefined ? [] : tapModule(view, analysis.whole, module, 'forward_pre').tensors;
+    const because = module === undefined ? 'its input is asked for, and the graph does not name its module' : `the module ${path} reads ${tensor === null ? 'no tensor made outside it' : `'${tensor}'`}`;
+    return { ...feature, ...(tensor === null ? {} : factsOf(analysis, tensor)), tensor, folded: null, hookType: 'forward_pre', because };
   });
 }
 
