@@ -80,8 +80,7 @@ function embeddingOf({ embedding }: Resolution): Selection {
 }
 
 function selectIndices(view: GraphView, analysis: Analysis, resolution: Resolution, options: SelectOptions): readonly Selection[] {
-  const tree = options.hookType === 'forward_pre' ? moduleTree(analysis.whole, nodePaths(view, analysis.whole.nodes)) : null;
-  const features = tree === null ? resolution.features : resolution.features.map((feature) => withInput(view, analysis, tree, feature));
+  const features = options.hookType === 'forward_pre' ? withInputs(view, analysis, resolution.features) : resolution.features;
   const { indices } = takeIndices(features.length, options.out ?? options.last ?? resolution.outIndices);
   const wanted = indices.map((index) => features[index]);
   const gone = wanted.filter((feature) => tensorOf(feature, options) === null);
