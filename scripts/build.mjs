@@ -11,7 +11,7 @@ rmSync(join(next, 'cli'), { recursive: true, force: true });
 const { build } = await import('esbuild');
 await build({
   absWorkingDir: root,
-  entryPoints: { main: 'src/cli/main.ts', 'runtime-child': 'src/runtime/child-entry.ts' },
+  entryPoints: { main: 'src/cli/main.ts', 'runtime-child': 'src/runtime/child-entry.ts', 'batch-worker': 'src/batch/worker-entry.ts' },
   outdir: 'dist.next/cli',
   bundle: true,
   splitting: true,

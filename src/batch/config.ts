@@ -1,0 +1,124 @@
+import { dirname, resolve } from 'node:path';
+import { UsageError } from '../errors.js';
+import { parseEntries, type FeatureEntry } from '../features/feature-info.js';
+import { FileSource } from '../wire/file-source.js';
+import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
+import { decodeText } from '../wire/text.js';
+import { CONFIG_SCHEMA } from './config-schema.js';
+import { findJobs, type Job, type JobPattern } from './jobs.js';
+import { cutOptions, type ConfigOptions } from './options.js';
+import { templateFault } from './template.js';
+import { violations, type Violation } from './validate.js';
+
+/** The name under which `featx batch` looks for a config. */
+export const CONFIG_NAME = 'featx.config.json';
+
+const LARGEST_CONFIG = 64 * 1024 * 1024;
+
+/** `featx.config.json`, as its schema describes it. */
+export interface Config {
+  readonly $schema?: string;
+  readonly models: readonly (string | ConfigModel)[];
+  readonly exclude?: readonly string[];
+  readonly output?: string;
+  readonly options?: ConfigOptions;
+  readonly jobs?: number;
+  readonly timeout_seconds?: number;
+  readonly memory_bytes?: number;
+  readonly fail_fast?: boolean;
+  readonly check?: 'stat' | 'content';
+}
+
+export interface ConfigModel {
+  readonly model: string;
+  readonly output?: string;
+  readonly options?: ConfigOptions;
+  readonly feature_info?: readonly object[];
+}
+
+/** A config and the directory that its paths are relative to. */
+export interface LoadedConfig {
+  readonly config: Config;
+  readonly root: string;
+}
+
+/**
+ * A config from JSON text.
+ * @param path what errors call it
+ * @throws UsageError `FEATX_CONFIG` that names everything that is wrong, each with its JSON path
+ */
+export function parseConfig(json: string, path = CONFIG_NAME): Config {
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch (cause) {
+    throw new UsageError(`${path} is not JSON: ${cause instanceof Error ? cause.message : String(cause)}`, { code: 'FEATX_CONFIG', path, cause });
+  }
+  const found = [...violations(value, CONFIG_SCHEMA)];
+  if (found.length === 0) found.push(...contradictions(value as Config));
+  if (found.length > 0) {
+    const things = found.map(({ path: at, message }) => `${at} ${message}`);
+    throw new UsageError(things.length === 1 ? `${path}: ${things[0]}` : `${path} has ${things.length} errors: ${things.join('; ')}`, { code: 'FEATX_CONFIG', path, field: found[0].path, hint: 'schema/featx.config.schema.json in the package says what a config holds; featx init writes one' });
+  }
+  return value as Config;
+}
+
+/** What the schema cannot say. */
+function contradictions(config: Config): Violation[] {
+  const found: Violation[] = [];
+  const template = (text: string | undefined, path: string): void => {
+    const fault = text === undefined ? null : templateFault(text);
+    if (fault !== null) found.push({ path, message: `'${text}' ${fault}` });
+  };
+  const options = (record: ConfigOptions | undefined, path: string, inherited: ConfigOptions = {}): void => {
+    const whole = { ...inherited, ...record };
+    const ways = (['out', 'last', 'select'] as const).filter((way) => record?.[way] !== undefined);
+    if (ways.length > 1) found.push({ path, message: `has ${ways.join(' and ')}, which exclude each other` });
+    if (whole.rewrite !== undefined && whole.mode !== 'hook') found.push({ path, message: 'has rewrite, which is for mode hook' });
+  };
+  template(config.output, '$.output');
+  options(config.options, '$.options');
+  config.models.forEach((entry, index) => {
+    if (typeof entry === 'string') return;
+    template(entry.output, `$.models[${index}].output`);
+    if (entry.options !== undefined) options(entry.options, `$.models[${index}].options`, config.options);
+  });
+  return found;
+}
+
+/** Reads a config file. @throws IoError, UsageError */
+export async function readConfig(path: string, fs: FileSystem = nodeFileSystem): Promise<LoadedConfig> {
+  return { config: parseConfig(await readText(path, fs), path), root: dirname(resolve(path)) };
+}
+
+/** What a config asks for, in a fixed order. @throws UsageError for patterns that find nothing; IoError */
+export async function configJobs({ config, root }: LoadedConfig, fs: FileSystem = nodeFileSystem): Promise<readonly Job[]> {
+  const patterns: JobPattern[] = [];
+  for (const entry of config.models) {
+    const { model, output, options } = typeof entry === 'string' ? { model: entry, output: undefined, options: undefined } : entry;
+    const merged = mergeOptions(config.options ?? {}, options ?? {});
+    patterns.push({ pattern: model, output: output ?? config.output, options: cutOptions(merged, await featureEntries(merged.features, root, fs)) });
+  }
+  return findJobs(patterns, config.exclude ?? [], root, fs);
+}
+
+/** A model's own options over those of all; its way of selecting replaces theirs. */
+function mergeOptions(common: ConfigOptions, own: ConfigOptions): ConfigOptions {
+  const selects = own.out !== undefined || own.last !== undefined || own.select !== undefined;
+  return { ...common, ...(selects ? { out: undefined, last: undefined, select: undefined } : {}), ...own };
+}
+
+async function featureEntries(features: ConfigOptions['features'], root: string, fs: FileSystem): Promise<readonly FeatureEntry[] | undefined> {
+  if (features === undefined) return undefined;
+  return parseEntries(typeof features === 'string' ? await readText(resolve(root, features), fs) : features);
+}
+
+async function readText(path: string, fs: FileSystem): Promise<string> {
+  const source = await FileSource.open(path, fs);
+  try {
+    if (source.size > LARGEST_CONFIG) throw new UsageError(`${path} is too large: ${source.size} bytes, at most ${LARGEST_CONFIG}`, { path });
+    return decodeText(await source.read(0, source.size)).replace(/^\ufeff/, '');
+  } finally {
+    await source.close();
+  }
+}

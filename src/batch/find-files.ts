@@ -1,0 +1,127 @@
+import { posix, relative, resolve, sep } from 'node:path';
+import { isGlob, matchesGlob, unescaped } from '../features/glob.js';
+import { errnoOf, ioError, type FileSystem } from '../wire/fs.js';
+
+/** A file that a pattern found. */
+export interface FoundFile {
+  /** Relative to the root, with `/`. */
+  readonly item: string;
+  /** The directory before the pattern's first wildcard, relative to the root. */
+  readonly base: string;
+}
+
+/** What a pattern found; `isLiteral` where it names one file, which need not exist. */
+export interface Found {
+  readonly files: readonly FoundFile[];
+  readonly isLiteral: boolean;
+}
+
+const DEEPEST = 64;
+
+/**
+ * The models that a path, a folder or a glob names, in code-unit order. `*` and `?` stay within a name, `**` is any number of folders, hidden
+ * names are found only by patterns that begin with a dot, and `**` does not go through links.
+ * @throws IoError where a directory cannot be listed
+ */
+export async function findFiles(pattern: string, root: string, fs: FileSystem): Promise<Found> {
+  const normal = sep === '\\' && !isGlob(pattern) ? pattern.replaceAll('\\', '/') : pattern;
+  const exact = isGlob(normal) && (await fs.lstat(resolve(root, normal)).catch(() => null)) !== null;
+  if (exact || !isGlob(normal)) {
+    const item = relativeTo(root, exact ? normal : unescaped(normal));
+    if (!(await isDirectory(fs, resolve(root, item)))) return { files: [{ item, base: posix.dirname(item) }], isLiteral: true };
+    return { files: await walk(root, item, ['**', '*.onnx'], fs), isLiteral: false };
+  }
+  const segments = normal.split('/');
+  const firstWild = segments.findIndex((segment) => isGlob(segment));
+  const base = relativeTo(root, segments.slice(0, firstWild).map(unescaped).join('/') || (normal.startsWith('/') ? '/' : '.'));
+  return { files: await walk(root, base, segments.slice(firstWild).filter((segment) => segment !== '' && segment !== '.'), fs), isLiteral: false };
+}
+
+/** Whether a pattern (path, folder or glob) covers an item. */
+export function covers(pattern: string, item: string): boolean {
+  const segments = posix.normalize(pattern).split('/');
+  return matchesPath(segments, item.split('/')) || matchesPath([...segments, '**'], item.split('/'));
+}
+
+function matchesPath(pattern: readonly string[], path: readonly string[]): boolean {
+  // Reachable positions of the pattern after each part of the path: linear in both, whatever the number of `**`.
+  let at = closure(pattern, new Set([0]));
+  for (const part of path) {
+    const next = new Set<number>();
+    for (const place of at) {
+      if (pattern[place] === '**') next.add(place);
+      else if (place < pattern.length && matchesGlob(pattern[place], part)) next.add(place + 1);
+    }
+    at = closure(pattern, next);
+  }
+  return at.has(pattern.length);
+}
+
+function closure(pattern: readonly string[], places: Set<number>): Set<number> {
+  for (const place of places) if (pattern[place] === '**') places.add(place + 1);
+  return places;
+}
+
+async function walk(root: string, base: string, segments: readonly string[], fs: FileSystem): Promise<FoundFile[]> {
+  const found = new Set<string>();
+  const visited = new Set<string>();
+  const visit = async (directory: string, at: number, depth: number): Promise<void> => {
+    if (depth > DEEPEST || visited.has(`${at}\n${directory}`)) return;
+    visited.add(`${at}\n${directory}`);
+    const segment = segments[at];
+    const isLast = at === segments.length - 1;
+    if (segment === '**' && !isLast) await visit(directory, at + 1, depth);
+    if (segment !== '**' && !isGlob(segment)) {
+      const path = posix.join(directory, unescaped(segment));
+      if (!isLast) await visit(path, at + 1, depth + 1);
+      else if (await isFile(fs, resolve(root, path))) found.add(path);
+      return;
+    }
+    for (const name of await list(fs, resolve(root, directory), directory === base)) {
+      if (name.startsWith('.') && !segment.startsWith('.')) continue;
+      if (segment !== '**' && !matchesGlob(segment, name)) continue;
+      const path = posix.join(directory, name);
+      if (!isLast && segment !== '**') await visit(path, at + 1, depth + 1);
+      else if (segment === '**' && (await isPlainDirectory(fs, resolve(root, path)))) await visit(path, at, depth + 1);
+      else if (isLast && (await isFile(fs, resolve(root, path)))) found.add(path);
+    }
+  };
+  await visit(base, 0, 0);
+  return [...found].sort(byCodeUnit).map((item) => ({ item, base }));
+}
+
+export function byCodeUnit(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** A path relative to the root with `/`; one on another drive stays absolute. */
+export function relativeTo(root: string, path: string): string {
+  const way = relative(root, resolve(root, path));
+  return (sep === '\\' ? way.replaceAll('\\', '/') : way) || '.';
+}
+
+async function list(fs: FileSystem, directory: string, mustExist: boolean): Promise<string[]> {
+  try {
+    return await fs.readdir(directory);
+  } catch (error) {
+    if (!mustExist && ['ENOTDIR', 'ENOENT'].includes(errnoOf(error) ?? '')) return [];
+    throw ioError(error, 'list', directory);
+  }
+}
+
+async function isDirectory(fs: FileSystem, path: string): Promise<boolean> {
+  const state = await fs.stat(path).catch(() => null);
+  return state?.isDirectory() ?? false;
+}
+
+async function isPlainDirectory(fs: FileSystem, path: string): Promise<boolean> {
+  const state = await fs.lstat(path).catch(() => null);
+  return state?.isDirectory() ?? false;
+}
+
+/** Anything but a directory: what is no regular file is refused with a reason when it is opened. */
+async function isFile(fs: FileSystem, path: string): Promise<boolean> {
+  const state = await fs.lstat(path).catch(() => null);
+  if (state?.isSymbolicLink()) return !(await isDirectory(fs, path));
+  return state !== null && !state.isDirectory();
+}

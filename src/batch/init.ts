@@ -1,0 +1,128 @@
+import { availableParallelism } from 'node:os';
+import { dirname, resolve } from 'node:path';
+import { UsageError } from '../errors.js';
+import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
+import { BufferSource } from '../wire/source.js';
+import { writeFile } from '../wire/sink.js';
+import { CONFIG_NAME, type Config, type ConfigModel } from './config.js';
+import { findFiles } from './find-files.js';
+import { WorkerPool } from './pool.js';
+import { DEFAULT_OUTPUT } from './template.js';
+import type { ItemError } from './tasks.js';
+
+export interface InitOptions {
+  /** File to write; `featx.config.json` in the current directory by default. */
+  readonly output?: string;
+  /** Replace an existing file. */
+  readonly force?: boolean;
+  readonly jobs?: number;
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+  readonly fileSystem?: FileSystem;
+  readonly workerEntry?: string;
+}
+
+export interface InitReport {
+  readonly schema: 1;
+  readonly command: 'init';
+  readonly output: string;
+  readonly models: readonly { readonly model: string; readonly features: number }[];
+  /** Models that are left out, and why. */
+  readonly left_out: readonly { readonly model: string; readonly error: ItemError }[];
+  readonly warnings: readonly string[];
+  readonly elapsed_ms: number;
+}
+
+const TIMEOUT_MS = 120_000;
+/** What a starting config does not mean: cuts of an earlier run, and other people's packages. */
+const NOT_MEANT = [/\.features\.onnx$/i, /(^|\/)node_modules\//];
+
+/**
+ * Writes a starting config for the models that are there, with the features of each.
+ * @param patterns paths, folders or globs, relative to the directory of the config
+ * @throws UsageError where there are no models; IoError where the config exists or cannot be written
+ */
+export async function init(patterns: readonly string[], options: InitOptions = {}): Promise<InitReport> {
+  const started = performance.now();
+  const fs = options.fileSystem ?? nodeFileSystem;
+  const output = resolve(options.output ?? CONFIG_NAME);
+  const root = dirname(output);
+  await assertAbsent(output, options.force === true, fs);
+  const found = new Set<string>();
+  for (const pattern of patterns.length === 0 ? ['.'] : patterns) {
+    const { files, isLiteral } = await findFiles(pattern, root, fs);
+    for (const { item } of files) if (isLiteral || !NOT_MEANT.some((unwanted) => unwanted.test(item))) found.add(item);
+  }
+  if (found.size === 0) throw new UsageError(`there are no models in ${patterns.length === 0 ? root : patterns.join(', ')}`, { code: 'FEATX_USAGE_NO_MODELS', hint: 'name a folder or a glob such as "models/**/*.onnx"' });
+  const models: ConfigModel[] = [];
+  const leftOut: { readonly model: string; readonly error: ItemError }[] = [];
+  const seen = await inspectAll([...found], root, options);
+  for (const [model, result] of seen) {
+    if ('code' in result) leftOut.push({ model, error: result });
+    else models.push(result);
+  }
+  if (models.length === 0) throw new UsageError(`none of ${found.size} models has features: ${leftOut[0].model}: ${leftOut[0].error.message}`, { code: 'FEATX_USAGE_NO_MODELS', path: leftOut[0].model });
+  const config: Config = { $schema: './node_modules/featx/schema/featx.config.schema.json', models, output: DEFAULT_OUTPUT };
+  await writeFile(new BufferSource(new Uint8Array(0)), [new TextEncoder().encode(configText(config))], output, { fileSystem: fs, beforeCommit: async () => assertAbsent(output, options.force === true, fs) });
+  return {
+    schema: 1, command: 'init', output: options.output ?? CONFIG_NAME, models: models.map(({ model, feature_info: features = [] }) => ({ model, features: features.length })), left_out: leftOut, warnings: [],
+    elapsed_ms: Math.round(performance.now() - started),
+  };
+}
+
+async function assertAbsent(path: string, force: boolean, fs: FileSystem): Promise<void> {
+  if (force || (await fs.lstat(path).catch(() => null)) === null) return;
+  throw new UsageError(`${path} exists`, { code: 'FEATX_USAGE_EXISTS', path, hint: 'name another file with -o, or pass --force to replace it' });
+}
+
+/** One entry per line, so that a model's features can be read at a glance. */
+function configText({ models, ...rest }: Config): string {
+  const entries = models.map((entry) => (typeof entry === 'string' ? JSON.stringify(entry) : entryText(entry)));
+  const head = JSON.stringify(rest, null, 2).slice(0, -2);
+  return `${head},\n  "models": [\n${entries.join(',\n')}\n  ]\n}\n`;
+}
+
+function entryText({ feature_info: features = [], ...entry }: ConfigModel): string {
+  const lines = Object.entries(entry).map(([key, value]) => `      ${JSON.stringify(key)}: ${JSON.stringify(value)}`);
+  const list = features.map((feature) => `        ${JSON.stringify(feature)}`).join(',\n');
+  return `    {\n${lines.join(',\n')},\n      "feature_info": [\n${list}\n      ]\n    }`;
+}
+
+/** The features of every model, or why there are none, in the order given. */
+async function inspectAll(models: readonly string[], root: string, options: InitOptions): Promise<ReadonlyMap<string, ConfigModel | ItemError>> {
+  const pool = new WorkerPool({ timeoutMs: options.timeoutMs ?? TIMEOUT_MS, memoryBytes: null, entry: options.workerEntry });
+  const stop = (): void => void pool.stop();
+  options.signal?.addEventListener('abort', stop, { once: true });
+  const results = new Map<string, ConfigModel | ItemError>(models.map((model) => [model, { code: 'FEATX_STOPPED', message: 'it was not reached', hint: null }]));
+  let next = 0;
+  const work = async (): Promise<void> => {
+    for (let at = next++; at < models.length; at = next++) {
+      const outcome = await pool.perform({ kind: 'inspect', root, item: models[at] });
+      if (outcome === null) return;
+      results.set(models[at], entryOf(models[at], outcome.result));
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: Math.min(options.jobs ?? availableParallelism(), models.length) }, work));
+    options.signal?.throwIfAborted();
+    return results;
+  } finally {
+    options.signal?.removeEventListener('abort', stop);
+    await pool.stop();
+  }
+}
+
+type InspectOutcome = NonNullable<Awaited<ReturnType<WorkerPool['perform']>>>['result'];
+
+function entryOf(model: string, result: InspectOutcome): ConfigModel | ItemError {
+  if (result.is === 'fault') return { code: result.error.code, message: result.error.message, hint: result.error.hint ?? null };
+  if (result.is === 'failed') return result.error;
+  if (result.is !== 'inspected') throw new Error('an inspection was asked for');
+  const features = result.report.feature_info.filter(({ tensor }) => tensor !== null);
+  if (features.length === 0) return { code: 'FEATX_RESOLVE', message: `${model} has no features`, hint: 'name tensors of it with select in its options' };
+  return {
+    model,
+    options: { out: features.map(({ index }) => index) },
+    feature_info: result.report.feature_info.map(({ index, module, num_chs, reduction, tensor }) => ({ index, module, num_chs, reduction, tensor })),
+  };
+}

@@ -1,0 +1,91 @@
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { nodeFileSystem } from '../wire/fs.js';
+import { covers, findFiles } from './find-files.js';
+import { findJobs, planJobs } from './jobs.js';
+import { outputName } from './template.js';
+
+let root: string;
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'featx-jobs-'));
+  for (const path of ['b.onnx', 'a.onnx', 'a.txt', '.hidden.onnx', 'deep/x/y/z.onnx', 'deep/x/q.onnx', 'deep/.git/no.onnx', 'deep/B.onnx', 'odd/[1]*.onnx', 'node/a.features.onnx']) {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    writeFileSync(join(root, path), '');
+  }
+});
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+const items = async (pattern: string): Promise<readonly string[]> => (await findFiles(pattern, root, nodeFileSystem)).files.map(({ item }) => item);
+
+test.each([
+  ['*.onnx', ['a.onnx', 'b.onnx']],
+  ['**/*.onnx', ['a.onnx', 'b.onnx', 'deep/B.onnx', 'deep/x/q.onnx', 'deep/x/y/z.onnx', 'node/a.features.onnx', 'odd/[1]*.onnx']],
+  ['deep', ['deep/B.onnx', 'deep/x/q.onnx', 'deep/x/y/z.onnx']],
+  ['deep/**/?.onnx', ['deep/B.onnx', 'deep/x/q.onnx', 'deep/x/y/z.onnx']],
+  ['**/x/**/z.onnx', ['deep/x/y/z.onnx']],
+  ['deep/*/q.onnx', ['deep/x/q.onnx']],
+  ['.h*.onnx', ['.hidden.onnx']],
+  ['odd/[1]*.onnx', ['odd/[1]*.onnx']],
+  ['odd/\\[1\\]\\*.onnx', ['odd/[1]*.onnx']],
+  ['missing.onnx', ['missing.onnx']],
+  ['deep/../a.onnx', ['a.onnx']],
+  ['zzz/*.onnx', 'ENOENT'],
+])('%s', async (pattern, expected) => {
+  if (typeof expected === 'string') await expect(items(pattern)).rejects.toThrow(expected);
+  else expect(await items(pattern)).toEqual(expected);
+});
+
+test('a folder that links to itself is walked once', async () => {
+  symlinkSync('..', join(root, 'deep', 'loop'));
+  expect(await items('**/*.onnx')).toHaveLength(7);
+  expect(await items('deep/loop/*.onnx')).toEqual(['deep/loop/a.onnx', 'deep/loop/b.onnx']);
+});
+
+test('many ** take linear time', () => {
+  const started = performance.now();
+  expect(covers(`${'**/a*/'.repeat(40)}end`, `${'aa/'.repeat(400)}en`)).toBe(false);
+  expect(performance.now() - started).toBeLessThan(1_000);
+});
+
+test('exclude takes paths, folders and globs', () => {
+  for (const pattern of ['deep', 'deep/x/q.onnx', '**/q.onnx', 'deep/**', '*/x']) expect(covers(pattern, 'deep/x/q.onnx')).toBe(true);
+  for (const pattern of ['dee', 'x', '*.onnx', 'deep/y/**']) expect(covers(pattern, 'deep/x/q.onnx')).toBe(false);
+});
+
+test('templates', () => {
+  const file = { item: 'models/cnn/a.ONNX', base: 'models' };
+  expect(outputName('{dir}/{name}.features.onnx', file)).toBe('models/cnn/a.features.onnx');
+  expect(outputName('out/{rel}/{name}.onnx', file)).toBe('out/cnn/a.onnx');
+  expect(outputName('out/{rel}/{name}.onnx', { item: 'a.onnx', base: '.' })).toBe('out/a.onnx');
+  expect(outputName('{name}-{name}.onnx', { item: 'we$&ird.onnx', base: '.' })).toBe('we$&ird-we$&ird.onnx');
+});
+
+test('results of other jobs are no models', async () => {
+  writeFileSync(join(root, 'a.features.onnx'), '');
+  const jobs = await findJobs([{ pattern: '*.onnx' }], [], root);
+  expect(jobs.map(({ input }) => input)).toEqual(['a.onnx', 'b.onnx']);
+});
+
+test('patterns that find nothing are all named', async () => {
+  await expect(findJobs([{ pattern: 'no*.onnx' }, { pattern: '*.onnx' }, { pattern: '**/none.onnx' }], [], root)).rejects.toThrow("'no*.onnx', '**/none.onnx' find no model");
+});
+
+test('items that would overwrite one another, or a model, are refused, the rest are not', () => {
+  const plan = planJobs([
+    { input: 'x/a.onnx', output: 'out/a.onnx' }, { input: 'y/a.onnx', output: 'out/../out/a.onnx' }, { input: 'b.onnx', output: 'out/b.onnx' }, { input: 'c.onnx', output: './b.onnx' },
+    { input: 'b.onnx', output: 'out/b.onnx' }, { input: 'd.onnx', output: 'out/d.onnx', options: { out: [1] } }, { input: 'd.onnx', output: 'out/d.onnx', options: { out: [2] } },
+  ], root);
+  expect(plan.items.map(({ item, fault }) => [item, fault?.code ?? null])).toEqual([
+    ['x/a.onnx', 'FEATX_USAGE_DUPLICATE_OUTPUT'], ['y/a.onnx', 'FEATX_USAGE_DUPLICATE_OUTPUT'], ['b.onnx', null], ['c.onnx', 'FEATX_USAGE_SAME_FILE'], ['d.onnx', 'FEATX_USAGE_DUPLICATE_OUTPUT'], ['d.onnx', 'FEATX_USAGE_DUPLICATE_OUTPUT'],
+  ]);
+  expect(plan.items[0].fault?.message).toContain('x/a.onnx, y/a.onnx');
+  expect(new Set(plan.items.map(({ id }) => id)).size).toBe(plan.items.length);
+  expect(plan.items.map(({ position }) => position)).toEqual([0, 1, 2, 3, 4, 5]);
+});
+
+test('the digest of a plan is of what is asked for, not of where', () => {
+  const jobs = [{ input: 'a.onnx', output: 'o.onnx', options: { out: [1] } }];
+  expect(planJobs(jobs, root).digest).toBe(planJobs(jobs, join(root, 'deep')).digest);
+  expect(planJobs([{ ...jobs[0], options: { out: [2] } }], root).digest).not.toBe(planJobs(jobs, root).digest);
+});

@@ -1,0 +1,129 @@
+import { createHash } from 'node:crypto';
+import { resolve } from 'node:path';
+import { UsageError } from '../errors.js';
+import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
+import { covers, findFiles, relativeTo } from './find-files.js';
+import { encodeOptions, type CutOptions } from './options.js';
+import { DEFAULT_OUTPUT, outputName } from './template.js';
+
+/** One cut to make. Paths are relative to the root of the batch. */
+export interface Job {
+  readonly input: string;
+  readonly output: string;
+  readonly options?: CutOptions;
+}
+
+/** Models to look for, and what to make of each. */
+export interface JobPattern {
+  /** Path, folder or glob. */
+  readonly pattern: string;
+  /** Template of the output; default `DEFAULT_OUTPUT`. */
+  readonly output?: string;
+  readonly options?: CutOptions;
+}
+
+/**
+ * The jobs that patterns find, in the order of the patterns and within one in code-unit order. What a glob finds and another job writes is a result, not a
+ * model, and is left out.
+ * @throws UsageError naming every pattern that finds nothing; IoError
+ */
+export async function findJobs(patterns: readonly JobPattern[], exclude: readonly string[], root: string, fs: FileSystem = nodeFileSystem): Promise<readonly Job[]> {
+  const jobs: (Job & { readonly isLiteral: boolean })[] = [];
+  const empty: string[] = [];
+  for (const { pattern, output = DEFAULT_OUTPUT, options } of patterns) {
+    const { files, isLiteral } = await findFiles(pattern, root, fs);
+    const wanted = isLiteral ? files : files.filter(({ item }) => !exclude.some((excluded) => covers(excluded, item)));
+    if (wanted.length === 0) empty.push(pattern);
+    for (const file of wanted) jobs.push({ input: file.item, output: outputName(output, file), options, isLiteral });
+  }
+  if (empty.length > 0) {
+    throw new UsageError(`${empty.map((pattern) => `'${pattern}'`).join(', ')} ${empty.length === 1 ? 'finds' : 'find'} no model under ${root}`, {
+      code: 'FEATX_USAGE_NO_MODELS', hint: 'give paths, folders, or globs with * within a name and ** for any folders, in quotes so that the shell leaves them alone',
+    });
+  }
+  const results = new Set<string>();
+  const isResult = ({ input, isLiteral }: (typeof jobs)[number]): boolean => !isLiteral && results.has(input);
+  // Twice: a result may come before the model that it is made of.
+  for (let round = 0; round < 2; round++) {
+    const kept = jobs.filter((job) => !isResult(job));
+    results.clear();
+    for (const { output } of kept) results.add(output);
+  }
+  return jobs.filter((job) => !isResult(job)).map(({ input, output, options }) => ({ input, output, options }));
+}
+
+/** Why an item cannot be worked on at all. */
+export interface ItemFault {
+  readonly code: string;
+  readonly message: string;
+  readonly hint: string;
+}
+
+/** A job with its name and its place in the order. */
+export interface PlannedItem {
+  /** Unique within the plan. */
+  readonly id: string;
+  readonly position: number;
+  readonly item: string;
+  readonly output: string;
+  /** `encodeOptions` of its options. */
+  readonly options: string;
+  /** Refused before any work. */
+  readonly fault: ItemFault | null;
+}
+
+export interface Plan {
+  /** Absolute; the paths of items are relative to it. */
+  readonly root: string;
+  readonly items: readonly PlannedItem[];
+  /** Hex digest of what is asked for; the same on every machine with the same folders. */
+  readonly digest: string;
+}
+
+/**
+ * Puts jobs in order and finds those that would overwrite one another or a model: each of them is refused, the rest can be worked on. A job that stands twice
+ * counts once.
+ */
+export function planJobs(jobs: Iterable<Job>, root: string): Plan {
+  const base = resolve(root);
+  const drafts = new Map<string, Omit<PlannedItem, 'position' | 'fault'>>();
+  const names = new Map<string, number>();
+  for (const { input, output, options = {} } of jobs) {
+    const item = relativeTo(base, input);
+    const target = relativeTo(base, output);
+    const text = encodeOptions(options);
+    const key = `${item}\n${target}\n${text}`;
+    if (drafts.has(key)) continue;
+    const again = names.get(`${item}\n${target}`) ?? 0;
+    names.set(`${item}\n${target}`, again + 1);
+    drafts.set(key, { id: `${item} -> ${target}${again === 0 ? '' : ` #${again + 1}`}`, item, output: target, options: text });
+  }
+  const writers = new Map<string, string[]>();
+  const models = new Map<string, string>();
+  for (const { item, output } of drafts.values()) {
+    models.set(fileKey(item), item);
+    writers.set(fileKey(output), [...(writers.get(fileKey(output)) ?? []), item]);
+  }
+  const hash = createHash('sha256');
+  const items: PlannedItem[] = [];
+  for (const draft of drafts.values()) {
+    hash.update(`${JSON.stringify([draft.item, draft.output, draft.options])}\n`);
+    items.push({ ...draft, position: items.length, fault: faultOf(draft.output, writers.get(fileKey(draft.output)) ?? [], models) });
+  }
+  return { root: base, items, digest: hash.digest('hex') };
+}
+
+function faultOf(output: string, writers: readonly string[], models: ReadonlyMap<string, string>): ItemFault | null {
+  if (writers.length > 1) {
+    const shown = writers.length > 5 ? `${writers.slice(0, 5).join(', ')} and ${writers.length - 5} more` : writers.join(', ');
+    return { code: 'FEATX_USAGE_DUPLICATE_OUTPUT', message: `${writers.length} items would write ${output}: ${shown}`, hint: 'use {dir}, {rel} or {name} in the output, or give these items outputs of their own' };
+  }
+  const model = models.get(fileKey(output));
+  if (model !== undefined) return { code: 'FEATX_USAGE_SAME_FILE', message: `the output ${output} is also a model of this batch`, hint: 'choose another output' };
+  return null;
+}
+
+/** Names that the file systems of this operating system usually take for one. */
+function fileKey(path: string): string {
+  return process.platform === 'win32' || process.platform === 'darwin' ? path.normalize('NFC').toLowerCase() : path;
+}

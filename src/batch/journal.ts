@@ -1,0 +1,277 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { FeatxError } from '../errors.js';
+import { FileSource } from '../wire/file-source.js';
+import { errnoOf, ioError, isGone, thisWriter, type FileHandle, type FileSystem, type Writer } from '../wire/fs.js';
+import type { BorrowedPiece } from '../wire/pieces.js';
+import { writeFile, writeFully } from '../wire/sink.js';
+import { isRecord } from './validate.js';
+
+/**
+ * The journal of a batch: one JSON record per line, appended and synced before the record is reported. It is the memory of an interrupted run and the cache of
+ * the next one. Every line carries a digest of itself, so that a torn or altered line is as good as none.
+ */
+
+/** A line of the journal. */
+export type JournalRecord = { readonly kind: 'run' | 'item' | 'made' | 'end'; readonly run: string; readonly [key: string]: unknown };
+
+interface Place {
+  readonly file: string;
+  readonly start: number;
+  readonly end: number;
+}
+
+interface Waiting {
+  readonly bytes: Uint8Array;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+const KINDS = ['run', 'item', 'made', 'end'] as const;
+const SUM_LENGTH = 16;
+const PREFIX = '{"sum":"';
+const WINDOW = 1024 * 1024;
+const SUFFIX = '.journal.jsonl';
+/** Less than this is not worth rewriting. */
+const SMALL = 4 * 1024 * 1024;
+
+/** What a run says of itself when it starts. */
+export interface RunHeader {
+  readonly plan: string;
+  readonly shard: string;
+}
+
+export class Journal {
+  /** Where the last record of each item with a `made` is, in any journal of the directory. */
+  private readonly cache = new Map<string, Place>();
+  /** Records of the run that goes on. */
+  private readonly current = new Map<string, Place>();
+  private readonly waiting: Waiting[] = [];
+  private flushing: Promise<void> | null = null;
+  private readonly readers = new Map<string, FileSource>();
+  private run = '';
+  /** Bytes of it that have been written. */
+  private written = 0;
+  private last: (JournalRecord & { readonly ended: boolean }) | null = null;
+
+  private constructor(
+    private readonly fs: FileSystem,
+    private readonly path: string,
+    private file: FileHandle | null,
+    private size: number,
+  ) {}
+
+  /** Opens or creates the journal `name` in a directory and reads what all journals there remember. @throws IoError */
+  static async open(fs: FileSystem, directory: string, name: string): Promise<Journal> {
+    const path = join(directory, `${name}${SUFFIX}`);
+    try {
+      await fs.mkdir(directory);
+      const others = (await fs.readdir(directory)).filter((entry) => entry.endsWith(SUFFIX)).sort().map((entry) => join(directory, entry));
+      const journal = new Journal(fs, path, await fs.open(path, 'a', 0o666), 0);
+      // Its own last: it knows best.
+      for (const other of [...others.filter((entry) => entry !== path), path]) await journal.load(other);
+      return journal;
+    } catch (error) {
+      throw error instanceof FeatxError ? error : ioError(error, 'keep the journal of the batch in', directory);
+    }
+  }
+
+  /** What the journals of a directory remember, without writing anything; a directory that is not there remembers nothing. */
+  static async recall(fs: FileSystem, directory: string): Promise<Journal> {
+    const journal = new Journal(fs, '', null, 0);
+    try {
+      for (const entry of (await fs.readdir(directory)).sort()) if (entry.endsWith(SUFFIX)) await journal.load(join(directory, entry));
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') throw error instanceof FeatxError ? error : ioError(error, 'read the journal of the batch in', directory);
+    }
+    return journal;
+  }
+
+  /** Starts a run, or goes on with the last one where that is wanted and it did not end. Returns whether it goes on. */
+  async begin(header: RunHeader, resume: boolean): Promise<boolean> {
+    const { last } = this;
+    if (resume && last !== null && !last.ended) {
+      this.run = last.run;
+      return true;
+    }
+    if (last === null || last.ended || isGone(writerOf(last))) await this.compact();
+    this.current.clear();
+    this.run = randomBytes(8).toString('hex');
+    await this.append({ kind: 'run', run: this.run, ...header, writer: thisWriter(), started_ms: Date.now() });
+    return false;
+  }
+
+  /** Makes a record durable. Records that come together are synced together. */
+  async append(record: JournalRecord, id?: string, isCached = false): Promise<void> {
+    const bytes = encodeLine(record);
+    const written = new Promise<void>((resolve, reject) => this.waiting.push({ bytes, resolve, reject }));
+    const start = this.size;
+    this.size += bytes.length;
+    if (id !== undefined) {
+      const place = { file: this.path, start, end: this.size };
+      this.current.set(id, place);
+      if (isCached) this.cache.set(id, place);
+    }
+    this.flushing ??= this.flush().finally(() => (this.flushing = null));
+    await written;
+  }
+
+  item(id: string, content: Readonly<Record<string, unknown>>): Promise<void> {
+    return this.append({ kind: 'item', run: this.run, id, ...content }, id, isRecord(content.made));
+  }
+
+  /** Remembers what was made of an item; its record in this run stays as it is. */
+  async remember(id: string, made: object): Promise<void> {
+    const start = this.size;
+    const written = this.append({ kind: 'made', run: this.run, id, made });
+    this.cache.set(id, { file: this.path, start, end: this.size });
+    await written;
+  }
+
+  /** The last record of an item that says what was made; null where there is none. */
+  cached(id: string): Promise<JournalRecord | null> {
+    return this.read(this.cache.get(id));
+  }
+
+  /** The record of an item in this run; null where it has none yet. */
+  ofThisRun(id: string): Promise<JournalRecord | null> {
+    return this.read(this.current.get(id));
+  }
+
+  async end(summary: Readonly<Record<string, unknown>>): Promise<void> {
+    await this.append({ kind: 'end', run: this.run, ...summary });
+  }
+
+  async close(): Promise<void> {
+    await this.flushing;
+    for (const reader of this.readers.values()) await reader.close();
+    this.readers.clear();
+    await this.file?.close();
+  }
+
+  private async flush(): Promise<void> {
+    // The caller has just queued a record; whatever else is queued in this turn goes along.
+    await Promise.resolve();
+    const { file } = this;
+    while (file !== null && this.waiting.length > 0) {
+      const batch = this.waiting.splice(0);
+      try {
+        const bytes = Buffer.concat(batch.map((entry) => entry.bytes));
+        await writeFully(file, bytes, this.written, this.path);
+        this.written += bytes.length;
+        await file.sync();
+        for (const { resolve } of batch) resolve();
+      } catch (error) {
+        for (const { reject } of batch) reject(error);
+      }
+    }
+  }
+
+  private async read(place: Place | undefined): Promise<JournalRecord | null> {
+    if (place === undefined) return null;
+    let reader = this.readers.get(place.file);
+    if (reader === undefined || reader.size < place.end) {
+      await reader?.close();
+      reader = await FileSource.open(place.file, this.fs);
+      this.readers.set(place.file, reader);
+      if (reader.size < place.end) return null;
+    }
+    return decodeLine(Buffer.from(await reader.read(place.start, place.end)));
+  }
+
+  /** Reads one journal, line by line. */
+  private async load(path: string): Promise<void> {
+    const isOwn = path === this.path;
+    const source = await FileSource.open(path, this.fs);
+    try {
+      let rest = Buffer.alloc(0);
+      let at = 0;
+      for (let start = 0; start < source.size; start += WINDOW) {
+        const chunk = Buffer.from(await source.read(start, Math.min(source.size, start + WINDOW)));
+        let from = 0;
+        for (let newline = chunk.indexOf(10, from); newline >= 0; newline = chunk.indexOf(10, from)) {
+          const line = rest.length === 0 ? chunk.subarray(from, newline + 1) : Buffer.concat([rest, chunk.subarray(from, newline + 1)]);
+          rest = Buffer.alloc(0);
+          this.note(decodeLine(line), { file: path, start: at, end: at + line.length }, isOwn);
+          at += line.length;
+          from = newline + 1;
+        }
+        rest = Buffer.concat([rest, chunk.subarray(from)]);
+      }
+      if (!isOwn) return;
+      this.size = source.size;
+      // A line that a crash cut short must not swallow the next one.
+      if (rest.length > 0 && this.file !== null) {
+        await writeFully(this.file, Uint8Array.of(10), this.size, path);
+        this.size += 1;
+      }
+      this.written = this.size;
+    } finally {
+      await source.close();
+    }
+  }
+
+  private note(record: JournalRecord | null, place: Place, isOwn: boolean): void {
+    if (record === null) return;
+    if (typeof record.id === 'string' && (record.kind === 'item' || record.kind === 'made')) {
+      if (isRecord(record.made)) this.cache.set(record.id, place);
+      if (isOwn && record.kind === 'item' && record.run === this.last?.run) this.current.set(record.id, place);
+    }
+    if (!isOwn) return;
+    if (record.kind === 'run') {
+      this.last = { ...record, ended: false };
+      this.current.clear();
+    }
+    if (record.kind === 'end' && record.run === this.last?.run) this.last = { ...this.last, ended: true };
+  }
+
+  /** Keeps the last useful record of each item where most of the file is out of date. */
+  private async compact(): Promise<void> {
+    const live = [...this.cache].filter(([, { file }]) => file === this.path).sort(([, a], [, b]) => a.start - b.start);
+    let kept = 0;
+    for (const [, { start, end }] of live) kept += end - start;
+    if (this.size < SMALL || kept * 2 > this.size) return;
+    for (const reader of this.readers.values()) await reader.close();
+    this.readers.clear();
+    const source = await FileSource.open(this.path, this.fs);
+    try {
+      const pieces: BorrowedPiece[] = live.map(([, { start, end }]) => ({ start, end }));
+      await writeFile(source, pieces, this.path, { fileSystem: this.fs });
+    } finally {
+      await source.close();
+    }
+    await this.file?.close();
+    this.file = await this.fs.open(this.path, 'a', 0o666);
+    this.size = 0;
+    for (const [id, { start, end }] of live) this.cache.set(id, { file: this.path, start: this.size, end: (this.size += end - start) });
+    this.written = this.size;
+  }
+}
+
+function writerOf({ writer }: JournalRecord): Writer {
+  return isRecord(writer) && typeof writer.host === 'string' && typeof writer.process === 'number' ? { host: writer.host, process: writer.process } : { host: '', process: 0 };
+}
+
+function sumOf(json: string): string {
+  return createHash('sha256').update(json).digest('hex').slice(0, SUM_LENGTH);
+}
+
+/** A record as a line, its digest in front. */
+export function encodeLine(record: JournalRecord): Uint8Array {
+  const json = JSON.stringify(record);
+  return Buffer.from(`${PREFIX}${sumOf(json)}",${json.slice(1)}\n`);
+}
+
+/** The record of a line, or null where the line is not what was written. */
+export function decodeLine(line: Buffer): JournalRecord | null {
+  const text = line.toString('utf8').trimEnd();
+  if (!text.startsWith(PREFIX)) return null;
+  const json = `{${text.slice(PREFIX.length + SUM_LENGTH + 2)}`;
+  if (text.slice(PREFIX.length, PREFIX.length + SUM_LENGTH) !== sumOf(json)) return null;
+  const record: unknown = JSON.parse(json);
+  return isJournalRecord(record) ? record : null;
+}
+
+function isJournalRecord(value: unknown): value is JournalRecord {
+  return isRecord(value) && typeof value.run === 'string' && KINDS.some((kind) => kind === value.kind);
+}

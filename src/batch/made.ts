@@ -1,0 +1,163 @@
+import { createHash } from 'node:crypto';
+import { createRequire } from 'node:module';
+import { dirname, posix, resolve } from 'node:path';
+import { IoError } from '../errors.js';
+import { VERSION } from '../version.js';
+import { errnoOf, type FileSystem } from '../wire/fs.js';
+import { hashRanges, isSameState, stateOf, type FileState, type ReadRecord, type WrittenRecord } from './recording.js';
+import { isRecord } from './validate.js';
+
+/** What is remembered of a cut that was made: enough to know later that making it again would change nothing. */
+export interface Made {
+  readonly featx: string;
+  /** Version of onnxruntime-node, which has a say in shapes; null without it. */
+  readonly runtime: string | null;
+  /** Digest of the options. */
+  readonly options: string;
+  /** When the record was made, in milliseconds since 1970. */
+  readonly at_ms: number;
+  /** The model, then its sidecars. */
+  readonly reads: readonly ReadRecord[];
+  readonly writes: readonly WrittenRecord[];
+}
+
+/** What must hold of an item for a record to speak of it. */
+export interface Expected {
+  readonly root: string;
+  readonly item: string;
+  readonly output: string;
+  readonly options: string;
+}
+
+/** `same`: nothing to do; `changed`: make it; `unsure`: more bytes than allowed would have to be hashed to know. */
+export type Verdict = { readonly is: 'same'; readonly made: Made; readonly refreshed: boolean } | { readonly is: 'changed' } | { readonly is: 'unsure' };
+
+/** A file that is not at least this much older than the record may have changed in the same tick of the clock. */
+export const RACE_MS = 2_000;
+
+export function optionsDigest(options: string): string {
+  return createHash('sha256').update(options).digest('hex');
+}
+
+let runtime: string | null | undefined;
+
+/** Version of the installed onnxruntime-node; loads no native code. */
+export function runtimeVersion(): string | null {
+  if (runtime !== undefined) return runtime;
+  try {
+    const manifest: unknown = createRequire(import.meta.url)('onnxruntime-node/package.json');
+    runtime = isRecord(manifest) && typeof manifest.version === 'string' ? manifest.version : null;
+  } catch {
+    runtime = null;
+  }
+  return runtime;
+}
+
+export function newMade(options: string, reads: readonly ReadRecord[], writes: readonly WrittenRecord[]): Made {
+  return { featx: VERSION, runtime: runtimeVersion(), options: optionsDigest(options), at_ms: Date.now(), reads, writes };
+}
+
+export interface JudgeOptions {
+  readonly fileSystem: FileSystem;
+  /** Hash even what looks unchanged. */
+  readonly content: boolean;
+  /** Most bytes to hash. */
+  readonly hashLimit: number;
+}
+
+/**
+ * Whether a record still holds: same featx, same runtime, same options, the bytes that were read are as they were, and every output is as it was written.
+ * Where the file system shows a file untouched since well before the record, that stands for its hash.
+ */
+export async function judge(made: Made, expected: Expected, options: JudgeOptions): Promise<Verdict> {
+  if (!speaksOf(made, expected)) return { is: 'changed' };
+  const now = Date.now();
+  const files: Seen[] = [];
+  let toHash = 0;
+  for (const record of [...made.reads, ...made.writes]) {
+    const isOutput = record.ranges === undefined;
+    const ranges = record.ranges ?? [0, record.size];
+    const stats = await statOrNull(options.fileSystem, resolve(expected.root, record.path), isOutput);
+    if (stats === null || !stats.isFile() || Number(stats.size) !== record.size) return { is: 'changed' };
+    const state = stateOf(stats);
+    const isTrusted = !options.content && isSameState(state, record.state) && isOlder(state, made.at_ms);
+    if (!isTrusted) toHash += covered(ranges);
+    files.push({ record, ranges, state, isTrusted });
+  }
+  if (toHash > options.hashLimit) return { is: 'unsure' };
+  const refreshed = files.some(({ isTrusted }) => !isTrusted);
+  for (const file of files) if (!file.isTrusted && !(await matches(file, expected.root, options.fileSystem))) return { is: 'changed' };
+  if (!refreshed) return { is: 'same', made, refreshed };
+  const states = files.map(({ state }) => state);
+  const reads = made.reads.map((record, index) => ({ ...record, state: states[index] }));
+  const writes = made.writes.map((record, index) => ({ ...record, state: states[made.reads.length + index] }));
+  return { is: 'same', made: { ...made, at_ms: now, reads, writes }, refreshed };
+}
+
+interface Seen {
+  readonly record: ReadRecord | WrittenRecord;
+  readonly ranges: readonly number[];
+  readonly state: FileState;
+  readonly isTrusted: boolean;
+}
+
+async function matches({ record, ranges, state }: Seen, root: string, fs: FileSystem): Promise<boolean> {
+  try {
+    const digest = await hashRanges(fs, resolve(root, record.path), record.size === 0 ? [] : ranges);
+    return digest !== null && digest.sha256 === record.sha256 && digest.size === record.size && isSameState(digest.state, state);
+  } catch (error) {
+    // What cannot be read now is made again, and fails there with its reason.
+    if (error instanceof IoError) return false;
+    throw error;
+  }
+}
+
+function covered(ranges: readonly number[]): number {
+  let size = 0;
+  for (let at = 0; at < ranges.length; at += 2) size += ranges[at + 1] - ranges[at];
+  return size;
+}
+
+function isOlder({ mtime_ns, ctime_ns }: FileState, atMs: number): boolean {
+  const limit = BigInt(Math.floor(atMs) - RACE_MS) * 1_000_000n;
+  return BigInt(mtime_ns) < limit && BigInt(ctime_ns) < limit;
+}
+
+/** Whether a record is about this item, this featx and these options, and names no file but the item's own. */
+function speaksOf(made: Made, { item, output, options }: Expected): boolean {
+  if (made.featx !== VERSION || made.runtime !== runtimeVersion() || made.options !== optionsDigest(options)) return false;
+  if (made.at_ms > Date.now() || made.reads[0]?.path !== item || made.reads[0].ranges.length === 0) return false;
+  const belongs = ({ path }: WrittenRecord): boolean => path === output || (dirname(path) === dirname(output) && path.startsWith(`${output}.`));
+  return made.writes.some(({ path }) => path === output) && made.writes.every(belongs);
+}
+
+/** A record as it was written, or null where it is anything else. */
+export function readMade(value: unknown): Made | null {
+  if (!isRecord(value)) return null;
+  const { featx, runtime: version, options, at_ms, reads, writes } = value;
+  const isFile = (file: unknown): file is WrittenRecord =>
+    isRecord(file) && typeof file.path === 'string' && posix.normalize(file.path) === file.path && Number.isSafeInteger(file.size) && typeof file.sha256 === 'string' && /^[0-9a-f]{64}$/.test(file.sha256) && isState(file.state);
+  const isRead = (file: unknown): boolean => isFile(file) && 'ranges' in file && areRanges(file.ranges, file.size);
+  if (typeof featx !== 'string' || !(typeof version === 'string' || version === null) || typeof options !== 'string' || typeof at_ms !== 'number') return null;
+  if (!Array.isArray(reads) || !reads.every(isRead) || !Array.isArray(writes) || !writes.every(isFile)) return null;
+  return { featx, runtime: version, options, at_ms, reads, writes };
+}
+
+function isState(value: unknown): boolean {
+  return isRecord(value) && [value.dev, value.ino, value.mtime_ns, value.ctime_ns].every((text) => typeof text === 'string' && /^-?\d{0,20}$/.test(text)) && value.ctime_ns !== '-' && value.mtime_ns !== '-';
+}
+
+function areRanges(value: unknown, size: number): boolean {
+  if (!Array.isArray(value) || value.length % 2 !== 0) return false;
+  const numbers: unknown[] = value;
+  return numbers.every((at, index) => typeof at === 'number' && Number.isSafeInteger(at) && at <= size && at >= 0 && (index === 0 || at > Number(numbers[index - 1])));
+}
+
+async function statOrNull(fs: FileSystem, path: string, isOutput: boolean): Promise<Awaited<ReturnType<FileSystem['stat']>> | null> {
+  try {
+    return await (isOutput ? fs.lstat(path) : fs.stat(path));
+  } catch (error) {
+    if (errnoOf(error) !== undefined) return null;
+    throw error;
+  }
+}

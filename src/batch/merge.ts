@@ -1,0 +1,160 @@
+import { basename, dirname, join, resolve } from 'node:path';
+import { UsageError } from '../errors.js';
+import { FileSource } from '../wire/file-source.js';
+import { ioError, nodeFileSystem, type FileSystem } from '../wire/fs.js';
+import { decodeText } from '../wire/text.js';
+import { relativeTo } from './find-files.js';
+import { manifestName, storeManifest, type Manifest, type ManifestFile, type ManifestItem } from './manifest.js';
+import { hashRanges } from './recording.js';
+import { shardRange } from './shard.js';
+import { isRecord } from './validate.js';
+
+export interface MergeOptions {
+  /** Manifest to write; `manifest.json` beside the first shard's by default. */
+  readonly output?: string;
+  /** Hash every file that the shards made (default), or check sizes only. */
+  readonly content?: boolean;
+  readonly fileSystem?: FileSystem;
+}
+
+export interface MergeReport {
+  readonly schema: 1;
+  readonly command: 'merge';
+  /** Null where there were problems: nothing was written. */
+  readonly output: string | null;
+  readonly shards: number;
+  readonly items: number;
+  readonly done: number;
+  readonly failed: number;
+  readonly files: number;
+  readonly size_bytes: number;
+  /** What keeps the shards from being one whole. */
+  readonly problems: readonly string[];
+  readonly elapsed_ms: number;
+}
+
+interface Loaded {
+  readonly path: string;
+  readonly manifest: Manifest;
+}
+
+const SHARD_MANIFEST = /^manifest\.\d+-of-\d+\.json$/;
+const LARGEST_MANIFEST = 2 ** 30;
+
+/**
+ * Joins the manifests of all shards of a run into the one that a run without shards would have written, after checking that no shard and no item is missing or
+ * stands twice and that every file is as it was written.
+ * @param sources manifests, or directories that hold them
+ * @throws UsageError for files that are no manifests or belong to different runs; IoError
+ */
+export async function merge(sources: readonly string[], options: MergeOptions = {}): Promise<MergeReport> {
+  const started = performance.now();
+  const fs = options.fileSystem ?? nodeFileSystem;
+  const shards = await loadAll(sources, fs);
+  const [first] = shards;
+  const { count } = first.manifest.shard;
+  const problems = missingShards(shards);
+  const items: ManifestItem[] = [];
+  let files = 0;
+  let bytes = 0;
+  for (const { path, manifest } of shards) {
+    problems.push(...misplaced(path, manifest));
+    const root = resolve(dirname(path), manifest.root);
+    for (const item of manifest.items) {
+      items.push(item);
+      for (const file of item.files) {
+        files++;
+        bytes += file.size_bytes;
+        const problem = await problemOf(file, root, options.content ?? true, fs);
+        if (problem !== null) problems.push(problem);
+      }
+    }
+  }
+  const target = options.output ?? join(dirname(first.path), manifestName({ index: 1, count: 1 }));
+  if (problems.length === 0) {
+    const root = relativeTo(dirname(resolve(target)), resolve(dirname(first.path), first.manifest.root));
+    await storeManifest(target, { ...first.manifest, shard: { index: 1, count: 1 }, root, items }, fs);
+  }
+  const failed = items.filter(({ status }) => status === 'failed').length;
+  return {
+    schema: 1, command: 'merge', output: problems.length === 0 ? target : null, shards: count, items: items.length, done: items.length - failed, failed, files, size_bytes: bytes, problems,
+    elapsed_ms: Math.round(performance.now() - started),
+  };
+}
+
+async function loadAll(sources: readonly string[], fs: FileSystem): Promise<Loaded[]> {
+  const paths: string[] = [];
+  for (const source of sources) {
+    const isDirectory = (await fs.stat(source).catch((error: unknown) => { throw ioError(error, 'read', source); })).isDirectory();
+    if (!isDirectory) paths.push(source);
+    else paths.push(...(await fs.readdir(source)).filter((name) => SHARD_MANIFEST.test(name)).map((name) => join(source, name)));
+  }
+  if (paths.length === 0) throw new UsageError(`there is no manifest of a shard in ${sources.join(', ')}`, { code: 'FEATX_MERGE', hint: 'featx batch --shard I/N writes manifest.I-of-N.json into its state directory' });
+  const loaded: Loaded[] = [];
+  for (const path of paths) loaded.push({ path, manifest: await readManifest(path, fs) });
+  loaded.sort((a, b) => a.manifest.shard.index - b.manifest.shard.index);
+  const [{ path: firstPath, manifest: first }] = loaded;
+  for (const { path, manifest } of loaded) {
+    const difference = manifest.plan !== first.plan || manifest.total !== first.total ? 'other items or options' : manifest.shard.count !== first.shard.count ? 'another number of shards' : manifest.featx !== first.featx ? 'another version of featx' : null;
+    if (difference !== null) throw new UsageError(`${path} and ${firstPath} are of different runs: ${difference}`, { code: 'FEATX_MERGE', path, hint: 'run every shard with the same config, flags and featx on the same models' });
+  }
+  return loaded;
+}
+
+/** @throws UsageError where the file is none, IoError */
+async function readManifest(path: string, fs: FileSystem): Promise<Manifest> {
+  const source = await FileSource.open(path, fs);
+  try {
+    if (source.size > LARGEST_MANIFEST) throw new UsageError(`${path} is too large for a manifest: ${source.size} bytes`, { code: 'FEATX_MERGE', path });
+    const value: unknown = JSON.parse(decodeText(await source.read(0, source.size)));
+    if (isManifest(value)) return value;
+  } catch (cause) {
+    if (!(cause instanceof SyntaxError)) throw cause;
+  } finally {
+    await source.close();
+  }
+  throw new UsageError(`${path} is no manifest of a batch`, { code: 'FEATX_MERGE', path });
+}
+
+function isManifest(value: unknown): value is Manifest {
+  if (!isRecord(value) || value.schema !== 1 || value.command !== 'batch-manifest' || !isRecord(value.shard) || !Array.isArray(value.items)) return false;
+  const { index, count } = value.shard;
+  const areTexts = [value.plan, value.root, value.featx].every((text) => typeof text === 'string');
+  return areTexts && Number.isSafeInteger(value.total) && Number.isSafeInteger(index) && Number.isSafeInteger(count) && Number(index) >= 1 && Number(index) <= Number(count) && value.items.every(isItem);
+}
+
+function isItem(value: unknown): boolean {
+  if (!isRecord(value) || typeof value.item !== 'string' || typeof value.output !== 'string' || !Number.isSafeInteger(value.position) || !Array.isArray(value.files)) return false;
+  return (value.status === 'done' || value.status === 'failed') && value.files.every((file) => isRecord(file) && typeof file.path === 'string' && Number.isSafeInteger(file.size_bytes) && typeof file.sha256 === 'string');
+}
+
+function missingShards(shards: readonly Loaded[]): string[] {
+  const { count } = shards[0].manifest.shard;
+  const seen = new Map<number, string>();
+  const problems: string[] = [];
+  for (const { path, manifest } of shards) {
+    const other = seen.get(manifest.shard.index);
+    if (other !== undefined) problems.push(`shard ${manifest.shard.index} of ${count} stands twice: ${other} and ${path}`);
+    seen.set(manifest.shard.index, path);
+  }
+  const missing = Array.from({ length: count }, (_, at) => at + 1).filter((index) => !seen.has(index));
+  if (missing.length > 0) problems.push(`${missing.length === 1 ? 'shard' : 'shards'} ${missing.slice(0, 20).join(', ')}${missing.length > 20 ? ', …' : ''} of ${count} ${missing.length === 1 ? 'is' : 'are'} missing`);
+  return problems;
+}
+
+/** A shard holds exactly the positions that are its own, in order. */
+function misplaced(path: string, { shard, total, items }: Manifest): string[] {
+  const { first, end } = shardRange(total, shard);
+  const isWhole = items.length === end - first && items.every(({ position }, index) => position === first + index);
+  return isWhole ? [] : [`${basename(path)} does not hold items ${first} to ${end} of ${total}`];
+}
+
+async function problemOf({ path, size_bytes, sha256 }: ManifestFile, root: string, content: boolean, fs: FileSystem): Promise<string | null> {
+  const full = resolve(root, path);
+  const stats = await fs.stat(full).catch(() => null);
+  if (stats === null || !stats.isFile()) return `${path} is missing`;
+  if (Number(stats.size) !== size_bytes) return `${path} has ${stats.size} bytes, not the ${size_bytes} that were written`;
+  if (!content || size_bytes === 0) return null;
+  const digest = await hashRanges(fs, full, [0, size_bytes]);
+  return digest?.sha256 === sha256 ? null : `${path} is not what was written: its content has changed`;
+}

@@ -1,0 +1,217 @@
+import { constants } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { basename } from 'node:path';
+import { FileSource } from '../wire/file-source.js';
+import type { FileHandle, FileSystem } from '../wire/fs.js';
+import { relativeTo } from './find-files.js';
+
+/**
+ * What a cut was made of and what came out, as the file system saw it. A cut is a function of the bytes it reads, the sizes it sees and its options: where
+ * all of these are the same, so is the result, and it need not be made again.
+ */
+
+/** What tells one state of a file from another without reading it; nanoseconds and inode numbers as decimal text. */
+export interface FileState {
+  readonly dev: string;
+  readonly ino: string;
+  readonly mtime_ns: string;
+  readonly ctime_ns: string;
+}
+
+/** A file that was read: which bytes, and their digest. */
+export interface ReadRecord {
+  /** Relative to the root. */
+  readonly path: string;
+  readonly size: number;
+  /** Start and end of every run of bytes, in turn, ascending. */
+  readonly ranges: readonly number[];
+  readonly sha256: string;
+  readonly state: FileState;
+}
+
+/** A file that was written, whole. */
+export interface WrittenRecord {
+  readonly path: string;
+  readonly ranges?: undefined;
+  readonly size: number;
+  readonly sha256: string;
+  readonly state: FileState;
+}
+
+type Stats = Awaited<ReturnType<FileSystem['stat']>>;
+
+interface Reading {
+  readonly stats: Stats;
+  readonly ranges: [start: number, end: number][];
+}
+
+/** Runs closer than this become one: a few bytes more to hash, fewer to list. */
+const GAP = 64 * 1024;
+const HASH_WINDOW = 1024 * 1024;
+const ACCESS_MODE = 3;
+
+/** A file system that remembers what was read and written through it. */
+export class RecordingFileSystem implements FileSystem {
+  private readonly readings = new Map<string, Reading>();
+  private readonly asked = new Map<string, string>();
+  private readonly written: WrittenRecord[] = [];
+
+  constructor(
+    private readonly base: FileSystem,
+    private readonly root: string,
+  ) {}
+
+  async open(path: string, flags: string | number, mode?: number): Promise<FileHandle> {
+    const handle = await this.base.open(path, flags, mode);
+    const readsOnly = typeof flags === 'number' && (flags & ACCESS_MODE) === constants.O_RDONLY;
+    if (!readsOnly || isTemporary(path)) return handle;
+    const name = this.asked.get(path) ?? path;
+    let reading: Reading | undefined;
+    const note = (stats: Stats): Reading => {
+      reading ??= this.readings.get(name) ?? { stats, ranges: [] };
+      this.readings.set(name, reading);
+      return reading;
+    };
+    return {
+      read: async (buffer, position) => {
+        const done = await handle.read(buffer, position);
+        note(reading?.stats ?? (await handle.stat())).ranges.push([position, position + done]);
+        return done;
+      },
+      stat: async () => {
+        const stats = await handle.stat();
+        if (stats.isFile()) note(stats);
+        return stats;
+      },
+      write: (buffer, position) => handle.write(buffer, position),
+      chmod: (bits) => handle.chmod(bits),
+      truncate: (size) => handle.truncate(size),
+      sync: () => handle.sync(),
+      close: () => handle.close(),
+    };
+  }
+
+  async realpath(path: string): Promise<string> {
+    const real = await this.base.realpath(path);
+    // A link is checked again under its own name: it may point elsewhere by then.
+    if (!this.asked.has(real)) this.asked.set(real, path);
+    return real;
+  }
+
+  async clone(from: string, to: string): Promise<void> {
+    const stats = await this.base.stat(from);
+    const reading = this.readings.get(from) ?? { stats, ranges: [] };
+    reading.ranges.push([0, Number(stats.size)]);
+    this.readings.set(from, reading);
+    await this.base.clone(from, to);
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    const { size, sha256, ino } = await hashFile(this.base, from);
+    await this.base.rename(from, to);
+    const stats = await this.base.lstat(to);
+    // Another run may have put its own result there since; then the digest is right and nothing else is.
+    const state = stats.ino === ino ? stateOf(stats) : { ...stateOf(stats), ctime_ns: '' };
+    this.written.push({ path: relativeTo(this.root, to), size, sha256, state });
+  }
+
+  /** Temporary files of killed runs are tidied once per directory by the batch, not once per item. */
+  readdir(): Promise<string[]> {
+    return Promise.resolve([]);
+  }
+
+  stat(path: string): Promise<Stats> {
+    return this.base.stat(path);
+  }
+
+  lstat(path: string): Promise<Stats> {
+    return this.base.lstat(path);
+  }
+
+  unlink(path: string): Promise<void> {
+    return this.base.unlink(path);
+  }
+
+  mkdir(path: string): Promise<void> {
+    return this.base.mkdir(path);
+  }
+
+  /** Everything that was read, with `first` in front; null where a file has changed since. */
+  async reads(first: string): Promise<readonly ReadRecord[] | null> {
+    const records: ReadRecord[] = [];
+    for (const [path, { stats, ranges }] of this.readings) {
+      const merged = mergeRanges(ranges);
+      const digest = await hashRanges(this.base, path, merged);
+      const state = stateOf(stats);
+      if (digest === null || digest.size !== Number(stats.size) || !isSameState(digest.state, state)) return null;
+      const record = { path: relativeTo(this.root, path), size: digest.size, ranges: merged, sha256: digest.sha256, state };
+      if (record.path === first) records.unshift(record);
+      else records.push(record);
+    }
+    return records[0]?.path === first ? records : null;
+  }
+
+  writes(): readonly WrittenRecord[] {
+    return this.written;
+  }
+}
+
+function isTemporary(path: string): boolean {
+  return /^\.featx-.*\.tmp$/.test(basename(path));
+}
+
+export function stateOf({ dev, ino, mtimeNs, ctimeNs }: Stats): FileState {
+  return { dev: String(dev), ino: String(ino), mtime_ns: String(mtimeNs), ctime_ns: String(ctimeNs) };
+}
+
+export function isSameState(a: FileState, b: FileState): boolean {
+  return a.dev === b.dev && a.ino === b.ino && a.mtime_ns === b.mtime_ns && a.ctime_ns === b.ctime_ns;
+}
+
+/** Sorted and joined, as a flat list. */
+export function mergeRanges(ranges: readonly (readonly [number, number])[]): readonly number[] {
+  const merged: number[] = [];
+  for (const [start, end] of [...ranges].sort(([a], [b]) => a - b)) {
+    if (end <= start) continue;
+    const last = merged.length - 1;
+    if (last > 0 && start <= merged[last] + GAP) merged[last] = Math.max(merged[last], end);
+    else merged.push(start, end);
+  }
+  return merged;
+}
+
+export interface Digest {
+  readonly size: number;
+  readonly sha256: string;
+  readonly state: FileState;
+}
+
+/** Digest of the bytes of a file in `ranges`; null where it ends before them or changes while it is read. @throws IoError */
+export async function hashRanges(fs: FileSystem, path: string, ranges: readonly number[]): Promise<Digest | null> {
+  const source = await FileSource.open(path, fs);
+  try {
+    if (ranges.length > 0 && ranges[ranges.length - 1] > source.size) return null;
+    const hash = createHash('sha256');
+    const window = new Uint8Array(Math.min(HASH_WINDOW, Math.max(1, source.size)));
+    for (let at = 0; at < ranges.length; at += 2) {
+      for (let start = ranges[at]; start < ranges[at + 1]; start += window.length) {
+        const part = window.subarray(0, Math.min(window.length, ranges[at + 1] - start));
+        await source.readInto(part, start);
+        hash.update(part);
+      }
+    }
+    await source.assertUnchanged();
+    const { dev, ino, mtimeNs, ctimeNs } = source.state;
+    return { size: source.size, sha256: hash.digest('hex'), state: { dev: String(dev), ino: String(ino), mtime_ns: String(mtimeNs), ctime_ns: String(ctimeNs) } };
+  } finally {
+    await source.close();
+  }
+}
+
+/** Digest of a whole file. @throws IoError where it cannot be read or changes meanwhile */
+export async function hashFile(fs: FileSystem, path: string): Promise<Digest & { readonly ino: bigint }> {
+  const { size } = await fs.stat(path);
+  const digest = await hashRanges(fs, path, size === 0n ? [] : [0, Number(size)]);
+  if (digest === null) throw new Error(`${path} became shorter while it was hashed`);
+  return { ...digest, ino: BigInt(digest.state.ino) };
+}

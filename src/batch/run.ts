@@ -1,0 +1,265 @@
+import { dirname, resolve } from 'node:path';
+import type { ExtractReport } from '../report/records.js';
+import { errnoOf, type FileSystem } from '../wire/fs.js';
+import { removeStale } from '../wire/sink.js';
+import type { Plan, PlannedItem } from './jobs.js';
+import { Journal, type JournalRecord } from './journal.js';
+import { judge, optionsDigest, readMade, type Made, type Verdict } from './made.js';
+import { manifestName, writeManifest } from './manifest.js';
+import { WorkerPool, type Outcome } from './pool.js';
+import type { BatchProgress, BatchSummary, JobReport } from './reports.js';
+import { Refresher } from './refresher.js';
+import { takeShard, type Shard } from './shard.js';
+import { itemError, type ItemError } from './tasks.js';
+import type { WorkerOptions } from './worker.js';
+import { isRecord } from './validate.js';
+
+export interface RunSettings {
+  readonly fileSystem: FileSystem;
+  readonly jobs: number;
+  readonly worker: WorkerOptions;
+  readonly stateDirectory: string | null;
+  readonly manifest: string | null;
+  readonly resume: boolean;
+  readonly force: boolean;
+  readonly content: boolean;
+  readonly failFast: boolean;
+  readonly shard: Pick<Shard, 'index' | 'count'> | null;
+  readonly signal: AbortSignal;
+  readonly onProgress: (progress: BatchProgress) => void;
+  readonly report: (record: JobReport) => Promise<void>;
+}
+
+/** An item that a worker must see, with the record of an earlier cut that may still hold. */
+interface Todo {
+  readonly item: PlannedItem;
+  readonly made: Made | null;
+}
+
+/** What is known of an item without a worker. */
+interface Settled {
+  readonly item: PlannedItem;
+  readonly status: JobReport['status'];
+  readonly attempts: number;
+  readonly error: JobReport['error'];
+  readonly report: ExtractReport | null;
+  /** What to remember; null to leave the memory as it is. */
+  readonly made: Made | null;
+  /** Already in the journal of this run. */
+  readonly isRecorded?: boolean;
+}
+
+/** Items looked at together before workers are asked. */
+const TRIAGE = 64;
+/** More than this is hashed by a worker, not between the records of the parent. */
+const OWN_HASHING = 4 * 1024 * 1024;
+
+/** One run of a batch. */
+export class Run {
+  private readonly items: readonly PlannedItem[];
+  private readonly counts = { done: 0, skipped: 0, failed: 0 };
+  private readonly pool: WorkerPool;
+  private readonly started = performance.now();
+  private readonly prepared = new Map<string, Promise<void>>();
+  private journal: Journal | null = null;
+  private refresher: Refresher | null = null;
+  private resumed = false;
+  private isClosing = false;
+
+  constructor(
+    private readonly plan: Plan,
+    private readonly settings: RunSettings,
+  ) {
+    this.items = settings.shard === null ? plan.items : takeShard(plan.items, settings.shard);
+    this.pool = new WorkerPool(settings.worker);
+  }
+
+  /** @throws IoError where the journal or the manifest cannot be written */
+  async go(): Promise<BatchSummary> {
+    const { settings, plan } = this;
+    const { signal, stateDirectory, fileSystem, shard } = settings;
+    const stop = (): void => void this.pool.stop();
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      if (stateDirectory !== null) {
+        this.journal = await Journal.open(fileSystem, stateDirectory, shardName(shard));
+        this.refresher = new Refresher(this.journal, (made, item) => this.judge(made, item));
+        this.resumed = await this.journal.begin({ plan: plan.digest, shard: shardName(shard) }, settings.resume);
+      }
+      await this.tidy();
+      const todos = this.triage();
+      await Promise.all(Array.from({ length: Math.min(settings.jobs, Math.max(1, this.items.length)) }, () => this.work(todos)));
+      await this.pool.stop();
+      await this.refresher?.settle();
+      if (signal.aborted) await this.tidy();
+      const summary = this.summary();
+      if (summary.remaining === 0) await this.finish(summary);
+      return summary;
+    } finally {
+      signal.removeEventListener('abort', stop);
+      await this.pool.stop();
+      await this.journal?.close();
+    }
+  }
+
+  private get isStopping(): boolean {
+    return this.isClosing || this.settings.signal.aborted;
+  }
+
+  private summary(): BatchSummary {
+    const { done, skipped, failed } = this.counts;
+    const { shard } = this.settings;
+    return {
+      schema: 1, command: 'batch-summary', done, skipped, failed, remaining: this.items.length - done - skipped - failed,
+      ...(shard === null ? {} : { shard: { index: shard.index, count: shard.count } }), elapsed_ms: Math.round(performance.now() - this.started),
+    };
+  }
+
+  private async finish(summary: BatchSummary): Promise<void> {
+    const { journal, plan, items } = this;
+    const { shard, stateDirectory, fileSystem } = this.settings;
+    const { done, skipped, failed } = summary;
+    await journal?.end({ done, skipped, failed });
+    const path = this.settings.manifest ?? (shard === null || stateDirectory === null ? null : resolve(stateDirectory, manifestName(shard)));
+    if (path === null || journal === null) return;
+    await writeManifest(path, { plan, shard: shard ?? { index: 1, count: 1 }, items, madeOf: (item) => this.madeOf(journal, item) }, fileSystem);
+  }
+
+  /** What this run left of an item: its outputs, or the error. */
+  private async madeOf(journal: Journal, { id }: PlannedItem): Promise<Made | { readonly error: unknown } | null> {
+    const record = await journal.ofThisRun(id);
+    if (record?.status === 'failed') return { error: record.error };
+    return readMade(record?.made) ?? readMade((await journal.cached(id))?.made);
+  }
+
+  /** One of several loops that take items until there are none. */
+  private async work(todos: AsyncGenerator<Todo>): Promise<void> {
+    try {
+      for (let next = await todos.next(); !next.done; next = await todos.next()) {
+        if (this.isStopping) return;
+        const { item, made } = next.value;
+        const fault = await this.prepare(item);
+        if (fault !== null) {
+          await this.settle({ item, status: 'failed', attempts: 0, error: fault, report: null, made: null });
+          continue;
+        }
+        const { root } = this.plan;
+        const outcome = await this.pool.perform({ kind: 'extract', root, item: item.item, output: item.output, options: item.options, made, remember: this.journal !== null });
+        if (outcome === null) return;
+        await this.settle(settled(item, outcome));
+      }
+    } catch (error) {
+      this.isClosing = true;
+      await this.pool.stop();
+      throw error;
+    }
+  }
+
+  /** Settles what needs no worker and gives the rest, in order. */
+  private async *triage(): AsyncGenerator<Todo> {
+    for (let start = 0; start < this.items.length && !this.isStopping; start += TRIAGE) {
+      const looked = await Promise.all(this.items.slice(start, start + TRIAGE).map((item) => this.look(item)));
+      const open: Todo[] = [];
+      const known: Settled[] = [];
+      for (const one of looked) {
+        if ('status' in one) known.push(one);
+        else open.push(one);
+      }
+      if (this.isStopping) return;
+      if (this.settings.failFast) for (const one of known) await (this.isStopping ? undefined : this.settle(one));
+      else await Promise.all(known.map((one) => this.settle(one)));
+      for (const todo of open) {
+        if (this.isStopping) return;
+        yield todo;
+      }
+    }
+  }
+
+  private async look(item: PlannedItem): Promise<Settled | Todo> {
+    const { fault, options } = item;
+    const previous = this.resumed ? ((await this.journal?.ofThisRun(item.id)) ?? null) : null;
+    const isCarried = previous !== null && previous.options === optionsDigest(options);
+    if (isCarried && previous.status === 'failed') return carried(item, previous);
+    if (fault !== null) return { item, status: 'failed', attempts: 0, error: fault, report: null, made: null };
+    if (this.settings.force && !isCarried) return { item, made: null };
+    const made = readMade(previous?.made) ?? readMade((await this.journal?.cached(item.id))?.made);
+    if (made === null) return { item, made: null };
+    const verdict = await this.judge(made, item);
+    if (verdict.is === 'same') {
+      if (isCarried && !verdict.refreshed) return carried(item, previous);
+      return { item, status: isCarried && previous.status === 'done' ? 'done' : 'skipped', attempts: isCarried ? attemptsOf(previous) : 0, error: null, report: isCarried ? reportOf(previous) : null, made: verdict.refreshed ? verdict.made : null };
+    }
+    return { item, made: verdict.is === 'unsure' ? made : null };
+  }
+
+  private judge(made: Made, { item, output, options }: PlannedItem): Promise<Verdict> {
+    const { fileSystem, content } = this.settings;
+    return judge(made, { root: this.plan.root, item, output, options }, { fileSystem, content, hashLimit: OWN_HASHING });
+  }
+
+  /** Records and reports an item. */
+  private async settle({ item, status, attempts, error, report, made, isRecorded }: Settled): Promise<void> {
+    this.counts[status]++;
+    if (status === 'failed' && this.settings.failFast) this.isClosing = true;
+    if (!isRecorded) await this.journal?.item(item.id, { item: item.item, output: item.output, options: optionsDigest(item.options), status, attempts, error, report, ...(made === null ? {} : { made }) });
+    if (status === 'done' && made !== null) this.refresher?.add(item, made);
+    this.settings.onProgress({ ...this.counts, total: this.items.length, elapsedMs: performance.now() - this.started });
+    await this.settings.report({ schema: 1, command: 'batch', item: item.item, output: item.output, status, attempts, error, report });
+  }
+
+  /** The directory of an output, made once. */
+  private async prepare({ output }: PlannedItem): Promise<ItemError | null> {
+    const directory = dirname(resolve(this.plan.root, output));
+    let made = this.prepared.get(directory);
+    if (made === undefined) this.prepared.set(directory, (made = this.settings.fileSystem.mkdir(directory)));
+    try {
+      await made;
+      return null;
+    } catch (error) {
+      return itemError(error);
+    }
+  }
+
+  /** Removes what killed runs left behind in the directories of the outputs. */
+  private async tidy(): Promise<void> {
+    const { fileSystem } = this.settings;
+    const directories = new Set(this.items.map(({ output }) => dirname(resolve(this.plan.root, output))));
+    for (const directory of directories) {
+      const isThere = await fileSystem.stat(directory).then((stats) => stats.isDirectory(), (error: unknown) => errnoOf(error) === undefined);
+      if (isThere) await removeStale(fileSystem, directory);
+    }
+  }
+}
+
+function settled(item: PlannedItem, { result, attempts }: Outcome): Settled {
+  switch (result.is) {
+    case 'made':
+      return { item, status: 'done', attempts, error: null, report: result.report, made: result.made };
+    case 'same':
+      return { item, status: 'skipped', attempts: 0, error: null, report: null, made: result.made };
+    case 'fault':
+      return { item, status: 'failed', attempts, error: { ...itemError(result.error), ...(result.signal === null ? {} : { signal: result.signal }) }, report: null, made: null };
+    case 'failed':
+      return { item, status: 'failed', attempts, error: result.error, report: null, made: null };
+    case 'inspected':
+      throw new Error('an inspection is no cut');
+  }
+}
+
+/** A record of the interrupted run, as it was. */
+function carried(item: PlannedItem, record: JournalRecord): Settled {
+  const status = record.status === 'done' || record.status === 'skipped' ? record.status : 'failed';
+  return { item, status, attempts: attemptsOf(record), error: isRecord(record.error) ? (record.error as unknown as ItemError) : null, report: reportOf(record), made: null, isRecorded: true };
+}
+
+function attemptsOf({ attempts }: JournalRecord): number {
+  return typeof attempts === 'number' ? attempts : 0;
+}
+
+function reportOf({ report }: JournalRecord): ExtractReport | null {
+  return isRecord(report) ? (report as unknown as ExtractReport) : null;
+}
+
+function shardName(shard: Pick<Shard, 'index' | 'count'> | null): string {
+  return shard === null || shard.count === 1 ? 'batch' : `batch.${shard.index}-of-${shard.count}`;
+}

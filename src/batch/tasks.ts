@@ -1,0 +1,75 @@
+import { resolve } from 'node:path';
+import { FeatxError } from '../errors.js';
+import { extract } from '../extract.js';
+import { inspect } from '../inspect.js';
+import { errorRecord } from '../report/messages.js';
+import type { ErrorRecord, ExtractReport, InspectReport } from '../report/records.js';
+import { errnoOf, nodeFileSystem } from '../wire/fs.js';
+import { judge, newMade, readMade, type Made } from './made.js';
+import { decodeOptions } from './options.js';
+import { RecordingFileSystem } from './recording.js';
+
+/** Cut an item, unless the record of an earlier cut still holds. */
+export interface ExtractTask {
+  readonly kind: 'extract';
+  readonly root: string;
+  readonly item: string;
+  readonly output: string;
+  readonly options: string;
+  /** An earlier cut that may still hold; null to cut in any case. */
+  readonly made: Made | null;
+  /** Remember what the cut is made of; costs hashing it. */
+  readonly remember: boolean;
+}
+
+/** List the features of a model. */
+export interface InspectTask {
+  readonly kind: 'inspect';
+  readonly root: string;
+  readonly item: string;
+}
+
+export type Task = ExtractTask | InspectTask;
+
+/** An error as it stands in a record. */
+export type ItemError = ErrorRecord['error'];
+
+export type TaskResult =
+  | { readonly is: 'made'; readonly report: ExtractReport; readonly made: Made | null }
+  | { readonly is: 'same'; readonly made: Made }
+  | { readonly is: 'inspected'; readonly report: InspectReport }
+  | { readonly is: 'failed'; readonly error: ItemError };
+
+/**
+ * Does one piece of work, in a process that may be killed: ONNX Runtime runs here. A failure is a result.
+ * @param onProgress called as bytes are written
+ */
+export async function performTask(task: Task, onProgress: () => void): Promise<TaskResult> {
+  try {
+    if (task.kind === 'inspect') return { is: 'inspected', report: await inspect(resolve(task.root, task.item), { name: task.item, isolate: false }) };
+    return await cut(task, onProgress);
+  } catch (error) {
+    return { is: 'failed', error: itemError(error) };
+  }
+}
+
+async function cut({ root, item, output, options, made: earlier, remember }: ExtractTask, onProgress: () => void): Promise<TaskResult> {
+  const known = earlier === null ? null : readMade(earlier);
+  if (known !== null) {
+    const verdict = await judge(known, { root, item, output, options }, { fileSystem: nodeFileSystem, content: true, hashLimit: Infinity });
+    if (verdict.is === 'same') return { is: 'same', made: verdict.made };
+  }
+  const fileSystem = new RecordingFileSystem(nodeFileSystem, root);
+  const report = await extract(resolve(root, item), resolve(root, output), { ...decodeOptions(options), isolate: false, fileSystem, onProgress, name: item });
+  // Where a file has changed since it was read, the record says what was written and never holds.
+  const made = remember ? newMade(options, (await fileSystem.reads(item)) ?? [], fileSystem.writes()) : null;
+  return { is: 'made', report: { ...report, output }, made: made };
+}
+
+/** An error of any kind for a record; one that is none of ours is a bug in featx, or a system call that failed. */
+export function itemError(error: unknown): ItemError {
+  if (error instanceof FeatxError) return errorRecord('batch', error).error;
+  const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  if (/^E[A-Z0-9]+$/.test(errnoOf(error) ?? '')) return { code: 'FEATX_IO', message, hint: null };
+  return { code: 'FEATX_INTERNAL', message: `this is a bug in featx: ${message}`, hint: 'run featx extract on this model with --debug and report the output' };
+}

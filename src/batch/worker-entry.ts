@@ -1,0 +1,3 @@
+import { serve } from './worker-main.js';
+
+serve();
