@@ -15,7 +15,7 @@ const ROWS: readonly (readonly string[])[] = [
   ['nets'],
   ['runner'],
   ['core'],
-  ['survey'],
+  ['survey', 'cut-files'],
   ['open'],
   ['runtime', 'rewrite', 'tensors', 'report'],
   ['features'],

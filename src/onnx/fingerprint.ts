@@ -1,4 +1,4 @@
-import { PolicyError } from '../errors.js';
+import { ModelFormatError, PolicyError, UnsupportedModelError } from '../errors.js';
 import type { ByteRange } from '../wire/fields.js';
 import { concat } from '../wire/pieces.js';
 import type { ByteSource } from '../wire/source.js';
@@ -45,6 +45,16 @@ export async function fingerprint(model: OnnxModel): Promise<string> {
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
+/** Null where the bytes are no model any more. */
+async function fingerprintOf(source: ByteSource): Promise<string | null> {
+  try {
+    return await fingerprint(await indexModel(source));
+  } catch (error) {
+    if (error instanceof ModelFormatError || error instanceof UnsupportedModelError) return null;
+    throw error;
+  }
+}
+
 /** The record of a reference cut; null for any other model. @throws PolicyError where the record cannot be read */
 export async function referenceOf(model: OnnxModel): Promise<ReferenceRecord | null> {
   const entry = model.metadata.find(({ key }) => key === REFERENCE_KEY);
@@ -73,9 +83,9 @@ export async function assertReference(model: OnnxModel, files: SidecarFiles): Pr
   const field = `metadata_props[${REFERENCE_KEY}]`;
   assertContained(record.file, `the original in ${field}`, field);
   const source: ByteSource = await files.open(record.file, field);
-  const actual = source.size === record.size_bytes ? await fingerprint(await indexModel(source)) : null;
-  if (actual === record.sha256) return;
-  const difference = actual === null ? `it has ${source.size} bytes and had ${record.size_bytes}` : 'its content differs';
+  const hasSize = source.size === record.size_bytes;
+  if (hasSize && (await fingerprintOf(source)) === record.sha256) return;
+  const difference = hasSize ? 'its content differs' : `it has ${source.size} bytes and had ${record.size_bytes}`;
   throw new PolicyError(`${model.source.path ?? 'the model'} points into ${record.file}, which has changed since it was cut: ${difference}`, {
     code: 'FEATX_REFERENCE_CHANGED', path: source.path, hint: 'put the original back, or cut again from the new file',
   });

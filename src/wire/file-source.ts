@@ -81,6 +81,8 @@ export class FileSource implements ByteSource {
   }
 
   async close(): Promise<void> {
-    await this.handle.close();
+    await this.handle.close().catch((error: unknown) => {
+      throw ioError(error, 'close', this.path);
+    });
   }
 }

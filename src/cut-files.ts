@@ -1,0 +1,187 @@
+import { basename, dirname, join, resolve, sep } from 'node:path';
+import { IoError, UsageError } from './errors.js';
+import { tensorsOf } from './onnx/graph.js';
+import type { OnnxModel } from './onnx/records.js';
+import type { GraphEdit } from './rewrite/edit.js';
+import type { Plan } from './rewrite/plan.js';
+import { splice, type TensorContents } from './rewrite/splice.js';
+import { assertLoadable, type WeightsMode, type WeightsOptions, type WeightsPlan } from './rewrite/weights.js';
+import { errnoOf, ioError, nodeFileSystem, type FileSystem } from './wire/fs.js';
+import { chunksOf, sizeOf, type Piece } from './wire/pieces.js';
+import { resolveTarget, stage, writeFile, type StagedFile, type WriteOptions } from './wire/sink.js';
+
+/** How a cut is written: where its files go, and what is checked before they appear. */
+export interface CutOptions extends Omit<WriteOptions, 'beforeCommit'> {
+  readonly weights?: WeightsMode;
+  /** Plan and report; write nothing. */
+  readonly dryRun?: boolean;
+  /** Called with the finished file before it takes its place; the file is discarded where this throws. Where it is given, the report says `verified`. */
+  readonly verifyFile?: (temporaryPath: string, outputs: Plan['outputs']) => Promise<boolean>;
+  /** Takes the bytes instead of a file: for standard output. */
+  readonly write?: (bytes: Uint8Array) => Promise<void>;
+}
+
+/**
+ * The file that a cut will be, checked before any long work; null where there is none.
+ * @throws UsageError, IoError
+ */
+export async function resolveOutput(sourcePath: string | null, output: string | null, options: CutOptions): Promise<string | null> {
+  if (options.write !== undefined) {
+    if (options.weights === 'external' || options.weights === 'reference') throw new UsageError(`--weights ${options.weights} needs a file as output, not standard output`, { code: 'FEATX_USAGE_OUTPUT' });
+    return null;
+  }
+  if (output === null && sourcePath === null) {
+    if (options.dryRun) return null;
+    throw new UsageError('the model is not a file, so its output has no default name', { code: 'FEATX_USAGE_OUTPUT', hint: 'name the output' });
+  }
+  const target = output ?? join(dirname(sourcePath ?? ''), `${basename(sourcePath ?? '').replace(/\.onnx$/i, '')}.features.onnx`);
+  return resolveTarget(target, sourcePath === null ? [] : [sourcePath], options);
+}
+
+/** What the place of a result allows: references to the files of the model, and into the model itself. @throws IoError */
+export async function placementOf(model: OnnxModel, sourcePath: string | null, target: string | null, { fileSystem: fs = nodeFileSystem }: CutOptions): Promise<Pick<WeightsOptions, 'sameDirectory' | 'sourceName'>> {
+  if (sourcePath === null) return { sameDirectory: false, sourceName: null };
+  const directory = await realPath(fs, dirname(resolve(sourcePath)));
+  const real = await realPath(fs, sourcePath);
+  // A model that is a link into another directory has no name of its own beside the result.
+  const sourceName = dirname(real) === directory ? basename(real) : null;
+  const isBeside = target !== null && (await realPath(fs, dirname(resolve(target)))) === directory;
+  return { sameDirectory: isBeside && (sourceName !== null || !(await leadsAway(fs, directory, sidecarPaths(model, sourcePath)))), sourceName };
+}
+
+async function realPath(fs: FileSystem, path: string): Promise<string> {
+  return fs.realpath(path).catch((error: unknown) => {
+    throw ioError(error, 'look at', path);
+  });
+}
+
+/** Whether a sidecar is a link to another directory: a model that is such a link itself may use it (as in a Hugging Face cache), a result beside it may not. */
+async function leadsAway(fs: FileSystem, directory: string, paths: readonly string[]): Promise<boolean> {
+  for (const path of paths) {
+    const real = await fs.realpath(path).catch(() => null);
+    if (real !== null && !real.startsWith(join(directory, sep))) return true;
+  }
+  return false;
+}
+
+async function sameFile(fs: FileSystem, a: string, b: string): Promise<boolean> {
+  const [one, other] = await Promise.all([a, b].map((path) => fs.stat(path).catch(() => null)));
+  return one !== null && other !== null && one.dev === other.dev && one.ino === other.ino;
+}
+
+function sidecarPaths(model: OnnxModel, sourcePath: string | null): string[] {
+  if (sourcePath === null) return [];
+  const locations = new Set([...tensorsOf(model)].flatMap(({ external }) => external?.filter(({ key }) => key === 'location').map(({ value }) => value) ?? []));
+  return [...locations].map((location) => join(dirname(sourcePath), location));
+}
+
+/** What was written, for the report. */
+export interface Written {
+  readonly size_bytes: number;
+  readonly sidecar?: { readonly path: string | null; readonly size_bytes: number };
+  readonly bytes_copied: number;
+  readonly verified: boolean | null;
+}
+
+function measure(pieces: readonly Piece[], sidecar: readonly Piece[] = [], path: string | null = null): Omit<Written, 'verified'> {
+  const borrowed = [...pieces, ...sidecar].filter((piece) => !(piece instanceof Uint8Array));
+  return { size_bytes: sizeOf(pieces), ...(sidecar.length === 0 ? {} : { sidecar: { path, size_bytes: sizeOf(sidecar) } }), bytes_copied: sizeOf(borrowed) };
+}
+
+/** Sizes of what would be written. */
+export function previewCut(model: OnnxModel, edit: GraphEdit, weights: WeightsPlan, target: string | null): Written {
+  const pieces = splice(model, edit, weights.sidecar?.contents(sidecarName(target ?? '', '0'.repeat(8))) ?? weights.contents);
+  assertLoadable(pieces);
+  return { ...measure(pieces, weights.sidecar?.pieces), verified: null };
+}
+
+/** A sidecar is named after its content: whatever stands there already under its name is the same. */
+function sidecarName(target: string, sha256: string): string {
+  return `${basename(target)}.${sha256.slice(0, 8)}.data`;
+}
+
+/** A cut that is ready to be written. */
+export interface Writing {
+  readonly model: OnnxModel;
+  readonly edit: GraphEdit;
+  readonly plan: Plan;
+  readonly weights: WeightsPlan;
+  readonly target: string | null;
+  readonly options: CutOptions;
+  readonly sourcePath: string | null;
+}
+
+/** Writes a cut and its sidecar, whole or not at all. @throws UsageError, PolicyError, IoError */
+export async function writeCut({ model, edit, plan, weights, target, options, sourcePath }: Writing): Promise<Written> {
+  const { source } = model;
+  const { sidecar } = weights;
+  if (target === null) {
+    if (sidecar !== null) throw new UsageError('the weights would go to a file beside the result, and standard output has none', { code: 'FEATX_USAGE_OUTPUT', hint: 'put them inside with --weights embed, or name an output file' });
+    const pieces = splice(model, edit, weights.contents);
+    assertLoadable(pieces);
+    await stream(model, pieces, options);
+    return { ...measure(pieces), verified: null };
+  }
+  // Even in place, what the model itself refers to must stay.
+  const fs = options.fileSystem ?? nodeFileSystem;
+  const inputs = sourcePath === null ? [] : [sourcePath];
+  await resolveTarget(target, sidecarPaths(model, sourcePath), { ...options, inPlace: false });
+  await resolveTarget(target, inputs, options);
+  if (weights.isReference && sourcePath !== null && (await sameFile(fs, sourcePath, target))) {
+    throw new UsageError('--weights reference cannot replace the model it would point into', { code: 'FEATX_USAGE_REFERENCE', path: target, hint: 'choose another output' });
+  }
+  let contents: TensorContents = weights.contents;
+  let verified: boolean | null = null;
+  let sidecarPath: string | null = null;
+  let isNew = false;
+  try {
+    if (sidecar !== null) {
+      const staged = await stage(source, sidecar.pieces, dirname(target), { ...options, hash: true });
+      const name = sidecarName(target, staged.sha256 ?? '');
+      const path = join(dirname(target), name);
+      contents = sidecar.contents(name);
+      isNew = !(await commitSidecar(fs, staged, path, () => assertLoadable(splice(model, edit, contents))));
+      sidecarPath = path;
+    }
+    const pieces = splice(model, edit, contents);
+    assertLoadable(pieces);
+    await writeFile(source, pieces, target, {
+      ...options,
+      beforeCommit: async (temporaryPath) => {
+        if (options.verifyFile === undefined) return;
+        verified = await options.verifyFile(temporaryPath, plan.outputs);
+        if (!verified) throw new IoError('the cut does not compute what the model computes; nothing was written', { code: 'FEATX_VERIFY', path: target });
+      },
+    });
+    return { ...measure(pieces, sidecar?.pieces, sidecarPath), verified };
+  } catch (error) {
+    if (sidecarPath !== null && isNew) await fs.unlink(sidecarPath).catch(() => undefined);
+    throw error;
+  }
+}
+
+/** Puts a sidecar in its place; returns whether that name was taken, by a run that wrote the same. */
+async function commitSidecar(fs: FileSystem, staged: StagedFile, path: string, check: () => void): Promise<boolean> {
+  try {
+    check();
+    const existed = await fs.lstat(path).then(() => true, (error: unknown) => errnoOf(error) !== 'ENOENT');
+    await staged.commit(path);
+    return existed;
+  } catch (error) {
+    await staged.discard();
+    throw error;
+  }
+}
+
+async function stream(model: OnnxModel, pieces: readonly Piece[], { write: sink, signal, onProgress }: CutOptions): Promise<void> {
+  const total = sizeOf(pieces);
+  let done = 0;
+  for (const piece of pieces) {
+    for await (const chunk of chunksOf(piece, model.source)) {
+      signal?.throwIfAborted();
+      await sink?.(chunk);
+      done += chunk.length;
+      onProgress?.(done, total);
+    }
+  }
+}
