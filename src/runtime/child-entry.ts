@@ -11,7 +11,6 @@ import { loadNative } from './session.js';
 
 const REQUESTS = 0;
 const ANSWERS = 3;
-const LONGEST_READ = 1024 * 1024;
 
 function waitFor(milliseconds: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
@@ -33,11 +32,11 @@ function transfer(step: () => number): number {
 
 function nextFrame(reader: FrameReader): Frame | null {
   for (;;) {
-    const chunk = new Uint8Array(Math.min(LONGEST_READ, Math.max(64 * 1024, reader.wanted)));
-    const count = transfer(() => readSync(REQUESTS, chunk, 0, chunk.length, null));
+    const { space } = reader;
+    const count = transfer(() => readSync(REQUESTS, space, 0, space.length, null));
     if (count === 0) return null;
-    const [frame] = reader.push(chunk.subarray(0, count));
-    if (frame !== undefined) return frame;
+    const frame = reader.advance(count);
+    if (frame !== null) return frame;
   }
 }
 

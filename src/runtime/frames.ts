@@ -42,92 +42,73 @@ export function encodeFrame({ value, payloads }: Frame): Uint8Array[] {
   return [head, ...payloads];
 }
 
-/** Takes chunks as they come and gives messages as they are complete. */
+type Part = 'header' | 'json' | 'payload';
+
+/** Puts messages together. Bytes go straight to where they stay: every payload has memory of its own, so that typed arrays can be laid over it. */
 export class FrameReader {
-  private readonly chunks: Uint8Array[] = [];
-  private buffered = 0;
-  private envelope: Envelope | null = null;
+  private part: Part = 'header';
+  private target = new Uint8Array(HEADER_BYTES);
+  private filled = 0;
+  private header = new DataView(new ArrayBuffer(HEADER_BYTES));
+  private envelope: Envelope = { value: null, lengths: [] };
   private payloads: Uint8Array[] = [];
 
-  /** @throws Error where the bytes are no messages */
+  /** Where the next bytes belong. */
+  get space(): Uint8Array {
+    return this.target.subarray(this.filled);
+  }
+
+  /** Takes a chunk of any size. @throws Error where the bytes are no messages */
   push(chunk: Uint8Array): Frame[] {
-    this.chunks.push(chunk);
-    this.buffered += chunk.length;
     const frames: Frame[] = [];
-    for (let frame = this.next(); frame !== null; frame = this.next()) frames.push(frame);
+    for (let at = 0; at < chunk.length; ) {
+      const part = chunk.subarray(at, at + this.target.length - this.filled);
+      this.target.set(part, this.filled);
+      at += part.length;
+      const frame = this.advance(part.length);
+      if (frame !== null) frames.push(frame);
+    }
     return frames;
   }
 
-  /** Bytes that the current step needs before it can go on. */
-  get wanted(): number {
-    if (this.envelope !== null) return this.envelope.lengths[this.payloads.length] ?? 0;
-    if (this.buffered < HEADER_BYTES) return HEADER_BYTES;
-    return HEADER_BYTES + this.jsonLength();
+  /** Says that the first `count` bytes of `space` were filled; returns the message that they complete. @throws Error where the bytes are no message */
+  advance(count: number): Frame | null {
+    this.filled += count;
+    while (this.filled === this.target.length) {
+      const frame = this.finishPart();
+      if (frame !== null) return frame;
+    }
+    return null;
   }
 
-  private jsonLength(): number {
-    const head = this.peek(HEADER_BYTES);
-    const view = new DataView(head.buffer, head.byteOffset, HEADER_BYTES);
-    const length = view.getUint32(4);
-    if (view.getUint32(0) !== MAGIC || length > LONGEST_JSON) throw new Error('the bytes are no message');
-    return length;
-  }
-
-  private next(): Frame | null {
-    if (this.envelope === null) {
-      if (this.buffered < HEADER_BYTES || this.buffered < this.wanted) return null;
-      this.envelope = this.takeEnvelope();
+  private finishPart(): Frame | null {
+    const { target } = this;
+    if (this.part === 'header') {
+      this.header = new DataView(target.buffer);
+      const length = this.header.getUint32(4);
+      if (this.header.getUint32(0) !== MAGIC || length > LONGEST_JSON) throw new Error('the bytes are no message');
+      this.expect('json', length);
+      return null;
     }
-    const { lengths, value } = this.envelope;
-    while (this.payloads.length < lengths.length) {
-      const length = lengths[this.payloads.length];
-      if (this.buffered < length) return null;
-      this.payloads.push(this.take(length));
+    if (this.part === 'json') {
+      if (this.header.getUint32(8) !== checksum(target)) throw new Error('the checksum of a message is wrong');
+      this.envelope = JSON.parse(decoder.decode(target)) as Envelope;
+      if (this.envelope.lengths.length !== this.header.getUint32(12)) throw new Error('a message lists another number of payloads than it has');
+    } else this.payloads.push(target);
+    const next = this.envelope.lengths[this.payloads.length];
+    if (next !== undefined) {
+      this.expect('payload', next);
+      return null;
     }
-    const frame: Frame = { value, payloads: this.payloads };
-    this.envelope = null;
+    const frame: Frame = { value: this.envelope.value, payloads: this.payloads };
     this.payloads = [];
+    this.expect('header', HEADER_BYTES);
     return frame;
   }
 
-  private takeEnvelope(): Envelope {
-    const bytes = this.take(HEADER_BYTES + this.jsonLength());
-    const view = new DataView(bytes.buffer, bytes.byteOffset, HEADER_BYTES);
-    const json = bytes.subarray(HEADER_BYTES);
-    if (view.getUint32(8) !== checksum(json)) throw new Error('the checksum of a message is wrong');
-    const envelope = JSON.parse(decoder.decode(json)) as Envelope;
-    if (envelope.lengths.length !== view.getUint32(12)) throw new Error('a message lists another number of payloads than it has');
-    return envelope;
+  private expect(part: Part, length: number): void {
+    this.part = part;
+    this.target = new Uint8Array(length);
+    this.filled = 0;
   }
-
-  private peek(length: number): Uint8Array {
-    if (this.chunks[0].length < length) this.chunks.splice(0, this.chunks.length, join(this.chunks, this.buffered));
-    return this.chunks[0].subarray(0, length);
-  }
-
-  /** The next bytes, in memory of their own, so that typed arrays of any element size can be laid over them. */
-  private take(length: number): Uint8Array {
-    const taken = new Uint8Array(length);
-    let done = 0;
-    while (done < length) {
-      const [chunk] = this.chunks;
-      const part = chunk.subarray(0, length - done);
-      taken.set(part, done);
-      done += part.length;
-      if (part.length === chunk.length) this.chunks.shift();
-      else this.chunks[0] = chunk.subarray(part.length);
-    }
-    this.buffered -= length;
-    return taken;
-  }
-}
-
-function join(chunks: readonly Uint8Array[], size: number): Uint8Array {
-  const whole = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.length;
-  }
-  return whole;
 }
