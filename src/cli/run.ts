@@ -43,7 +43,7 @@ export const runCommand: CliCommand = {
     command
       .argument('<model>', 'ONNX file; - reads standard input')
       .usage('MODEL --out 1,2,3 --input FILE... [flags]')
-      .addOption(new Option('--input <file>', '[NAME=]FILE, a directory or a glob: jpg, png, webp, npy, npz, safetensors, pb; or random[:SEED]; repeatable').argParser((text: string, previous: readonly string[] = []) => [...previous, text]))
+      .addOption(new Option('--input <file>', '[NAME=]FILE, a directory or a glob: jpg, png, webp, npy, npz, safetensors, pb; or random[:SEED]; repeatable').argParser((text: string, previous: readonly string[] | undefined) => [...(previous ?? []), text]))
       .addOption(new Option('-o, --output <path>', 'where the features go: .npz, .npy (one feature), .safetensors, or a directory of .pb'))
       .addOption(new Option('--provider <names>', 'auto, cpu, cuda, tensorrt, webgpu, dml, coreml; several in order (default: auto)').argParser((text: string) => parseNames('--provider', text)))
       .addOption(new Option('--device-id <n>', 'which device of the provider').argParser((text: string) => parseCount('--device-id', text, 0)))

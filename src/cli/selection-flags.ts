@@ -49,18 +49,30 @@ export function addSelectionFlags(command: Command): void {
     byName('node', '--node <name>', 'a node by name or glob; repeatable'),
     new Option('--hook-type <type>', "a module's output or its input").choices(['forward', 'forward_pre']),
     new Option('--embedding', 'the pooled vector that enters the classifier'),
-    new Option('--input-shape <shape>', 'numbers for symbolic input dims: [NAME:]1,3,224,224; repeatable').argParser(
-      (text: string, previous: ReadonlyMap<string, readonly number[]> = new Map()) => {
-        const { name, shape } = parseInputShape('--input-shape', text);
-        if (previous.has(name)) throw new UsageError(`--input-shape is given twice for ${name === '' ? 'the input' : `'${name}'`}`);
-        return new Map(previous).set(name, shape);
-      },
-    ),
+    inputShapeOption(),
     new Option('--include-head', 'count the unit behind the trunk as a feature too'),
     new Option('--allow-folded', 'accept the value after a module that the exporter folded away'),
     new Option('--flatten-sequential', 'module names with the first Sequential level flattened: features_1'),
   ];
   for (const option of options) command.addOption(option.helpGroup(GROUP));
+}
+
+function inputShapeOption(): Option {
+  return new Option('--input-shape <shape>', 'numbers for symbolic input dims: [NAME:]1,3,224,224; repeatable').argParser((text: string, previous: ReadonlyMap<string, readonly number[]> | undefined) => {
+    const { name, shape } = parseInputShape('--input-shape', text);
+    if (previous?.has(name)) throw new UsageError(`--input-shape is given twice for ${name === '' ? 'the input' : `'${name}'`}`);
+    return new Map(previous).set(name, shape);
+  });
+}
+
+/** `--input-shape` alone, for commands that select nothing. */
+export function addInputShapeFlag(command: Command): void {
+  command.addOption(inputShapeOption());
+}
+
+/** By input name; `''` names the only input. */
+export function inputShapes(command: Command): ReadonlyMap<string, readonly number[]> | undefined {
+  return command.opts<SelectionFlags>().inputShape;
 }
 
 /** Reads the flags back, and the file that `--features` names. @throws UsageError where they exclude each other, IoError */

@@ -1,0 +1,22 @@
+import { escapeText } from './escape.js';
+import type { VerifyReport } from './records.js';
+import { paint, type TextStyle } from './style.js';
+import { renderTable, type Column } from './table.js';
+
+const COLUMNS: readonly Column[] = [
+  { title: 'output', least: 8 },
+  { title: 'index', align: 'right' },
+  { title: 'bit-equal' },
+  { title: 'difference', align: 'right' },
+  { title: 'tensor', least: 12 },
+];
+
+/** The verdict, and the table of what was compared. */
+export function verifyText({ model, extracted, equal, features }: VerifyReport, style: TextStyle): string {
+  const names = [model, extracted].map((name) => escapeText(name ?? 'bytes in memory'));
+  const verdict = equal ? `${paint(style, 'green', 'equal')}: ${names[1]} computes what ${names[0]} computes` : `${paint(style, 'red', 'different')}: ${names[1]} does not compute what ${names[0]} computes`;
+  const rows = features.map(({ output, index, bit_equal, max_difference, tensor }) => [
+    escapeText(output), index === null ? '-' : String(index), bit_equal ? 'yes' : 'no', max_difference === null ? '-' : max_difference.toPrecision(2), escapeText(tensor),
+  ]);
+  return `${verdict}\n\n${renderTable(COLUMNS, rows, style)}`;
+}
