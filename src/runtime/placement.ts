@@ -20,7 +20,10 @@ interface ProfileEvent {
 /** The profile that a session wrote: the newest file that begins with the prefix. @throws IoError where there is none */
 export async function profileFile(prefix: string, fs: FileSystem = nodeFileSystem): Promise<string> {
   const folder = dirname(prefix);
-  const names = (await fs.readdir(folder)).filter((name) => name.startsWith(basename(prefix)) && name.endsWith('.json')).sort();
+  const all = await fs.readdir(folder).catch((error: unknown) => {
+    throw ioError(error, 'look for the profile in', folder);
+  });
+  const names = all.filter((name) => name.startsWith(basename(prefix)) && name.endsWith('.json')).sort();
   const last = names.at(-1);
   if (last === undefined) throw new IoError(`ONNX Runtime wrote no profile ${prefix}*.json`, { path: folder });
   return join(folder, last);
