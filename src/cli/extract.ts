@@ -1,4 +1,4 @@
-import { Option } from 'commander';
+import { Option, type Command } from 'commander';
 import { UsageError } from '../errors.js';
 import { extract } from '../extract.js';
 import type { Layout } from '../features/feature.js';
@@ -9,7 +9,7 @@ import type { CliCommand } from './commands.js';
 import { ExitCode } from './exit-codes.js';
 import { addModelFlags, modelLimits, modelSource, timeoutMs } from './model-flags.js';
 import { progressLine } from './progress.js';
-import { addSelectionFlags, selectionOptions } from './selection-flags.js';
+import { addSelectionFlags, selectionOptions, type SelectionOptions } from './selection-flags.js';
 import { parseBytes, parseNames } from './values.js';
 
 interface ExtractFlags {
@@ -25,6 +25,7 @@ interface ExtractFlags {
   readonly weights?: ExtractReport['weights'];
   readonly align?: number;
   readonly dryRun?: boolean;
+  readonly verify?: boolean;
   readonly clobber?: boolean;
   readonly follow?: boolean;
   readonly inPlace?: boolean;
@@ -48,6 +49,7 @@ export const extractCommand: CliCommand = {
       .addOption(new Option('--weights <where>', 'keep them where they are; embed all; an external sidecar; or a reference into MODEL (default: keep)').choices(['keep', 'embed', 'external', 'reference']))
       .addOption(new Option('--align <bytes>', 'alignment of tensors in the sidecar (default: 4096)').argParser((text: string) => parseBytes('--align', text)))
       .addOption(new Option('--dry-run', 'print the plan and write nothing'))
+      .addOption(new Option('--verify', 'run both models on the same input before the file appears, and refuse it if they differ'))
       .addOption(new Option('--no-clobber', 'do not replace an existing file'))
       .addOption(new Option('--follow', 'where the output is a symbolic link, replace what it points to'))
       .addOption(new Option('--in-place', 'allow the output to be MODEL itself'))
@@ -58,17 +60,20 @@ export const extractCommand: CliCommand = {
   },
 
   async run([operand], command, context) {
-    const { output, clobber, ...flags } = command.opts<ExtractFlags>();
+    const { output, clobber, verify: isVerified, ...flags } = command.opts<ExtractFlags>();
     const selection = await selectionOptions(command);
     if (output === '') throw new UsageError('-o is an empty path');
     if (output === '-' && context.flags.json) throw new UsageError('-o - writes the model to standard output, where --json would print', { hint: 'name a file, or leave out --json' });
     if (operand === '-' && output === undefined && !flags.dryRun) throw new UsageError('the model comes from standard input, so its output has no default name', { hint: 'name it with -o, or -o - for standard output' });
+    if (isVerified && (output === '-' || flags.dryRun)) throw new UsageError(`--verify checks a file, and ${flags.dryRun ? '--dry-run' : '-o -'} writes none`);
+    const source = await modelSource(operand, command, context);
     const progress = progressLine(context, 'writing');
     let report: ExtractReport;
     try {
-      report = await extract(await modelSource(operand, command, context), output ?? null, {
+      report = await extract(source, output ?? null, {
         ...selection, ...flags, noClobber: clobber === false, limits: modelLimits(command), timeoutMs: timeoutMs(command), strict: context.flags.strict,
         signal: context.io.signal, onProgress: progress.update, name: operand,
+        verifyFile: isVerified ? (path) => isSame(source, path, command, selection) : undefined,
         write: output === '-' ? (bytes: Uint8Array) => context.stdout.write(bytes) : undefined,
       });
     } finally {
@@ -81,6 +86,12 @@ export const extractCommand: CliCommand = {
     return report.verified === false ? ExitCode.partial : ExitCode.done;
   },
 };
+
+/** Whether the finished file computes what the model computes. */
+async function isSame(source: string | Uint8Array, path: string, command: Command, { inputShapes }: SelectionOptions): Promise<boolean> {
+  const { verify } = await import('../verify.js');
+  return (await verify(source, path, { inputShapes, limits: modelLimits(command), isolate: true, timeoutMs: timeoutMs(command) })).equal;
+}
 
 /** The command that runs the result; features that were selected by name have no index to be found by. */
 function howToRun({ output, features }: ExtractReport): string {
