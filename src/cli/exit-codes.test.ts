@@ -44,6 +44,13 @@ test('4: input/output', () => {
 
 test('5: a limit', () => expect(featx('inspect', MODEL, '--max-index', '1KiB')).toMatchObject({ status: 5, stderr: expect.stringContaining('--max-index') }));
 
+test('6: ONNX Runtime has no such provider here', () => {
+  const foreign = process.platform === 'darwin' ? 'dml' : 'coreml';
+  expect(featx('run', MODEL, '--out', '1', '--input', 'random', '--provider', foreign)).toMatchObject({ status: 6, stdout: '', stderr: expect.stringContaining(foreign) });
+});
+
+test('7: a limit of memory', () => expect(featx('run', MODEL, '--out', '1', '--input', 'random', '--max-memory', '1MiB')).toMatchObject({ status: 7, stdout: '' }));
+
 test('every class of error has its code; anything else is a bug', () => {
   const codes = { UsageError: 2, ResolveError: 2, ModelFormatError: 3, UnsupportedModelError: 3, IoError: 4, PolicyError: 5, RuntimeError: 6, TimeoutError: 7 };
   expect(Object.keys(errors).sort()).toEqual(['FeatxError', ...Object.keys(codes)].sort());

@@ -46,5 +46,5 @@ export function timeoutMs(command: Command): number | undefined {
 export async function modelSource(operand: string, command: Command, context: Context): Promise<string | Uint8Array> {
   if (operand === '') throw new UsageError('MODEL is an empty path');
   if (operand !== '-') return operand;
-  return readStdin(context.io.stdin, command.opts<ModelFlags>().maxStdin ?? MAX_STDIN_BYTES);
+  return readStdin(context.io.stdin, command.opts<ModelFlags>().maxStdin ?? MAX_STDIN_BYTES, context.io.signal);
 }

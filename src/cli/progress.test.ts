@@ -50,9 +50,11 @@ describe('progressLine', () => {
 });
 
 describe('readStdin', () => {
+  const never = new AbortController().signal;
+
   test('joins what comes, up to the limit', async () => {
-    expect(await readStdin(Readable.from([Buffer.from('ab'), Buffer.from('c')]), 3)).toEqual(new Uint8Array(Buffer.from('abc')));
-    await expect(readStdin(Readable.from([Buffer.from('ab'), Buffer.from('cd')]), 3)).rejects.toThrow(PolicyError);
+    expect(await readStdin(Readable.from([Buffer.from('ab'), Buffer.from('c')]), 3, never)).toEqual(new Uint8Array(Buffer.from('abc')));
+    await expect(readStdin(Readable.from([Buffer.from('ab'), Buffer.from('cd')]), 3, never)).rejects.toThrow(PolicyError);
   });
 
   test('stops reading at the limit', async () => {
@@ -63,7 +65,7 @@ describe('readStdin', () => {
         yield Buffer.alloc(1000);
       }
     }
-    await expect(readStdin(Readable.from(endless()), 10_000)).rejects.toThrow('longer than 10000 bytes');
+    await expect(readStdin(Readable.from(endless()), 10_000, never)).rejects.toThrow('longer than 10000 bytes');
     expect(given).toBeLessThan(50);
   });
 });

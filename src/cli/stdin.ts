@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream';
+import { addAbortSignal, type Readable } from 'node:stream';
 import { PolicyError } from '../errors.js';
 import { concat } from '../wire/pieces.js';
 import { ioError } from '../wire/fs.js';
@@ -7,8 +7,9 @@ import { bytesText } from '../report/units.js';
 /** Default of `--max-stdin`: half of what a protobuf message may be; it is held in memory. */
 export const MAX_STDIN_BYTES = 2 ** 30;
 
-/** A whole model from standard input. @throws PolicyError past `limit` bytes, IoError */
-export async function readStdin(stdin: Readable, limit: number): Promise<Uint8Array> {
+/** A whole model from standard input, until `signal` is aborted. @throws PolicyError past `limit` bytes, IoError */
+export async function readStdin(stdin: Readable, limit: number, signal: AbortSignal): Promise<Uint8Array> {
+  addAbortSignal(signal, stdin);
   const chunks: Uint8Array[] = [];
   let size = 0;
   try {
