@@ -19,11 +19,11 @@ export interface NetOptions extends Omit<RunnerOptions, 'plan' | 'out' | 'last' 
 }
 
 export interface HookNetOptions extends NetOptions {
-  /** A Map by name instead of an array. */
+  /** A Map instead of an array: by `outMap`, else by module, else by tensor. */
   readonly returnDict?: boolean;
-  /** Run the whole network (default); false drops what the features do not need. */
+  /** Run the whole network, as by default; false, and the default with `flattenSequential`, drops what the features do not need. */
   readonly noRewrite?: boolean;
-  /** What a module's hook sees where its entry does not say: its output or its input. */
+  /** What a module's hook sees where its entry in the FeatureInfo does not say: its output (default) or its input. */
   readonly defaultHookType?: HookType;
 }
 
@@ -119,22 +119,21 @@ export class FeatureListNet extends FeatureNet {
 
 /** Features tapped from the untouched network by hooks. */
 export class FeatureHookNet extends FeatureNet {
-  private readonly hooks: FeatureHooks;
-
   private constructor(
     runner: FeatureRunner,
     featureInfo: FeatureInfo,
     private readonly returnDict: boolean,
+    private readonly hooks: FeatureHooks,
   ) {
     super(runner, featureInfo);
-    this.hooks = new FeatureHooks(runner.features);
   }
 
   /** @throws UsageError, ResolveError, ModelFormatError, PolicyError, IoError, RuntimeError */
-  static async create(source: string | Uint8Array, { returnDict = false, noRewrite = true, defaultHookType, ...options }: HookNetOptions = {}): Promise<FeatureHookNet> {
+  static async create(source: string | Uint8Array, { returnDict = false, defaultHookType, ...options }: HookNetOptions = {}): Promise<FeatureHookNet> {
+    const { noRewrite = !options.flattenSequential, ...others } = options;
     if (noRewrite && options.flattenSequential) throw new UsageError('flattenSequential renames modules for a rewritten network; noRewrite keeps the network as it is', { hint: 'set noRewrite: false, or leave out flattenSequential' });
-    const [runner, info] = await openNet(source, 'hook', !noRewrite, { ...options, hookType: defaultHookType });
-    return new FeatureHookNet(runner, info, returnDict);
+    const [runner, info] = await openNet(source, 'hook', !noRewrite, { ...others, hookType: defaultHookType });
+    return new FeatureHookNet(runner, info, returnDict, new FeatureHooks(hooksOf(runner.features, others.outMap !== undefined)));
   }
 
   async forward(feeds: Feeds): Promise<ReadonlyMap<string, RuntimeTensor> | readonly RuntimeTensor[]> {
@@ -144,22 +143,35 @@ export class FeatureHookNet extends FeatureNet {
   }
 }
 
+/** A tapped output, and what its value is called; the output's name by default. */
+export interface Hook {
+  readonly output: string;
+  readonly id?: string;
+}
+
+/** Hooks are called as their modules are, where they have one that no other hook before has. */
+function hooksOf(features: readonly PlannedOutput[], isMapped: boolean): readonly Hook[] {
+  const taken = new Set<string>();
+  return features.map(({ tap: { module }, output }) => {
+    const id = isMapped || module === null || taken.has(module) ? output : module;
+    taken.add(id);
+    return { output, id };
+  });
+}
+
 /** Collects what hooks see, per device, until it is read. */
 export class FeatureHooks {
-  private readonly names: readonly string[];
   private readonly collected = new Map<string, Map<string, RuntimeTensor>>();
 
-  /** @param hooks the outputs whose values are collected, in their order */
-  constructor(hooks: readonly Pick<PlannedOutput, 'output'>[]) {
-    this.names = hooks.map(({ output }) => output);
-  }
+  /** @param hooks what is collected, in this order */
+  constructor(private readonly hooks: readonly Hook[]) {}
 
   /** Takes the hooked values out of the results of a run; a later run on the same device replaces them. */
   collect(results: ReadonlyMap<string, RuntimeTensor>, device: string): void {
     const seen = this.collected.get(device) ?? new Map<string, RuntimeTensor>();
-    for (const name of this.names) {
-      const value = results.get(name);
-      if (value !== undefined) seen.set(name, value);
+    for (const { output, id = output } of this.hooks) {
+      const value = results.get(output);
+      if (value !== undefined) seen.set(id, value);
     }
     this.collected.set(device, seen);
   }

@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { IoError, UsageError } from './errors.js';
 import { FeatureRunner, type RunnerOptions } from './runner.js';
 import type { Layout } from './features/feature.js';
@@ -5,7 +6,7 @@ import type { RunFeatureRecord, RunReport } from './report/records.js';
 import { assertNoWarnings } from './report/strict.js';
 import type { PlannedOutput } from './rewrite/plan.js';
 import type { RuntimeTensor } from './runtime/runtime-tensor.js';
-import { batches, batchSizeOf } from './tensors/batches.js';
+import { batches, batchSizeOf, type InputBatch } from './tensors/batches.js';
 import type { ImageOptions } from './tensors/image.js';
 import { planInputs } from './tensors/input-plan.js';
 import { RunningSummary } from './tensors/statistics.js';
@@ -39,9 +40,19 @@ export interface RunOptions extends Omit<RunnerOptions, 'plan' | 'profilePrefix'
  * @throws UsageError, ResolveError, ModelFormatError, PolicyError, IoError, RuntimeError, TimeoutError; the output is then as it was before
  */
 export async function run(source: string | Uint8Array, options: RunOptions): Promise<RunReport> {
+  try {
+    return await runBatches(source, options);
+  } catch (error) {
+    options.signal?.throwIfAborted();
+    throw error;
+  }
+}
+
+async function runBatches(source: string | Uint8Array, options: RunOptions): Promise<RunReport> {
   const started = performance.now();
   const { output, signal, fileSystem } = options;
   if (options.inputs.length === 0) throw new UsageError('no input is given', { code: 'FEATX_USAGE_INPUT', hint: 'name files with --input, or try --input random' });
+  await assertProfile(options);
   await using runner = await FeatureRunner.open(source, {
     ...options, profilePrefix: options.profile, plan: { mode: 'dict', outMap: options.outMap ?? null, outputFmt: options.outputFmt ?? null, order: options.order ?? 'out' },
   });
@@ -50,16 +61,25 @@ export async function run(source: string | Uint8Array, options: RunOptions): Pro
   const inputFiles = [...plan.files, ...(typeof source === 'string' ? [source] : [])];
   await using writer = output === undefined ? null : await TensorWriter.open(output, { ...options, inputs: inputFiles, totalRows: plan.rows });
   const totals = runner.features.map((feature) => new FeatureTotal(feature));
-  let runMs = 0;
-  for await (const { feeds, rows, size, start } of batches(plan, { batchSize, signal })) {
-    const before = performance.now();
-    const results = await runner.run(feeds);
-    runMs += performance.now() - before;
-    const real = new Map([...results].map(([name, value]) => [name, withoutPadding(value, rows, size)]));
+  const layouts = new Map(runner.features.map(({ output: name, layout }) => [name, layout]));
+  const clock = new Clock();
+  const take = async ({ batch: { rows, size, start }, results }: Running): Promise<void> => {
+    const isWhole = rows === size && rows === plan.rows;
+    const real = new Map([...(await results)].map(([name, value]) => [name, isWhole ? value : entriesOf(name, value, { rows, size, layouts })]));
     for (const total of totals) total.add(real.get(total.feature.output));
     await writer?.write(real, rows);
     options.onProgress?.(start + rows, plan.rows);
+  };
+  let running: Running | null = null;
+  for await (const batch of batches(plan, { batchSize, signal })) {
+    // The next batch runs while the results of this one are summed up and written.
+    const next: Running = { batch, results: clock.time(runner.run(batch.feeds)) };
+    if (running !== null) await take(running);
+    // The profile is that of one batch.
+    if (batch.index === 0) await next.results;
+    running = next;
   }
+  if (running !== null) await take(running);
   const warnings = [...new Set([...runner.warnings, ...plan.warnings])];
   if (options.strict) assertNoWarnings(warnings, typeof source === 'string' ? source : undefined);
   await writer?.finish();
@@ -67,13 +87,54 @@ export async function run(source: string | Uint8Array, options: RunOptions): Pro
   await keepProfile(runner.profile, options);
   return {
     schema: 1, command: 'run', model: path, output: output ?? null, provider: runner.provider, inputs: plan.files, images: plan.images,
-    features: totals.map((total) => total.record()), run_ms: Math.round(runMs), warnings, elapsed_ms: Math.round(performance.now() - started),
+    features: totals.map((total) => total.record()), run_ms: Math.round(clock.ms), warnings, elapsed_ms: Math.round(performance.now() - started),
   };
 }
 
-/** The entries of a batch that are not copies of the last one. */
-function withoutPadding(value: RuntimeTensor, rows: number, size: number): TensorValue {
-  return rows < size && value.shape[0] === size ? takeRows(value, 0, rows) : value;
+/** A batch whose results are being computed. */
+interface Running {
+  readonly batch: InputBatch;
+  readonly results: Promise<ReadonlyMap<string, RuntimeTensor>>;
+}
+
+/** Adds up how long runs took that follow one another; a run that waits for the one before counts from its end. */
+class Clock {
+  ms = 0;
+  private last = 0;
+
+  time<T>(work: Promise<T>): Promise<T> {
+    const asked = performance.now();
+    const timed = work.then((result) => {
+      const now = performance.now();
+      this.ms += now - Math.max(asked, this.last);
+      this.last = now;
+      return result;
+    });
+    // Reported when its turn comes, or never where another error came first.
+    timed.catch(() => undefined);
+    return timed;
+  }
+}
+
+interface BatchParts {
+  readonly rows: number;
+  readonly size: number;
+  readonly layouts: ReadonlyMap<string, Layout | null>;
+}
+
+/**
+ * The entries of a batch that are not copies of its last one. Axis 0 of a feature counts entries, or a fixed number of parts of each (windows).
+ * @throws UsageError where axis 0 is something else, so that batches can be neither trimmed nor joined
+ */
+function entriesOf(name: string, value: RuntimeTensor, { rows, size, layouts }: BatchParts): TensorValue {
+  const [first, ...others] = value.shape;
+  const parts = first === undefined ? Number.NaN : first / size;
+  // [tokens, batch, channels] may have any number of tokens.
+  const isElsewhere = parts !== 1 && layouts.get(name) == null && others.includes(size);
+  if (Number.isInteger(parts) && !isElsewhere) return takeRows(value, 0, parts * rows);
+  throw new UsageError(`${name} has the shape [${value.shape.join(', ')}] for a batch of ${size}: its axis 0 does not count the entries, so batches cannot be joined`, {
+    code: 'FEATX_USAGE_BATCH', hint: 'give one full batch: another --batch-size, or as many inputs as the model takes at once; or leave this feature out',
+  });
 }
 
 /** What a feature turned out to be, over all batches. */
@@ -93,9 +154,18 @@ class FeatureTotal {
 
   record(): RunFeatureRecord {
     const { tap, output } = this.feature;
-    const { min, max, mean, std, nan } = this.summary.result();
-    return { index: tap.index, module: tap.module, tensor: tap.tensors[0], output, shape: this.shape ?? [], dtype: this.dtype, min, max, mean, std, ...(nan === 0 ? {} : { nan }) };
+    const { min, max, mean, std, nan, infinite } = this.summary.result();
+    return { index: tap.index, module: tap.module, tensor: tap.tensors[0], output, shape: this.shape ?? [], dtype: this.dtype, min, max, mean, std, ...(nan === 0 ? {} : { nan }), ...(infinite === 0 ? {} : { infinite }) };
   }
+}
+
+/** A profile that cannot be written is known before anything runs. @throws IoError */
+async function assertProfile({ profile, fileSystem = nodeFileSystem }: RunOptions): Promise<void> {
+  if (profile === undefined) return;
+  const state = await fileSystem.stat(dirname(profile)).catch((error: unknown) => {
+    throw ioError(error, 'write the profile into', dirname(profile));
+  });
+  if (!state.isDirectory()) throw new IoError(`${dirname(profile)} is not a directory`, { path: profile });
 }
 
 /** ONNX Runtime adds a time to the name that it is given; the profile gets the name that was asked for. */

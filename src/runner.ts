@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import { selectFeatures, type SelectOptions } from './features/select.js';
 import type { Resolution } from './features/feature.js';
+import type { ResolveOptions } from './features/resolve.js';
 import { plainValues } from './onnx/tensor-data.js';
 import { assertReference } from './onnx/fingerprint.js';
 import { tensorsOf, viewGraph } from './onnx/graph.js';
@@ -48,13 +49,14 @@ export class FeatureRunner implements AsyncDisposable {
     const files = path === undefined ? NO_SIDECARS : new DirectorySidecars(path, { fileSystem: options.fileSystem, strict: options.strictExternal, warn });
     try {
       await assertReference(model, files);
-      const { isolate = false, timeoutMs, memoryBytes } = options;
+      const { isolate = false, timeoutMs, memoryBytes, signal } = options;
       using child = startChild(model, { isolate, memoryBytes });
       const view = viewGraph(model);
-      const { types, resolution } = await surveyModel(view, { ...options, isolate, ...(isolate ? { timeoutMs, memoryBytes } : {}), child: child ?? undefined, tensors: options.named?.length || options.embedding ? view.producerOf.keys() : [] });
+      const { types, resolution } = await surveyModel(view, { ...options, resolve: withHookType(options), isolate, ...(isolate ? { timeoutMs, memoryBytes } : {}), child: child ?? undefined, tensors: options.named?.length || options.embedding ? view.producerOf.keys() : [] });
       const selections = selectFeatures(view, types, resolution, options);
       const plan = planRewrite(view, types.types, selections, { ...DEFAULT_PLAN, ...options.plan });
       [...types.warnings, ...resolution.warnings].forEach(warn);
+      signal?.throwIfAborted();
       const mapped = await indexModel(await weightless(model, plan, files, warn));
       const session = await openSession(viewGraph(mapped), { ...sessionOptions(options), beside: path });
       return new FeatureRunner(plan.outputs, resolution, session, notes);
@@ -105,6 +107,12 @@ export class FeatureRunner implements AsyncDisposable {
   }
 }
 
+/** The entries that were given, with the default where they do not say what their hook sees. */
+function withHookType({ resolve, hookType }: RunnerOptions): ResolveOptions | undefined {
+  if (hookType === undefined || resolve?.explicit === undefined) return resolve;
+  return { ...resolve, explicit: resolve.explicit.map((entry) => ({ hook_type: hookType, ...entry })) };
+}
+
 /** The cut as bytes of a few KB that point into the model's files; bytes in memory have no file to point into and stay whole. */
 async function weightless(model: OnnxModel, plan: Plan, files: DirectorySidecars | typeof NO_SIDECARS, warn: (message: string) => void): Promise<Uint8Array> {
   const { path } = model.source;
@@ -118,6 +126,6 @@ async function weightless(model: OnnxModel, plan: Plan, files: DirectorySidecars
   return materialize(model.source, splice(model, plan.edit, contents));
 }
 
-function sessionOptions({ providers, deviceId, threads, optimization, prepacking, isolate, timeoutMs, memoryBytes, profilePrefix, fileSystem }: RunnerOptions): SessionOptions {
-  return { providers, deviceId, threads, optimization, prepacking, isolate, timeoutMs, memoryBytes, profilePrefix, fileSystem };
+function sessionOptions({ providers, deviceId, threads, optimization, prepacking, isolate, timeoutMs, memoryBytes, signal, profilePrefix, fileSystem }: RunnerOptions): SessionOptions {
+  return { providers, deviceId, threads, optimization, prepacking, isolate, timeoutMs, memoryBytes, signal, profilePrefix, fileSystem };
 }

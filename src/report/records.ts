@@ -168,6 +168,8 @@ export interface RunFeatureRecord {
   readonly std: number | null;
   /** Values that are not a number; only where there are any. */
   readonly nan?: number;
+  /** Values that are infinite; only where there are any. min, max, mean and std are those of the finite ones. */
+  readonly infinite?: number;
 }
 
 export interface RunReport {

@@ -3,7 +3,7 @@ import type { RunReport } from './records.js';
 import { shapeText } from './shapes.js';
 import { paint, type TextStyle } from './style.js';
 import { renderTable, type Column } from './table.js';
-import { plural } from './units.js';
+import { countText, plural } from './units.js';
 
 const COLUMNS: readonly Column[] = [
   { title: 'output', least: 8 },
@@ -24,7 +24,8 @@ export function runText({ output, features, provider, images, inputs, run_ms }: 
   const rows = features.map(({ output: name, index, module, dtype, shape, min, max, mean, std }) => [
     escapeText(name), index === null ? '-' : String(index), module === null ? '-' : escapeText(module), escapeText(dtype), shapeText(shape), ...[min, max, mean, std].map(numberText),
   ]);
-  return `ran ${what} on ${escapeText(provider)} in ${run_ms} ms${where}\n\n${renderTable(COLUMNS, rows, style)}`;
+  const odd = features.flatMap(({ output: name, nan = 0, infinite = 0 }) => (nan + infinite === 0 ? [] : [`\n${escapeText(name)}: ${countText(nan)} values are not a number, ${countText(infinite)} are infinite; the figures are those of the others`]));
+  return `ran ${what} on ${escapeText(provider)} in ${run_ms} ms${where}\n\n${renderTable(COLUMNS, rows, style)}${odd.join('')}`;
 }
 
 function numberText(value: number | null): string {
