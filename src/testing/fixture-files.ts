@@ -5,7 +5,7 @@ export interface FixtureFile {
   /** Relative to `fixtures`. */
   readonly name: string;
   readonly path: string;
-  read(): Uint8Array;
+  readonly read: () => Uint8Array;
 }
 
 /** The .onnx files of `fixtures/models`, `fixtures/timm` or `fixtures/zoo`. */

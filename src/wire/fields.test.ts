@@ -46,7 +46,7 @@ describe('varints', () => {
 
   test('an eleventh byte, and a tenth above 1, are refused with their offset', () => {
     expect(codeOf(() => readInt64(varint(5, 11)))).toBe('FEATX_WIRE_VARINT');
-    expect(codeOf(() => readInt64(Uint8Array.of(...new Array<number>(9).fill(0x80), 2)))).toBe('FEATX_WIRE_VARINT');
+    expect(codeOf(() => readInt64(Uint8Array.of(...Array.from({ length: 9 }, () => 0x80), 2)))).toBe('FEATX_WIRE_VARINT');
     expect(() => cursorOver(varint(5, 11), 1000).varint64(1011)).toThrow(expect.objectContaining({ offset: 1000 }));
   });
 

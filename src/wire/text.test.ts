@@ -9,11 +9,11 @@ const nearlyText = fc.oneof(
 );
 
 test('any bytes come back exactly', () => {
-  fc.assert(fc.property(nearlyText, (bytes) => expect([...encodeText(decodeText(bytes))]).toEqual([...bytes])), { numRuns: 2000 });
+  fc.assert(fc.property(nearlyText, (bytes) => expect([...encodeText(decodeText(bytes))]).toEqual([...bytes])), { numRuns: 500 });
 });
 
 test('equal strings are equal bytes', () => {
-  fc.assert(fc.property(nearlyText, nearlyText, (a, b) => expect(decodeText(a) === decodeText(b)).toBe(Buffer.compare(a, b) === 0)), { numRuns: 2000 });
+  fc.assert(fc.property(nearlyText, nearlyText, (a, b) => expect(decodeText(a) === decodeText(b)).toBe(Buffer.compare(a, b) === 0)), { numRuns: 500 });
 });
 
 test.each([
@@ -46,7 +46,7 @@ test('isEscaped tells bytes that are not UTF-8 from characters that look like it
 describe('NameDecoder', () => {
   test('says the same as decodeText, whatever it decoded before', () => {
     const names = new NameDecoder();
-    fc.assert(fc.property(nearlyText, (bytes) => expect(names.decode(bytes, 0, bytes.length)).toBe(decodeText(bytes))), { numRuns: 2000 });
+    fc.assert(fc.property(nearlyText, (bytes) => expect(names.decode(bytes, 0, bytes.length)).toBe(decodeText(bytes))), { numRuns: 500 });
   });
 
   test('names of one hash slot, of the same length, and long names are kept apart', () => {

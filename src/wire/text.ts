@@ -20,7 +20,7 @@ export function decodeText(bytes: Uint8Array, start = 0, end = bytes.length): st
 
 /** Decodes names and hands out the same string where the same bytes come again soon, as the names of a graph do. */
 export class NameDecoder {
-  private readonly known: string[] = new Array<string>(CACHED_NAMES).fill('');
+  private readonly known: string[] = Array.from({ length: CACHED_NAMES }, () => '');
 
   decode(bytes: Uint8Array, start: number, end: number): string {
     if (end - start > LONGEST_CACHED_NAME) return decodeText(bytes, start, end);
