@@ -186,8 +186,9 @@ export class Run {
     if (made === null) return { item, made: null };
     const verdict = await this.judge(made, item);
     if (verdict.is === 'same') {
-      if (isCarried && !verdict.refreshed) return carried(item, previous);
-      return { item, status: isCarried && previous.status === 'done' ? 'done' : 'skipped', attempts: isCarried ? attemptsOf(previous) : 0, error: null, report: isCarried ? reportOf(previous) : null, made: verdict.refreshed ? verdict.made : null };
+      const refreshed = verdict.refreshed ? verdict.made : null;
+      if (isCarried) return { ...carried(item, previous), made: refreshed };
+      return { item, status: 'skipped', attempts: 0, error: null, report: null, made: refreshed };
     }
     return { item, made: verdict.is === 'unsure' ? made : null };
   }
@@ -202,6 +203,7 @@ export class Run {
     this.counts[status]++;
     if (status === 'failed' && this.settings.failFast) this.isClosing = true;
     if (!isRecorded) await this.journal?.item(item.id, { item: item.item, output: item.output, options: optionsDigest(item.options), status, attempts, error, report, ...(made === null ? {} : { made }) });
+    else if (made !== null) await this.journal?.remember(item.id, made);
     if (status === 'done' && made !== null) this.refresher?.add(item, made);
     this.settings.onProgress({ ...this.counts, total: this.items.length, elapsedMs: performance.now() - this.started });
     await this.settings.report({ schema: 1, command: 'batch', item: item.item, output: item.output, status, attempts, error, report });

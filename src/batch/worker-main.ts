@@ -1,5 +1,5 @@
 import { Socket } from 'node:net';
-import { kill, pid } from 'node:process';
+import { argv, kill, pid } from 'node:process';
 import { Worker } from 'node:worker_threads';
 import { encodeFrame, FrameReader, type Frame } from '../runtime/frames.js';
 import { performTask, type Task } from './tasks.js';
@@ -9,12 +9,14 @@ const ANSWERS = 3;
 /** How often a long copy says that it goes on. */
 const PULSE_MS = 250;
 
-/** Ends this process with its parent even while native code or an endless loop holds the main thread. */
-function startWatchdog(): void {
-  const watch = `const parent = process.ppid;
-const alive = () => { try { process.kill(parent, 0); return process.ppid === parent; } catch (error) { return error.code === 'EPERM'; } };
-setInterval(() => { if (!alive()) process.kill(process.pid, 'SIGKILL'); }, 250);`;
-  new Worker(watch, { eval: true }).unref();
+/**
+ * Ends this process with its parent even while native code or an endless loop holds the main thread. The parent says who it is: it may be gone before this
+ * process can look.
+ */
+function startWatchdog(parent: number): void {
+  const watch = `const { workerData: parent } = require('node:worker_threads');
+setInterval(() => { if (process.ppid !== parent) process.kill(process.pid, 'SIGKILL'); }, 250);`;
+  new Worker(watch, { eval: true, workerData: parent }).unref();
 }
 
 /**
@@ -23,7 +25,7 @@ setInterval(() => { if (!alive()) process.kill(process.pid, 'SIGKILL'); }, 250);
  * @param perform what to do with a task; tests put their own in front
  */
 export function serve(perform: typeof performTask = performTask): void {
-  startWatchdog();
+  startWatchdog(Number(argv[2]));
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
   const requests = new Socket({ fd: REQUESTS, readable: true, writable: false });
   const answers = new Socket({ fd: ANSWERS, readable: false, writable: true });
@@ -40,6 +42,8 @@ export function serve(perform: typeof performTask = performTask): void {
       pulse = Date.now();
       send({ value: { id: request.id, pulse }, payloads: [] });
     };
+    // The time that a new process takes to start is not the item's.
+    send({ value: { id: request.id, pulse }, payloads: [] });
     send({ value: { id: request.id, result: await perform(request.task, onProgress) }, payloads: [] });
   };
   requests.on('data', (chunk) => {

@@ -57,7 +57,7 @@ export class BatchWorker {
   constructor(private readonly options: WorkerOptions) {
     const { NODE_OPTIONS: _ours, ...inherited } = process.env;
     const env = { ALLOW_RELEASED_ONNX_OPSET_ONLY: '0', ...inherited };
-    this.process = spawn(process.execPath, [options.entry ?? workerEntry(import.meta.url)], { stdio: ['pipe', 'ignore', 'pipe', 'pipe'], env, windowsHide: true });
+    this.process = spawn(process.execPath, [options.entry ?? workerEntry(import.meta.url), String(process.pid)], { stdio: ['pipe', 'ignore', 'pipe', 'pipe'], env, windowsHide: true });
     const { memoryBytes } = options;
     this.stopWatching = memoryBytes === null ? () => undefined : watchMemory(this.process.pid, memoryBytes, (seen) => this.stop(outOfMemory(this.subject, memoryBytes, seen), 'SIGKILL'));
     this.gone = new Promise((resolve) => {

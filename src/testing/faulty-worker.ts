@@ -18,9 +18,12 @@ const FAULTS: { readonly [name: string]: () => void } = {
   exit: () => process.exit(3),
   garbage: () => void writeSync(ANSWERS, 'Segmentation fault (core dumped) and other noise\n'),
   memory: () => {
-    const held: Buffer[] = [];
+    const held: Uint8Array[] = [];
     for (;;) {
-      held.push(Buffer.alloc(16 * 1024 * 1024, held.length + 1));
+      // A byte in every page makes it resident.
+      const block = new Uint8Array(32 * 1024 * 1024);
+      for (let at = 0; at < block.length; at += 4096) block[at] = 1;
+      held.push(block);
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 4);
     }
   },

@@ -1,0 +1,73 @@
+// npm run check:batch: 1,000 generated models, one in a hundred broken in ten ways, and 100 of the zoo, through featx batch; the same with five kill -9 and
+// --resume. Then what a batch costs: a second run with nothing changed, two jobs against one, and the parent's memory over 10,000 items.
+//   FEATX_ZOO  folder of graphs (default ../shared/zoo, where it is there)
+import { spawn } from 'node:child_process';
+import { copyFileSync, existsSync, linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { built, node, root } from './ready.mjs';
+
+const model = join(root, 'fixtures', 'timm', 'test_resnet.ts.onnx');
+const zoo = resolve(root, process.env.FEATX_ZOO ?? '../shared/zoo');
+built();
+if (!process.argv.includes('--figures')) {
+  node(['--experimental-vm-modules', '--no-warnings', 'node_modules/jest/bin/jest.js', 'src/batch/campaign', '-i'], {
+    env: { ...process.env, FEATX_CHECK_BATCH: '1000', ...(existsSync(zoo) ? { FEATX_ZOO: zoo } : {}) },
+  });
+}
+
+const home = mkdtempSync(join(tmpdir(), 'featx-check-batch-'));
+try {
+  const seconds = (ms) => `${(ms / 1000).toFixed(2)} s`;
+  const small = folder('throughput', 400);
+  await batch(small, ['--jobs', '2', '--force']);
+  const one = await batch(small, ['--jobs', '1', '--force']);
+  const two = await batch(small, ['--jobs', '2', '--force']);
+  console.log(`400 models of ResNet: one job ${seconds(one.ms)}, two jobs ${seconds(two.ms)}: ${(one.ms / two.ms).toFixed(2)} times (at least 1.6)`);
+  const thousand = folder('incremental', 1000);
+  const first = await batch(thousand, ['--jobs', '2']);
+  const second = await batch(thousand, ['--jobs', '2']);
+  const third = await batch(thousand, ['--jobs', '2', '--check', 'content']);
+  console.log(`1,000 models: first run ${seconds(first.ms)}, second ${seconds(second.ms)} (${((100 * second.ms) / first.ms).toFixed(1)} %, at most 5), with --check content ${seconds(third.ms)}; whole processes`);
+  const many = folder('memory', 10_000);
+  const peaks = [];
+  const long = await batch(many, ['--jobs', '2'], [1000, 5000, 10_000], peaks);
+  console.log(`10,000 models in ${seconds(long.ms)}: resident memory of the parent after ${peaks.map(([count, bytes]) => `${count}: ${(bytes / 1e6).toFixed(0)} MB`).join(', ')}`);
+} finally {
+  rmSync(home, { recursive: true, force: true });
+}
+
+/** `count` links to one model under names of their own. */
+function folder(name, count) {
+  const at = join(home, name);
+  mkdirSync(join(at, 'models'), { recursive: true });
+  const source = join(at, 'source');
+  copyFileSync(model, source);
+  for (let index = 0; index < count; index++) linkSync(source, join(at, 'models', `m${String(index).padStart(5, '0')}.onnx`));
+  return at;
+}
+
+/** Runs a batch as its users do; `marks` are numbers of items after which the parent's memory is noted. */
+async function batch(cwd, args, marks = [], notes = []) {
+  const started = performance.now();
+  const child = spawn(process.execPath, [join(root, 'bin', 'featx.js'), 'batch', 'models/*.onnx', '--out', '1,2', '-o', 'cut/{name}.onnx', '--json', ...args], { cwd, stdio: ['ignore', 'pipe', 'inherit'] });
+  let lines = 0;
+  let last = '';
+  child.stdout.on('data', (chunk) => {
+    for (const byte of chunk) if (byte === 10) lines++;
+    last = (last + chunk.toString('utf8')).slice(-1000);
+    while (marks.length > notes.length && lines >= marks[notes.length]) notes.push([marks[notes.length], residentBytes(child.pid)]);
+  });
+  const code = await new Promise((done) => child.on('close', done));
+  const summary = JSON.parse(last.trimEnd().split('\n').at(-1));
+  if (code !== 0 || summary.failed !== 0 || summary.remaining !== 0) throw new Error(`the batch ended with ${code}: ${JSON.stringify(summary)}`);
+  return { ms: performance.now() - started, ...summary };
+}
+
+function residentBytes(pid) {
+  try {
+    return Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]) * 4096;
+  } catch {
+    return NaN;
+  }
+}
