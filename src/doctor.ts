@@ -1,6 +1,7 @@
 import { FeatxError } from './errors.js';
 import { indexModel } from './onnx/model.js';
-import { encodeNode, encodeOpsetImport, encodeValueInfo, GraphField, ModelField } from './onnx/schema.js';
+import { encodeNode, encodeOpsetImport, encodeValueInfo } from './onnx/encode.js';
+import { GraphField, ModelField } from './onnx/schema.js';
 import type { DoctorReport, ProviderRecord } from './report/records.js';
 import { openSession } from './runtime/open-session.js';
 import { platformLacks, PROVIDERS, type Provider } from './runtime/providers.js';

@@ -7,7 +7,8 @@ import { bytes, double, float, group, int, join, message } from '../testing/wire
 import { decodeText } from '../wire/text.js';
 import { indexModel } from './model.js';
 import type { OnnxModel, ValueType } from './records.js';
-import { encodeEntry, encodeExternal, encodeNode, encodeOpsetImport, encodeTensor, encodeType, encodeValueInfo, nodeMetadata, smallIntegers } from './schema.js';
+import { encodeEntry, encodeExternal, encodeNode, encodeOpsetImport, encodeTensor, encodeType, encodeValueInfo } from './encode.js';
+import { nodeMetadata, smallIntegers } from './schema.js';
 
 /** The graph that holds one encoded message under a field number, as both decoders read it. */
 async function graphWith(number: number, content: Uint8Array): Promise<{ ours: OnnxModel['graph']; theirs: ReturnType<typeof decodeModel>['graph'] }> {

@@ -5,7 +5,8 @@ import { encodeText } from '../wire/text.js';
 import { bodiesOf, functionsUsedBy, readsOf, type GraphView } from './graph.js';
 import { patched, type Patch } from './patch.js';
 import type { Attribute, Dim, FunctionDef, Graph, Node, OnnxModel, SparseTensor, Tensor, ValueType } from './records.js';
-import { AttributeType, encodeNode, encodeValueInfo, GraphField, ModelField } from './schema.js';
+import { encodeNode, encodeValueInfo } from './encode.js';
+import { AttributeType, GraphField, ModelField } from './schema.js';
 import { tensorBytes } from './types.js';
 
 /** Tensors up to this size keep their values: shapes, axes, scales, pads. */

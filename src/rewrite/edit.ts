@@ -1,5 +1,5 @@
 import { UsageError } from '../errors.js';
-import type { NewNode, NewTensor } from '../onnx/schema.js';
+import type { NewNode, NewTensor } from '../onnx/encode.js';
 import type { OnnxModel, ValueType } from '../onnx/records.js';
 
 /**

@@ -1,6 +1,6 @@
 import { ResolveError } from '../errors.js';
 import type { Dim } from '../onnx/records.js';
-import type { NewAttribute, NewNode } from '../onnx/schema.js';
+import type { NewAttribute, NewNode } from '../onnx/encode.js';
 import type { Layout, TensorFacts } from '../features/feature.js';
 
 /** What the inserted nodes need to know of the graph they go into. */

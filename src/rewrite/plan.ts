@@ -2,7 +2,7 @@ import { UsageError } from '../errors.js';
 import type { Feature, Layout, TensorFacts } from '../features/feature.js';
 import { functionsUsedBy, type GraphView } from '../onnx/graph.js';
 import type { Dim, ValueType } from '../onnx/records.js';
-import type { NewNode } from '../onnx/schema.js';
+import type { NewNode } from '../onnx/encode.js';
 import { dataTypeOf, type TensorTypes } from '../onnx/types.js';
 import { NO_DROPS, type Drops, type GraphEdit, type OutputEdit } from './edit.js';
 import { everything, keptFor, type Kept } from './kept.js';

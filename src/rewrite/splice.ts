@@ -1,4 +1,5 @@
-import { encodeEntry, encodeNode, encodeOpsetImport, encodeTensor, encodeValueInfo, GraphField, ModelField } from '../onnx/schema.js';
+import { encodeEntry, encodeNode, encodeOpsetImport, encodeTensor, encodeValueInfo } from '../onnx/encode.js';
+import { GraphField, ModelField } from '../onnx/schema.js';
 import type { OnnxModel, Tensor, ValueInfo } from '../onnx/records.js';
 import { payloadRanges } from '../onnx/reader.js';
 import { encodeHeader, type ByteRange, type Field } from '../wire/fields.js';

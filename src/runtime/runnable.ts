@@ -4,7 +4,8 @@ import { externalReference, openExternal, type SidecarFiles } from '../onnx/exte
 import { allNames, ancestorsOf, bodiesOf, functionsUsedBy, readsOf, type GraphView } from '../onnx/graph.js';
 import { patched, type Patch } from '../onnx/patch.js';
 import type { Node, OnnxModel, Tensor } from '../onnx/records.js';
-import { encodeExternal, encodeNode, encodeValueInfo, GraphField, ModelField } from '../onnx/schema.js';
+import { encodeExternal, encodeNode, encodeValueInfo } from '../onnx/encode.js';
+import { GraphField, ModelField } from '../onnx/schema.js';
 import { dataTypeOf, tensorBytes, type TensorType } from '../onnx/types.js';
 import { ByteWriter } from '../wire/byte-writer.js';
 import type { ByteRange } from '../wire/fields.js';
