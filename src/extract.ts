@@ -54,7 +54,7 @@ export async function extract(input: string | Uint8Array, output: string | null,
   const files: SidecarFiles = sourcePath === null ? NO_SIDECARS : new DirectorySidecars(sourcePath, { fileSystem: options.fileSystem, strict: options.strictExternal, warn });
   try {
     await assertReference(model, files);
-    using child = startChild(model, options);
+    using child = await startChild(model, options);
     const view = viewGraph(model);
     const { types, resolution } = await surveyModel(view, { ...options, child: options.child ?? child ?? undefined, tensors: namedTensors(view, options) });
     const selections = selectFeatures(view, types, resolution, options);

@@ -42,7 +42,7 @@ export async function inspect(source: string | Uint8Array | ByteSource, options:
   await using model = await openModel(source, { limits: options.limits, fileSystem: options.fileSystem });
   const notes: string[] = [];
   await checkReference(model, options, notes);
-  using child = startChild(model, options);
+  using child = await startChild(model, options);
   const view = viewGraph(model);
   const byName = (options.named ?? []).length > 0 || options.embedding === true;
   const made = options.listTensors || byName ? view.producerOf.keys() : [];

@@ -5,8 +5,7 @@ import type { Resolution } from './features/feature.js';
 import type { GraphView } from './onnx/graph.js';
 import type { InferredTypes } from './onnx/types.js';
 import type { OnnxModel } from './onnx/records.js';
-import { RuntimeChild } from './runtime/child.js';
-import { isRuntimeInstalled } from './runtime/session.js';
+import type { RuntimeChild } from './runtime/child.js';
 import { inferTypes, type InferOptions } from './runtime/types.js';
 
 export interface SurveyOptions extends InferOptions {
@@ -29,8 +28,9 @@ export async function surveyModel(view: GraphView, options: SurveyOptions = {}):
 }
 
 /** ONNX Runtime takes as long to load as the graph takes to walk; a file that declares few of its types will need it. */
-export function startChild({ graph }: OnnxModel, { child, isolate, memoryBytes }: InferOptions): RuntimeChild | null {
+export async function startChild({ graph }: OnnxModel, { child, isolate, memoryBytes }: InferOptions): Promise<RuntimeChild | null> {
   const declaresTypes = graph.valueInfo.length * 2 >= graph.nodes.length;
-  if (child !== undefined || isolate === false || declaresTypes || !isRuntimeInstalled()) return null;
-  return RuntimeChild.start({ memoryBytes });
+  if (child !== undefined || isolate === false || declaresTypes) return null;
+  const [{ RuntimeChild }, { isRuntimeInstalled }] = await Promise.all([import('./runtime/child.js'), import('./runtime/session.js')]);
+  return isRuntimeInstalled() ? RuntimeChild.start({ memoryBytes }) : null;
 }

@@ -4,10 +4,8 @@ import { ancestorsOf, viewGraph, type GraphView } from '../onnx/graph.js';
 import { nominalInputs, substituted, type NominalInputs } from '../onnx/nominal.js';
 import type { OnnxModel } from '../onnx/records.js';
 import { declaredTypes, type InferredTypes, type TensorType } from '../onnx/types.js';
-import { RuntimeChild } from './child.js';
-import { typesOf, type SessionTypes } from './child-work.js';
-import { isRuntimeInstalled, runtimeMissing } from './session.js';
-import { askRuntime, type Answers, type Asker, type Question } from './type-questions.js';
+import type { RuntimeChild } from './child.js';
+import type { Answers, Question } from './type-questions.js';
 
 export interface InferOptions {
   /** Numbers for the dims of inputs, by input name; `''` names the only input. */
@@ -22,7 +20,6 @@ export interface InferOptions {
   readonly memoryBytes?: number;
 }
 
-const TIMEOUT_MS = 60_000;
 const SIDES = [224, 256] as const;
 
 /**
@@ -49,7 +46,10 @@ export async function inferTypes(input: OnnxModel | GraphView, tensors: Iterable
   let answers: Answers = { proven: new Map(), nominal: new Map(), inputs: nominal };
   if (unknown.length + unnumbered.length > 0) {
     try {
-      answers = await asked(view, { known, unknown, unnumbered, isOpen, nominal }, options, warnings);
+      // Most models declare their types: they load nothing of this.
+      const { askForTypes } = await import('./asking.js');
+      const otherInputs = (): NominalInputs => nominalInputs(view, SIDES[1], options.inputShapes);
+      answers = await askForTypes(view, { known, unknown, unnumbered, isOpen, nominal }, otherInputs, options, warnings);
     } catch (error) {
       const excused = error instanceof TimeoutError || (error instanceof RuntimeError && ['FEATX_RUNTIME_MISSING', 'FEATX_RUNTIME_LOAD', 'FEATX_CHILD_CRASH'].includes(error.code));
       if (!excused) throw error;
@@ -57,26 +57,6 @@ export async function inferTypes(input: OnnxModel | GraphView, tensors: Iterable
     }
   }
   return assemble(wanted, known, answers, warnings);
-}
-
-async function asked(view: GraphView, question: Question, options: InferOptions, warnings: string[]): Promise<Answers> {
-  const retry = (): NominalInputs => nominalInputs(view, SIDES[1], options.inputShapes);
-  if (!isRuntimeInstalled()) throw runtimeMissing();
-  if (options.isolate === false && options.child === undefined) {
-    return askRuntime(view, question, retry, async (levels, models) => typesOf({ kind: 'types', levels }, models), warnings);
-  }
-  const child = options.child ?? RuntimeChild.start({ memoryBytes: options.memoryBytes });
-  const deadline = Date.now() + (options.timeoutMs ?? TIMEOUT_MS);
-  const ask: Asker = async (levels, models, watch) => {
-    const subject = `the types of ${view.model.source.path ?? 'the model'}`;
-    const { value } = await child.ask({ kind: 'types', levels }, models, { timeoutMs: Math.max(1, deadline - Date.now()), subject, watch });
-    return value as SessionTypes[];
-  };
-  try {
-    return await askRuntime(view, question, retry, ask, warnings);
-  } finally {
-    if (options.child === undefined) child.close();
-  }
 }
 
 /** Declared by the file or certain: nothing to ask, though a dim may be null. */

@@ -1,0 +1,32 @@
+import type { GraphView } from '../onnx/graph.js';
+import type { NominalInputs } from '../onnx/nominal.js';
+import { RuntimeChild } from './child.js';
+import { typesOf, type SessionTypes } from './child-work.js';
+import { isRuntimeInstalled, runtimeMissing } from './session.js';
+import { askRuntime, type Answers, type Asker, type Question } from './type-questions.js';
+import type { InferOptions } from './types.js';
+
+const TIMEOUT_MS = 60_000;
+
+/**
+ * Puts a question about types to ONNX Runtime, in a child unless it is wanted in place.
+ * @throws RuntimeError, TimeoutError
+ */
+export async function askForTypes(view: GraphView, question: Question, otherInputs: () => NominalInputs, options: InferOptions, warnings: string[]): Promise<Answers> {
+  if (!isRuntimeInstalled()) throw runtimeMissing();
+  if (options.isolate === false && options.child === undefined) {
+    return askRuntime(view, question, otherInputs, async (levels, models) => typesOf({ kind: 'types', levels }, models), warnings);
+  }
+  const child = options.child ?? RuntimeChild.start({ memoryBytes: options.memoryBytes });
+  const deadline = Date.now() + (options.timeoutMs ?? TIMEOUT_MS);
+  const ask: Asker = async (levels, models, watch) => {
+    const subject = `the types of ${view.model.source.path ?? 'the model'}`;
+    const { value } = await child.ask({ kind: 'types', levels }, models, { timeoutMs: Math.max(1, deadline - Date.now()), subject, watch });
+    return value as SessionTypes[];
+  };
+  try {
+    return await askRuntime(view, question, otherInputs, ask, warnings);
+  } finally {
+    if (options.child === undefined) child.close();
+  }
+}
