@@ -54,7 +54,7 @@ figure({ figure: 'openModel, 60,000 nodes', kind: 'in-process' }, opening('open 
 figure({ figure: 'inspect, 60,000 nodes', kind: 'whole process', limit: () => 1000, ...children(0) }, command('inspect deep', ['inspect', models.deep.path]));
 figure({ figure: 'extract to half the depth, 60,000 nodes', kind: 'whole process', limit: () => 1000, ...children(0) }, command('extract deep', ['extract', models.deep.path, '--out', '0'], output('deep')));
 
-for (const [label, model, limit] of [['1 GiB inline', models.inlineUntyped, 120], ['8 GiB external', models.externalUntyped, 120], ['60,000 nodes', models.deepUntyped, 1000]]) {
+for (const [label, model, limit] of [['1 GiB inline', models.inlineUntyped, 120], ['8 GiB external', models.externalUntyped, 120], ['6,000 nodes', models.deepUntyped, 120]]) {
   steps.push(runtime(`runtime ${label}`, model));
   const untyped = (base) => ({ kind: 'above bare Node', floor: 'bare', limit: (least) => base + 250 + 1.2 * least.get(`runtime ${label}`), ...children(1), runtime: `runtime ${label}` });
   figure({ figure: `inspect, ${label}, no value_info`, ...untyped(limit) }, command(`inspect untyped ${label}`, ['inspect', model.path]));

@@ -1,13 +1,13 @@
-import { execFileSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { arch, cpus, platform, totalmem } from 'node:os';
 import { dirname } from 'node:path';
 
 /** What the figures were measured on. */
 export function machine(root) {
-  const git = (...args) => execFileSync('git', args, { cwd: root, encoding: 'utf8' }).trim();
+  const commit = spawnSync('git', ['describe', '--always', '--dirty'], { cwd: root, encoding: 'utf8' });
   return {
-    date: new Date().toISOString().slice(0, 10), commit: git('rev-parse', '--short', 'HEAD'), node: process.version, platform: `${platform()} ${arch()}`,
+    date: new Date().toISOString().slice(0, 10), commit: commit.status === 0 ? commit.stdout.trim() : 'unknown', node: process.version, platform: `${platform()} ${arch()}`,
     cpu: cpus()[0].model, cores: cpus().length, memory_gib: Math.round(totalmem() / 2 ** 30),
   };
 }
