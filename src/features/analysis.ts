@@ -1,7 +1,6 @@
 import type { GraphView } from '../onnx/graph.js';
-import type { Node } from '../onnx/records.js';
 import type { InferredTypes, TensorTypes } from '../onnx/types.js';
-import { flowBetween, reachableFrom, wholeFlow, type Flow } from './flow.js';
+import { flowBetween, reachableFrom, wholeFlow, withCuts, type Flow } from './flow.js';
 import { geometryOf, type Geometry } from './geometry.js';
 
 /** What every resolver looks at. */
@@ -34,7 +33,10 @@ function analyseAnew(view: GraphView, types: InferredTypes): Analysis {
   if (input === null) return { view, types, classifies: false, flow: { ...whole, nodes: [], position: new Map(), readers: new Map() }, whole, geometry: new Map() };
   const geometry = geometryOf(view, { ...whole, input }, types.nominal);
   const fromImage = inputs.length === 1 ? data : reachableFrom(order, [input]);
-  return { view, types, ...trunk(order, input, fromImage, geometry, [...view.outputs.keys()].filter((name) => fromImage.has(name))), whole, geometry };
+  const { sinks, classifies } = sinksOf(input, fromImage, geometry, [...view.outputs.keys()].filter((name) => fromImage.has(name)));
+  const isWhole = inputs.length === 1 && sinks.length === view.outputs.size && sinks.every((name) => view.outputs.has(name));
+  const flow = isWhole ? withCuts(whole, input) : flowBetween(order, input, fromImage, sinks);
+  return { view, types, flow, classifies, whole, geometry };
 }
 
 /** The graph input that holds images: rank 4, else rank 3, the largest first; weights are no inputs. */
@@ -50,13 +52,13 @@ export function imageInput(inputs: readonly string[], types: TensorTypes): strin
 }
 
 /** A classifier's path ends at its scores. Otherwise it ends at the deepest map that is not made by an upsampling. */
-function trunk(order: readonly Node[], input: string, data: ReadonlySet<string>, geometry: ReadonlyMap<string, Geometry>, outputs: readonly string[]): Pick<Analysis, 'flow' | 'classifies'> {
+function sinksOf(input: string, data: ReadonlySet<string>, geometry: ReadonlyMap<string, Geometry>, outputs: readonly string[]): { readonly sinks: readonly string[]; readonly classifies: boolean } {
   const batch = geometry.get(input)?.shape?.[0] ?? 1;
   const scores = outputs.find((name) => {
     const shape = geometry.get(name)?.shape;
     return shape?.length === 2 && (shape[0] === null || shape[0] === batch);
   });
-  if (scores !== undefined && outputs.length <= 2) return { flow: flowBetween(order, input, data, [scores]), classifies: true };
+  if (scores !== undefined && outputs.length <= 2) return { sinks: [scores], classifies: true };
   let deepest: string | null = null;
   let stride = 0;
   for (const [name, place] of geometry) {
@@ -64,5 +66,5 @@ function trunk(order: readonly Node[], input: string, data: ReadonlySet<string>,
     deepest = name;
     stride = place.stride;
   }
-  return { flow: flowBetween(order, input, data, deepest === null || stride <= 1 ? outputs : [deepest]), classifies: false };
+  return { sinks: deepest === null || stride <= 1 ? outputs : [deepest], classifies: false };
 }

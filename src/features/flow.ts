@@ -1,4 +1,4 @@
-import { readsOf, type GraphView } from '../onnx/graph.js';
+import { capturesOf, type GraphView } from '../onnx/graph.js';
 import type { Node } from '../onnx/records.js';
 
 /** The main data path: what depends on the image and reaches the sink, in execution order. */
@@ -17,11 +17,17 @@ export interface Flow {
 /** Ops whose output says how large a tensor is, not what is in it. */
 const SHAPE_OPS = new Set(['Shape', 'Size', 'ConstantOfShape', 'EyeLike']);
 
+/** What a node reads, also inside its bodies; omitted inputs are `''`. */
+export function readsOf(node: Node): readonly string[] {
+  const captures = capturesOf(node);
+  return captures.length === 0 ? node.inputs : [...node.inputs, ...captures];
+}
+
 /** The nodes of the main graph behind the nodes they read from. */
 export function executionOrder(view: GraphView): readonly Node[] {
   const { nodes } = view.model.graph;
   if (view.sorted) return nodes;
-  const waiting = nodes.map((node) => new Set([...readsOf(node)].flatMap((name) => view.producerOf.get(name)?.node ?? [])).size);
+  const waiting = nodes.map((node) => new Set(readsOf(node).flatMap((name) => view.producerOf.get(name)?.node ?? [])).size);
   const order = nodes.filter((node) => waiting[node.index] === 0);
   for (let at = 0; at < order.length; at++) {
     const readers = new Set(order[at].outputs.flatMap((name) => view.consumersOf.get(name) ?? []));
@@ -57,6 +63,11 @@ export function wholeFlow(view: GraphView): { readonly order: readonly Node[]; r
   const made = { order, inputs, data, whole: { ...rest, position: new Map([...inputs.map((name) => [name, -1] as const), ...position]) } };
   flows.set(view, made);
   return made;
+}
+
+/** A flow from one input alone, with its cuts. */
+export function withCuts(flow: Flow, input: string): Flow {
+  return { ...flow, input, cuts: cutsOf(flow.nodes, flow.position, flow.readers, input) };
 }
 
 /** The path to `sinks` among `order`, with the cuts between `input` and them. `data` is what `reachableFrom` gave. */

@@ -61,7 +61,8 @@ export function geometryOf(view: GraphView, flow: Flow, types: TensorTypes): Rea
       if (!flow.position.has(output)) continue;
       const place = step(view, node, sources, shapeOf(output), grids);
       const finer = upsampled && place.grid !== null && (sources[0].grid?.[0] ?? Infinity) < place.grid[0];
-      known.set(output, { ...place, upsampled: finer || sources.some((source) => source.upsampled) });
+      const isUpsampled = finer || sources.some((source) => source.upsampled);
+      known.set(output, place.upsampled === isUpsampled ? place : { ...place, upsampled: isUpsampled });
     }
   }
   return known;
@@ -79,7 +80,11 @@ function dataInputs(node: Node, known: ReadonlyMap<string, Geometry>): readonly 
     const geometry = known.get(name);
     if (geometry !== undefined) sources.push(geometry);
   }
-  if (sources.length === 0) for (const name of capturesOf(node)) sources.push(...(known.get(name) === undefined ? [] : [known.get(name) as Geometry]));
+  if (sources.length > 0) return sources;
+  for (const name of capturesOf(node)) {
+    const geometry = known.get(name);
+    if (geometry !== undefined) sources.push(geometry);
+  }
   return sources;
 }
 
@@ -114,7 +119,7 @@ function step(view: GraphView, node: Node, sources: readonly Geometry[], shape: 
   if (CHANNEL_FIRST_OPS.has(node.opType)) return windowed(view, node, source, shape, grids);
   if (node.opType === 'Transpose') return transposed(node, source, shape, grids);
   if (MATRIX_OPS.has(node.opType)) return sources.length > 1 ? foreign(source, shape) : projected(view, node, source, shape, grids);
-  if (shape === null) return { ...source, shape: sources.length > 1 || isElementwise(node) ? source.shape : null };
+  if (shape === null) return isElementwise(node) ? source : { ...source, shape: sources.length > 1 ? source.shape : null };
   return node.opType === 'Reshape' || node.opType === 'Flatten' ? reshaped(source, shape, grids) : settled(source, shape, grids);
 }
 
@@ -198,6 +203,7 @@ function foreign(source: Geometry, shape: Shape | null): Geometry {
 /** Places a shape by comparison with where it came from: the same axes if they fit, else the layout whose grid fits. */
 function settled(source: Geometry, shape: Shape | null, grids: Grids): Geometry {
   if (shape === null) return { ...source, shape };
+  if (source.axes !== null && sameShape(source.shape, shape) && !source.axes.includes('?')) return source;
   if (source.axes !== null && source.axes.length === shape.length && !source.axes.includes('?')) return moved(source, source.axes, shape, grids);
   if (shape.length === 4) return map(source, shape, grids);
   if (shape.length === 3) return tokens(source, shape);
@@ -207,7 +213,7 @@ function settled(source: Geometry, shape: Shape | null, grids: Grids): Geometry 
 
 /** A reshape may fold anything into any axis: only a shape that fits the grid has a place. */
 function reshaped(source: Geometry, shape: Shape, grids: Grids): Geometry {
-  if (sameShape(source.shape, shape)) return { ...source, shape };
+  if (sameShape(source.shape, shape)) return source;
   if (shape.length === 4) return map(source, shape, grids);
   if (shape.length === 3) return tokens(source, shape);
   return settled({ ...source, axes: null }, shape, grids);

@@ -57,7 +57,7 @@ export function nearestNames(wanted: string, names: Iterable<string>, count = 3)
   return scored.sort((a, b) => a.distance - b.distance || Math.abs(a.name.length - wanted.length) - Math.abs(b.name.length - wanted.length)).slice(0, count).map(({ name }) => name);
 }
 
-const LONGEST_COMPARED = 120;
+const LONGEST_COMPARED = 64;
 const MOST_COMPARED = 20_000;
 
 /** Levenshtein's distance, or null above `limit`. */

@@ -1,5 +1,5 @@
 import type { Flow } from './flow.js';
-import type { NodePaths } from './names.js';
+import { DEEPEST, type NodePaths } from './names.js';
 
 /** A module of the network that was exported, as far as the names of its nodes show it. */
 export interface Module {
@@ -34,11 +34,15 @@ export function moduleTree(flow: Flow, paths: NodePaths): ModuleTree {
   const modules = new Map([['', root]]);
   const named = flow.nodes.map((node) => paths.of(node));
   const owner = inherited(flow, named, separator).map((path, at) => {
-    const module = moduleAt(modules, path, separator);
+    const module = moduleAt(modules, shallow(path, separator), separator);
     for (let up: Module | null = module; up !== null; up = up.parent) up.nodes.push(at);
     return module;
   });
   return { root, modules, owner, named, classes: paths.classes, separator, isNested: paths.style === 'dynamo' || paths.style === 'torchscript' };
+}
+
+function shallow(path: string, separator: string): string {
+  return path.length <= DEEPEST ? path : path.split(separator, DEEPEST).join(separator);
 }
 
 function moduleAt(modules: Map<string, Module>, path: string, separator: string): Module {

@@ -2,6 +2,9 @@ import type { GraphView } from '../onnx/graph.js';
 import type { Node } from '../onnx/records.js';
 import { nodeMetadata } from '../onnx/schema.js';
 
+/** Modules inside modules that a path may name; deeper ones count as the module at this depth. */
+export const DEEPEST = 64;
+
 /** How the exporter wrote module paths. */
 export type NamingStyle = 'dynamo' | 'torchscript' | 'path' | 'underscore' | 'none';
 
@@ -83,7 +86,7 @@ function torchScriptPaths(nodes: readonly Node[]): NodePaths | null {
   for (const node of nodes) {
     const name = scopedName(node);
     if (!name.startsWith('/')) continue;
-    const segments = name.split('/').slice(1, -1);
+    const segments = name.split('/', DEEPEST + 2).slice(1, -1);
     if (segments.length > 0) deep++;
     decoded.set(node, decodeSegments(segments));
   }

@@ -66,11 +66,8 @@ export function selectFeatures(view: GraphView, types: InferredTypes, resolution
   if (byIndex && named.length > 0) throw new UsageError('features are selected by index and by name at once', { hint: 'give indices (--out, --last) or names (--module, --tensor, --node)' });
   if (options.out !== undefined && options.last !== undefined) throw new UsageError('--out and --last both say which indices', { hint: 'give one of them' });
   const analysis = analyse(view, types);
-  const selections: Selection[] = [];
-  if (named.length > 0) selections.push(...selectNamed(view, analysis, named, options));
-  else if (byIndex || !embedding) selections.push(...selectIndices(view, analysis, resolution, options));
-  if (embedding) selections.push(embeddingOf(resolution));
-  return selections;
+  const features = named.length > 0 ? selectNamed(view, analysis, named, options) : byIndex || !embedding ? selectIndices(view, analysis, resolution, options) : [];
+  return embedding ? [...features, embeddingOf(resolution)] : features;
 }
 
 function embeddingOf({ embedding }: Resolution): Selection {

@@ -1,8 +1,7 @@
 import type { GraphView } from '../onnx/graph.js';
-import { readsOf } from '../onnx/graph.js';
 import type { Node } from '../onnx/records.js';
 import type { HookType } from './feature.js';
-import type { Flow } from './flow.js';
+import { readsOf, type Flow } from './flow.js';
 import type { Module, ModuleTree } from './modules.js';
 
 /** What a module name means in the graph. */

@@ -104,7 +104,11 @@ function narrowed(analysis: Analysis, path: string, modules: readonly Module[]):
   }
   const kept = [...byStride.values()];
   if (!path.startsWith('-')) return kept;
-  const deepest = Math.max(...[...byStride.keys()].map((stride) => stride ?? 0), ...analysis.flow.cuts.map((name) => (analysis.geometry.get(name)?.pooled ? 0 : (analysis.geometry.get(name)?.stride ?? 0))));
+  let deepest = 0;
+  for (const name of analysis.flow.cuts) {
+    const place = analysis.geometry.get(name);
+    if (place !== undefined && !place.pooled) deepest = Math.max(deepest, place.stride ?? 0);
+  }
   return kept.filter((module) => strideOf(analysis, module) !== deepest);
 }
 

@@ -13,7 +13,7 @@ const LONGEST_PERIOD = 12;
 /** The ends of a row of equal blocks that keeps one shape at the deepest stride and holds most of the network, or null. */
 export function isotropicRun({ view, flow }: Analysis, links: readonly Link[]): readonly Link[] | null {
   const meetings = links.filter(({ kind }) => kind === 'add' || kind === 'block' || kind === 'concat');
-  const deepest = Math.max(0, ...links.map(({ stride }) => stride));
+  const deepest = links.reduce((most, { stride }) => Math.max(most, stride), 0);
   const bodies = meetings.map((link) => signature(view, flow, link));
   let best: readonly Link[] | null = null;
   let bestSize = 0;

@@ -78,7 +78,8 @@ function habitsOf({ flow, geometry }: Analysis, links: readonly Link[]): Habits 
     if (links[at - 1]?.kind === 'add') raw++;
     else if (links[at - 1]?.kind === 'act') active++;
   });
-  const pooled = flow.nodes.filter((node) => ['Conv', 'Gemm', 'MatMul'].includes(node.opType) && geometry.get(node.outputs[0])?.pooled === true && (flow.cuts.includes(node.outputs[0]))).length;
+  const cuts = new Set(flow.cuts);
+  const pooled = flow.nodes.filter((node) => ['Conv', 'Gemm', 'MatMul'].includes(node.opType) && geometry.get(node.outputs[0])?.pooled === true && cuts.has(node.outputs[0])).length;
   const patched = flow.nodes.some(({ opType }) => opType === 'Softmax' || opType === 'Erf' || opType === 'Gelu');
   return { raw: raw > active, poolsEarly: pooled >= 2, patched };
 }

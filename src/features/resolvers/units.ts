@@ -24,12 +24,12 @@ const POOLS = new Set(['MaxPool', 'AveragePool', 'LpPool', 'Pad', 'Identity', 'D
 export function unitsOf({ flow, geometry }: Analysis, tree: ModuleTree): readonly Unit[] {
   const cuts = new Set(flow.cuts);
   const units: Unit[] = [];
-  const stack = [...tree.root.children].reverse();
+  const stack = tree.root.children.toReversed();
   for (let module = stack.pop(); module !== undefined; module = stack.pop()) {
     const unit = unitAt(flow, geometry, module);
     const halves = unit !== null && unit.stride <= 2 * strideBefore(flow, module, geometry);
     if (unit !== null && cuts.has(unit.tensor) && (halves || module.children.length === 0)) units.push(unit);
-    else stack.push(...[...module.children].reverse());
+    else for (const child of module.children.toReversed()) stack.push(child);
   }
   return units;
 }
@@ -58,8 +58,8 @@ export function pickUnits(analysis: Analysis, tree: ModuleTree, stem: 'keep' | '
   const main = mainContainer(units);
   const trunk = withoutHeadConv(analysis.flow, units, main);
   const strides = trunk.filter(({ module }) => isInside(module, main)).map(({ stride }) => stride);
-  const least = Math.min(...strides);
-  const most = analysis.classifies ? Infinity : Math.max(...strides);
+  const least = strides.reduce((a, b) => Math.min(a, b), Infinity);
+  const most = analysis.classifies ? Infinity : strides.reduce((a, b) => Math.max(a, b), -Infinity);
   const chosen = new Map<number, Pick>();
   for (const unit of trunk) {
     const before = chosen.get(unit.stride);
