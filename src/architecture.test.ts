@@ -25,7 +25,7 @@ const ROWS: readonly (readonly string[])[] = [
 ];
 
 /** What may touch Node below the commands. */
-const NODE_FILES = new Set(['wire/fs.ts', 'wire/file-source.ts', 'wire/sink.ts', 'wire/sidecar-files.ts'].map((path) => path.replaceAll('/', sep)));
+const NODE_FILES = new Set(['wire/fs.ts', 'wire/file-source.ts', 'wire/sink.ts', 'wire/sidecar-files.ts', 'wire/writers.ts'].map((path) => path.replaceAll('/', sep)));
 const ISOMORPHIC = new Set(['wire', 'onnx', 'features', 'rewrite', 'report', 'core', 'errors', 'version']);
 
 /** Programs of child processes. */

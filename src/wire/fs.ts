@@ -1,8 +1,5 @@
-import { createHash } from 'node:crypto';
 import { constants, copyFile, type BigIntStats } from 'node:fs';
 import * as fs from 'node:fs';
-import { hostname } from 'node:os';
-import { kill, pid } from 'node:process';
 import { promisify } from 'node:util';
 import { IoError } from '../errors.js';
 
@@ -83,27 +80,6 @@ export const nodeFileSystem: FileSystem = {
   mkdir: async (path) => void (await promisify(fs.mkdir)(path, { recursive: true })),
   clone: (from, to) => promisify(copyFile)(from, to, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL),
 };
-
-/** Who writes: this machine and this process, as they stand in the names of temporary files. */
-export interface Writer {
-  readonly host: string;
-  readonly process: number;
-}
-
-export function thisWriter(): Writer {
-  return { host: createHash('sha256').update(hostname()).digest('hex').slice(0, 8), process: pid };
-}
-
-/** Whether a writer is known to be gone; one on another machine never is. */
-export function isGone({ host, process }: Writer): boolean {
-  if (host !== thisWriter().host) return false;
-  try {
-    kill(process, 0);
-    return false;
-  } catch (error) {
-    return errnoOf(error) === 'ESRCH';
-  }
-}
 
 /** The operating system's code of an error (`ENOENT`), if it has one. */
 export function errnoOf(error: unknown): string | undefined {

@@ -6,10 +6,11 @@ import { pid } from 'node:process';
 import { FeatxError } from '../errors.js';
 import { faultyFileSystem, type Fault } from '../testing/faulty-fs.js';
 import { FileSource } from './file-source.js';
-import { nodeFileSystem, thisWriter, type FileSystem } from './fs.js';
+import { nodeFileSystem, type FileSystem } from './fs.js';
 import type { Piece } from './pieces.js';
 import { resolveTarget, stage, writeFile, writeFully, type WriteOptions } from './sink.js';
 import { BufferSource } from './source.js';
+import { thisWriter } from './writers.js';
 
 let folder: string;
 const at = (name: string): string => join(folder, name);

@@ -3,9 +3,10 @@ import { createHash, randomBytes, type Hash } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { FeatxError, IoError, UsageError } from '../errors.js';
 import { FileSource } from './file-source.js';
-import { errnoOf, ioError, isGone, nodeFileSystem, thisWriter, type FileHandle, type FileSystem } from './fs.js';
+import { errnoOf, ioError, nodeFileSystem, type FileHandle, type FileSystem } from './fs.js';
 import { chunksOf, pieceSize, sizeOf, type Piece } from './pieces.js';
 import type { ByteSource } from './source.js';
+import { isGone, thisWriter } from './writers.js';
 
 export interface WriteOptions {
   readonly fileSystem?: FileSystem;
