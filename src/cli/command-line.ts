@@ -1,3 +1,4 @@
+import { commandName } from './command-name.js';
 import { Context } from './context.js';
 import { ExitCode, exitCodeOf } from './exit-codes.js';
 import { asFeatxError, ClosedPipe, type CliIo } from './io.js';
@@ -7,8 +8,7 @@ export async function runCommandLine(argv: readonly string[], io: CliIo): Promis
   // Unparsed flags still decide how an error in the parsing itself is told.
   const flags = argv.slice(0, argv.includes('--') ? argv.indexOf('--') : argv.length);
   const early = { json: flags.includes('--json'), color: !flags.includes('--no-color'), debug: flags.includes('--debug') };
-  const name = argv.find((argument) => !argument.startsWith('-')) ?? null;
-  let context = new Context(io, name, early);
+  let context = new Context(io, commandName(argv) ?? null, early);
   try {
     const { parseCommandLine } = await import('./program.js');
     const parsed = await parseCommandLine(argv, context);

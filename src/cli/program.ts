@@ -1,7 +1,8 @@
 import { Command, CommanderError, Option } from 'commander';
 import { UsageError } from '../errors.js';
 import { VERSION } from '../version.js';
-import { COMMANDS, type CommandEntry } from './commands.js';
+import { commandName } from './command-name.js';
+import { COMMANDS } from './commands.js';
 import type { CommonFlags, Context } from './context.js';
 import { ExitCode } from './exit-codes.js';
 
@@ -37,7 +38,7 @@ export async function parseCommandLine(argv: readonly string[], context: Context
     .enablePositionalOptions()
     .addHelpText('after', ROOT_EXAMPLES);
   let parsed: ParsedCommandLine | null = null;
-  const wanted = wantedCommand(argv);
+  const wanted = COMMANDS.find(({ name }) => name === commandName(argv));
   for (const entry of COMMANDS) {
     const command = prepare(program.command(entry.name)).summary(entry.summary).description(sentence(entry.summary));
     if (entry !== wanted) continue;
@@ -61,13 +62,6 @@ export async function parseCommandLine(argv: readonly string[], context: Context
 
 function sentence(text: string): string {
   return `${text[0].toUpperCase()}${text.slice(1)}.`;
-}
-
-/** The command of a command line: its first operand, or what `help` is asked about. */
-function wantedCommand(argv: readonly string[]): CommandEntry | undefined {
-  const operands = argv.filter((argument) => !argument.startsWith('-'));
-  const name = operands[0] === 'help' ? operands[1] : operands[0];
-  return COMMANDS.find((entry) => entry.name === name);
 }
 
 /** A flag may stand before the command too; there it counts unless the command's own says otherwise. */
