@@ -54,9 +54,9 @@ class Builder {
   }
 
   /** Writes the model; returns its size. */
-  write(path, { output, shape, hasValueInfo, sparse }) {
+  write(path, { output, shape, hasValueInfo, sparse, side = SIDE }) {
     const graph = [
-      ...this.nodes, ...text(2, 'main_graph'), ...this.initializers, ...valueInfo(11, 'input', ['batch', 3, SIDE, SIDE]), ...valueInfo(12, output, shape),
+      ...this.nodes, ...text(2, 'main_graph'), ...this.initializers, ...valueInfo(11, 'input', ['batch', 3, side, side]), ...valueInfo(12, output, shape),
       ...(hasValueInfo ? this.infos : []),
     ];
     if (this.sidecar !== null) {
@@ -78,18 +78,18 @@ const HALVED_AT = [5, 15, 25, 35];
 
 /**
  * 50 convolutions of 3x3 over `channels` channels, each with its norm and its activation, behind a stem: 153 nodes.
- * `sidecar`: the name of the file for the weights, a hole from end to end; null keeps them inline.
+ * `side`: of the pictures it takes. `sidecar`: the name of the file for the weights, a hole from end to end; null keeps them inline.
  */
-export function layered(path, { channels, sidecar = null, hasValueInfo = true, sparse = false }) {
+export function layered(path, { channels, sidecar = null, hasValueInfo = true, sparse = false, side: inputSide = SIDE }) {
   const builder = new Builder(sidecar);
-  let side = SIDE / 2;
+  let side = inputSide / 2;
   let tensor = block(builder, 'stem', 'input', { from: 3, channels, side, stride: 2, kernel: 3 });
   for (let layer = 0; layer < 50; layer++) {
     const stride = HALVED_AT.includes(layer) ? 2 : 1;
     side /= stride;
     tensor = block(builder, `layers/layers.${layer}`, tensor, { from: channels, channels, side, stride, kernel: 3 });
   }
-  const size = builder.write(path, { output: tensor, shape: ['batch', channels, side, side], hasValueInfo, sparse });
+  const size = builder.write(path, { output: tensor, shape: ['batch', channels, side, side], hasValueInfo, sparse, side: inputSide });
   return { path, size, weightBytes: builder.weightBytes };
 }
 
