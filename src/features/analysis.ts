@@ -68,3 +68,13 @@ function sinksOf(input: string, data: ReadonlySet<string>, geometry: ReadonlyMap
   }
   return { sinks: deepest === null || stride <= 1 ? outputs : [deepest], classifies: false };
 }
+
+/** Layers with weights between the pooling and the scores. */
+export function layersBehindPool({ flow, geometry }: Analysis): number {
+  let layers = 0;
+  for (const tensor of flow.cuts) {
+    const at = flow.position.get(tensor) ?? -1;
+    if (at >= 0 && ['Conv', 'Gemm', 'MatMul'].includes(flow.nodes[at].opType) && geometry.get(tensor)?.pooled === true) layers++;
+  }
+  return layers;
+}

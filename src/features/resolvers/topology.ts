@@ -1,4 +1,4 @@
-import type { Analysis } from '../analysis.js';
+import { layersBehindPool, type Analysis } from '../analysis.js';
 import { linksOf, type Link } from '../chain.js';
 import { factsOf } from '../facts.js';
 import type { Confidence, Feature } from '../feature.js';
@@ -72,7 +72,8 @@ function withoutExtra({ classifies }: Analysis, links: readonly Link[], levels: 
   return levels.slice(0, levels.findLastIndex(hasBlocks) + 1);
 }
 
-function habitsOf({ flow, geometry }: Analysis, links: readonly Link[]): Habits {
+function habitsOf(analysis: Analysis, links: readonly Link[]): Habits {
+  const { flow } = analysis;
   let raw = 0;
   let active = 0;
   let early = 0;
@@ -82,10 +83,8 @@ function habitsOf({ flow, geometry }: Analysis, links: readonly Link[]): Habits 
     if (links[at - 1]?.kind === 'add') raw++;
     else if (links[at - 1]?.kind === 'act') active++;
   });
-  const cuts = new Set(flow.cuts);
-  const pooled = flow.nodes.filter((node) => ['Conv', 'Gemm', 'MatMul'].includes(node.opType) && geometry.get(node.outputs[0])?.pooled === true && cuts.has(node.outputs[0])).length;
   const patched = flow.nodes.some(({ opType }) => opType === 'Softmax' || opType === 'Erf' || opType === 'Gelu');
-  return { raw: raw > active, activatesFirst: raw > active && early > 0, poolsEarly: pooled >= 2, patched };
+  return { raw: raw > active, activatesFirst: raw > active && early > 0, poolsEarly: layersBehindPool(analysis) >= 2, patched };
 }
 
 function isActivation(opType: string): boolean {

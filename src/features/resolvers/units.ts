@@ -1,4 +1,4 @@
-import type { Analysis } from '../analysis.js';
+import { layersBehindPool, type Analysis } from '../analysis.js';
 import type { Flow } from '../flow.js';
 import type { Geometry } from '../geometry.js';
 import { lastTensor, type Module, type ModuleTree } from '../modules.js';
@@ -27,7 +27,7 @@ export function unitsOf({ flow, geometry }: Analysis, tree: ModuleTree): readonl
   const stack = tree.root.children.toReversed();
   for (let module = stack.pop(); module !== undefined; module = stack.pop()) {
     const unit = unitAt(flow, geometry, module);
-    const halves = unit !== null && unit.stride <= 2 * strideBefore(flow, module, geometry);
+    const halves = unit !== null && unit.stride <= 2 * strideBefore(flow, module, geometry) && !endsInDownsampling(flow, geometry, unit);
     if (unit !== null && cuts.has(unit.tensor) && (halves || module.children.length === 0)) units.push(unit);
     else for (const child of module.children.toReversed()) stack.push(child);
   }
@@ -40,6 +40,20 @@ export function unitAt(flow: Flow, geometry: ReadonlyMap<string, Geometry>, modu
   const place = tensor === null ? undefined : geometry.get(tensor);
   if (tensor === null || place === undefined || place.stride === null || place.pooled || place.axes === null || place.axes.includes('?')) return null;
   return { module, tensor, place, stride: place.stride };
+}
+
+/** Whether a module works at one stride and only hands on at the next: stages of Swin's first authors. */
+function endsInDownsampling(flow: Flow, geometry: ReadonlyMap<string, Geometry>, { module, stride }: Unit): boolean {
+  let own = 0;
+  let finer = 0;
+  for (const at of module.nodes) {
+    const place = geometry.get(flow.nodes[at].outputs[0]);
+    if (place === undefined || place.stride === null || place.pooled) continue;
+    if (place.stride === stride) own++;
+    else finer++;
+  }
+  const holdsBlocks = module.children.some((child) => numberedChildren(child).length > 0);
+  return holdsBlocks && module.children.length > 1 && own < 0.3 * (own + finer);
 }
 
 function strideBefore(flow: Flow, module: Module, geometry: ReadonlyMap<string, Geometry>): number {
@@ -56,7 +70,7 @@ export function pickUnits(analysis: Analysis, tree: ModuleTree, stem: 'keep' | '
   if (blocks !== null) return blocks.map((unit) => ({ unit, sure: true, because: `block ${unit.module.name} of ${unit.module.parent?.path ?? ''}, all at stride ${unit.stride}` }));
   const units = unitsOf(analysis, tree);
   const main = mainContainer(units);
-  const trunk = withoutHeadConv(analysis.flow, units, main);
+  const trunk = layersBehindPool(analysis) > 1 ? units : withoutHeadConv(analysis.flow, units, main);
   const strides = trunk.filter(({ module }) => isInside(module, main)).map(({ stride }) => stride);
   const least = strides.reduce((a, b) => Math.min(a, b), Infinity);
   const most = analysis.classifies ? Infinity : strides.reduce((a, b) => Math.max(a, b), -Infinity);
@@ -118,7 +132,7 @@ function withoutHeadConv(flow: Flow, units: readonly Unit[], main: Module | null
   const [last, before] = [inside.at(-1), inside.at(-2)];
   if (last === undefined || before === undefined || last.stride !== before.stride || inside.length < 4) return units;
   const convs = ({ module }: Unit): readonly number[] => module.nodes.filter((at) => flow.nodes[at].opType === 'Conv');
-  const numbered = last.module.children.some(({ name }) => /^\d+$/.test(name));
+  const numbered = last.module.children.some(({ name, children }) => isNumbered(name) && children.length > 0);
   const widens = (last.place.channels ?? 0) > 1.5 * (before.place.channels ?? Infinity);
   if (numbered || !widens || convs(last).length !== 1 || convs(before).length < 2) return units;
   return units.filter((unit) => unit !== last);
@@ -127,8 +141,8 @@ function withoutHeadConv(flow: Flow, units: readonly Unit[], main: Module | null
 /** The blocks of a network that keeps one stride behind its patches: the numbered children of the container that holds most of it. */
 function isotropicBlocks({ flow, geometry }: Analysis, tree: ModuleTree): readonly Unit[] | null {
   for (const module of tree.modules.values()) {
-    if (/^\d+$/.test(module.name) || module.nodes.length < 0.5 * flow.nodes.length) continue;
-    const numbered = module.children.filter((child) => /^\d+$/.test(child.name));
+    if (isNumbered(module.name) || module.nodes.length < 0.5 * flow.nodes.length) continue;
+    const numbered = numberedChildren(module);
     if (numbered.length < 3) continue;
     const blocks = numbered.flatMap((child) => unitAt(flow, geometry, child) ?? []);
     if (blocks.length < numbered.length || new Set(blocks.map(({ stride }) => stride)).size !== 1) continue;
@@ -136,6 +150,25 @@ function isotropicBlocks({ flow, geometry }: Analysis, tree: ModuleTree): readon
     if (isTokens || isPatched(flow, geometry, module, blocks[0].stride)) return blocks;
   }
   return null;
+}
+
+function isNumbered(name: string): boolean {
+  return /^\d+$/.test(name);
+}
+
+/** The largest group of children that differ by their number alone: `0`, `1`, … or `encoder_layer_0`, `encoder_layer_1`, … */
+function numberedChildren(module: Module): readonly Module[] {
+  const groups = new Map<string, Module[]>();
+  for (const child of module.children) {
+    const stem = /^(.*?)\d+$/.exec(child.name)?.[1];
+    if (stem === undefined) continue;
+    const group = groups.get(stem);
+    if (group === undefined) groups.set(stem, [child]);
+    else group.push(child);
+  }
+  let largest: readonly Module[] = [];
+  for (const group of groups.values()) if (group.length > largest.length) largest = group;
+  return largest;
 }
 
 /** Whether the map shrinks once, in front of the blocks, and not again behind them. */
