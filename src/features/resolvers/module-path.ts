@@ -35,13 +35,29 @@ export function resolveByModules(view: GraphView, analysis: Analysis, tree: Modu
   }
   const picks = pickUnits(analysis, tree, known?.family.stem ?? 'keep');
   if (!picks.some(({ unit }) => unit.stride > 1)) return { features: [], outcome: 'no module ends in a smaller map that everything passes through', warnings };
-  const seconded = known === null ? new Set(topology().features.map(({ tensor }) => tensor)) : null;
-  const named = picks.map(({ unit, sure, because }, index): Feature => ({
-    ...factsOf(analysis, unit.tensor), index, module: stemConv(analysis, unit.module, unit.tensor).path, tensor: unit.tensor, folded: null, hookType: 'forward', resolvedBy: 'module-path',
-    confidence: seconded === null || seconded.has(unit.tensor) ? 'high' : sure ? 'medium' : 'low', because,
-  }));
+  const byShape = known === null ? topology().features : null;
+  const named = picks.map((pick, index): Feature => ({ ...namedFeature(analysis, tree, pick, byShape), index, folded: null, hookType: 'forward', resolvedBy: 'module-path' }));
   const features = known?.family.last === undefined ? named : renamedLast(analysis, tree, named, picks, known.base === '' ? known.family.last : `${known.base}.${known.family.last}`);
   return { features: options.includeHead ? withHead(analysis, tree, features) : features, outcome: `${picks.length} modules, by the tree of modules`, warnings };
+}
+
+/** A pick as a feature. What the shape of the graph says makes it sure, and wins over a single layer: layers in a row do not show where a block ends. */
+function namedFeature(analysis: Analysis, tree: ModuleTree, { unit, sure, because }: Pick, byShape: readonly Feature[] | null): Omit<Feature, 'index' | 'folded' | 'hookType' | 'resolvedBy'> {
+  const { flow } = analysis;
+  const here = { ...factsOf(analysis, unit.tensor), module: stemConv(analysis, unit.module, unit.tensor).path, tensor: unit.tensor };
+  if (byShape === null || byShape.some(({ tensor }) => tensor === unit.tensor)) return { ...here, confidence: 'high', because };
+  const other = byShape.find(({ reduction }) => reduction === unit.stride);
+  const at = flow.position.get(other?.tensor ?? '') ?? -1;
+  if (other?.tensor == null || other.confidence !== 'high' || unit.module.children.length > 0 || at < 0 || at > unit.module.nodes[0]) return { ...here, confidence: sure ? 'medium' : 'low', because };
+  const owner = largestEndingAt(analysis, tree.owner[at], other.tensor);
+  return { ...factsOf(analysis, other.tensor), module: owner.path, tensor: other.tensor, confidence: 'medium', because: `${other.because}; ${unit.module.path} behind it is a single layer` };
+}
+
+/** The outermost module that still ends in a tensor. */
+function largestEndingAt({ flow }: Analysis, module: Module, tensor: string): Module {
+  let largest = module;
+  for (let up = module.parent; up !== null && up.path !== '' && lastTensor(flow, up) === tensor; up = up.parent) largest = up;
+  return largest;
 }
 
 function declaredFeature(analysis: Analysis, { module, tensor, folded, because }: Declared, index: number, certain: boolean): Feature {
