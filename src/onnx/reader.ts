@@ -3,6 +3,7 @@ import { Cursor, MAX_FIELD_HEADER, WireType, type ByteRange, type Field } from '
 import type { ByteSource } from '../wire/source.js';
 import { NameDecoder } from '../wire/text.js';
 import { ResidentWindow } from '../wire/window.js';
+import { LONGEST_MEMO, ValueMemo, type Memo } from './memo.js';
 
 /** Named limits of the reader; every one guards against a hostile file and has a flag. */
 export interface ReadLimits {
@@ -28,8 +29,8 @@ export type FieldRule<B> =
   | { readonly kind: 'text' | 'value'; set(record: B, value: string, field: Field): void }
   /** Note where it is; `kept` stays in memory where it is not huge. `scalar`: the wire type of a single value, where the field is a list of numbers. */
   | { readonly kind: 'range'; readonly kept: boolean; readonly scalar?: WireType; set(record: B, field: Field): void }
-  /** Note where it is and walk into it. */
-  | { readonly kind: 'message'; enter(record: B, field: Field, context: ReadContext): Entered };
+  /** Note where it is and walk into it. `memo`: where many such messages are the same bytes, they may share one value. */
+  | { readonly kind: 'message'; enter(record: B, field: Field, context: ReadContext): Entered; readonly memo?: Memo<B> };
 
 export interface MessageRule<B> {
   readonly fields: { readonly [number: number]: FieldRule<B> };
@@ -73,6 +74,8 @@ interface Frame {
   /** What `pathOf` and `enclosingOf` found: the tensors of a graph share it. */
   path: string | null;
   enclosing: readonly Field[] | null;
+  /** Keeps its value for the next message of the same bytes; null where that is not wanted. */
+  readonly memo: Memo<object> | null;
 }
 
 function pathOf(frame: Frame): string {
@@ -104,6 +107,7 @@ class MessageReader {
   readonly window: ResidentWindow;
   private readonly cursor: Cursor;
   private readonly names = new NameDecoder();
+  private readonly values = new ValueMemo();
   private readonly context: ReadContext;
   private frame: Frame;
   /** Unknown groups that are open, outermost first: the number and the tag's offset of each. */
@@ -118,7 +122,7 @@ class MessageReader {
   ) {
     this.window = new ResidentWindow(source, limits.indexBytes);
     this.cursor = new Cursor((code, message, offset) => this.failure(code, message, offset));
-    this.frame = { rule, record, end: source.size, depth: 0, field: null, parent: null, label: '', index: null, path: '', enclosing: [] };
+    this.frame = { rule, record, end: source.size, depth: 0, field: null, parent: null, label: '', index: null, path: '', enclosing: [], memo: null };
     this.context = { path: () => pathOf(this.frame), enclosing: () => enclosingOf(this.frame), warn };
   }
 
@@ -139,6 +143,7 @@ class MessageReader {
         if (open !== undefined) throw this.failure('FEATX_WIRE_GROUP', `group ${open.number} is not closed`, open.start);
         if (frame.parent === null) return null;
         this.frame = frame.parent;
+        if (frame.memo !== null) this.remember(frame, frame.memo);
         continue;
       }
       const headerEnd = Math.min(frame.end, start + MAX_FIELD_HEADER);
@@ -207,10 +212,30 @@ class MessageReader {
 
   private enter(frame: Frame, rule: FieldRule<object> & { kind: 'message' }, field: Field): Missing {
     if (frame.depth >= this.limits.depth) throw this.tooDeep(field.start);
+    const memo = rule.memo !== undefined && this.isMemorable(field) && rule.memo.get(frame.record) === null ? rule.memo : null;
+    if (memo !== null && this.recall(frame, memo, field)) return DONE;
     const { rule: inner, record, label, index } = rule.enter(frame.record, field, this.context);
-    this.frame = { rule: inner as unknown as MessageRule<object>, record, end: field.end, depth: frame.depth + 1, field, parent: frame, label, index, path: null, enclosing: null };
+    this.frame = { rule: inner as unknown as MessageRule<object>, record, end: field.end, depth: frame.depth + 1, field, parent: frame, label, index, path: null, enclosing: null, memo };
     this.cursor.position = field.payload;
     return DONE;
+  }
+
+  private isMemorable({ payload, end }: Field): boolean {
+    return end - payload <= LONGEST_MEMO && this.window.has(payload, end);
+  }
+
+  private recall(frame: Frame, memo: Memo<object>, { payload, end }: Field): boolean {
+    const { window } = this;
+    const value = this.values.find(memo, window.bytes, payload - window.start, end - window.start, frame.depth);
+    if (value !== null) memo.set(frame.record, value);
+    return value !== null;
+  }
+
+  private remember({ parent, field }: Frame, memo: Memo<object>): void {
+    const { window } = this;
+    const value = parent === null ? null : memo.get(parent.record);
+    if (parent === null || field === null || value === null || !this.isMemorable(field)) return;
+    this.values.keep(memo, window.bytes, field.payload - window.start, field.end - window.start, parent.depth, value);
   }
 
   private takePackedInts(frame: Frame, rule: FieldRule<object> & { kind: 'int' }, field: Field): Missing {

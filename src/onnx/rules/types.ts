@@ -76,8 +76,35 @@ const typeRule: MessageRule<TypeHolder> = {
 
 const valueInfoRule: MessageRule<Draft<ValueInfo>> = {
   each: (info, field) => void (field.number === 1 || (info.rest = extended(info.rest, field))),
-  fields: { 1: text((info, value) => (info.name = value)), 2: { kind: 'message', enter: (info) => entered(typeRule, info, 'type') } },
+  fields: {
+    1: text((info, value) => (info.name = value)),
+    2: {
+      kind: 'message',
+      memo: { get: ({ type }) => type, set: (info, type) => (info.type = type as ValueType) },
+      enter: (info) => {
+        // A second occurrence merges into the first, which others may share.
+        info.type = ownType(info.type);
+        return entered(typeRule, info, 'type');
+      },
+    },
+  },
 };
+
+/** A copy that may be changed. */
+function ownType(type: ValueType | null): ValueType | null {
+  switch (type?.kind) {
+    case 'tensor':
+    case 'sparse_tensor':
+      return { ...type, shape: type.shape === null ? null : [...type.shape] };
+    case 'sequence':
+    case 'optional':
+      return { ...type, element: ownType(type.element) };
+    case 'map':
+      return { ...type, value: ownType(type.value) };
+    default:
+      return type ?? null;
+  }
+}
 
 export function valueInfos<B>(label: string, list: (record: B) => ValueInfo[]): FieldRule<B> {
   return {
