@@ -1,5 +1,5 @@
 import { basename, dirname, join, resolve, sep } from 'node:path';
-import { IoError, UsageError } from './errors.js';
+import { RuntimeError, UsageError } from './errors.js';
 import { tensorsOf } from './onnx/graph.js';
 import type { OnnxModel } from './onnx/records.js';
 import type { GraphEdit } from './rewrite/edit.js';
@@ -150,7 +150,7 @@ export async function writeCut({ model, edit, plan, weights, target, options, so
       beforeCommit: async (temporaryPath) => {
         if (options.verifyFile === undefined) return;
         verified = await options.verifyFile(temporaryPath, plan.outputs);
-        if (!verified) throw new IoError('the cut does not compute what the model computes; nothing was written', { code: 'FEATX_VERIFY', path: target });
+        if (!verified) throw new RuntimeError('the cut does not compute what the model computes; nothing was written', { code: 'FEATX_VERIFY', path: target, hint: 'featx verify shows which features differ; please report this model' });
       },
     });
     return { ...measure(pieces, sidecar?.pieces, sidecarPath), verified };

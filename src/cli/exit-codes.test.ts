@@ -89,3 +89,8 @@ test('70: a bug in featx says so and how to report it', () => {
   closeSync(full);
   expect({ status, stderr }).toEqual({ status: 4, stderr: expect.stringContaining('no space left') });
 });
+
+test('a cut that does not verify is a negative answer', () => {
+  expect(exitCodeOf(new RuntimeError('differs', { code: 'FEATX_VERIFY' }))).toBe(1);
+  expect(exitCodeOf(new RuntimeError('fails'))).toBe(6);
+});

@@ -83,7 +83,7 @@ export const extractCommand: CliCommand = {
     if (context.flags.json) await context.record(report);
     else if (!context.flags.quiet && report.output !== '-') await context.stdout.write(extractText(report, flags.dryRun === true, context.style));
     if (!flags.dryRun && report.output !== null && report.output !== '-') await context.note(howToRun(report));
-    return report.verified === false ? ExitCode.partial : ExitCode.done;
+    return ExitCode.done;
   },
 };
 
