@@ -1,0 +1,155 @@
+import { viewGraph } from '../onnx/graph.js';
+import { openModel } from '../open.js';
+import { inferTypes } from '../runtime/types.js';
+import { encodeModel } from '../testing/model-builder.js';
+import type { AttributeSpec, NodeSpec, TensorSpec } from '../testing/model-spec.js';
+import type { Resolution } from './feature.js';
+import { neededTensors } from './needed.js';
+import { resolveFeatures } from './resolve.js';
+import { selectFeatures, type Selection } from './select.js';
+
+/** Writes networks as PyTorch's TorchScript exporter would, with weights that are elsewhere. */
+class Net {
+  readonly nodes: NodeSpec[] = [];
+  readonly initializers: TensorSpec[] = [];
+  private readonly used = new Set<string>();
+
+  constructor(readonly input: readonly (number | string)[] = [1, 3, 64, 64]) {}
+
+  op(op: string, scope: string, inputs: readonly string[], attributes: Record<string, AttributeSpec> = {}): string {
+    const path = scope === '' ? '' : `/${scope}`;
+    let name = `${path}/${op}`;
+    for (let again = 1; this.used.has(name); again++) name = `${path}/${op}_${again}`;
+    this.used.add(name);
+    this.nodes.push({ op, name, inputs, outputs: [`${name}_output_0`], attributes });
+    return `${name}_output_0`;
+  }
+
+  weight(dims: readonly number[]): string {
+    const name = `weight_${this.initializers.length}`;
+    this.initializers.push({ name, dims, external: [['location', 'weights.bin']] });
+    return name;
+  }
+
+  constant(values: readonly number[], type: 'int64' | 'float32' = 'int64'): string {
+    const name = `constant_${this.initializers.length}`;
+    this.initializers.push({ name, dims: [values.length], type, data: values });
+    return name;
+  }
+
+  conv(scope: string, from: string, widths: readonly [number, number], stride = 1, kernel = 3): string {
+    const pad = (kernel - 1) / 2;
+    return this.op('Conv', scope, [from, this.weight([widths[1], widths[0], kernel, kernel])], { strides: { ints: [stride, stride] }, kernel_shape: { ints: [kernel, kernel] }, pads: { ints: [pad, pad, pad, pad] } });
+  }
+
+  /** conv - relu - conv, added to the input or its projection, activated. */
+  block(scope: string, from: string, widths: readonly [number, number], stride = 1): string {
+    const inner = this.conv(`${scope}/conv2`, this.op('Relu', `${scope}/act1`, [this.conv(`${scope}/conv1`, from, widths, stride)]), [widths[1], widths[1]]);
+    const skip = stride === 1 && widths[0] === widths[1] ? from : this.conv(`${scope}/downsample`, from, widths, stride, 1);
+    return this.op('Relu', `${scope}/act2`, [this.op('Add', scope, [inner, skip])]);
+  }
+
+  up(scope: string, from: string): string {
+    return this.op('Resize', scope, [from, '', this.constant([1, 1, 2, 2], 'float32')], { mode: { string: 'nearest' } });
+  }
+
+  /** Stem at stride 2 and three stages at 4, 8, 16. */
+  trunk(prefix: string, from = 'image'): readonly string[] {
+    const at = (name: string): string => (prefix === '' ? name : `${prefix}/${name}`);
+    const stem = this.op('Relu', at('act1'), [this.conv(at('conv1'), from, [3, 8], 2)]);
+    const one = this.block(at('layer1/layer1.0'), stem, [8, 16], 2);
+    const two = this.block(at('layer2/layer2.0'), one, [16, 32], 2);
+    return [stem, one, two, this.block(at('layer3/layer3.0'), two, [32, 64], 2)];
+  }
+
+  async resolve(outputs: readonly string[], rename: (name: string) => string = (name) => name): Promise<{ readonly resolution: Resolution; select(module: string): readonly Selection[] }> {
+    const nodes = this.nodes.map((node) => ({ ...node, name: rename(String(node.name)), inputs: node.inputs?.map((name) => rename(String(name))), outputs: node.outputs?.map((name) => rename(String(name))) }));
+    const graph = { nodes, initializers: this.initializers, inputs: [{ name: 'image', type: { tensor: 'float32' as const, shape: this.input } }], outputs: outputs.map((name) => ({ name: rename(name), type: { tensor: 'float32' as const } })) };
+    const view = viewGraph(await openModel(encodeModel({ graph })));
+    const types = await inferTypes(view, neededTensors(view), { isolate: false });
+    const resolution = resolveFeatures(view, types);
+    return { resolution, select: (module) => selectFeatures(view, types, resolution, { named: [{ by: 'module', name: module }] }) };
+  }
+}
+
+const shown = ({ features }: Resolution): readonly (readonly [string | null, string | null, number | null])[] => features.map(({ module, tensor, reduction }) => [module, tensor, reduction]);
+const pyramid = (names: readonly string[], prefix: string): readonly (readonly [string, string, number])[] => ['act1', 'layer1', 'layer2', 'layer3'].map((name, at) => [prefix + name, names[at], 2 ** (at + 1)]);
+
+test('a U-Net: the encoder is the FeatureInfo, the decoder is there by module', async () => {
+  const net = new Net();
+  const encoder = net.trunk('encoder');
+  let value = encoder[3];
+  let width = 64;
+  for (const [at, skip] of [encoder[2], encoder[1], encoder[0]].entries()) {
+    value = net.conv(`decoder/blocks.${at}/conv`, net.op('Concat', `decoder/blocks.${at}`, [net.up(`decoder/blocks.${at}/up`, value), skip], { axis: { int: 1 } }), [width + (32 >> at), 16]);
+    width = 16;
+  }
+  const { resolution, select } = await net.resolve([net.conv('head', net.up('head/up', value), [16, 2])]);
+  expect(shown(resolution)).toEqual(pyramid(encoder, 'encoder.'));
+  expect(select('decoder.blocks.1')[0]).toMatchObject({ reduction: 4, numChs: 16 });
+});
+
+test('a detector with several heads on a feature pyramid: the trunk alone', async () => {
+  const net = new Net();
+  const trunk = net.trunk('backbone/body');
+  let value = net.conv('backbone/fpn/inner.3', trunk[3], [64, 16], 1, 1);
+  const maps = [value];
+  for (const at of [2, 1]) maps.push((value = net.op('Add', `backbone/fpn/sum.${at}`, [net.conv(`backbone/fpn/inner.${at}`, trunk[at], [8 << at, 16], 1, 1), net.up(`backbone/fpn/up.${at}`, value)])));
+  maps.push(net.conv('backbone/fpn/extra', trunk[3], [64, 16], 2));
+  const heads = maps.map((map, at) => net.conv(`head/${at}`, map, [16, 9]));
+  expect(shown((await net.resolve(heads)).resolution)).toEqual(pyramid(trunk, 'backbone.body.'));
+});
+
+test('a backbone that hands out its maps, with and without names', async () => {
+  const net = new Net();
+  const maps = net.trunk('');
+  expect(shown((await net.resolve(maps)).resolution)).toEqual(pyramid(maps, ''));
+  const numbers = new Map<string, string>();
+  const rename = (name: string): string => (name === 'image' || !name.startsWith('/') ? name : (numbers.get(name) ?? (numbers.set(name, `t${numbers.size}`), numbers.get(name)) ?? name));
+  const anonymous = await net.resolve(maps, rename);
+  expect(shown(anonymous.resolution)).toEqual(maps.map((name, at) => [null, rename(name), 2 ** (at + 1)]));
+});
+
+test('an image with channels last, and layers named as TensorFlow names them', async () => {
+  const net = new Net(['batch', 64, 64, 3]);
+  const maps = net.trunk('', net.op('Transpose', '', ['image'], { perm: { ints: [0, 3, 1, 2] } }));
+  const rename = (name: string): string => (name.startsWith('/') ? `model${name.replace(/_output_0$/, ':0')}` : name);
+  const { resolution } = await net.resolve(maps, rename);
+  expect(shown(resolution)).toEqual([['model/act1', 'model/act1/Relu:0', 2], ...[1, 2, 3].map((at) => [`model/layer${at}/layer${at}.0/act2`, rename(maps[at]), 2 ** (at + 1)])]);
+  expect(resolution.features[1].shape).toEqual(['batch', 16, 16, 16]);
+});
+
+test('a quantized network is tapped behind DequantizeLinear', async () => {
+  const net = new Net();
+  const quantized = (from: string): string => {
+    const scale = net.constant([0.1], 'float32');
+    const scalar = net.op('Squeeze', '', [scale]);
+    return net.op('DequantizeLinear', '', [net.op('QuantizeLinear', '', [from, scalar]), scalar]);
+  };
+  let value = 'image';
+  const wanted: string[] = [];
+  for (const [at, widths] of ([[3, 8], [8, 16], [16, 32]] as const).entries()) {
+    value = quantized(net.op('Relu', `layer${at}/act`, [net.conv(`layer${at}/conv`, value, widths, 2)]));
+    wanted.push(value);
+  }
+  const { resolution } = await net.resolve([value]);
+  expect(resolution.features.map(({ module, tensor }) => [module, tensor])).toEqual(wanted.map((tensor, at) => [`layer${at}`, tensor]));
+});
+
+test('BatchNormalization that was not folded belongs to its convolution', async () => {
+  const net = new Net();
+  let value = 'image';
+  const maps: string[] = [];
+  for (const widths of [[3, 8], [8, 16], [16, 32]] as const) {
+    const norm = net.op('BatchNormalization', '', [net.conv('', value, widths, 2), ...Array.from({ length: 4 }, () => net.weight([widths[1]]))]);
+    maps.push((value = net.op('Relu', '', [norm])));
+  }
+  expect((await net.resolve([value])).resolution.features.map(({ tensor }) => tensor)).toEqual(maps);
+});
+
+test.each<readonly [string, readonly (number | string)[]]>([['tokens', [1, 50, 16]], ['a table', [1, 20]], ['a scalar', []]])('%s: no features, and a warning that points to --tensor', async (_what, shape) => {
+  const net = new Net(shape);
+  const { resolution } = await net.resolve([net.op('Relu', '', ['image'])]);
+  expect([resolution.features, resolution.embedding]).toEqual([[], null]);
+  expect(resolution.warnings[0]).toContain('--tensor');
+});
