@@ -91,6 +91,6 @@ test('70: a bug in featx says so and how to report it', () => {
 });
 
 test('a cut that does not verify is a negative answer', () => {
-  expect(exitCodeOf(new RuntimeError('differs', { code: 'FEATX_VERIFY' }))).toBe(1);
-  expect(exitCodeOf(new RuntimeError('fails'))).toBe(6);
+  expect(exitCodeOf(new errors.RuntimeError('differs', { code: 'FEATX_VERIFY' }))).toBe(1);
+  expect(exitCodeOf(new errors.RuntimeError('fails'))).toBe(6);
 });
