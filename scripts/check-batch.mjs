@@ -53,14 +53,16 @@ async function batch(cwd, args, marks = [], notes = []) {
   const child = spawn(process.execPath, [join(root, 'bin', 'featx.js'), 'batch', 'models/*.onnx', '--out', '1,2', '-o', 'cut/{name}.onnx', '--json', ...args], { cwd, stdio: ['ignore', 'pipe', 'inherit'] });
   let lines = 0;
   let last = '';
+  let failure = '';
   child.stdout.on('data', (chunk) => {
+    failure ||= /.*"status":"failed".*/.exec(chunk.toString('utf8'))?.[0] ?? '';
     for (const byte of chunk) if (byte === 10) lines++;
     last = (last + chunk.toString('utf8')).slice(-1000);
     while (marks.length > notes.length && lines >= marks[notes.length]) notes.push([marks[notes.length], residentBytes(child.pid)]);
   });
   const code = await new Promise((done) => child.on('close', done));
   const summary = JSON.parse(last.trimEnd().split('\n').at(-1));
-  if (code !== 0 || summary.failed !== 0 || summary.remaining !== 0) throw new Error(`the batch ended with ${code}: ${JSON.stringify(summary)}`);
+  if (code !== 0 || summary.failed !== 0 || summary.remaining !== 0) throw new Error(`the batch ended with ${code}: ${JSON.stringify(summary)} ${failure}`);
   return { ms: performance.now() - started, ...summary };
 }
 

@@ -7,6 +7,8 @@ import { relativeTo } from './find-files.js';
 import { manifestName, storeManifest, type Manifest, type ManifestFile, type ManifestItem } from './manifest.js';
 import { hashRanges } from './recording.js';
 import { shardRange } from './shard.js';
+import { mergeRuns } from './merge-runs.js';
+import type { RunManifest } from './run-shard.js';
 import { isRecord } from './validate.js';
 
 export interface MergeOptions {
@@ -38,7 +40,7 @@ interface Loaded {
   readonly manifest: Manifest;
 }
 
-const SHARD_MANIFEST = /^manifest\.\d+-of-\d+\.json$/;
+const SHARD_MANIFEST = /^manifest\.\d+-of-\d+\.json$|\.\d+-of-\d+(\.\w+)?\.manifest\.json$/;
 const LARGEST_MANIFEST = 2 ** 30;
 
 /**
@@ -50,7 +52,10 @@ const LARGEST_MANIFEST = 2 ** 30;
 export async function merge(sources: readonly string[], options: MergeOptions = {}): Promise<MergeReport> {
   const started = performance.now();
   const fs = options.fileSystem ?? nodeFileSystem;
-  const shards = await loadAll(sources, fs);
+  const loaded = await loadAll(sources, fs);
+  const runs = loaded.flatMap(({ path, manifest }) => (manifest.command === 'run-manifest' ? [{ path, manifest }] : []));
+  if (runs.length > 0 && runs.length === loaded.length) return mergeRuns(runs, options);
+  const shards = ofOneBatch(loaded);
   const [first] = shards;
   const { count } = first.manifest.shard;
   const problems = missingShards(shards);
@@ -82,16 +87,30 @@ export async function merge(sources: readonly string[], options: MergeOptions = 
   };
 }
 
-async function loadAll(sources: readonly string[], fs: FileSystem): Promise<Loaded[]> {
+interface LoadedAny {
+  readonly path: string;
+  readonly manifest: Manifest | RunManifest;
+}
+
+async function loadAll(sources: readonly string[], fs: FileSystem): Promise<LoadedAny[]> {
   const paths: string[] = [];
   for (const source of sources) {
     const isDirectory = (await fs.stat(source).catch((error: unknown) => { throw ioError(error, 'read', source); })).isDirectory();
     if (!isDirectory) paths.push(source);
     else paths.push(...(await fs.readdir(source)).filter((name) => SHARD_MANIFEST.test(name)).map((name) => join(source, name)));
   }
-  if (paths.length === 0) throw new UsageError(`there is no manifest of a shard in ${sources.join(', ')}`, { code: 'FEATX_MERGE', hint: 'featx batch --shard I/N writes manifest.I-of-N.json into its state directory' });
-  const loaded: Loaded[] = [];
+  if (paths.length === 0) throw new UsageError(`there is no manifest of a shard in ${sources.join(', ')}`, { code: 'FEATX_MERGE', hint: 'featx batch --shard I/N writes manifest.I-of-N.json into its state directory, featx run --shard I/N one beside each of its files' });
+  const loaded: LoadedAny[] = [];
   for (const path of paths) loaded.push({ path, manifest: await readManifest(path, fs) });
+  return loaded;
+}
+
+/** Manifests of one batch, in the order of the shards. @throws UsageError */
+function ofOneBatch(all: readonly LoadedAny[]): readonly Loaded[] {
+  const loaded = all.map(({ path, manifest }) => {
+    if (manifest.command === 'run-manifest') throw new UsageError(`${path} is of a run, and others are of a batch`, { code: 'FEATX_MERGE', path, hint: 'join each by itself' });
+    return { path, manifest };
+  });
   loaded.sort((a, b) => a.manifest.shard.index - b.manifest.shard.index);
   const [{ path: firstPath, manifest: first }] = loaded;
   for (const { path, manifest } of loaded) {
@@ -102,18 +121,18 @@ async function loadAll(sources: readonly string[], fs: FileSystem): Promise<Load
 }
 
 /** @throws UsageError where the file is none, IoError */
-async function readManifest(path: string, fs: FileSystem): Promise<Manifest> {
+async function readManifest(path: string, fs: FileSystem): Promise<Manifest | RunManifest> {
   const source = await FileSource.open(path, fs);
   try {
     if (source.size > LARGEST_MANIFEST) throw new UsageError(`${path} is too large for a manifest: ${source.size} bytes`, { code: 'FEATX_MERGE', path });
     const value: unknown = JSON.parse(decodeText(await source.read(0, source.size)));
-    if (isManifest(value)) return value;
+    if (isManifest(value) || isRunManifest(value)) return value;
   } catch (cause) {
     if (!(cause instanceof SyntaxError)) throw cause;
   } finally {
     await source.close();
   }
-  throw new UsageError(`${path} is no manifest of a batch`, { code: 'FEATX_MERGE', path });
+  throw new UsageError(`${path} is no manifest of a batch or a run`, { code: 'FEATX_MERGE', path });
 }
 
 function isManifest(value: unknown): value is Manifest {
@@ -123,9 +142,19 @@ function isManifest(value: unknown): value is Manifest {
   return areTexts && Number.isSafeInteger(value.total) && Number.isSafeInteger(index) && Number.isSafeInteger(count) && Number(index) >= 1 && Number(index) <= Number(count) && value.items.every(isItem);
 }
 
+function isRunManifest(value: unknown): value is RunManifest {
+  if (!isRecord(value) || value.schema !== 1 || value.command !== 'run-manifest' || !isRecord(value.shard) || !Array.isArray(value.files) || !value.files.every(isFile)) return false;
+  const areCounts = [value.total, value.first, value.end, value.rows, value.shard.index, value.shard.count].every((count) => Number.isSafeInteger(count) && Number(count) >= 0);
+  return areCounts && [value.plan, value.featx].every((text) => typeof text === 'string') && typeof value.output === 'string' && basename(value.output) === value.output;
+}
+
+function isFile(file: unknown): boolean {
+  return isRecord(file) && typeof file.path === 'string' && Number.isSafeInteger(file.size_bytes) && typeof file.sha256 === 'string';
+}
+
 function isItem(value: unknown): boolean {
   if (!isRecord(value) || typeof value.item !== 'string' || typeof value.output !== 'string' || !Number.isSafeInteger(value.position) || !Array.isArray(value.files)) return false;
-  return (value.status === 'done' || value.status === 'failed') && value.files.every((file) => isRecord(file) && typeof file.path === 'string' && Number.isSafeInteger(file.size_bytes) && typeof file.sha256 === 'string');
+  return (value.status === 'done' || value.status === 'failed') && value.files.every(isFile);
 }
 
 function missingShards(shards: readonly Loaded[]): string[] {

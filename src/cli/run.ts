@@ -1,13 +1,17 @@
 import { Option } from 'commander';
+import { runShard } from '../batch/run-shard.js';
+import { parseShard, shardFromEnvironment, type Shard } from '../batch/shard.js';
 import { UsageError } from '../errors.js';
 import type { Layout } from '../features/feature.js';
+import { escapeText } from '../report/escape.js';
 import { runText } from '../report/run-text.js';
 import type { RunReport } from '../report/records.js';
 import { countText } from '../report/units.js';
-import { run } from '../run.js';
+import { run, type RunOptions } from '../run.js';
 import type { OptimizationLevel } from '../runtime/session.js';
 import { INTERPOLATIONS, type Interpolation } from '../tensors/resample.js';
 import type { CliCommand } from './commands.js';
+import type { Context } from './context.js';
 import { ExitCode } from './exit-codes.js';
 import { addModelFlags, modelLimits, modelSource, timeoutMs } from './model-flags.js';
 import { progressLine } from './progress.js';
@@ -32,6 +36,7 @@ interface RunFlags {
   readonly crop?: number;
   readonly interpolation?: Interpolation;
   readonly profile?: string;
+  readonly shard?: Shard;
   readonly maxMemory?: number;
   readonly clobber?: boolean;
   readonly follow?: boolean;
@@ -55,6 +60,7 @@ export const runCommand: CliCommand = {
       .addOption(new Option('--order <order>', 'outputs in the order asked for or as the network computes them (default: out)').choices(['out', 'exec']))
       .addOption(new Option('--feature-concat', 'concatenate the outputs of a module on axis 1 instead of taking the first'))
       .addOption(new Option('--profile <file>', "keep ONNX Runtime's profile of the first batch"))
+      .addOption(new Option('--shard <I/N>', 'run part I of N of the files only, into NAME.I-of-N.EXT (default: the array variables of Slurm, Kubernetes, AWS Batch or Azure Batch)').argParser((text: string) => parseShard(text)))
       .addOption(new Option('--no-clobber', 'do not replace an existing file'))
       .addOption(new Option('--follow', 'where the output is a symbolic link, replace what it points to'))
       .addOption(new Option('--strict-external', 'refuse external data that has several hard links'));
@@ -73,18 +79,25 @@ export const runCommand: CliCommand = {
   },
 
   async run([operand], command, context) {
-    const { input = [], output, provider = ['auto'], size, crop, interpolation, mean, std, maxMemory, clobber, ...flags } = command.opts<RunFlags>();
+    const { input = [], output, provider = ['auto'], size, crop, interpolation, mean, std, maxMemory, clobber, shard: asked, ...flags } = command.opts<RunFlags>();
     if (output === '') throw new UsageError('-o is an empty path');
     const selection = await selectionOptions(command);
+    const shard = asked ?? (output === undefined ? null : shardFromEnvironment(context.io.env));
     const progress = progressLine(context, 'running', countText);
     let report: RunReport;
     try {
-      report = await run(await modelSource(operand, command, context), {
+      const options = {
         ...selection, ...flags, inputs: input, output, name: operand, providers: provider.length === 1 && provider[0] === 'auto' ? 'auto' : provider,
         image: { size, crop, interpolation, mean, std },
         isolate: true, timeoutMs: timeoutMs(command), memoryBytes: maxMemory, limits: modelLimits(command), noClobber: clobber === false, strict: context.flags.strict,
         signal: context.io.signal, onProgress: progress.update,
-      });
+      } satisfies RunOptions;
+      if (shard === null || shard.count === 1) report = await run(await modelSource(operand, command, context), options);
+      else {
+        const part = await shardOf(operand, output, shard, options, context);
+        if (part === null) return ExitCode.done;
+        report = part;
+      }
     } finally {
       progress.end();
     }
@@ -95,9 +108,19 @@ export const runCommand: CliCommand = {
   },
 };
 
+/** Runs one shard; null where it has no files. */
+async function shardOf(model: string, output: string | undefined, shard: Shard, options: RunOptions, context: Context): Promise<RunReport | null> {
+  if (output === undefined) throw new UsageError('a shard needs an output to write its part to', { hint: 'name it with -o: features.npz becomes features.1-of-4.npz' });
+  if (model === '-') throw new UsageError('a shard reads its model from a file, not from standard input');
+  const { report, manifest } = await runShard(model, { ...options, output }, shard);
+  await context.note(`shard ${shard.index} of ${shard.count} (from ${shard.from}): ${report === null ? 'it has no files; ' : ''}wrote ${escapeText(manifest)}`);
+  return report;
+}
+
 const EXAMPLES = `
 Examples:
   featx run backbone.onnx --out 1,2,3 --input cat.png -o features.npz
   featx run backbone.onnx --embedding --input photos/ --batch-size 32 -o embeddings.npy
+  featx run backbone.onnx --embedding --input photos/ -o embeddings.npy --shard 1/4    one of four machines; featx merge joins them
   featx run backbone.onnx --input random          what comes out, for random input
 `;

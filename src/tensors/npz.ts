@@ -81,7 +81,8 @@ async function readMembers(source: ByteSource, path: string, limits: TensorLimit
 
 /** yauzl's view of the directory; it reads through `source`, and names stay bytes. */
 async function openZip(source: ByteSource): Promise<ZipFile> {
-  const { RandomAccessReader, fromRandomAccessReaderPromise } = await import('yauzl');
+  // A bundle of this CommonJS package has a default export alone.
+  const { RandomAccessReader, fromRandomAccessReaderPromise } = (await import('yauzl')).default;
   class SourceReader extends RandomAccessReader {
     override read(buffer: Buffer, offset: number, length: number, position: number, callback: (error: Error | null) => void): void {
       if (position < 0 || position + length > source.size) {

@@ -1,0 +1,101 @@
+import { dirname, join } from 'node:path';
+import { UsageError } from '../errors.js';
+import { openArrayFile } from '../tensors/array-file.js';
+import type { LazyArray } from '../tensors/lazy-array.js';
+import type { TensorValue } from '../tensors/tensor.js';
+import { TensorWriter } from '../tensors/writer.js';
+import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
+import type { MergeOptions, MergeReport } from './merge.js';
+import { hashRanges } from './recording.js';
+import type { RunManifest } from './run-shard.js';
+
+/** A manifest and where it is. */
+export interface LoadedRun {
+  readonly path: string;
+  readonly manifest: RunManifest;
+}
+
+/** Entries that are in memory at once. */
+const ROWS_AT_ONCE = 64;
+
+/**
+ * Joins the feature files of all shards of a run along axis 0, in order, into the file that a run without shards would have written.
+ * @throws UsageError where the manifests belong to different runs, IoError, ModelFormatError
+ */
+export async function mergeRuns(shards: readonly LoadedRun[], options: MergeOptions = {}): Promise<MergeReport> {
+  const started = performance.now();
+  const fs = options.fileSystem ?? nodeFileSystem;
+  const ordered = [...shards].sort((a, b) => a.manifest.first - b.manifest.first || a.manifest.shard.index - b.manifest.shard.index);
+  const [first] = ordered;
+  assertOneRun(ordered);
+  const problems = [...gaps(ordered), ...(await damage(ordered, options.content ?? true, fs))];
+  const target = options.output ?? join(dirname(first.path), first.manifest.output);
+  const rows = ordered.reduce((sum, { manifest }) => sum + manifest.rows, 0);
+  if (problems.length === 0) await joinArrays(ordered.filter(({ manifest }) => manifest.rows > 0), { target, rows, fs });
+  const files = ordered.flatMap(({ manifest }) => manifest.files);
+  return {
+    schema: 1, command: 'merge', output: problems.length === 0 ? target : null, shards: first.manifest.shard.count, items: rows, done: rows, failed: 0, files: files.length,
+    size_bytes: files.reduce((sum, { size_bytes: bytes }) => sum + bytes, 0), problems, elapsed_ms: Math.round(performance.now() - started),
+  };
+}
+
+function assertOneRun(shards: readonly LoadedRun[]): void {
+  const [{ path: firstPath, manifest: first }] = shards;
+  for (const { path, manifest } of shards) {
+    const isSame = manifest.plan === first.plan && manifest.featx === first.featx && manifest.shard.count === first.shard.count && manifest.total === first.total;
+    if (!isSame) throw new UsageError(`${path} and ${firstPath} are of different runs`, { code: 'FEATX_MERGE', path, hint: 'run every shard with the same model, flags, inputs and featx' });
+  }
+}
+
+/** Shards that are missing or stand twice: together they must be every input, once. */
+function gaps(shards: readonly LoadedRun[]): string[] {
+  const { count } = shards[0].manifest.shard;
+  const indices = shards.map(({ manifest }) => manifest.shard.index);
+  const problems: string[] = [];
+  for (let index = 1; index <= count; index++) {
+    const times = indices.filter((one) => one === index).length;
+    if (times !== 1) problems.push(`shard ${index} of ${count} ${times === 0 ? 'is missing' : 'stands twice'}`);
+  }
+  let at = 0;
+  for (const { path, manifest } of shards) {
+    if (problems.length === 0 && manifest.first !== at) problems.push(`${path} begins at input ${manifest.first}, not ${at}`);
+    at = manifest.end;
+  }
+  if (problems.length === 0 && at !== shards[0].manifest.total) problems.push(`the shards end at input ${at} of ${shards[0].manifest.total}`);
+  return problems;
+}
+
+async function damage(shards: readonly LoadedRun[], content: boolean, fs: FileSystem): Promise<string[]> {
+  const problems: string[] = [];
+  for (const { path: manifestPath, manifest } of shards) {
+    for (const { path, size_bytes: size, sha256 } of manifest.files) {
+      const full = join(dirname(manifestPath), path);
+      const stats = await fs.stat(full).catch(() => null);
+      if (stats === null || !stats.isFile()) problems.push(`${path} is missing`);
+      else if (Number(stats.size) !== size) problems.push(`${path} has ${stats.size} bytes, not the ${size} that were written`);
+      else if (content && (await hashRanges(fs, full, [0, size]))?.sha256 !== sha256) problems.push(`${path} is not what was written: its content has changed`);
+    }
+  }
+  return problems;
+}
+
+async function joinArrays(shards: readonly LoadedRun[], { target, rows, fs }: { readonly target: string; readonly rows: number; readonly fs: FileSystem }): Promise<void> {
+  const inputs = shards.flatMap(({ path, manifest }) => manifest.files.map((file) => join(dirname(path), file.path)));
+  await using writer = await TensorWriter.open(target, { inputs, totalRows: rows, fileSystem: fs });
+  for (const { path, manifest } of shards) {
+    const arrays: LazyArray[] = [];
+    for (const file of manifest.files) arrays.push(...(await openArrayFile(join(dirname(path), file.path), { fileSystem: fs })).arrays);
+    for (let start = 0; start < manifest.rows; start += ROWS_AT_ONCE) {
+      const end = Math.min(manifest.rows, start + ROWS_AT_ONCE);
+      const batch = new Map<string, TensorValue>();
+      for (const array of arrays) {
+        // A feature may have a fixed number of parts per entry, such as windows.
+        const parts = (array.shape[0] ?? 0) / manifest.rows;
+        if (!Number.isInteger(parts)) throw new UsageError(`${array.key} of ${path} has ${array.shape[0] ?? 'no'} entries along axis 0 for ${manifest.rows} inputs`, { code: 'FEATX_MERGE', path });
+        batch.set(array.key, await array.read({ start: start * parts, end: end * parts }));
+      }
+      await writer.write(batch, end - start);
+    }
+  }
+  await writer.finish();
+}

@@ -1,0 +1,93 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { run } from '../run.js';
+import { buildCli } from '../testing/batch.js';
+import { backbone } from '../testing/fixtures/fixture.js';
+import { encodeModel } from '../testing/model-builder.js';
+import { value } from '../testing/model-spec.js';
+import { seededFloats } from '../testing/random.js';
+import { merge } from './merge.js';
+import { runShard, shardName } from './run-shard.js';
+
+const COUNT = 200;
+let root: string;
+let model: string;
+
+/** A picture as a network sees it: [1, 3, 8, 8] float32. */
+function npy(seed: number): Buffer {
+  const header = "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 3, 8, 8), }".padEnd(117) + '\n';
+  return Buffer.concat([Buffer.from([0x93, ...Buffer.from('NUMPY'), 1, 0, header.length, 0]), Buffer.from(header), Buffer.from(seededFloats(192, seed).buffer)]);
+}
+
+beforeAll(() => {
+  root = mkdtempSync(join(tmpdir(), 'featx-run-shard-'));
+  mkdirSync(join(root, 'pictures'));
+  for (let at = 0; at < COUNT; at++) writeFileSync(join(root, 'pictures', `p${String(at).padStart(3, '0')}.npy`), npy(at + 1));
+  model = join(root, 'model.onnx');
+  writeFileSync(model, encodeModel({ graph: backbone({ inputs: [value('x', ['N', 3, 8, 8])], outputs: [value('y', ['N', 5])] }) }));
+});
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+test('names', () => {
+  expect(shardName('a/features.npz', { index: 2, count: 4 })).toBe('a/features.2-of-4.npz');
+  expect(shardName('a/out/', { index: 2, count: 4 })).toBe('a/out.2-of-4/');
+});
+
+test('four shards of a run over 200 inputs, one killed and run again, merged: as the run without shards', async () => {
+  const cli = await buildCli();
+  try {
+    const featx = (...args: readonly string[]): readonly string[] => [cli.main, 'run', model, '--out', '0,1', '--input', join(root, 'pictures'), '--batch-size', '16', '-o', join(root, 'cli.npz'), '--json', ...args];
+    const killed = spawn(process.execPath, [...featx('--shard', '3/4')], { stdio: 'ignore' });
+    setTimeout(() => killed.kill('SIGKILL'), 300);
+    await new Promise((done) => killed.on('close', done));
+    expect(existsSync(join(root, 'cli.3-of-4.npz'))).toBe(false);
+    const sizes = [0, 1, 2, 3].map((task) => {
+      // The same variables that Slurm gives.
+      const env = { ...process.env, NODE_OPTIONS: '', SLURM_ARRAY_TASK_ID: String(task), SLURM_ARRAY_TASK_COUNT: '4', SLURM_ARRAY_TASK_MIN: '0', SLURM_ARRAY_TASK_MAX: '3' };
+      const { stdout, status, stderr } = spawnSync(process.execPath, [...featx()], { env, encoding: 'utf8' });
+      expect([status, status === 0 ? '' : stderr]).toEqual([0, '']);
+      return JSON.parse(stdout).features[0].shape[0];
+    });
+    expect(sizes).toEqual([64, 48, 48, 40]);
+    expect(spawnSync(process.execPath, [cli.main, 'merge', root], { encoding: 'utf8' })).toMatchObject({ stderr: '', status: 0, stdout: expect.stringContaining('200 items of 4 shards') });
+    await run(model, { out: [0, 1], inputs: [join(root, 'pictures')], batchSize: 16, output: join(root, 'whole.npz'), providers: 'auto' });
+    expect(readFileSync(join(root, 'cli.npz')).equals(readFileSync(join(root, 'whole.npz')))).toBe(true);
+  } finally {
+    cli.remove();
+  }
+});
+
+test.each(['f.safetensors', 'f.npz', 'pb/'])('merged %s is what one run writes, more shards than batches included; a second time a shard writes the same', async (name) => {
+  const inputs = [join(root, 'pictures', 'p00?.npy')];
+  const output = join(root, `sharded-${name}`);
+  const options = { out: [0, 1], inputs, batchSize: 4, output, isolate: false };
+  const manifests: string[] = [];
+  for (let index = 1; index <= 4; index++) manifests.push((await runShard(model, options, { index, count: 4 })).manifest);
+  const before = readFileSync(manifests[1]);
+  await runShard(model, options, { index: 2, count: 4 });
+  expect(readFileSync(manifests[1]).equals(before)).toBe(true);
+  const joined = join(root, `joined-${name}`);
+  expect(await merge(manifests, { output: joined })).toMatchObject({ output: joined, items: 10, problems: [] });
+  const whole = join(root, `whole-${name}`);
+  await run(model, { ...options, output: whole });
+  const contents = (path: string): readonly (readonly [string, Buffer])[] => (path.endsWith('/') ? readdirSync(path).sort().map((file) => [file, readFileSync(join(path, file))] as const) : [['', readFileSync(path)]]);
+  expect(contents(joined)).toEqual(contents(whole));
+});
+
+test('what does not belong together is not joined', async () => {
+  const options = { out: [0], inputs: [join(root, 'pictures', 'p00?.npy')], batchSize: 2, output: join(root, 'bad.npy'), isolate: false };
+  const one = await runShard(model, options, { index: 1, count: 2 });
+  expect(await merge([one.manifest])).toMatchObject({ output: null, problems: ['shard 2 of 2 is missing'] });
+  const other = await runShard(model, { ...options, out: [1], output: join(root, 'other.npy') }, { index: 2, count: 2 });
+  await expect(merge([one.manifest, other.manifest])).rejects.toThrow('different runs');
+  const two = await runShard(model, options, { index: 2, count: 2 });
+  const part = readFileSync(join(root, 'bad.2-of-2.npy'));
+  part[part.length - 1] ^= 1;
+  writeFileSync(join(root, 'bad.2-of-2.npy'), part);
+  expect(await merge([one.manifest, two.manifest])).toMatchObject({ output: null, problems: [expect.stringContaining('content has changed')] });
+  expect(existsSync(join(root, 'bad.npy'))).toBe(false);
+  await expect(runShard(model, { ...options, inputs: ['random'] }, { index: 1, count: 2 })).rejects.toThrow('random');
+  await expect(runShard(model, { ...options, inputs: ['x=a.npy'] }, { index: 1, count: 2 })).rejects.toThrow('several inputs');
+});
