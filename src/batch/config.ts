@@ -1,6 +1,6 @@
 import { dirname, resolve } from 'node:path';
 import { UsageError } from '../errors.js';
-import { parseEntries, type FeatureEntry } from '../features/feature-info.js';
+import { FeatureInfo, type FeatureEntry } from '../features/feature-info.js';
 import { FileSource } from '../wire/file-source.js';
 import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
 import { decodeText } from '../wire/text.js';
@@ -110,7 +110,7 @@ function mergeOptions(common: ConfigOptions, own: ConfigOptions): ConfigOptions 
 
 async function featureEntries(features: ConfigOptions['features'], root: string, fs: FileSystem): Promise<readonly FeatureEntry[] | undefined> {
   if (features === undefined) return undefined;
-  return parseEntries(typeof features === 'string' ? await readText(resolve(root, features), fs) : features);
+  return FeatureInfo.fromJSON(typeof features === 'string' ? await readText(resolve(root, features), fs) : features).toJSON();
 }
 
 async function readText(path: string, fs: FileSystem): Promise<string> {
