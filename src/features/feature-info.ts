@@ -9,6 +9,9 @@ export interface FeatureEntry {
   readonly [key: string]: unknown;
 }
 
+/** Some keys of an entry, for reading a few of them. */
+export type FeatureDict = Readonly<Record<string, unknown>>;
+
 /** Indices into a FeatureInfo: all that are selected, one, or several. */
 export type FeatureIndex = number | readonly number[];
 
@@ -78,12 +81,14 @@ export class FeatureInfo implements Iterable<FeatureEntry> {
   }
 
   /** Whole entries, or only the given keys of them; entries are the live records, not copies. @throws ResolveError */
-  getDicts(keys?: readonly string[] | null, index?: null | readonly number[]): readonly FeatureEntry[];
-  getDicts(keys: readonly string[] | null, index: number): FeatureEntry;
-  getDicts(keys?: readonly string[] | null, index?: FeatureIndex | null): FeatureEntry | readonly FeatureEntry[] {
-    const pick = (at: number): FeatureEntry => {
+  getDicts(keys?: null, index?: null | readonly number[]): readonly FeatureEntry[];
+  getDicts(keys: null, index: number): FeatureEntry;
+  getDicts(keys: readonly string[], index?: null | readonly number[]): readonly FeatureDict[];
+  getDicts(keys: readonly string[], index: number): FeatureDict;
+  getDicts(keys?: readonly string[] | null, index?: FeatureIndex | null): FeatureDict | readonly FeatureDict[] {
+    const pick = (at: number): FeatureDict => {
       const entry = this.at(at);
-      return keys == null ? entry : (Object.fromEntries(keys.map((key) => [key, valueOf(entry, key, at)])) as unknown as FeatureEntry);
+      return keys == null ? entry : Object.fromEntries(keys.map((key) => [key, valueOf(entry, key, at)]));
     };
     return typeof index === 'number' ? pick(index) : [...(index ?? this.outIndices)].map(pick);
   }
@@ -160,7 +165,9 @@ export function parseEntries(json: string | readonly unknown[]): readonly Featur
   const entries: unknown[] = list;
   const wrong = entries.flatMap((entry, index) => (isRecord(entry) ? [] : [index]));
   if (wrong.length > 0) throw new UsageError(`entries ${wrong.join(', ')} of the FeatureInfo are not objects`, { hint: ENTRY_HINT });
-  return entries.filter(isRecord).map((entry) => ({ ...entry })) as unknown as FeatureEntry[];
+  const records = entries.filter(isRecord).map((entry) => ({ ...entry }));
+  assertEntries(records);
+  return records;
 }
 
 const ENTRY_HINT = 'give [{"num_chs": 64, "reduction": 4, "module": "layer1"}, …]';
@@ -169,7 +176,7 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function assertEntries(entries: readonly FeatureEntry[]): void {
+function assertEntries(entries: readonly FeatureDict[]): asserts entries is readonly FeatureEntry[] {
   const wrong: string[] = [];
   let previous = 1;
   entries.forEach((entry, index) => {

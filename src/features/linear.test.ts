@@ -34,18 +34,18 @@ async function resnet(size: number, named: boolean): Promise<() => ReturnType<ty
 }
 
 describe.each([true, false])('names: %p', (named) => {
-  test('twenty times the nodes take not much more than twenty times the time', async () => {
+  test('ten times the nodes take not much more than ten times the time', async () => {
     const time = async (size: number): Promise<number> => {
       const resolve = await resnet(size, named);
-      const times = Array.from({ length: size > 10_000 ? 1 : 3 }, () => {
+      const times = Array.from({ length: size > 1_000 ? 1 : 3 }, () => {
         const started = performance.now();
         expect(resolve().features.map(({ reduction }) => reduction)).toEqual([2, 4, 8, 16, 32]);
         return performance.now() - started;
       });
       return Math.min(...times);
     };
-    const [small, large] = [await time(1_000), await time(20_000)];
-    expect(large / Math.max(small, 1)).toBeLessThan(100);
+    const [small, large] = [await time(1_000), await time(10_000)];
+    expect(large / Math.max(small, 1)).toBeLessThan(50);
   });
 });
 

@@ -46,16 +46,14 @@ function shallow(path: string, separator: string): string {
 }
 
 function moduleAt(modules: Map<string, Module>, path: string, separator: string): Module {
-  const known = modules.get(path);
-  if (known !== undefined) return known;
   const missing: string[] = [];
-  let parentPath = path;
-  while (!modules.has(parentPath)) {
-    missing.push(parentPath);
-    const cut = parentPath.lastIndexOf(separator);
-    parentPath = cut < 0 ? '' : parentPath.slice(0, cut);
+  let parent = path;
+  let module = modules.get(parent);
+  while (module === undefined) {
+    missing.push(parent);
+    parent = parent.slice(0, Math.max(0, parent.lastIndexOf(separator)));
+    module = modules.get(parent);
   }
-  let module = modules.get(parentPath) as Module;
   for (const next of missing.reverse()) {
     const child: Module = { path: next, name: next.slice(module.path === '' ? 0 : module.path.length + 1), parent: module, children: [], nodes: [] };
     module.children.push(child);

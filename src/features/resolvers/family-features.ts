@@ -41,7 +41,8 @@ function bases(tree: ModuleTree): readonly string[] {
 
 /** Modules whose path matches a pattern under `base`, in order of execution. */
 function modulesAt(tree: ModuleTree, base: string, pattern: string): readonly Module[] {
-  let found: readonly Module[] = tree.modules.has(base) ? [tree.modules.get(base) as Module] : [];
+  const from = tree.modules.get(base);
+  let found: readonly Module[] = from === undefined ? [] : [from];
   for (const atom of pattern.split('.')) {
     found = found.flatMap((module): readonly Module[] => {
       if (/[*#]/.test(atom)) return module.children.filter(({ name }) => matchesAtom(atom, name));
