@@ -44,7 +44,7 @@ export function addSelectionFlags(command: Command): void {
     new Option('--out <indices>', 'out_indices into the FeatureInfo: 1,2,3 or 0-3 or -1').argParser((text: string) => parseIndices('--out', text)),
     new Option('--last <n>', 'the last N features').argParser((text: string) => parseCount('--last', text, 1)),
     new Option('--features <file>', "use this FeatureInfo (timm's list as JSON) instead of recovering one"),
-    byName('module', '--module <path>', 'a module by path or glob; layer#1 its second output, layer@1 its second call (both count from 0); repeatable'),
+    byName('module', '--module <path>', 'a module by path or glob; layer#1 its second output, layer@2 its second call; repeatable'),
     byName('tensor', '--tensor <name>', 'a tensor by name or glob; repeatable'),
     byName('node', '--node <name>', 'a node by name or glob; repeatable'),
     new Option('--hook-type <type>', "a module's output or its input").choices(['forward', 'forward_pre']),

@@ -13,6 +13,8 @@ type Shape = readonly (number | null)[];
 export interface Geometry {
   readonly axes: readonly Axis[] | null;
   readonly shape: Shape | null;
+  /** Entries of the input: what axis 0 counts where nothing was folded into it. */
+  readonly batch: number;
   /** Product of the strides from the input on. */
   readonly stride: number | null;
   /** Height and width of the map, also where it is flattened into tokens. */
@@ -90,7 +92,7 @@ function dataInputs(node: Node, known: ReadonlyMap<string, Geometry>): readonly 
 
 /** Channels are the axis of 1, 3 or 4; an image of one colour beside a layout question is NCHW unless the first op says otherwise. */
 function inputGeometry(view: GraphView, flow: Flow, input: string, shape: Shape | null): Geometry {
-  const base = { shape, stride: 1, prefix: 0, pooled: false, upsampled: false };
+  const base = { shape, batch: 1, stride: 1, prefix: 0, pooled: false, upsampled: false };
   const rank = shape?.length ?? 4;
   const isColour = (dim: number | null | undefined): boolean => dim === 1 || dim === 3 || dim === 4;
   const first = (view.consumersOf.get(input) ?? []).filter((node) => flow.nodes.length > 0 && node.inputs.length > 0);
@@ -98,7 +100,7 @@ function inputGeometry(view: GraphView, flow: Flow, input: string, shape: Shape 
   if (rank === 4) {
     const last = movesChannels || (shape !== null && isColour(shape[3]) && !isColour(shape[1]) && !first.some((node) => CHANNEL_FIRST_OPS.has(node.opType)));
     const axes: readonly Axis[] = last ? ['N', 'H', 'W', 'C'] : ['N', 'C', 'H', 'W'];
-    return { ...base, axes, grid: gridOf(axes, shape), channels: shape?.[last ? 3 : 1] ?? null };
+    return { ...base, batch: shape?.[0] ?? 1, axes, grid: gridOf(axes, shape), channels: shape?.[last ? 3 : 1] ?? null };
   }
   if (rank === 3 && shape !== null) {
     const last = isColour(shape[2]) && !isColour(shape[0]);
@@ -207,7 +209,7 @@ function settled(source: Geometry, shape: Shape | null, grids: Grids): Geometry 
   if (source.axes !== null && source.axes.length === shape.length && !source.axes.includes('?')) return moved(source, source.axes, shape, grids);
   if (shape.length === 4) return map(source, shape, grids);
   if (shape.length === 3) return tokens(source, shape);
-  if (shape.length === 2 && shape[0] === 1) return { ...source, axes: ['N', 'C'], shape, channels: shape[1], pooled: true };
+  if (shape.length === 2 && shape[0] === source.batch) return { ...source, axes: ['N', 'C'], shape, channels: shape[1], pooled: true };
   return foreign(source, shape);
 }
 
@@ -258,7 +260,7 @@ function tokenGrid(source: Geometry, length: number | null): Pick<Geometry, 'gri
 /** A rank of 4 after a reshape: NCHW or NHWC, whichever has a grid that fits. */
 function map(source: Geometry, shape: Shape, grids: Grids): Geometry {
   const [batch, a, b, c] = shape;
-  if (batch !== 1 || a === null || b === null || c === null) return foreign(source, shape);
+  if (batch !== source.batch || a === null || b === null || c === null) return foreign(source, shape);
   const first = fit(source.grid, b, c);
   const last = fit(source.grid, a, b);
   if (first === 0 && last === 0) return foreign(source, shape);
@@ -280,7 +282,7 @@ function fit(grid: readonly [number, number] | null, height: number, width: numb
 /** A rank of 3 after a reshape: NLC or NCL, whichever has as many tokens as the grid. */
 function tokens(source: Geometry, shape: Shape): Geometry {
   const [batch, a, b] = shape;
-  if (batch !== 1 || a === null || b === null) return foreign(source, shape);
+  if (batch !== source.batch || a === null || b === null) return foreign(source, shape);
   const area = source.grid === null ? null : source.grid[0] * source.grid[1];
   const score = (length: number): number => (area === null ? 0 : length === area + source.prefix ? 3 : length === area ? 2 : length > area && length - area <= LARGEST_PREFIX ? 1 : 0);
   const coarser = [a, b].map((length) => tokenGrid(source, length).stride !== source.stride);

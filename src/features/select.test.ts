@@ -87,8 +87,8 @@ describe('by module', () => {
   });
 
   test('a call by number', async () => {
-    expect((await modules(RESNET, 'layer1.0.act1@0'))[0].tensors).toEqual(['/layer1/layer1.0/act1/Relu_output_0']);
-    await expect(modules(RESNET, 'layer1.0.act1@1')).rejects.toMatchObject({ message: expect.stringContaining('has 1 call') });
+    expect((await modules(RESNET, 'layer1.0.act1@1'))[0].tensors).toEqual(['/layer1/layer1.0/act1/Relu_output_0']);
+    await expect(modules(RESNET, 'layer1.0.act1@2')).rejects.toMatchObject({ message: expect.stringContaining('has 1 call'), hint: 'calls count from 1: 1 to 1' });
   });
 
   test('a folded convolution is refused, and taken after the fold where that is allowed', async () => {

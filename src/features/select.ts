@@ -195,7 +195,7 @@ function moduleNames(view: GraphView, analysis: Analysis, options: SelectOptions
   return { tree, analysis, folded: foldedModules(view, tree), flattened };
 }
 
-/** `layer1`, `layer*`, `layer1#2`, `relu@0`. */
+/** `layer1`, `layer*`; `layer1#1`, its second output; `relu@2`, its second call. */
 function byModule(view: GraphView, names: ModuleNames, spec: string, options: SelectOptions): Found {
   const { tree, folded } = names;
   if (tree.modules.size === 1 && folded.size === 0) {
@@ -239,14 +239,14 @@ function tapNamed(view: GraphView, names: ModuleNames, path: string, part: { rea
   const exits = exitsOf(analysis.whole, module.nodes, view.outputs);
   if (part?.mark === '#') return part.number < exits.length ? select([exits[part.number]]) : outOf(path, 'output', part.number, exits.length);
   const calls = callsOf(module);
-  if (part?.mark === '@' && part.number >= calls.length) return outOf(path, 'call', part.number, calls.length);
-  const tap = tapModule(view, analysis.whole, module, hookType, part?.number);
+  if (part?.mark === '@' && (part.number < 1 || part.number > calls.length)) return outOf(path, 'call', part.number, calls.length);
+  const tap = tapModule(view, analysis.whole, module, hookType, part === null ? undefined : part.number - 1);
   if (tap.folded !== null && !allowFolded) return gone(tap.folded);
   const tensor = tap.tensors[0] ?? tap.folded;
   if (tensor == null) return { selections: [], problem: `the module '${path}' ${hookType === 'forward' ? 'ends in no tensor' : 'reads no tensor made outside it'}` };
   return select(featureConcat && hookType === 'forward' && part === null && exits.length > 1 && exits.includes(tensor) ? exits : [tensor]);
 }
 
-function outOf(path: string, kind: string, asked: number, count: number): Found {
-  return { selections: [], problem: `the module '${path}' has ${count} ${kind}${count === 1 ? '' : 's'}, so ${kind} ${asked} does not exist`, hint: count === 0 ? undefined : `count from 0 to ${count - 1}` };
+function outOf(path: string, kind: 'output' | 'call', asked: number, count: number): Found {
+  return { selections: [], problem: `the module '${path}' has ${count} ${kind}${count === 1 ? '' : 's'}, so ${kind} ${asked} does not exist`, hint: count === 0 ? undefined : kind === 'output' ? `outputs count from 0: 0 to ${count - 1}` : `calls count from 1: 1 to ${count}` };
 }
