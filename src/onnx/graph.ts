@@ -36,10 +36,10 @@ export function viewGraph(model: OnnxModel): GraphView {
   const sparseInitializers = new Map(graph.sparseInitializers.flatMap((sparse) => (sparse.values ? [[sparse.values.name, sparse] as const] : [])));
   const inputs = new Map(graph.inputs.map((input) => [input.name, input]));
   const outputs = new Map(graph.outputs.map((output) => [output.name, output]));
-  assertSingleAssignment(model, producerOf);
+  const isGiven = (name: string): boolean => initializers.has(name) || inputs.has(name) || sparseInitializers.has(name);
+  assertGivenOnce(model, initializers.size);
+  produce(model, producerOf, isGiven);
   assertFunctions(model);
-  const isGiven = (name: string): boolean => inputs.has(name) || initializers.has(name) || sparseInitializers.has(name);
-  const made = new Set<string>();
   let sorted = true;
   const missing = new Map<string, Node>();
   for (const node of graph.nodes) {
@@ -47,11 +47,10 @@ export function viewGraph(model: OnnxModel): GraphView {
       const consumers = consumersOf.get(name);
       if (consumers === undefined) consumersOf.set(name, [node]);
       else if (consumers[consumers.length - 1] !== node) consumers.push(node);
-      if (made.has(name) || isGiven(name)) continue;
-      if (producerOf.has(name)) sorted = false;
-      else if (!missing.has(name)) missing.set(name, node);
+      const producer = producerOf.get(name);
+      if (producer !== undefined) sorted &&= producer.node.index < node.index;
+      else if (!isGiven(name) && !missing.has(name)) missing.set(name, node);
     }
-    for (const name of node.outputs) made.add(name);
   }
   if (missing.size > 0) {
     const some = [...missing].slice(0, 5).map(([name, node]) => `'${name}' (read by ${nodeLabel(node)})`);
@@ -65,27 +64,44 @@ export function viewGraph(model: OnnxModel): GraphView {
   return view;
 }
 
-function assertSingleAssignment(model: OnnxModel, producerOf: Map<string, Producer>): void {
+/** No two inputs, and no two initializers, of one name. */
+function assertGivenOnce(model: OnnxModel, differentInitializers: number): void {
   const { graph } = model;
   const given = new Set<string>();
   graph.inputs.forEach(({ name }, index) => {
     if (given.has(name)) throw invalid(model, 'FEATX_GRAPH_DUPLICATE', `two inputs are named '${name}'`, `graph.input[${index}]`);
     given.add(name);
   });
-  const constants = new Map<string, string>();
-  const constant = (name: string, field: string): void => {
-    const earlier = constants.get(name);
-    if (earlier !== undefined) throw invalid(model, 'FEATX_GRAPH_DUPLICATE', `'${name}' is defined twice, by ${earlier} and by ${field}`, field);
-    constants.set(name, field);
-  };
-  for (const tensor of graph.initializers) constant(tensor.name, tensor.place);
-  graph.sparseInitializers.forEach((sparse, index) => constant(sparse.values?.name ?? '', `graph.sparse_initializer[${index}]`));
+  if (differentInitializers === graph.initializers.length && graph.sparseInitializers.length === 0) return;
+  const constants = new Set<string>();
+  for (const [name, field] of constantsOf(graph)) {
+    if (constants.has(name)) throw invalid(model, 'FEATX_GRAPH_DUPLICATE', `'${name}' is defined twice, by ${constantNamed(graph, name)} and by ${field}`, field);
+    constants.add(name);
+  }
+}
+
+/** Names of initializers, dense and sparse, and where they stand. */
+function* constantsOf(graph: Graph): Generator<readonly [string, string]> {
+  for (const { name, place } of graph.initializers) yield [name, place];
+  for (const [index, { values }] of graph.sparseInitializers.entries()) yield [values?.name ?? '', `graph.sparse_initializer[${index}]`];
+}
+
+function constantNamed(graph: Graph, wanted: string): string {
+  for (const [name, place] of constantsOf(graph)) if (name === wanted) return place;
+  return 'an initializer';
+}
+
+/** Notes who makes each tensor: one node, and nothing that is given. */
+function produce(model: OnnxModel, producerOf: Map<string, Producer>, isGiven: (name: string) => boolean): void {
+  const { graph } = model;
   for (const node of graph.nodes) {
     node.outputs.forEach((name, output) => {
       if (name === '') return;
       const maker = producerOf.get(name)?.node;
-      const earlier = given.has(name) ? 'an input of the graph' : maker === undefined ? constants.get(name) : nodeLabel(maker);
-      if (earlier !== undefined) throw invalid(model, 'FEATX_GRAPH_DUPLICATE', `'${name}' is defined twice, by ${earlier} and by ${nodeLabel(node)}`, `graph.node[${node.index}]`);
+      if (maker !== undefined || isGiven(name)) {
+        const earlier = maker !== undefined ? nodeLabel(maker) : graph.inputs.some((input) => input.name === name) ? 'an input of the graph' : constantNamed(graph, name);
+        throw invalid(model, 'FEATX_GRAPH_DUPLICATE', `'${name}' is defined twice, by ${earlier} and by ${nodeLabel(node)}`, `graph.node[${node.index}]`);
+      }
       producerOf.set(name, { node, output });
     });
   }
