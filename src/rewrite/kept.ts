@@ -28,8 +28,8 @@ export function keptFor(view: GraphView, roots: readonly string[]): Kept {
     const node = view.producerOf.get(name)?.node;
     if (node === undefined || nodes.has(node)) continue;
     nodes.add(node);
-    readsOf(node).forEach(need);
-    node.outputs.forEach(need);
+    for (const read of readsOf(node)) need(read);
+    for (const output of node.outputs) need(output);
   }
   return { nodes, tensors };
 }
@@ -38,6 +38,9 @@ export function keptFor(view: GraphView, roots: readonly string[]): Kept {
 export function everything(view: GraphView): Kept {
   const { model: { graph }, inputs, outputs, initializers, sparseInitializers } = view;
   const tensors = new Set([...inputs.keys(), ...outputs.keys(), ...initializers.keys(), ...sparseInitializers.keys(), ...graph.valueInfo.map(({ name }) => name)]);
-  for (const node of graph.nodes) for (const name of [...readsOf(node), ...node.outputs]) tensors.add(name);
+  for (const node of graph.nodes) {
+    for (const name of readsOf(node)) tensors.add(name);
+    for (const name of node.outputs) tensors.add(name);
+  }
   return { nodes: new Set(graph.nodes), tensors };
 }

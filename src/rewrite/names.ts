@@ -8,6 +8,8 @@ export class NamePool {
   private readonly outputs = new Set<string>();
   /** ONNX Runtime refuses two nodes of one name. */
   private readonly nodes: Set<string>;
+  /** Where the search for a free name goes on. */
+  private readonly counts = new Map<string, number>();
 
   constructor(view: GraphView, { nodes, tensors }: Kept, keepsOutputs: boolean) {
     this.names = new Set(tensors);
@@ -32,8 +34,10 @@ export class NamePool {
 
   /** A name that no tensor of any scope has, and no node: `base`, else `base_1`, `base_2`, … */
   fresh(base: string): string {
-    let name = base;
-    for (let count = 1; this.has(name) || this.nodes.has(name); count++) name = `${base}_${count}`;
+    let count = this.counts.get(base) ?? 0;
+    let name = count === 0 ? base : `${base}_${count}`;
+    while (this.has(name) || this.nodes.has(name)) name = `${base}_${++count}`;
+    this.counts.set(base, count);
     this.names.add(name);
     return name;
   }

@@ -281,3 +281,16 @@ describe('edits', () => {
     });
   });
 });
+
+test('tens of thousands of features at once', async () => {
+  const count = 65_000;
+  const nodes = Array.from({ length: count }, (_, index) => node('Relu', [index === 0 ? 'x' : `t${index - 1}`], [`t${index}`]));
+  await on({ graph: { nodes, inputs: [v('x')], outputs: [v(`t${count - 1}`)] } }, async (bench) => {
+    const taps = Array.from({ length: count }, (_, index) => tap(bench, 't0', index)).map((each, index) => ({ ...each, tensors: [`t${index}`] }));
+    for (const options of [{ mode: 'dict' }, { mode: 'hook', rewrite: false }] as const) {
+      const { edit } = plan(bench, taps, options);
+      expect(edit.outputs?.length).toBe(count);
+      expect(splice(bench.model, edit).length).toBeGreaterThan(0);
+    }
+  });
+});

@@ -1,7 +1,7 @@
 import { UsageError } from '../errors.js';
 import type { Feature, Layout, TensorFacts } from '../features/feature.js';
 import { functionsUsedBy, type GraphView } from '../onnx/graph.js';
-import type { Dim, ValueType } from '../onnx/records.js';
+import type { Dim, OnnxModel, ValueType } from '../onnx/records.js';
 import type { NewNode } from '../onnx/encode.js';
 import { dataTypeOf, type TensorTypes } from '../onnx/types.js';
 import { NO_DROPS, type Drops, type GraphEdit, type OutputEdit } from './edit.js';
@@ -67,12 +67,13 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
 
   const built = ordered.map((tap) => buildTap(view, types, tap, options, names));
   const outputNames = nameOutputs(view, built, options, names, warnings);
-  assertAliases(view, types, built.filter(({ tensor }, position) => tensor !== outputNames[position]));
+  const declared = declarationsOf(model);
+  assertAliases(model, declared, types, built.filter(({ tensor }, position) => tensor !== outputNames[position]));
   const nodes: NewNode[] = built.flatMap((tap) => tap.nodes);
   const outputs = built.map((tap, position): OutputEdit => {
     const name = outputNames[position];
     if (name !== tap.tensor) nodes.push({ opType: 'Identity', name: names.fresh('featx/Identity'), inputs: [tap.tensor], outputs: [name] });
-    return typedOutput(view, types, tap, name, warnings);
+    return typedOutput(declared, types, tap, name, warnings);
   });
   // A name that stands twice among the outputs is one value.
   const own = joined([], model.graph.outputs.map(({ name }, index): OutputEdit => ({ name, borrow: { list: 'output', index }, type: null })));
@@ -113,13 +114,18 @@ function assertSelection(taps: readonly Tap[], { mode, outMap }: PlanOptions): v
   if (outMap !== null && outMap.length !== taps.length) {
     throw new UsageError(`--out-map names ${outMap.length} outputs, but ${taps.length} features are selected`, { code: 'FEATX_USAGE_OUT_MAP', hint: 'give one name per selected feature, in their order' });
   }
-  const repeated = outMap?.filter((name, index) => outMap.indexOf(name) !== index) ?? [];
+  const repeated = repeatedIn(outMap ?? []);
   if (repeated.length > 0) throw new UsageError(`--out-map repeats ${quoted(repeated)}`, { code: 'FEATX_USAGE_OUT_MAP' });
   if (outMap?.includes('')) throw new UsageError('--out-map has an empty name', { code: 'FEATX_USAGE_OUT_MAP' });
   if (mode !== 'dict' || outMap !== null) return;
   const keys = taps.map(({ index, tensors }) => (index === null ? tensors.join('+') : String(index)));
-  const twice = keys.filter((key, position) => keys.indexOf(key) !== position);
+  const twice = repeatedIn(keys);
   if (twice.length > 0) throw new UsageError(`${quoted(twice)} selected twice: a dict has one entry per key`, { code: 'FEATX_USAGE_DUPLICATE', hint: 'leave out the repetition, name the outputs with --out-map, or use --mode list' });
+}
+
+function repeatedIn(names: readonly string[]): readonly string[] {
+  const seen = new Set<string>();
+  return names.filter((name) => seen.size === seen.add(name).size);
 }
 
 function quoted(names: readonly string[]): string {
@@ -207,12 +213,12 @@ function isOwnName(view: GraphView, { tensor, own }: BuiltTap, name: string): bo
 }
 
 /** Identity takes tensors, sequences of tensors from opset 14 on, and optionals from opset 16 on. @throws UsageError */
-function assertAliases(view: GraphView, types: TensorTypes, renamed: readonly BuiltTap[]): void {
-  const opset = view.model.opsetImports.find(({ domain }) => domain === '')?.version ?? 0;
+function assertAliases(model: OnnxModel, declared: Declarations, types: TensorTypes, renamed: readonly BuiltTap[]): void {
+  const opset = model.opsetImports.find(({ domain }) => domain === '')?.version ?? 0;
   const refused = renamed.filter(({ tensor, own }) => {
-    const declared = own ? declaredType(view, tensor) : null;
-    const kind = declared?.kind ?? types.get(tensor)?.type ?? 'tensor';
-    if (kind === 'sequence') return opset < 14 || (declared?.kind === 'sequence' && declared.element !== null && declared.element.kind !== 'tensor');
+    const type = own ? declared.get(tensor)?.type : undefined;
+    const kind = type?.kind ?? types.get(tensor)?.type ?? 'tensor';
+    if (kind === 'sequence') return opset < 14 || (type?.kind === 'sequence' && type.element !== null && type.element.kind !== 'tensor');
     return kind === 'optional' ? opset < 16 : kind !== 'tensor';
   });
   if (refused.length === 0) return;
@@ -221,15 +227,10 @@ function assertAliases(view: GraphView, types: TensorTypes, renamed: readonly Bu
   });
 }
 
-function declaredType(view: GraphView, tensor: string): ValueType | null {
-  const { graph } = view.model;
-  return [...graph.outputs, ...graph.valueInfo, ...graph.inputs].find(({ name, type }) => name === tensor && type !== null)?.type ?? null;
-}
-
-function typedOutput(view: GraphView, types: TensorTypes, { tap, tensor, shape, own }: BuiltTap, name: string, warnings: string[]): OutputEdit {
+function typedOutput(declared: Declarations, types: TensorTypes, { tap, tensor, shape, own }: BuiltTap, name: string, warnings: string[]): OutputEdit {
   if (own) {
-    const borrow = ownValueInfo(view, tensor);
-    if (borrow !== null) return { name, borrow, type: null };
+    const declaration = declared.get(tensor);
+    if (declaration !== undefined) return { name, borrow: declaration.borrow, type: null };
   }
   const known = types.get(own ? tensor : tap.tensors[0]);
   const elemType = dataTypeOf(known?.dtype ?? '');
@@ -242,12 +243,18 @@ function typedOutput(view: GraphView, types: TensorTypes, { tap, tensor, shape, 
   return { name, borrow: null, type: null };
 }
 
-function ownValueInfo({ model: { graph } }: GraphView, tensor: string): OutputEdit['borrow'] {
+/** What the file itself says of tensors, and where. */
+type Declarations = ReadonlyMap<string, { readonly borrow: OutputEdit['borrow']; readonly type: ValueType }>;
+
+function declarationsOf({ graph }: OnnxModel): Declarations {
+  const declared = new Map<string, { readonly borrow: OutputEdit['borrow']; readonly type: ValueType }>();
   for (const [list, infos] of [['output', graph.outputs], ['valueInfo', graph.valueInfo], ['input', graph.inputs]] as const) {
-    const index = infos.findIndex(({ name, type }) => name === tensor && type !== null && !('elemType' in type && type.elemType === 0));
-    if (index >= 0) return { list, index };
+    infos.forEach(({ name, type }, index) => {
+      const says = type !== null && !('elemType' in type && type.elemType === 0);
+      if (says && !declared.has(name)) declared.set(name, { borrow: { list, index }, type });
+    });
   }
-  return null;
+  return declared;
 }
 
 /** What a pruned graph leaves out: everything that no kept node, output or annotation refers to. */
@@ -271,7 +278,9 @@ function drops(view: GraphView, { nodes, tensors }: Kept, outputs: readonly Outp
 }
 
 function indicesWhere<T>(list: readonly T[], test: (item: T) => boolean): readonly number[] {
-  return list.flatMap((item, index) => (test(item) ? [index] : []));
+  const indices: number[] = [];
+  list.forEach((item, index) => void (test(item) && indices.push(index)));
+  return indices;
 }
 
 /** The FeatureInfo that a cut carries: the whole list, `tensor` null for what is no longer there. */

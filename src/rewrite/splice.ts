@@ -23,20 +23,21 @@ export function splice(model: OnnxModel, edit: GraphEdit, contents: TensorConten
   const dropped = droppedStarts(model, edit);
   const setKeys = new Set(edit.setMetadata.map(({ key }) => key));
   const replacedEntries = new Set(model.metadata.filter(({ key }) => setKeys.has(key)).map(({ field }) => field.start));
-  const pieces: Piece[] = [];
+  // Lists of lists: a call takes only so many arguments.
+  const fields: (readonly Piece[])[] = [];
   let graphWritten = false;
   for (const field of model.modelFields) {
     if (field.number === ModelField.graph && model.graph.parts.some(({ start }) => start === field.start)) {
-      if (!graphWritten) pieces.push(...wrap(ModelField.graph, graphPieces(model, edit, dropped, nested)));
+      if (!graphWritten) fields.push(wrap(ModelField.graph, graphPieces(model, edit, dropped, nested)));
       graphWritten = true;
       continue;
     }
     if (dropped.has(field.start) || replacedEntries.has(field.start)) continue;
-    pieces.push(...withContents(field, nested));
+    fields.push(withContents(field, nested));
   }
-  for (const { domain, version } of edit.addOpsetImports) pieces.push(...wrap(ModelField.opsetImport, [encodeOpsetImport(domain, version)]));
-  for (const { key, value } of edit.setMetadata) pieces.push(...wrap(ModelField.metadataProps, [encodeEntry(key, value)]));
-  return merge(pieces);
+  for (const { domain, version } of edit.addOpsetImports) fields.push(wrap(ModelField.opsetImport, [encodeOpsetImport(domain, version)]));
+  for (const { key, value } of edit.setMetadata) fields.push(wrap(ModelField.metadataProps, [encodeEntry(key, value)]));
+  return merge(fields.flat());
 }
 
 function startsOf(fields: readonly Field[], indices: readonly number[]): Set<number> {
@@ -65,13 +66,13 @@ function graphPieces(model: OnnxModel, edit: GraphEdit, droppedFields: ReadonlyS
   const dropped = new Set(droppedFields);
   const keepsOutputs = edit.outputs === null || startsWithOwnOutputs(model, edit.outputs);
   if (!keepsOutputs) for (const { field } of graph.outputs) dropped.add(field.start);
-  const pieces: Piece[] = [];
-  for (const field of model.graphFields) if (!dropped.has(field.start)) pieces.push(...withContents(field, nested));
-  for (const node of edit.addNodes) pieces.push(...wrap(GraphField.node, [encodeNode(node)]));
-  for (const tensor of edit.addInitializers) pieces.push(...wrap(GraphField.initializer, [encodeTensor(tensor)]));
+  const fields: (readonly Piece[])[] = [];
+  for (const field of model.graphFields) if (!dropped.has(field.start)) fields.push(withContents(field, nested));
+  for (const node of edit.addNodes) fields.push(wrap(GraphField.node, [encodeNode(node)]));
+  for (const tensor of edit.addInitializers) fields.push(wrap(GraphField.initializer, [encodeTensor(tensor)]));
   const fresh = keepsOutputs ? (edit.outputs ?? []).slice(graph.outputs.length) : edit.outputs ?? [];
-  for (const output of fresh) pieces.push(...wrap(GraphField.output, outputPieces(model, output)));
-  return pieces;
+  for (const output of fresh) fields.push(wrap(GraphField.output, outputPieces(model, output)));
+  return merge(fields.flat());
 }
 
 function startsWithOwnOutputs(model: OnnxModel, outputs: readonly OutputEdit[]): boolean {
@@ -146,12 +147,11 @@ function rewriteField(field: Field, contents: readonly NestedContent[]): Piece[]
   }
   for (const { field: inner, contents: within } of deeper.values()) replacements.push({ start: inner.start, end: inner.end, pieces: rewriteField(inner, within) });
   replacements.sort((a, b) => a.start - b.start);
-  const pieces: Piece[] = [];
+  const parts: (readonly Piece[])[] = [];
   let at = field.payload;
-  for (const { start, end, pieces: replacement } of replacements) {
-    pieces.push({ start: at, end: start }, ...replacement);
+  for (const { start, end, pieces } of replacements) {
+    parts.push([{ start: at, end: start }], pieces);
     at = end;
   }
-  pieces.push({ start: at, end: field.end });
-  return wrap(field.number, pieces);
+  return wrap(field.number, [...parts.flat(), { start: at, end: field.end }]);
 }
