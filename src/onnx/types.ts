@@ -57,7 +57,15 @@ export function tensorType(type: ValueType): TensorType {
 export function declaredTypes(model: OnnxModel): Map<string, TensorType> {
   const types = new Map<string, TensorType>();
   const { graph } = model;
-  for (const info of [...graph.valueInfo, ...graph.outputs, ...graph.inputs]) if (info.type !== null) types.set(info.name, tensorType(info.type));
+  const shared = new Map<ValueType, TensorType>();
+  for (const list of [graph.valueInfo, graph.outputs, graph.inputs]) {
+    for (const { name, type } of list) {
+      if (type === null) continue;
+      const known = shared.get(type) ?? tensorType(type);
+      shared.set(type, known);
+      types.set(name, known);
+    }
+  }
   const initializer = ({ name, dataType, dims }: Tensor): void => void types.set(name, { dtype: dtypeWord(dataType), shape: dims });
   graph.initializers.forEach(initializer);
   for (const { values, dims } of graph.sparseInitializers) if (values) types.set(values.name, { dtype: dtypeWord(values.dataType), shape: dims });

@@ -2,7 +2,7 @@ import { RuntimeError, TimeoutError } from '../errors.js';
 import { certainTypes, isComplete } from '../onnx/certain-types.js';
 import { ancestorsOf, viewGraph, type GraphView } from '../onnx/graph.js';
 import { nominalInputs, substituted, type NominalInputs } from '../onnx/nominal.js';
-import type { OnnxModel } from '../onnx/records.js';
+import type { Dim, OnnxModel } from '../onnx/records.js';
 import { declaredTypes, type InferredTypes, type TensorType } from '../onnx/types.js';
 import type { RuntimeChild } from './child.js';
 import type { Answers, Question } from './type-questions.js';
@@ -33,9 +33,10 @@ export async function inferTypes(input: OnnxModel | GraphView, tensors: Iterable
   const nominal = nominalInputs(view, SIDES[0], options.inputShapes);
   const isOpen = nominal.shapes.size > 0 || hasOverridable(view);
   const warnings: string[] = [];
+  const numbersOf = substitutions(nominal);
   const open = (types: ReadonlyMap<string, TensorType>): Pick<Question, 'unknown' | 'unnumbered'> => ({
-    unknown: wanted.filter((name) => view.producerOf.has(name) && !isSettled(types.get(name))),
-    unnumbered: wanted.filter((name) => view.producerOf.has(name) && !isNumbered(types.get(name), nominal)),
+    unknown: wanted.filter((name) => !isSettled(types.get(name)) && view.producerOf.has(name)),
+    unnumbered: wanted.filter((name) => !isNumbered(types.get(name), numbersOf) && view.producerOf.has(name)),
   });
   let known: ReadonlyMap<string, TensorType> = declaredTypes(view.model);
   let { unknown, unnumbered } = open(known);
@@ -64,8 +65,22 @@ function isSettled(type: TensorType | undefined): boolean {
   return type !== undefined && isComplete(type);
 }
 
-function isNumbered(type: TensorType | undefined, nominal: NominalInputs): boolean {
-  return type !== undefined && (type.type !== undefined || (type.shape !== null && substituted(type.shape, nominal.symbols) !== null));
+type Substitutions = (shape: readonly Dim[]) => readonly number[] | null;
+
+/** Numbers for the symbols of shapes, worked out once for the tensors that share a shape. */
+function substitutions({ symbols }: NominalInputs): Substitutions {
+  const known = new Map<readonly Dim[], readonly number[] | null>();
+  return (shape) => {
+    const before = known.get(shape);
+    if (before !== undefined) return before;
+    const numbers = substituted(shape, symbols);
+    known.set(shape, numbers);
+    return numbers;
+  };
+}
+
+function isNumbered(type: TensorType | undefined, numbersOf: Substitutions): boolean {
+  return type !== undefined && (type.type !== undefined || (type.shape !== null && numbersOf(type.shape) !== null));
 }
 
 function hasOverridable(view: GraphView): boolean {
@@ -75,11 +90,12 @@ function hasOverridable(view: GraphView): boolean {
 function assemble(wanted: readonly string[], known: ReadonlyMap<string, TensorType>, answers: Answers, warnings: readonly string[]): InferredTypes {
   const types = new Map<string, TensorType>();
   const nominal = new Map<string, TensorType>();
-  const { shapes, symbolic, symbols } = answers.inputs;
+  const { shapes, symbolic } = answers.inputs;
+  const numbersOf = substitutions(answers.inputs);
   for (const name of wanted) {
     const type = merged(known.get(name), answers.proven.get(name));
     if (type !== undefined) types.set(name, type);
-    const numbers = shapes.get(name) ?? (type?.shape == null ? null : substituted(type.shape, symbols));
+    const numbers = shapes.get(name) ?? (type?.shape == null ? null : numbersOf(type.shape));
     const numbered = numbers === null || type === undefined ? merged(type, answers.nominal.get(name), true) : { ...type, shape: numbers };
     if (numbered !== undefined) nominal.set(name, numbered);
   }
