@@ -88,7 +88,7 @@ function placed({ placement, ran_on }) {
 if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
 const about = { ...machine(root), cards: graphicsCards() };
 const number = (value) => (value === null ? '' : value.toPrecision(2));
-const isRight = ({ provider, ran_on, off_cpu }) => ran_on === provider && off_cpu <= MOST_DEVIATION;
+const isRight = ({ provider, ran_on, off_cpu, off_reference }) => ran_on === provider && off_cpu <= MOST_DEVIATION && (off_reference === null || off_reference <= MOST_DEVIATION);
 const table = markdown(
   ['model', 'provider', 'where the nodes ran (profile of the first run)', 'off CPU', 'off PyTorch', 'open ms', 'first run ms', 'latency ms', 'images/s', 'verdict'],
   rows.map((row) => [
