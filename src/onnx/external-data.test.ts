@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { link, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
+import { promisify } from 'node:util';
 import { extract } from '../extract.js';
 import { openModel } from '../open.js';
 import { encodeModel } from '../testing/model-builder.js';
@@ -25,7 +27,7 @@ const HOSTILE_LOCATIONS: readonly string[] = [
 ];
 
 /** Locations that stay inside by their letters, and that links or the kind of file lead elsewhere. */
-const HOSTILE_LINKS = ['link-out.bin', 'dir-out/secret.bin', 'chain.bin', 'link-absolute.bin', 'directory', 'device'];
+const HOSTILE_LINKS = ['link-out.bin', 'dir-out/secret.bin', 'chain.bin', 'link-absolute.bin', 'directory', 'device', 'pipe'];
 
 const IN_DIRECTORY = ['w.bin', './w.bin', 'sub/../w.bin', 'sub//inner.bin', 'sub\\inner.bin', 'link-inside.bin'];
 
@@ -87,6 +89,7 @@ beforeAll(async () => {
     ['../secret.bin', 'link-out.bin'], ['..', 'dir-out'], ['link-out.bin', 'chain.bin'], [join(root, 'secret.bin'), 'link-absolute.bin'], ['/dev/zero', 'device'], ['w.bin', 'link-inside.bin'],
   ];
   for (const [target, name] of links) await symlink(target, join(directory, name));
+  await promisify(execFile)('mkfifo', [join(directory, 'pipe')]);
 });
 
 afterAll(() => rm(root, { recursive: true }));

@@ -119,6 +119,12 @@ describe('whatever fails', () => {
     expect(found.filter(({ target }) => target === 'torn').length).toBeGreaterThan(5);
   });
 
+  test('a finished file is on the device before its name is, and its name before the writer says so', async () => {
+    const { fileSystem, calls } = faultyFileSystem(0, 'EIO');
+    await writeFile(new BufferSource(INPUT), PIECES, at('target'), { fileSystem });
+    expect(calls.filter((call) => ['write', 'fsync', 'close', 'rename'].includes(call))).toEqual(['write', 'write', 'write', 'fsync', 'close', 'rename', 'fsync', 'close']);
+  });
+
   test('an error names what failed and where', async () => {
     const { fileSystem } = faultyFileSystem(3, 'ENOSPC');
     await expect(writeFile(new BufferSource(INPUT), PIECES, at('target'), { fileSystem })).rejects.toMatchObject({ name: 'IoError', message: expect.stringContaining('no space left on the device (ENOSPC)'), path: expect.stringContaining(folder) });
