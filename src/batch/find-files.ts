@@ -77,12 +77,17 @@ async function walk(root: string, base: string, segments: readonly string[], fs:
       else if (await isFile(fs, resolve(root, path))) found.add(path);
       return;
     }
-    for (const name of await list(fs, resolve(root, directory), directory === base)) {
-      if (name.startsWith('.') && !segment.startsWith('.')) continue;
-      if (segment !== '**' && !matchesGlob(segment, name)) continue;
-      const path = posix.join(directory, name);
-      if (!isLast && segment !== '**') await visit(path, at + 1, depth + 1);
-      else if (segment === '**' && (await isPlainDirectory(fs, resolve(root, path)))) await visit(path, at, depth + 1);
+    const names = (await list(fs, resolve(root, directory), directory === base)).filter((name) => !name.startsWith('.') || segment.startsWith('.'));
+    const paths = names.filter((name) => segment === '**' || matchesGlob(segment, name)).map((name) => posix.join(directory, name));
+    if (isLast && segment !== '**') {
+      // Together: a folder of thousands costs no thousand waits.
+      const areFiles = await Promise.all(paths.map((path) => isFile(fs, resolve(root, path))));
+      paths.forEach((path, index) => areFiles[index] && found.add(path));
+      return;
+    }
+    for (const path of paths) {
+      if (segment !== '**') await visit(path, at + 1, depth + 1);
+      else if (await isPlainDirectory(fs, resolve(root, path))) await visit(path, at, depth + 1);
       else if (isLast && (await isFile(fs, resolve(root, path)))) found.add(path);
     }
   };

@@ -88,10 +88,13 @@ export function planJobs(jobs: Iterable<Job>, root: string): Plan {
   const base = resolve(root);
   const drafts = new Map<string, Omit<PlannedItem, 'position' | 'fault'>>();
   const names = new Map<string, number>();
-  for (const { input, output, options = {} } of jobs) {
+  // Thousands of jobs share one record of options.
+  const texts = new Map<CutOptions | undefined, string>();
+  for (const { input, output, options } of jobs) {
     const item = relativeTo(base, input);
     const target = relativeTo(base, output);
-    const text = encodeOptions(options);
+    const text = texts.get(options) ?? encodeOptions(options ?? {});
+    texts.set(options, text);
     const key = `${item}\n${target}\n${text}`;
     if (drafts.has(key)) continue;
     const again = names.get(`${item}\n${target}`) ?? 0;

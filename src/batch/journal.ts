@@ -32,6 +32,9 @@ const KINDS = ['run', 'item', 'made', 'end'] as const;
 const SUM_LENGTH = 16;
 const PREFIX = '{"sum":"';
 const WINDOW = 1024 * 1024;
+/** The start of a line, as `append` writes it: kind, run, and for items their name and whether they say what was made. */
+const HEAD = /^\{"sum":"[0-9a-f]{16}","kind":"(run|item|made|end)","run":"([0-9a-f]+)"(?:,"id":("(?:[^"\\]|\\.)*"),"remembers":(true|false))?/;
+const LONGEST_HEAD = 64 * 1024;
 const SUFFIX = '.journal.jsonl';
 /** Less than this is not worth rewriting. */
 const SMALL = 4 * 1024 * 1024;
@@ -118,25 +121,26 @@ export class Journal {
   }
 
   item(id: string, content: Readonly<Record<string, unknown>>): Promise<void> {
-    return this.append({ kind: 'item', run: this.run, id, ...content }, id, isRecord(content.made));
+    const remembers = isRecord(content.made);
+    return this.append({ kind: 'item', run: this.run, id, remembers, ...content }, id, remembers);
   }
 
   /** Remembers what was made of an item; its record in this run stays as it is. */
   async remember(id: string, made: object): Promise<void> {
     const start = this.size;
-    const written = this.append({ kind: 'made', run: this.run, id, made });
+    const written = this.append({ kind: 'made', run: this.run, id, remembers: true, made });
     this.cache.set(id, { file: this.path, start, end: this.size });
     await written;
   }
 
   /** The last record of an item that says what was made; null where there is none. */
   cached(id: string): Promise<JournalRecord | null> {
-    return this.read(this.cache.get(id));
+    return this.read(id, this.cache.get(id));
   }
 
   /** The record of an item in this run; null where it has none yet. */
   ofThisRun(id: string): Promise<JournalRecord | null> {
-    return this.read(this.current.get(id));
+    return this.read(id, this.current.get(id));
   }
 
   async end(summary: Readonly<Record<string, unknown>>): Promise<void> {
@@ -168,7 +172,7 @@ export class Journal {
     }
   }
 
-  private async read(place: Place | undefined): Promise<JournalRecord | null> {
+  private async read(id: string, place: Place | undefined): Promise<JournalRecord | null> {
     if (place === undefined) return null;
     let reader = this.readers.get(place.file);
     if (reader === undefined || reader.size < place.end) {
@@ -177,7 +181,8 @@ export class Journal {
       this.readers.set(place.file, reader);
       if (reader.size < place.end) return null;
     }
-    return decodeLine(Buffer.from(await reader.read(place.start, place.end)));
+    const record = decodeLine(Buffer.from(await reader.read(place.start, place.end)));
+    return record?.id === id ? record : null;
   }
 
   /** Reads one journal, line by line. */
@@ -193,7 +198,7 @@ export class Journal {
         for (let newline = chunk.indexOf(10, from); newline >= 0; newline = chunk.indexOf(10, from)) {
           const line = rest.length === 0 ? chunk.subarray(from, newline + 1) : Buffer.concat([rest, chunk.subarray(from, newline + 1)]);
           rest = Buffer.alloc(0);
-          this.note(decodeLine(line), { file: path, start: at, end: at + line.length }, isOwn);
+          this.note(line, { file: path, start: at, end: at + line.length }, isOwn);
           at += line.length;
           from = newline + 1;
         }
@@ -212,18 +217,22 @@ export class Journal {
     }
   }
 
-  private note(record: JournalRecord | null, place: Place, isOwn: boolean): void {
-    if (record === null) return;
-    if (typeof record.id === 'string' && (record.kind === 'item' || record.kind === 'made')) {
-      if (isRecord(record.made)) this.cache.set(record.id, place);
-      if (isOwn && record.kind === 'item' && record.run === this.last?.run) this.current.set(record.id, place);
+  /** Notes what a line is about. Lines of items are checked when they are read: most never are. */
+  private note(line: Buffer, place: Place, isOwn: boolean): void {
+    const [, kind, run, id, remembers] = HEAD.exec(line.toString('utf8', 0, LONGEST_HEAD)) ?? [];
+    if (kind === 'item' || kind === 'made') {
+      const key = parsedId(id);
+      if (key === null) return;
+      if (remembers === 'true') this.cache.set(key, place);
+      if (isOwn && kind === 'item' && run === this.last?.run) this.current.set(key, place);
+      return;
     }
-    if (!isOwn) return;
-    if (record.kind === 'run') {
+    const record = isOwn ? decodeLine(line) : null;
+    if (record?.kind === 'run') {
       this.last = { ...record, ended: false };
       this.current.clear();
     }
-    if (record.kind === 'end' && record.run === this.last?.run) this.last = { ...this.last, ended: true };
+    if (record?.kind === 'end' && record.run === this.last?.run) this.last = { ...this.last, ended: true };
   }
 
   /** Keeps the last useful record of each item where most of the file is out of date. */
@@ -253,6 +262,16 @@ function writerOf({ writer }: JournalRecord): Writer {
   return isRecord(writer) && typeof writer.host === 'string' && typeof writer.process === 'number' ? { host: writer.host, process: writer.process } : { host: '', process: 0 };
 }
 
+function parsedId(text: string | undefined): string | null {
+  if (text === undefined) return null;
+  try {
+    const id: unknown = JSON.parse(text);
+    return typeof id === 'string' ? id : null;
+  } catch {
+    return null;
+  }
+}
+
 function sumOf(json: string): string {
   return createHash('sha256').update(json).digest('hex').slice(0, SUM_LENGTH);
 }
@@ -269,6 +288,7 @@ export function decodeLine(line: Buffer): JournalRecord | null {
   if (!text.startsWith(PREFIX)) return null;
   const json = `{${text.slice(PREFIX.length + SUM_LENGTH + 2)}`;
   if (text.slice(PREFIX.length, PREFIX.length + SUM_LENGTH) !== sumOf(json)) return null;
+  // The digest is ours, so this is JSON.
   const record: unknown = JSON.parse(json);
   return isJournalRecord(record) ? record : null;
 }

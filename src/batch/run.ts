@@ -132,22 +132,29 @@ export class Run {
     return readMade(record?.made) ?? readMade((await journal.cached(id))?.made);
   }
 
-  /** One of several loops that take items until there are none. */
+  /** One of several loops that take items until there are none. The record of an item is made durable while the next one is worked on. */
   private async work(todos: AsyncGenerator<Todo>): Promise<void> {
+    let settling: Promise<void> = Promise.resolve();
+    const settle = async (result: Settled): Promise<void> => {
+      await settling;
+      settling = this.settle(result);
+      // Awaited in the next round, or at the end.
+      settling.catch(() => undefined);
+    };
     try {
-      for (let next = await todos.next(); !next.done; next = await todos.next()) {
-        if (this.isStopping) return;
+      for (let next = await todos.next(); !next.done && !this.isStopping; next = await todos.next()) {
         const { item, made } = next.value;
         const fault = await this.prepare(item);
         if (fault !== null) {
-          await this.settle({ item, status: 'failed', attempts: 0, error: fault, report: null, made: null });
+          await settle({ item, status: 'failed', attempts: 0, error: fault, report: null, made: null });
           continue;
         }
         const { root } = this.plan;
         const outcome = await this.pool.perform({ kind: 'extract', root, item: item.item, output: item.output, options: item.options, made, remember: this.journal !== null });
-        if (outcome === null) return;
-        await this.settle(settled(item, outcome));
+        if (outcome === null) break;
+        await settle(settled(item, outcome));
       }
+      await settling;
     } catch (error) {
       this.isClosing = true;
       await this.pool.stop();
