@@ -27,7 +27,7 @@ const HOSTILE_LOCATIONS: readonly string[] = [
 ];
 
 /** Locations that stay inside by their letters, and that links or the kind of file lead elsewhere. */
-const HOSTILE_LINKS = ['link-out.bin', 'dir-out/secret.bin', 'chain.bin', 'link-absolute.bin', 'directory', 'device', 'pipe'];
+const HOSTILE_LINKS = ['link-out.bin', 'dir-out/secret.bin', 'chain.bin', 'link-absolute.bin', 'directory', 'device', 'pipe', 'link-sibling.bin'];
 
 const IN_DIRECTORY = ['w.bin', './w.bin', 'sub/../w.bin', 'sub//inner.bin', 'sub\\inner.bin', 'link-inside.bin'];
 
@@ -86,7 +86,7 @@ beforeAll(async () => {
   await mkdir(join(root, 'model-secret'));
   for (const path of ['secret.bin', 'model-secret/w.bin', 'model/w.bin', 'model/sub/inner.bin']) await writeFile(join(root, path), new Uint8Array(SIZE));
   const links: readonly (readonly [string, string])[] = [
-    ['../secret.bin', 'link-out.bin'], ['..', 'dir-out'], ['link-out.bin', 'chain.bin'], [join(root, 'secret.bin'), 'link-absolute.bin'], ['/dev/zero', 'device'], ['w.bin', 'link-inside.bin'],
+    ['../secret.bin', 'link-out.bin'], ['..', 'dir-out'], ['link-out.bin', 'chain.bin'], [join(root, 'secret.bin'), 'link-absolute.bin'], ['/dev/zero', 'device'], ['../model-secret/w.bin', 'link-sibling.bin'], ['w.bin', 'link-inside.bin'],
   ];
   for (const [target, name] of links) await symlink(target, join(directory, name));
   await promisify(execFile)('mkfifo', [join(directory, 'pipe')]);
