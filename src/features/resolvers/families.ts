@@ -27,7 +27,7 @@ export interface Family {
 }
 
 export const FAMILIES: readonly Family[] = [
-  { name: 'byobnet', classes: ['byobnet.ByobNet'], signs: ['stages.0.0.conv1_1x1|stages.0.0.conv1_kxk|stages.0.0.conv_kxk|stages.0.0.conv2_kxk', 'stages.2', 'head.fc|final_conv'], last: 'final_conv' },
+  { name: 'byobnet', classes: ['byobnet.ByobNet'], signs: ['stages.0.0.conv1_1x1|stages.0.0.conv1_kxk|stages.0.0.conv_kxk|stages.0.0.conv2_kxk', 'stages.2'], last: 'final_conv' },
   {
     name: 'nfnet', classes: ['nfnet.NormFreeNet'], signs: ['stages.0.0.act1', 'stages.0.0.conv1', 'stages.0.0.act2', 'stem.conv|stem.conv1', 'final_act'],
     modules: ['stem.conv3?stem.conv4|stem.conv2?stem.conv3|stem.conv', 'stages.0', 'stages.1', 'stages.2', 'final_conv|stages.3'],

@@ -26,10 +26,11 @@ export function isotropicRun({ view, flow }: Analysis, links: readonly Link[]): 
     }
     if (best !== null) break;
   }
-  if (best === null || bestSize < 0.5 * flow.nodes.length) return null;
-  const isTokens = best.every(({ place }) => place.axes?.includes('L'));
+  if (best === null || bestSize < 0.3 * flow.nodes.length) return null;
+  const stride = best[0].stride;
+  const isTokens = best.every(({ place }) => place.axes?.includes('L')) && meetings.every((link) => link.stride === stride || !link.place.axes?.includes('L'));
   const strides = new Set(links.map(({ stride }) => stride).filter((stride) => stride > 1));
-  return isTokens || strides.size === 1 ? best : null;
+  return isTokens || (strides.size === 1 && bestSize >= 0.5 * flow.nodes.length) ? best : null;
 }
 
 const WEIGHTY = new Set(['Conv', 'MatMul', 'Gemm', 'Softmax', 'LayerNormalization', 'Add', 'Erf', 'Gelu', 'Sigmoid', 'Einsum', 'Attention']);

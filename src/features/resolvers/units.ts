@@ -18,6 +18,8 @@ export interface Pick {
   readonly because: string;
 }
 
+/** Ops of layers that hand on what they are given. */
+const EMPTY = new Set(['Pad', 'Identity', 'Dropout', 'Cast']);
 const POOLS = new Set(['MaxPool', 'AveragePool', 'LpPool', 'Pad', 'Identity', 'Dropout']);
 
 /** Splits the network into the largest modules that end in a cut and at most halve the map. */
@@ -39,6 +41,7 @@ export function unitAt(flow: Flow, geometry: ReadonlyMap<string, Geometry>, modu
   const tensor = lastTensor(flow, module);
   const place = tensor === null ? undefined : geometry.get(tensor);
   if (tensor === null || place === undefined || place.stride === null || place.pooled || place.axes === null || place.axes.includes('?')) return null;
+  if (module.children.length === 0 && module.nodes.every((at) => EMPTY.has(flow.nodes[at].opType))) return null;
   return { module, tensor, place, stride: place.stride };
 }
 
@@ -138,18 +141,42 @@ function withoutHeadConv(flow: Flow, units: readonly Unit[], main: Module | null
   return units.filter((unit) => unit !== last);
 }
 
+/** Share of the nodes that a row of equal blocks must hold: tokens come late in a hybrid, behind a convolutional stem of any size. */
+const LEAST_SHARE = { tokens: 0.3, maps: 0.5 };
+
 /** The blocks of a network that keeps one stride behind its patches: the numbered children of the container that holds most of it. */
 function isotropicBlocks({ flow, geometry }: Analysis, tree: ModuleTree): readonly Unit[] | null {
+  const strides = stridesOf(flow, geometry);
+  const deepest = [...strides].reduce((a, b) => Math.max(a, b), 0);
   for (const module of tree.modules.values()) {
-    if (isNumbered(module.name) || module.nodes.length < 0.5 * flow.nodes.length) continue;
+    if (module.nodes.length < LEAST_SHARE.tokens * flow.nodes.length || isOneOfSeveral(module)) continue;
     const numbered = numberedChildren(module);
     if (numbered.length < 3) continue;
     const blocks = numbered.flatMap((child) => unitAt(flow, geometry, child) ?? []);
-    if (blocks.length < numbered.length || new Set(blocks.map(({ stride }) => stride)).size !== 1) continue;
+    if (blocks.length < numbered.length || !blocks.every(({ stride }) => stride === deepest)) continue;
     const isTokens = blocks.every(({ place }) => place.axes?.includes('L'));
-    if (isTokens || isPatched(flow, geometry, module, blocks[0].stride)) return blocks;
+    if (isTokens || (strides.size === 1 && module.nodes.length >= LEAST_SHARE.maps * flow.nodes.length)) return blocks;
   }
   return null;
+}
+
+/** Whether a module lies in one of several numbered stages: its blocks are then a stage's, not the network's. */
+function isOneOfSeveral(module: Module): boolean {
+  for (let at = module; at.parent !== null; at = at.parent) {
+    const group = numberedChildren(at.parent);
+    if (group.length > 1 && group.includes(at)) return true;
+  }
+  return false;
+}
+
+/** Strides above 1 that cuts lie at. */
+function stridesOf(flow: Flow, geometry: ReadonlyMap<string, Geometry>): ReadonlySet<number> {
+  const strides = new Set<number>();
+  for (const name of flow.cuts) {
+    const place = geometry.get(name);
+    if (place !== undefined && place.stride !== null && place.stride > 1 && !place.pooled && !place.axes?.includes('?')) strides.add(place.stride);
+  }
+  return strides;
 }
 
 function isNumbered(name: string): boolean {
@@ -169,15 +196,4 @@ function numberedChildren(module: Module): readonly Module[] {
   let largest: readonly Module[] = [];
   for (const group of groups.values()) if (group.length > largest.length) largest = group;
   return largest;
-}
-
-/** Whether the map shrinks once, in front of the blocks, and not again behind them. */
-function isPatched(flow: Flow, geometry: ReadonlyMap<string, Geometry>, container: Module, stride: number): boolean {
-  const strides = new Set<number>();
-  for (const name of flow.cuts) {
-    const place = geometry.get(name);
-    if (place !== undefined && place.stride !== null && !place.pooled && !place.axes?.includes('?')) strides.add(place.stride);
-  }
-  strides.delete(1);
-  return container.nodes.length > 0 && strides.size === 1 && strides.has(stride);
 }
