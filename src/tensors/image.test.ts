@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 
 describe('decoding', () => {
-  test.each(['picture.png', 'picture.jpg', 'picture.webp', 'picture-gray.png', 'picture-alpha.png', 'picture-palette.png'])('%s has the pixels Pillow reads', async (name) => {
+  test.each(['picture.png', 'picture.jpg', 'picture.webp', 'picture-gray.png', 'picture-alpha.png', 'picture-palette.png', 'picture-cmyk.jpg', 'picture-16bit.png'])('%s has the pixels Pillow reads', async (name) => {
     const { data, width, height } = await decode(name);
     const [stem, extension] = name.replace('picture', '').split('.');
     const golden = expected.get(`decoded_${stem}${extension}`);

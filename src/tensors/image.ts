@@ -109,7 +109,7 @@ export async function loadSharp<Module extends { readonly default: unknown }>(lo
 }
 
 /**
- * Decodes a jpg, png or webp in full, to RGB as Pillow's `convert('RGB')` does: alpha dropped, colour profile and orientation tag not applied.
+ * Decodes a jpg, png or webp in full, to RGB as Pillow's `convert('RGB')` does: alpha dropped, colour profile and orientation tag not applied, CMYK without a profile.
  * @throws ModelFormatError for bytes that cannot be decoded; PolicyError; RuntimeError where sharp is missing
  */
 export async function decodePicture(bytes: Uint8Array, name: string, limits: TensorLimits = DEFAULT_TENSOR_LIMITS): Promise<Picture> {
@@ -118,10 +118,12 @@ export async function decodePicture(bytes: Uint8Array, name: string, limits: Ten
   const sharp = await loadSharp(() => current);
   try {
     const decoder = sharp(bytes, { failOn: 'error', limitInputPixels: false, ignoreIcc: true, autoOrient: false });
-    const { width: across, height: down } = await decoder.metadata();
+    const { width: across, height: down, space } = await decoder.metadata();
     if (across * down > limits.pixels) throw overLimit(name, `a picture of ${across} x ${down} pixels is over the limit of ${limits.pixels}`, 'pixels');
-    const { data, info } = await decoder.removeAlpha().toColourspace('srgb').raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
+    const isInk = space === 'cmyk';
+    const { data, info } = await (isInk ? decoder.pipelineColourspace('cmyk').toColourspace('cmyk') : decoder.removeAlpha().toColourspace('srgb')).raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
     const { width, height, channels } = info;
+    if (isInk && channels === 4) return { data: fromInk(data), width, height };
     if (channels === 3) return { data, width, height };
     if (channels !== 1) throw new ModelFormatError(`${name} has ${channels} channels after decoding`, { code: 'FEATX_TENSOR_FORMAT', path: name });
     const rgb = new Uint8Array(data.length * 3);
@@ -131,6 +133,20 @@ export async function decodePicture(bytes: Uint8Array, name: string, limits: Ten
     if (error instanceof FeatxError) throw error;
     throw new ModelFormatError(`${name} cannot be decoded: ${error instanceof Error ? error.message : String(error)}`, { code: 'FEATX_TENSOR_FORMAT', path: name, cause: error });
   }
+}
+
+/** CMYK as Pillow turns it into RGB. @see https://github.com/python-pillow/Pillow/blob/main/src/libImaging/Convert.c (cmyk2rgb) */
+function fromInk(data: Uint8Array): Uint8Array {
+  const rgb = new Uint8Array((data.length / 4) * 3);
+  let to = 0;
+  for (let from = 0; from < data.length; from += 4) {
+    const white = 255 - data[from + 3];
+    for (let ink = 0; ink < 3; ink++) {
+      const product = data[from + ink] * white + 128;
+      rgb[to++] = white - (((product >> 8) + product) >> 8);
+    }
+  }
+  return rgb;
 }
 
 /** Python's `round`: halves go to the even neighbour. */

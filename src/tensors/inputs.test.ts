@@ -124,7 +124,7 @@ describe('planning inputs', () => {
     const image: ModelInput = { name: 'image', dtype: 'float16', shape: [null, 3, 8, 8] };
     expect((await planInputs([join(fixtures, 'picture.?pg'), join(fixtures, 'picture.png')], [image])).images).toBe(2);
     const all = await run([join(fixtures, 'picture-*.png'), join(fixtures, 'picture.webp')], [image], {}, { batchSize: 3 });
-    expect(all.map(({ feeds }) => feeds.get('image')?.shape)).toEqual([[3, 3, 8, 8], [1, 3, 8, 8]]);
+    expect(all.map(({ feeds }) => feeds.get('image')?.shape)).toEqual([[3, 3, 8, 8], [2, 3, 8, 8]]);
     expect(all[0].feeds.get('image')?.data).toBeInstanceOf(Uint16Array);
   });
 
