@@ -1,0 +1,90 @@
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { parseConfig } from '../batch/config.js';
+import { smallModel } from '../testing/batch.js';
+import { runCli } from '../testing/cli.js';
+import { progressText } from './batch-progress.js';
+
+let root: string;
+let common: readonly string[];
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'featx-cli-batch-'));
+  mkdirSync(join(root, 'models'));
+  for (const name of ['a', 'b', 'c']) writeFileSync(join(root, 'models', `${name}.onnx`), smallModel(name.charCodeAt(0)));
+  common = ['batch', join(root, 'models', '*.onnx'), '--out', '0,1', '-o', join(root, 'cut', '{name}.onnx'), '--state', join(root, 'state')];
+});
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+const records = (text: string): readonly Record<string, unknown>[] => text.trim().split('\n').map((line) => JSON.parse(line));
+const here = (...path: readonly string[]): string => relative('.', join(root, ...path)).replaceAll('\\', '/');
+
+test('the plan, the batch, and the plan again', async () => {
+  const plan = await runCli([...common, '--plan', '--json']);
+  expect(plan).toMatchObject({ exit: 0, stderr: '' });
+  expect(records(plan.stdout).map(({ item, output, action, options }) => [item, output, action, options])).toEqual(['a', 'b', 'c'].map((name) => [here('models', `${name}.onnx`), here('cut', `${name}.onnx`), 'cut', { out: [0, 1] }]));
+  expect(readdirSync(root)).toEqual(['models']);
+  writeFileSync(join(root, 'models', 'b.onnx'), 'no model');
+  const { exit, stdout, stderr } = await runCli([...common, '--jobs', '1']);
+  const lines = records(stdout);
+  expect(exit).toBe(1);
+  expect(lines.slice(0, 3)).toEqual([
+    expect.objectContaining({ schema: 1, command: 'batch', status: 'done', attempts: 1, error: null }),
+    expect.objectContaining({ status: 'failed', report: null, error: expect.objectContaining({ code: expect.stringMatching(/^FEATX_/), message: expect.any(String) }) }),
+    expect.objectContaining({ status: 'done' }),
+  ]);
+  expect(lines[3]).toEqual({ schema: 1, command: 'batch-summary', done: 2, skipped: 0, failed: 1, remaining: 0, elapsed_ms: expect.any(Number) });
+  expect(stderr).toBe('2 cut, 0 unchanged, 1 failed\n');
+  expect((await runCli([...common, '--plan'])).stdout.split('\n').map((line) => line.split(' ')[0])).toEqual(['skip', 'cut', 'skip', '']);
+});
+
+test.each([
+  [['batch', 'a.json', 'b.onnx'], 'a config says which models'],
+  [['batch', 'a.json', '--out', '1', '--mode', 'list'], '--out, --mode go'],
+  [['batch', 'no/such/*.onnx'], 'ENOENT'],
+  [['batch', 'src/*.onnx'], 'finds no model'],
+  [['batch', 'src/*.onnx', '-o', '{nam}.onnx'], 'finds no model'],
+  [['batch', 'x.onnx', '-o', '{nam}.onnx'], '{nam}'],
+  [['batch', 'x.onnx', '--shard', '3/2'], "'3/2'"],
+  [['batch', 'x.onnx', '--keep-going', '--fail-fast'], 'cannot be used'],
+  [['batch', 'x.onnx', '--jobs', '0'], '--jobs'],
+  [['batch'], 'featx.config.json'],
+])('%j is refused', async (argv, message) => {
+  const { exit, stdout, stderr } = await runCli(argv);
+  expect([exit === 2 || exit === 4, stdout]).toEqual([true, '']);
+  expect(stderr).toContain(message);
+});
+
+test('shards from the environment, and their merge', async () => {
+  const first = await runCli([...common, '--plan'], { env: { SLURM_ARRAY_TASK_ID: '1', SLURM_ARRAY_TASK_MIN: '0', SLURM_ARRAY_TASK_MAX: '1', SLURM_ARRAY_TASK_COUNT: '2' } });
+  expect(first.stderr).toBe('shard 2 of 2 (from SLURM_ARRAY_TASK_ID)\n');
+  expect(first.stdout).toContain(here('models', 'c.onnx'));
+  expect((await runCli([...common, '--plan', '--shard', '1/1'], { env: { JOB_COMPLETION_INDEX: '0' } })).stdout.trim().split('\n')).toHaveLength(3);
+  expect(await runCli([...common, '--plan'], { env: { JOB_COMPLETION_INDEX: '0' } })).toMatchObject({ exit: 2, stderr: expect.stringContaining('FEATX_SHARD_COUNT') });
+  for (const shard of ['1/2', '2/2']) expect(await runCli([...common, '--shard', shard, '--quiet'])).toMatchObject({ exit: 0, stderr: '' });
+  expect(await runCli(['merge', join(root, 'state'), '--json'])).toMatchObject({ exit: 0, stdout: expect.stringContaining('"items":3,"done":3') });
+  rmSync(join(root, 'state', 'manifest.1-of-2.json'));
+  expect(await runCli(['merge', join(root, 'state')])).toMatchObject({ exit: 1, stdout: 'shard 1 of 2 is missing\n' });
+  expect(await runCli(['merge', join(root, 'models')])).toMatchObject({ exit: 2 });
+});
+
+test('init writes a config that batch takes, and leaves an existing one alone', async () => {
+  writeFileSync(join(root, 'models', 'broken.onnx'), smallModel(1).subarray(0, 500));
+  const output = join(root, 'featx.config.json');
+  const { exit, stdout, stderr } = await runCli(['init', 'models/*.onnx', '-o', output, '--json', '--jobs', '1']);
+  expect(exit).toBe(1);
+  expect(JSON.parse(stdout)).toMatchObject({ command: 'init', models: [{ features: 2 }, { features: 2 }, { features: 2 }], left_out: [{ model: 'models/broken.onnx', error: { code: expect.stringMatching(/^FEATX_WIRE/) } }] });
+  expect(stderr).toContain('featx batch');
+  const text = readFileSync(output, 'utf8');
+  expect(parseConfig(text).models[0]).toMatchObject({ model: 'models/a.onnx', options: { out: [0, 1] }, feature_info: [{ index: 0, num_chs: 4, reduction: 2 }, { index: 1, num_chs: 8, reduction: 4 }] });
+  expect((await runCli(['batch', output, '--plan'])).stdout.trim().split('\n')).toHaveLength(3);
+  expect(await runCli(['init', 'models/*.onnx', '-o', output])).toMatchObject({ exit: 2, stderr: expect.stringContaining('--force') });
+  expect(readFileSync(output, 'utf8')).toBe(text);
+  expect(existsSync(join(root, 'node_modules'))).toBe(false);
+});
+
+test('progress', () => {
+  expect(progressText({ done: 50, skipped: 0, failed: 0, total: 100, elapsedMs: 10_000 })).toBe('50/100  5.0/s  10 s left');
+  expect(progressText({ done: 0, skipped: 900, failed: 0, total: 1000, elapsedMs: 10 })).toBe('900/1000  900 unchanged');
+  expect(progressText({ done: 90, skipped: 5, failed: 5, total: 1000, elapsedMs: 50_000 })).toBe('100/1000  5 unchanged  5 failed  1.9/s  7 min 54 s left');
+});
