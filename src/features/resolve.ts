@@ -44,10 +44,11 @@ export function resolveFeatures(view: GraphView, types: InferredTypes, options: 
   const tree = lazy(() => moduleTree(analysis.flow, nodePaths(view, analysis.flow.nodes)));
   const wholeTree = lazy(() => moduleTree(analysis.whole, nodePaths(view, analysis.whole.nodes)));
   const topology = lazy(() => resolveByTopology(analysis, tree()));
+  const byModules = lazy(() => resolveByModules(view, analysis, tree(), topology, options));
   const resolvers: readonly Resolver[] = [
-    { name: 'explicit', answer: () => (explicit === undefined ? null : resolveExplicit(view, analysis, wholeTree(), explicit)) },
+    { name: 'explicit', answer: () => (explicit === undefined ? null : resolveExplicit(view, analysis, wholeTree(), explicit, byModules)) },
     { name: 'metadata', answer: () => (stored == null ? null : resolveStored(view, analysis, stored)) },
-    { name: 'module-path', answer: () => resolveByModules(view, analysis, tree(), topology, options) },
+    { name: 'module-path', answer: byModules },
     { name: 'topology', answer: topology },
   ];
   const tried: Attempt[] = [];

@@ -101,6 +101,11 @@ describe('by module', () => {
     expect((await select('resnet18.dy.onnx', { ...named('module', 'conv1'), allowFolded: true }))[0].tensors).toEqual(['getitem']);
   });
 
+  test('a name that timm declares and the network does not have', async () => {
+    expect((await modules('twins_pcpvt_small.ts.onnx', 'block.1', 'blocks.1')).map(({ module, tensors }) => [module, tensors.length])).toEqual([['block.1', 1], ['blocks.1', 1]]);
+    expect((await modules('resnext26ts.ts.onnx', 'final_conv'))[0]).toMatchObject({ module: 'final_conv', reduction: 32 });
+  });
+
   test('flattened names are accepted and reported', async () => {
     const flat = { flattenSequential: true };
     expect((await select('resnet18.dy.onnx', { ...named('module', 'layer1_0', 'layer1.1', 'layer1'), ...flat })).map(({ module }) => module)).toEqual(['layer1_0', 'layer1_1', 'layer1']);

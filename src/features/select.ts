@@ -66,7 +66,7 @@ export function selectFeatures(view: GraphView, types: InferredTypes, resolution
   if (byIndex && named.length > 0) throw new UsageError('features are selected by index and by name at once', { hint: 'give indices (--out, --last) or names (--module, --tensor, --node)' });
   if (options.out !== undefined && options.last !== undefined) throw new UsageError('--out and --last both say which indices', { hint: 'give one of them' });
   const analysis = analyse(view, types);
-  const features = named.length > 0 ? selectNamed(view, analysis, named, options) : byIndex || !embedding ? selectIndices(view, analysis, resolution, options) : [];
+  const features = named.length > 0 ? selectNamed(view, analysis, resolution, named, options) : byIndex || !embedding ? selectIndices(view, analysis, resolution, options) : [];
   return embedding ? [...features, embeddingOf(resolution)] : features;
 }
 
@@ -121,12 +121,12 @@ function exitsAt(view: GraphView, names: ModuleNames, path: string, tensor: stri
   return exits.length > 1 && exits.includes(tensor) ? exits : [tensor];
 }
 
-function selectNamed(view: GraphView, analysis: Analysis, named: readonly NamedSelector[], options: SelectOptions): readonly Selection[] {
+function selectNamed(view: GraphView, analysis: Analysis, resolution: Resolution, named: readonly NamedSelector[], options: SelectOptions): readonly Selection[] {
   const problems: string[] = [];
   const hints = new Set<string>();
   const names = named.some(({ by }) => by === 'module') ? moduleNames(view, analysis, options) : null;
   const selections = named.flatMap((selector): readonly Selection[] => {
-    const found = selector.by === 'module' && names !== null ? byModule(view, names, selector.name, options) : byTensor(view, analysis, selector);
+    const found = selector.by === 'module' && names !== null ? (byDeclaredName(analysis, names, resolution, selector.name, options) ?? byModule(view, names, selector.name, options)) : byTensor(view, analysis, selector);
     if (found.problem !== null) problems.push(found.problem);
     if (found.hint !== undefined) hints.add(found.hint);
     return found.selections;
@@ -193,6 +193,14 @@ function moduleNames(view: GraphView, analysis: Analysis, options: SelectOptions
   const flattened = new Map<string, string>();
   if (options.flattenSequential) for (const path of sequentialModules(tree).paths) flattened.set(path, flattenedName(path));
   return { tree, analysis, folded: foldedModules(view, tree), flattened };
+}
+
+/** A name that timm declares for a feature and that is no module of the network: `block.0` of Twins, `final_conv` where it is empty. */
+function byDeclaredName(analysis: Analysis, { tree, folded }: ModuleNames, { features }: Resolution, name: string, { hookType = 'forward' }: SelectOptions): Found | null {
+  if (tree.modules.has(name) || folded.has(name) || hookType !== 'forward') return null;
+  const tensor = features.find(({ module }) => module === name)?.tensor ?? null;
+  if (tensor === null) return null;
+  return { problem: null, selections: [{ ...concatenatedFacts(analysis, [tensor]), index: null, module: name, hookType, tensors: [tensor], by: 'module' }] };
 }
 
 /** `layer1`, `layer*`; `layer1#1`, its second output; `relu@2`, its second call. */

@@ -10,20 +10,20 @@ import { foldedModules, tapModule } from '../taps.js';
 import type { Answer } from './module-path.js';
 
 /**
- * The features a caller names, found in the graph by `tensor` or by `module`; the graph's own channels and strides win over the declared ones.
+ * The features a caller names, found in the graph by `tensor` or by `module`, or by what timm calls them; the graph's own channels and strides win over the declared ones.
  * @throws UsageError where the entries are no FeatureInfo
  * @throws ResolveError naming every module and tensor that is not there
  */
-export function resolveExplicit(view: GraphView, analysis: Analysis, tree: ModuleTree, given: readonly FeatureEntry[]): Answer {
+export function resolveExplicit(view: GraphView, analysis: Analysis, tree: ModuleTree, given: readonly FeatureEntry[], found: () => Answer): Answer {
   const entries = [...new FeatureInfo(given)];
   const missing: string[] = [];
   const warnings: string[] = [];
   const folded = foldedModules(view, tree);
   const features = entries.map((entry, index): Feature => {
     const hookType: HookType = entry['hook_type'] === 'forward_pre' ? 'forward_pre' : 'forward';
-    const found = locate(view, analysis, tree, folded, entry, hookType);
-    if (found === null) missing.push(describeMissing(view, tree, folded, entry, index));
-    const { tensor = null, after = null, because = '' } = found ?? {};
+    const place = locate(view, analysis, tree, folded, entry, hookType) ?? declared(found, entry, hookType);
+    if (place === null) missing.push(describeMissing(view, tree, folded, entry, index));
+    const { tensor = null, after = null, because = '' } = place ?? {};
     const facts = tensor === null && after === null ? null : factsOf(analysis, tensor ?? after ?? '');
     for (const [key, said, seen] of [['num_chs', entry.num_chs, facts?.numChs], ['reduction', entry.reduction, facts?.reduction]] as const) {
       if (said != null && seen != null && said !== seen) warnings.push(`feature ${index} (${entry.module ?? tensor}): ${key} is ${seen} in the graph, not ${said}`);
@@ -56,6 +56,13 @@ function locate(view: GraphView, analysis: Analysis, tree: ModuleTree, folded: R
   }
   const after = folded.get(entry.module) ?? null;
   return after === null ? null : { tensor: null, after, because: `the exporter folded ${entry.module} away` };
+}
+
+/** A name that timm declares and that is no module of the network, where the graph shows the family it belongs to. */
+function declared(found: () => Answer, { module }: FeatureEntry, hookType: HookType): Located | null {
+  if (module === null || hookType !== 'forward') return null;
+  const feature = found().features.find((candidate) => candidate.module === module);
+  return feature === undefined ? null : { tensor: feature.tensor, after: feature.folded, because: feature.because };
 }
 
 function isTensor(view: GraphView, name: string): boolean {

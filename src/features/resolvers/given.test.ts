@@ -36,6 +36,15 @@ describe('a FeatureInfo that was given', () => {
     expect(() => resolveFeatures(view, types, { explicit: [entry('layer1'), entry('layr1'), entry('x', { tensor: 'nowhere' })] })).toThrow(expect.objectContaining({ name: 'ResolveError', message: expect.stringMatching(/entry 1 module 'layr1' \(nearest: layer1.*entry 2 tensor 'nowhere'/) }));
   });
 
+  test("timm's own FeatureInfo of a network, whose names are not all modules of it", async () => {
+    const twins = viewGraph(await openModel(readFileSync('fixtures/zoo/twins_pcpvt_small.ts.onnx')));
+    const known = await inferTypes(twins, neededTensors(twins), { isolate: false });
+    const explicit = [64, 128, 320, 512].map((num_chs, at) => ({ num_chs, reduction: 4 << at, module: `block.${at}` }));
+    const given = resolveFeatures(twins, known, { explicit });
+    expect(given.features.map(({ tensor }) => tensor)).toEqual(resolveFeatures(twins, known).features.map(({ tensor }) => tensor));
+    expect(given.warnings).toEqual([]);
+  });
+
   test('it must be a FeatureInfo', () => {
     expect(() => resolveFeatures(view, types, { explicit: [entry('layer1', { num_chs: -1 })] })).toThrow(expect.objectContaining({ name: 'UsageError' }));
   });
