@@ -282,6 +282,15 @@ describe('edits', () => {
   });
 });
 
+test('features that take much memory together are warned of', async () => {
+  await on(BRANCHES, async (bench) => {
+    const large = (dtype: string, shape: Tap['shape']): readonly string[] => plan(bench, [{ ...tap(bench, 'a', 0), dtype, shape }, { ...tap(bench, 'c', 1), dtype, shape }]).warnings.filter((warning) => warning.includes('memory'));
+    expect(large('float32', ['N', 2 ** 14, 2 ** 14])).toEqual(['these 2 features take 2.0 GiB of memory at once, more where their shapes are symbolic']);
+    expect(large('float16', [1, 2 ** 14, 2 ** 14])).toEqual([]);
+    expect([...large('string', [2 ** 40]), ...large('float32', null)]).toEqual([]);
+  });
+});
+
 test('tens of thousands of features at once', async () => {
   const count = 65_000;
   const nodes = Array.from({ length: count }, (_, index) => node('Relu', [index === 0 ? 'x' : `t${index - 1}`], [`t${index}`]));

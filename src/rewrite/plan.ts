@@ -1,13 +1,14 @@
 import { UsageError } from '../errors.js';
 import type { Feature, Layout, TensorFacts } from '../features/feature.js';
 import { functionsUsedBy, type GraphView } from '../onnx/graph.js';
-import type { Dim, OnnxModel, ValueType } from '../onnx/records.js';
+import type { Dim } from '../onnx/records.js';
 import type { NewNode } from '../onnx/encode.js';
-import { dataTypeOf, type TensorTypes } from '../onnx/types.js';
+import { dataTypeOf, tensorBytes, type TensorTypes } from '../onnx/types.js';
 import { NO_DROPS, type Drops, type GraphEdit, type OutputEdit } from './edit.js';
 import { everything, keptFor, type Kept } from './kept.js';
-import { convertLayout, type LayoutContext } from './layout.js';
 import { NamePool } from './names.js';
+import { assertAliases, assertSelection, assertTensors, declarationsOf, nameOutputs, typedOutput } from './outputs.js';
+import { buildTap, type BuiltTap } from './taps.js';
 
 export type Mode = 'dict' | 'list' | 'hook';
 
@@ -45,6 +46,7 @@ export interface Plan {
   readonly warnings: readonly string[];
 }
 
+const MUCH_MEMORY = 2 ** 30;
 /** Version of the default domain that goes with an IR version. @see https://github.com/onnx/onnx/blob/main/docs/Versioning.md */
 const OPSET_OF_IR: { readonly [ir: number]: number } = { 3: 8, 4: 9, 5: 10, 6: 11, 7: 14, 8: 17, 9: 20, 10: 22 };
 
@@ -80,6 +82,7 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
   const drop = prune ? drops(view, kept, outputs, keepsOwn) : NO_DROPS;
   if (drop.trainingInfo) warnings.push('training_info is dropped: it refers to tensors that the cut leaves out');
   if (!view.sorted) warnings.push('the nodes of this model are not in topological order; their order is kept');
+  warnings.push(...memoryNeeded(built));
   const finalOutputs = !keepsOwn ? outputs : prune ? joined(outputs, own) : joined(own, outputs);
   const needsOpset = nodes.length > 0 && !model.opsetImports.some(({ domain }) => domain === '');
   return {
@@ -90,6 +93,16 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
     outputs: built.map(({ tap, shape }, position) => ({ tap, shape, output: outputNames[position], layout: options.outputFmt ?? tap.layout })),
     warnings,
   };
+}
+
+/** Outputs are held all at once, and no later tensor takes their place in memory. */
+function memoryNeeded(built: readonly BuiltTap[]): readonly string[] {
+  let bytes = 0;
+  for (const { tap, shape } of built) {
+    const dims = shape?.map((dim) => (typeof dim === 'number' ? dim : 1));
+    bytes += dims === undefined ? 0 : (tensorBytes({ dims, dataType: dataTypeOf(tap.dtype ?? '') }) ?? 0);
+  }
+  return bytes > MUCH_MEMORY ? [`these ${built.length} features take ${(bytes / 2 ** 30).toFixed(1)} GiB of memory at once, more where their shapes are symbolic`] : [];
 }
 
 /** Outputs of both lists, those of the first in front; an output that stands in both keeps its first place. */
@@ -103,158 +116,6 @@ function joined(first: readonly OutputEdit[], second: readonly OutputEdit[]): re
 function inExecutionOrder(view: GraphView, taps: readonly Tap[]): readonly Tap[] {
   const position = ({ tensors }: Tap): number => Math.max(...tensors.map((name) => view.producerOf.get(name)?.node.index ?? -1));
   return [...taps].sort((a, b) => position(a) - position(b));
-}
-
-function assertTensors({ producerOf, inputs, initializers, sparseInitializers }: GraphView, taps: readonly Tap[]): void {
-  const absent = taps.flatMap(({ tensors }) => tensors).filter((name) => ![producerOf, inputs, initializers, sparseInitializers].some((known) => known.has(name)));
-  if (absent.length > 0) throw new UsageError(`the main graph has no tensor ${quoted(absent)}`, { code: 'FEATX_USAGE_TENSOR', hint: 'list every tensor with `featx inspect MODEL --tensors`' });
-}
-
-function assertSelection(taps: readonly Tap[], { mode, outMap }: PlanOptions): void {
-  if (outMap !== null && outMap.length !== taps.length) {
-    throw new UsageError(`--out-map names ${outMap.length} outputs, but ${taps.length} features are selected`, { code: 'FEATX_USAGE_OUT_MAP', hint: 'give one name per selected feature, in their order' });
-  }
-  const repeated = repeatedIn(outMap ?? []);
-  if (repeated.length > 0) throw new UsageError(`--out-map repeats ${quoted(repeated)}`, { code: 'FEATX_USAGE_OUT_MAP' });
-  if (outMap?.includes('')) throw new UsageError('--out-map has an empty name', { code: 'FEATX_USAGE_OUT_MAP' });
-  if (mode !== 'dict' || outMap !== null) return;
-  const keys = taps.map(({ index, tensors }) => (index === null ? tensors.join('+') : String(index)));
-  const twice = repeatedIn(keys);
-  if (twice.length > 0) throw new UsageError(`${quoted(twice)} selected twice: a dict has one entry per key`, { code: 'FEATX_USAGE_DUPLICATE', hint: 'leave out the repetition, name the outputs with --out-map, or use --mode list' });
-}
-
-function repeatedIn(names: readonly string[]): readonly string[] {
-  const seen = new Set<string>();
-  return names.filter((name) => seen.size === seen.add(name).size);
-}
-
-function quoted(names: readonly string[]): string {
-  return [...new Set(names)].map((name) => `'${name}'`).join(', ');
-}
-
-/** A tap with the nodes that concatenate it and bring it into the layout asked for. */
-interface BuiltTap {
-  readonly tap: Tap;
-  readonly nodes: readonly NewNode[];
-  readonly tensor: string;
-  readonly shape: readonly Dim[] | null;
-  /** Whether `tensor` is the model's own and keeps its type. */
-  readonly own: boolean;
-}
-
-function buildTap(view: GraphView, types: TensorTypes, tap: Tap, { outputFmt }: PlanOptions, names: NamePool): BuiltTap {
-  const nodes: NewNode[] = [];
-  let [tensor] = tap.tensors;
-  let shape = tap.shape;
-  if (tap.tensors.length > 1) {
-    tensor = names.fresh('featx/Concat');
-    nodes.push({ opType: 'Concat', name: tensor, inputs: tap.tensors, outputs: [tensor], attributes: [{ name: 'axis', int: 1 }] });
-    shape = concatenated(tap.tensors.map((name) => types.get(name)?.shape ?? null));
-  }
-  if (outputFmt !== null && (outputFmt !== tap.layout || tap.prefixTokens > 0)) {
-    const conversion = convertLayout(tensor, { ...tap, shape }, outputFmt, layoutContext(view, types, tap, names), tap.index === null ? `'${tensor}'` : `feature ${tap.index}`);
-    return { tap, nodes: [...nodes, ...conversion.nodes], tensor: conversion.tensor, shape: conversion.shape, own: false };
-  }
-  return { tap, nodes, tensor, shape, own: nodes.length === 0 };
-}
-
-function concatenated(shapes: readonly (readonly Dim[] | null)[]): readonly Dim[] | null {
-  const [first] = shapes;
-  if (first === null || shapes.some((shape) => shape?.length !== first.length)) return null;
-  const channels = shapes.map((shape) => shape?.[1]);
-  const sum = channels.every((dim) => typeof dim === 'number') ? channels.reduce((total, dim) => total + dim, 0) : null;
-  return first.map((dim, axis) => (axis === 1 ? sum : shapes.every((shape) => shape?.[axis] === dim) ? dim : null));
-}
-
-function layoutContext(view: GraphView, types: TensorTypes, { tensors }: Tap, names: NamePool): LayoutContext {
-  const { model } = view;
-  const above = keptFor(view, tensors).tensors;
-  const image = model.graph.inputs.find(({ name }) => above.has(name) && !view.initializers.has(name) && types.get(name)?.shape?.length === 4);
-  const shape = image === undefined ? null : types.get(image.name)?.shape ?? null;
-  const isChannels = (dim: Dim | undefined): boolean => dim === 1 || dim === 3 || dim === 4;
-  return {
-    opset: model.opsetImports.find(({ domain }) => domain === '')?.version ?? 13,
-    image: image === undefined ? null : { name: image.name, shape, layout: !isChannels(shape?.[1]) && isChannels(shape?.[3]) ? 'NHWC' : 'NCHW' },
-    fresh: (base) => names.fresh(base),
-  };
-}
-
-/** One name per output: the map's, else `str(index)` in a dict, else the tensor's own. */
-function nameOutputs(view: GraphView, built: readonly BuiltTap[], { mode, outMap }: PlanOptions, names: NamePool, warnings: string[]): readonly string[] {
-  if (outMap !== null) {
-    const taken = outMap.filter((name, position) => names.has(name) && !isOwnName(view, built[position], name));
-    if (taken.length > 0) throw new UsageError(`--out-map: ${quoted(taken)} ${taken.length === 1 ? 'is' : 'are'} taken by another tensor of the model`, { code: 'FEATX_USAGE_OUT_MAP', hint: 'choose names that the model does not use' });
-    for (const name of outMap) names.claim(name);
-    return outMap;
-  }
-  const reused = new Set<string>();
-  return built.map((tap) => {
-    const { index, tensors } = tap.tap;
-    const wanted = mode === 'dict' && index !== null ? String(index) : tensors.length > 1 ? tap.tap.module ?? tensors[0] : tensors[0];
-    if (tap.own && tap.tensor === wanted && names.isGivenAway(wanted) && view.outputs.has(wanted) && !reused.has(wanted)) {
-      reused.add(wanted);
-      return wanted;
-    }
-    if (!names.isGivenAway(wanted) && (isOwnName(view, tap, wanted) || !names.has(wanted))) {
-      names.claim(wanted);
-      reused.add(wanted);
-      return wanted;
-    }
-    const name = names.fresh(index === null ? `${wanted}_feature` : `feature_${index}`);
-    if (!(tap.own && tensors[0] === wanted)) warnings.push(`the name '${wanted}' is taken by another tensor; ${index === null ? 'the output' : `feature ${index}`} is named '${name}'`);
-    names.claim(name);
-    return name;
-  });
-}
-
-/** Whether an output of that name is the tapped tensor itself: no alias is needed. Inputs and initializers never leave bare. */
-function isOwnName(view: GraphView, { tensor, own }: BuiltTap, name: string): boolean {
-  return own && tensor === name && view.producerOf.has(name);
-}
-
-/** Identity takes tensors, sequences of tensors from opset 14 on, and optionals from opset 16 on. @throws UsageError */
-function assertAliases(model: OnnxModel, declared: Declarations, types: TensorTypes, renamed: readonly BuiltTap[]): void {
-  const opset = model.opsetImports.find(({ domain }) => domain === '')?.version ?? 0;
-  const refused = renamed.filter(({ tensor, own }) => {
-    const type = own ? declared.get(tensor)?.type : undefined;
-    const kind = type?.kind ?? types.get(tensor)?.type ?? 'tensor';
-    if (kind === 'sequence') return opset < 14 || (type?.kind === 'sequence' && type.element !== null && type.element.kind !== 'tensor');
-    return kind === 'optional' ? opset < 16 : kind !== 'tensor';
-  });
-  if (refused.length === 0) return;
-  throw new UsageError(`${quoted(refused.map(({ tensor }) => tensor))}: what is no tensor cannot leave under another name in this model (opset ${opset})`, {
-    code: 'FEATX_USAGE_ALIAS', hint: 'leave out --out-map and repetitions, and select it by name: it keeps its own name',
-  });
-}
-
-function typedOutput(declared: Declarations, types: TensorTypes, { tap, tensor, shape, own }: BuiltTap, name: string, warnings: string[]): OutputEdit {
-  if (own) {
-    const declaration = declared.get(tensor);
-    if (declaration !== undefined) return { name, borrow: declaration.borrow, type: null };
-  }
-  const known = types.get(own ? tensor : tap.tensors[0]);
-  const elemType = dataTypeOf(known?.dtype ?? '');
-  if (elemType > 0 && known?.type === undefined) {
-    const type: ValueType = { kind: 'tensor', elemType, shape: own ? known?.shape ?? null : shape };
-    if (type.shape === null) warnings.push(`the shape of the output '${name}' is not known; it is left open`);
-    return { name, borrow: null, type };
-  }
-  warnings.push(`the type of the output '${name}' is not known; only its name is written`);
-  return { name, borrow: null, type: null };
-}
-
-/** What the file itself says of tensors, and where. */
-type Declarations = ReadonlyMap<string, { readonly borrow: OutputEdit['borrow']; readonly type: ValueType }>;
-
-function declarationsOf({ graph }: OnnxModel): Declarations {
-  const declared = new Map<string, { readonly borrow: OutputEdit['borrow']; readonly type: ValueType }>();
-  for (const [list, infos] of [['output', graph.outputs], ['valueInfo', graph.valueInfo], ['input', graph.inputs]] as const) {
-    infos.forEach(({ name, type }, index) => {
-      const says = type !== null && !('elemType' in type && type.elemType === 0);
-      if (says && !declared.has(name)) declared.set(name, { borrow: { list, index }, type });
-    });
-  }
-  return declared;
 }
 
 /** What a pruned graph leaves out: everything that no kept node, output or annotation refers to. */

@@ -1,0 +1,56 @@
+import type { GraphView } from '../onnx/graph.js';
+import type { Dim } from '../onnx/records.js';
+import type { NewNode } from '../onnx/encode.js';
+import type { TensorTypes } from '../onnx/types.js';
+import { keptFor } from './kept.js';
+import { convertLayout, type LayoutContext } from './layout.js';
+import type { NamePool } from './names.js';
+import type { PlanOptions, Tap } from './plan.js';
+
+/** A tap with the nodes that concatenate it and bring it into the layout asked for. */
+export interface BuiltTap {
+  readonly tap: Tap;
+  readonly nodes: readonly NewNode[];
+  readonly tensor: string;
+  readonly shape: readonly Dim[] | null;
+  /** Whether `tensor` is the model's own and keeps its type. */
+  readonly own: boolean;
+}
+
+/** @throws ResolveError for a layout that cannot be had */
+export function buildTap(view: GraphView, types: TensorTypes, tap: Tap, { outputFmt }: PlanOptions, names: NamePool): BuiltTap {
+  const nodes: NewNode[] = [];
+  let [tensor] = tap.tensors;
+  let shape = tap.shape;
+  if (tap.tensors.length > 1) {
+    tensor = names.fresh('featx/Concat');
+    nodes.push({ opType: 'Concat', name: tensor, inputs: tap.tensors, outputs: [tensor], attributes: [{ name: 'axis', int: 1 }] });
+    shape = concatenated(tap.tensors.map((name) => types.get(name)?.shape ?? null));
+  }
+  if (outputFmt !== null && (outputFmt !== tap.layout || tap.prefixTokens > 0)) {
+    const conversion = convertLayout(tensor, { ...tap, shape }, outputFmt, layoutContext(view, types, tap, names), tap.index === null ? `'${tensor}'` : `feature ${tap.index}`);
+    return { tap, nodes: [...nodes, ...conversion.nodes], tensor: conversion.tensor, shape: conversion.shape, own: false };
+  }
+  return { tap, nodes, tensor, shape, own: nodes.length === 0 };
+}
+
+function concatenated(shapes: readonly (readonly Dim[] | null)[]): readonly Dim[] | null {
+  const [first] = shapes;
+  if (first === null || shapes.some((shape) => shape?.length !== first.length)) return null;
+  const channels = shapes.map((shape) => shape?.[1]);
+  const sum = channels.every((dim) => typeof dim === 'number') ? channels.reduce((total, dim) => total + dim, 0) : null;
+  return first.map((dim, axis) => (axis === 1 ? sum : shapes.every((shape) => shape?.[axis] === dim) ? dim : null));
+}
+
+function layoutContext(view: GraphView, types: TensorTypes, { tensors }: Tap, names: NamePool): LayoutContext {
+  const { model } = view;
+  const above = keptFor(view, tensors).tensors;
+  const image = model.graph.inputs.find(({ name }) => above.has(name) && !view.initializers.has(name) && types.get(name)?.shape?.length === 4);
+  const shape = image === undefined ? null : types.get(image.name)?.shape ?? null;
+  const isChannels = (dim: Dim | undefined): boolean => dim === 1 || dim === 3 || dim === 4;
+  return {
+    opset: model.opsetImports.find(({ domain }) => domain === '')?.version ?? 13,
+    image: image === undefined ? null : { name: image.name, shape, layout: !isChannels(shape?.[1]) && isChannels(shape?.[3]) ? 'NHWC' : 'NCHW' },
+    fresh: (base) => names.fresh(base),
+  };
+}
