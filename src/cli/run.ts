@@ -16,7 +16,7 @@ import { ExitCode } from './exit-codes.js';
 import { addModelFlags, modelLimits, modelSource, timeoutMs } from './model-flags.js';
 import { progressLine } from './progress.js';
 import { addSelectionFlags, selectionOptions } from './selection-flags.js';
-import { parseBytes, parseCount, parseFractions, parseNames, parseSize } from './values.js';
+import { parseBytes, parseCount, parseFractions, parseNames, parsePerChannel, parseSize } from './values.js';
 
 interface RunFlags {
   readonly input?: readonly string[];
@@ -25,6 +25,7 @@ interface RunFlags {
   readonly deviceId?: number;
   readonly threads?: number;
   readonly optimization?: OptimizationLevel;
+  readonly prepacking?: boolean;
   readonly batchSize?: number;
   readonly outMap?: readonly string[];
   readonly outputFmt?: Layout;
@@ -54,6 +55,7 @@ export const runCommand: CliCommand = {
       .addOption(new Option('--device-id <n>', 'which device of the provider').argParser((text: string) => parseCount('--device-id', text, 0)))
       .addOption(new Option('--threads <n>', 'threads inside an operator').argParser((text: string) => parseCount('--threads', text, 1)))
       .addOption(new Option('--optimization <level>', 'how much ONNX Runtime may rewrite the graph (default: all)').choices(['disabled', 'basic', 'extended', 'all']))
+      .addOption(new Option('--no-prepacking', 'leave weights as they lie in the file: opens sooner and takes less memory, runs slower'))
       .addOption(new Option('--batch-size <n>', 'rows per run').argParser((text: string) => parseCount('--batch-size', text, 1)))
       .addOption(new Option('--out-map <names>', 'names of the outputs: p2,p3,p4').argParser((text: string) => parseNames('--out-map', text)))
       .addOption(new Option('--output-fmt <layout>', 'layout in which every feature leaves').choices(['NCHW', 'NHWC', 'NLC', 'NCL']))
@@ -68,8 +70,8 @@ export const runCommand: CliCommand = {
       new Option('--size <pixels>', 'height and width, or one number for both (default: what the model wants, else 224)').argParser((text: string) => parseSize('--size', text)),
       new Option('--crop <share>', 'share of the resized picture that the centre crop keeps (default: 0.875)').argParser((text: string) => parseFractions('--crop', text, 1)[0]),
       new Option('--interpolation <kind>', 'how pictures are resized (default: bicubic)').choices(INTERPOLATIONS),
-      new Option('--mean <values>', "per channel (default: ImageNet's)").argParser((text: string) => parseFractions('--mean', text, 3)),
-      new Option('--std <values>', "per channel (default: ImageNet's)").argParser((text: string) => parseFractions('--std', text, 3)),
+      new Option('--mean <values>', "one or three numbers (default: ImageNet's)").argParser((text: string) => parsePerChannel('--mean', text)),
+      new Option('--std <values>', "one or three numbers (default: ImageNet's)").argParser((text: string) => parsePerChannel('--std', text)),
     ];
     for (const option of pictures) command.addOption(option.helpGroup('Pictures:'));
     command.addHelpText('after', EXAMPLES);

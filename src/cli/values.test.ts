@@ -1,5 +1,5 @@
 import { UsageError } from '../errors.js';
-import { parseBytes, parseCount, parseIndices, parseInputShape, parseNames } from './values.js';
+import { parseBytes, parseCount, parseIndices, parseInputShape, parseNames, parsePerChannel } from './values.js';
 
 describe('parseIndices', () => {
   test.each([
@@ -36,6 +36,11 @@ describe('parseInputShape', () => {
   ])('%s', (text, parsed) => expect(parseInputShape('--input-shape', text)).toEqual(parsed));
 
   test.each(['', 'x:', '1,,2', '0,3', '1,-1', 'x', '1,batch'])('%j is refused', (text) => expect(() => parseInputShape('--input-shape', text)).toThrow(UsageError));
+});
+
+test('parsePerChannel', () => {
+  expect([parsePerChannel('--std', '1e-2'), parsePerChannel('--mean', '0.5, 0, -1')]).toEqual([[0.01], [0.5, 0, -1]]);
+  for (const text of ['', '1,2', '1,2,3,4', 'x', '1,,2']) expect(() => parsePerChannel('--mean', text)).toThrow(UsageError);
 });
 
 test('parseNames', () => {

@@ -58,6 +58,11 @@ export function parseNames(flag: string, text: string): readonly string[] {
   return names;
 }
 
+/** One number for all channels, or three. @throws UsageError */
+export function parsePerChannel(flag: string, text: string): readonly number[] {
+  return parseFractions(flag, text, text.includes(',') ? 3 : 1);
+}
+
 /** `count` numbers, `0.485,0.456,0.406`. @throws UsageError */
 export function parseFractions(flag: string, text: string, count: number): readonly number[] {
   const parts = text.split(',').map((part) => part.trim());
