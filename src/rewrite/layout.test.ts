@@ -23,7 +23,7 @@ interface Case {
 /** Sizes of the axes of a layout, in order; `tokens` counts the prefix. */
 function shapeOf(layout: Layout, n: DimSpec, h: DimSpec, w: DimSpec, tokens: DimSpec): DimSpec[] {
   const sizes: Record<string, DimSpec> = { N: n, C: CHANNELS, H: h, W: w, L: tokens };
-  return [...layout].map((axis) => sizes[axis]);
+  return layout.split('').map((axis) => sizes[axis]);
 }
 
 /** A feature `f` that depends on the image `x` and has the values of the input `given`. */
@@ -56,7 +56,7 @@ function arranged(layout: Layout, prefix: number, at: (n: number, c: number, h: 
   const strides = dims.map((_dim, axis) => dims.slice(axis + 1).reduce((product, dim) => product * dim, 1));
   for (let n = 0; n < BATCH; n++) for (let c = 0; c < CHANNELS; c++) for (let h = 0; h < HEIGHT; h++) for (let w = 0; w < WIDTH; w++) {
     const place: Record<string, number> = { N: n, C: c, H: h, W: w, L: prefix + h * WIDTH + w };
-    data[[...layout].reduce((sum, axis, index) => sum + place[axis] * strides[index], 0)] = at(n, c, h, w);
+    data[layout.split('').reduce((sum, axis, index) => sum + place[axis] * strides[index], 0)] = at(n, c, h, w);
   }
   return { data, dims };
 }

@@ -1,8 +1,8 @@
 import type { FileHandle, FileSystem } from '../wire/fs.js';
 import { nodeFileSystem } from '../wire/fs.js';
 
-/** What happens at a call of the file system: an error of this code, or a write that takes one byte or none. */
-export type Fault = string | 'short' | 'zero';
+/** What happens at a call of the file system: an error of this code, or a write that takes one byte (`short`) or none (`zero`). */
+export type Fault = string;
 
 export interface FaultyFileSystem {
   readonly fileSystem: FileSystem;
