@@ -151,7 +151,9 @@ export class Journal {
     await this.flushing;
     for (const reader of this.readers.values()) await reader.close();
     this.readers.clear();
-    await this.file?.close();
+    await this.file?.close().catch((error: unknown) => {
+      throw ioError(error, 'close', this.path);
+    });
   }
 
   private async flush(): Promise<void> {

@@ -107,7 +107,7 @@ async function matches({ record, ranges, state }: Seen, root: string, fs: FileSy
     return digest !== null && digest.sha256 === record.sha256 && digest.size === record.size && isSameState(digest.state, state);
   } catch (error) {
     // What cannot be read now is made again, and fails there with its reason.
-    if (error instanceof IoError) return false;
+    if (error instanceof IoError || errnoOf(error) !== undefined) return false;
     throw error;
   }
 }

@@ -1,6 +1,7 @@
 import { dirname, resolve } from 'node:path';
+import { FeatxError } from '../errors.js';
 import type { ExtractReport } from '../report/records.js';
-import { errnoOf, type FileSystem } from '../wire/fs.js';
+import { errnoOf, ioError, type FileSystem } from '../wire/fs.js';
 import { removeStale } from '../wire/sink.js';
 import type { Plan, PlannedItem } from './jobs.js';
 import { Journal, type JournalRecord } from './journal.js';
@@ -95,6 +96,9 @@ export class Run {
       const summary = this.summary();
       if (summary.remaining === 0) await this.finish(summary);
       return summary;
+    } catch (error) {
+      // What the file system says of the batch's own files; an item's failure is in its record.
+      throw error instanceof FeatxError || errnoOf(error) === undefined ? error : ioError(error, 'keep the journal of the batch in', stateDirectory ?? plan.root);
     } finally {
       signal.removeEventListener('abort', stop);
       await this.pool.stop();
