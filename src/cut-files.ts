@@ -72,7 +72,7 @@ async function sameFile(fs: FileSystem, a: string, b: string): Promise<boolean> 
 function sidecarPaths(model: OnnxModel, sourcePath: string | null): string[] {
   if (sourcePath === null) return [];
   const locations = new Set([...tensorsOf(model)].flatMap(({ external }) => external?.filter(({ key }) => key === 'location').map(({ value }) => value) ?? []));
-  return [...locations].map((location) => join(dirname(sourcePath), location));
+  return [...locations].map((location) => join(dirname(sourcePath), location.replaceAll('\\', '/')));
 }
 
 /** What was written, for the report. */

@@ -1,7 +1,10 @@
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { copyFile, mkdir, mkdtemp, open, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import { execPath } from 'node:process';
+import { promisify } from 'node:util';
 import { FeatxError } from './errors.js';
 import { extract, type ExtractOptions } from './extract.js';
 import { inspect } from './inspect.js';
@@ -456,4 +459,18 @@ describe('limits', () => {
     expect((await readdir(folder)).sort()).toEqual(['cut.onnx', 'model.onnx']);
     expect(await readFile(at('cut.onnx'), 'utf8')).toBe('what was there');
   });
+});
+
+test('a run that is killed leaves the old file, and the next one clears up', async () => {
+  await copyFile('fixtures/timm/test_resnet.ts.onnx', at('model.onnx'));
+  await writeFile(at('cut.onnx'), 'what was there');
+  // A process that dies while it writes: its temporary file stays, its target is untouched.
+  const script = `const fs = require('node:fs'); const { createHash } = require('node:crypto'); const { hostname } = require('node:os');
+    const host = createHash('sha256').update(hostname()).digest('hex').slice(0, 8);
+    fs.writeFileSync('.featx-' + host + '-' + process.pid + '-0123456789ab.tmp', 'half'); process.kill(process.pid, 'SIGKILL');`;
+  await expect(promisify(execFile)(execPath, ['-e', script], { cwd: folder })).rejects.toMatchObject({ signal: 'SIGKILL' });
+  expect((await readdir(folder)).filter((name) => name.endsWith('.tmp'))).toHaveLength(1);
+  expect(await readFile(at('cut.onnx'), 'utf8')).toBe('what was there');
+  await extract(at('model.onnx'), at('cut.onnx'), { out: [1], isolate: false });
+  expect((await readdir(folder)).sort()).toEqual(['cut.onnx', 'model.onnx']);
 });
