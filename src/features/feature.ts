@@ -23,7 +23,7 @@ export interface TensorFacts {
   readonly layout: Layout | null;
   /** Tokens in front of the map's own (class token, registers); 0 for maps. */
   readonly prefixTokens: number;
-  /** Height and width of the map behind a token axis, with nominal numbers; null for maps and where unknown. */
+  /** Height and width of the map behind a token axis, with nominal numbers; null for maps, where unknown, and where tokens are not in the order of a map (Hiera). */
   readonly grid: readonly [number, number] | null;
 }
 

@@ -26,6 +26,8 @@ export interface Geometry {
   readonly pooled: boolean;
   /** Whether an upsampling lies on the way. */
   readonly upsampled: boolean;
+  /** Permutations of patches and windows on the way: after an odd number tokens are not in the order of the map. */
+  readonly shuffles: number;
 }
 
 const WINDOW_OPS = new Set(['Conv', 'MaxPool', 'AveragePool', 'LpPool', 'QLinearConv', 'ConvInteger', 'FusedConv', 'QLinearAveragePool', 'NhwcFusedConv', 'DeformConv']);
@@ -92,7 +94,7 @@ function dataInputs(node: Node, known: ReadonlyMap<string, Geometry>): readonly 
 
 /** Channels are the axis of 1, 3 or 4; an image of one colour beside a layout question is NCHW unless the first op says otherwise. */
 function inputGeometry(view: GraphView, flow: Flow, input: string, shape: Shape | null): Geometry {
-  const base = { shape, batch: 1, stride: 1, prefix: 0, pooled: false, upsampled: false };
+  const base = { shape, batch: 1, stride: 1, prefix: 0, pooled: false, upsampled: false, shuffles: 0 };
   const rank = shape?.length ?? 4;
   const isColour = (dim: number | null | undefined): boolean => dim === 1 || dim === 3 || dim === 4;
   const first = (view.consumersOf.get(input) ?? []).filter((node) => flow.nodes.length > 0 && node.inputs.length > 0);
@@ -133,8 +135,9 @@ function isElementwise(node: Node): boolean {
 function mainSource(sources: readonly Geometry[], shape: Shape | null): Geometry {
   if (sources.length === 1) return sources[0];
   const placed = sources.filter((source) => source.axes !== null && !source.axes.includes('?') && !source.pooled);
-  const same = placed.find((source) => shape !== null && sameShape(source.shape, shape));
-  if (same !== undefined) return same;
+  let same: Geometry | null = null;
+  for (const source of placed) if (shape !== null && sameShape(source.shape, shape) && (same === null || source.shuffles < same.shuffles)) same = source;
+  if (same !== null) return same;
   const ranked = placed.find((source) => source.shape !== null && shape !== null && source.shape.length === shape.length);
   return ranked ?? placed[0] ?? sources.find((source) => sameShape(source.shape, shape)) ?? sources[0];
 }
@@ -184,7 +187,8 @@ function transposed(node: Node, source: Geometry, shape: Shape | null, grids: Gr
   if (axes === null) return settled(source, shape, grids);
   const order = perm.length > 0 ? perm : axes.map((_, at) => axes.length - 1 - at);
   if (order.length !== axes.length) return settled(source, shape, grids);
-  return { ...source, axes: order.map((from) => axes[from]), shape: shape ?? (source.shape === null ? null : order.map((from) => source.shape?.[from] ?? null)) };
+  const shuffles = source.shuffles + (axes.length > 4 && axes.includes('?') ? 1 : 0);
+  return { ...source, shuffles, axes: order.map((from) => axes[from]), shape: shape ?? (source.shape === null ? null : order.map((from) => source.shape?.[from] ?? null)) };
 }
 
 /** A matrix times a weight: the last axis changes its size, not its meaning. */
@@ -257,6 +261,12 @@ function tokenGrid(source: Geometry, length: number | null): Pick<Geometry, 'gri
   return { grid, prefix, stride, pooled, upsampled };
 }
 
+/** Whether channels come before the places of the map, which a reshape leaves as it is; null where the axes are not known. */
+function channelsLead({ axes }: Geometry): boolean | null {
+  if (axes === null || axes.includes('?') || !axes.includes('C')) return null;
+  return axes.indexOf('C') < Math.max(axes.indexOf('H'), axes.indexOf('L'));
+}
+
 /** A rank of 4 after a reshape: NCHW or NHWC, whichever has a grid that fits. */
 function map(source: Geometry, shape: Shape, grids: Grids): Geometry {
   const [batch, a, b, c] = shape;
@@ -264,7 +274,7 @@ function map(source: Geometry, shape: Shape, grids: Grids): Geometry {
   const first = fit(source.grid, b, c);
   const last = fit(source.grid, a, b);
   if (first === 0 && last === 0) return foreign(source, shape);
-  const channelFirst = first === last ? a === source.channels || (c !== source.channels && b === c) : first > last;
+  const channelFirst = first === last ? (channelsLead(source) ?? (a === source.channels || (c !== source.channels && b === c))) : first > last;
   const axes: readonly Axis[] = channelFirst ? ['N', 'C', 'H', 'W'] : ['N', 'H', 'W', 'C'];
   return { ...regridded(source, channelFirst ? [b, c] : [a, b], null, grids), axes, shape, channels: channelFirst ? a : c, prefix: 0 };
 }
@@ -287,7 +297,7 @@ function tokens(source: Geometry, shape: Shape): Geometry {
   const score = (length: number): number => (area === null ? 0 : length === area + source.prefix ? 3 : length === area ? 2 : length > area && length - area <= LARGEST_PREFIX ? 1 : 0);
   const coarser = [a, b].map((length) => tokenGrid(source, length).stride !== source.stride);
   if (score(a) === 0 && score(b) === 0 && !coarser[0] && !coarser[1]) return foreign(source, shape);
-  const tokensFirst = score(a) !== score(b) ? score(a) > score(b) : coarser[0] !== coarser[1] ? coarser[0] : b === source.channels || a !== source.channels;
+  const tokensFirst = score(a) !== score(b) ? score(a) > score(b) : coarser[0] !== coarser[1] ? coarser[0] : !(channelsLead(source) ?? (b !== source.channels && a === source.channels));
   const axes: readonly Axis[] = tokensFirst ? ['N', 'L', 'C'] : ['N', 'C', 'L'];
   return { ...source, ...tokenGrid(source, tokensFirst ? a : b), axes, shape, channels: tokensFirst ? b : a };
 }
