@@ -9,7 +9,7 @@ import { innerNames } from './inner-tensors.js';
 import { isGlob, matchesGlob, nearestNames, unescaped } from './glob.js';
 import { moduleTree, type ModuleTree } from './modules.js';
 import { nodePaths } from './names.js';
-import { callsOf, exitsOf, foldedModules, tapModule } from './taps.js';
+import { callsOf, concatenated, exitsOf, foldedModules, tapModule } from './taps.js';
 import { flattenedName, sequentialModules } from './sequential.js';
 
 /** A feature by name; `name` is exact or a glob. */
@@ -91,7 +91,7 @@ function selectIndices(view: GraphView, analysis: Analysis, resolution: Resoluti
     const { index, hookType, module, tensor, folded: _folded, resolvedBy: _by, confidence: _confidence, because: _because, ...facts } = feature;
     const single = [tensor ?? feature.folded ?? ''];
     const several = options.featureConcat && names !== null && module !== null && tensor !== null ? exitsAt(view, names, module, tensor) : single;
-    const own = several.length > 1 || tensor === null ? concatenatedFacts(analysis, several) : facts;
+    const own = several[0] === tensor && several.length === 1 ? facts : concatenatedFacts(analysis, several);
     return { ...own, index, hookType, module: module !== null && names !== null ? (names.flattened.get(module) ?? module) : module, tensors: several, by: 'index' };
   });
 }
@@ -118,7 +118,7 @@ function exitsAt(view: GraphView, names: ModuleNames, path: string, tensor: stri
   const module = names.tree.modules.get(path);
   if (module === undefined) return [tensor];
   const exits = exitsOf(names.analysis.whole, module.nodes, view.outputs);
-  return exits.length > 1 && exits.includes(tensor) ? exits : [tensor];
+  return exits.length > 1 && exits.includes(tensor) ? concatenated(view, exits) : [tensor];
 }
 
 function selectNamed(view: GraphView, analysis: Analysis, resolution: Resolution, named: readonly NamedSelector[], options: SelectOptions): readonly Selection[] {
@@ -252,7 +252,7 @@ function tapNamed(view: GraphView, names: ModuleNames, path: string, part: { rea
   if (tap.folded !== null && !allowFolded) return gone(tap.folded);
   const tensor = tap.tensors[0] ?? tap.folded;
   if (tensor == null) return { selections: [], problem: `the module '${path}' ${hookType === 'forward' ? 'ends in no tensor' : 'reads no tensor made outside it'}` };
-  return select(featureConcat && hookType === 'forward' && part === null && exits.length > 1 && exits.includes(tensor) ? exits : [tensor]);
+  return select(featureConcat && hookType === 'forward' && part === null && exits.length > 1 && exits.includes(tensor) ? concatenated(view, exits) : [tensor]);
 }
 
 function outOf(path: string, kind: 'output' | 'call', asked: number, count: number): Found {

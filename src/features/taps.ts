@@ -36,6 +36,12 @@ export function exitsOf(flow: Flow, nodes: readonly number[], outputs: ReadonlyM
   return exits;
 }
 
+/** What `torch.cat(x, 1)` of a module's outputs is: the Concat behind them that joins them all, perhaps with what the module passes through; else the outputs themselves. */
+export function concatenated(view: GraphView, exits: readonly string[]): readonly string[] {
+  const joint = view.consumersOf.get(exits[0])?.find(({ opType, inputs, attributes }) => opType === 'Concat' && attributes.some(({ name, i }) => name === 'axis' && Number(i) === 1) && exits.every((exit) => inputs.includes(exit)));
+  return joint === undefined ? exits : joint.outputs.slice(0, 1);
+}
+
 /** The first tensor that the nodes read and did not make. */
 export function entryOf(flow: Flow, nodes: readonly number[]): string | null {
   const inside = new Set(nodes);
