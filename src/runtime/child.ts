@@ -66,9 +66,7 @@ export class RuntimeChild implements Disposable {
   }
 
   private constructor(private readonly options: ChildOptions) {
-    const { NODE_OPTIONS: _ours, ...inherited } = process.env;
-    // Opsets newer than the runtime knows: the operators it does know are what they were.
-    const env = { ALLOW_RELEASED_ONNX_OPSET_ONLY: '0', ...inherited };
+    const { NODE_OPTIONS: _ours, ...env } = process.env;
     this.process = spawn(process.execPath, [options.entry ?? childEntry(import.meta.url)], { stdio: ['pipe', 'ignore', 'pipe', 'pipe'], env, windowsHide: true });
     const { memoryBytes, signal } = options;
     this.stopWatching = memoryBytes === undefined ? () => undefined : watchMemory(this.process.pid, memoryBytes, (seen) => this.stop(outOfMemory(memoryBytes, seen)));

@@ -206,6 +206,28 @@ describe('what is refused', () => {
     for (const isolate of [false, true]) await expect(run({ graph, opset }, { x }, { isolate })).rejects.toMatchObject({ name: 'RuntimeError', code: 'FEATX_RUNTIME_MODEL', message: expect.stringMatching(message) });
   });
 
+  test('versions: an opset that is not released runs where its operators are known; one that is too old or too new, and an IR that is, are refused', async () => {
+    const of = (model: Partial<ModelSpec>, graph: GraphSpec = double): ModelSpec => ({ ...model, graph });
+    for (const isolate of [false, true]) {
+      // Jest's environment variables are its own; ONNX Runtime reads those of the process.
+      if (isolate) expect(await run(of({ opset: 27 }), { x }, { isolate })).toEqual({ y: floats([1, 2], -2, 4) });
+      for (const [model, message] of [[of({ opset: 40 }), /(?:domain_version of|Opset) 40/], [of({ opset: 6 }), /Add\(6\)/], [of({ irVersion: 20 }), /refuses the model: Unsupported model IR version: 20/]] as const) {
+        await expect(run(model, { x }, { isolate })).rejects.toMatchObject({ code: 'FEATX_RUNTIME_MODEL', message: expect.stringMatching(message) });
+      }
+    }
+  });
+
+  test('dtypes that have no kernels, or no way out of the graph', async () => {
+    const cast = { ...chain(node('Cast', ['x'], ['y'], { to: { int: 23 } })) };
+    await expect(run({ opset: 23, irVersion: 11, graph: cast }, { x })).rejects.toMatchObject({ code: 'FEATX_RUNTIME_MODEL', message: expect.stringContaining('Cast(23)') });
+    const complex = { ...chain(node('Identity', ['c'], ['y'])), initializers: [{ name: 'c', dims: [1], type: 'complex64', data: new Uint8Array(8) }] } as const;
+    await expect(run(complex, { x })).rejects.toMatchObject({ name: 'UnsupportedModelError', message: expect.stringContaining('complex64') });
+  });
+
+  test('outputs that a file lists twice or declares wrongly are what they are', async () => {
+    for (const outputs of [[value('y', null, null), value('y', null, null)], [value('y', [2], 'int64')], [value('y', [7, 3])]]) expect(await run({ ...double, outputs }, { x })).toEqual({ y: floats([1, 2], -2, 4) });
+  });
+
   test('a run that fails, and an allocation that no machine has', async () => {
     const graph: GraphSpec = { inputs: [value('x', ['n'], 'int64')], outputs: [value('y', null, null)], nodes: [node('ConstantOfShape', ['x'], ['y'])] };
     const huge: RuntimeTensor = { dtype: 'int64', shape: [2], data: BigInt64Array.of(1n << 20n, 1n << 21n) };

@@ -64,6 +64,9 @@ test('messages of the runtime lose its own source lines and keep what they say',
   const message = '/onnxruntime_src/onnxruntime/core/providers/webgpu/webgpu_context.cc:136 onnxruntime::webgpu::Initialize()::<lambda()> adapter_result.status == wgpu::Success was false. Failed to get a WebGPU adapter: No supported adapters\n';
   expect(plainReason(message)).toBe('Failed to get a WebGPU adapter: No supported adapters');
   expect(isProviderFailure(message)).toBe(true);
+  const place = '/onnxruntime_src/onnxruntime/core/graph/model.cc:202 onnxruntime::Model::Model(onnx::ModelProto&&, const std::function<void(int)>&) Unsupported model IR version: 20, max supported IR version: 13 (really)';
+  expect(plainReason(place)).toBe('Unsupported model IR version: 20, max supported IR version: 13 (really)');
+  expect(plainReason('/a/onnxruntime/b.h:1 void onnxruntime::(anonymous namespace)::check(int) const no (good)')).toBe('no (good)');
   expect(isProviderFailure('Node (n1) Op (Conv) [ShapeInferenceError] Incompatible dimensions')).toBe(false);
 });
 

@@ -39,8 +39,14 @@ export function isProviderFailure(message: string): boolean {
 
 /** A message of the runtime without the places in its own sources, safe to show. */
 export function plainReason(message: string): string {
-  return printable(message.replace(/(?:\/|[A-Z]:\\)\S*onnxruntime\S*\.(?:cc|cpp|h):\d+ [^\n]*? was false\. /g, '').replace(/\s*\(?\bat operator\(\)[^\n]*\)?/g, '').replace(/\[ONNXRuntimeError\] : \d+ : \w+ : /g, '').replace(/\s+/g, ' ').trim());
+  const plain = message.replace(CHECK, '').replace(PLACE, '').replace(/\s*\(?\bat operator\(\)[^\n]*\)?/g, '').replace(/\[ONNXRuntimeError\] : \d+ : \w+ : /g, '');
+  return printable(plain.replace(/\s+/g, ' ').trim());
 }
+
+/** File, line, and what was checked there. */
+const CHECK = /(?:\/|[A-Z]:\\)\S*onnxruntime\S*\.(?:cc|cpp|h):\d+ [^\n]*? was false\. /g;
+/** File, line, and the function with its parameters. */
+const PLACE = /(?:\/|[A-Z]:\\)\S*onnxruntime\S*\.(?:cc|cpp|h):\d+ (?:[^()\n]*\(anonymous namespace\))?[^()\n]*\((?:[^()\n]|\([^()\n]*\))*\)(?: const)? /g;
 
 /** Why a provider cannot be used, and what mends it. */
 export interface ProviderFault {

@@ -109,6 +109,8 @@ let halves: boolean | undefined;
 
 function loadRuntime(logLevel: LogLevel = 'fatal'): Runtime {
   if (runtime !== undefined) return runtime;
+  // Opsets newer than the runtime knows: the operators it does know are what they were.
+  process.env.ALLOW_RELEASED_ONNX_OPSET_ONLY ??= '0';
   try {
     runtime = withoutFloat16Array(() => {
       const loaded = require('onnxruntime-node') as Runtime;
