@@ -67,7 +67,7 @@ describe('batches', () => {
   test('axis 0 that counts something else is refused where batches would be joined or trimmed, and only there', async () => {
     const tokensFirst = (batch: number | string): GraphSpec => ({ inputs: [value('x', [batch, 4])], outputs: [value('y', null, null)], nodes: [node('Transpose', ['x'], ['y'], { perm: { ints: [1, 0] } })] });
     for (const [batch, rows] of [[2, 3], [2, 4], ['n', 5]] as const) {
-      await expect(runGraph(tokensFirst(batch), floats([rows, 4]), { ...(batch === 'n' ? { batchSize: 2 } : {}) })).rejects.toMatchObject({ name: 'UsageError', code: 'FEATX_USAGE_BATCH', message: expect.stringMatching(/y has the shape \[4, 2\] for a batch of 2/) });
+      await expect(runGraph(tokensFirst(batch), floats([rows, 4]), batch === 'n' ? { batchSize: 2 } : {})).rejects.toMatchObject({ name: 'UsageError', code: 'FEATX_USAGE_BATCH', message: expect.stringMatching(/y has the shape \[4, 2\] for a batch of 2/) });
     }
     expect((await runGraph(tokensFirst(2), floats([2, 4]))).features[0].shape).toEqual([4, 2]);
     expect((await runGraph(tokensFirst('n'), floats([5, 4]))).features[0].shape).toEqual([4, 5]);

@@ -102,7 +102,8 @@ Written by \`npm run bench:gpu\`; ${about.cpu}, ${about.cores} cores, ${about.me
 
 All features of every model. "off": the largest difference over the feature's standard deviation, from the CPU provider and from what PyTorch computed. Latency is the median of a run of as many pictures as the number in brackets says.
 `;
-const missing = absent.length === 0 ? '' : `\n## What could not be run\n\n${absent.map(({ provider, model, error, hint }) => `- **${provider}**${model === null ? '' : ` (${model})`}: ${error}${hint === null ? '' : `. To mend it: ${hint}`}`).join('\n')}\n`;
+const mending = (hint) => (hint === null ? '' : `. To mend it: ${hint}`);
+const missing = absent.length === 0 ? '' : `\n## What could not be run\n\n${absent.map(({ provider, model, error, hint }) => `- **${provider}**${model === null ? '' : ` (${model})`}: ${error}${mending(hint)}`).join('\n')}\n`;
 save(join(results, 'gpu.json'), `${JSON.stringify({ ...about, rows, absent }, null, 1)}\n`);
 save(join(results, 'gpu.md'), `${introduction}\n${table}\n${missing}`);
 console.log(`${introduction}\n${table}\n${missing}`);
