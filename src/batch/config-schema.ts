@@ -35,7 +35,10 @@ const OPTIONS: Schema = {
     },
     hook_type: choice("A module's output (default) or its input", ['forward', 'forward_pre']),
     embedding: flag('Also the pooled vector that enters the classifier; alone where nothing else is selected'),
-    input_shape: { type: 'object', description: 'Numbers for symbolic input dims, by input name; "" names the only input', additionalProperties: { type: 'array', items: { type: 'integer', minimum: 1, maximum: 2 ** 31 - 1 }, description: 'Sizes, such as [1, 3, 224, 224]' }, properties: {} },
+    input_shape: {
+      type: 'object', description: 'Numbers for symbolic input dims, by input name; "" names the only input', properties: {},
+      additionalProperties: { type: 'array', items: { type: 'integer', minimum: 1, maximum: 2 ** 31 - 1 }, description: 'Sizes, such as [1, 3, 224, 224]' },
+    },
     include_head: flag('Count the unit behind the trunk as a feature too'),
     allow_folded: flag('Accept the value after a module that the exporter folded away'),
     flatten_sequential: flag('Module names with the first Sequential level flattened: features_1'),

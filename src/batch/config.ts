@@ -58,7 +58,9 @@ export function parseConfig(json: string, path = CONFIG_NAME): Config {
   if (found.length === 0) found.push(...contradictions(value as Config));
   if (found.length > 0) {
     const things = found.map(({ path: at, message }) => `${at} ${message}`);
-    throw new UsageError(things.length === 1 ? `${path}: ${things[0]}` : `${path} has ${things.length} errors: ${things.join('; ')}`, { code: 'FEATX_CONFIG', path, field: found[0].path, hint: 'schema/featx.config.schema.json in the package says what a config holds; featx init writes one' });
+    throw new UsageError(things.length === 1 ? `${path}: ${things[0]}` : `${path} has ${things.length} errors: ${things.join('; ')}`, {
+      code: 'FEATX_CONFIG', path, field: found[0].path, hint: 'schema/featx.config.schema.json in the package says what a config holds; featx init writes one',
+    });
   }
   return value as Config;
 }

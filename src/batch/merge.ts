@@ -99,7 +99,11 @@ async function loadAll(sources: readonly string[], fs: FileSystem): Promise<Load
     if (!isDirectory) paths.push(source);
     else paths.push(...(await fs.readdir(source)).filter((name) => SHARD_MANIFEST.test(name)).map((name) => join(source, name)));
   }
-  if (paths.length === 0) throw new UsageError(`there is no manifest of a shard in ${sources.join(', ')}`, { code: 'FEATX_MERGE', hint: 'featx batch --shard I/N writes manifest.I-of-N.json into its state directory, featx run --shard I/N one beside each of its files' });
+  if (paths.length === 0) {
+    throw new UsageError(`there is no manifest of a shard in ${sources.join(', ')}`, {
+      code: 'FEATX_MERGE', hint: 'featx batch --shard I/N writes manifest.I-of-N.json into its state directory, featx run --shard I/N one beside each of its files',
+    });
+  }
   const loaded: LoadedAny[] = [];
   for (const path of paths) loaded.push({ path, manifest: await readManifest(path, fs) });
   return loaded;
@@ -114,10 +118,17 @@ function ofOneBatch(all: readonly LoadedAny[]): readonly Loaded[] {
   loaded.sort((a, b) => a.manifest.shard.index - b.manifest.shard.index);
   const [{ path: firstPath, manifest: first }] = loaded;
   for (const { path, manifest } of loaded) {
-    const difference = manifest.plan !== first.plan || manifest.total !== first.total ? 'other items or options' : manifest.shard.count !== first.shard.count ? 'another number of shards' : manifest.featx !== first.featx ? 'another version of featx' : null;
+    const difference = differenceOf(manifest, first);
     if (difference !== null) throw new UsageError(`${path} and ${firstPath} are of different runs: ${difference}`, { code: 'FEATX_MERGE', path, hint: 'run every shard with the same config, flags and featx on the same models' });
   }
   return loaded;
+}
+
+/** In what a shard is of another run; null where it is of the same. */
+function differenceOf(a: Manifest, b: Manifest): string | null {
+  if (a.plan !== b.plan || a.total !== b.total) return 'other items or options';
+  if (a.shard.count !== b.shard.count) return 'another number of shards';
+  return a.featx === b.featx ? null : 'another version of featx';
 }
 
 /** @throws UsageError where the file is none, IoError */

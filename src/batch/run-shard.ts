@@ -91,10 +91,12 @@ async function inputFiles(specs: readonly string[], fs: FileSystem): Promise<rea
 }
 
 async function planDigest(model: string, options: RunOptions, files: readonly string[], fs: FileSystem): Promise<string> {
-  const { out, last, named, hookType, embedding, allowFolded, flattenSequential, featureConcat, outMap, outputFmt, order, batchSize, image, resolve: resolving, inputShapes, optimization, output } = options;
-  const asked = { out, last, named, hookType, embedding, allowFolded, flattenSequential, featureConcat, outMap, outputFmt, order, batchSize, image, optimization, resolving, inputShapes: inputShapes === undefined ? undefined : [...inputShapes], output: extname(output ?? '') };
+  // What says how to work and not what comes out may differ between machines.
+  const { inputs: _files, output, inputShapes, fileSystem: _fs, signal: _signal, onProgress: _progress, name: _name, isolate: _isolate, timeoutMs: _time, memoryBytes: _memory, ...rest } = options;
+  const { noClobber: _clobber, follow: _follow, strict: _strict, strictExternal: _external, limits: _limits, deviceId: _device, threads: _threads, ...asked } = rest;
+  const wanted = { ...asked, output: extname(output ?? ''), inputShapes: inputShapes === undefined ? undefined : [...inputShapes] };
   const { sha256 } = await hashFile(fs, model);
-  return createHash('sha256').update(`${sha256}\n${canonicalJson(asked)}\n${JSON.stringify(files.map((file) => relative('.', file).replaceAll('\\', '/')))}`).digest('hex');
+  return createHash('sha256').update(`${sha256}\n${canonicalJson(wanted)}\n${JSON.stringify(files.map((file) => relative('.', file).replaceAll('\\', '/')))}`).digest('hex');
 }
 
 async function writtenFiles(target: string, fs: FileSystem): Promise<RunManifest['files'][number][]> {

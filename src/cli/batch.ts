@@ -129,7 +129,9 @@ async function requested(operands: readonly string[], command: Command, context:
   if (operands.length > 0 && configs.length === 0) return fromPatterns(operands, command, context);
   if (operands.length > 1) throw new UsageError(`${configs[0]} is a config, and a config says which models`, { hint: 'give one config, or models' });
   const given = command.options.filter((option) => command.getOptionValueSource(option.attributeName()) === 'cli' && !WORK_FLAGS.has(option.attributeName())).map(({ long }) => long ?? '');
-  if (given.length > 0) throw new UsageError(`${[...new Set(given)].join(', ')} ${given.length === 1 ? 'goes' : 'go'} with models on the command line, not with a config`, { hint: 'say it in the options of the config, or name models' });
+  if (given.length > 0) {
+    throw new UsageError(`${[...new Set(given)].join(', ')} ${given.length === 1 ? 'goes' : 'go'} with models on the command line, not with a config`, { hint: 'say it in the options of the config, or name models' });
+  }
   const loaded = await readConfig(configs[0] ?? CONFIG_NAME).catch((error: unknown) => {
     if (operands.length > 0 || !(error instanceof IoError) || error.code !== 'FEATX_IO_NOT_FOUND') throw error;
     throw new UsageError(`no model is named, and there is no ${CONFIG_NAME} here`, { hint: 'name models, such as "models/**/*.onnx", or write a config with featx init' });
