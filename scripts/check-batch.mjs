@@ -7,7 +7,8 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { built, node, root } from './ready.mjs';
 
-const model = join(root, 'fixtures', 'timm', 'test_resnet.ts.onnx');
+const resnet = join(root, 'fixtures', 'timm', 'test_resnet.ts.onnx');
+const tiny = join(root, 'fixtures', 'models', '06-plain-backbone.onnx');
 const zoo = resolve(root, process.env.FEATX_ZOO ?? '../shared/zoo');
 built();
 if (!process.argv.includes('--figures')) {
@@ -19,17 +20,18 @@ if (!process.argv.includes('--figures')) {
 const home = mkdtempSync(join(tmpdir(), 'featx-check-batch-'));
 try {
   const seconds = (ms) => `${(ms / 1000).toFixed(2)} s`;
-  const small = folder('throughput', 400);
-  await batch(small, ['--jobs', '2', '--force']);
-  const one = await batch(small, ['--jobs', '1', '--force']);
-  const two = await batch(small, ['--jobs', '2', '--force']);
-  console.log(`400 models of ResNet: one job ${seconds(one.ms)}, two jobs ${seconds(two.ms)}: ${(one.ms / two.ms).toFixed(2)} times (at least 1.6)`);
+  const small = folder('throughput', 200);
+  // The best of several turns: whatever else the machine does makes runs slower, never faster.
+  const best = { 1: Infinity, 2: Infinity };
+  for (let turn = 0; turn < 4; turn++) for (const jobs of [1, 2]) best[jobs] = Math.min(best[jobs], (await batch(small, ['--jobs', String(jobs), '--force'])).ms);
+  console.log(`200 models of ResNet: one job ${seconds(best[1])}, two jobs ${seconds(best[2])}: ${(best[1] / best[2]).toFixed(2)} times (at least 1.6 on two free cores)`);
   const thousand = folder('incremental', 1000);
   const first = await batch(thousand, ['--jobs', '2']);
   const second = await batch(thousand, ['--jobs', '2']);
   const third = await batch(thousand, ['--jobs', '2', '--check', 'content']);
   console.log(`1,000 models: first run ${seconds(first.ms)}, second ${seconds(second.ms)} (${((100 * second.ms) / first.ms).toFixed(1)} %, at most 5), with --check content ${seconds(third.ms)}; whole processes`);
-  const many = folder('memory', 10_000);
+  // The parent does not see the models, so small ones do.
+  const many = folder('memory', 10_000, tiny);
   const peaks = [];
   const long = await batch(many, ['--jobs', '2'], [1000, 5000, 10_000], peaks);
   console.log(`10,000 models in ${seconds(long.ms)}: resident memory of the parent after ${peaks.map(([count, bytes]) => `${count}: ${(bytes / 1e6).toFixed(0)} MB`).join(', ')}`);
@@ -38,7 +40,7 @@ try {
 }
 
 /** `count` links to one model under names of their own. */
-function folder(name, count) {
+function folder(name, count, model = resnet) {
   const at = join(home, name);
   mkdirSync(join(at, 'models'), { recursive: true });
   const source = join(at, 'source');
@@ -50,7 +52,7 @@ function folder(name, count) {
 /** Runs a batch as its users do; `marks` are numbers of items after which the parent's memory is noted. */
 async function batch(cwd, args, marks = [], notes = []) {
   const started = performance.now();
-  const child = spawn(process.execPath, [join(root, 'bin', 'featx.js'), 'batch', 'models/*.onnx', '--out', '1,2', '-o', 'cut/{name}.onnx', '--json', ...args], { cwd, stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [join(root, 'bin', 'featx.js'), 'batch', 'models/*.onnx', '--out', '0,1', '-o', 'cut/{name}.onnx', '--json', ...args], { cwd, stdio: ['ignore', 'pipe', 'inherit'] });
   let lines = 0;
   let last = '';
   let failure = '';
