@@ -19,10 +19,16 @@ export interface Link {
   readonly kind: LinkKind;
   /** Positions in the flow of the nodes behind the cut before, up to this one. */
   readonly nodes: readonly number[];
-  /** Of a convolution: kernel, whether depthwise, widths. */
-  readonly conv: { readonly kernel: number; readonly depthwise: boolean; readonly from: number; readonly to: number; readonly stride: number } | null;
+  /** Of a convolution: kernel, groups, widths, and how many branches are summed into it. */
+  readonly conv: { readonly kernel: number; readonly depthwise: boolean; readonly grouped: boolean; readonly from: number; readonly to: number; readonly stride: number; readonly branches: number } | null;
   /** Whether the value before is added to what the branches made: a residual. */
   readonly residual: boolean;
+  /** How many of its nodes do more than change the layout; how many of those are convolutions, and sums. */
+  readonly size: number;
+  readonly convs: number;
+  readonly sums: number;
+  /** Whether a norm that follows a convolution is part of it, or the scale that follows a norm. */
+  readonly normed: boolean;
 }
 
 const MOVES = new Set(['Transpose', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Pad', 'Slice', 'Identity', 'Dropout', 'Cast', 'QuantizeLinear', 'DequantizeLinear', 'DepthToSpace', 'SpaceToDepth', 'Split', 'Gather', 'Expand']);
@@ -31,6 +37,7 @@ const NORMS = new Set(['BatchNormalization', 'LayerNormalization', 'InstanceNorm
 const CONVS = new Set(['Conv', 'QLinearConv', 'FusedConv', 'ConvTranspose']);
 const MATRICES = new Set(['MatMul', 'Gemm', 'FusedMatMul', 'QLinearMatMul', 'MatMulNBits', 'Einsum', 'Attention', 'MultiHeadAttention', 'LSTM', 'GRU', 'RNN']);
 const REDUCTIONS = new Set(['ReduceMean', 'ReduceSum', 'ReduceMax', 'ReduceL2', 'GlobalAveragePool', 'GlobalMaxPool', 'ReduceSumSquare', 'ReduceMin']);
+const SCALES = new Set(['Mul', 'Add', 'Sub', 'Div']);
 const JOINS = new Set(['Add', 'Sum', 'Sub', 'QLinearAdd', 'Max']);
 
 /** The pyramid as a chain of cuts. */
@@ -43,10 +50,13 @@ export function linksOf({ view, flow, geometry }: Analysis): readonly Link[] {
     const at = flow.position.get(tensor) ?? -1;
     if (place === undefined || place.stride === null || place.pooled || place.axes === null || place.axes.length < 3 || place.axes.includes('?') || at < from) continue;
     const nodes = Array.from({ length: at + 1 - from }, (_, offset) => from + offset);
-    const link: Link = { tensor, place, stride: place.stride, nodes, ...linkKind(view, nodes.map((index) => flow.nodes[index]), before, geometry) };
+    const span = nodes.map((index) => flow.nodes[index]);
+    const count = (ops: ReadonlySet<string>): number => span.reduce((total, { opType }) => total + (ops.has(opType) ? 1 : 0), 0);
+    const link: Link = { tensor, place, stride: place.stride, nodes, size: nodes.length - count(MOVES), convs: count(CONVS), sums: count(JOINS), normed: false, ...linkKind(view, span, before, geometry) };
     const last = links.at(-1);
-    const isOwnNorm = last?.kind === 'conv' && link.kind === 'norm' && flow.nodes[at].opType === 'BatchNormalization' && nodes.length === 1;
-    if (isOwnNorm) links[links.length - 1] = { ...last, tensor, place, nodes: [...last.nodes, ...nodes] };
+    const isOwnNorm = last?.kind === 'conv' && link.kind === 'norm' && place.axes.join('') === 'NCHW';
+    const isItsScale = last !== undefined && (last.kind === 'norm' || (last.kind === 'conv' && last.normed)) && link.kind === 'act' && span.every((node) => SCALES.has(node.opType) && node.inputs.filter((name) => geometry.has(name)).length === 1);
+    if (isOwnNorm || isItsScale) links[links.length - 1] = { ...last, tensor, place, nodes: [...last.nodes, ...nodes], normed: true };
     else if (link.kind === 'act' && last?.kind === 'act') links[links.length - 1] = { ...link, nodes: [...last.nodes, ...nodes] };
     else links.push(link);
     from = at + 1;
@@ -63,7 +73,7 @@ function linkKind(view: GraphView, nodes: readonly Node[], before: string, geome
   if (core.length === 1 && CONVS.has(only.opType)) return { kind: 'conv', conv: convOf(view, only), residual: false };
   if (core.length === 1 && POOLS.has(only.opType)) return plain('pool');
   if (core.length === 1 && NORMS.has(only.opType)) return plain('norm');
-  const mixed = mixedConv(view, core);
+  const mixed = mixedConv(view, core) ?? summedConv(view, core, before, geometry);
   if (mixed !== null) return { kind: 'conv', conv: mixed, residual: false };
   const convs = core.filter(({ opType }) => CONVS.has(opType));
   const isOnMap = (node: Node): boolean => node.outputs.some((name) => geometry.get(name)?.pooled === false);
@@ -88,9 +98,24 @@ function mixedConv(view: GraphView, core: readonly Node[]): Link['conv'] {
   const convs = parts.flatMap((node) => convOf(view, node) ?? []);
   const sum = (read: (conv: NonNullable<Link['conv']>) => number): number => convs.reduce((total, conv) => total + read(conv), 0);
   return {
-    kernel: Math.max(...convs.map(({ kernel }) => kernel)), depthwise: convs.every(({ depthwise }) => depthwise), from: sum(({ from }) => from), to: sum(({ to }) => to),
-    stride: Math.max(...convs.map(({ stride }) => stride)),
+    kernel: Math.max(...convs.map(({ kernel }) => kernel)), depthwise: convs.every(({ depthwise }) => depthwise), grouped: true, from: sum(({ from }) => from), to: sum(({ to }) => to),
+    stride: Math.max(...convs.map(({ stride }) => stride)), branches: 1,
   };
+}
+
+/** Convolutions and norms of the same input, summed with nothing else between: one convolution that was trained in branches (RepVGG, MobileOne). */
+function summedConv(view: GraphView, core: readonly Node[], before: string, geometry: ReadonlyMap<string, Geometry>): Link['conv'] {
+  if (!JOINS.has(core[core.length - 1].opType)) return null;
+  const inside = new Set(core.flatMap(({ outputs }) => outputs));
+  for (const node of core) {
+    const [data] = node.inputs;
+    const isLayer = CONVS.has(node.opType) || node.opType === 'BatchNormalization';
+    if (isLayer ? data !== before : !JOINS.has(node.opType) || !node.inputs.every((name) => inside.has(name) || !geometry.has(name))) return null;
+  }
+  const convs = core.filter(({ opType }) => CONVS.has(opType)).flatMap((node) => convOf(view, node) ?? []);
+  if (convs.length === 0) return null;
+  const widest = convs.reduce((a, b) => (b.kernel > a.kernel ? b : a));
+  return { ...widest, branches: core.filter(({ opType }) => !JOINS.has(opType)).length };
 }
 
 function convOf(view: GraphView, node: Node): Link['conv'] {
@@ -98,5 +123,5 @@ function convOf(view: GraphView, node: Node): Link['conv'] {
   const groups = intOf(node, 'group', 1);
   const [to = 0, perGroup = 0] = dims;
   const kernel = Math.max(1, ...(dims.length > 2 ? dims.slice(2) : intsOf(node, 'kernel_shape')));
-  return { kernel, depthwise: groups > 1 && perGroup === 1, from: perGroup * groups, to, stride: Math.max(1, ...intsOf(node, 'strides')) };
+  return { kernel, depthwise: groups > 1 && perGroup === 1, grouped: groups > 1, from: perGroup * groups, to, stride: Math.max(1, ...intsOf(node, 'strides')), branches: 1 };
 }

@@ -155,6 +155,7 @@ function windowed(view: GraphView, node: Node, source: Geometry, shape: Shape | 
   const axes: readonly Axis[] = ['N', 'C', 'H', 'W'];
   const grid = gridOf(axes, shape);
   if (node.opType.startsWith('Global')) return { ...source, axes, shape, grid: [1, 1], channels, pooled: true };
+  if (source.axes?.includes('?') && source.grid !== null && grid !== null && !isAlike(source.grid, grid)) return foreign(source, shape);
   const strides = WINDOW_OPS.has(node.opType) ? Math.max(1, intsOf(node, 'strides')[0] ?? 1) : null;
   const moved = regridded(source, grid, strides, grids);
   return { ...moved, axes, shape, channels, prefix: 0 };

@@ -34,7 +34,7 @@ export function moduleTree(flow: Flow, paths: NodePaths): ModuleTree {
   const modules = new Map([['', root]]);
   const named = flow.nodes.map((node) => paths.of(node));
   const owner = inherited(flow, named, separator).map((path, at) => {
-    const module = moduleAt(modules, shallow(path, separator), separator);
+    const module = modules.get(path) ?? moduleAt(modules, shallow(path, separator), separator);
     for (let up: Module | null = module; up !== null; up = up.parent) up.nodes.push(at);
     return module;
   });

@@ -74,24 +74,27 @@ export function pythonStrings(literal: string): string[] {
 const TENSOR_SUFFIX = /_output_\d+$/;
 
 /** What names a node: its first tensor where the exporter's suffix shows that nobody renamed it, else its own name. */
-function scopedName(node: Node): string {
-  const [tensor = ''] = node.outputs;
-  return TENSOR_SUFFIX.test(tensor) ? tensor.replace(TENSOR_SUFFIX, '') : node.name;
+function scopedName({ outputs: [tensor = ''], name }: Node): string {
+  const at = tensor.lastIndexOf('_output_');
+  return at >= 0 && TENSOR_SUFFIX.test(tensor.slice(at)) ? tensor.slice(0, at) : name;
 }
 
 /** torch.onnx's TorchScript exporter: `/layer1/layer1.0/conv1/Conv`. */
 function torchScriptPaths(nodes: readonly Node[]): NodePaths | null {
   const decoded = new Map<Node, string>();
+  const byScope = new Map([['', '']]);
   let deep = 0;
   for (const node of nodes) {
     const name = scopedName(node);
     if (!name.startsWith('/')) continue;
-    const segments = name.split('/', DEEPEST + 2).slice(1, -1);
-    if (segments.length > 0) deep++;
-    decoded.set(node, decodeSegments(segments));
+    const scope = name.slice(1, Math.max(1, name.lastIndexOf('/')));
+    if (scope !== '') deep++;
+    let path = byScope.get(scope);
+    if (path === undefined) byScope.set(scope, (path = decodeSegments(scope.split('/', DEEPEST))));
+    decoded.set(node, path);
   }
   if (deep < nodes.length * EVIDENCE) return null;
-  const known = new Set(decoded.values());
+  const known = new Set(byScope.values());
   const parents = new Set([...known].map((path) => path.slice(0, Math.max(0, path.lastIndexOf('.')))));
   return { style: 'torchscript', of: (node) => withoutCallSuffix(decoded.get(node) ?? null, known, parents), classes: new Map() };
 }
@@ -121,8 +124,10 @@ function isNumber(atom: string): boolean {
 /** The second call of a module is written `relu_1`; where `relu` exists beside it and nothing lies inside, it is the same module. */
 function withoutCallSuffix(path: string | null, known: ReadonlySet<string>, parents: ReadonlySet<string>): string | null {
   if (path === null || parents.has(path)) return path;
-  const match = /^(.*)_\d+$/.exec(path);
-  return match !== null && known.has(match[1]) ? match[1] : path;
+  const cut = path.lastIndexOf('_');
+  if (cut < 0 || !isNumber(path.slice(cut + 1))) return path;
+  const first = path.slice(0, cut);
+  return known.has(first) ? first : path;
 }
 
 /** TensorFlow (tf2onnx, Keras): `resnet50/conv1_conv/BiasAdd:0`; the layer is the path in front of the op. */

@@ -19,7 +19,7 @@ export function isotropicRun({ view, flow }: Analysis, links: readonly Link[]): 
   let bestSize = 0;
   for (let period = 1; period <= LONGEST_PERIOD; period++) {
     for (const [first, last] of repeats(bodies, period, meetings)) {
-      const ends = meetings.slice(first, last + 1).filter((_, at) => at % period === period - 1);
+      const ends = meetings.slice(first, last + 1).filter((_, at) => at % period === period - 1).map((end) => movedBack(links, meetings[first], end));
       const size = meetings.slice(first, last + 1).reduce((sum, { nodes }) => sum + nodes.length, 0);
       if (ends.length < LEAST_BLOCKS || ends[0].stride !== deepest || size <= bestSize) continue;
       [best, bestSize] = [ends, size];
@@ -31,6 +31,14 @@ export function isotropicRun({ view, flow }: Analysis, links: readonly Link[]): 
   const isTokens = best.every(({ place }) => place.axes?.includes('L')) && meetings.every((link) => link.stride === stride || !link.place.axes?.includes('L'));
   const strides = new Set(links.map(({ stride }) => stride).filter((stride) => stride > 1));
   return isTokens || (strides.size === 1 && bestSize >= 0.5 * flow.nodes.length) ? best : null;
+}
+
+/** A block's end in the layout that its first sum has: blocks that work on tokens and hand on maps change back behind their last sum. */
+function movedBack(links: readonly Link[], first: Link, end: Link): Link {
+  const layout = first.place.axes?.join();
+  if (end.place.axes?.join() === layout) return end;
+  for (let at = links.indexOf(end) + 1; links[at]?.kind === 'move'; at++) if (links[at].place.axes?.join() === layout) return links[at];
+  return end;
 }
 
 const WEIGHTY = new Set(['Conv', 'MatMul', 'Gemm', 'Softmax', 'LayerNormalization', 'Add', 'Erf', 'Gelu', 'Sigmoid', 'Einsum', 'Attention']);

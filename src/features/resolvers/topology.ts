@@ -100,11 +100,11 @@ function isStem(links: readonly Link[], level: Level, { patched, activatesFirst 
 }
 
 /** What was walked back over. */
-type Step = 'move' | 'pool' | 'norm' | 'sum' | 'preactivation' | 'expansion' | 'start' | 'transition';
+type Step = 'move' | 'pool' | 'norm' | 'sum' | 'preactivation' | 'activation' | 'expansion' | 'start' | 'transition' | 'prelude';
 
 const STEP_WORDS: { readonly [step in Step]: string } = {
-  move: 'a change of layout', pool: 'a pool of stride 1', norm: 'a norm', sum: 'what is done to the sum', preactivation: 'a norm and an activation', expansion: 'a widening 1x1 convolution',
-  start: 'a depthwise start', transition: 'a narrowing 1x1 convolution',
+  move: 'a change of layout', pool: 'a pool of stride 1', norm: 'a norm', sum: 'what is done to the sum', preactivation: 'a norm and an activation', activation: 'the activation that the next block starts with',
+  expansion: 'a widening 1x1 convolution', start: 'a depthwise start', transition: 'a narrowing 1x1 convolution', prelude: 'the blocks around the next downsampling',
 };
 
 /** Walks back from the end of a level over what belongs to the next block, or to the head. */
@@ -115,10 +115,19 @@ function lastBlock(links: readonly Link[], level: Level, isDeepest: boolean, hab
     steps.push(step.over);
     at = Math.max(level.first, step.to);
   }
+  const map = laidOut(links, at, level);
+  if (map !== null) return { link: links[map], confidence: links.slice(at + 1, map).some(({ kind }) => kind === 'norm') ? 'medium' : 'high', because: `the tokens of stride ${level.stride}, laid out as a map behind their last block` };
   const link = links[at];
   const over = [...new Set(steps)].map((step) => STEP_WORDS[step]);
   const because = `the last place at stride ${level.stride} where everything meets${over.length > 0 ? `, in front of ${over.join(', ')}` : ''}`;
   return { link, confidence: confidenceOf(links, at, steps), because };
+}
+
+/** Where the tokens of a level's end become a map with channels first, before anything but a norm happens to them; null where they stay tokens. */
+function laidOut(links: readonly Link[], end: number, level: Level): number | null {
+  if (!links[end].place.axes?.includes('L')) return null;
+  for (let at = end + 1; at <= level.last && (links[at].kind === 'move' || links[at].kind === 'norm'); at++) if (links[at].place.axes?.join('') === 'NCHW') return at;
+  return null;
 }
 
 function stepBack(links: readonly Link[], at: number, level: Level, isDeepest: boolean, habits: Habits, steps: readonly Step[]): { readonly to: number; readonly over: Step } | null {
@@ -131,13 +140,49 @@ function stepBack(links: readonly Link[], at: number, level: Level, isDeepest: b
   if (kind === 'norm' && isMeeting(links, at - 1, level)) return { to: at - 1, over: 'norm' };
   const sum = habits.raw ? preludeStart(links, at, level) : null;
   if (sum !== null) return { to: sum, over: 'sum' };
-  if (habits.activatesFirst && kind === 'act' && before.kind === 'conv') return { to: at - 1, over: 'sum' };
+  if (habits.activatesFirst && kind === 'act' && before.kind === 'conv') return { to: at - 1, over: 'activation' };
   if (kind === 'act' && before.kind === 'norm' && isMeeting(links, at - 2, level) && !(isDeepest && links[at - 2]?.kind === 'concat')) return { to: at - 2, over: 'preactivation' };
-  const leavesLevel = next?.conv?.depthwise === true || (isDeepest && !habits.poolsEarly && links[at - 2]?.kind !== 'act');
+  const leavesLevel = isInsideBottleneck(links, level.last + 1) || (isDeepest && !habits.poolsEarly && links[at - 2]?.kind !== 'act');
   if (kind === 'act' && leavesLevel && isExpansion(links, at, level)) return { to: at - 2, over: 'expansion' };
   if (kind === 'conv' && steps.includes('expansion') && conv?.depthwise === true) return { to: at - 1, over: 'start' };
   if (kind === 'conv' && next?.kind === 'pool' && conv?.kernel === 1 && before.kind === 'act') return { to: at - 1, over: 'transition' };
+  const prelude = steps.includes('prelude') ? null : preludeOfDownsampling(links, at, level);
+  if (prelude !== null) return { to: prelude, over: 'prelude' };
   return null;
+}
+
+/** Whether a strided convolution works on channels alone or in groups, or keeps the width that a 1x1 convolution then narrows: the middle of an inverted bottleneck. */
+function isInsideBottleneck(links: readonly Link[], at: number): boolean {
+  const conv = links[at]?.conv;
+  if (conv == null) return false;
+  if (conv.depthwise) return true;
+  if (conv.from !== conv.to) return false;
+  const narrows = links.slice(at + 1).find(({ kind }) => kind !== 'act' && kind !== 'norm' && kind !== 'scale')?.conv;
+  return narrows != null && narrows.kernel === 1 && narrows.to < narrows.from;
+}
+
+/**
+ * The place in front of a depthwise residual and a feed-forward residual that stand around a depthwise downsampling, which another feed-forward residual follows (EfficientViT of MSRA, SHViT, RepViT), or null.
+ */
+function preludeOfDownsampling(links: readonly Link[], at: number, level: Level): number | null {
+  if (at - 2 < level.first || !isConvResidual(links[at], 2) || !isMixing(links[at - 1])) return null;
+  let behind = level.last + 1;
+  if (links[behind]?.conv?.depthwise !== true) return null;
+  for (behind++; links[behind]?.kind === 'act' || links[behind]?.kind === 'scale'; ) behind++;
+  const widens = links[behind]?.conv;
+  if (widens == null || widens.kernel !== 1 || widens.to <= (links[at].place.channels ?? Infinity)) return null;
+  const first = links[behind + 1];
+  const feeds = first !== undefined && isMixing(first) ? links[behind + 2] : first;
+  return feeds !== undefined && isConvResidual(feeds, 2) && feeds.size === links[at].size ? at - 2 : null;
+}
+
+function isConvResidual(link: Link, convs: number): boolean {
+  return link.residual && link.convs === convs && link.size >= convs + 2;
+}
+
+/** A residual of depthwise convolutions alone. */
+function isMixing({ residual, convs, size, sums }: Link): boolean {
+  return residual && convs > 0 && size === convs + sums;
 }
 
 /** As measured on graphs whose answer is known: the ends that were right in at least 98 of 100 cases are sure. */
@@ -146,17 +191,23 @@ function confidenceOf(links: readonly Link[], at: number, steps: readonly Step[]
   const widens = steps.includes('expansion');
   switch (kind) {
     case 'add':
-      return steps.length === 0 || (widens && !steps.includes('start')) || (steps.length > 2 && steps.at(-1) === 'norm') ? 'medium' : 'high';
+      return steps.length === 0 || steps.includes('prelude') || (widens && !steps.includes('start')) || (steps.length > 2 && steps.at(-1) === 'norm') || isUnsettled(links[at]) ? 'medium' : 'high';
     case 'act':
-      return widens || links[at - 1]?.kind === 'add' ? 'high' : 'medium';
+      return widens || links[at - 1]?.kind === 'add' || (links[at - 1]?.conv?.branches ?? 1) > 1 ? 'high' : 'medium';
     case 'concat':
       return widens || steps.includes('transition') ? 'high' : 'low';
     case 'conv':
+      return steps.includes('activation') || steps.at(-1) === 'move' ? 'medium' : 'high';
     case 'scale':
       return 'high';
     default:
       return 'medium';
   }
+}
+
+/** Whether the layout of a level's end is not what a map's is: authors then differ in whether the change of layout is part of the stage. */
+function isUnsettled({ place }: Link): boolean {
+  return place.axes?.join('') !== 'NCHW';
 }
 
 /** The sum behind which a run of norms, activations and changes of layout leads to a link, or null. */
