@@ -62,7 +62,7 @@ class Net {
     return [stem, one, two, this.block(at('layer3/layer3.0'), two, [32, 64], 2)];
   }
 
-  async resolve(outputs: readonly string[], rename: (name: string) => string = (name) => name): Promise<{ readonly resolution: Resolution; select(module: string): readonly Selection[] }> {
+  async resolve(outputs: readonly string[], rename: (name: string) => string = (name) => name): Promise<{ readonly resolution: Resolution; readonly select: (module: string) => readonly Selection[] }> {
     const nodes = this.nodes.map((node) => ({ ...node, name: rename(String(node.name)), inputs: node.inputs?.map((name) => rename(String(name))), outputs: node.outputs?.map((name) => rename(String(name))) }));
     const graph = { nodes, initializers: this.initializers, inputs: [{ name: 'image', type: { tensor: 'float32' as const, shape: this.input } }], outputs: outputs.map((name) => ({ name: rename(name), type: { tensor: 'float32' as const } })) };
     const view = viewGraph(await openModel(encodeModel({ graph })));

@@ -197,7 +197,7 @@ function confidenceOf(links: readonly Link[], at: number, steps: readonly Step[]
     case 'concat':
       return widens || steps.includes('transition') ? 'high' : 'low';
     case 'conv':
-      return steps.includes('activation') || steps.at(-1) === 'move' ? 'medium' : 'high';
+      return steps.includes('activation') || steps.at(-1) === 'move' || links[at].normed ? 'medium' : 'high';
     case 'scale':
       return 'high';
     default:
