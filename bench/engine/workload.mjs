@@ -2,7 +2,7 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { deep, layered } from '../lib/models.mjs';
+import { deep, layered, plain } from '../lib/models.mjs';
 import { timed } from '../lib/processes.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -38,6 +38,7 @@ export function makeModels(places) {
     large: layered(at('large'), { channels: GIB_1_9, sparse: true }),
     external: layered(at('external'), { channels: GIB_8, sidecar: 'external.weights', sparse: true }),
     deep: deep(at('deep'), { layers: LAYERS_OF_60000_NODES }),
+    plain: plain(at('plain'), { layers: LAYERS_OF_60000_NODES }),
     inlineUntyped: layered(at('inline-untyped'), { channels: GIB_1, sparse: true, ...untyped }),
     externalUntyped: layered(at('external-untyped'), { channels: GIB_8, sidecar: 'external-untyped.weights', sparse: true, ...untyped }),
     deepUntyped: deep(at('deep-untyped'), { layers: LAYERS_OF_6000_NODES, ...untyped }),

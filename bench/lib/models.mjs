@@ -121,3 +121,25 @@ export function deep(path, { layers, hasValueInfo = true }) {
   const size = builder.write(path, { output: tensor, shape: ['batch', channels, side, side], hasValueInfo, sparse: false });
   return { path, size, weightBytes: builder.weightBytes, nodes: 3 * layers + 3 };
 }
+
+/** A small model of three elementwise nodes per layer, which share a scalar: all graph and no weights. */
+export function plain(path, { layers }) {
+  const builder = new Builder(null);
+  const channels = 8;
+  let side = SIDE / 2;
+  let tensor = block(builder, 'stem', 'input', { from: 3, channels, side, stride: 2, kernel: 3 });
+  const scale = builder.weight('scale', []);
+  for (let layer = 0; layer < layers; layer++) {
+    if ([0.5, 0.75].some((part) => Math.floor(layers * part) === layer)) {
+      side /= 2;
+      tensor = block(builder, `down/down.${side}`, tensor, { from: channels, channels, side, stride: 2, kernel: 3 });
+    }
+    const shape = ['batch', channels, side, side];
+    const module = `layers/layers.${layer}`;
+    const scaled = builder.add('Mul', module, [tensor, scale], shape);
+    const active = builder.add('Relu', `${module}/act`, [scaled], shape);
+    tensor = builder.add('Add', module, [active, tensor], shape);
+  }
+  const size = builder.write(path, { output: tensor, shape: ['batch', channels, side, side], hasValueInfo: true, sparse: false });
+  return { path, size, weightBytes: builder.weightBytes, nodes: 3 * layers + 9 };
+}

@@ -25,4 +25,7 @@ childProcess.ChildProcess.prototype.kill = function (...args) {
   if (this.pid !== undefined && this.exitCode === null) write({ event: 'end', role: 'child', pid: this.pid, peakKiB: peakOf(this.pid) });
   return kill.apply(this, args);
 };
-process.on('exit', () => write({ event: 'end', role: 'parent', pid: process.pid, peakKiB: peakOf(process.pid) ?? process.resourceUsage().maxRSS }));
+process.on('exit', () => {
+  const { user, system } = process.cpuUsage();
+  write({ event: 'end', role: 'parent', pid: process.pid, peakKiB: peakOf(process.pid) ?? process.resourceUsage().maxRSS, cpuMs: (user + system) / 1000 });
+});
