@@ -18,16 +18,16 @@ export interface Family {
   readonly signs: readonly string[];
   /** The features; left out where the modules of each stride are the features. */
   readonly modules?: readonly string[];
-  /** Whether modules in front of the main container are features. */
-  readonly stem?: 'drop';
+  /** Whether modules in front of the main container are features; `inner`: also a convolution inside a stem that goes on to a smaller map. */
+  readonly stem?: 'drop' | 'inner';
   /** What the last feature is called, whether or not the exporter left anything of it. */
   readonly last?: string;
-  /** Which output of a module that hands on several is the feature; the last tensor where left out. */
-  readonly output?: 'first' | 'map' | 'sum';
+  /** Which output of a module that hands on several is the feature; the last tensor where left out. `laid-out`: the map that its tokens become behind it, where they do. */
+  readonly output?: 'first' | 'map' | 'sum' | 'laid-out';
 }
 
 export const FAMILIES: readonly Family[] = [
-  { name: 'byobnet', classes: ['byobnet.ByobNet'], signs: ['stages.0.0.conv1_1x1|stages.0.0.conv1_kxk|stages.0.0.conv_kxk|stages.0.0.conv2_kxk', 'stages.2'], last: 'final_conv' },
+  { name: 'byobnet', classes: ['byobnet.ByobNet'], signs: ['stages.0.0.conv1_1x1|stages.0.0.conv1_kxk|stages.0.0.conv_kxk|stages.0.0.conv2_kxk', 'stages.2'], stem: 'inner', last: 'final_conv' },
   {
     name: 'nfnet', classes: ['nfnet.NormFreeNet'], signs: ['stages.0.0.act1', 'stages.0.0.conv1', 'stages.0.0.act2', 'stem.conv|stem.conv1', 'final_act'],
     modules: ['stem.conv3?stem.conv4|stem.conv2?stem.conv3|stem.conv', 'stages.0', 'stages.1', 'stages.2', 'final_conv|stages.3'],
@@ -71,8 +71,8 @@ export const FAMILIES: readonly Family[] = [
     name: 'selecsls', classes: ['selecsls.SelecSls'], signs: ['stem.2', 'features.0.conv6', 'head.3'], output: 'first',
     modules: ['stem.2', 'features.*%', 'head.1', 'head.3'],
   },
-  { name: 'tresnet', classes: ['tresnet.TResNet'], signs: ['body.s2d', 'body.conv1', 'body.layer1', 'body.layer4'], modules: ['=', 'body.layer1', 'body.layer2', 'body.layer3', 'body.layer4'] },
-  { name: 'twins', classes: ['twins.Twins'], signs: ['patch_embeds.0', 'blocks.0.0', 'pos_block.0'], modules: ['block.0=blocks.0', 'block.1=blocks.1', 'block.2=blocks.2', 'block.3=blocks.3'] },
+  { name: 'tresnet', classes: ['tresnet.TResNet'], signs: ['body.s2d', 'body.conv1', 'body.layer1', 'body.layer4'], modules: ['=body.conv1', 'body.layer1', 'body.layer2', 'body.layer3', 'body.layer4'] },
+  { name: 'twins', classes: ['twins.Twins'], signs: ['patch_embeds.0', 'blocks.0.0', 'pos_block.0'], output: 'laid-out', modules: ['block.0=blocks.0', 'block.1=blocks.1', 'block.2=blocks.2', 'block.3=blocks.3'] },
   { name: 'mvitv2', classes: ['mvitv2.MultiScaleVit'], signs: ['patch_embed.proj', 'stages.0.blocks.0.attn.pool_q|stages.1.blocks.0.attn.pool_q|stages.0.blocks.0.attn.norm_k'], modules: ['block.0=stages.0', 'block.1=stages.1', 'block.2=stages.2', 'block.3=stages.3'] },
   { name: 'convit', classes: ['convit.ConVit'], signs: ['blocks.0.attn.qk', 'blocks.0.attn.v', 'blocks.0.mlp.fc1'], modules: ['head'] },
   { name: 'mobilenetv5', classes: ['mobilenetv5.MobileNetV5', 'mobilenetv5.MobileNetV5Encoder'], signs: ['conv_stem.conv', 'conv_stem.bn', 'blocks.3.0'], modules: ['bn1=conv_stem.bn|conv_stem', 'blocks.*'] },

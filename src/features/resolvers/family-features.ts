@@ -10,6 +10,8 @@ export interface Declared {
   readonly tensor: string | null;
   readonly folded: string | null;
   readonly because: string;
+  /** Whether the name is timm's alone: what it returns is then made for that name, and no module's output. */
+  readonly isAlias?: boolean;
 }
 
 /** The family whose class the exporter wrote, or whose modules the names show; `base` is the module that is the network of that family. */
@@ -80,7 +82,7 @@ function declared(view: GraphView, analysis: Analysis, tree: ModuleTree, family:
     const [path, condition] = option.split('?');
     if (condition !== undefined && modulesAt(tree, base, condition).length === 0) continue;
     const modules = narrowed(analysis, path, modulesAt(tree, base, path.replace(/^-|[%^$]$/g, '')));
-    if (modules.length > 0) return inStep(analysis, modules, modules.map((module) => tapped(view, analysis, family, module, alias === null ? module.path : prefix + alias.replace('*', module.name))));
+    if (modules.length > 0) return inStep(analysis, modules, modules.map((module) => ({ ...tapped(view, analysis, family, module, alias === null ? module.path : prefix + alias.replace('*', module.name)), isAlias: alias !== null })));
   }
   const folded = foldedModules(view, tree).get(prefix + target);
   return folded === undefined ? null : [{ module: prefix + (alias ?? target), tensor: null, folded, because: `${because}; ${FOLDED}` }];
@@ -124,11 +126,23 @@ function inStep({ flow }: Analysis, modules: readonly Module[], features: readon
   return [...features.slice(0, -1), { ...features[features.length - 1], tensor: twin.outputs[0] }];
 }
 
+/** What tokens become behind a module by changes of layout alone: the map with channels first, or themselves. */
+function laidOut({ flow, geometry }: Analysis, tensor: string | null): string | null {
+  let at = tensor;
+  while (at !== null && geometry.get(at)?.axes?.join('') !== 'NCHW') {
+    const readers: readonly number[] = flow.readers.get(at) ?? [];
+    const next = readers.length === 1 ? flow.nodes[readers[0]] : undefined;
+    at = next !== undefined && (next.opType === 'Reshape' || next.opType === 'Transpose') ? next.outputs[0] : null;
+  }
+  return at ?? tensor;
+}
+
 function tapped(view: GraphView, analysis: Analysis, family: Family, module: Module, name: string): Declared {
   const { flow, geometry } = analysis;
   const because = `${name} is a feature of the family ${family.name}`;
   const tap = tapModule(view, flow, module, 'forward');
   if (tap.folded !== null) return { module: name, tensor: null, folded: tap.folded, because: `${because}; ${FOLDED}` };
+  if (family.output === 'laid-out') return { module: name, tensor: laidOut(analysis, tap.tensors[0] ?? null), folded: null, because: `${because}, laid out as a map where it goes on` };
   const exits = family.output === undefined ? [] : exitsOf(flow, module.nodes, view.outputs);
   if (exits.length > 1) {
     const wanted = exits.find((tensor) => family.output === 'first' || (family.output === 'map' ? geometry.get(tensor)?.axes?.includes('H') : flow.nodes[flow.position.get(tensor) ?? 0].opType === 'Add'));

@@ -60,9 +60,10 @@ function largestEndingAt({ flow }: Analysis, module: Module, tensor: string): Mo
   return largest;
 }
 
-function declaredFeature(analysis: Analysis, { module, tensor, folded, because }: Declared, index: number, certain: boolean): Feature {
+function declaredFeature(analysis: Analysis, { module, tensor, folded, because, isAlias = false }: Declared, index: number, certain: boolean): Feature {
   const facts = factsOf(analysis, tensor ?? folded ?? '');
-  return { ...facts, index, module, tensor, folded, hookType: 'forward', resolvedBy: 'module-path', confidence: certain || tensor !== null ? 'high' : 'medium', because };
+  const isStripped = isAlias && facts.prefixTokens > 0;
+  return { ...facts, index, module, tensor, folded, hookType: 'forward', resolvedBy: 'module-path', confidence: !isStripped && (certain || tensor !== null) ? 'high' : 'medium', because };
 }
 
 /** The features and the last unit behind them that makes a map: a widening convolution, a final norm. */

@@ -68,7 +68,7 @@ function strideBefore(flow: Flow, module: Module, geometry: ReadonlyMap<string, 
 }
 
 /** The features by the rules that hold for most networks: per stride the last unit of the container that holds most of the network, or one per block where the stride stays. */
-export function pickUnits(analysis: Analysis, tree: ModuleTree, stem: 'keep' | 'drop' = 'keep'): readonly Pick[] {
+export function pickUnits(analysis: Analysis, tree: ModuleTree, stem: 'keep' | 'drop' | 'inner' = 'keep'): readonly Pick[] {
   const blocks = isotropicBlocks(analysis, tree);
   if (blocks !== null) return blocks.map((unit) => ({ unit, sure: true, because: `block ${unit.module.name} of ${unit.module.parent?.path ?? ''}, all at stride ${unit.stride}` }));
   const units = unitsOf(analysis, tree);
@@ -83,7 +83,7 @@ export function pickUnits(analysis: Analysis, tree: ModuleTree, stem: 'keep' | '
     const outside = !isInside(unit.module, main);
     if (outside && before !== undefined && isInside(before.unit.module, main)) continue;
     if (outside && unit.stride > most) continue;
-    if (outside && unit.stride < least && (stem === 'drop' || !endsStem(analysis, unit, main))) continue;
+    if (outside && unit.stride < least && (stem === 'drop' || (stem === 'keep' && !endsStem(analysis, unit, main)))) continue;
     const sure = !outside;
     chosen.set(unit.stride, { unit, sure, because: `${unit.module.path} is the last module at stride ${unit.stride}${outside ? `, outside ${main?.path ?? 'any container'}` : ''}` });
   }
