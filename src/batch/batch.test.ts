@@ -9,7 +9,7 @@ import { value, weights } from '../testing/model-spec.js';
 import { nodeFileSystem } from '../wire/fs.js';
 import { batch, type BatchOptions } from './batch.js';
 import { planJobs, type Job } from './jobs.js';
-import { decodeLine, encodeLine, type JournalRecord } from './journal.js';
+import { decodeLine, encodeLine, type JournalRecord } from './journal-lines.js';
 import { judge, readMade, type Made } from './made.js';
 
 let cli: Awaited<ReturnType<typeof buildCli>>;

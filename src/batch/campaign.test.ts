@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { FeatxError } from '../errors.js';
 import { extract } from '../extract.js';
 import { buildCli, campaignConfig, FAULTS, folderOf, makeCampaign, type Campaign } from '../testing/batch.js';
-import { decodeLine } from './journal.js';
+import { decodeLine } from './journal-lines.js';
 
 /** Many models, some of them broken in every way there is, through the command line as it is shipped; `npm run check:batch` takes a thousand. */
 

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { FeatxError } from '../errors.js';
 import { FileSource } from '../wire/file-source.js';
@@ -6,15 +6,13 @@ import { errnoOf, ioError, type FileHandle, type FileSystem } from '../wire/fs.j
 import { isGone, thisWriter, type Writer } from '../wire/writers.js';
 import type { BorrowedPiece } from '../wire/pieces.js';
 import { writeFile, writeFully } from '../wire/sink.js';
+import { decodeLine, encodeLine, headOf, type JournalRecord } from './journal-lines.js';
 import { isRecord } from './validate.js';
 
 /**
  * The journal of a batch: one JSON record per line, appended and synced before the record is reported. It is the memory of an interrupted run and the cache of
  * the next one. Every line carries a digest of itself, so that a torn or altered line is as good as none.
  */
-
-/** A line of the journal. */
-export type JournalRecord = { readonly kind: 'run' | 'item' | 'made' | 'end'; readonly run: string; readonly [key: string]: unknown };
 
 interface Place {
   readonly file: string;
@@ -28,13 +26,7 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
-const KINDS = ['run', 'item', 'made', 'end'] as const;
-const SUM_LENGTH = 16;
-const PREFIX = '{"sum":"';
 const WINDOW = 1024 * 1024;
-/** The start of a line, as `append` writes it: kind, run, and for items their name and whether they say what was made. */
-const HEAD = /^\{"sum":"[0-9a-f]{16}","kind":"(run|item|made|end)","run":"([0-9a-f]+)"(?:,"id":("(?:[^"\\]|\\.)*"),"remembers":(true|false))?/;
-const LONGEST_HEAD = 64 * 1024;
 const SUFFIX = '.journal.jsonl';
 /** Less than this is not worth rewriting. */
 const SMALL = 4 * 1024 * 1024;
@@ -221,12 +213,10 @@ export class Journal {
 
   /** Notes what a line is about. Lines of items are checked when they are read: most never are. */
   private note(line: Buffer, place: Place, isOwn: boolean): void {
-    const [, kind, run, id, remembers] = HEAD.exec(line.toString('utf8', 0, LONGEST_HEAD)) ?? [];
-    if (kind === 'item' || kind === 'made') {
-      const key = parsedId(id);
-      if (key === null) return;
-      if (remembers === 'true') this.cache.set(key, place);
-      if (isOwn && kind === 'item' && run === this.last?.run) this.current.set(key, place);
+    const head = headOf(line);
+    if (head !== null && head.id !== null) {
+      if (head.remembers) this.cache.set(head.id, place);
+      if (isOwn && head.kind === 'item' && head.run === this.last?.run) this.current.set(head.id, place);
       return;
     }
     const record = isOwn ? decodeLine(line) : null;
@@ -262,39 +252,4 @@ export class Journal {
 
 function writerOf({ writer }: JournalRecord): Writer {
   return isRecord(writer) && typeof writer.host === 'string' && typeof writer.process === 'number' ? { host: writer.host, process: writer.process } : { host: '', process: 0 };
-}
-
-function parsedId(text: string | undefined): string | null {
-  if (text === undefined) return null;
-  try {
-    const id: unknown = JSON.parse(text);
-    return typeof id === 'string' ? id : null;
-  } catch {
-    return null;
-  }
-}
-
-function sumOf(json: string): string {
-  return createHash('sha256').update(json).digest('hex').slice(0, SUM_LENGTH);
-}
-
-/** A record as a line, its digest in front. */
-export function encodeLine(record: JournalRecord): Uint8Array {
-  const json = JSON.stringify(record);
-  return Buffer.from(`${PREFIX}${sumOf(json)}",${json.slice(1)}\n`);
-}
-
-/** The record of a line, or null where the line is not what was written. */
-export function decodeLine(line: Buffer): JournalRecord | null {
-  const text = line.toString('utf8').trimEnd();
-  if (!text.startsWith(PREFIX)) return null;
-  const json = `{${text.slice(PREFIX.length + SUM_LENGTH + 2)}`;
-  if (text.slice(PREFIX.length, PREFIX.length + SUM_LENGTH) !== sumOf(json)) return null;
-  // The digest is ours, so this is JSON.
-  const record: unknown = JSON.parse(json);
-  return isJournalRecord(record) ? record : null;
-}
-
-function isJournalRecord(value: unknown): value is JournalRecord {
-  return isRecord(value) && typeof value.run === 'string' && KINDS.some((kind) => kind === value.kind);
 }

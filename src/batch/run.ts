@@ -1,19 +1,18 @@
 import { dirname, resolve } from 'node:path';
 import { FeatxError } from '../errors.js';
-import type { ExtractReport } from '../report/records.js';
 import { errnoOf, ioError, type FileSystem } from '../wire/fs.js';
 import { removeStale } from '../wire/sink.js';
 import type { Plan, PlannedItem } from './jobs.js';
-import { Journal, type JournalRecord } from './journal.js';
+import { Journal } from './journal.js';
 import { judge, optionsDigest, readMade, type Made, type Verdict } from './made.js';
 import { manifestName, writeManifest } from './manifest.js';
-import { WorkerPool, type Outcome } from './pool.js';
+import { WorkerPool } from './pool.js';
 import type { BatchProgress, BatchSummary, JobReport } from './reports.js';
 import { Refresher } from './refresher.js';
+import { carried, settled, type Settled } from './settled.js';
 import { takeShard, type Shard } from './shard.js';
 import { itemError, type ItemError } from './tasks.js';
 import type { WorkerOptions } from './worker.js';
-import { isRecord } from './validate.js';
 
 export interface RunSettings {
   readonly fileSystem: FileSystem;
@@ -35,19 +34,6 @@ export interface RunSettings {
 interface Todo {
   readonly item: PlannedItem;
   readonly made: Made | null;
-}
-
-/** What is known of an item without a worker. */
-interface Settled {
-  readonly item: PlannedItem;
-  readonly status: JobReport['status'];
-  readonly attempts: number;
-  readonly error: JobReport['error'];
-  readonly report: ExtractReport | null;
-  /** What to remember; null to leave the memory as it is. */
-  readonly made: Made | null;
-  /** Already in the journal of this run. */
-  readonly isRecorded?: boolean;
 }
 
 /** Items looked at together before workers are asked. */
@@ -92,7 +78,8 @@ export class Run {
       await Promise.all(Array.from({ length: Math.min(settings.jobs, Math.max(1, this.items.length)) }, () => this.work(todos)));
       await this.pool.stop();
       await this.refresher?.settle();
-      if (signal.aborted) await this.tidy();
+      // Again: a worker of a killed run may have outlived it by a moment.
+      await this.tidy();
       const summary = this.summary();
       if (summary.remaining === 0) await this.finish(summary);
       return summary;
@@ -242,35 +229,6 @@ export class Run {
       if (isThere) await removeStale(fileSystem, directory);
     }
   }
-}
-
-function settled(item: PlannedItem, { result, attempts }: Outcome): Settled {
-  switch (result.is) {
-    case 'made':
-      return { item, status: 'done', attempts, error: null, report: result.report, made: result.made };
-    case 'same':
-      return { item, status: 'skipped', attempts: 0, error: null, report: null, made: result.made };
-    case 'fault':
-      return { item, status: 'failed', attempts, error: { ...itemError(result.error), ...(result.signal === null ? {} : { signal: result.signal }) }, report: null, made: null };
-    case 'failed':
-      return { item, status: 'failed', attempts, error: result.error, report: null, made: null };
-    case 'inspected':
-      throw new Error('an inspection is no cut');
-  }
-}
-
-/** A record of the interrupted run, as it was. */
-function carried(item: PlannedItem, record: JournalRecord): Settled {
-  const status = record.status === 'done' || record.status === 'skipped' ? record.status : 'failed';
-  return { item, status, attempts: attemptsOf(record), error: isRecord(record.error) ? (record.error as unknown as ItemError) : null, report: reportOf(record), made: null, isRecorded: true };
-}
-
-function attemptsOf({ attempts }: JournalRecord): number {
-  return typeof attempts === 'number' ? attempts : 0;
-}
-
-function reportOf({ report }: JournalRecord): ExtractReport | null {
-  return isRecord(report) ? (report as unknown as ExtractReport) : null;
 }
 
 function shardName(shard: Pick<Shard, 'index' | 'count'> | null): string {
