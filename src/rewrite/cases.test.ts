@@ -2,6 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { onnx } from 'onnx-proto';
 import * as ort from 'onnxruntime-node';
+import { resolveFeatures } from '../features/resolve.js';
 import { selectFeatures } from '../features/select.js';
 import { viewGraph } from '../onnx/graph.js';
 import { openModel } from '../open.js';
@@ -92,7 +93,7 @@ describe('4: a tensor inside a body', () => {
     on(fixture(source), async (bench) => {
       const types = await inferTypes(bench.view, [], { isolate: false });
       try {
-        return selectFeatures(bench.view, types, { features: [], outIndices: [], embedding: null, tried: [], warnings: [] }, { named: [{ by, name }] });
+        return selectFeatures(bench.view, types, resolveFeatures(bench.view, types), { named: [{ by, name }] });
       } catch (error) {
         return error;
       }
