@@ -106,7 +106,7 @@ async function metadata(view: GraphView, types: InferredTypes, resolution: Resol
     schema: 1,
     feature_info: cutFeatures(view, resolution.features, plan.edit).map((feature) => ({ ...storedFeature(feature), grid: isProven(types, feature.tensor) ? feature.grid : null })),
     out_indices: plan.outputs.flatMap(({ tap }) => tap.index ?? []),
-    outputs: plan.outputs.map(({ tap, output, layout }) => ({ index: tap.index, module: tap.module, tensor: tap.tensors[0], output, layout })),
+    outputs: plan.outputs.map(({ tap, output, layout, prefixTokens, converted }) => ({ index: tap.index, module: tap.module, tensor: tap.tensors[0], output, layout, prefix_tokens: prefixTokens, converted })),
   };
   const entries = [{ key: FEATURE_INFO_KEY, value: JSON.stringify(info) }];
   if (original === null) return entries;

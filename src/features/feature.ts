@@ -57,12 +57,22 @@ export interface Embedding extends TensorFacts {
   readonly tensor: string;
 }
 
+/** An output of a cut that carries a feature. */
+export interface CutOutput extends TensorFacts {
+  /** Null where the feature was selected by name. */
+  readonly index: number | null;
+  readonly module: string | null;
+  readonly output: string;
+}
+
 /** The features of a model, in order of their index, and how they were found. */
 export interface Resolution {
   readonly features: readonly Feature[];
   /** Indices in use by default: all, or what a cut model was cut to. */
   readonly outIndices: readonly number[];
   readonly embedding: Embedding | null;
+  /** What a cut was made to give, in the order of its outputs; empty for any other model. */
+  readonly cutOutputs: readonly CutOutput[];
   readonly tried: readonly Attempt[];
   readonly warnings: readonly string[];
 }

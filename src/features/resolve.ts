@@ -31,7 +31,7 @@ export interface ResolveOptions {
 interface Resolver {
   readonly name: ResolverName;
   /** Null where the resolver has nothing to go by. */
-  readonly answer: () => (Answer & { readonly outIndices?: readonly number[] }) | null;
+  readonly answer: () => (Answer & Partial<Pick<Resolution, 'outIndices' | 'cutOutputs'>>) | null;
 }
 
 /**
@@ -52,7 +52,7 @@ export function resolveFeatures(view: GraphView, types: InferredTypes, options: 
     { name: 'topology', answer: topology },
   ];
   const tried: Attempt[] = [];
-  let chosen: (Answer & { readonly outIndices?: readonly number[] }) | null = null;
+  let chosen: ReturnType<Resolver['answer']> = null;
   for (const { name, answer } of resolvers) {
     if (chosen !== null && !explain) break;
     const found = answer();
@@ -65,6 +65,7 @@ export function resolveFeatures(view: GraphView, types: InferredTypes, options: 
     features,
     outIndices: chosen?.outIndices ?? features.map(({ index }) => index),
     embedding: embeddingOf(analysis),
+    cutOutputs: chosen?.cutOutputs ?? [],
     tried,
     warnings: [...(chosen?.warnings ?? []), ...warningsOf(analysis, features)],
   };

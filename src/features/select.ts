@@ -43,6 +43,8 @@ export interface Selection extends TensorFacts {
   readonly module: string | null;
   readonly hookType: HookType;
   readonly tensors: readonly string[];
+  /** What its output is called where nothing else is asked for. */
+  readonly name?: string;
   readonly by: 'index' | 'module' | 'tensor' | 'node' | 'embedding';
 }
 
@@ -66,6 +68,8 @@ export function selectFeatures(view: GraphView, types: InferredTypes, resolution
   if (byIndex && named.length > 0) throw new UsageError('features are selected by index and by name at once', { hint: 'give indices (--out, --last) or names (--module, --tensor, --node)' });
   if (options.out !== undefined && options.last !== undefined) throw new UsageError('--out and --last both say which indices', { hint: 'give one of them' });
   const analysis = analyse(view, types);
+  const asCut = named.length === 0 && !byIndex && !embedding && options.hookType === undefined ? resolution.cutOutputs : [];
+  if (asCut.length > 0) return asCut.map(({ output, ...facts }): Selection => ({ ...facts, hookType: 'forward', tensors: [output], name: output, by: 'index' }));
   const features = named.length > 0 ? selectNamed(view, analysis, resolution, named, options) : byIndex || !embedding ? selectIndices(view, analysis, resolution, options) : [];
   return embedding ? [...features, embeddingOf(resolution)] : features;
 }

@@ -31,6 +31,9 @@ export interface StoredOutput {
   readonly tensor: string;
   readonly output: string;
   readonly layout: Layout | null;
+  readonly prefix_tokens: number;
+  /** Whether the output is another value than the tensor: in another layout, or several tensors in one. */
+  readonly converted: boolean;
 }
 
 /** What every cut carries: the whole FeatureInfo of its original, and which outputs hold what. */

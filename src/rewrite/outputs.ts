@@ -24,7 +24,7 @@ export function assertSelection(taps: readonly Tap[], { mode, outMap }: PlanOpti
   if (repeated.length > 0) throw new UsageError(`--out-map repeats ${quoted(repeated)}`, { code: 'FEATX_USAGE_OUT_MAP' });
   if (outMap?.includes('')) throw new UsageError('--out-map has an empty name', { code: 'FEATX_USAGE_OUT_MAP' });
   if (mode !== 'dict' || outMap !== null) return;
-  const keys = taps.map(({ index, tensors }) => (index === null ? tensors.join('+') : String(index)));
+  const keys = taps.map(({ index, tensors, name }) => name ?? (index === null ? tensors.join('+') : String(index)));
   const twice = repeatedIn(keys);
   if (twice.length > 0) throw new UsageError(`${quoted(twice)} selected twice: a dict has one entry per key`, { code: 'FEATX_USAGE_DUPLICATE', hint: 'leave out the repetition, name the outputs with --out-map, or use --mode list' });
 }
@@ -49,8 +49,8 @@ export function nameOutputs(view: GraphView, built: readonly BuiltTap[], { mode,
   }
   const reused = new Set<string>();
   return built.map((tap) => {
-    const { index, tensors } = tap.tap;
-    const wanted = mode === 'dict' && index !== null ? String(index) : tensors.length > 1 ? tap.tap.module ?? tensors[0] : tensors[0];
+    const { index, tensors, name: given } = tap.tap;
+    const wanted = given !== undefined ? given : mode === 'dict' && index !== null ? String(index) : tensors.length > 1 ? tap.tap.module ?? tensors[0] : tensors[0];
     if (tap.own && tap.tensor === wanted && names.isGivenAway(wanted) && view.outputs.has(wanted) && !reused.has(wanted)) {
       reused.add(wanted);
       return wanted;

@@ -8,7 +8,7 @@ import { NO_DROPS, type Drops, type GraphEdit, type OutputEdit } from './edit.js
 import { everything, keptFor, type Kept } from './kept.js';
 import { NamePool } from './names.js';
 import { assertAliases, assertSelection, assertTensors, declarationsOf, nameOutputs, typedOutput } from './outputs.js';
-import { buildTap, type BuiltTap } from './taps.js';
+import { buildTap, defaultOpset, type BuiltTap } from './taps.js';
 
 export type Mode = 'dict' | 'list' | 'hook';
 
@@ -18,6 +18,8 @@ export interface Tap extends TensorFacts {
   readonly index: number | null;
   readonly module: string | null;
   readonly tensors: readonly string[];
+  /** What its output is called where nothing else is asked for; default: `str(index)` in a dict, else the tensor's name. */
+  readonly name?: string;
 }
 
 export interface PlanOptions {
@@ -38,6 +40,9 @@ export interface PlannedOutput {
   readonly output: string;
   readonly shape: readonly Dim[] | null;
   readonly layout: Layout | null;
+  readonly prefixTokens: number;
+  /** Whether it is another value than the tapped tensor: in another layout, or several tensors in one. */
+  readonly converted: boolean;
 }
 
 export interface Plan {
@@ -47,8 +52,6 @@ export interface Plan {
 }
 
 const MUCH_MEMORY = 2 ** 30;
-/** Version of the default domain that goes with an IR version. @see https://github.com/onnx/onnx/blob/main/docs/Versioning.md */
-const OPSET_OF_IR: { readonly [ir: number]: number } = { 3: 8, 4: 9, 5: 10, 6: 11, 7: 14, 8: 17, 9: 20, 10: 22 };
 
 /**
  * What to change so that the taps become graph outputs.
@@ -88,9 +91,11 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
   return {
     edit: {
       drop, addNodes: nodes, addInitializers: [], outputs: finalOutputs, setMetadata: [],
-      addOpsetImports: needsOpset ? [{ domain: '', version: OPSET_OF_IR[model.irVersion] ?? (model.irVersion < 3 ? 7 : 22) }] : [],
+      addOpsetImports: needsOpset ? [{ domain: '', version: defaultOpset(model) }] : [],
     },
-    outputs: built.map(({ tap, shape }, position) => ({ tap, shape, output: outputNames[position], layout: options.outputFmt ?? tap.layout })),
+    outputs: built.map(({ tap, shape, own }, position) => ({
+      tap, shape, output: outputNames[position], layout: options.outputFmt ?? tap.layout, prefixTokens: options.outputFmt === null ? tap.prefixTokens : 0, converted: !own,
+    })),
     warnings,
   };
 }

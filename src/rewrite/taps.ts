@@ -1,5 +1,5 @@
 import type { GraphView } from '../onnx/graph.js';
-import type { Dim } from '../onnx/records.js';
+import type { Dim, OnnxModel } from '../onnx/records.js';
 import type { NewNode } from '../onnx/encode.js';
 import type { TensorTypes } from '../onnx/types.js';
 import { keptFor } from './kept.js';
@@ -42,6 +42,14 @@ function concatenated(shapes: readonly (readonly Dim[] | null)[]): readonly Dim[
   return first.map((dim, axis) => (axis === 1 ? sum : shapes.every((shape) => shape?.[axis] === dim) ? dim : null));
 }
 
+/** Version of the default domain that goes with an IR version. @see https://github.com/onnx/onnx/blob/main/docs/Versioning.md */
+const OPSET_OF_IR: { readonly [ir: number]: number } = { 3: 8, 4: 9, 5: 10, 6: 11, 7: 14, 8: 17, 9: 20, 10: 22 };
+
+/** Version of the default domain: what the model imports, or what a model of its IR version may. */
+export function defaultOpset({ opsetImports, irVersion }: OnnxModel): number {
+  return opsetImports.find(({ domain }) => domain === '')?.version ?? OPSET_OF_IR[irVersion] ?? (irVersion < 3 ? 7 : 22);
+}
+
 function layoutContext(view: GraphView, types: TensorTypes, { tensors }: Tap, names: NamePool): LayoutContext {
   const { model } = view;
   const above = keptFor(view, tensors).tensors;
@@ -49,7 +57,7 @@ function layoutContext(view: GraphView, types: TensorTypes, { tensors }: Tap, na
   const shape = image === undefined ? null : types.get(image.name)?.shape ?? null;
   const isChannels = (dim: Dim | undefined): boolean => dim === 1 || dim === 3 || dim === 4;
   return {
-    opset: model.opsetImports.find(({ domain }) => domain === '')?.version ?? 13,
+    opset: defaultOpset(model),
     image: image === undefined ? null : { name: image.name, shape, layout: !isChannels(shape?.[1]) && isChannels(shape?.[3]) ? 'NHWC' : 'NCHW' },
     fresh: (base) => names.fresh(base),
   };

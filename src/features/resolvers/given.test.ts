@@ -53,7 +53,7 @@ describe('a FeatureInfo that was given', () => {
 describe('what a cut remembers', () => {
   const storedOf = (): StoredInfo => {
     const { features } = resolveFeatures(view, types);
-    return { schema: 1, feature_info: features.map((feature) => storedFeature({ ...feature, tensor: feature.index === 3 ? 'cut/away' : feature.tensor })), out_indices: [1, 2], outputs: [{ index: 1, module: 'layer1', tensor: 't', output: '1', layout: 'NCHW' }] };
+    return { schema: 1, feature_info: features.map((feature) => storedFeature({ ...feature, tensor: feature.index === 3 ? 'cut/away' : feature.tensor })), out_indices: [1, 2], outputs: [{ index: 1, module: 'layer1', tensor: 't', output: '1', layout: 'NCHW', prefix_tokens: 0, converted: false }] };
   };
 
   test('indices keep their meaning; what was cut away has no tensor', () => {

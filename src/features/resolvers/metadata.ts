@@ -2,13 +2,14 @@ import { ModelFormatError } from '../../errors.js';
 import type { GraphView } from '../../onnx/graph.js';
 import type { Analysis } from '../analysis.js';
 import { factsOf } from '../facts.js';
-import type { Feature } from '../feature.js';
-import { FEATURE_INFO_KEY, featureOfStored, type StoredInfo } from '../stored-info.js';
+import type { CutOutput, Feature } from '../feature.js';
+import { FEATURE_INFO_KEY, featureOfStored, type StoredInfo, type StoredOutput } from '../stored-info.js';
 import type { OnnxModel } from '../../onnx/records.js';
 import type { Answer } from './module-path.js';
 
 export interface StoredAnswer extends Answer {
   readonly outIndices: readonly number[];
+  readonly cutOutputs: readonly CutOutput[];
 }
 
 /**
@@ -42,24 +43,37 @@ function isStoredInfo(value: unknown): value is StoredInfo {
   const isName = (name: unknown): boolean => name === null || typeof name === 'string';
   const isFeature = (entry: unknown, at: number): boolean =>
     isRecord(entry) && entry['index'] === at && isName(entry['tensor']) && isName(entry['module']) && (entry['num_chs'] === null || typeof entry['num_chs'] === 'number') && (entry['reduction'] === null || typeof entry['reduction'] === 'number') && typeof entry['because'] === 'string';
-  const isOutput = (entry: unknown): boolean => isRecord(entry) && (entry['index'] === null || isIndex(entry['index'])) && typeof entry['output'] === 'string';
+  const isOutput = (entry: unknown): boolean => isRecord(entry) && (entry['index'] === null || isIndex(entry['index'])) && typeof entry['output'] === 'string' && typeof entry['converted'] === 'boolean' && typeof entry['prefix_tokens'] === 'number';
   return features.every(isFeature) && indices.every(isIndex) && outputs.every(isOutput);
 }
 
 /** The features that a cut model remembers of its original: those it carries with their tensors, the others without. */
 export function resolveStored(view: GraphView, analysis: Analysis, stored: StoredInfo): StoredAnswer {
   const isHere = (name: string): boolean => view.producerOf.has(name) || view.inputs.has(name) || view.initializers.has(name);
-  const outputOf = new Map(stored.outputs.flatMap(({ index, output }) => (index === null ? [] : [[index, output] as const])));
+  const outputs = stored.outputs.filter(({ output }) => isHere(output));
+  const outputOf = new Map(outputs.flatMap((output) => (output.index === null ? [] : [[output.index, output] as const])));
   const features = stored.feature_info.map((entry): Feature => {
     const feature = featureOfStored(entry);
     const output = outputOf.get(feature.index);
-    const tensor = [feature.tensor, output].find((name) => name != null && isHere(name)) ?? null;
+    const asCut = output !== undefined && (output.converted || feature.tensor === null || !isHere(feature.tensor));
+    const tensor = asCut ? output.output : feature.tensor !== null && isHere(feature.tensor) ? feature.tensor : null;
     const seen = tensor === null ? null : factsOf(analysis, tensor);
     return {
-      ...feature, tensor, shape: seen?.shape ?? feature.shape, dtype: seen?.dtype ?? feature.dtype, resolvedBy: 'metadata',
+      ...feature, ...(asCut ? arrangement(output) : {}), tensor, shape: seen?.shape ?? feature.shape, dtype: seen?.dtype ?? feature.dtype, resolvedBy: 'metadata',
       because: tensor === null ? 'the cut left it out' : entry.resolved_by === 'metadata' ? feature.because : `stored when the model was cut: ${feature.because}`,
     };
   });
   const here = stored.out_indices.filter((index) => features.some((feature) => feature.index === index && feature.tensor !== null));
-  return { features, outIndices: here, outcome: `${features.length} features of the original, ${features.filter(({ tensor }) => tensor !== null).length} of them here`, warnings: [] };
+  const cutOutputs = outputs.map((stored): CutOutput => {
+    const { index, module, output } = stored;
+    const { numChs = null, reduction = null } = (index === null ? undefined : features[index]) ?? {};
+    const seen = factsOf(analysis, output);
+    return { ...seen, ...arrangement(stored), index, module, output, numChs: numChs ?? seen.numChs, reduction: reduction ?? seen.reduction };
+  });
+  return { features, outIndices: here, cutOutputs, outcome: `${features.length} features of the original, ${features.filter(({ tensor }) => tensor !== null).length} of them here`, warnings: [] };
+}
+
+/** How the values of an output are laid out: as it was cut, whatever its place in the graph suggests. */
+function arrangement({ layout, prefix_tokens: prefixTokens, converted }: StoredOutput): Pick<Feature, 'layout' | 'prefixTokens'> & Partial<Pick<Feature, 'grid'>> {
+  return { layout, prefixTokens, ...(converted && (layout === 'NCHW' || layout === 'NHWC') ? { grid: null } : {}) };
 }
