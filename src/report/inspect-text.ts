@@ -47,9 +47,9 @@ const FEATURE_COLUMNS: readonly Column[] = [
   { title: 'channels', align: 'right' },
   { title: 'stride', align: 'right' },
   { title: '', align: 'center', expendable: 3, dim: true },
-  { title: 'shape', least: 12, expendable: 2 },
-  { title: 'layout', expendable: 1 },
-  { title: 'tensor', least: 12 },
+  { title: 'shape', expendable: 1 },
+  { title: 'layout', expendable: 2 },
+  { title: 'tensor', least: 20 },
 ];
 
 function featuresText(report: InspectReport, style: TextStyle): string {
@@ -115,9 +115,9 @@ function explanationText({ index, tried }: ExplanationRecord, style: TextStyle):
 }
 
 const TENSOR_COLUMNS: readonly Column[] = [
-  { title: 'tensor', least: 12 },
+  { title: 'tensor', least: 20 },
   { title: 'dtype' },
-  { title: 'shape', least: 12 },
+  { title: 'shape' },
   { title: 'op', least: 6 },
   { title: 'module', least: 8, expendable: 1 },
   { title: 'node', least: 8, expendable: 2 },
