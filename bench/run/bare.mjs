@@ -1,4 +1,4 @@
-// node bare.mjs MODEL ROWS BATCH.npy...: milliseconds that a bare loop of onnxruntime-node takes over batches that lie decoded in memory; nothing is done with what comes out.
+// node bare.mjs MODEL ROWS BATCH.npy...: milliseconds, on the clock and of CPU time, that a bare loop of onnxruntime-node takes over batches that lie decoded in memory; nothing is done with what comes out.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
@@ -17,5 +17,7 @@ const batches = files.map(batch);
 const [input] = session.inputNames;
 await session.run({ [input]: batches[0] });
 const start = performance.now();
+const before = process.cpuUsage();
 for (const tensor of batches) await session.run({ [input]: tensor });
-console.log(performance.now() - start);
+const { user, system } = process.cpuUsage(before);
+console.log(JSON.stringify({ wall: performance.now() - start, cpu: (user + system) / 1000 }));
