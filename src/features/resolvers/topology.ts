@@ -30,7 +30,7 @@ export function resolveByTopology(analysis: Analysis, tree: ModuleTree): Answer 
   const deepest = levels.at(-1);
   if (deepest === undefined || deepest.stride <= 1) return { features: [], outcome: 'no cut lies on a smaller map than the image', warnings: [] };
   const habits = habitsOf(analysis, links);
-  const picks = levels.flatMap((level, at) => (isStem(links, level, habits) ? [] : [lastBlock(links, level, at === levels.length - 1, habits)]));
+  const picks = levels.flatMap((level, at) => (isStem(links, level, habits) ? [] : [lastBlock(analysis, links, level, at === levels.length - 1, habits)]));
   return answer(analysis, tree, picks, `the end of ${picks.length} strides, by the shape of the graph`);
 }
 
@@ -96,7 +96,7 @@ function isStem(links: readonly Link[], level: Level, { patched, activatesFirst 
   const own = links.slice(level.first, level.last + 1);
   const next = links[level.last + 1];
   if (next === undefined || level.stride === 1 && !own.some(({ kind }) => kind === 'conv')) return next !== undefined;
-  return patched && !activatesFirst && own.every(({ kind, conv }) => kind !== 'add' && kind !== 'concat' && kind !== 'block' && !conv?.depthwise) && next.conv !== null && !next.conv.depthwise && next.conv.to <= 2 * (own[own.length - 1].place.channels ?? 0);
+  return patched && !activatesFirst && own.every(({ kind, conv }) => kind !== 'add' && kind !== 'concat' && kind !== 'block' && !conv?.depthwise) && next.conv !== null && (!next.conv.depthwise || next.conv.branches > 1) && next.conv.to <= 2 * (own[own.length - 1].place.channels ?? 0);
 }
 
 /** What was walked back over. */
@@ -108,7 +108,7 @@ const STEP_WORDS: { readonly [step in Step]: string } = {
 };
 
 /** Walks back from the end of a level over what belongs to the next block, or to the head. */
-function lastBlock(links: readonly Link[], level: Level, isDeepest: boolean, habits: Habits): Picked {
+function lastBlock(analysis: Analysis, links: readonly Link[], level: Level, isDeepest: boolean, habits: Habits): Picked {
   const steps: Step[] = [];
   let at = level.last;
   for (let step = stepBack(links, at, level, isDeepest, habits, steps); step !== null && at > level.first; step = stepBack(links, at, level, isDeepest, habits, steps)) {
@@ -116,7 +116,10 @@ function lastBlock(links: readonly Link[], level: Level, isDeepest: boolean, hab
     at = Math.max(level.first, step.to);
   }
   const map = laidOut(links, at, level);
-  if (map !== null) return { link: links[map], confidence: links.slice(at + 1, map).some(({ kind }) => kind === 'norm') ? 'medium' : 'high', because: `the tokens of stride ${level.stride}, laid out as a map behind their last block` };
+  const laid = `the tokens of stride ${level.stride}, laid out as a map behind their last block`;
+  if (map !== null) return { link: links[map], confidence: links.slice(at + 1, map).some(({ kind }) => kind === 'norm') ? 'medium' : 'high', because: laid };
+  const split = isDeepest ? null : mapBesideToken(analysis, links[at]);
+  if (split !== null) return { link: split, confidence: 'medium', because: `${laid}, its prefix tokens aside` };
   const link = links[at];
   const over = [...new Set(steps)].map((step) => STEP_WORDS[step]);
   const because = `the last place at stride ${level.stride} where everything meets${over.length > 0 ? `, in front of ${over.join(', ')}` : ''}`;
@@ -143,7 +146,8 @@ function stepBack(links: readonly Link[], at: number, level: Level, isDeepest: b
   if (habits.activatesFirst && kind === 'act' && before.kind === 'conv') return { to: at - 1, over: 'activation' };
   if (kind === 'act' && before.kind === 'norm' && isMeeting(links, at - 2, level) && !(isDeepest && links[at - 2]?.kind === 'concat')) return { to: at - 2, over: 'preactivation' };
   const leavesLevel = isInsideBottleneck(links, level.last + 1) || (isDeepest && !habits.poolsEarly && links[at - 2]?.kind !== 'act');
-  if (kind === 'act' && leavesLevel && isExpansion(links, at, level)) return { to: at - 2, over: 'expansion' };
+  const widened = kind === 'act' && leavesLevel ? beforeExpansion(links, at, level) : null;
+  if (widened !== null) return { to: widened, over: 'expansion' };
   if (kind === 'conv' && steps.includes('expansion') && conv?.depthwise === true) return { to: at - 1, over: 'start' };
   if (kind === 'conv' && next?.kind === 'pool' && conv?.kernel === 1 && before.kind === 'act') return { to: at - 1, over: 'transition' };
   const prelude = steps.includes('prelude') ? null : preludeOfDownsampling(links, at, level);
@@ -205,6 +209,26 @@ function confidenceOf(links: readonly Link[], at: number, steps: readonly Step[]
   }
 }
 
+/** The map that tokens become where the prefix tokens are split off and go on beside it (PiT), or null. */
+function mapBesideToken({ flow, geometry }: Analysis, link: Link): Link | null {
+  if (link.place.prefix === 0) return null;
+  for (const reader of flow.readers.get(link.tensor) ?? []) {
+    const isRest = flow.nodes[reader].opType === 'Slice' || flow.nodes[reader].opType === 'Split';
+    for (const output of isRest ? flow.nodes[reader].outputs : []) {
+      let tensor: string | undefined = output;
+      for (let at = reader; tensor !== undefined; ) {
+        const place = geometry.get(tensor);
+        if (place === undefined || place.pooled || place.prefix > 0 || place.stride !== link.stride) break;
+        if (place.axes?.join('') === 'NCHW') return { ...link, tensor, place, nodes: [at] };
+        const readers: readonly number[] = flow.readers.get(tensor) ?? [];
+        at = readers.length === 1 ? readers[0] : -1;
+        tensor = at >= 0 && ['Reshape', 'Transpose'].includes(flow.nodes[at].opType) ? flow.nodes[at].outputs[0] : undefined;
+      }
+    }
+  }
+  return null;
+}
+
 /** Whether the layout of a level's end is not what a map's is: authors then differ in whether the change of layout is part of the stage. */
 function isUnsettled({ place }: Link): boolean {
   return place.axes?.join('') !== 'NCHW';
@@ -224,10 +248,12 @@ function isMeeting(links: readonly Link[], at: number, level: Level): boolean {
   return index >= level.first && ['add', 'concat', 'block'].includes(links[index].kind);
 }
 
-/** An activation behind a 1x1 convolution that widens what a block has finished: not what a depthwise convolution hands to it inside the block. */
-function isExpansion(links: readonly Link[], at: number, level: Level): boolean {
-  const conv = links[at - 1]?.conv;
-  return conv != null && conv.kernel === 1 && !conv.depthwise && conv.to > conv.from && at - 2 >= level.first && isFinished(links, at - 2);
+/** The place in front of a 1x1 convolution, or one trained in branches, that widens what a block has finished and is gated and activated here: not what a depthwise convolution hands to it inside the block. */
+function beforeExpansion(links: readonly Link[], at: number, level: Level): number | null {
+  const from = links[at - 1]?.kind === 'scale' ? at - 2 : at - 1;
+  const conv = links[from]?.conv;
+  const widens = conv != null && (conv.branches > 1 || (conv.kernel === 1 && !conv.depthwise)) && conv.to > conv.from && conv.stride === 1;
+  return widens && from > level.first && isFinished(links, from - 1) ? from - 1 : null;
 }
 
 function isFinished(links: readonly Link[], from: number): boolean {
