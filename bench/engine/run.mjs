@@ -19,7 +19,7 @@ const MEMORY_MIB = 64;
 
 built();
 const places = openPlaces(process.env.FEATX_BENCH_DIR ?? tmpdir());
-process.on('SIGINT', () => process.exit(130));
+for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143]]) process.on(signal, () => process.exit(code));
 process.on('exit', () => closePlaces(places));
 progress('writing the models');
 const models = makeModels(places);
