@@ -97,7 +97,7 @@ function assertModeFlags({ mode, rewrite }: ExtractOptions): void {
 
 /** Tensors that are asked for by name and that the resolvers need not have looked at. */
 function namedTensors(view: GraphView, { named = [], embedding = false }: ExtractOptions): Iterable<string> {
-  return named.length === 0 && !embedding ? [] : view.producerOf.keys();
+  return named.length === 0 && !embedding ? [] : [...view.producerOf.keys(), ...view.inputs.keys(), ...view.initializers.keys(), ...view.sparseInitializers.keys()];
 }
 
 /** What the cut says of itself. */

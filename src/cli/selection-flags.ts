@@ -41,7 +41,7 @@ export function addSelectionFlags(command: Command): void {
       return true;
     });
   const options = [
-    new Option('--out <indices>', 'out_indices into the FeatureInfo: 1,2,3 or 0-3 or -1').argParser((text: string) => parseIndices('--out', text)),
+    new Option('--out <indices>', 'out_indices into the FeatureInfo: 1,2,3 or 0-3 or -1').argParser((text: string, previous: readonly number[] = []) => [...previous, ...parseIndices('--out', text)]),
     new Option('--last <n>', 'the last N features').argParser((text: string) => parseCount('--last', text, 1)),
     new Option('--features <file>', "use this FeatureInfo (timm's list as JSON) instead of recovering one"),
     byName('module', '--module <path>', 'a module by path or glob; layer#1 its second output, layer@2 its second call; repeatable'),

@@ -63,7 +63,7 @@ export function resolveFeatures(view: GraphView, types: InferredTypes, options: 
   const features = (chosen?.features ?? []).map((feature) => dequantized(view, analysis, feature));
   return {
     features,
-    outIndices: chosen?.outIndices ?? features.map(({ index }) => index),
+    outIndices: chosen?.outIndices ?? features.filter(({ tensor }) => tensor !== null).map(({ index }) => index),
     embedding: embeddingOf(analysis),
     cutOutputs: chosen?.cutOutputs ?? [],
     tried,
@@ -89,6 +89,8 @@ function warningsOf({ flow, types }: Analysis, features: readonly Feature[]): re
   if (flow.input === null) return ['no input holds an image (rank 3 or 4), so there is no feature pyramid; name tensors with --tensor'];
   if (features.length === 0) return ['no feature pyramid was found: nothing on the way to the outputs is a smaller map of the image; name tensors with --tensor'];
   const unknown = features.filter(({ tensor, numChs, reduction }) => tensor !== null && (numChs === null || reduction === null));
-  if (unknown.length === 0 || types.types.size === 0) return [];
-  return [`channels or stride of ${unknown.length === 1 ? `feature ${unknown[0].index}` : `features ${unknown.map(({ index }) => index).join(', ')}`} are not known: no shapes are known there`];
+  const gone = features.filter(({ tensor, resolvedBy }) => tensor === null && resolvedBy !== 'metadata');
+  const left = gone.map(({ index, module, because }) => `feature ${index}${module === null ? '' : ` (${module})`} is left out unless it is asked for: ${because}`);
+  if (unknown.length === 0 || types.types.size === 0) return left;
+  return [...left, `channels or stride of ${unknown.length === 1 ? `feature ${unknown[0].index}` : `features ${unknown.map(({ index }) => index).join(', ')}`} are not known: no shapes are known there`];
 }

@@ -82,6 +82,7 @@ function embeddingOf({ embedding }: Resolution): Selection {
 
 function selectIndices(view: GraphView, analysis: Analysis, resolution: Resolution, options: SelectOptions): readonly Selection[] {
   const features = options.hookType === 'forward_pre' ? withInputs(view, analysis, resolution.features) : resolution.features;
+  if (features.length === 0) throw new ResolveError('the model has no features to select by index', { code: 'FEATX_RESOLVE_NONE', hint: 'name tensors with --tensor; `featx inspect MODEL --tensors` lists them' });
   const { indices } = takeIndices(features.length, options.out ?? options.last ?? resolution.outIndices);
   const wanted = indices.map((index) => features[index]);
   const gone = wanted.filter((feature) => tensorOf(feature, options) === null);

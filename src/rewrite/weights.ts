@@ -43,6 +43,8 @@ export interface WeightsPlan {
 }
 
 export const DEFAULT_ALIGN = 4096;
+/** More would only fill the file with zeros. */
+const LARGEST_ALIGN = 16 * 1024 * 1024;
 /** ONNX Runtime's shape inference needs small constants at hand. @see https://github.com/microsoft/onnxruntime/issues/26261 */
 const SMALLEST_EXTERNAL = 1024;
 
@@ -51,7 +53,9 @@ const SMALLEST_EXTERNAL = 1024;
  * @throws UsageError for a reference that cannot be made; PolicyError, IoError or ModelFormatError for external data that cannot be used
  */
 export async function planWeights(model: OnnxModel, edit: GraphEdit, files: SidecarFiles, options: WeightsOptions): Promise<WeightsPlan> {
-  if (!Number.isSafeInteger(options.align) || options.align < 1) throw new UsageError(`tensors cannot start at multiples of ${options.align} bytes`, { code: 'FEATX_USAGE_ALIGN', hint: 'give a whole number from 1 on' });
+  if (!Number.isSafeInteger(options.align) || options.align < 1 || options.align > LARGEST_ALIGN) {
+    throw new UsageError(`tensors cannot start at multiples of ${options.align} bytes`, { code: 'FEATX_USAGE_ALIGN', hint: `give a whole number from 1 to ${LARGEST_ALIGN}; memory pages take 4096, Windows maps by 65536` });
+  }
   const dropped = droppedStarts(model, edit);
   const tensors = [...tensorsOf(model)].filter((tensor) => !dropped.has(topStart(model, tensor)));
   for (const tensor of tensors) {

@@ -88,7 +88,7 @@ export function errnoOf(error: unknown): string | undefined {
 }
 
 const REASONS: { readonly [errno: string]: string } = {
-  ENOENT: 'there is no such file',
+  ENOENT: 'there is no such file or folder',
   ENOTDIR: 'a part of the path is not a directory',
   EISDIR: 'it is a directory',
   EACCES: 'permission denied',

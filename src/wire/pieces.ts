@@ -72,7 +72,7 @@ const COPY_BUFFER = 4 * 1024 * 1024;
 /** The bytes of a piece, the next chunk read while the last is written. */
 export async function* chunksOf(piece: Piece, source: ByteSource): AsyncGenerator<Uint8Array> {
   if (piece instanceof Uint8Array) {
-    yield piece;
+    for (let start = 0; start < piece.length; start += COPY_BUFFER) yield piece.subarray(start, start + COPY_BUFFER);
     return;
   }
   const from = piece.from ?? source;

@@ -1,7 +1,7 @@
 import { dirname, isAbsolute, join, relative, sep } from 'node:path';
 import { PolicyError, UsageError } from '../errors.js';
 import { FileSource } from './file-source.js';
-import { ioError, nodeFileSystem, type FileSystem } from './fs.js';
+import { errnoOf, ioError, nodeFileSystem, type FileSystem } from './fs.js';
 import type { ByteSource } from './source.js';
 
 export interface SidecarOptions {
@@ -32,18 +32,13 @@ export class DirectorySidecars {
   /** @throws PolicyError where the real file lies elsewhere or is not a regular file; IoError where it cannot be opened */
   open(location: string, field: string): Promise<ByteSource> {
     let source = this.opened.get(location);
-    if (source === undefined) this.opened.set(location, (source = this.openFile(location.replaceAll('\\', '/'), field)));
+    if (source === undefined) this.opened.set(location, (source = this.openFile(location, field)));
     return source;
   }
 
   private async openFile(location: string, field: string): Promise<FileSource> {
     const named = join(dirname(this.modelPath), location);
-    let real: string;
-    try {
-      real = await this.fs.realpath(named);
-    } catch (error) {
-      throw ioError(error, `read the weights of ${field} from`, named);
-    }
+    const real = await this.realPath(location, field);
     const homes = await (this.homes ??= this.findHomes());
     if (!homes.some((home) => isInside(real, home))) {
       throw new PolicyError(`external data of ${field} is refused: '${location}' is a link to ${real}, outside the directory of the model`, {
@@ -53,6 +48,18 @@ export class DirectorySidecars {
     let file = this.files.get(real);
     if (file === undefined) this.files.set(real, (file = this.openReal(real, location, field)));
     return file;
+  }
+
+  /** Where a backslash is a letter of names, a file of that very name comes before one in a folder. */
+  private async realPath(location: string, field: string): Promise<string> {
+    const named = join(dirname(this.modelPath), location);
+    try {
+      return await this.fs.realpath(named);
+    } catch (error) {
+      const slashed = location.replaceAll('\\', '/');
+      if (errnoOf(error) === 'ENOENT' && slashed !== location) return this.realPath(slashed, field);
+      throw ioError(error, `read the weights of ${field} from`, named);
+    }
   }
 
   private async findHomes(): Promise<readonly string[]> {

@@ -67,7 +67,7 @@ export async function resolveTarget(target: string, inputs: readonly string[], o
     for (const input of inputs) {
       const state = await fs.stat(input).catch(() => null);
       if (state !== null && state.dev === existing.dev && state.ino === existing.ino) {
-        throw new UsageError(`the output ${target} is also an input (${input})`, { code: 'FEATX_USAGE_SAME_FILE', path: target, hint: 'choose another output, or pass --in-place to replace the input' });
+        throw new UsageError(`the output ${target} is also an input (${input})`, { code: 'FEATX_USAGE_SAME_FILE', path: target, hint: options.inPlace === false ? 'choose another output: the result still needs that file' : 'choose another output, or pass --in-place to replace the input' });
       }
     }
   }
