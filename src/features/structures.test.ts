@@ -218,6 +218,19 @@ describe('by shape alone', () => {
     expect((await tensors(net, net.op('GlobalAveragePool', '', [value]))).slice(0, 1)).toEqual(wanted.slice(0, 1));
   });
 
+  test('a stage ends in the layout that it began with', async () => {
+    const net = new Net();
+    const wanted: string[] = [];
+    let value = 'image';
+    for (const [from, to] of [[3, 8], [8, 16], [16, 32]] as const) {
+      value = feed(net, net.conv('', value, [from, to], 2), to);
+      value = tokenBlock(net, net.op('Transpose', '', [value], { perm: { ints: [0, 2, 3, 1] } }), to);
+      value = net.op('Transpose', '', [value], { perm: { ints: [0, 3, 1, 2] } });
+      wanted.push(value);
+    }
+    expect(await tensors(net, net.op('GlobalAveragePool', '', [value]))).toEqual(wanted);
+  });
+
   test('blocks that work on tokens and hand on maps end in maps', async () => {
     const net = new Net();
     const wanted: string[] = [];

@@ -84,7 +84,7 @@ function habitsOf(analysis: Analysis, links: readonly Link[]): Habits {
     else if (links[at - 1]?.kind === 'act') active++;
   });
   const patched = flow.nodes.some(({ opType }) => opType === 'Softmax' || opType === 'Erf' || opType === 'Gelu');
-  return { raw: raw > active, activatesFirst: raw > active && early > 0, poolsEarly: layersBehindPool(analysis) >= 2, patched };
+  return { raw: raw > active, activatesFirst: raw > active && early > 0, poolsEarly: layersBehindPool(analysis) >= 2, patched: patched && active <= raw };
 }
 
 function isActivation(opType: string): boolean {
@@ -116,7 +116,7 @@ function lastBlock(analysis: Analysis, links: readonly Link[], level: Level, isD
     at = Math.max(level.first, step.to);
   }
   const map = laidOut(links, at, level);
-  const laid = `the tokens of stride ${level.stride}, laid out as a map behind their last block`;
+  const laid = `the last block at stride ${level.stride}, laid out as its stage is`;
   if (map !== null) return { link: links[map], confidence: links.slice(at + 1, map).some(({ kind }) => kind === 'norm') ? 'medium' : 'high', because: laid };
   const split = isDeepest ? null : mapBesideToken(analysis, links[at]);
   if (split !== null) return { link: split, confidence: 'medium', because: `${laid}, its prefix tokens aside` };
@@ -126,10 +126,14 @@ function lastBlock(analysis: Analysis, links: readonly Link[], level: Level, isD
   return { link, confidence: confidenceOf(links, at, steps), because };
 }
 
-/** Where the tokens of a level's end become a map with channels first, before anything but a norm happens to them; null where they stay tokens. */
+/** Where a level's end gets the layout that its stage works in, before anything but a norm of tokens happens to it: a map with channels first where the whole stage works on tokens; null where it has it. */
 function laidOut(links: readonly Link[], end: number, level: Level): number | null {
-  if (!links[end].place.axes?.includes('L')) return null;
-  for (let at = end + 1; at <= level.last && (links[at].kind === 'move' || links[at].kind === 'norm'); at++) if (links[at].place.axes?.join('') === 'NCHW') return at;
+  const first = links.slice(level.first, end + 1).find(({ kind }) => kind === 'add' || kind === 'concat' || kind === 'block');
+  const layout = first?.place.axes?.join('') ?? '';
+  const target = layout.includes('L') ? 'NCHW' : layout;
+  const isTokens = links[end].place.axes?.includes('L') === true;
+  if (first === undefined || links[end].place.axes?.join('') === target) return null;
+  for (let at = end + 1; at <= level.last && (links[at].kind === 'move' || (isTokens && links[at].kind === 'norm')); at++) if (links[at].place.axes?.join('') === target) return at;
   return null;
 }
 
