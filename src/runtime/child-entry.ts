@@ -51,12 +51,12 @@ function send(frame: Frame): boolean {
   return true;
 }
 
-/** Ends this process with its parent even while native code holds the main thread. */
-function startWatchdog(): void {
-  const watch = `const parent = process.ppid;
+/** Ends this process with its parent even while native code holds the main thread. The parent says who it is: it may be gone before this process can look. */
+function startWatchdog(parent: number): void {
+  const watch = `const { workerData: parent } = require('node:worker_threads');
 const alive = () => { try { process.kill(parent, 0); return process.ppid === parent; } catch (error) { return error.code === 'EPERM'; } };
 setInterval(() => { if (!alive()) process.kill(process.pid, 'SIGKILL'); }, 250);`;
-  new Worker(watch, { eval: true }).unref();
+  new Worker(watch, { eval: true, workerData: parent }).unref();
 }
 
 async function main(): Promise<void> {
@@ -71,7 +71,7 @@ async function main(): Promise<void> {
   for (let frame = nextFrame(reader); frame !== null; frame = nextFrame(reader)) {
     const request = frame.value as { readonly id: number; readonly watch: boolean; readonly ask: unknown };
     if (request.watch && !watched) {
-      startWatchdog();
+      startWatchdog(Number(process.argv[2]));
       watched = true;
     }
     let reply: Frame;

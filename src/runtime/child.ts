@@ -67,7 +67,7 @@ export class RuntimeChild implements Disposable {
 
   private constructor(private readonly options: ChildOptions) {
     const { NODE_OPTIONS: _ours, ...env } = process.env;
-    this.process = spawn(process.execPath, [options.entry ?? childEntry(import.meta.url)], { stdio: ['pipe', 'ignore', 'pipe', 'pipe'], env, windowsHide: true });
+    this.process = spawn(process.execPath, [options.entry ?? childEntry(import.meta.url), String(process.pid)], { stdio: ['pipe', 'ignore', 'pipe', 'pipe'], env, windowsHide: true });
     const { memoryBytes, signal } = options;
     this.stopWatching = memoryBytes === undefined ? () => undefined : watchMemory(this.process.pid, memoryBytes, (seen) => this.stop(outOfMemory(memoryBytes, seen)));
     this.process.on('error', (error) => this.stop(new RuntimeError(`a child process for ONNX Runtime does not start: ${error.message}`, { code: 'FEATX_CHILD_CRASH', cause: error })));
