@@ -7,7 +7,7 @@ export function factsOf({ types, geometry }: Analysis, tensor: string): TensorFa
   const type = types.types.get(tensor);
   const place = geometry.get(tensor);
   return {
-    numChs: place?.channels ?? null, reduction: place === undefined || place.pooled ? null : place.stride, dtype: type?.dtype ?? null, shape: type?.shape ?? null,
+    numChs: place?.channels || null, reduction: place === undefined || place.pooled ? null : place.stride, dtype: type?.dtype ?? null, shape: type?.shape ?? null,
     // The order of axes is a guess where not even their number is known.
     layout: (type?.shape ?? types.nominal.get(tensor)?.shape) == null ? null : layoutOf(place), prefixTokens: place?.prefix ?? 0, grid: place?.axes?.includes('L') && place.shuffles % 2 === 0 ? place.grid : null,
   };

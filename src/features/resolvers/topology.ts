@@ -84,7 +84,7 @@ function habitsOf(analysis: Analysis, links: readonly Link[]): Habits {
     else if (links[at - 1]?.kind === 'act') active++;
   });
   const patched = flow.nodes.some(({ opType }) => opType === 'Softmax' || opType === 'Erf' || opType === 'Gelu');
-  return { raw: raw > active, activatesFirst: raw > active && early > 0, poolsEarly: layersBehindPool(analysis) >= 2, patched: patched && active <= raw };
+  return { raw: raw > active, activatesFirst: raw > active && early > 0, poolsEarly: layersBehindPool(analysis) >= 2, patched: patched && (raw > 0 || active === 0) };
 }
 
 function isActivation(opType: string): boolean {
@@ -133,8 +133,13 @@ function laidOut(links: readonly Link[], end: number, level: Level): number | nu
   const target = layout.includes('L') ? 'NCHW' : layout;
   const isTokens = links[end].place.axes?.includes('L') === true;
   if (first === undefined || links[end].place.axes?.join('') === target) return null;
-  for (let at = end + 1; at <= level.last && (links[at].kind === 'move' || (isTokens && links[at].kind === 'norm')); at++) if (links[at].place.axes?.join('') === target) return at;
-  return null;
+  let found: number | null = null;
+  for (let at = end + 1; at <= level.last && (links[at].kind === 'move' || (isTokens && links[at].kind === 'norm' && links[at].place.axes?.includes('L'))); at++) {
+    const axes = links[at].place.axes?.join('');
+    if (axes === target || (isTokens && axes === 'NCHW')) found ??= at;
+    if (isTokens && axes === 'NCHW') return at;
+  }
+  return found;
 }
 
 function stepBack(links: readonly Link[], at: number, level: Level, isDeepest: boolean, habits: Habits, steps: readonly Step[]): { readonly to: number; readonly over: Step } | null {
@@ -201,7 +206,7 @@ function confidenceOf(links: readonly Link[], at: number, steps: readonly Step[]
     case 'add':
       return steps.length === 0 || steps.includes('prelude') || (widens && !steps.includes('start')) || (steps.length > 2 && steps.at(-1) === 'norm') || isUnsettled(links[at]) ? 'medium' : 'high';
     case 'act':
-      return widens || links[at - 1]?.kind === 'add' || (links[at - 1]?.conv?.branches ?? 1) > 1 ? 'high' : 'medium';
+      return widens || (links[at - 1]?.kind === 'add' && !normsSums(links)) || (links[at - 1]?.conv?.branches ?? 1) > 1 ? 'high' : 'medium';
     case 'concat':
       return widens || steps.includes('transition') ? 'high' : 'low';
     case 'conv':
@@ -231,6 +236,12 @@ function mapBesideToken({ flow, geometry }: Analysis, link: Link): Link | null {
     }
   }
   return null;
+}
+
+/** Whether sums meet a norm more often than an activation: one that is activated at once may then be the head's. */
+function normsSums(links: readonly Link[]): boolean {
+  const behind = (kind: Link['kind']): number => links.filter((link, at) => link.kind === kind && links[at - 1]?.kind === 'add').length;
+  return behind('norm') > behind('act');
 }
 
 /** Whether the layout of a level's end is not what a map's is: authors then differ in whether the change of layout is part of the stage. */
