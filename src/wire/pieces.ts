@@ -69,14 +69,25 @@ export async function materialize(source: ByteSource, pieces: readonly Piece[]):
 
 const COPY_BUFFER = 4 * 1024 * 1024;
 
-/** The bytes of a piece, the next chunk read while the last is written. */
+/** The bytes of a piece, the next chunk read while the last is written. A chunk holds good until the next one is asked for: its buffer is used again. */
 export async function* chunksOf(piece: Piece, source: ByteSource): AsyncGenerator<Uint8Array> {
   if (piece instanceof Uint8Array) {
     for (let start = 0; start < piece.length; start += COPY_BUFFER) yield piece.subarray(start, start + COPY_BUFFER);
     return;
   }
   const from = piece.from ?? source;
-  const readAt = (start: number): Promise<Uint8Array> | null => (start < piece.end ? from.read(start, Math.min(piece.end, start + COPY_BUFFER)) : null);
+  const buffers: Uint8Array[] = [];
+  const readAt = (start: number): Promise<Uint8Array> | null => {
+    if (start >= piece.end) return null;
+    const end = Math.min(piece.end, start + COPY_BUFFER);
+    if (from.readInto === undefined) return from.read(start, end);
+    // Two take turns: one is written while the other is read.
+    const buffer = buffers.length < 2 ? new Uint8Array(end - start) : buffers[0];
+    if (buffers.length === 2) buffers.reverse();
+    else buffers.push(buffer);
+    const chunk = buffer.subarray(0, end - start);
+    return from.readInto(chunk, start).then(() => chunk);
+  };
   let next = readAt(piece.start);
   for (let start = piece.start; next !== null; start += COPY_BUFFER) {
     const chunk = await next;

@@ -7,6 +7,8 @@ export interface ByteSource {
   readonly path?: string;
   /** Exactly the bytes `[start, end)`. @throws IoError when they cannot be had in full */
   read(start: number, end: number): Promise<Uint8Array>;
+  /** Fills `bytes` from `start` on, for copies that use their buffers again. @throws IoError as `read` does */
+  readInto?(bytes: Uint8Array, start: number): Promise<void>;
   /** Throws IoError when the bytes may have changed since the source was opened. */
   assertUnchanged?(): Promise<void>;
   close?(): Promise<void>;
