@@ -42,7 +42,7 @@ const JOINS = new Set(['Add', 'Sum', 'Sub', 'QLinearAdd', 'Max']);
 
 /** The pyramid as a chain of cuts. */
 export function linksOf({ view, flow, geometry }: Analysis): readonly Link[] {
-  const links: Link[] = [];
+  const links: (Link & { readonly nodes: number[] })[] = [];
   let from = 0;
   let before = flow.input ?? '';
   for (const tensor of flow.cuts) {
@@ -52,12 +52,17 @@ export function linksOf({ view, flow, geometry }: Analysis): readonly Link[] {
     const nodes = Array.from({ length: at + 1 - from }, (_, offset) => from + offset);
     const span = nodes.map((index) => flow.nodes[index]);
     const count = (ops: ReadonlySet<string>): number => span.reduce((total, { opType }) => total + (ops.has(opType) ? 1 : 0), 0);
-    const link: Link = { tensor, place, stride: place.stride, nodes, size: nodes.length - count(MOVES), convs: count(CONVS), sums: count(JOINS), normed: false, ...linkKind(view, span, before, geometry) };
+    // A chain of activations may be as long as the network: it grows in place.
+    const joined = ({ nodes: earlier }: { readonly nodes: number[] }): number[] => {
+      for (const node of nodes) earlier.push(node);
+      return earlier;
+    };
+    const link = { tensor, place, stride: place.stride, nodes, size: nodes.length - count(MOVES), convs: count(CONVS), sums: count(JOINS), normed: false, ...linkKind(view, span, before, geometry) };
     const last = links.at(-1);
     const isOwnNorm = last?.kind === 'conv' && link.kind === 'norm' && place.axes.join('') === 'NCHW';
     const isItsScale = last !== undefined && (last.kind === 'norm' || (last.kind === 'conv' && last.normed)) && link.kind === 'act' && span.every((node) => SCALES.has(node.opType) && node.inputs.filter((name) => geometry.has(name)).length === 1);
-    if (isOwnNorm || isItsScale) links[links.length - 1] = { ...last, tensor, place, nodes: [...last.nodes, ...nodes], normed: true };
-    else if (link.kind === 'act' && last?.kind === 'act') links[links.length - 1] = { ...link, nodes: [...last.nodes, ...nodes] };
+    if (isOwnNorm || isItsScale) links[links.length - 1] = { ...last, tensor, place, nodes: joined(last), normed: true };
+    else if (link.kind === 'act' && last?.kind === 'act') links[links.length - 1] = { ...link, nodes: joined(last) };
     else links.push(link);
     from = at + 1;
     before = tensor;
