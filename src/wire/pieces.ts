@@ -67,7 +67,7 @@ export async function materialize(source: ByteSource, pieces: readonly Piece[]):
   return concat(parts);
 }
 
-const COPY_BUFFER = 4 * 1024 * 1024;
+const COPY_BUFFER = 1024 * 1024;
 
 /** The bytes of a piece, the next chunk read while the last is written. A chunk holds good until the next one is asked for: its buffer is used again. */
 export async function* chunksOf(piece: Piece, source: ByteSource): AsyncGenerator<Uint8Array> {
