@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { built } from '../../scripts/ready.mjs';
 import { leastOf, peaks } from '../lib/processes.mjs';
 import { machine, markdown, save } from '../lib/table.mjs';
-import { bare, closePlaces, command, copying, makeModels, opening, openPlaces, runtime, settle } from './workload.mjs';
+import { bare, closePlaces, command, copying, makeModels, opening, openPlaces, runtime } from './workload.mjs';
 
 const rounds = Number(process.env.FEATX_BENCH_ROUNDS ?? 5);
 const only = new RegExp(process.env.FEATX_BENCH_ONLY ?? '');
@@ -76,10 +76,6 @@ function copyFigure(name, place, args, factor, source) {
   if (source === null) assertTenth(name, report);
   const copies = copying(name, place, source ?? target);
   const floor = copies.at(-1).name;
-  if (place.synced) {
-    const { before } = step;
-    step.before = () => (before(), settle());
-  }
   figure({ figure: name, kind: `above bare Node, against ${place.synced ? 'cp and sync of it' : 'cp'}`, floor, factor, limit: (least) => factor * least.get(floor) + 150, sizeBytes: report.size_bytes, plain: copies[0].name, ...children(0) }, step);
   steps.push(...copies);
 }
