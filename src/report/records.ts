@@ -1,5 +1,6 @@
-import type { Confidence, Feature, HookType, Layout, ResolverName } from '../features/feature.js';
+import type { Feature, Layout, ResolverName } from '../features/feature.js';
 import type { Selection } from '../features/select.js';
+import { storedFeature, type StoredFeature } from '../features/stored-info.js';
 import type { Dim } from '../onnx/records.js';
 import type { TensorType } from '../onnx/types.js';
 
@@ -35,20 +36,8 @@ export interface ModelRecord {
   readonly external_data: readonly string[];
 }
 
-export interface FeatureRecord {
-  readonly index: number;
-  readonly module: string | null;
-  readonly num_chs: number | null;
-  readonly reduction: number | null;
-  readonly tensor: string | null;
-  readonly dtype: string | null;
-  readonly shape: readonly Dim[] | null;
-  readonly layout: Layout | null;
-  readonly hook_type: HookType;
-  readonly resolved_by: ResolverName;
-  readonly confidence: Confidence;
-  readonly because: string;
-}
+/** A feature as a cut stores it, less what only a later cut needs. */
+export type FeatureRecord = Omit<StoredFeature, 'prefix_tokens' | 'grid'>;
 
 export interface EmbeddingRecord {
   readonly tensor: string;
@@ -250,8 +239,8 @@ export type ReportRecord = InspectReport | ExtractReport | RunReport | VerifyRep
 
 /** A feature in the contract's spelling. */
 export function featureRecord(feature: Feature): FeatureRecord {
-  const { index, module, numChs, reduction, tensor, dtype, shape, layout, hookType, resolvedBy, confidence, because } = feature;
-  return { index, module, num_chs: numChs, reduction, tensor, dtype, shape, layout, hook_type: hookType, resolved_by: resolvedBy, confidence, because };
+  const { prefix_tokens: _prefixTokens, grid: _grid, ...record } = storedFeature(feature);
+  return record;
 }
 
 /** A selection in the contract's spelling. */
