@@ -1,5 +1,5 @@
 import { basename, dirname, join, resolve, sep } from 'node:path';
-import { RuntimeError, UsageError } from './errors.js';
+import { FeatxError, RuntimeError, UsageError } from './errors.js';
 import { tensorsOf } from './onnx/graph.js';
 import type { OnnxModel } from './onnx/records.js';
 import type { GraphEdit } from './rewrite/edit.js';
@@ -8,7 +8,7 @@ import { splice, type TensorContents } from './rewrite/splice.js';
 import { assertLoadable, type WeightsMode, type WeightsOptions, type WeightsPlan } from './rewrite/weights.js';
 import { errnoOf, ioError, nodeFileSystem, type FileSystem } from './wire/fs.js';
 import { chunksOf, sizeOf, type Piece } from './wire/pieces.js';
-import { resolveTarget, stage, writeFile, type StagedFile, type WriteOptions } from './wire/sink.js';
+import { isSameFile, NOT_DURABLE, resolveTarget, stage, writeFile, type FileIdentity, type StagedFile, type WriteOptions } from './wire/sink.js';
 
 /** How a cut is written: where its files go, and what is checked before they appear. */
 export interface CutOptions extends Omit<WriteOptions, 'beforeCommit'> {
@@ -133,15 +133,15 @@ export async function writeCut({ model, edit, plan, weights, target, options, so
   let contents: TensorContents = weights.contents;
   let verified: boolean | null = null;
   let sidecarPath: string | null = null;
-  let isNew = false;
+  let fresh: FileIdentity | null = null;
   try {
     if (sidecar !== null) {
       const staged = await stage(source, sidecar.pieces, dirname(target), { ...options, hash: true });
       const name = sidecarName(target, staged.sha256 ?? '');
       const path = join(dirname(target), name);
       contents = sidecar.contents(name);
-      isNew = !(await commitSidecar(fs, staged, path, () => assertLoadable(splice(model, edit, contents))));
       sidecarPath = path;
+      fresh = await commitSidecar(fs, staged, path, () => assertLoadable(splice(model, edit, contents)));
     }
     const pieces = splice(model, edit, contents);
     assertLoadable(pieces);
@@ -155,22 +155,35 @@ export async function writeCut({ model, edit, plan, weights, target, options, so
     });
     return { ...measure(pieces, sidecar?.pieces, sidecarPath), verified };
   } catch (error) {
-    if (sidecarPath !== null && isNew) await fs.unlink(sidecarPath).catch(() => undefined);
+    // A result that is in its place needs its sidecar, whatever came after.
+    if (sidecarPath !== null && fresh !== null && !isInPlace(error)) await withdraw(fs, sidecarPath, fresh);
     throw error;
   }
 }
 
-/** Puts a sidecar in its place; returns whether that name was taken, by a run that wrote the same. */
-async function commitSidecar(fs: FileSystem, staged: StagedFile, path: string, check: () => void): Promise<boolean> {
+function isInPlace(error: unknown): boolean {
+  return error instanceof FeatxError && error.code === NOT_DURABLE;
+}
+
+/** Puts a sidecar in its place; returns which file it is, or null where its name was taken already, by a run that wrote the same. */
+async function commitSidecar(fs: FileSystem, staged: StagedFile, path: string, check: () => void): Promise<FileIdentity | null> {
+  let isNew = false;
   try {
     check();
-    const existed = await fs.lstat(path).then(() => true, (error: unknown) => errnoOf(error) !== 'ENOENT');
-    await staged.commit(path);
-    return existed;
+    isNew = await fs.lstat(path).then(() => false, (error: unknown) => errnoOf(error) === 'ENOENT');
+    const placed = await staged.commit(path);
+    return isNew ? placed : null;
   } catch (error) {
     await staged.discard();
+    if (isNew && isInPlace(error)) await fs.unlink(path).catch(() => undefined);
     throw error;
   }
+}
+
+/** Removes a sidecar that no result came to need, unless another run has put its own there since. */
+async function withdraw(fs: FileSystem, path: string, placed: FileIdentity): Promise<void> {
+  const found = await fs.lstat(path).catch(() => null);
+  if (isSameFile(found, placed)) await fs.unlink(path).catch(() => undefined);
 }
 
 async function stream(model: OnnxModel, pieces: readonly Piece[], { write: sink, signal, onProgress }: CutOptions): Promise<void> {

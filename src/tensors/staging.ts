@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
-import { ioError, nodeFileSystem, type FileHandle, type FileSystem } from '../wire/fs.js';
-import { commit, removeStale, temporaryName, writeFully } from '../wire/sink.js';
+import { errnoOf, ioError, nodeFileSystem, openAfresh, type FileHandle, type FileSystem } from '../wire/fs.js';
+import { commit, removeStale, temporaryName, writeFully, type FileIdentity } from '../wire/sink.js';
 
 const LARGEST_WRITE = 64 * 1024 * 1024;
 const COPY_BUFFER = 4 * 1024 * 1024;
@@ -20,7 +20,7 @@ export class StagingFile {
     await removeStale(fs, directory);
     const path = temporaryName(directory);
     try {
-      return new StagingFile(path, await fs.open(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | (constants.O_NOFOLLOW ?? 0), 0o666), fs);
+      return new StagingFile(path, await openAfresh(fs, path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | (constants.O_NOFOLLOW ?? 0), 0o666), fs);
     } catch (error) {
       throw ioError(error, 'create a file in', directory);
     }
@@ -37,8 +37,10 @@ export class StagingFile {
     for (let at = 0; at < size; ) {
       const chunk = new Uint8Array(Math.min(COPY_BUFFER, size - at));
       const count = await this.handle.read(chunk, at).catch((error: unknown) => {
+        if (errnoOf(error) === 'EINTR') return null;
         throw ioError(error, 'read', this.path);
       });
+      if (count === null) continue;
       if (count === 0) throw ioError(new Error(`it ends at byte ${at} of ${size}`), 'read', this.path);
       yield chunk.subarray(0, count);
       at += count;
@@ -51,14 +53,14 @@ export class StagingFile {
       await this.handle.truncate(size);
       await this.handle.sync();
     } catch (error) {
+      await this.close().catch(() => undefined);
       throw ioError(error, 'write', this.path);
-    } finally {
-      await this.close();
     }
+    await this.close();
   }
 
   /** Puts a sealed file in the place of `target`. */
-  commit(target: string): Promise<void> {
+  commit(target: string): Promise<FileIdentity> {
     return commit(this.fs, this.path, target);
   }
 

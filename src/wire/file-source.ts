@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { IoError } from '../errors.js';
-import { errnoOf, ioError, nodeFileSystem, type FileHandle, type FileSystem } from './fs.js';
+import { errnoOf, ioError, nodeFileSystem, openAfresh, type FileHandle, type FileSystem } from './fs.js';
 import type { ByteSource } from './source.js';
 
 /** One system call reads at most 2^31-1 bytes. */
@@ -32,7 +32,7 @@ export class FileSource implements ByteSource {
     let handle: FileHandle;
     try {
       // Without O_NONBLOCK, opening a named pipe waits for a writer.
-      handle = await fs.open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+      handle = await openAfresh(fs, path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
     } catch (error) {
       throw ioError(error, 'open', path);
     }
@@ -42,7 +42,7 @@ export class FileSource implements ByteSource {
       if (!state.isFile()) throw new IoError(`${path} is not a regular file`, { path, code: 'FEATX_IO_KIND', hint: 'give a file, or - to read standard input' });
       return new FileSource(path, handle, state);
     } catch (error) {
-      await handle.close();
+      await handle.close().catch(() => undefined);
       throw error instanceof IoError ? error : ioError(error, 'read', path);
     }
   }
@@ -80,9 +80,10 @@ export class FileSource implements ByteSource {
     }
   }
 
+  /** A file that was only read has nothing to lose when it cannot be closed; closing it twice is a mistake of ours. */
   async close(): Promise<void> {
     await this.handle.close().catch((error: unknown) => {
-      throw ioError(error, 'close', this.path);
+      if (errnoOf(error) === 'EBADF') throw error;
     });
   }
 }

@@ -87,6 +87,17 @@ export function errnoOf(error: unknown): string | undefined {
   return typeof code === 'string' ? code : undefined;
 }
 
+/**
+ * Opens a file. A network file system answers ESTALE once where the file or its directory was replaced on the server since it was last looked at; the second
+ * look is a fresh one.
+ */
+export function openAfresh(fs: FileSystem, path: string, flags: string | number, mode?: number): Promise<FileHandle> {
+  return fs.open(path, flags, mode).catch((error: unknown) => {
+    if (errnoOf(error) !== 'ESTALE') throw error;
+    return fs.open(path, flags, mode);
+  });
+}
+
 const REASONS: { readonly [errno: string]: string } = {
   ENOENT: 'there is no such file or folder',
   ENOTDIR: 'a part of the path is not a directory',
@@ -101,6 +112,11 @@ const REASONS: { readonly [errno: string]: string } = {
   ELOOP: 'too many symbolic links',
   EIO: 'the device reports an input/output error',
   EXDEV: 'it is on another file system',
+  EBUSY: 'it is in use',
+  EEXIST: 'it exists',
+  EINTR: 'the call was interrupted',
+  ENFILE: 'too many open files on this machine',
+  ESTALE: 'its handle is stale, it was replaced on the file server',
 };
 
 /** An IoError that says what was being done to which file, and why it failed. */

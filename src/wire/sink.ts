@@ -3,7 +3,7 @@ import { createHash, randomBytes, type Hash } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { FeatxError, IoError, UsageError } from '../errors.js';
 import { FileSource } from './file-source.js';
-import { errnoOf, ioError, nodeFileSystem, type FileHandle, type FileSystem } from './fs.js';
+import { errnoOf, ioError, nodeFileSystem, openAfresh, type FileHandle, type FileSystem } from './fs.js';
 import { chunksOf, pieceSize, sizeOf, type Piece } from './pieces.js';
 import type { ByteSource } from './source.js';
 import { isGone, thisWriter } from './writers.js';
@@ -37,9 +37,20 @@ export interface StagedFile {
   readonly size: number;
   /** Hex digest of the content; only where `hash` was asked for. */
   readonly sha256: string | null;
-  commit(target: string): Promise<void>;
+  /** Puts it in the place of `target`. @throws IoError, `NOT_DURABLE` where the file is in its place all the same */
+  commit(target: string): Promise<FileIdentity>;
+  /** Removes it. One that cannot be removed is left to the next run, which tidies up: what made this necessary is the failure to report. */
   discard(): Promise<void>;
 }
+
+/** Which file stands under a name. */
+export interface FileIdentity {
+  readonly dev: bigint;
+  readonly ino: bigint;
+}
+
+/** Code of the error of a file that is whole and in its place, but could not be made to stay there through a loss of power. */
+export const NOT_DURABLE = 'FEATX_IO_NOT_DURABLE';
 
 /**
  * Checks a target before any long work and returns the path that will really be replaced.
@@ -88,7 +99,7 @@ export async function stage(source: ByteSource, pieces: readonly Piece[], direct
   const fs = options.fileSystem ?? nodeFileSystem;
   await removeStale(fs, directory);
   const temporaryPath = temporaryName(directory);
-  const discard = (): Promise<void> => remove(fs, temporaryPath);
+  const discard = (): Promise<void> => remove(fs, temporaryPath).catch(() => undefined);
   const total = sizeOf(pieces);
   const digest = options.hash ? createHash('sha256') : null;
   try {
@@ -96,9 +107,11 @@ export async function stage(source: ByteSource, pieces: readonly Piece[], direct
     try {
       await writePieces({ handle, source, pieces, total, digest, options, path: temporaryPath });
       await handle.file.sync();
-    } finally {
-      await handle.file.close();
+    } catch (error) {
+      await handle.file.close().catch(() => undefined);
+      throw error;
     }
+    await handle.file.close();
     await assertSourcesUnchanged(source, pieces);
   } catch (error) {
     await discard();
@@ -144,7 +157,7 @@ async function createTemporary(fs: FileSystem, path: string, cloneOf: FileSource
     if (clone !== null) return { file: clone, cloned: true };
     await remove(fs, path);
   }
-  return { file: await fs.open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | (constants.O_NOFOLLOW ?? 0), 0o666), cloned: false };
+  return { file: await openAfresh(fs, path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | (constants.O_NOFOLLOW ?? 0), 0o666), cloned: false };
 }
 
 /** A writable clone; null where the path of the source now names another file, or the clone is as read-only as its original. */
@@ -202,29 +215,43 @@ export async function writeFully(file: FileHandle, bytes: Uint8Array, position: 
   }
 }
 
-/** Renames a finished temporary file over its target, keeps the target's mode, and makes the rename durable. @throws IoError; the temporary file is gone then */
-export async function commit(fs: FileSystem, temporaryPath: string, target: string): Promise<void> {
+/**
+ * Renames a finished temporary file over its target, keeps the target's mode, and makes the rename durable.
+ * @throws IoError; the temporary file is gone then, unless it cannot be removed
+ */
+export async function commit(fs: FileSystem, temporaryPath: string, target: string): Promise<FileIdentity> {
+  let finished: FileIdentity;
   try {
+    finished = await fs.lstat(temporaryPath);
     const existing = await lstatOrNull(fs, target);
     if (existing?.isFile()) await keepMode(fs, temporaryPath, Number(existing.mode & 0o777n));
-    await replace(fs, temporaryPath, target);
+    await replace(fs, temporaryPath, target, finished);
   } catch (error) {
-    await remove(fs, temporaryPath);
+    await remove(fs, temporaryPath).catch(() => undefined);
     throw error instanceof FeatxError ? error : ioError(error, 'replace', target);
   }
-  await syncDirectory(fs, dirname(target));
+  await syncDirectory(fs, target);
+  return finished;
 }
 
-async function replace(fs: FileSystem, temporaryPath: string, target: string): Promise<void> {
+async function replace(fs: FileSystem, temporaryPath: string, target: string, finished: FileIdentity): Promise<void> {
   for (let attempt = 0; ; attempt++) {
     try {
       await fs.rename(temporaryPath, target);
       return;
     } catch (error) {
-      if (attempt >= RENAME_RETRIES || !RENAME_LATER.has(errnoOf(error) ?? '')) throw error;
+      const errno = errnoOf(error) ?? '';
+      // A file server may rename, lose its answer, and be asked again: then there is nothing left to rename.
+      if (errno === 'ENOENT' && isSameFile(await lstatOrNull(fs, target), finished)) return;
+      if (attempt >= RENAME_RETRIES || !RENAME_LATER.has(errno)) throw error;
       await new Promise((resolve) => setTimeout(resolve, RENAME_RETRY_MS));
     }
   }
+}
+
+/** Whether what stands under a name is that file. */
+export function isSameFile(found: FileIdentity | null, { dev, ino }: FileIdentity): boolean {
+  return found !== null && found.dev === dev && found.ino === ino;
 }
 
 async function keepMode(fs: FileSystem, path: string, mode: number): Promise<void> {
@@ -238,7 +265,8 @@ async function keepMode(fs: FileSystem, path: string, mode: number): Promise<voi
 }
 
 /** Makes a rename durable; file systems that cannot sync a directory say so with EINVAL, ENOTSUP, or EPERM and EISDIR on Windows. */
-async function syncDirectory(fs: FileSystem, directory: string): Promise<void> {
+async function syncDirectory(fs: FileSystem, target: string): Promise<void> {
+  const directory = dirname(target);
   try {
     const handle = await fs.open(directory, constants.O_RDONLY);
     try {
@@ -247,7 +275,9 @@ async function syncDirectory(fs: FileSystem, directory: string): Promise<void> {
       await handle.close();
     }
   } catch (error) {
-    if (!['EINVAL', 'ENOTSUP', 'EPERM', 'EISDIR', 'EACCES'].includes(errnoOf(error) ?? '')) throw ioError(error, 'sync', directory);
+    if (['EINVAL', 'ENOTSUP', 'EPERM', 'EISDIR', 'EACCES'].includes(errnoOf(error) ?? '')) return;
+    const { message } = ioError(error, 'sync', directory);
+    throw new IoError(`${target} is written, but might not outlive a loss of power: ${message}`, { code: NOT_DURABLE, path: target, cause: error, hint: 'run again once the device is in order' });
   }
 }
 
