@@ -16,6 +16,8 @@ export interface DoctorOptions {
   /** Time for each of them, in milliseconds. */
   readonly timeoutMs?: number;
   readonly fileSystem?: FileSystem;
+  /** Ends the trial of a provider at once. */
+  readonly signal?: AbortSignal;
 }
 
 /** Compiling the first shader takes a software driver half a minute. */
@@ -36,7 +38,10 @@ export async function doctor(options: DoctorOptions = {}): Promise<DoctorReport>
   if (isRuntimeInstalled()) {
     const { version } = runtimeFiles();
     const wanted = options.providers ?? PROVIDERS.filter((provider) => platformLacks(provider) === null);
-    for (const provider of wanted) providers.push(await tryProvider(provider, options));
+    for (const provider of wanted) {
+      providers.push(await tryProvider(provider, options));
+      options.signal?.throwIfAborted();
+    }
     const cpu = providers.find(({ provider }) => provider === 'cpu') ?? (await tryProvider('cpu', options));
     runtime = { version, works: cpu.works, reason: cpu.reason, hint: cpu.hint };
   } else {
@@ -47,10 +52,10 @@ export async function doctor(options: DoctorOptions = {}): Promise<DoctorReport>
   return { schema: 1, command: 'doctor', featx: VERSION, node: process.versions.node, platform, arch, runtime, providers, warnings, elapsed_ms: Math.round(performance.now() - started) };
 }
 
-async function tryProvider(provider: Provider, { timeoutMs = TIMEOUT_MS, fileSystem = nodeFileSystem }: DoctorOptions): Promise<ProviderRecord> {
+async function tryProvider(provider: Provider, { timeoutMs = TIMEOUT_MS, fileSystem = nodeFileSystem, signal }: DoctorOptions): Promise<ProviderRecord> {
   try {
     await using model = await indexModel(trialModel());
-    await using session = await openSession(model, { providers: [provider], isolate: true, timeoutMs, fileSystem });
+    await using session = await openSession(model, { providers: [provider], isolate: true, timeoutMs, fileSystem, signal });
     await session.run(new Map([['x', { dtype: 'float32', shape: [1, 1, 8, 8], data: new Float32Array(64).fill(1) }]]));
     const ranOn = session.placement?.providers.map((share) => share.provider) ?? [provider];
     const works = ranOn.includes(provider);

@@ -50,7 +50,7 @@ export class FeatureRunner implements AsyncDisposable {
     try {
       await assertReference(model, files);
       const { isolate = false, timeoutMs, memoryBytes, signal } = options;
-      using child = await startChild(model, { isolate, memoryBytes });
+      using child = await startChild(model, { isolate, memoryBytes, signal });
       const view = viewGraph(model);
       const { types, resolution } = await surveyModel(view, { ...options, resolve: withHookType(options), isolate, ...(isolate ? { timeoutMs, memoryBytes } : {}), child: child ?? undefined, tensors: options.named?.length || options.embedding ? view.producerOf.keys() : [] });
       const selections = selectFeatures(view, types, resolution, options);

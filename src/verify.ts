@@ -15,7 +15,7 @@ import { stackRows, type TensorValue } from './tensors/tensor.js';
 import { randomTensor } from './tensors/random.js';
 import { DirectorySidecars, NO_SIDECARS } from './wire/sidecar-files.js';
 
-export interface VerifyOptions extends OpenModelOptions, Pick<SessionOptions, 'isolate' | 'timeoutMs' | 'memoryBytes' | 'threads'> {
+export interface VerifyOptions extends OpenModelOptions, Pick<SessionOptions, 'isolate' | 'timeoutMs' | 'memoryBytes' | 'threads' | 'signal'> {
   /** Seed of the inputs. */
   readonly seed?: number;
   /** Numbers for symbolic input dims. */
@@ -136,8 +136,8 @@ interface Runs {
 
 /** The model as a whole with the tensors as further outputs, and the cut, one after the other. */
 async function bothRuns(model: GraphView, cut: GraphView, tensors: readonly string[], outputs: readonly string[], optimization: OptimizationLevel, options: VerifyOptions): Promise<Runs> {
-  const { isolate, timeoutMs, memoryBytes, threads, fileSystem } = options;
-  const session: SessionOptions = { isolate, timeoutMs, memoryBytes, threads, fileSystem, optimization };
+  const { isolate, timeoutMs, memoryBytes, threads, signal, fileSystem } = options;
+  const session: SessionOptions = { isolate, timeoutMs, memoryBytes, threads, signal, fileSystem, optimization };
   const own = model.model.graph.outputs.map(({ name }) => name).filter((name) => isTensor(model, name));
   for (const side of SIDES) {
     const feeds = seededFeeds(model, side, options);

@@ -8,7 +8,6 @@ import type { BatchSummary } from '../batch/reports.js';
 import { parseShard, shardFromEnvironment, type Shard } from '../batch/shard.js';
 import { IoError, UsageError } from '../errors.js';
 import { escapeText } from '../report/escape.js';
-import { nodeFileSystem } from '../wire/fs.js';
 import { batchProgress } from './batch-progress.js';
 import type { CliCommand } from './commands.js';
 import type { Context } from './context.js';
@@ -77,7 +76,7 @@ export const batchCommand: CliCommand = {
     if (shard !== null && flags.shard === undefined) await context.note(`shard ${shard.index} of ${shard.count} (from ${shard.from})`);
     const part = shard === null || shard.count === 1 ? {} : { shard: { index: shard.index, count: shard.count } };
     const plan = planJobs(jobs, root);
-    const common = { stateDirectory: flags.state ?? STATE_DIRECTORY, force: flags.force, check: flags.check ?? config.check, ...part };
+    const common = { stateDirectory: flags.state ?? STATE_DIRECTORY, force: flags.force, check: flags.check ?? config.check, fileSystem: context.fileSystem, ...part };
     if (flags.plan) {
       for await (const record of previewPlan(plan, common)) {
         if (context.flags.json) await context.record(record);
@@ -132,25 +131,25 @@ async function requested(operands: readonly string[], command: Command, context:
   if (given.length > 0) {
     throw new UsageError(`${[...new Set(given)].join(', ')} ${given.length === 1 ? 'goes' : 'go'} with models on the command line, not with a config`, { hint: 'say it in the options of the config, or name models' });
   }
-  const loaded = await readConfig(configs[0] ?? CONFIG_NAME).catch((error: unknown) => {
+  const loaded = await readConfig(configs[0] ?? CONFIG_NAME, context.fileSystem).catch((error: unknown) => {
     if (operands.length > 0 || !(error instanceof IoError) || error.code !== 'FEATX_IO_NOT_FOUND') throw error;
     throw new UsageError(`no model is named, and there is no ${CONFIG_NAME} here`, { hint: 'name models, such as "models/**/*.onnx", or write a config with featx init' });
   });
   const { root, config } = context.flags.strict ? { ...loaded, config: { ...loaded.config, options: { ...loaded.config.options, strict: true } } } : loaded;
-  return { root, config, jobs: await configJobs({ config, root }) };
+  return { root, config, jobs: await configJobs({ config, root }, context.fileSystem) };
 }
 
 async function fromPatterns(patterns: readonly string[], command: Command, context: Context): Promise<Requested> {
   const { output, exclude = [] } = command.opts<BatchFlags>();
   const { mode, rewrite, keepOutputs, order, outMap, outputFmt, featureConcat, weights, align, follow, strictExternal, clobber } = command.opts<CutFlags>();
-  const { resolve: resolving, named, ...selection } = await selectionOptions(command);
+  const { resolve: resolving, named, ...selection } = await selectionOptions(command, context.fileSystem);
   const limits = modelLimits(command);
   const options: CutOptions = {
     ...defined(selection), ...defined({ mode, rewrite, keepOutputs, order, outMap, outputFmt, featureConcat, weights, align, follow, strictExternal }),
     ...defined({ named: named?.length === 0 ? undefined : named, features: resolving.explicit, includeHead: resolving.includeHead, strict: context.flags.strict, noClobber: clobber === false ? true : undefined }),
     ...(Object.keys(limits).length === 0 ? {} : { limits }),
   };
-  return { root: '.', config: {}, jobs: await findJobs(patterns.map((pattern) => ({ pattern, output, options })), exclude, process.cwd(), nodeFileSystem) };
+  return { root: '.', config: {}, jobs: await findJobs(patterns.map((pattern) => ({ pattern, output, options })), exclude, process.cwd(), context.fileSystem) };
 }
 
 function summaryText({ done, skipped, failed, remaining }: BatchSummary): string {

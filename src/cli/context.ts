@@ -2,6 +2,7 @@ import type { FeatxError } from '../errors.js';
 import { escapeText, jsonLine } from '../report/escape.js';
 import { errorRecord, errorText, warningText } from '../report/messages.js';
 import type { TextStyle } from '../report/style.js';
+import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
 import { Output, type CliIo } from './io.js';
 
 /** Flags that every command has. */
@@ -19,6 +20,7 @@ export class Context {
   readonly stderr: Output;
   /** Style of standard output. */
   readonly style: TextStyle;
+  readonly fileSystem: FileSystem;
   private readonly warned = new Set<string>();
 
   constructor(
@@ -26,6 +28,7 @@ export class Context {
     readonly command: string | null,
     readonly flags: CommonFlags,
   ) {
+    this.fileSystem = io.fileSystem ?? nodeFileSystem;
     this.stdout = new Output(io.stdout, 'standard output');
     this.stderr = new Output(io.stderr, 'standard error');
     this.style = { color: this.wantsColor(io.stdoutIsTerminal), unicode: isUnicode(io.env), width: io.stdoutIsTerminal ? io.columns : null };

@@ -23,7 +23,7 @@ export const doctorCommand: CliCommand = {
 
   async run(_operands, command, context) {
     const { provider, timeout } = command.opts<DoctorFlags>();
-    const report = await doctor({ providers: provider, timeoutMs: timeout === undefined ? undefined : timeout * 1_000 });
+    const report = await doctor({ providers: provider, timeoutMs: timeout === undefined ? undefined : timeout * 1_000, fileSystem: context.fileSystem, signal: context.io.signal });
     await context.warn(report.warnings);
     if (context.flags.json) await context.record(report);
     else await context.stdout.write(doctorText(report, context.style));

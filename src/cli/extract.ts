@@ -6,6 +6,7 @@ import { escapeText } from '../report/escape.js';
 import { extractText } from '../report/extract-text.js';
 import type { ExtractReport } from '../report/records.js';
 import type { CliCommand } from './commands.js';
+import type { Context } from './context.js';
 import { ExitCode } from './exit-codes.js';
 import { addModelFlags, modelLimits, modelSource, timeoutMs } from './model-flags.js';
 import { progressLine } from './progress.js';
@@ -61,7 +62,7 @@ export const extractCommand: CliCommand = {
 
   async run([operand], command, context) {
     const { output, clobber, verify: isVerified, ...flags } = command.opts<ExtractFlags>();
-    const selection = await selectionOptions(command);
+    const selection = await selectionOptions(command, context.fileSystem);
     if (output === '') throw new UsageError('-o is an empty path');
     if (output === '-' && context.flags.json) throw new UsageError('-o - writes the model to standard output, where --json would print', { hint: 'name a file, or leave out --json' });
     if (operand === '-' && output === undefined && !flags.dryRun) throw new UsageError('the model comes from standard input, so its output has no default name', { hint: 'name it with -o, or -o - for standard output' });
@@ -72,8 +73,8 @@ export const extractCommand: CliCommand = {
     try {
       report = await extract(source, output ?? null, {
         ...selection, ...flags, noClobber: clobber === false, limits: modelLimits(command), timeoutMs: timeoutMs(command), strict: context.flags.strict,
-        signal: context.io.signal, onProgress: progress.update, name: operand,
-        verifyFile: isVerified ? (path) => isSame(source, path, command, selection) : undefined,
+        signal: context.io.signal, onProgress: progress.update, name: operand, fileSystem: context.fileSystem,
+        verifyFile: isVerified ? (path) => isSame(source, path, command, selection, context) : undefined,
         write: output === '-' ? (bytes: Uint8Array) => context.stdout.write(bytes) : undefined,
       });
     } finally {
@@ -88,9 +89,9 @@ export const extractCommand: CliCommand = {
 };
 
 /** Whether the finished file computes what the model computes. */
-async function isSame(source: string | Uint8Array, path: string, command: Command, { inputShapes }: SelectionOptions): Promise<boolean> {
+async function isSame(source: string | Uint8Array, path: string, command: Command, { inputShapes }: SelectionOptions, { fileSystem, io }: Context): Promise<boolean> {
   const { verify } = await import('../verify.js');
-  return (await verify(source, path, { inputShapes, limits: modelLimits(command), isolate: true, timeoutMs: timeoutMs(command) })).equal;
+  return (await verify(source, path, { inputShapes, limits: modelLimits(command), isolate: true, timeoutMs: timeoutMs(command), fileSystem, signal: io.signal })).equal;
 }
 
 /** The command that runs the result; features that were selected by name have no index to be found by. */

@@ -28,7 +28,7 @@ export const initCommand: CliCommand = {
 
   async run(operands, command, context) {
     const { output, force, jobs } = command.opts<InitFlags>();
-    const report = await init(operands, { output, force, jobs, timeoutMs: timeoutMs(command), signal: context.io.signal });
+    const report = await init(operands, { output, force, jobs, timeoutMs: timeoutMs(command), signal: context.io.signal, fileSystem: context.fileSystem });
     const { models, left_out: leftOut } = report;
     await context.warn(leftOut.map(({ model, error }) => `${model} is left out: ${error.message}`));
     if (context.flags.json) await context.record(report);

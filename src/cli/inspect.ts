@@ -36,8 +36,8 @@ export const inspectCommand: CliCommand = {
     if (csv && context.flags.json) throw new UsageError('--csv and --json exclude each other');
     if (operands.filter((operand) => operand === '-').length > 1) throw new UsageError('standard input (-) can be read once only');
     const options = {
-      ...(await selectionOptions(command)),
-      listTensors: tensors, explain, limits: modelLimits(command), timeoutMs: timeoutMs(command), strict: context.flags.strict, signal: context.io.signal,
+      ...(await selectionOptions(command, context.fileSystem)),
+      listTensors: tensors, explain, limits: modelLimits(command), timeoutMs: timeoutMs(command), strict: context.flags.strict, signal: context.io.signal, fileSystem: context.fileSystem,
     };
     const failures: number[] = [];
     for (const [position, operand] of operands.entries()) {

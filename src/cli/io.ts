@@ -1,7 +1,7 @@
 import type { Readable, Writable } from 'node:stream';
 import { VERSION } from '../version.js';
 import { FeatxError, IoError } from '../errors.js';
-import { ioError, errnoOf } from '../wire/fs.js';
+import { ioError, errnoOf, type FileSystem } from '../wire/fs.js';
 
 /** Everything a command may touch of the process that runs it, so that a test can be that process. */
 export interface CliIo {
@@ -15,6 +15,8 @@ export interface CliIo {
   readonly columns: number | null;
   /** Aborted when the process is told to end; the reason is the exit code, 128 plus the number of the signal. */
   readonly signal: AbortSignal;
+  /** Node's own by default. */
+  readonly fileSystem?: FileSystem;
 }
 
 /** Nobody reads standard output any more: end quietly, as a program that SIGPIPE kills does. */

@@ -24,7 +24,7 @@ export const mergeCommand: CliCommand = {
 
   async run(operands, command, context) {
     const { output, check } = command.opts<MergeFlags>();
-    const report = await merge(operands.length === 0 ? [STATE_DIRECTORY] : operands, { output, content: check !== 'stat' });
+    const report = await merge(operands.length === 0 ? [STATE_DIRECTORY] : operands, { output, content: check !== 'stat', fileSystem: context.fileSystem });
     const { problems, failed, shards, files, size_bytes: bytes } = report;
     if (context.flags.json) await context.record(report);
     else if (problems.length > 0) await context.stdout.write(problems.map((problem) => `${escapeText(problem)}\n`).join(''));

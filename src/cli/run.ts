@@ -83,7 +83,7 @@ export const runCommand: CliCommand = {
   async run([operand], command, context) {
     const { input = [], output, provider = ['auto'], size, crop, interpolation, mean, std, maxMemory, clobber, shard: asked, ...flags } = command.opts<RunFlags>();
     if (output === '') throw new UsageError('-o is an empty path');
-    const selection = await selectionOptions(command);
+    const selection = await selectionOptions(command, context.fileSystem);
     const shard = asked ?? (output === undefined ? null : shardFromEnvironment(context.io.env));
     const progress = progressLine(context, 'running', countText);
     let report: RunReport;
@@ -92,7 +92,7 @@ export const runCommand: CliCommand = {
         ...selection, ...flags, inputs: input, output, name: operand, providers: provider.length === 1 && provider[0] === 'auto' ? 'auto' : provider,
         image: { size, crop, interpolation, mean, std },
         isolate: true, timeoutMs: timeoutMs(command), memoryBytes: maxMemory, limits: modelLimits(command), noClobber: clobber === false, strict: context.flags.strict,
-        signal: context.io.signal, onProgress: progress.update,
+        signal: context.io.signal, onProgress: progress.update, fileSystem: context.fileSystem,
       } satisfies RunOptions;
       if (shard === null || shard.count === 1) report = await run(await modelSource(operand, command, context), options);
       else {

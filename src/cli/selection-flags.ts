@@ -5,6 +5,7 @@ import { FeatureInfo, type FeatureEntry } from '../features/feature-info.js';
 import type { ResolveOptions } from '../features/resolve.js';
 import type { NamedSelector, SelectOptions } from '../features/select.js';
 import { FileSource } from '../wire/file-source.js';
+import type { FileSystem } from '../wire/fs.js';
 import { decodeText } from '../wire/text.js';
 import { parseCount, parseIndices, parseInputShape } from './values.js';
 
@@ -76,7 +77,7 @@ export function inputShapes(command: Command): ReadonlyMap<string, readonly numb
 }
 
 /** Reads the flags back, and the file that `--features` names. @throws UsageError where they exclude each other, IoError */
-export async function selectionOptions(command: Command): Promise<SelectionOptions> {
+export async function selectionOptions(command: Command, fs: FileSystem): Promise<SelectionOptions> {
   const { inputShape, features, includeHead, ...select } = command.opts<SelectionFlags>();
   const names = named.get(command) ?? [];
   const { out, last, hookType, embedding, allowFolded, flattenSequential } = select;
@@ -86,7 +87,7 @@ export async function selectionOptions(command: Command): Promise<SelectionOptio
     const kinds = [...new Set(names.map(({ by }) => `--${by}`))].join(', ');
     throw new UsageError(`${byIndex[0]} selects by index and ${kinds} by name`, { hint: 'give one or the other' });
   }
-  const explicit = features === undefined ? undefined : await readFeatureInfo(features);
+  const explicit = features === undefined ? undefined : await readFeatureInfo(features, fs);
   return { out, last, named: names, hookType, embedding, allowFolded, flattenSequential, inputShapes: inputShape, resolve: { explicit, includeHead } };
 }
 
@@ -94,8 +95,8 @@ export async function selectionOptions(command: Command): Promise<SelectionOptio
 const LARGEST_FEATURE_INFO = 16 * 1024 * 1024;
 
 /** The entries of a `--features` file: timm's list, or anything that has one under `feature_info` (a report of inspect). @throws IoError, UsageError */
-async function readFeatureInfo(path: string): Promise<readonly FeatureEntry[]> {
-  const source = await FileSource.open(path);
+async function readFeatureInfo(path: string, fs: FileSystem): Promise<readonly FeatureEntry[]> {
+  const source = await FileSource.open(path, fs);
   try {
     if (source.size > LARGEST_FEATURE_INFO) throw new UsageError(`${path} is too large for a FeatureInfo: ${source.size} bytes, at most ${LARGEST_FEATURE_INFO}`, { path });
     const text = decodeText(await source.read(0, source.size));

@@ -37,7 +37,7 @@ export const verifyCommand: CliCommand = {
     const { map, seed, tolerance, threads, maxMemory } = command.opts<VerifyFlags>();
     if (model === '-' && extracted === '-') throw new UsageError('standard input (-) can be read once only');
     const report = await verify(await modelSource(model, command, context), await modelSource(extracted, command, context), {
-      map, seed, tolerance, threads, inputShapes: inputShapes(command), limits: modelLimits(command), isolate: true, timeoutMs: timeoutMs(command), memoryBytes: maxMemory, names: [model, extracted],
+      map, seed, tolerance, threads, inputShapes: inputShapes(command), limits: modelLimits(command), isolate: true, timeoutMs: timeoutMs(command), memoryBytes: maxMemory, names: [model, extracted], fileSystem: context.fileSystem, signal: context.io.signal,
     });
     if (context.flags.strict) assertNoWarnings(report.warnings, extracted);
     await context.warn(report.warnings);

@@ -17,7 +17,7 @@ export async function askForTypes(view: GraphView, question: Question, otherInpu
   if (options.isolate === false && options.child === undefined) {
     return askRuntime(view, question, otherInputs, async (levels, models) => typesOf({ kind: 'types', levels }, models), warnings);
   }
-  const child = options.child ?? RuntimeChild.start({ memoryBytes: options.memoryBytes });
+  const child = options.child ?? RuntimeChild.start({ memoryBytes: options.memoryBytes, signal: options.signal });
   const deadline = Date.now() + (options.timeoutMs ?? TIMEOUT_MS);
   const ask: Asker = async (levels, models, watch) => {
     const subject = `the types of ${view.model.source.path ?? 'the model'}`;

@@ -18,6 +18,8 @@ export interface InferOptions {
   readonly timeoutMs?: number;
   /** Resident memory for the child, in bytes. */
   readonly memoryBytes?: number;
+  /** Ends the child at once when it is aborted. */
+  readonly signal?: AbortSignal;
 }
 
 const SIDES = [224, 256] as const;

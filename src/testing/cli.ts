@@ -1,6 +1,7 @@
 import { Readable, Writable } from 'node:stream';
 import { main } from '../cli/main.js';
 import type { CliIo } from '../cli/io.js';
+import type { FileSystem } from '../wire/fs.js';
 
 export interface CliResult {
   readonly exit: number;
@@ -17,6 +18,7 @@ export interface CliSetting {
   readonly signal?: AbortSignal;
   /** Instead of collecting what is printed. */
   readonly stdout?: Writable;
+  readonly fileSystem?: FileSystem;
 }
 
 /** Runs a command line in this process. */
@@ -32,6 +34,7 @@ export async function runCli(argv: readonly string[], setting: CliSetting = {}):
     stderrIsTerminal: setting.isTerminal ?? false,
     columns: setting.columns ?? null,
     signal: setting.signal ?? new AbortController().signal,
+    fileSystem: setting.fileSystem,
   });
   return { exit, stdout: out.bytes().toString('utf8'), stdoutBytes: out.bytes(), stderr: err.bytes().toString('utf8') };
 }
