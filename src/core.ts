@@ -4,7 +4,7 @@
  */
 export * from './errors.js';
 export { indexModel, type OpenOptions } from './onnx/model.js';
-export { DEFAULT_LIMITS, type ReadLimits } from './onnx/reader.js';
+export { DEFAULT_LIMITS, type ReadLimits } from './onnx/limits.js';
 export type * from './onnx/records.js';
 export { ancestorsOf, viewGraph, type GraphView, type Producer } from './onnx/graph.js';
 export { declaredTypes, tensorBytes, type InferredTypes, type TensorType, type TensorTypes } from './onnx/types.js';

@@ -56,6 +56,7 @@ export async function extract(input: string | Uint8Array, output: string | null,
     await assertReference(model, files);
     using child = await startChild(model, options);
     const view = viewGraph(model);
+    view.warnings.forEach(warn);
     const { types, resolution } = await surveyModel(view, { ...options, child: options.child ?? child ?? undefined, tensors: namedTensors(view, options) });
     const selections = selectFeatures(view, types, resolution, options);
     // What resolvers miss is no matter to who names tensors.

@@ -6,7 +6,7 @@ import { nodePaths } from './features/names.js';
 import type { ResolveOptions } from './features/resolve.js';
 import { assertReference, referenceOf } from './onnx/fingerprint.js';
 import { tensorsOf, viewGraph, type GraphView } from './onnx/graph.js';
-import type { ReadLimits } from './onnx/reader.js';
+import type { ReadLimits } from './onnx/limits.js';
 import type { OnnxModel } from './onnx/records.js';
 import { declaredTypes, tensorBytes, type TensorTypes } from './onnx/types.js';
 import { openModel } from './open.js';
@@ -50,7 +50,7 @@ export async function inspect(source: string | Uint8Array | ByteSource, options:
   const selected = byName ? selectFeatures(view, types, resolution, options).map(selectedRecord) : undefined;
   const known: TensorTypes = new Map([...declaredTypes(model), ...types.types]);
   const path = options.name ?? model.source.path ?? null;
-  const warnings = [...new Set([...model.warnings, ...notes, ...types.warnings, ...resolution.warnings])];
+  const warnings = [...new Set([...model.warnings, ...view.warnings, ...notes, ...types.warnings, ...resolution.warnings])];
   if (options.strict) assertNoWarnings(warnings, path ?? undefined);
   const { embedding } = resolution;
   return {

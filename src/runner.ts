@@ -52,12 +52,13 @@ export class FeatureRunner implements AsyncDisposable {
       const { isolate = false, timeoutMs, memoryBytes, signal } = options;
       using child = await startChild(model, { isolate, memoryBytes, signal });
       const view = viewGraph(model);
+      view.warnings.forEach(warn);
       const { types, resolution } = await surveyModel(view, { ...options, resolve: withHookType(options), isolate, ...(isolate ? { timeoutMs, memoryBytes } : {}), child: child ?? undefined, tensors: options.named?.length || options.embedding ? view.producerOf.keys() : [] });
       const selections = selectFeatures(view, types, resolution, options);
       const plan = planRewrite(view, types.types, selections, { ...DEFAULT_PLAN, ...options.plan });
       [...types.warnings, ...resolution.warnings].forEach(warn);
       signal?.throwIfAborted();
-      const mapped = await indexModel(await weightless(model, plan, files, warn));
+      const mapped = await indexModel(await weightless(model, plan, files, warn), { limits: model.limits });
       const session = await openSession(viewGraph(mapped), { ...sessionOptions(options), beside: path });
       return new FeatureRunner(plan.outputs, resolution, session, notes);
     } finally {
@@ -96,6 +97,11 @@ export class FeatureRunner implements AsyncDisposable {
       const value = results.get(name);
       return value === undefined ? [] : [[name, value] as const];
     }));
+  }
+
+  /** Gives back the memory of results for those of later runs; nobody may use them any more. */
+  recycle(results: ReadonlyMap<string, RuntimeTensor>): void {
+    this.session.recycle(results.values());
   }
 
   close(): Promise<void> {

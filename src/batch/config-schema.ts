@@ -56,7 +56,10 @@ const OPTIONS: Schema = {
     strict_external: flag('Refuse external data that has several hard links'),
     limits: {
       type: 'object', additionalProperties: false, description: 'What a model may cost',
-      properties: { index_bytes: count('Memory for the graph without its weights', 1), depth: count('Messages inside messages', 1), name_bytes: count('Length of one name', 1) },
+      properties: {
+        index_bytes: count('Memory for the graph without its weights', 1), depth: count('Messages inside messages', 1), name_bytes: count('Length of one name', 1),
+        functions: count('Model-local functions', 1), calls: count('Functions calling functions, one inside the other', 1), expansion: count('Nodes that calls of functions stand for', 1),
+      },
     },
   },
 };

@@ -37,7 +37,7 @@ export interface ConfigOptions {
   readonly follow?: boolean;
   readonly strict?: boolean;
   readonly strict_external?: boolean;
-  readonly limits?: { readonly index_bytes?: number; readonly depth?: number; readonly name_bytes?: number };
+  readonly limits?: { readonly index_bytes?: number; readonly depth?: number; readonly name_bytes?: number; readonly functions?: number; readonly calls?: number; readonly expansion?: number };
 }
 
 /** The options of a config in the library's spelling; `features` already read. */
@@ -49,7 +49,7 @@ export function cutOptions(config: ConfigOptions, features: readonly FeatureEntr
     outputFmt: config.output_fmt, weights: config.weights, align: config.align, follow: config.follow, strict: config.strict, strictExternal: config.strict_external, features,
     named: select?.map(({ module, tensor, node }) => (module !== undefined ? { by: 'module', name: module } : tensor !== undefined ? { by: 'tensor', name: tensor } : { by: 'node', name: node ?? '' })),
     inputShapes: shapes === undefined ? undefined : new Map(Object.entries(shapes)),
-    limits: limits === undefined ? undefined : defined({ indexBytes: limits.index_bytes, depth: limits.depth, nameBytes: limits.name_bytes }),
+    limits: limits === undefined ? undefined : defined({ indexBytes: limits.index_bytes, depth: limits.depth, nameBytes: limits.name_bytes, functions: limits.functions, calls: limits.calls, expansion: limits.expansion }),
   };
 }
 

@@ -36,7 +36,7 @@ interface BatchFlags {
 type CutFlags = Pick<CutOptions, 'mode' | 'rewrite' | 'keepOutputs' | 'order' | 'outMap' | 'outputFmt' | 'featureConcat' | 'weights' | 'align' | 'follow' | 'strictExternal'> & { readonly clobber?: boolean };
 
 /** Flags of extract that make no sense for many models, or mean something else here. */
-const NOT_FOR_BATCH = new Set(['output', 'dryRun', 'inPlace', 'timeout', 'maxStdin', 'verify']);
+const NOT_FOR_BATCH = new Set(['output', 'dryRun', 'inPlace', 'timeout', 'maxStdin', 'maxMemory', 'verify']);
 const STATE_DIRECTORY = '.featx';
 /** Flags that say how to work, not what to cut. */
 const WORK_FLAGS = new Set(['jobs', 'plan', 'failFast', 'keepGoing', 'resume', 'force', 'check', 'state', 'shard', 'manifest', 'memory', 'timeout', 'json', 'quiet', 'color', 'strict', 'debug', 'version']);

@@ -8,7 +8,7 @@ import type { ExtractReport } from '../report/records.js';
 import type { CliCommand } from './commands.js';
 import type { Context } from './context.js';
 import { ExitCode } from './exit-codes.js';
-import { addModelFlags, modelLimits, modelSource, timeoutMs } from './model-flags.js';
+import { addModelFlags, modelLimits, modelSource, runtimeLimits } from './model-flags.js';
 import { progressLine } from './progress.js';
 import { addSelectionFlags, selectionOptions, type SelectionOptions } from './selection-flags.js';
 import { parseBytes, parseNames } from './values.js';
@@ -72,7 +72,7 @@ export const extractCommand: CliCommand = {
     let report: ExtractReport;
     try {
       report = await extract(source, output ?? null, {
-        ...selection, ...flags, noClobber: clobber === false, limits: modelLimits(command), timeoutMs: timeoutMs(command), strict: context.flags.strict,
+        ...selection, ...flags, noClobber: clobber === false, limits: modelLimits(command), ...runtimeLimits(command), strict: context.flags.strict,
         signal: context.io.signal, onProgress: progress.update, name: operand, fileSystem: context.fileSystem,
         verifyFile: isVerified ? (path) => isSame(source, path, command, selection, context) : undefined,
         write: output === '-' ? (bytes: Uint8Array) => context.stdout.write(bytes) : undefined,
@@ -91,7 +91,7 @@ export const extractCommand: CliCommand = {
 /** Whether the finished file computes what the model computes. */
 async function isSame(source: string | Uint8Array, path: string, command: Command, { inputShapes }: SelectionOptions, { fileSystem, io }: Context): Promise<boolean> {
   const { verify } = await import('../verify.js');
-  return (await verify(source, path, { inputShapes, limits: modelLimits(command), isolate: true, timeoutMs: timeoutMs(command), fileSystem, signal: io.signal })).equal;
+  return (await verify(source, path, { inputShapes, limits: modelLimits(command), isolate: true, ...runtimeLimits(command, 'run'), fileSystem, signal: io.signal })).equal;
 }
 
 /** The command that runs the result; features that were selected by name have no index to be found by. */

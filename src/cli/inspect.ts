@@ -8,7 +8,7 @@ import type { CliCommand } from './commands.js';
 import type { Context } from './context.js';
 import { ExitCode, exitCodeOf } from './exit-codes.js';
 import { asFeatxError } from './io.js';
-import { addModelFlags, modelLimits, modelSource, timeoutMs } from './model-flags.js';
+import { addModelFlags, modelLimits, modelSource, runtimeLimits } from './model-flags.js';
 import { addSelectionFlags, selectionOptions } from './selection-flags.js';
 import { parseIndices } from './values.js';
 
@@ -37,7 +37,7 @@ export const inspectCommand: CliCommand = {
     if (operands.filter((operand) => operand === '-').length > 1) throw new UsageError('standard input (-) can be read once only');
     const options = {
       ...(await selectionOptions(command, context.fileSystem)),
-      listTensors: tensors, explain, limits: modelLimits(command), timeoutMs: timeoutMs(command), strict: context.flags.strict, signal: context.io.signal, fileSystem: context.fileSystem,
+      listTensors: tensors, explain, limits: modelLimits(command), ...runtimeLimits(command), strict: context.flags.strict, signal: context.io.signal, fileSystem: context.fileSystem,
     };
     const failures: number[] = [];
     for (const [position, operand] of operands.entries()) {

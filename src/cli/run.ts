@@ -13,10 +13,10 @@ import { INTERPOLATIONS, type Interpolation } from '../tensors/resample.js';
 import type { CliCommand } from './commands.js';
 import type { Context } from './context.js';
 import { ExitCode } from './exit-codes.js';
-import { addModelFlags, modelLimits, modelSource, timeoutMs } from './model-flags.js';
+import { addModelFlags, modelLimits, modelSource, runtimeLimits } from './model-flags.js';
 import { progressLine } from './progress.js';
 import { addSelectionFlags, selectionOptions } from './selection-flags.js';
-import { parseBytes, parseCount, parseFractions, parseNames, parsePerChannel, parseSize } from './values.js';
+import { parseCount, parseFractions, parseNames, parsePerChannel, parseSize } from './values.js';
 
 interface RunFlags {
   readonly input?: readonly string[];
@@ -38,7 +38,6 @@ interface RunFlags {
   readonly interpolation?: Interpolation;
   readonly profile?: string;
   readonly shard?: Shard;
-  readonly maxMemory?: number;
   readonly clobber?: boolean;
   readonly follow?: boolean;
   readonly strictExternal?: boolean;
@@ -76,12 +75,11 @@ export const runCommand: CliCommand = {
     for (const option of pictures) command.addOption(option.helpGroup('Pictures:'));
     command.addHelpText('after', EXAMPLES);
     addSelectionFlags(command);
-    addModelFlags(command, 'time for opening the model and for each batch');
-    command.addOption(new Option('--max-memory <bytes>', 'memory of the process that runs the model').argParser((text: string) => parseBytes('--max-memory', text)).helpGroup('Limits:'));
+    addModelFlags(command, 'run');
   },
 
   async run([operand], command, context) {
-    const { input = [], output, provider = ['auto'], size, crop, interpolation, mean, std, maxMemory, clobber, shard: asked, ...flags } = command.opts<RunFlags>();
+    const { input = [], output, provider = ['auto'], size, crop, interpolation, mean, std, clobber, shard: asked, ...flags } = command.opts<RunFlags>();
     if (output === '') throw new UsageError('-o is an empty path');
     const selection = await selectionOptions(command, context.fileSystem);
     const shard = asked ?? (output === undefined ? null : shardFromEnvironment(context.io.env));
@@ -91,7 +89,7 @@ export const runCommand: CliCommand = {
       const options = {
         ...selection, ...flags, inputs: input, output, name: operand, providers: provider.length === 1 && provider[0] === 'auto' ? 'auto' : provider,
         image: { size, crop, interpolation, mean, std },
-        isolate: true, timeoutMs: timeoutMs(command), memoryBytes: maxMemory, limits: modelLimits(command), noClobber: clobber === false, strict: context.flags.strict,
+        isolate: true, ...runtimeLimits(command, 'run'), limits: modelLimits(command), noClobber: clobber === false, strict: context.flags.strict,
         signal: context.io.signal, onProgress: progress.update, fileSystem: context.fileSystem,
       } satisfies RunOptions;
       if (shard === null || shard.count === 1) report = await run(await modelSource(operand, command, context), options);

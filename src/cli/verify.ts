@@ -5,16 +5,15 @@ import { assertNoWarnings } from '../report/strict.js';
 import { verify } from '../verify.js';
 import type { CliCommand } from './commands.js';
 import { ExitCode } from './exit-codes.js';
-import { addModelFlags, modelLimits, modelSource, timeoutMs } from './model-flags.js';
+import { addModelFlags, modelLimits, modelSource, runtimeLimits } from './model-flags.js';
 import { addInputShapeFlag, inputShapes } from './selection-flags.js';
-import { parseBytes, parseCount, parseFractions } from './values.js';
+import { parseCount, parseFractions } from './values.js';
 
 interface VerifyFlags {
   readonly map?: ReadonlyMap<string, string>;
   readonly seed?: number;
   readonly tolerance?: number;
   readonly threads?: number;
-  readonly maxMemory?: number;
 }
 
 export const verifyCommand: CliCommand = {
@@ -29,15 +28,14 @@ export const verifyCommand: CliCommand = {
       .addOption(new Option('--threads <n>', 'threads inside an operator').argParser((text: string) => parseCount('--threads', text, 1)));
     addInputShapeFlag(command);
     command.addHelpText('after', EXAMPLES);
-    addModelFlags(command, 'time for opening and for running each model');
-    command.addOption(new Option('--max-memory <bytes>', 'memory of the process that runs the models').argParser((text: string) => parseBytes('--max-memory', text)).helpGroup('Limits:'));
+    addModelFlags(command, 'run');
   },
 
   async run([model, extracted], command, context) {
-    const { map, seed, tolerance, threads, maxMemory } = command.opts<VerifyFlags>();
+    const { map, seed, tolerance, threads } = command.opts<VerifyFlags>();
     if (model === '-' && extracted === '-') throw new UsageError('standard input (-) can be read once only');
     const report = await verify(await modelSource(model, command, context), await modelSource(extracted, command, context), {
-      map, seed, tolerance, threads, inputShapes: inputShapes(command), limits: modelLimits(command), isolate: true, timeoutMs: timeoutMs(command), memoryBytes: maxMemory, names: [model, extracted], fileSystem: context.fileSystem, signal: context.io.signal,
+      map, seed, tolerance, threads, inputShapes: inputShapes(command), limits: modelLimits(command), isolate: true, ...runtimeLimits(command, 'run'), names: [model, extracted], fileSystem: context.fileSystem, signal: context.io.signal,
     });
     if (context.flags.strict) assertNoWarnings(report.warnings, extracted);
     await context.warn(report.warnings);

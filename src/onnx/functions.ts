@@ -1,11 +1,16 @@
+import { LARGE_EXPANSION, overLimit } from './limits.js';
 import type { FunctionDef, Node, OnnxModel } from './records.js';
 import { bodiesOf, functionKey, invalid, nodeLabel, readsOf } from './scopes.js';
 
 /**
- * Checks the model-local functions, called or not: no two of one identity, every tensor they read is theirs, no output is made twice, none calls itself.
+ * Checks the model-local functions, called or not: no two of one identity, every tensor they read is theirs, no output is made twice, none calls itself,
+ * and what their calls stand for stays within the limits. Nothing is expanded; the cost is that of visiting each node once.
+ * @returns warnings
  * @throws ModelFormatError `FEATX_GRAPH_DUPLICATE`, `FEATX_GRAPH_MISSING_TENSOR` or `FEATX_GRAPH_RECURSION`
+ * @throws PolicyError `FEATX_LIMIT_CALLS` or `FEATX_LIMIT_EXPANSION`
  */
-export function assertFunctions(model: OnnxModel): void {
+export function assertFunctions(model: OnnxModel): readonly string[] {
+  if (model.functions.length === 0) return [];
   const byKey = new Map<string, FunctionDef>();
   model.functions.forEach((definition, index) => {
     const key = functionKey(definition.domain, definition.name, definition.overload);
@@ -13,7 +18,7 @@ export function assertFunctions(model: OnnxModel): void {
     byKey.set(key, definition);
     assertOwnTensors(model, definition, `functions[${index}]`);
   });
-  assertNoRecursion(model, byKey);
+  return assertCalls(model, byKey);
 }
 
 function label({ domain, name, overload }: FunctionDef): string {
@@ -36,39 +41,90 @@ function assertOwnTensors(model: OnnxModel, definition: FunctionDef, field: stri
   if (missing !== undefined) throw invalid(model, 'FEATX_GRAPH_MISSING_TENSOR', `the output '${missing}' of the function ${label(definition)} is never made`, field);
 }
 
-/** The functions that the nodes of a function call, in its bodies too. */
-function calleesOf(definition: FunctionDef, byKey: ReadonlyMap<string, FunctionDef>): FunctionDef[] {
-  const callees = new Set<FunctionDef>();
-  const stack: Node[] = [...definition.nodes];
-  for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
-    const callee = byKey.get(functionKey(node.domain, node.opType, node.overload));
-    if (callee !== undefined) callees.add(callee);
-    for (const body of bodiesOf(node)) for (const inner of body.nodes) stack.push(inner);
-  }
-  return [...callees];
+/** What stands in a list of nodes and, at any depth, in their bodies. */
+interface Contents {
+  nodes: number;
+  /** How often each function is called. */
+  readonly calls: Map<FunctionDef, number>;
 }
 
-/** Depth first, without recursion of its own: a function on the trail that is called again. */
-function assertNoRecursion(model: OnnxModel, byKey: ReadonlyMap<string, FunctionDef>): void {
-  const seen = new Set<FunctionDef>();
+function contentsOf(holders: Iterable<Pick<Node, 'attributes'> & Partial<Node>>, byKey: ReadonlyMap<string, FunctionDef>): Contents {
+  const contents: Contents = { nodes: 0, calls: new Map() };
+  const stack = [...holders];
+  for (let holder = stack.pop(); holder !== undefined; holder = stack.pop()) {
+    for (const body of bodiesOf(holder)) for (const inner of body.nodes) stack.push(inner);
+    if (holder.opType === undefined) continue;
+    contents.nodes++;
+    const callee = byKey.get(functionKey(holder.domain ?? '', holder.opType, holder.overload ?? ''));
+    if (callee !== undefined) contents.calls.set(callee, (contents.calls.get(callee) ?? 0) + 1);
+  }
+  return contents;
+}
+
+/** What a call of a function stands for. */
+interface Expansion {
+  /** Nodes, those of the functions that it calls included; a double, so that no count is too large for it. */
+  readonly nodes: number;
+  /** Functions inside each other, itself included. */
+  readonly depth: number;
+}
+
+interface Step extends Contents {
+  readonly caller: FunctionDef;
+  readonly open: FunctionDef[];
+}
+
+/** Visits every function once, callees first, without recursion of its own: a function on the trail that is called again calls itself. */
+function assertCalls(model: OnnxModel, byKey: ReadonlyMap<string, FunctionDef>): readonly string[] {
+  const { limits, source: { path } } = model;
+  const known = new Map<FunctionDef, Expansion>();
+  const trail: Step[] = [];
   const onTrail = new Set<FunctionDef>();
-  const trail: { readonly caller: FunctionDef; readonly callees: FunctionDef[] }[] = [];
   const enter = (caller: FunctionDef): void => {
-    seen.add(caller);
+    const contents = contentsOf([...caller.nodes, { attributes: caller.defaults }], byKey);
     onTrail.add(caller);
-    trail.push({ caller, callees: calleesOf(caller, byKey) });
+    trail.push({ ...contents, caller, open: [...contents.calls.keys()] });
   };
   for (const first of model.functions) {
-    if (!seen.has(first)) enter(first);
+    if (!known.has(first)) enter(first);
     for (let step = trail.at(-1); step !== undefined; step = trail.at(-1)) {
-      const callee = step.callees.pop();
+      const callee = step.open.pop();
       if (callee === undefined) {
+        known.set(step.caller, expansionOf(step, known));
         onTrail.delete(step.caller);
         trail.pop();
       } else if (onTrail.has(callee)) {
         const chain = trail.slice(trail.findIndex(({ caller }) => caller === callee)).map(({ caller }) => caller);
-        throw invalid(model, 'FEATX_GRAPH_RECURSION', `a function calls itself: ${[...chain, callee].map(label).join(' -> ')}`, `functions[${model.functions.indexOf(callee)}]`);
-      } else if (!seen.has(callee)) enter(callee);
+        throw invalid(model, 'FEATX_GRAPH_RECURSION', `a function calls itself: ${chainText([...chain, callee])}`, `functions[${model.functions.indexOf(callee)}]`);
+      } else if (!known.has(callee)) enter(callee);
     }
   }
+  for (const [definition, { depth }] of known) {
+    if (depth > limits.calls) throw overLimit('calls', limits.calls, `the function ${label(definition)} calls functions ${depth} deep`, { path, field: `functions[${model.functions.indexOf(definition)}]` });
+  }
+  const { nodes, calls } = contentsOf(model.graph.nodes, byKey);
+  const expanded = expansionOf({ nodes, calls }, known).nodes - nodes;
+  if (expanded > limits.expansion) throw overLimit('expansion', limits.expansion, `the functions that its graph calls expand to ${countText(expanded)} nodes`, { path, field: 'functions' });
+  return expanded >= LARGE_EXPANSION ? [`the functions that the graph calls expand to ${expanded} nodes: ONNX Runtime may take long to open it`] : [];
+}
+
+function expansionOf({ nodes, calls }: Contents, known: ReadonlyMap<FunctionDef, Expansion>): Expansion {
+  let whole = nodes;
+  let deepest = 0;
+  for (const [callee, count] of calls) {
+    const inner = known.get(callee);
+    whole += count * (inner?.nodes ?? 0);
+    deepest = Math.max(deepest, inner?.depth ?? 0);
+  }
+  return { nodes: whole, depth: deepest + 1 };
+}
+
+function countText(count: number): string {
+  return Number.isSafeInteger(count) ? String(count) : Number.isFinite(count) ? `about ${count.toExponential(0)}` : 'more than 1e308';
+}
+
+/** At most six of a ring of functions. */
+function chainText(chain: readonly FunctionDef[]): string {
+  const shown = chain.map(label);
+  return (shown.length > 7 ? [...shown.slice(0, 6), '…', ...shown.slice(-1)] : shown).join(' -> ');
 }

@@ -16,6 +16,7 @@ export interface GraphView {
   readonly outputs: ReadonlyMap<string, ValueInfo>;
   /** Whether every node stands behind the nodes it reads from. */
   readonly sorted: boolean;
+  readonly warnings: readonly string[];
 }
 
 export interface Producer {
@@ -39,7 +40,7 @@ export function viewGraph(model: OnnxModel): GraphView {
   const isGiven = (name: string): boolean => initializers.has(name) || inputs.has(name) || sparseInitializers.has(name);
   assertGivenOnce(model, initializers.size);
   produce(model, producerOf, isGiven);
-  assertFunctions(model);
+  const warnings = assertFunctions(model);
   let sorted = true;
   const missing = new Map<string, Node>();
   for (const node of graph.nodes) {
@@ -59,7 +60,7 @@ export function viewGraph(model: OnnxModel): GraphView {
   for (const output of graph.outputs) {
     if (!producerOf.has(output.name) && !isGiven(output.name)) throw invalid(model, 'FEATX_GRAPH_MISSING_TENSOR', `the output '${output.name}' is never made`, 'graph.output');
   }
-  const view: GraphView = { model, producerOf, consumersOf, initializers, sparseInitializers, inputs, outputs, sorted };
+  const view: GraphView = { model, producerOf, consumersOf, initializers, sparseInitializers, inputs, outputs, sorted, warnings };
   if (!sorted) assertAcyclic(view);
   return view;
 }

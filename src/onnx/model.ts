@@ -3,7 +3,8 @@ import type { ByteRange, Field } from '../wire/fields.js';
 import { BufferSource, type ByteSource } from '../wire/source.js';
 import { decodeText } from '../wire/text.js';
 import { assertOnnxFile } from './file-kind.js';
-import { DEFAULT_LIMITS, entered, readMessage, type FieldRule, type MessageRule, type ReadLimits } from './reader.js';
+import { overLimit, readLimits, type ReadLimits } from './limits.js';
+import { entered, readMessage, type FieldRule, type MessageRule } from './reader.js';
 import type { FunctionDef, Graph, MetadataEntry, OnnxModel, OpsetImport, TrainingInfo } from './records.js';
 import { int, skipped, text, type Draft } from './rules/drafts.js';
 import { functionRule, graphRule, newGraph } from './rules/graphs.js';
@@ -19,12 +20,13 @@ export interface OpenOptions {
  */
 export async function indexModel(input: Uint8Array | ByteSource, options: OpenOptions = {}): Promise<OnnxModel> {
   const source: ByteSource = ArrayBuffer.isView(input) ? new BufferSource(input) : input;
+  const limits = readLimits(options.limits);
   await assertOnnxFile(source);
   const warnings: string[] = [];
   const draft: ModelDraft = {
     irVersion: 0, producerName: '', producerVersion: '', opsetImports: [], metadata: [], graph: null, functions: [], trainingInfo: [], modelFields: [], graphFields: [],
   };
-  const window = await readMessage(source, modelRule, draft, { ...DEFAULT_LIMITS, ...options.limits }, (message) => warnings.push(message));
+  const window = await readMessage(source, modelRule, draft, limits, (message) => warnings.push(message));
   const { graph } = draft;
   if (graph === null) {
     throw new ModelFormatError(`${source.path ?? 'the model'} holds no graph`, { code: 'FEATX_GRAPH_MISSING', path: source.path, hint: 'is it really an ONNX model?' });
@@ -34,6 +36,7 @@ export async function indexModel(input: Uint8Array | ByteSource, options: OpenOp
     ...draft,
     graph,
     source,
+    limits,
     warnings,
     resident: (range) => window.resident(range),
     read,
@@ -42,7 +45,7 @@ export async function indexModel(input: Uint8Array | ByteSource, options: OpenOp
   };
 }
 
-interface ModelDraft extends Draft<Omit<OnnxModel, 'source' | 'graph' | 'warnings' | 'resident' | 'read' | 'text' | typeof Symbol.asyncDispose>> {
+interface ModelDraft extends Draft<Omit<OnnxModel, 'source' | 'limits' | 'graph' | 'warnings' | 'resident' | 'read' | 'text' | typeof Symbol.asyncDispose>> {
   graph: Draft<Graph> | null;
 }
 
@@ -115,7 +118,8 @@ const modelRule: MessageRule<ModelDraft> = {
     },
     25: {
       kind: 'message',
-      enter: (model, field) => {
+      enter: (model, field, { limits, sourcePath }) => {
+        if (model.functions.length >= limits.functions) throw overLimit('functions', limits.functions, `it has model-local functions, ${limits.functions + 1} or more`, { path: sourcePath, offset: field.start, field: 'functions' });
         const definition: Draft<FunctionDef> = { field, name: '', domain: '', overload: '', inputs: [], outputs: [], nodes: [], defaults: [], valueInfo: [] };
         return entered(functionRule, definition, 'functions', model.functions.push(definition) - 1);
       },

@@ -3,19 +3,9 @@ import { Cursor, MAX_FIELD_HEADER, WireType, type ByteRange, type Field } from '
 import type { ByteSource } from '../wire/source.js';
 import { NameDecoder } from '../wire/text.js';
 import { ResidentWindow } from '../wire/window.js';
+import { raiseHint, type ReadLimits } from './limits.js';
 import { LONGEST_MEMO, ValueMemo, type Memo } from './memo.js';
 
-/** Named limits of the reader; every one guards against a hostile file and has a flag. */
-export interface ReadLimits {
-  /** Messages inside messages: protobuf's own limit in C++, Java and Python. */
-  readonly depth: number;
-  /** Bytes of graph kept in memory. */
-  readonly indexBytes: number;
-  /** Bytes of one name. */
-  readonly nameBytes: number;
-}
-
-export const DEFAULT_LIMITS: ReadLimits = { depth: 100, indexBytes: 512 * 1024 * 1024, nameBytes: 64 * 1024 };
 
 /** Longer payloads are stepped over with a seek unless a field is declared to be kept. */
 const LONGEST_RESIDENT_PAYLOAD = 4 * 1024;
@@ -57,8 +47,18 @@ export interface ReadContext {
   path(): string;
   /** The length-delimited fields around the message being read, outermost first. */
   enclosing(): readonly Field[];
+  readonly limits: ReadLimits;
+  readonly sourcePath: string | undefined;
   readonly warn: (message: string) => void;
 }
+
+/** Memory that the records take beside the bytes they were read from: of a message with its field, a string in a list, a number in a list, the range of a field. Measured, rounded. */
+const MESSAGE_BYTES = 112;
+const TEXT_BYTES = 24;
+const NUMBER_BYTES = 8;
+const RANGE_BYTES = 48;
+/** Longer strings are copies each. */
+const LONGEST_SHARED_TEXT = 256;
 
 /** A message being read. */
 interface Frame {
@@ -123,7 +123,7 @@ class MessageReader {
     this.window = new ResidentWindow(source, limits.indexBytes);
     this.cursor = new Cursor((code, message, offset) => this.failure(code, message, offset));
     this.frame = { rule, record, end: source.size, depth: 0, field: null, parent: null, label: '', index: null, path: '', enclosing: [], memo: null };
-    this.context = { path: () => pathOf(this.frame), enclosing: () => enclosingOf(this.frame), warn };
+    this.context = { path: () => pathOf(this.frame), enclosing: () => enclosingOf(this.frame), limits, sourcePath: source.path, warn };
   }
 
   async load({ start, end }: ByteRange): Promise<void> {
@@ -193,6 +193,7 @@ class MessageReader {
   }
 
   private skip({ payload, end }: Field): Missing {
+    this.window.charge(RANGE_BYTES);
     if (end > this.window.end) this.window.trim(payload);
     return DONE;
   }
@@ -202,7 +203,7 @@ class MessageReader {
     const { wireType } = field;
     if (rule.kind === 'message') return wireType === WireType.bytes ? this.enter(frame, rule, field) : this.skip(field);
     if (rule.kind === 'int') {
-      if (wireType === WireType.varint) rule.set(frame.record, this.cursor.int64(), field);
+      if (wireType === WireType.varint) this.takeInt(frame, rule, field);
       return wireType === WireType.bytes ? this.takePackedInts(frame, rule, field) : DONE;
     }
     if (rule.kind === 'float') return wireType === WireType.fixed32 || wireType === WireType.bytes ? this.takeFloats(frame, rule, field) : DONE;
@@ -214,6 +215,7 @@ class MessageReader {
     if (frame.depth >= this.limits.depth) throw this.tooDeep(field.start);
     const memo = rule.memo !== undefined && this.isMemorable(field) && rule.memo.get(frame.record) === null ? rule.memo : null;
     if (memo !== null && this.recall(frame, memo, field)) return DONE;
+    this.window.charge(MESSAGE_BYTES);
     const { rule: inner, record, label, index } = rule.enter(frame.record, field, this.context);
     this.frame = { rule: inner as unknown as MessageRule<object>, record, end: field.end, depth: frame.depth + 1, field, parent: frame, label, index, path: null, enclosing: null, memo };
     this.cursor.position = field.payload;
@@ -238,11 +240,17 @@ class MessageReader {
     this.values.keep(memo, window.bytes, field.payload - window.start, field.end - window.start, parent.depth, value);
   }
 
+  private takeInt(frame: Frame, rule: FieldRule<object> & { kind: 'int' }, field: Field): void {
+    this.window.charge(NUMBER_BYTES);
+    rule.set(frame.record, this.cursor.int64(), field);
+  }
+
   private takePackedInts(frame: Frame, rule: FieldRule<object> & { kind: 'int' }, field: Field): Missing {
     const { cursor } = this;
     const { payload, end } = field;
     if (end - payload > LONGEST_KEPT_PAYLOAD) return this.skip(field);
     if (!this.window.has(payload, end)) return end;
+    this.window.charge((end - payload) * NUMBER_BYTES);
     cursor.position = payload;
     while (cursor.position < end) {
       cursor.varint64(end);
@@ -257,6 +265,7 @@ class MessageReader {
     if ((end - payload) % 4 !== 0) throw this.failure('FEATX_WIRE_TRUNCATED', `a list of floats takes ${end - payload} bytes, not a multiple of 4`, start);
     if (end - payload > LONGEST_KEPT_PAYLOAD) return this.skip(field);
     if (!window.has(payload, end)) return end;
+    window.charge((end - payload) * 2);
     const view = new DataView(window.bytes.buffer, window.bytes.byteOffset, window.bytes.byteLength);
     for (let at = payload; at < end; at += 4) rule.set(frame.record, view.getFloat32(at - window.start, true));
     return DONE;
@@ -268,10 +277,11 @@ class MessageReader {
     if (end - payload > limits.nameBytes) {
       if (rule.kind === 'value') return this.skip(field);
       throw new PolicyError(`a name in ${this.context.path() || 'the model'} takes ${end - payload} bytes, more than ${limits.nameBytes} (byte ${start})`, {
-        code: 'FEATX_LIMIT_NAME', offset: start, path: this.source.path, hint: 'raise the limit with --max-name BYTES (limits.nameBytes) if you trust this file',
+        code: 'FEATX_LIMIT_NAME', offset: start, path: this.source.path, hint: raiseHint('nameBytes'),
       });
     }
     if (!window.has(payload, end)) return end;
+    window.charge(end - payload > LONGEST_SHARED_TEXT ? TEXT_BYTES + end - payload : TEXT_BYTES);
     rule.set(frame.record, this.names.decode(window.bytes, payload - window.start, end - window.start), field);
     return DONE;
   }
@@ -280,6 +290,7 @@ class MessageReader {
     const { payload, end } = field;
     if (end - payload > (rule.kept ? LONGEST_KEPT_PAYLOAD : LONGEST_RESIDENT_PAYLOAD)) this.skip(field);
     else if (!this.window.has(payload, end)) return end;
+    this.window.charge(RANGE_BYTES);
     rule.set(frame.record, field);
     return DONE;
   }
@@ -293,7 +304,7 @@ class MessageReader {
   private tooDeep(offset: number): PolicyError {
     const { depth } = this.limits;
     return new PolicyError(`messages are nested more than ${depth} deep in ${this.context.path().slice(0, 200)} (byte ${offset})`, {
-      code: 'FEATX_WIRE_DEPTH', offset, path: this.source.path, hint: 'protobuf readers stop at 100 too; raise the limit with --max-depth N (limits.depth)',
+      code: 'FEATX_WIRE_DEPTH', offset, path: this.source.path, hint: `protobuf readers stop at 100 too; ${raiseHint('depth')}`,
     });
   }
 }

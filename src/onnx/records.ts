@@ -1,5 +1,6 @@
 import type { ByteRange, Field } from '../wire/fields.js';
 import type { ByteSource } from '../wire/source.js';
+import type { ReadLimits } from './limits.js';
 
 /**
  * The index of a model: what its messages say, and where their bytes are. A message is a list of field occurrences (`parts`): protobuf
@@ -168,6 +169,8 @@ export interface OnnxModel extends AsyncDisposable {
   readonly modelFields: readonly Field[];
   readonly graphFields: readonly Field[];
   readonly warnings: readonly string[];
+  /** What it was allowed to cost. */
+  readonly limits: ReadLimits;
   /** Bytes of the graph that are in memory; null where they belong to a payload that was skipped. */
   resident(range: ByteRange): Uint8Array | null;
   /** Any bytes of the file. */

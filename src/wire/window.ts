@@ -17,6 +17,8 @@ export class ResidentWindow {
   end = 0;
   private nextSize = FIRST_WINDOW;
   private residentBytes = 0;
+  /** Memory of what was made of the bytes. */
+  private chargedBytes = 0;
   private readonly chunks: { start: number; bytes: Uint8Array }[] = [];
 
   constructor(
@@ -35,19 +37,29 @@ export class ResidentWindow {
     this.nextSize = Math.min(LARGEST_WINDOW, sequential ? this.nextSize * 2 : FIRST_WINDOW);
     const until = Math.min(this.source.size, start + length);
     this.trim(start);
-    if (this.residentBytes + until - start > this.maxResidentBytes) {
-      throw new PolicyError(`the graph takes more than ${this.maxResidentBytes} bytes without its weights`, {
-        code: 'FEATX_LIMIT_INDEX',
-        path: this.source.path,
-        offset: start,
-        hint: 'raise the limit with --max-index BYTES (limits.indexBytes) if you trust this file',
-      });
-    }
+    this.assertFits(until - start, start);
     this.bytes = await this.source.read(start, until);
     this.start = start;
     this.end = until;
     this.chunks.push({ start, bytes: this.bytes });
     this.residentBytes += this.bytes.length;
+  }
+
+  /** Counts memory that the reader takes for what it read against the same limit. @throws PolicyError beyond it */
+  charge(bytes: number): void {
+    this.chargedBytes += bytes;
+    if (this.residentBytes + this.chargedBytes > this.maxResidentBytes) this.assertFits(0, this.start);
+  }
+
+  private assertFits(more: number, offset: number): void {
+    const needed = this.residentBytes + this.chargedBytes + more;
+    if (needed <= this.maxResidentBytes) return;
+    throw new PolicyError(`the graph takes more memory than ${this.maxResidentBytes} bytes without its weights: ${needed} by byte ${offset} of ${this.source.size}`, {
+      code: 'FEATX_LIMIT_INDEX',
+      path: this.source.path,
+      offset,
+      hint: 'raise the limit with --max-index BYTES (limits.indexBytes) if you trust this file',
+    });
   }
 
   /** Forgets what the current window holds from `position` on: the reader has skipped ahead of it. */
