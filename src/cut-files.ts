@@ -1,6 +1,6 @@
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { FeatxError, RuntimeError, UsageError } from './errors.js';
-import { tensorsOf } from './onnx/graph.js';
+import { containedLocations } from './onnx/external-data.js';
 import type { OnnxModel } from './onnx/records.js';
 import type { GraphEdit } from './rewrite/edit.js';
 import type { Plan } from './rewrite/plan.js';
@@ -8,6 +8,7 @@ import { splice, type TensorContents } from './rewrite/splice.js';
 import { assertLoadable, type WeightsMode, type WeightsOptions, type WeightsPlan } from './rewrite/weights.js';
 import { errnoOf, ioError, nodeFileSystem, type FileSystem } from './wire/fs.js';
 import { chunksOf, sizeOf, type Piece } from './wire/pieces.js';
+import { sidecarPlaces } from './wire/sidecar-files.js';
 import { isSameFile, NOT_DURABLE, resolveTarget, stage, writeFile, type FileIdentity, type StagedFile, type WriteOptions } from './wire/sink.js';
 
 /** How a cut is written: where its files go, and what is checked before they appear. */
@@ -71,8 +72,7 @@ async function sameFile(fs: FileSystem, a: string, b: string): Promise<boolean> 
 
 function sidecarPaths(model: OnnxModel, sourcePath: string | null): string[] {
   if (sourcePath === null) return [];
-  const locations = new Set([...tensorsOf(model)].flatMap(({ external }) => external?.filter(({ key }) => key === 'location').map(({ value }) => value) ?? []));
-  return [...locations].map((location) => join(dirname(sourcePath), location.replaceAll('\\', '/')));
+  return [...containedLocations(model)].flatMap((location) => sidecarPlaces(sourcePath, location));
 }
 
 /** What was written, for the report. */

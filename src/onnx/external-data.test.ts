@@ -1,85 +1,59 @@
 import { execFile } from 'node:child_process';
-import { link, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join, relative, resolve } from 'node:path';
+import { dirname, join, posix, relative, resolve, win32 } from 'node:path';
 import { promisify } from 'node:util';
+import * as fc from 'fast-check';
 import { extract } from '../extract.js';
 import { openModel } from '../open.js';
+import { EXTERNAL_BYTES as SIZE, modelsWith, tensorAt } from '../testing/external-positions.js';
 import { encodeModel } from '../testing/model-builder.js';
-import { node, value, type AttributeSpec, type Entries, type GraphSpec, type ModelSpec, type TensorSpec } from '../testing/model-spec.js';
+import { node, value, type Entries, type ModelSpec } from '../testing/model-spec.js';
+import { watchingFileSystem, type Seen } from '../testing/watching-fs.js';
 import { FileSource } from '../wire/file-source.js';
-import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
+import { nodeFileSystem } from '../wire/fs.js';
 import { DirectorySidecars } from '../wire/sidecar-files.js';
-import type { ByteSource } from '../wire/source.js';
-import { externalReference, openExternal, type SidecarFiles } from './external-data.js';
+import { BufferSource, type ByteSource } from '../wire/source.js';
+import { containedLocations, externalReference, isContained, openContained, openExternal, type SidecarFiles } from './external-data.js';
+import { assertReference, REFERENCE_KEY } from './fingerprint.js';
 import { tensorsOf } from './graph.js';
-import type { OnnxModel } from './records.js';
+import type { OnnxModel, Tensor } from './records.js';
 
-/** Places that are not plainly inside the directory of the model, on some operating system at least. */
-const HOSTILE_LOCATIONS: readonly string[] = [
-  '../secret.bin', '../../secret.bin', '../model/../secret.bin', 'a/../../secret.bin', 'a/./../../secret.bin', './../secret.bin', 'sub/../../secret.bin', 'sub/sub/../../../secret.bin',
-  '..', '../', '../..', '.', './', 'sub/..', 'sub/../', './.', '..\\secret.bin', 'sub\\..\\..\\secret.bin', '.\\..\\secret.bin', 'sub/..\\../secret.bin', '..//secret.bin', './/../secret.bin',
-  '/etc/hostname', '//etc/hostname', '///etc/hostname', '/', '//server/share/w.bin', '\\etc\\hostname', '\\\\server\\share\\w.bin', '\\\\?\\C:\\w.bin', '\\\\.\\PhysicalDrive0', '\\??\\C:\\w.bin',
-  'C:\\w.bin', 'C:/w.bin', 'C:w.bin', 'c:..\\w.bin', 'z:', '~/w.bin', '~', '~root/w.bin', 'file:///etc/hostname', 'file://localhost/etc/hostname', 'http://example.com/w.bin', 'https://example.com/w.bin',
-  'data:,abc', 'FILE:w.bin', 'CON', 'con', 'NUL', 'nul.bin', 'sub/aux', 'PRN.txt', 'COM1', 'com1 ', 'COM\u00b9', 'LPT9.bin', 'lpt\u00b2', 'CONIN$', 'conout$', 'sub\\nul',
-  'w.bin:stream', 'sub/w.bin:$DATA', 'w.bin.', 'w.bin ', 'sub./w.bin', 'sub /w.bin', '...', '.. /w.bin', 'w.bin\0', '\0', 'w.bin\0.txt', '../secret.bin\0w.bin', '',
-  '*/_ORT_MEM_ADDR_/*', '_ort_mem_addr_', 'sub/_ORT_MEM_ADDR_', 'x'.repeat(4097),
-];
+/** Places that are not plainly inside the directory of the model, on some operating system at least, and what is wrong with them. */
+const HOSTILE: { readonly [reason: string]: readonly string[] } = {
+  'leaves the directory of the model': [
+    '../secret.bin', '../../secret.bin', '../model/../secret.bin', 'a/../../secret.bin', 'a/./../../secret.bin', './../secret.bin', 'sub/../../secret.bin', 'sub/sub/../../../secret.bin', '..', '../', '../..',
+    '..\\secret.bin', 'sub\\..\\..\\secret.bin', '.\\..\\secret.bin', 'sub/..\\../secret.bin', '..//secret.bin', './/../secret.bin', '..\\', '../w.bin', 'sub/../../model/w.bin',
+    // A way inside where a backslash separates, and outside where it is a letter.
+    'sub\\x/../../secret.bin', 'a\\b\\c/../../secret.bin',
+  ],
+  'is a directory': ['.', './', 'sub/..', 'sub/../', './.', '.\\', 'sub\\..', 'a/b/../..'],
+  'is absolute': ['/etc/hostname', '//etc/hostname', '///etc/hostname', '/', '//server/share/w.bin', '\\etc\\hostname', '\\\\server\\share\\w.bin', '\\\\?\\C:\\w.bin', '\\\\.\\PhysicalDrive0', '\\??\\C:\\w.bin', '/w.bin'],
+  'names a drive': ['C:\\w.bin', 'C:/w.bin', 'C:w.bin', 'c:..\\w.bin', 'z:'],
+  'names a home directory': ['~/w.bin', '~', '~root/w.bin'],
+  'is a URL': ['file:///etc/hostname', 'file://localhost/etc/hostname', 'http://example.com/w.bin', 'https://example.com/w.bin', 'data:,abc', 'FILE:w.bin', 's3://bucket/w.bin', 'svn+ssh://host/w.bin'],
+  'names the device': [
+    'CON', 'con', 'NUL', 'nul.bin', 'sub/aux', 'PRN.txt', 'COM1', 'com1 ', 'COM\u00b9', 'LPT9.bin', 'lpt\u00b2', 'CONIN$', 'conout$', 'sub\\nul', 'con/w.bin', 'sub/aux.d/w.bin', 'Com0', 'prn  .x', 'sub/lpt3:',
+  ],
+  "holds ':', an alternate stream on Windows": ['sub/w.bin:$DATA', 'sub/a:b/w.bin', '_:w', '1:w.bin', 'w bin:stream'],
+  'has a part that ends in a dot or a space': ['w.bin.', 'w.bin ', 'sub./w.bin', 'sub /w.bin', '...', '.. /w.bin', 'sub\\w.bin.', '. /w.bin'],
+  'holds a NUL byte': ['w.bin\0', '\0', 'w.bin\0.txt', '../secret.bin\0w.bin'],
+  'is empty': [''],
+  'is a memory address, not a file': ['*/_ORT_MEM_ADDR_/*', '_ort_mem_addr_', 'sub/_ORT_MEM_ADDR_'],
+  'is a URL ': ['w.bin:stream'],
+};
+const HOSTILE_LOCATIONS: readonly string[] = Object.values(HOSTILE).flat();
 
 /** Locations that stay inside by their letters, and that links or the kind of file lead elsewhere. */
 const HOSTILE_LINKS = ['link-out.bin', 'dir-out/secret.bin', 'chain.bin', 'link-absolute.bin', 'directory', 'device', 'pipe', 'link-sibling.bin'];
 
-const IN_DIRECTORY = ['w.bin', './w.bin', 'sub/../w.bin', 'sub//inner.bin', 'sub\\inner.bin', 'link-inside.bin'];
-
-const SIZE = 2048;
-
-/** A model with its one external tensor at each place that may hold a TensorProto. */
-function models(tensor: TensorSpec): ReadonlyMap<string, ModelSpec> {
-  const y = value('y', null);
-  const plain: GraphSpec = { nodes: [node('Identity', ['x'], ['y'])], inputs: [value('x', [1])], outputs: [y] };
-  const indices: TensorSpec = { name: 'indices', dims: [SIZE / 8], type: 'int64', external: tensor.external };
-  const small: TensorSpec = { dims: [1], type: 'int64', data: [0] };
-  const body = (graph: Partial<GraphSpec>): AttributeSpec => ({ graph: { nodes: [node('Identity', ['w'], ['z'])], outputs: [value('z', null)], ...graph } });
-  const branches = (graph: Partial<GraphSpec>): GraphSpec => ({ ...plain, nodes: [node('If', ['x'], ['y'], { then_branch: body(graph), else_branch: body({ initializers: [{ ...small, name: 'w' }] }) })] });
-  const constant = (attributes: Record<string, AttributeSpec>): GraphSpec => ({ ...plain, nodes: [node('Constant', [], ['w'], attributes), node('Identity', ['w'], ['y'])] });
-  const functions = (more: Partial<NonNullable<ModelSpec['functions']>[number]>): ModelSpec => ({
-    graph: { ...plain, nodes: [node('F', ['x'], ['y'], {}, { domain: 'd' })] }, opset: [['', 17], ['d', 1]],
-    functions: [{ name: 'F', domain: 'd', inputs: ['x'], outputs: ['y'], nodes: [node('Identity', ['x'], ['y'])], ...more }],
-  });
-  return new Map<string, ModelSpec>([
-    ['initializer', { graph: { ...plain, nodes: [node('Identity', ['w'], ['y'])], initializers: [tensor] } }],
-    ['sparse initializer, values', { graph: { ...plain, nodes: [node('Identity', ['w'], ['y'])], sparseInitializers: [{ values: tensor, indices: small, dims: [9999] }] } }],
-    ['sparse initializer, indices', { graph: { ...plain, nodes: [node('Identity', ['w'], ['y'])], sparseInitializers: [{ values: { ...small, name: 'w' }, indices, dims: [9999] }] } }],
-    ['attribute, tensor', { graph: constant({ value: { tensor } }) }],
-    ['attribute, tensors', { graph: constant({ values: { tensors: [small, tensor] } }) }],
-    ['attribute, sparse tensor', { graph: constant({ sparse_value: { sparse: { values: tensor, indices: small, dims: [9999] } } }) }],
-    ['attribute, sparse tensor indices', { graph: constant({ sparse_value: { sparse: { values: small, indices, dims: [9999] } } }) }],
-    ['attribute, sparse tensors', { graph: constant({ sparse_values: { sparses: [{ values: tensor, indices: small, dims: [9999] }] } }) }],
-    ['initializer of a body', { graph: branches({ initializers: [tensor] }) }],
-    ['sparse initializer of a body', { graph: branches({ sparseInitializers: [{ values: tensor, indices: small, dims: [9999] }] }) }],
-    ['constant of a body', { graph: branches({ nodes: [node('Constant', [], ['z'], { value: { tensor } })] }) }],
-    ['body of a body', { graph: branches({ nodes: branches({ initializers: [tensor] }).nodes, outputs: [y] }) }],
-    ['bodies', { graph: { ...plain, nodes: [node('Custom', ['x'], ['y'], { bodies: { graphs: [{}, { initializers: [tensor] }] } }, { domain: 'd' })] } }],
-    ['function', functions({ nodes: [node('Constant', [], ['y'], { value: { tensor } })] })],
-    ['body in a function', functions({ nodes: branches({ initializers: [tensor] }).nodes })],
-    ['default attribute of a function', functions({ defaults: { table: { tensor } } })],
-    ['default attribute of a function, in a graph', functions({ defaults: { table: { graph: { initializers: [tensor] } } } })],
-    ['training, initialization', { graph: plain, trainingInfo: [{ initialization: { initializers: [tensor] } }] }],
-    ['training, algorithm', { graph: plain, trainingInfo: [{ algorithm: { nodes: [node('Constant', [], ['c'], { value: { tensor } })] } }] }],
-  ]);
-}
-
-function entries(location: string): Entries {
-  return [['location', location], ['offset', '0'], ['length', String(SIZE)]];
-}
-
-const tensorAt = (location: string): TensorSpec => ({ name: 'w', dims: [SIZE / 4], external: entries(location) });
+const IN_DIRECTORY = ['w.bin', './w.bin', 'sub/../w.bin', 'sub//inner.bin', 'sub\\inner.bin', 'link-inside.bin', 'sub/./inner.bin', 'sub/x/../inner.bin'];
 
 let root: string;
 let directory: string;
 
 beforeAll(async () => {
-  root = await mkdtemp(join(tmpdir(), 'featx-gate-'));
+  root = await realpath(await mkdtemp(join(tmpdir(), 'featx-gate-')));
   directory = join(root, 'model');
   await mkdir(join(directory, 'sub'), { recursive: true });
   await mkdir(join(directory, 'directory'));
@@ -89,32 +63,26 @@ beforeAll(async () => {
     ['../secret.bin', 'link-out.bin'], ['..', 'dir-out'], ['link-out.bin', 'chain.bin'], [join(root, 'secret.bin'), 'link-absolute.bin'], ['/dev/zero', 'device'], ['../model-secret/w.bin', 'link-sibling.bin'], ['w.bin', 'link-inside.bin'],
   ];
   for (const [target, name] of links) await symlink(target, join(directory, name));
-  await promisify(execFile)('mkfifo', [join(directory, 'pipe')]);
+  // A pipe that nobody writes to; what is no file at all on Windows.
+  if (process.platform !== 'win32') await promisify(execFile)('mkfifo', [join(directory, 'pipe')]);
+  else await mkdir(join(directory, 'pipe'));
+  await writeFile(join(directory, 'model.onnx'), 'the model');
 });
 
 afterAll(() => rm(root, { recursive: true }));
 
-/** The real file system, and every path that was opened or copied through it. */
-function recording(): { readonly fileSystem: FileSystem; readonly opened: string[] } {
-  const opened: string[] = [];
-  const fileSystem: FileSystem = {
-    ...nodeFileSystem,
-    open: (path, flags, mode) => (opened.push(path), nodeFileSystem.open(path, flags, mode)),
-    clone: (from, to) => (opened.push(from), nodeFileSystem.clone(from, to)),
-  };
-  return { fileSystem, opened };
-}
-
-/** What lies outside of the model's directory, or is no regular file. */
-async function outside(opened: readonly string[]): Promise<readonly string[]> {
-  const found: string[] = [];
-  for (const path of opened) {
+/** What was looked at, by its name or its real path, outside of the model's directory; or opened, and is no regular file nor the directory itself. */
+async function outside(seen: readonly Seen[]): Promise<readonly string[]> {
+  const isOutside = (path: string): boolean => relative(directory, path).startsWith('..');
+  const found = new Set<string>();
+  for (const { call, path } of seen) {
+    if (isOutside(resolve(path))) found.add(path);
+    if (call === 'realpath') continue;
     const real = await nodeFileSystem.realpath(path).catch(() => null);
     if (real === null) continue;
-    const way = relative(await nodeFileSystem.realpath(directory), real);
-    if (way.startsWith('..') || way === '' || !(await nodeFileSystem.stat(real)).isFile()) found.push(path);
+    if (isOutside(real) || (call === 'open' && real !== directory && !(await nodeFileSystem.stat(real)).isFile())) found.add(path);
   }
-  return found;
+  return [...found];
 }
 
 async function written(spec: ModelSpec, name: string): Promise<string> {
@@ -140,35 +108,78 @@ async function openAll(model: OnnxModel, files: SidecarFiles): Promise<readonly 
 
 describe('hostile locations', () => {
   test('no location leads to a file outside of the model, whichever tensor names it', async () => {
-    expect(HOSTILE_LOCATIONS.length).toBeGreaterThanOrEqual(60);
-    const { fileSystem, opened } = recording();
+    expect(HOSTILE_LOCATIONS.length + HOSTILE_LINKS.length).toBeGreaterThan(90);
+    const { fileSystem, seen } = watchingFileSystem();
     const files = new DirectorySidecars(join(directory, 'model.onnx'), { fileSystem });
-    await writeFile(join(directory, 'model.onnx'), 'the model');
-    for (const location of [...HOSTILE_LOCATIONS, ...HOSTILE_LINKS]) {
-      for (const [place, spec] of models(tensorAt(location))) {
+    for (const location of [...HOSTILE_LOCATIONS, 'x'.repeat(4097), ...HOSTILE_LINKS]) {
+      for (const [place, spec] of modelsWith(tensorAt(location))) {
         await using model = await openModel(encodeModel(spec));
         const codes = await openAll(model, files);
         expect({ place, location, codes }).toEqual({ place, location, codes: [expect.stringMatching(/^FEATX_EXTERNAL_/)] });
       }
+      if (HOSTILE_LOCATIONS.includes(location)) expect({ location, seen }).toEqual({ location, seen: [] });
     }
     await files.close();
-    expect(opened).toEqual([]);
+    expect(seen.filter(({ call }) => call === 'open')).toEqual([]);
+    expect(await outside(seen)).toEqual([]);
   });
 
-  test('a cut of such a model is refused and opens nothing but the model', async () => {
-    for (const [place, spec] of models(tensorAt('../secret.bin'))) {
+  test.each(Object.entries(HOSTILE).flatMap(([reason, locations]) => locations.map((location) => [location, reason.trim()])))('%j %s', async (location, reason) => {
+    await using model = await openModel(encodeModel({ graph: { initializers: [tensorAt(location)] } }));
+    expect(() => externalReference(model.graph.initializers[0])).toThrow(expect.objectContaining({
+      name: 'PolicyError', code: 'FEATX_EXTERNAL_LOCATION', field: 'graph.initializer[0]', hint: 'external data must lie in the directory of the model; do not trust this file unless you know why it points elsewhere',
+      message: expect.stringMatching(new RegExp(`^external data of graph\\.initializer\\[0\\] 'w' is refused: the location '[^]*' ${reason.replace('$', '\\$')}( '.*')?$`)),
+    }));
+    expect(isContained(location)).toBe(false);
+  });
+
+  test('a cut of such a model is refused, and looks at nothing but the model and its directory', async () => {
+    for (const [place, spec] of modelsWith(tensorAt('../secret.bin'))) {
       const path = await written(spec, 'hostile.onnx');
       for (const [mode, weights] of [['hook', 'embed'], ['hook', 'external'], ['hook', 'keep'], ['hook', 'reference']] as const) {
-        const { fileSystem, opened } = recording();
+        const { fileSystem, seen, opened } = watchingFileSystem();
         const cut = extract(path, join(directory, 'cut.onnx'), { mode, weights, fileSystem, named: [{ by: 'tensor', name: 'y' }], resolve: {}, isolate: false });
         await expect(cut).rejects.toMatchObject({ name: 'PolicyError', code: 'FEATX_EXTERNAL_LOCATION' });
-        expect({ place, opened: new Set(opened) }).toEqual({ place, opened: new Set([path]) });
+        expect({ place, opened: new Set(opened()), outside: await outside(seen) }).toEqual({ place, opened: new Set([path]), outside: [] });
       }
     }
   });
 
+  test('a tensor that the cut leaves out names no file, wherever it points', async () => {
+    const unused = tensorAt('../secret.bin');
+    const y = value('y', null);
+    const path = await written({ graph: { inputs: [value('x', [1])], outputs: [y], initializers: [unused], nodes: [node('Relu', ['x'], ['y']), node('Identity', ['w'], ['z'])] } }, 'unused.onnx');
+    const { fileSystem, seen, opened } = watchingFileSystem();
+    await extract(path, join(directory, 'cut.onnx'), { fileSystem, named: [{ by: 'tensor', name: 'y' }], resolve: {}, isolate: false });
+    expect(opened()).toContain(path);
+    expect(await outside(seen)).toEqual([]);
+  });
+
+  test.each([['embed', 'ABOVE/cut.onnx'], ['external', 'ABOVE/cut.onnx'], ['keep', 'ABOVE/cut.onnx']] as const)('with --weights %s, links out are refused before anything is written', async (weights, output) => {
+    for (const location of HOSTILE_LINKS) {
+      const path = await written({ graph: { nodes: [node('Identity', ['w'], ['y'])], outputs: [value('y', null)], initializers: [tensorAt(location)] } }, 'hostile.onnx');
+      const { fileSystem, opened } = watchingFileSystem();
+      const cut = extract(path, output.replace('ABOVE', root), { weights, fileSystem, named: [{ by: 'tensor', name: 'y' }], resolve: {}, isolate: false });
+      await expect(cut).rejects.toMatchObject({ name: 'PolicyError', code: expect.stringMatching(/^FEATX_EXTERNAL_(LINK|KIND)$/) });
+      expect({ location, opened: opened() }).toEqual({ location, opened: [path] });
+    }
+  });
+
+  test('the record of a reference cut goes through the same gate', async () => {
+    const { fileSystem, seen } = watchingFileSystem();
+    const files = new DirectorySidecars(join(directory, 'model.onnx'), { fileSystem });
+    for (const file of [...HOSTILE_LOCATIONS, ...HOSTILE_LINKS]) {
+      const record = JSON.stringify({ schema: 1, file, size_bytes: SIZE, sha256: '0'.repeat(64) });
+      await using model = await openModel(encodeModel({ graph: { nodes: [], outputs: [] }, metadata: [[REFERENCE_KEY, record]] }));
+      await expect(assertReference(model, files)).rejects.toMatchObject({ name: 'PolicyError', code: expect.stringMatching(/^FEATX_EXTERNAL_/) });
+    }
+    await files.close();
+    expect(seen.filter(({ call }) => call === 'open')).toEqual([]);
+    expect(await outside(seen)).toEqual([]);
+  });
+
   test('the same locations get past a check of the path alone', async () => {
-    const { fileSystem, opened } = recording();
+    const { fileSystem, seen } = watchingFileSystem();
     const careless: SidecarFiles = {
       open: async (location): Promise<ByteSource> => {
         const path = resolve(directory, location);
@@ -184,27 +195,89 @@ describe('hostile locations', () => {
         // What it refuses, and what is not there.
       }
     }
-    const escaped = await outside(opened);
+    const escaped = await outside(seen);
     expect(escaped.map((path) => relative(directory, path))).toEqual(expect.arrayContaining(['link-out.bin', join('dir-out', 'secret.bin'), 'chain.bin', join('..', 'model-secret', 'w.bin')]));
   });
 
   test.each(IN_DIRECTORY)('%j is a place in the directory of the model', async (location) => {
-    const { fileSystem, opened } = recording();
-    await writeFile(join(directory, 'model.onnx'), 'the model');
+    const { fileSystem, seen, opened } = watchingFileSystem();
     const files = new DirectorySidecars(join(directory, 'model.onnx'), { fileSystem });
-    for (const [place, spec] of models(tensorAt(location))) {
+    for (const [place, spec] of modelsWith(tensorAt(location))) {
       await using model = await openModel(encodeModel(spec));
       expect({ place, codes: await openAll(model, files) }).toEqual({ place, codes: ['opened'] });
     }
     await files.close();
-    expect(opened).toHaveLength(1);
-    expect(await outside(opened)).toEqual([]);
+    expect(opened()).toHaveLength(1);
+    expect(await outside(seen)).toEqual([]);
+    expect(isContained(location)).toBe(true);
   });
 
   test('a name that is not UTF-8 is refused', async () => {
     const spec = { graph: { initializers: [{ name: 'w', dims: [1], external: [['location', Uint8Array.of(0x77, 0xff)]] }] } } satisfies ModelSpec;
     await using model = await openModel(encodeModel(spec));
     expect(() => externalReference(model.graph.initializers[0])).toThrow('is not UTF-8');
+  });
+
+  test('what is refused is no place that a model names', async () => {
+    const tensors = ['w.bin', '../secret.bin', 'w.bin', 'sub/inner.bin', 'C:w.bin'].map(tensorAt);
+    await using model = await openModel(encodeModel({ graph: { initializers: [...tensors, { name: 'b', dims: [1], data: [1] }, { name: 'c', dims: [1], external: [['checksum', 'x.bin']] }] } }));
+    expect([...containedLocations(model)]).toEqual(['w.bin', 'sub/inner.bin']);
+  });
+});
+
+/** Where an operating system takes a location, seen from a directory. */
+const SYSTEMS = [{ path: posix, base: '/models/m' }, { path: win32, base: 'C:\\models\\m' }, { path: win32, base: '\\\\server\\share\\m' }] as const;
+
+function staysInside(location: string): boolean {
+  return SYSTEMS.every(({ path, base }) => path.resolve(base, location).startsWith(base + path.sep));
+}
+
+describe('on every system', () => {
+  const piece = fc.oneof(
+    { weight: 5, arbitrary: fc.constantFrom('..', '.', '/', '\\', 'sub', 'w.bin', '') },
+    fc.constantFrom('...', 'C:', 'c:', '~', 'con', 'NUL.txt', 'COM1', 'a:b', 'w. ', '//', '\\\\', '?', '\\\\?\\', 'file:', '\0', '..\\', '../', ' ', 'é', 'UNC', '.w'),
+    fc.string({ unit: 'binary', maxLength: 3 }),
+  );
+  const location = fc.array(piece, { maxLength: 9 }).map((pieces) => pieces.join(''));
+
+  test('what the gate lets through lies inside by the rules of posix and of Windows', () => {
+    let accepted = 0;
+    fc.assert(
+      fc.property(location, (text) => {
+        if (!isContained(text)) return;
+        accepted++;
+        expect(staysInside(text)).toBe(true);
+        for (const part of text.split(/[\\/]/)) expect(/[:\0]|[. ]$/.test(part) && !/^\.{0,2}$/.test(part)).toBe(false);
+      }),
+      { numRuns: 20_000 },
+    );
+    expect(accepted).toBeGreaterThan(1000);
+  });
+
+  test('what posix or Windows resolve elsewhere is refused', () => {
+    let escaping = 0;
+    fc.assert(
+      fc.property(location, (text) => {
+        if (staysInside(text)) return;
+        escaping++;
+        expect(isContained(text)).toBe(false);
+      }),
+      { numRuns: 20_000 },
+    );
+    expect(escaping).toBeGreaterThan(1000);
+  });
+
+  test('plain names are let through', () => {
+    const name = fc.stringMatching(/^[A-Za-z0-9_][A-Za-z0-9_ .-]{0,20}[A-Za-z0-9_-]$/).filter((text) => !/^(con|prn|aux|nul|com\d|lpt\d)\b/i.test(text));
+    fc.assert(fc.property(fc.array(name, { minLength: 1, maxLength: 4 }), fc.constantFrom('/', '\\'), (names, separator) => expect(isContained(names.join(separator))).toBe(true)));
+    for (const text of ['console', 'content.bin', 'auxiliary/w', 'com10', 'lpt', 'null.bin', 'xcon', 'w con', '.hidden', '..w', 'a..b', 'C', 'tilde~1', '%2e%2e/w', 'com\u2074', 'con_.bin', 'http/w', '_ORT_MEM/w']) expect({ text, contained: isContained(text) }).toEqual({ text, contained: true });
+  });
+
+  test('a check of the prefix alone lets others through', () => {
+    const careless = (text: string): boolean => posix.join('/models/m', text).startsWith('/models/m');
+    const escaped = HOSTILE_LOCATIONS.filter((text) => careless(text) && !staysInside(text));
+    expect(escaped).toEqual(expect.arrayContaining(['..\\secret.bin', 'C:\\w.bin', 'c:..\\w.bin', '\\\\server\\share\\w.bin']));
+    expect(careless('../m-secret/w.bin') && !isContained('../m-secret/w.bin')).toBe(true);
   });
 });
 
@@ -216,97 +289,104 @@ describe('entries', () => {
   const location: Entries[number] = ['location', 'w.bin'];
 
   test('offset and length are optional', async () => {
-    expect(await reference([location])).toEqual({ location: 'w.bin', offset: 0, length: null });
-    expect(await reference([['length', '8'], location, ['offset', '4096'], ['checksum', 'abc'], ['basepath', '/etc']])).toEqual({ location: 'w.bin', offset: 4096, length: 8 });
-  });
-
-  test.each(['-1', '0x10', ' 16', '16 ', '16zz', '1.5', '1e3', '', '+1', '9223372036854775807', '99999999999999999999', '\u0661'])('%j is no byte count', async (text) => {
-    for (const key of ['offset', 'length']) await expect(reference([location, [key, text]])).rejects.toMatchObject({ name: 'PolicyError', code: 'FEATX_EXTERNAL_RANGE' });
-  });
-
-  test('a key that stands twice is refused, an unknown one is ignored and said', async () => {
-    await expect(reference([location, ['location', 'other.bin']])).rejects.toMatchObject({ code: 'FEATX_EXTERNAL_KEY' });
-    await expect(reference([location, ['offset', '0'], ['offset', '8']])).rejects.toMatchObject({ code: 'FEATX_EXTERNAL_KEY' });
-    await expect(reference([location, ['__proto__', 'x'.repeat(5000)]])).rejects.toMatchObject({ code: 'FEATX_EXTERNAL_KEY' });
-    await expect(reference([['offset', '0']])).rejects.toMatchObject({ code: 'FEATX_EXTERNAL_LOCATION' });
     const warnings: string[] = [];
-    await reference([location, ['__proto__', '1'], ['constructor', '2']], (message) => warnings.push(message));
-    expect(warnings).toEqual([expect.stringContaining("'__proto__'"), expect.stringContaining("'constructor'")]);
+    expect(await reference([location])).toEqual({ location: 'w.bin', offset: 0, length: null });
+    expect(await reference([['length', '8'], location, ['offset', '4096'], ['checksum', 'abc'], ['basepath', '/etc']], (message) => warnings.push(message))).toEqual({ location: 'w.bin', offset: 4096, length: 8 });
+    expect(await reference([location, ['offset', '0009007199254740991'], ['length', '9007199254740991']])).toEqual({ location: 'w.bin', offset: Number.MAX_SAFE_INTEGER, length: Number.MAX_SAFE_INTEGER });
+    expect(warnings).toEqual([]);
   });
 
-  test.each([
-    ['an offset beyond the file', { offset: '4096' }, 'has 2048'],
-    ['a length beyond the file', { offset: '1024', length: '2048' }, 'has 2048'],
-    ['another length than its dims take', { length: '1024' }, 'take 2048'],
-    ['the rest of a file that is too long', { offset: '1024' }, 'take 2048'],
-  ])('%s does not fit', async (_what, place, message) => {
-    await writeFile(join(directory, 'model.onnx'), 'the model');
-    const files = new DirectorySidecars(join(directory, 'model.onnx'));
-    await using model = await openModel(encodeModel({ graph: { initializers: [{ name: 'w', dims: [SIZE / 4], external: [location, ...Object.entries(place)] }] } }));
-    await expect(openExternal(model.graph.initializers[0], files)).rejects.toMatchObject({ name: 'ModelFormatError', code: 'FEATX_GRAPH_DATA', field: 'graph.initializer[0]', message: expect.stringContaining(message) });
-    await files.close();
+  test.each(['-1', '0x10', ' 16', '16 ', '16zz', '1.5', '1e3', '', '+1', '9007199254740992', '9223372036854775807', '99999999999999999999', '00000000000000000001', '\u0661'])('%j is no byte count', async (text) => {
+    for (const key of ['offset', 'length']) {
+      await expect(reference([location, [key, text]])).rejects.toMatchObject({
+        name: 'PolicyError', code: 'FEATX_EXTERNAL_RANGE', field: 'graph.initializer[0]', message: `external data of graph.initializer[0] 'w' is refused: its ${key} '${text}' is not a byte count`,
+      });
+    }
+  });
+
+  const refusal = (what: string): string => `external data of graph.initializer[0] 'w' is refused: ${what}`;
+
+  test.each<[string, Entries, string]>([
+    ['two locations', [location, ['location', 'other.bin']], "the key 'location' stands twice"],
+    ['the same location twice', [location, location], "the key 'location' stands twice"],
+    ['two offsets', [location, ['offset', '0'], ['offset', '8']], "the key 'offset' stands twice"],
+    ['two of an unknown key', [['__proto__', 'a'], location, ['__proto__', 'b']], "the key '__proto__' stands twice"],
+    ['a value of 4,097 characters', [location, ['__proto__', 'x'.repeat(4097)]], "the value of '__proto__' is longer than 4096 characters"],
+    ['a location of 4,097 characters', [['location', 'x'.repeat(4097)]], "the value of 'location' is longer than 4096 characters"],
+  ])('%s are refused', async (_what, external, what) => {
+    await expect(reference(external)).rejects.toMatchObject({ name: 'PolicyError', code: 'FEATX_EXTERNAL_KEY', field: 'graph.initializer[0]', message: refusal(what) });
+  });
+
+  test('a value of 4,096 characters is let through', async () => {
+    expect((await reference([['location', 'x'.repeat(4096)]])).location).toHaveLength(4096);
+  });
+
+  test('without a location there is nothing to open', async () => {
+    for (const external of [[['offset', '0']], [['__proto__', 'w.bin']], [['Location', 'w.bin']]] satisfies Entries[]) {
+      await expect(reference(external)).rejects.toMatchObject({ name: 'PolicyError', code: 'FEATX_EXTERNAL_LOCATION', message: refusal('it names no location') });
+    }
+    const bare = { external: null, name: '', place: 'graph.initializer[7]' } as unknown as Tensor;
+    expect(() => externalReference(bare)).toThrow('external data of graph.initializer[7] is refused: it names no location');
+  });
+
+  test('an unknown key is ignored and said', async () => {
+    const warnings: string[] = [];
+    expect(await reference([location, ['__proto__', '1'], ['constructor', '2']], (message) => warnings.push(message))).toEqual({ location: 'w.bin', offset: 0, length: null });
+    expect(warnings).toEqual(["graph.initializer[0]: the unknown external data key '__proto__' is ignored", "graph.initializer[0]: the unknown external data key 'constructor' is ignored"]);
+    expect((await reference([location, ['__proto__', '1']])).location).toBe('w.bin');
   });
 });
 
-describe('links', () => {
-  test('a model that is a link finds its weights beside itself and beside what it links to', async () => {
-    const blobs = join(root, 'blobs');
-    const snapshot = join(root, 'snapshot');
-    await mkdir(blobs);
-    await mkdir(snapshot);
-    await writeFile(join(blobs, 'aaa'), 'the model');
-    await writeFile(join(blobs, 'bbb'), new Uint8Array(SIZE));
-    await symlink(relative(snapshot, join(blobs, 'aaa')), join(snapshot, 'model.onnx'));
-    await symlink(relative(snapshot, join(blobs, 'bbb')), join(snapshot, 'model.onnx_data'));
-    await symlink(join(root, 'secret.bin'), join(snapshot, 'out.bin'));
-    const files = new DirectorySidecars(join(snapshot, 'model.onnx'));
-    expect((await files.open('model.onnx_data', 'w')).size).toBe(SIZE);
-    await expect(files.open('out.bin', 'w')).rejects.toMatchObject({ code: 'FEATX_EXTERNAL_LINK' });
-    await files.close();
+describe('ranges', () => {
+  const opened = async (dims: readonly number[], place: { readonly [key: string]: string }, type: 'float32' | 'string' = 'float32'): ReturnType<typeof openExternal> => {
+    const source = new BufferSource(new Uint8Array(SIZE), '/models/w.bin');
+    await using model = await openModel(encodeModel({ graph: { initializers: [{ name: 'w', type, dims, external: [['location', 'w.bin'], ...Object.entries(place)] }] } }));
+    return openExternal(model.graph.initializers[0], { open: async () => source, close: async () => undefined });
+  };
+
+  test.each([
+    ['the whole file', SIZE / 4, {}, [0, SIZE]],
+    ['all of it by its length', SIZE / 4, { offset: '0', length: '2048' }, [0, SIZE]],
+    ['the end', SIZE / 8, { offset: '1024' }, [1024, SIZE]],
+    ['a part', 1, { offset: '1000', length: '4' }, [1000, 1004]],
+    ['nothing, behind the last byte', 0, { offset: '2048', length: '0' }, [SIZE, SIZE]],
+    ['nothing, to the end', 0, { offset: '2048' }, [SIZE, SIZE]],
+  ])('%s', async (_what, elements, place, [start, end]) => {
+    const { source, range } = await opened([elements], place);
+    expect({ path: source.path, range }).toEqual({ path: '/models/w.bin', range: { start, end } });
   });
 
-  test('a hard link is read with a warning and refused where asked', async () => {
-    await writeFile(join(directory, 'model.onnx'), 'the model');
-    await link(join(root, 'secret.bin'), join(directory, 'hard.bin'));
-    const warnings: string[] = [];
-    const files = new DirectorySidecars(join(directory, 'model.onnx'), { warn: (message) => warnings.push(message) });
-    expect((await files.open('hard.bin', 'w')).size).toBe(SIZE);
-    expect(warnings).toEqual(["'hard.bin' has 2 hard links"]);
-    await files.close();
-    const strict = new DirectorySidecars(join(directory, 'model.onnx'), { strict: true });
-    await expect(strict.open('hard.bin', 'w')).rejects.toMatchObject({ name: 'PolicyError', code: 'FEATX_EXTERNAL_HARD_LINK' });
-    await strict.close();
-  });
-
-  test('a file that is swapped between the check and the opening is refused', async () => {
-    await writeFile(join(directory, 'model.onnx'), 'the model');
-    const fileSystem: FileSystem = { ...nodeFileSystem, open: (path, flags, mode) => nodeFileSystem.open(path.endsWith('w.bin') ? join(root, 'secret.bin') : path, flags, mode) };
-    const files = new DirectorySidecars(join(directory, 'model.onnx'), { fileSystem });
-    await expect(files.open('w.bin', 'w')).rejects.toMatchObject({ name: 'PolicyError', message: expect.stringContaining('was replaced') });
-    await files.close();
+  test('as many bytes as there are, where the dims do not say how many it takes', async () => {
+    expect((await opened([3], { offset: '8' }, 'string')).range).toEqual({ start: 8, end: SIZE });
   });
 
   test.each([
-    ['missing.bin', 'FEATX_IO_NOT_FOUND', 'cannot read the weights of graph.initializer[0]'],
-    ['w.bin/inner', 'FEATX_IO', 'not a directory'],
-  ])('%s is an IoError that names file and tensor', async (location, code, message) => {
-    await writeFile(join(directory, 'model.onnx'), 'the model');
-    const files = new DirectorySidecars(join(directory, 'model.onnx'));
-    await expect(files.open(location, 'graph.initializer[0]')).rejects.toMatchObject({ name: 'IoError', code, message: expect.stringContaining(message) });
-    await files.close();
+    ['an offset beyond the file', SIZE / 4, { offset: '4096' }, "it asks for bytes 4096 to 2048 of 'w.bin', which has 2048"],
+    ['an offset beyond the file, of nothing', 0, { offset: '2049', length: '0' }, "it asks for bytes 2049 to 2049 of 'w.bin', which has 2048"],
+    ['a length beyond the file', SIZE / 4, { offset: '1024', length: '2048' }, "it asks for bytes 1024 to 3072 of 'w.bin', which has 2048"],
+    ['one byte beyond the file', SIZE / 4, { offset: '1', length: '2048' }, "it asks for bytes 1 to 2049 of 'w.bin', which has 2048"],
+    ['another length than its dims take', SIZE / 4, { length: '1024' }, "bytes 0 to 1024 of 'w.bin' are 1024 bytes, but its dims [2, 256] take 2048"],
+    ['the rest of a file that is too long', SIZE / 4, { offset: '1024' }, "bytes 1024 to 2048 of 'w.bin' are 1024 bytes, but its dims [2, 256] take 2048"],
+    ['the rest of a file that is too short', 1, { offset: '1024' }, "bytes 1024 to 2048 of 'w.bin' are 1024 bytes, but its dims [1] take 4"],
+    ['the largest numbers', SIZE / 4, { offset: '9007199254740991', length: '9007199254740991' }, 'which has 2048'],
+  ])('%s does not fit', async (_what, elements, place, message) => {
+    await expect(opened(elements === SIZE / 4 ? [2, elements / 2] : [elements], place)).rejects.toMatchObject({
+      name: 'ModelFormatError', code: 'FEATX_GRAPH_DATA', field: 'graph.initializer[0]', path: '/models/w.bin', message: expect.stringMatching(/^external data of graph\.initializer\[0\] 'w' does not fit: /),
+    });
+    await expect(opened(elements === SIZE / 4 ? [2, elements / 2] : [elements], place)).rejects.toThrow(message);
   });
+});
 
-  test.each(['realpath', 'stat'] as const)('a failing %s is an IoError', async (call) => {
-    await writeFile(join(directory, 'model.onnx'), 'the model');
-    const fileSystem: FileSystem = { ...nodeFileSystem, [call]: (path: string) => (path.includes('w.bin') === (call === 'stat') ? Promise.reject(Object.assign(new Error('EIO'), { code: 'EIO' })) : nodeFileSystem[call](path)) };
-    const files = new DirectorySidecars(join(directory, 'model.onnx'), { fileSystem });
-    await expect(files.open('w.bin', 'w')).rejects.toMatchObject({ name: 'IoError', code: 'FEATX_IO' });
-    await files.close();
-  });
+test('a place is opened for whom it is said to be, and a refused one is not', async () => {
+  const asked: (readonly [string, string])[] = [];
+  const files: SidecarFiles = { open: async (location, field) => (asked.push([location, field]), new BufferSource(new Uint8Array(1))), close: async () => undefined };
+  expect((await openContained('w.bin', 'the original', 'metadata_props[a]', files)).size).toBe(1);
+  await expect(openContained('../w.bin', 'the original', 'metadata_props[a]', files)).rejects.toMatchObject({ message: "the original is refused: the location '../w.bin' leaves the directory of the model", field: 'metadata_props[a]' });
+  expect(asked).toEqual([['w.bin', 'metadata_props[a]']]);
+});
 
-  test('a model in memory has no files beside it', async () => {
-    const bytes = encodeModel({ graph: { nodes: [node('Identity', ['w'], ['y'])], outputs: [value('y', [SIZE / 4])], initializers: [tensorAt('w.bin')] } });
-    const cut = extract(bytes, join(dirname(directory), 'cut.onnx'), { weights: 'embed', named: [{ by: 'tensor', name: 'y' }], isolate: false });
-    await expect(cut).rejects.toMatchObject({ name: 'UsageError', code: 'FEATX_USAGE_NO_DIRECTORY' });
-  });
+test('a model in memory has no files beside it', async () => {
+  const bytes = encodeModel({ graph: { nodes: [node('Identity', ['w'], ['y'])], outputs: [value('y', [SIZE / 4])], initializers: [tensorAt('w.bin')] } });
+  const cut = extract(bytes, join(dirname(directory), 'cut.onnx'), { weights: 'embed', named: [{ by: 'tensor', name: 'y' }], isolate: false });
+  await expect(cut).rejects.toMatchObject({ name: 'UsageError', code: 'FEATX_USAGE_NO_DIRECTORY' });
 });

@@ -2,7 +2,8 @@ import { ModelFormatError, PolicyError } from '../errors.js';
 import type { ByteRange } from '../wire/fields.js';
 import type { ByteSource } from '../wire/source.js';
 import { isEscaped } from '../wire/text.js';
-import type { Tensor } from './records.js';
+import { tensorsOf } from './graph.js';
+import type { OnnxModel, Tensor } from './records.js';
 import { tensorBytes } from './types.js';
 
 /**
@@ -64,9 +65,14 @@ export function externalReference(tensor: Tensor, warn: (message: string) => voi
  * @param subject what the location belongs to, for the message
  * @throws PolicyError
  */
-export function assertContained(location: string, subject: string, field: string): void {
+function assertContained(location: string, subject: string, field: string): void {
   const reason = escapeReason(location);
   if (reason !== null) throw refusal(subject, field, `the location '${location}' ${reason}`, 'FEATX_EXTERNAL_LOCATION');
+}
+
+/** Whether the gate lets a location through, as far as its letters say: links and kinds of files are looked at when it is opened. */
+export function isContained(location: string): boolean {
+  return escapeReason(location) === null;
 }
 
 function escapeReason(location: string): string | null {
@@ -78,8 +84,14 @@ function escapeReason(location: string): string | null {
   if (/^[a-z]:/i.test(location)) return 'names a drive';
   if (/^[\\/]/.test(location)) return 'is absolute';
   if (location.startsWith('~')) return 'names a home directory';
+  // A backslash is a separator on Windows and a letter elsewhere: neither reading may lead out.
+  return walkReason(location.split(/[\\/]/)) ?? walkReason(location.split('/'));
+}
+
+/** Why a walk through these parts does not end at a file below its start. */
+function walkReason(parts: readonly string[]): string | null {
   let depth = 0;
-  for (const part of location.split(/[\\/]/)) {
+  for (const part of parts) {
     if (part === '' || part === '.') continue;
     if (part === '..') {
       if (--depth < 0) return 'leaves the directory of the model';
@@ -105,6 +117,23 @@ function refusal(subject: string, field: string, what: string, code: string): Po
   return new PolicyError(`${subject} is refused: ${what}`, { code, field, hint: 'external data must lie in the directory of the model; do not trust this file unless you know why it points elsewhere' });
 }
 
+/**
+ * Opens a file beside a model; the only call of `SidecarFiles.open` outside of tests.
+ * @param subject what the location belongs to, for the message
+ * @throws PolicyError, IoError
+ */
+export async function openContained(location: string, subject: string, field: string, files: SidecarFiles): Promise<ByteSource> {
+  assertContained(location, subject, field);
+  return files.open(location, field);
+}
+
+/** The locations that the tensors of a model name, each once, but for those that the gate refuses. */
+export function containedLocations(model: OnnxModel): ReadonlySet<string> {
+  const locations = new Set<string>();
+  for (const { external } of tensorsOf(model)) for (const { key, value } of external ?? []) if (key === 'location' && isContained(value)) locations.add(value);
+  return locations;
+}
+
 /** A tensor's values, opened through the gate. */
 export interface OpenedTensor {
   readonly source: ByteSource;
@@ -117,7 +146,7 @@ export interface OpenedTensor {
  */
 export async function openExternal(tensor: Tensor, files: SidecarFiles, warn?: (message: string) => void): Promise<OpenedTensor> {
   const { location, offset, length } = externalReference(tensor, warn);
-  const source = await files.open(location, tensor.place);
+  const source = await openContained(location, subjectOf(tensor), tensor.place, files);
   const end = length === null ? source.size : offset + length;
   const outside = offset > source.size || end > source.size;
   const expected = tensorBytes(tensor);

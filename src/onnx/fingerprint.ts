@@ -2,7 +2,7 @@ import { ModelFormatError, PolicyError, UnsupportedModelError } from '../errors.
 import type { ByteRange } from '../wire/fields.js';
 import { concat } from '../wire/pieces.js';
 import type { ByteSource } from '../wire/source.js';
-import { assertContained, type SidecarFiles } from './external-data.js';
+import { openContained, type SidecarFiles } from './external-data.js';
 import { tensorsOf } from './graph.js';
 import { indexModel } from './model.js';
 import type { OnnxModel } from './records.js';
@@ -81,8 +81,7 @@ export async function assertReference(model: OnnxModel, files: SidecarFiles): Pr
   const record = await referenceOf(model);
   if (record === null) return;
   const field = `metadata_props[${REFERENCE_KEY}]`;
-  assertContained(record.file, `the original in ${field}`, field);
-  const source: ByteSource = await files.open(record.file, field);
+  const source = await openContained(record.file, `the original in ${field}`, field, files);
   const hasSize = source.size === record.size_bytes;
   if (hasSize && (await fingerprintOf(source)) === record.sha256) return;
   const difference = hasSize ? 'its content differs' : `it has ${source.size} bytes and had ${record.size_bytes}`;

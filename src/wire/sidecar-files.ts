@@ -37,12 +37,11 @@ export class DirectorySidecars {
   }
 
   private async openFile(location: string, field: string): Promise<FileSource> {
-    const named = join(dirname(this.modelPath), location);
     const real = await this.realPath(location, field);
     const homes = await (this.homes ??= this.findHomes());
     if (!homes.some((home) => isInside(real, home))) {
       throw new PolicyError(`external data of ${field} is refused: '${location}' is a link to ${real}, outside the directory of the model`, {
-        code: 'FEATX_EXTERNAL_LINK', path: named, field, hint: 'copy the file beside the model if you trust it',
+        code: 'FEATX_EXTERNAL_LINK', path: join(dirname(this.modelPath), location), field, hint: 'copy the file beside the model if you trust it',
       });
     }
     let file = this.files.get(real);
@@ -50,16 +49,17 @@ export class DirectorySidecars {
     return file;
   }
 
-  /** Where a backslash is a letter of names, a file of that very name comes before one in a folder. */
   private async realPath(location: string, field: string): Promise<string> {
-    const named = join(dirname(this.modelPath), location);
-    try {
-      return await this.fs.realpath(named);
-    } catch (error) {
-      const slashed = location.replaceAll('\\', '/');
-      if (errnoOf(error) === 'ENOENT' && slashed !== location) return this.realPath(slashed, field);
-      throw ioError(error, `read the weights of ${field} from`, named);
+    let missing: unknown;
+    for (const place of sidecarPlaces(this.modelPath, location)) {
+      try {
+        return await this.fs.realpath(place);
+      } catch (error) {
+        if (errnoOf(error) !== 'ENOENT') throw ioError(error, `read the weights of ${field} from`, place);
+        missing ??= error;
+      }
     }
+    throw ioError(missing, `read the weights of ${field} from`, join(dirname(this.modelPath), location));
   }
 
   private async findHomes(): Promise<readonly string[]> {
@@ -91,6 +91,15 @@ export class DirectorySidecars {
       await file?.close();
     }
   }
+}
+
+/**
+ * Where a location may be found, in the order in which it is looked for: where a backslash is a letter of names, a file of that very name comes before one in a folder.
+ * @returns paths under the directory that the model was named in, if the location is one that the gate lets through
+ */
+export function sidecarPlaces(modelPath: string, location: string): readonly string[] {
+  const directory = dirname(modelPath);
+  return [...new Set([join(directory, location), join(directory, location.replaceAll('\\', '/'))])];
 }
 
 function isInside(path: string, directory: string): boolean {
