@@ -63,11 +63,16 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
   const totals = runner.features.map((feature) => new FeatureTotal(feature));
   const layouts = new Map(runner.features.map(({ output: name, layout }) => [name, layout]));
   const clock = new Clock();
+  let written: ReadonlyMap<string, RuntimeTensor> = new Map();
   const take = async ({ batch: { rows, size, start }, results }: Running): Promise<void> => {
     const isWhole = rows === size && rows === plan.rows;
-    const real = new Map([...(await results)].map(([name, value]) => [name, isWhole ? value : entriesOf(name, value, { rows, size, layouts })]));
+    const values = await results;
+    const real = new Map([...values].map(([name, value]) => [name, isWhole ? value : entriesOf(name, value, { rows, size, layouts })]));
     for (const total of totals) total.add(real.get(total.feature.output));
     await writer?.write(real, rows);
+    // The writer takes a batch once it is done with the one before.
+    runner.recycle(written);
+    written = values;
     options.onProgress?.(start + rows, plan.rows);
   };
   let running: Running | null = null;

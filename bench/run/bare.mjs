@@ -1,23 +1,38 @@
-// node bare.mjs MODEL ROWS BATCH.npy...: milliseconds, on the clock and of CPU time, that a bare loop of onnxruntime-node takes over batches that lie decoded in memory; nothing is done with what comes out.
+// node bare.mjs MODEL ROWS FILE...: milliseconds, on the clock and of CPU time, that a bare loop of onnxruntime-node takes over batches that lie decoded in memory (.npy), or over
+// pictures that it decodes one after the other; nothing is done with what comes out.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { decodePicture, pictureTensor, preprocessingFor } from '../../dist/tensors/image.js';
+import { stackRows } from '../../dist/tensors/tensor.js';
 
 const { InferenceSession, Tensor } = createRequire(import.meta.url)('onnxruntime-node');
-const [model, rows, ...files] = process.argv.slice(2);
+const [model, count, ...files] = process.argv.slice(2);
+const rows = Number(count);
 
 /** The float32 values of a .npy file, [rows, 3, 224, 224]. */
 function batch(path) {
   const bytes = readFileSync(path);
   const values = bytes.subarray(10 + bytes.readUInt16LE(8));
-  return new Tensor('float32', new Float32Array(values.buffer.slice(values.byteOffset, values.byteOffset + values.length)), [Number(rows), 3, 224, 224]);
+  return new Tensor('float32', new Float32Array(values.buffer.slice(values.byteOffset, values.byteOffset + values.length)), [rows, 3, 224, 224]);
+}
+
+const to = preprocessingFor({ name: 'input', dtype: 'float32', shape: ['batch', 3, 224, 224] });
+
+async function decoded(paths) {
+  const tensors = [];
+  for (const path of paths) tensors.push(pictureTensor(await decodePicture(readFileSync(path), path), to));
+  const { data, shape } = stackRows(tensors);
+  return new Tensor('float32', data, shape);
 }
 
 const session = await InferenceSession.create(model);
-const batches = files.map(batch);
+const arePictures = files.every((path) => path.endsWith('.png'));
+const groups = arePictures ? Array.from({ length: files.length / rows }, (_group, index) => files.slice(index * rows, (index + 1) * rows)) : files.map(batch);
 const [input] = session.inputNames;
-await session.run({ [input]: batches[0] });
+const run = async (group) => session.run({ [input]: Array.isArray(group) ? await decoded(group) : group });
+await run(groups[0]);
 const start = performance.now();
 const before = process.cpuUsage();
-for (const tensor of batches) await session.run({ [input]: tensor });
+for (const group of groups) await run(group);
 const { user, system } = process.cpuUsage(before);
 console.log(JSON.stringify({ wall: performance.now() - start, cpu: (user + system) / 1000 }));

@@ -1,8 +1,10 @@
 import { readSync, writeSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
+import { BufferPool } from './buffers.js';
 import { answer, wireError } from './child-work.js';
 import { encodeFrame, FrameReader, type Frame } from './frames.js';
 import { loadNative } from './session.js';
+import { LEAST_SHARED, SharedFile } from './shared-file.js';
 
 /**
  * The child: requests come on standard input, answers go to file descriptor 3, one at a time. It reads and writes in place, because ONNX Runtime blocks
@@ -11,6 +13,9 @@ import { loadNative } from './session.js';
 
 const REQUESTS = 0;
 const ANSWERS = 3;
+/** The files that large payloads lie in, where the parent shares some. */
+const SHARED_REQUESTS = 4;
+const SHARED_ANSWERS = 5;
 
 function waitFor(milliseconds: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
@@ -40,8 +45,8 @@ function nextFrame(reader: FrameReader): Frame | null {
   }
 }
 
-function send(frame: Frame): boolean {
-  for (const chunk of encodeFrame(frame)) {
+function send(frame: Frame, place: (payload: Uint8Array) => number | null): boolean {
+  for (const chunk of encodeFrame(frame, place)) {
     for (let done = 0; done < chunk.length; ) {
       const count = transfer(() => writeSync(ANSWERS, chunk, done));
       if (count === 0) return false;
@@ -61,7 +66,11 @@ setInterval(() => { if (!alive()) process.kill(process.pid, 'SIGKILL'); }, 250);
 
 async function main(): Promise<void> {
   let watched = false;
-  const reader = new FrameReader();
+  const shares = process.argv[3] === 'shares';
+  const requests = shares ? new SharedFile(SHARED_REQUESTS) : null;
+  const answers = shares ? new SharedFile(SHARED_ANSWERS) : null;
+  const pool = new BufferPool();
+  const reader = new FrameReader({ take: (length) => pool.take(length), fetch: (position, target) => requests?.read(position, target) });
   try {
     // Loading takes longer than the parent needs to think of its question.
     loadNative('error');
@@ -69,7 +78,8 @@ async function main(): Promise<void> {
     // The first question gets this error as its answer.
   }
   for (let frame = nextFrame(reader); frame !== null; frame = nextFrame(reader)) {
-    const request = frame.value as { readonly id: number; readonly watch: boolean; readonly ask: unknown };
+    const request = frame.value as { readonly id: number; readonly read: number; readonly watch: boolean; readonly ask: unknown };
+    answers?.release(request.read);
     if (request.watch && !watched) {
       startWatchdog(Number(process.argv[2]));
       watched = true;
@@ -81,7 +91,8 @@ async function main(): Promise<void> {
     } catch (error) {
       reply = { value: { id: request.id, error: wireError(error) }, payloads: [] };
     }
-    if (!send(reply)) break;
+    if (!send(reply, (payload) => (payload.length < LEAST_SHARED ? null : (answers?.place(payload, request.id) ?? null)))) break;
+    for (const payload of frame.payloads) pool.give(payload);
   }
   process.exit(0);
 }

@@ -92,7 +92,7 @@ describe('a child', () => {
     ]],
   ])('%s ends with its parent, however the parent ends', async (_state, frames) => {
     const questions = join(folder, 'questions.bin');
-    writeFileSync(questions, Buffer.concat(frames.flatMap(encodeFrame)));
+    writeFileSync(questions, Buffer.concat(frames.flatMap((frame) => encodeFrame(frame))));
     const parent = spawn(process.execPath, ['-e', `
       const { spawn } = require('node:child_process');
       const child = spawn(process.execPath, [${JSON.stringify(childEntry(new URL('./child.ts', import.meta.url).href))}], { stdio: ['pipe', 'ignore', 'inherit', 'pipe'] });

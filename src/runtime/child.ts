@@ -4,9 +4,11 @@ import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { RuntimeError, TimeoutError } from '../errors.js';
 import type { ChildRequest, WireError } from './child-work.js';
+import { BufferPool } from './buffers.js';
 import { encodeFrame, FrameReader, type Frame } from './frames.js';
 import { watchMemory } from './memory.js';
 import { isRuntimeInstalled, messageOf, runtimeMissing } from './session.js';
+import { LEAST_SHARED, SharedFile } from './shared-file.js';
 
 export interface ChildOptions {
   /** Resident memory beyond which the child is killed, in bytes. */
@@ -15,6 +17,8 @@ export interface ChildOptions {
   readonly entry?: string;
   /** Ends the child at once when it is aborted. */
   readonly signal?: AbortSignal;
+  /** Whether large payloads are exchanged through files that the two share: worth it where there are many. */
+  readonly shares?: boolean;
 }
 
 export interface AskOptions {
@@ -49,12 +53,16 @@ export function childEntry(moduleUrl: string): string {
  */
 export class RuntimeChild implements Disposable {
   private readonly process: ChildProcess;
-  private readonly reader = new FrameReader();
+  private readonly pool = new BufferPool();
+  private readonly reader: FrameReader;
+  /** Payloads of questions and of answers; null where they pass through the pipes. */
+  private shared: { readonly questions: SharedFile; readonly answers: SharedFile } | null;
   private readonly stopWatching: () => void;
   /** Questions without an answer, oldest first; the child answers in this order. */
   private readonly pending: Pending[] = [];
   private timer: NodeJS.Timeout | undefined;
   private nextId = 1;
+  private lastRead = 0;
   private stderr = '';
   private ended: Error | null = null;
   private readonly onAbort = (): void => this.stop(new RuntimeError('the child process was interrupted', { code: 'FEATX_CHILD_CLOSED' }));
@@ -67,7 +75,11 @@ export class RuntimeChild implements Disposable {
 
   private constructor(private readonly options: ChildOptions) {
     const { NODE_OPTIONS: _ours, ...env } = process.env;
-    this.process = spawn(process.execPath, [options.entry ?? childEntry(import.meta.url), String(process.pid)], { stdio: ['pipe', 'ignore', 'pipe', 'pipe'], env, windowsHide: true });
+    this.shared = options.shares ? sharedFiles() : null;
+    this.reader = new FrameReader({ take: (length) => this.pool.take(length), fetch: (position, target) => this.shared?.answers.read(position, target) });
+    const descriptors = this.shared === null ? [] : [this.shared.questions.descriptor, this.shared.answers.descriptor];
+    const program = [options.entry ?? childEntry(import.meta.url), String(process.pid), ...(this.shared === null ? [] : ['shares'])];
+    this.process = spawn(process.execPath, program, { stdio: ['pipe', 'ignore', 'pipe', 'pipe', ...descriptors], env, windowsHide: true });
     const { memoryBytes, signal } = options;
     this.stopWatching = memoryBytes === undefined ? () => undefined : watchMemory(this.process.pid, memoryBytes, (seen) => this.stop(outOfMemory(memoryBytes, seen)));
     this.process.on('error', (error) => this.stop(new RuntimeError(`a child process for ONNX Runtime does not start: ${error.message}`, { code: 'FEATX_CHILD_CRASH', cause: error })));
@@ -100,8 +112,14 @@ export class RuntimeChild implements Disposable {
     this.keepAlive(true);
     const answered = new Promise<Frame>((resolve, reject) => this.pending.push({ id, subject: options.subject ?? 'a model', resolve, reject, timeoutMs: options.timeoutMs }));
     if (this.pending.length === 1) this.startTimer();
-    for (const chunk of encodeFrame({ value: { id, watch: options.watch ?? false, ask: request }, payloads })) this.requests.write(chunk);
+    const place = (payload: Uint8Array): number | null => (payload.length < LEAST_SHARED ? null : (this.shared?.questions.place(payload, id) ?? null));
+    for (const chunk of encodeFrame({ value: { id, read: this.lastRead, watch: options.watch ?? false, ask: request }, payloads }, place)) this.requests.write(chunk);
     return answered;
+  }
+
+  /** Gives back the memory of an answer's payload that nobody uses any more. */
+  recycle(payload: ArrayBufferView): void {
+    this.pool.give(payload);
   }
 
   /** Ends the child at once. */
@@ -145,11 +163,21 @@ export class RuntimeChild implements Disposable {
     this.options.signal?.removeEventListener('abort', this.onAbort);
     clearTimeout(this.timer);
     this.process.kill('SIGKILL');
+    this.closeShared();
     this.keepAlive(false);
     for (const { reject } of this.pending.splice(0)) reject(error);
   }
 
+  /** The number of a closed descriptor may soon be another file's. */
+  private closeShared(): void {
+    const { shared } = this;
+    this.shared = null;
+    shared?.questions.close();
+    shared?.answers.close();
+  }
+
   private onData(chunk: Uint8Array): void {
+    if (this.ended !== null) return;
     try {
       for (const { value, payloads } of this.reader.push(chunk)) {
         const reply = value as { readonly id?: number; readonly answer?: unknown; readonly error?: WireError };
@@ -157,6 +185,8 @@ export class RuntimeChild implements Disposable {
         const question = this.pending[0];
         if (question === undefined || reply.id !== question.id) throw new Error('an answer to no question');
         this.pending.shift();
+        this.lastRead = question.id;
+        this.shared?.questions.release(question.id);
         this.startTimer();
         if (this.pending.length === 0) this.keepAlive(false);
         if (error === undefined) question.resolve({ value: reply.answer, payloads });
@@ -175,6 +205,15 @@ export class RuntimeChild implements Disposable {
     const hint = signal === 'SIGKILL' ? 'the system may have run out of memory' : 'the model may be malformed, or ONNX Runtime has a defect';
     this.stop(new RuntimeError(`the process that ran ONNX Runtime ${how}${subject === undefined ? '' : ` while it worked on ${subject}`}${words && `; it said: ${words}`}`, { code: 'FEATX_CHILD_CRASH', hint }));
   }
+}
+
+function sharedFiles(): { readonly questions: SharedFile; readonly answers: SharedFile } | null {
+  const questions = SharedFile.create();
+  const answers = SharedFile.create();
+  if (questions !== null && answers !== null) return { questions, answers };
+  questions?.close();
+  answers?.close();
+  return null;
 }
 
 function timedOut(subject: string, timeoutMs: number): TimeoutError {

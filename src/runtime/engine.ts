@@ -9,6 +9,8 @@ export interface Engine {
   /** Opens a session in the place of the one before. */
   open(model: Uint8Array, spec: SessionSpec): Promise<SessionPorts>;
   run(feeds: ReadonlyMap<string, RuntimeTensor>, fetches: readonly string[]): Promise<ReadonlyMap<string, RuntimeTensor>>;
+  /** Gives back the memory of results, which nobody may use any more. */
+  recycle(results: Iterable<RuntimeTensor>): void;
   endProfiling(): Promise<void>;
   close(): Promise<void>;
 }
@@ -24,6 +26,10 @@ export class LocalEngine implements Engine {
 
   async run(feeds: ReadonlyMap<string, RuntimeTensor>, fetches: readonly string[]): Promise<ReadonlyMap<string, RuntimeTensor>> {
     return this.opened().run(feeds, fetches);
+  }
+
+  recycle(): void {
+    // The runtime's own memory goes with its tensors.
   }
 
   async endProfiling(): Promise<void> {
@@ -56,7 +62,7 @@ export class ChildEngine implements Engine {
   async open(model: Uint8Array, spec: SessionSpec): Promise<SessionPorts> {
     // A provider that failed may have left the process in a state that nothing else should start from.
     this.child?.close();
-    this.child = RuntimeChild.start(this.options);
+    this.child = RuntimeChild.start({ ...this.options, shares: true });
     const { value } = await this.ask({ kind: 'open', spec }, [model]);
     return value as SessionPorts;
   }
@@ -65,6 +71,10 @@ export class ChildEngine implements Engine {
     const { heads, payloads } = packTensors(feeds);
     const { value, payloads: results } = await this.ask({ kind: 'run', feeds: heads, fetches }, payloads);
     return unpackTensors(value as readonly TensorHead[], results);
+  }
+
+  recycle(results: Iterable<RuntimeTensor>): void {
+    for (const { data } of results) if (ArrayBuffer.isView(data)) this.child?.recycle(data);
   }
 
   async endProfiling(): Promise<void> {

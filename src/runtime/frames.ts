@@ -1,6 +1,6 @@
 /**
  * Messages between a process and its child: a header of 16 bytes (magic, length of the JSON, its checksum, number of payloads), the JSON, and
- * the payloads, whose lengths the JSON lists. Whatever else appears on the channel is detected.
+ * the payloads, whose lengths the JSON lists. A payload may lie elsewhere, and the JSON says where. Whatever else appears on the channel is detected.
  */
 
 export interface Frame {
@@ -11,7 +11,23 @@ export interface Frame {
 interface Envelope {
   readonly value: unknown;
   readonly lengths: readonly number[];
+  /** Per payload its position in the shared file, null where it follows in the channel. */
+  readonly places: readonly (number | null)[];
 }
+
+/** What a reader needs to put payloads into memory. */
+export interface PayloadMemory {
+  take(length: number): Uint8Array;
+  /** Fills memory with what lies at a position of the shared file. */
+  fetch(position: number, target: Uint8Array): void;
+}
+
+const FRESH: PayloadMemory = {
+  take: (length) => new Uint8Array(length),
+  fetch: () => {
+    throw new Error('there is no shared file');
+  },
+};
 
 const MAGIC = 0x66_78_72_31;
 const HEADER_BYTES = 16;
@@ -28,9 +44,13 @@ function checksum(bytes: Uint8Array): number {
   return hash >>> 0;
 }
 
-/** The chunks of a message, to be written in order; payloads are not copied. */
-export function encodeFrame({ value, payloads }: Frame): Uint8Array[] {
-  const envelope: Envelope = { value, lengths: payloads.map(({ byteLength }) => byteLength) };
+/**
+ * The chunks of a message, to be written in order; payloads are not copied.
+ * @param place puts a payload into the shared file and says where, or null where it has to follow in the channel
+ */
+export function encodeFrame({ value, payloads }: Frame, place: (payload: Uint8Array) => number | null = () => null): Uint8Array[] {
+  const places = payloads.map(place);
+  const envelope: Envelope = { value, lengths: payloads.map(({ byteLength }) => byteLength), places };
   const json = encoder.encode(JSON.stringify(envelope));
   const head = new Uint8Array(HEADER_BYTES + json.length);
   const view = new DataView(head.buffer);
@@ -39,7 +59,7 @@ export function encodeFrame({ value, payloads }: Frame): Uint8Array[] {
   view.setUint32(8, checksum(json));
   view.setUint32(12, payloads.length);
   head.set(json, HEADER_BYTES);
-  return [head, ...payloads];
+  return [head, ...payloads.filter((_payload, index) => places[index] === null)];
 }
 
 type Part = 'header' | 'json' | 'payload';
@@ -47,11 +67,13 @@ type Part = 'header' | 'json' | 'payload';
 /** Puts messages together. Bytes go straight to where they stay: every payload has memory of its own, so that typed arrays can be laid over it. */
 export class FrameReader {
   private part: Part = 'header';
-  private target = new Uint8Array(HEADER_BYTES);
+  private target: Uint8Array = new Uint8Array(HEADER_BYTES);
   private filled = 0;
-  private header = new DataView(new ArrayBuffer(HEADER_BYTES));
-  private envelope: Envelope = { value: null, lengths: [] };
+  private header: DataView = new DataView(new ArrayBuffer(HEADER_BYTES));
+  private envelope: Envelope = { value: null, lengths: [], places: [] };
   private payloads: Uint8Array[] = [];
+
+  constructor(private readonly memory: PayloadMemory = FRESH) {}
 
   /** Where the next bytes belong. */
   get space(): Uint8Array {
@@ -87,7 +109,7 @@ export class FrameReader {
       this.header = new DataView(target.buffer);
       const length = this.header.getUint32(4);
       if (this.header.getUint32(0) !== MAGIC || length > LONGEST_JSON) throw new Error('the bytes are no message');
-      this.expect('json', length);
+      this.expect('json', new Uint8Array(length));
       return null;
     }
     if (this.part === 'json') {
@@ -95,20 +117,26 @@ export class FrameReader {
       this.envelope = JSON.parse(decoder.decode(target)) as Envelope;
       if (this.envelope.lengths.length !== this.header.getUint32(12)) throw new Error('a message lists another number of payloads than it has');
     } else this.payloads.push(target);
-    const next = this.envelope.lengths[this.payloads.length];
-    if (next !== undefined) {
-      this.expect('payload', next);
-      return null;
+    const { lengths, places } = this.envelope;
+    while (this.payloads.length < lengths.length) {
+      const payload = this.memory.take(lengths[this.payloads.length]);
+      const place = places[this.payloads.length];
+      if (place === null) {
+        this.expect('payload', payload);
+        return null;
+      }
+      this.memory.fetch(place, payload);
+      this.payloads.push(payload);
     }
     const frame: Frame = { value: this.envelope.value, payloads: this.payloads };
     this.payloads = [];
-    this.expect('header', HEADER_BYTES);
+    this.expect('header', new Uint8Array(HEADER_BYTES));
     return frame;
   }
 
-  private expect(part: Part, length: number): void {
+  private expect(part: Part, target: Uint8Array): void {
     this.part = part;
-    this.target = new Uint8Array(length);
+    this.target = target;
     this.filled = 0;
   }
 }

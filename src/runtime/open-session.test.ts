@@ -30,6 +30,25 @@ describe('running', () => {
     expect(await run(double, { x }, { isolate, outputs: ['twice'], threads: 1, optimization: 'disabled', prepacking: false })).toEqual({ twice: floats([1, 2], 2, -4) });
   });
 
+  test('large values keep apart, however many runs wait for each other, and memory that is given back is used again', async () => {
+    await using model = await openModel(encodeModel({ graph: double }));
+    await using session = await openSession(model, { isolate: true, outputs: ['twice', 'y'] });
+    const rows = 40_000;
+    const ask = async (seed: number): Promise<readonly RuntimeTensor[]> => {
+      const given = Float32Array.from({ length: 2 * rows }, (_value, index) => (seed * 7919 + index) % 65_536);
+      const results = await session.run(feeds({ x: { dtype: 'float32', shape: [rows, 2], data: given } }));
+      expect(results.get('twice')?.data).toEqual(given.map((number) => 2 * number));
+      expect(results.get('y')?.data).toEqual(given.map((number) => -2 * number));
+      return [...results.values()];
+    };
+    const first = await Promise.all([1, 2, 3, 4].map(ask));
+    const memory = new Set(first.flat().map(({ data }) => (data as Float32Array).buffer));
+    expect(memory.size).toBe(8);
+    for (const results of first) session.recycle(results);
+    const second = await Promise.all([5, 6].map(ask));
+    expect(second.flat().filter(({ data }) => memory.has((data as Float32Array).buffer))).toHaveLength(4);
+  });
+
   test('every dtype goes in and comes out', async () => {
     const cases: readonly RuntimeTensor[] = [
       { dtype: 'float64', shape: [2], data: Float64Array.of(0.1, -1) }, { dtype: 'float16', shape: [2], data: Uint16Array.of(0x3c00, 0xbc01) }, { dtype: 'int8', shape: [2], data: Int8Array.of(-1, 2) },

@@ -67,6 +67,8 @@ export interface RuntimeSession extends AsyncDisposable {
    * @throws UsageError naming every feed that does not fit; RuntimeError; TimeoutError; IoError where a file of weights changed
    */
   run(feeds: ReadonlyMap<string, RuntimeTensor>, fetches?: readonly string[]): Promise<ReadonlyMap<string, RuntimeTensor>>;
+  /** Gives back the memory of results for those of later runs; nobody may use them any more. */
+  recycle(results: Iterable<RuntimeTensor>): void;
   close(): Promise<void>;
 }
 
@@ -151,6 +153,10 @@ class OpenSession implements RuntimeSession {
       await this.finishProfile();
     }
     return checkResults(wanted, results, subject);
+  }
+
+  recycle(results: Iterable<RuntimeTensor>): void {
+    this.engine.recycle(results);
   }
 
   async close(): Promise<void> {
