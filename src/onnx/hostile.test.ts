@@ -1,11 +1,9 @@
 import { FeatxError, ModelFormatError, PolicyError } from '../errors.js';
-import { decodeModel, meaningOfModel, meaningOfProto, type Meaning } from '../testing/decode.js';
-import { fixtureFiles } from '../testing/fixture-files.js';
+import { meaningOfModel, type Meaning } from '../testing/decode.js';
 import { encodeModel, graphMessage } from '../testing/model-builder.js';
 import { node, type GraphSpec } from '../testing/model-spec.js';
 import { bytes, group, int, join, message, tag, varint } from '../testing/wire-writer.js';
 import { seededRandom } from '../testing/random.js';
-import { viewGraph } from './graph.js';
 import { indexModel } from './model.js';
 
 /** The model's meaning, or the error; anything but a FeatxError is thrown. */
@@ -24,49 +22,6 @@ async function failure(file: Uint8Array): Promise<FeatxError> {
   if ('error' in result) return result.error;
   throw new Error('it should have failed');
 }
-
-const small = fixtureFiles('models').filter(({ read }) => read().length <= 4096);
-
-describe('every truncation is a located error, or a model that means what onnx-proto decodes', () => {
-  test.each(small)('$name', async ({ read }) => {
-    const file = read();
-    let errors = 0;
-    const wrong: unknown[] = [];
-    for (let length = 0; length < file.length; length++) {
-      const cut = file.slice(0, length);
-      const result = await outcome(cut);
-      if ('meaning' in result) {
-        expect(result.meaning).toEqual(meaningOfProto(decodeModel(cut)));
-        continue;
-      }
-      errors++;
-      const { code, offset = -1 } = result.error;
-      const located = code.startsWith('FEATX_WIRE_') && offset >= 0 && offset <= length;
-      if (!located && code !== (length === 0 ? 'FEATX_UNSUPPORTED_FILE' : 'FEATX_GRAPH_MISSING')) wrong.push([length, result.error]);
-    }
-    expect(wrong).toEqual([]);
-    expect(errors).toBeGreaterThan(file.length / 2);
-  });
-});
-
-describe('every bit flip is an error, or a model whose graph can be checked', () => {
-  test.each(['01-capture-nested', '05-functions', '12-external', '14-large-integers', '14-split-graph'])('%s', async (name) => {
-    const file = fixtureFiles('models').find((each) => each.name === `models/${name}.onnx`)?.read() ?? new Uint8Array(0);
-    let models = 0;
-    for (let bit = 0; bit < Math.min(file.length, 300) * 8; bit++) {
-      const flipped = file.slice();
-      flipped[bit >> 3] ^= 1 << (bit & 7);
-      try {
-        const model = await indexModel(flipped);
-        models++;
-        viewGraph(model);
-      } catch (error) {
-        if (!(error instanceof FeatxError)) throw error;
-      }
-    }
-    expect(models).toBeGreaterThan(100);
-  });
-});
 
 test('random bytes are refused without a foreign error', async () => {
   const random = seededRandom(9);

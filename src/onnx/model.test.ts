@@ -117,6 +117,13 @@ describe('protobuf merges what comes twice', () => {
     expect(attribute.graphs).toMatchObject([{ name: 'a', nodes: [{ opType: 'Relu' }] }]);
   });
 
+  test('an attribute\'s sparse tensor in two parts, before the list of others', async () => {
+    const part = (name: string): Uint8Array => message([bytes(1, message([bytes(8, name)]))]);
+    const split = node('N', [], [], { s: { int: 1, extra: [bytes(23, part('listed')), bytes(22, message([bytes(3, Uint8Array.of(4))])), bytes(22, part('own'))] } });
+    const { graph: { nodes: [{ attributes: [attribute] }] } } = await open(graph({ nodes: [split] }));
+    expect(attribute.sparseTensors.map(({ values, dims }) => [values?.name, dims])).toEqual([['own', [4]], ['listed', []]]);
+  });
+
   test('a graph of training_info in two parts, the algorithm first', async () => {
     const part = (name: string): Uint8Array => message([bytes(1, message([bytes(4, name)]))]);
     const model = await merged(message([bytes(20, message([bytes(2, part('A')), bytes(1, part('B')), bytes(2, part('C'))]))]));
@@ -166,13 +173,13 @@ describe('wrong wire types make a known field an unknown one', () => {
   test('they change nothing and stay in the list of fields', async () => {
     const odd = [bytes(1, 'x'), int(2, 7), int(7, 1), group(7, int(1, 1)), int(14, 3), int(25, 1)];
     const model = await indexModel(join(encodeModel({ irVersion: 9, producer: ['p', ''], graph: {} }), ...odd.map((field) => field.bytes)).slice());
-    expect([model.producerName, model.graph.parts.length, model.metadata, model.functions]).toEqual(['p', 1, [], []]);
+    expect([model.irVersion, model.producerName, model.graph.parts.length, model.metadata, model.functions]).toEqual([9, 'p', 1, [], []]);
     expect(model.modelFields.slice(-odd.length).map(({ number, wireType }) => [number, wireType])).toEqual([[1, 2], [2, 0], [7, 0], [7, 3], [14, 0], [25, 0]]);
   });
 
   test('in tensors and attributes', async () => {
     const model = await open(graph({ nodes: [node('N', [], [], { a: { int: 5, extra: [bytes(2, 'four'), int(4, 1), int(2, 1), bytes(20, varintOf(3))] } })], initializers: [{ name: 't', dims: [1], extra: [int(9, 1), int(4, 1), bytes(8, 'named')] }] }));
-    expect(model.graph.nodes[0].attributes[0]).toMatchObject({ i: 5, s: null, type: 3 });
+    expect(model.graph.nodes[0].attributes[0]).toMatchObject({ i: 5, s: null, type: 2 });
     expect(model.graph.initializers[0]).toMatchObject({ payloads: [], name: 'named' });
   });
 });

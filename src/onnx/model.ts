@@ -2,7 +2,7 @@ import { ModelFormatError } from '../errors.js';
 import type { ByteRange, Field } from '../wire/fields.js';
 import { BufferSource, type ByteSource } from '../wire/source.js';
 import { decodeText } from '../wire/text.js';
-import { assertOnnxFile } from './file-kind.js';
+import { assertOnnxFile, readingError } from './file-kind.js';
 import { overLimit, readLimits, type ReadLimits } from './limits.js';
 import { entered, readMessage, type FieldRule, type MessageRule } from './reader.js';
 import type { FunctionDef, Graph, MetadataEntry, OnnxModel, OpsetImport, TrainingInfo } from './records.js';
@@ -16,10 +16,19 @@ export interface OpenOptions {
 /**
  * Indexes a model: every message of the graph, no payload. Costs one pass of windowed reads over what is not weights.
  * @throws ModelFormatError with the byte offset and the field path where the bytes are not a valid model
+ * @throws UnsupportedModelError where they are plainly something else
  * @throws PolicyError where a limit is exceeded
  */
 export async function indexModel(input: Uint8Array | ByteSource, options: OpenOptions = {}): Promise<OnnxModel> {
   const source: ByteSource = ArrayBuffer.isView(input) ? new BufferSource(input) : input;
+  try {
+    return await indexSource(source, options);
+  } catch (error) {
+    throw await readingError(source, error);
+  }
+}
+
+async function indexSource(source: ByteSource, options: OpenOptions): Promise<OnnxModel> {
   const limits = readLimits(options.limits);
   await assertOnnxFile(source);
   const warnings: string[] = [];
@@ -29,7 +38,7 @@ export async function indexModel(input: Uint8Array | ByteSource, options: OpenOp
   const window = await readMessage(source, modelRule, draft, limits, (message) => warnings.push(message));
   const { graph } = draft;
   if (graph === null) {
-    throw new ModelFormatError(`${source.path ?? 'the model'} holds no graph`, { code: 'FEATX_GRAPH_MISSING', path: source.path, hint: 'is it really an ONNX model?' });
+    throw new ModelFormatError(`${source.path ?? 'the model'} holds no graph`, { code: 'FEATX_GRAPH_MISSING', path: source.path, field: 'graph', hint: 'is it really an ONNX model?' });
   }
   const read = async (range: ByteRange): Promise<Uint8Array> => window.resident(range) ?? source.read(range.start, range.end);
   return {

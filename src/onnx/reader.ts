@@ -13,8 +13,9 @@ const LONGEST_KEPT_PAYLOAD = 1024 * 1024;
 
 /** What to do with a field of a message: `B` is the record under construction. */
 export type FieldRule<B> =
-  | { readonly kind: 'int'; set(record: B, value: number | bigint, field: Field): void }
-  | { readonly kind: 'float'; set(record: B, value: number): void }
+  /** `list`: a repeated field, whose values may also stand in one length-delimited run. */
+  | { readonly kind: 'int'; readonly list: boolean; set(record: B, value: number | bigint, field: Field): void }
+  | { readonly kind: 'float'; readonly list: boolean; set(record: B, value: number): void }
   /** A name; `value`: a string that is left in the file where it is longer than a name may be. */
   | { readonly kind: 'text' | 'value'; set(record: B, value: string, field: Field): void }
   /** Note where it is; `kept` stays in memory where it is not huge. `scalar`: the wire type of a single value, where the field is a list of numbers. */
@@ -204,9 +205,9 @@ class MessageReader {
     if (rule.kind === 'message') return wireType === WireType.bytes ? this.enter(frame, rule, field) : this.skip(field);
     if (rule.kind === 'int') {
       if (wireType === WireType.varint) this.takeInt(frame, rule, field);
-      return wireType === WireType.bytes ? this.takePackedInts(frame, rule, field) : DONE;
+      return wireType === WireType.bytes && rule.list ? this.takePackedInts(frame, rule, field) : DONE;
     }
-    if (rule.kind === 'float') return wireType === WireType.fixed32 || wireType === WireType.bytes ? this.takeFloats(frame, rule, field) : DONE;
+    if (rule.kind === 'float') return wireType === WireType.fixed32 || (wireType === WireType.bytes && rule.list) ? this.takeFloats(frame, rule, field) : DONE;
     if (rule.kind === 'range') return wireType === WireType.bytes || wireType === rule.scalar ? this.takeRange(frame, rule, field) : DONE;
     return wireType === WireType.bytes ? this.takeText(frame, rule, field) : DONE;
   }

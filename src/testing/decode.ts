@@ -65,7 +65,7 @@ const LONGEST_LIST = 1024;
 const LONGEST_STRING = 64 * 1024;
 
 function sha1(bytes: Uint8Array | null | undefined): string {
-  return createHash('sha1').update(bytes ?? new Uint8Array(0)).digest('hex');
+  return bytes == null || bytes.length === 0 ? 'empty' : createHash('sha1').update(bytes).digest('hex');
 }
 
 function spelled(domain: string | null | undefined): string {
@@ -169,17 +169,17 @@ function typeOfProto(type: onnx.ITypeProto): Meaning {
 
 /** A name as a lossy decoder sees it. */
 function lossy(name: string): string {
-  return Buffer.from(encodeText(name)).toString('utf8');
+  return /[^\0-\x7f]/.test(name) ? Buffer.from(encodeText(name)).toString('utf8') : name;
 }
 
 export async function meaningOfModel(model: OnnxModel): Promise<Meaning> {
   return {
     irVersion: String(model.irVersion),
     producer: [lossy(model.producerName), lossy(model.producerVersion)],
-    opsets: model.opsetImports.map(({ domain, version }) => [domain, String(version)]),
+    opsets: model.opsetImports.map(({ domain, version }) => [lossy(domain), String(version)]),
     metadata: model.metadata.map(({ key }) => lossy(key)),
     graph: await graphOf(model, model.graph),
-    functions: await all(model.functions, async ({ name, domain, inputs, outputs, nodes }) => ({ name, domain, inputs, outputs, nodes: await all(nodes, (node) => nodeOf(model, node)) })),
+    functions: await all(model.functions, async ({ name, domain, inputs, outputs, nodes }) => ({ name: lossy(name), domain: lossy(domain), inputs: inputs.map(lossy), outputs: outputs.map(lossy), nodes: await all(nodes, (node) => nodeOf(model, node)) })),
     training: await all(model.trainingInfo.flatMap(({ graphs }) => graphs), (graph) => graphOf(model, graph)),
   };
 }

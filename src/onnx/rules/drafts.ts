@@ -5,8 +5,10 @@ import type { ByteRange, Field } from '../../wire/fields.js';
 export type Draft<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer E)[] ? E[] : T[K] };
 
 export const text = <B>(set: (record: B, value: string, field: Field) => void): FieldRule<B> => ({ kind: 'text', set });
-export const int = <B>(set: (record: B, value: number | bigint, field: Field) => void): FieldRule<B> => ({ kind: 'int', set });
-export const float = <B>(set: (record: B, value: number) => void): FieldRule<B> => ({ kind: 'float', set });
+export const int = <B>(set: (record: B, value: number | bigint, field: Field) => void): FieldRule<B> => ({ kind: 'int', list: false, set });
+export const ints = <B>(set: (record: B, value: number | bigint, field: Field) => void): FieldRule<B> => ({ kind: 'int', list: true, set });
+export const float = <B>(set: (record: B, value: number) => void): FieldRule<B> => ({ kind: 'float', list: false, set });
+export const floats = <B>(set: (record: B, value: number) => void): FieldRule<B> => ({ kind: 'float', list: true, set });
 export const skipped = <B>(set: (record: B, field: Field) => void): FieldRule<B> => ({ kind: 'range', kept: false, set });
 export const kept = <B>(set: (record: B, field: Field) => void): FieldRule<B> => ({ kind: 'range', kept: true, set });
 

@@ -1,14 +1,14 @@
 import type { Field } from '../../wire/fields.js';
 import { entered, type FieldRule, type MessageRule } from '../reader.js';
-import type { Attribute, FunctionDef, Graph, Node, QuantizationAnnotation, StringEntry, Tensor } from '../records.js';
-import { add, float, int, int32, kept, NONE, text, type Draft } from './drafts.js';
-import { entryRule, sparseTensors, tensorField, tensorList } from './tensors.js';
+import type { Attribute, FunctionDef, Graph, Node, QuantizationAnnotation, SparseTensor, StringEntry, Tensor } from '../records.js';
+import { add, float, floats, int, int32, ints, kept, NONE, text, type Draft } from './drafts.js';
+import { entryRule, sparseTensor, sparseTensors, tensorField, tensorList } from './tensors.js';
 import { valueInfos } from './types.js';
 
 /** Lists in attributes longer than this stay in the file. */
 const LONGEST_ATTRIBUTE_LIST = 1024;
 
-type AttributeDraft = Draft<Attribute> & { t: Tensor | null; g: Draft<Graph> | null };
+type AttributeDraft = Draft<Attribute> & { t: Tensor | null; g: Draft<Graph> | null; sparse: SparseTensor | null };
 
 /** The list with one more entry, unless it is too long to keep. */
 function bounded<T>(list: T[], value: T): T[] {
@@ -30,8 +30,8 @@ const attributeRule: MessageRule<AttributeDraft> = {
         return entered(graphRule, attribute.g, 'g');
       },
     },
-    7: float((attribute, value) => (attribute.floats = bounded(attribute.floats, value))),
-    8: int((attribute, value) => (attribute.ints = bounded(attribute.ints, value))),
+    7: floats((attribute, value) => (attribute.floats = bounded(attribute.floats, value))),
+    8: ints((attribute, value) => (attribute.ints = bounded(attribute.ints, value))),
     9: { kind: 'value', set: (attribute, value) => (attribute.strings = bounded(attribute.strings, value)) },
     10: tensorList('tensors', (attribute) => attribute.tensors, (attribute, list) => (attribute.tensors = list)),
     11: {
@@ -44,7 +44,7 @@ const attributeRule: MessageRule<AttributeDraft> = {
     },
     20: int((attribute, value) => (attribute.type = int32(value))),
     21: text((attribute, value) => (attribute.refAttrName = value)),
-    22: sparseTensors('sparse_tensor', (attribute) => attribute.sparseTensors, (attribute, list) => (attribute.sparseTensors = list)),
+    22: sparseTensor('sparse_tensor', (attribute) => attribute.sparse, (attribute, sparse) => (attribute.sparseTensors = [(attribute.sparse = sparse), ...attribute.sparseTensors])),
     23: sparseTensors('sparse_tensors', (attribute) => attribute.sparseTensors, (attribute, list) => (attribute.sparseTensors = list)),
   },
 };
@@ -54,7 +54,7 @@ function attributes<B>(label: string, list: (record: B) => Attribute[], set: (re
     kind: 'message',
     enter: (record, field) => {
       const attribute: AttributeDraft = {
-        name: '', type: 0, refAttrName: '', field, i: null, f: null, s: null, ints: NONE, floats: NONE, strings: NONE, tensors: NONE, sparseTensors: NONE, graphs: NONE, t: null, g: null,
+        name: '', type: 0, refAttrName: '', field, i: null, f: null, s: null, ints: NONE, floats: NONE, strings: NONE, tensors: NONE, sparseTensors: NONE, graphs: NONE, t: null, g: null, sparse: null,
       };
       set(record, add(list(record), attribute));
       return entered(attributeRule, attribute, label, list(record).length - 1);

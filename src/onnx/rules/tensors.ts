@@ -2,7 +2,7 @@ import { ModelFormatError } from '../../errors.js';
 import { WireType, type Field } from '../../wire/fields.js';
 import { entered, type FieldRule, type MessageRule } from '../reader.js';
 import type { SparseTensor, StringEntry, Tensor } from '../records.js';
-import { add, extended, int, int32, NONE, skipped, text, type Draft } from './drafts.js';
+import { add, extended, int, int32, ints, NONE, skipped, text, type Draft } from './drafts.js';
 
 export const entryRule: MessageRule<Draft<StringEntry>> = {
   fields: { 1: text((entry, value) => (entry.key = value)), 2: text((entry, value) => (entry.value = value)) },
@@ -39,7 +39,7 @@ const VALUE_FIELDS = new Set([4, 5, 6, 7, 9, 10, 11, 13, 14]);
 const tensorRule: MessageRule<TensorDraft> = {
   each: (tensor, field) => void (VALUE_FIELDS.has(field.number) || (tensor.header = extended(tensor.header, field))),
   fields: {
-    1: int((tensor, value, field) => {
+    1: ints((tensor, value, field) => {
       if (typeof value === 'bigint') {
         throw new ModelFormatError(`a dimension of ${tensor.place} is ${value}, outside what any tensor can have (byte ${field.start})`, { code: 'FEATX_GRAPH_DIMS', offset: field.start, field: tensor.place });
       }
@@ -103,9 +103,22 @@ const sparseTensorRule: MessageRule<Draft<SparseTensor>> = {
   fields: {
     1: tensorField('values', (sparse) => sparse.values, (sparse, tensor) => (sparse.values = tensor)),
     2: tensorField('indices', (sparse) => sparse.indices, (sparse, tensor) => (sparse.indices = tensor)),
-    3: int((sparse, value) => (sparse.dims = add(sparse.dims, Number(value)))),
+    3: ints((sparse, value) => (sparse.dims = add(sparse.dims, Number(value)))),
   },
 };
+
+/** A singular sparse tensor: a second occurrence merges into the first. */
+export function sparseTensor<B>(label: string, current: (record: B) => SparseTensor | null, set: (record: B, sparse: SparseTensor) => void): FieldRule<B> {
+  return {
+    kind: 'message',
+    enter: (record, field) => {
+      const existing = current(record);
+      const sparse: Draft<SparseTensor> = (existing as Draft<SparseTensor> | null) ?? { field, dims: NONE, values: null, indices: null };
+      if (existing === null) set(record, sparse);
+      return entered(sparseTensorRule, sparse, label);
+    },
+  };
+}
 
 export function sparseTensors<B>(label: string, list: (record: B) => SparseTensor[], set: (record: B, list: SparseTensor[]) => void): FieldRule<B> {
   return {
