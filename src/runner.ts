@@ -132,6 +132,6 @@ async function weightless(model: OnnxModel, plan: Plan, files: DirectorySidecars
   return materialize(model.source, splice(model, plan.edit, contents));
 }
 
-function sessionOptions({ providers, deviceId, threads, optimization, prepacking, isolate, timeoutMs, memoryBytes, signal, profilePrefix, fileSystem }: RunnerOptions): SessionOptions {
-  return { providers, deviceId, threads, optimization, prepacking, isolate, timeoutMs, memoryBytes, signal, profilePrefix, fileSystem };
+function sessionOptions({ providers, deviceId, threads, optimization, prepacking, isolate, timeoutMs, memoryBytes, signal, profilePrefix, fileSystem, strictExternal }: RunnerOptions): SessionOptions {
+  return { providers, deviceId, threads, optimization, prepacking, isolate, timeoutMs, memoryBytes, signal, profilePrefix, fileSystem, strictExternal };
 }

@@ -36,6 +36,8 @@ export interface SessionOptions {
   readonly signal?: AbortSignal;
   /** The file that the external data of a model that was given as bytes lies beside. */
   readonly beside?: string;
+  /** Refuse external data with several hard links. */
+  readonly strictExternal?: boolean;
   /** Keeps ONNX Runtime's profile of the first run: the path it begins with. */
   readonly profilePrefix?: string;
   readonly fileSystem?: FileSystem;
@@ -83,12 +85,14 @@ export async function openSession(input: OnnxModel | GraphView, options: Session
   const view = 'producerOf' in input ? input : viewGraph(input);
   const { path } = view.model.source;
   const fs = options.fileSystem ?? nodeFileSystem;
-  const files = path !== undefined ? new DirectorySidecars(path, { fileSystem: fs }) : options.beside !== undefined ? new DirectorySidecars(options.beside, { fileSystem: fs }) : NO_SIDECARS;
+  const model = path ?? options.beside;
+  const notes = new Set<string>();
+  const files = model === undefined ? NO_SIDECARS : new DirectorySidecars(model, { fileSystem: fs, strict: options.strictExternal, warn: (message) => notes.add(message) });
   const subject = path === undefined ? 'the model' : printable(path);
   const engine = options.isolate ? new ChildEngine({ timeoutMs: options.timeoutMs, memoryBytes: options.memoryBytes, signal: options.signal, subject }) : new LocalEngine();
   try {
     const opened = await new Opening(view, options, engine, subject, fs, files, providers).open();
-    return new OpenSession(opened, engine, files, fs, options.profilePrefix !== undefined);
+    return new OpenSession({ ...opened, warnings: [...notes, ...opened.warnings] }, engine, files, fs, options.profilePrefix !== undefined);
   } catch (error) {
     await engine.close();
     await files.close();

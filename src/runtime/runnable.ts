@@ -1,17 +1,17 @@
 import { dirname, relative, sep } from 'node:path';
-import { IoError, UnsupportedModelError, UsageError } from '../errors.js';
-import { externalReference, openExternal, type SidecarFiles } from '../onnx/external-data.js';
-import { allNames, ancestorsOf, bodiesOf, functionsUsedBy, readsOf, type GraphView } from '../onnx/graph.js';
+import { IoError, PolicyError, UnsupportedModelError, UsageError } from '../errors.js';
+import { openExternal, type SidecarFiles } from '../onnx/external-data.js';
+import { allNames, ancestorsOf, bodiesOf, functionsUsedBy, readsOf, tensorsOf, type GraphView } from '../onnx/graph.js';
 import { patched, type Patch } from '../onnx/patch.js';
-import type { Node, OnnxModel, Tensor } from '../onnx/records.js';
+import type { Node, OnnxModel, SparseTensor, Tensor } from '../onnx/records.js';
 import { encodeExternal, encodeNode, encodeValueInfo } from '../onnx/encode.js';
-import { GraphField, ModelField } from '../onnx/schema.js';
+import { GraphField, ModelField, TensorField } from '../onnx/schema.js';
 import { dataTypeOf, tensorBytes, type TensorType } from '../onnx/types.js';
 import { ByteWriter } from '../wire/byte-writer.js';
-import type { ByteRange } from '../wire/fields.js';
+import type { ByteRange, Field } from '../wire/fields.js';
 import { FileSource } from '../wire/file-source.js';
 import { ioError, nodeFileSystem, type FileSystem } from '../wire/fs.js';
-import { concat, wrap, type Piece } from '../wire/pieces.js';
+import { concat, sizeOf, wrap, type Piece } from '../wire/pieces.js';
 import type { ByteSource } from '../wire/source.js';
 import { encodeText } from '../wire/text.js';
 import { carrierOf, isSafeName } from './carriers.js';
@@ -42,6 +42,8 @@ export interface Runnable {
 
 /** Smaller tensors stay in the graph: ONNX Runtime looks into them. */
 const SMALL_BYTES = 1024;
+/** The most bytes that protobuf reads in one message. */
+const LARGEST_GRAPH = 2 ** 31 - 1;
 /** TensorProto fields whose bytes are the values as they lie in memory: `float_data`, `raw_data`, `double_data`. */
 const PLAIN_FIELDS = new Set([4, 9, 10]);
 
@@ -62,17 +64,20 @@ export async function runnable(view: GraphView, outputs: readonly string[], type
     return port(model, name, tensorType, () => names(`featx.input.${index}`), false);
   });
   const outPorts = outputs.map((name, index) => port(model, name, types.get(name) ?? null, () => names(`featx.output.${index}`), !view.producerOf.has(name)));
+  const functions = [...functionsUsedBy(model, nodes)];
   const weights = await placeWeights(view, nodes, read, files, fs);
+  const embedded = await embed(model, [...nodes.filter((node) => !weights.constants.has(node)), ...weights.sparse, ...functions].map(({ field }) => field), weights.placed, files);
+  const copied = (field: Field): readonly Piece[] => {
+    const patches = [...(weights.patches.get(field.start) ?? []), ...(embedded.get(field.start) ?? [])];
+    return patches.length === 0 ? [{ start: field.start, end: field.end }] : wrap(field.number, patched(field, patches));
+  };
   const body = new PieceList();
   body.field(2, 'graph');
   for (const entry of inPorts) if (entry.alias !== entry.name) body.message(GraphField.node, between(entry.alias, entry.name, [entry.carrier, entry.dtype]));
-  for (const node of nodes) {
-    const patches = weights.patches.get(node);
-    if (patches !== undefined) body.push(...wrap(GraphField.node, patched(node.field, patches)));
-    else if (!weights.constants.has(node)) body.push({ start: node.field.start, end: node.field.end });
-  }
+  for (const node of nodes) if (!weights.constants.has(node)) body.push(...copied(node.field));
   for (const entry of outPorts) if (entry.alias !== entry.name) body.message(GraphField.node, between(entry.name, entry.alias, [entry.dtype, entry.carrier]));
   body.push(...weights.pieces);
+  for (const { field } of weights.sparse) body.push(...copied(field));
   const byName = new Map(inPorts.map((entry) => [entry.name, entry]));
   for (const input of model.graph.inputs) {
     const entry = byName.get(input.name);
@@ -83,7 +88,7 @@ export async function runnable(view: GraphView, outputs: readonly string[], type
   for (const { alias } of outPorts) body.message(GraphField.output, encodeValueInfo(alias, null));
   const whole = new PieceList();
   for (const field of model.modelFields) if (field.number === 1 || field.number === ModelField.opsetImport) whole.push({ start: field.start, end: field.end });
-  for (const { field } of functionsUsedBy(model, nodes)) whole.push({ start: field.start, end: field.end });
+  for (const { field } of functions) whole.push(...copied(field));
   whole.push(...wrap(ModelField.graph, body.pieces));
   return { bytes: await bytesOf(model, whole.pieces), folder: weights.folder, inputs: inPorts, outputs: outPorts, sources: weights.sources };
 }
@@ -143,8 +148,11 @@ interface PlacedWeights {
   readonly pieces: readonly Piece[];
   /** Constant nodes that became initializers. */
   readonly constants: ReadonlySet<Node>;
-  /** Initializers of the bodies of nodes, pointing into files. */
-  readonly patches: ReadonlyMap<Node, readonly Patch[]>;
+  readonly sparse: readonly SparseTensor[];
+  /** Initializers of the bodies of nodes, pointing into files, by the start of the node's field. */
+  readonly patches: ReadonlyMap<number, readonly Patch[]>;
+  /** The tensors whose values are found in files. */
+  readonly placed: ReadonlySet<Tensor>;
   readonly folder: string | null;
   readonly sources: readonly ByteSource[];
 }
@@ -168,7 +176,6 @@ async function placeWeights(view: GraphView, nodes: readonly Node[], read: Reado
   const sources = new Set<ByteSource>();
   const place = async (tensor: Tensor, name: string, inside: Node | null = null): Promise<boolean> => {
     if (tensor.external !== null) {
-      externalReference(tensor);
       const opened = await openExternal(tensor, files);
       places.push({ tensor, name, inside, path: opened.source.path ?? '', range: opened.range });
       sources.add(opened.source);
@@ -184,7 +191,7 @@ async function placeWeights(view: GraphView, nodes: readonly Node[], read: Reado
   for (const tensor of model.graph.initializers) {
     if (read.has(tensor.name) && !(await place(tensor, tensor.name))) for (const { start, end } of tensor.parts) pieces.push({ start, end });
   }
-  for (const { field, values } of model.graph.sparseInitializers) if (values !== null && read.has(values.name)) pieces.push({ start: field.start, end: field.end });
+  const sparse = model.graph.sparseInitializers.filter(({ values }) => values !== null && read.has(values.name));
   const constants = new Set<Node>();
   for (const node of nodes) {
     const value = node.opType === 'Constant' && node.domain === '' ? node.attributes.find(({ name }) => name === 'value')?.tensors[0] : undefined;
@@ -192,13 +199,35 @@ async function placeWeights(view: GraphView, nodes: readonly Node[], read: Reado
     for (const tensor of bodyInitializers(node)) await place(tensor, tensor.name, node);
   }
   const folder = commonFolder(places.map(({ path }) => path));
-  const patches = new Map<Node, Patch[]>();
+  const patches = new Map<number, Patch[]>();
   for (const { tensor, name, inside, path, range } of places) {
     const content = wrap(GraphField.initializer, [referenceTo(tensor, name, relative(folder ?? '', path).split(sep).join('/'), range)]);
     if (inside === null) pieces.push(...content);
-    else patches.set(inside, [...(patches.get(inside) ?? []), ...tensor.parts.map(({ start, end }, index) => ({ start, end, enclosing: tensor.enclosing, pieces: index === 0 ? content : [] }))]);
+    else patches.set(inside.field.start, [...(patches.get(inside.field.start) ?? []), ...replacing(tensor, content)]);
   }
-  return { pieces, constants, patches, folder, sources: [...sources] };
+  return { pieces, constants, sparse, patches, placed: new Set(places.map(({ tensor }) => tensor)), folder, sources: [...sources] };
+}
+
+/** The occurrences of a tensor give way to one. */
+function replacing({ parts, enclosing }: Tensor, content: readonly Piece[]): readonly Patch[] {
+  return parts.map(({ start, end }, index) => ({ start, end, enclosing, pieces: index === 0 ? content : [] }));
+}
+
+/**
+ * Values of external tensors that stand where the runtime would look for their files by itself, or not at all: in attributes, functions and sparse tensors. They go
+ * into the graph, so that no file is opened that did not pass the gate. By the start of the field of `holders` that they stand in.
+ */
+async function embed(model: OnnxModel, holders: readonly Field[], placed: ReadonlySet<Tensor>, files: SidecarFiles): Promise<ReadonlyMap<number, readonly Patch[]>> {
+  const starts = new Set(holders.map(({ start }) => start));
+  const patches = new Map<number, Patch[]>();
+  for (const tensor of tensorsOf(model)) {
+    const holder = tensor.external === null || placed.has(tensor) ? undefined : tensor.enclosing.find(({ start }) => starts.has(start));
+    if (holder === undefined) continue;
+    const { source, range } = await openExternal(tensor, files);
+    const content = wrap(tensor.parts[0].number, [...tensor.header, ...wrap(TensorField.rawData, [{ ...range, from: source }])]);
+    patches.set(holder.start, [...(patches.get(holder.start) ?? []), ...replacing(tensor, content)]);
+  }
+  return patches;
 }
 
 function bodyInitializers(node: Node): readonly Tensor[] {
@@ -249,8 +278,10 @@ function commonFolder(paths: readonly string[]): string | null {
 }
 
 async function bytesOf(model: OnnxModel, pieces: readonly Piece[]): Promise<Uint8Array> {
+  const size = sizeOf(pieces);
+  if (size > LARGEST_GRAPH) throw new PolicyError(`${model.source.path ?? 'the model'} cannot be run: its graph takes ${size} bytes, and ONNX Runtime reads ${LARGEST_GRAPH} at most`, { code: 'FEATX_LIMIT_MODEL', path: model.source.path });
   const parts: Uint8Array[] = [];
-  for (const piece of pieces) parts.push(piece instanceof Uint8Array ? piece : (model.resident(piece) ?? (await model.read(piece))));
+  for (const piece of pieces) parts.push(piece instanceof Uint8Array ? piece : piece.from !== undefined ? await piece.from.read(piece.start, piece.end) : (model.resident(piece) ?? (await model.read(piece))));
   return concat(parts);
 }
 

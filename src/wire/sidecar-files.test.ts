@@ -121,6 +121,15 @@ describe('hard links', () => {
     expect(watched.opened()).toEqual([]);
   });
 
+  test('of the model itself are no matter: it was named by its user', async () => {
+    await link(at('model.onnx'), at('other.onnx'));
+    await symlink('model.onnx', at('link.onnx'));
+    const warnings: string[] = [];
+    for (const model of ['model.onnx', 'link.onnx']) await withFiles(async (files) => expect((await files.open('model.onnx', 'w')).path).toBe(at('model.onnx')), { strict: true, warn: (message) => warnings.push(message) }, at(model));
+    expect(warnings).toEqual([]);
+    await withFiles((files) => expect(files.open('other.onnx', 'w')).rejects.toMatchObject({ code: 'FEATX_EXTERNAL_HARD_LINK' }), { strict: true });
+  });
+
   test('of one name there is nothing to say', async () => {
     const warnings: string[] = [];
     await withFiles(async (files) => expect((await files.open('w.bin', 'w')).size).toBe(SIZE), { strict: true, warn: (message) => warnings.push(message) });

@@ -11,6 +11,12 @@ export interface SidecarOptions {
   readonly warn?: (message: string) => void;
 }
 
+/** Where a model lives: the real paths of its directory as named, of the directory of its real path, and of itself. */
+interface Home {
+  readonly directories: readonly string[];
+  readonly model: string;
+}
+
 /**
  * Files beside a model. A location is resolved against the directory the model was named in; links are allowed as long as the real file
  * lies under the real path of that directory, or of the directory that the model itself links into (a Hugging Face cache).
@@ -20,7 +26,7 @@ export class DirectorySidecars {
   /** By real path: one file under several spellings is one source. */
   private readonly files = new Map<string, Promise<FileSource>>();
   private readonly fs: FileSystem;
-  private homes: Promise<readonly string[]> | null = null;
+  private home: Promise<Home> | null = null;
 
   constructor(
     private readonly modelPath: string,
@@ -38,14 +44,14 @@ export class DirectorySidecars {
 
   private async openFile(location: string, field: string): Promise<FileSource> {
     const real = await this.realPath(location, field);
-    const homes = await (this.homes ??= this.findHomes());
-    if (!homes.some((home) => isInside(real, home))) {
+    const { directories, model } = await (this.home ??= this.findHome());
+    if (!directories.some((directory) => isInside(real, directory))) {
       throw new PolicyError(`external data of ${field} is refused: '${location}' is a link to ${real}, outside the directory of the model`, {
         code: 'FEATX_EXTERNAL_LINK', path: join(dirname(this.modelPath), location), field, hint: 'copy the file beside the model if you trust it',
       });
     }
     let file = this.files.get(real);
-    if (file === undefined) this.files.set(real, (file = this.openReal(real, location, field)));
+    if (file === undefined) this.files.set(real, (file = this.openReal(real, location, field, real === model)));
     return file;
   }
 
@@ -62,20 +68,23 @@ export class DirectorySidecars {
     throw ioError(missing, `read the weights of ${field} from`, join(dirname(this.modelPath), location));
   }
 
-  private async findHomes(): Promise<readonly string[]> {
+  private async findHome(): Promise<Home> {
     try {
-      return [await this.fs.realpath(dirname(this.modelPath)), dirname(await this.fs.realpath(this.modelPath))];
+      const named = await this.fs.realpath(dirname(this.modelPath));
+      const model = await this.fs.realpath(this.modelPath);
+      return { directories: [named, dirname(model)], model };
     } catch (error) {
       throw ioError(error, 'find the directory of', this.modelPath);
     }
   }
 
-  private async openReal(real: string, location: string, field: string): Promise<FileSource> {
+  private async openReal(real: string, location: string, field: string, isModel: boolean): Promise<FileSource> {
     const stat = await this.fs.stat(real).catch((error: unknown) => {
       throw ioError(error, `read the weights of ${field} from`, real);
     });
     if (!stat.isFile()) throw new PolicyError(`external data of ${field} is refused: '${location}' is not a regular file`, { code: 'FEATX_EXTERNAL_KIND', path: real, field });
-    if (stat.nlink > 1n) {
+    // The model itself was named by the caller, not by the model.
+    if (stat.nlink > 1n && !isModel) {
       if (this.options.strict) throw new PolicyError(`external data of ${field} is refused: '${location}' has ${stat.nlink} hard links`, { code: 'FEATX_EXTERNAL_HARD_LINK', path: real, field, hint: 'copy the file, or leave out --strict-external' });
       this.options.warn?.(`'${location}' has ${stat.nlink} hard links`);
     }
