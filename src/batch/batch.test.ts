@@ -1,4 +1,4 @@
-import { cpSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { extract } from '../extract.js';
@@ -65,6 +65,22 @@ test('cuts are those of extract, and the records say so', async () => {
   expect(reports).toHaveLength(3);
   expect(reports[0]).toMatchObject({ schema: 1, command: 'batch', item: 'a.onnx', output: 'cut/a.onnx', status: 'done', attempts: 1, error: null, report: { command: 'extract', input: 'a.onnx', output: 'cut/a.onnx', features: [{ index: 0 }, { index: 1 }] } });
   expect(summary).toEqual({ schema: 1, command: 'batch-summary', done: 3, skipped: 0, failed: 0, remaining: 0, elapsed_ms: expect.any(Number) });
+});
+
+test('verify runs every model beside its cut; one that differs fails, and its output is as it was', async () => {
+  renameSync(join(root, 'b.onnx'), join(root, 'turned-bit.onnx'));
+  mkdirSync(join(root, 'cut'));
+  writeFileSync(join(root, 'cut', 'b.onnx'), 'before');
+  const jobs = JOBS.map(({ output }, at) => ({ input: ['a.onnx', 'turned-bit.onnx', 'c.onnx'][at], output, options: { out: [0, 1], verify: true } }));
+  const { reports } = await run({}, jobs);
+  expect(reports.map(({ status, report, error }) => [status, report?.verified, error?.code])).toEqual([['done', true, undefined], ['failed', undefined, 'FEATX_VERIFY'], ['done', true, undefined]]);
+  expect([...folderOf(join(root, 'cut'))].map(([name, bytes]) => [name, bytes.length > 6])).toEqual([['a.onnx', true], ['b.onnx', false], ['c.onnx', true]]);
+  expect(await statuses({}, [jobs[0], jobs[2]])).toBe('ss');
+  // A cut that nobody has verified is no verified cut.
+  expect(await statuses({}, [{ ...jobs[0], options: { out: [0, 1] } }])).toBe('d');
+  expect(await statuses({}, [jobs[0]])).toBe('d');
+  // Without it the turned bit goes unseen.
+  expect(await statuses({}, [{ ...jobs[1], options: { out: [0, 1] } }])).toBe('d');
 });
 
 test('what has not changed is skipped, what has is cut', async () => {

@@ -52,6 +52,7 @@ const OPTIONS: Schema = {
     weights: choice('Where the weights of the cut live. Default: keep', ['keep', 'embed', 'external', 'reference']),
     align: count('Bytes at which tensors in a sidecar start', 1),
     follow: flag('Where the output is a symbolic link, replace what it points to'),
+    verify: flag('Run the model and the cut on the same input before the cut appears, and refuse it where they differ'),
     strict: flag('Treat warnings as errors'),
     strict_external: flag('Refuse external data that has several hard links'),
     limits: {

@@ -30,7 +30,7 @@ test('the schema knows every option of the config and nothing else', () => {
     options: {
       select: [{ module: 'layer1' }, { tensor: 't*' }, { node: 'n' }], features: [{ num_chs: 64, reduction: 2, module: 'act1' }], hook_type: 'forward_pre', embedding: true, input_shape: { '': [1, 3, 224, 224] }, include_head: true,
       allow_folded: false, flatten_sequential: true, feature_concat: true, mode: 'hook', rewrite: true, keep_outputs: true, order: 'exec', out_map: ['p2'], output_fmt: 'NHWC', weights: 'external', align: 65536, follow: true, strict: true,
-      strict_external: true, limits: { index_bytes: 1, depth: 2, name_bytes: 3, functions: 4, calls: 5, expansion: 6 },
+      strict_external: true, verify: true, limits: { index_bytes: 1, depth: 2, name_bytes: 3, functions: 4, calls: 5, expansion: 6 },
     },
     jobs: 2, timeout_seconds: 1.5, memory_bytes: 1, fail_fast: true, check: 'content',
   };
@@ -89,6 +89,8 @@ test('a model of its own options replaces how features are selected and keeps th
 
 test('options survive the way to a worker, and the order of keys does not matter', () => {
   const options = { out: [1, -1], inputShapes: new Map([['b', [1, 2]], ['a', [3]]]), includeHead: true, features: [{ num_chs: 1, reduction: 1, module: 'm' }], limits: { depth: 5 }, last: undefined };
-  expect(decodeOptions(encodeOptions(options))).toEqual({ out: [1, -1], inputShapes: new Map([['a', [3]], ['b', [1, 2]]]), limits: { depth: 5 }, resolve: { explicit: [{ num_chs: 1, reduction: 1, module: 'm' }], includeHead: true } });
+  expect(decodeOptions(encodeOptions(options))).toEqual({
+    extract: { out: [1, -1], inputShapes: new Map([['a', [3]], ['b', [1, 2]]]), limits: { depth: 5 }, resolve: { explicit: [{ num_chs: 1, reduction: 1, module: 'm' }], includeHead: true } }, verify: false,
+  });
   expect(encodeOptions({ mode: 'dict', out: [1] })).toBe(encodeOptions({ out: [1], mode: 'dict', last: undefined }));
 });

@@ -11,6 +11,8 @@ export type CutOptions = Pick<
   /** Use this FeatureInfo instead of recovering one. */
   readonly features?: readonly FeatureEntry[];
   readonly includeHead?: boolean;
+  /** Run the model and the cut on the same input before the cut appears, and refuse it where they differ. */
+  readonly verify?: boolean;
 };
 
 /** `options` of `featx.config.json`, as its schema describes them. */
@@ -37,6 +39,7 @@ export interface ConfigOptions {
   readonly follow?: boolean;
   readonly strict?: boolean;
   readonly strict_external?: boolean;
+  readonly verify?: boolean;
   readonly limits?: { readonly index_bytes?: number; readonly depth?: number; readonly name_bytes?: number; readonly functions?: number; readonly calls?: number; readonly expansion?: number };
 }
 
@@ -46,7 +49,7 @@ export function cutOptions(config: ConfigOptions, features: readonly FeatureEntr
   return {
     out: config.out, last: config.last, hookType: config.hook_type, embedding: config.embedding, allowFolded: config.allow_folded, flattenSequential: config.flatten_sequential,
     featureConcat: config.feature_concat, includeHead: config.include_head, mode: config.mode, rewrite: config.rewrite, keepOutputs: config.keep_outputs, order: config.order, outMap: config.out_map,
-    outputFmt: config.output_fmt, weights: config.weights, align: config.align, follow: config.follow, strict: config.strict, strictExternal: config.strict_external, features,
+    outputFmt: config.output_fmt, weights: config.weights, align: config.align, follow: config.follow, strict: config.strict, strictExternal: config.strict_external, features, verify: config.verify,
     named: select?.map(({ module, tensor, node }) => (module !== undefined ? { by: 'module', name: module } : tensor !== undefined ? { by: 'tensor', name: tensor } : { by: 'node', name: node ?? '' })),
     inputShapes: shapes === undefined ? undefined : new Map(Object.entries(shapes)),
     limits: limits === undefined ? undefined : defined({ indexBytes: limits.index_bytes, depth: limits.depth, nameBytes: limits.name_bytes, functions: limits.functions, calls: limits.calls, expansion: limits.expansion }),
@@ -59,10 +62,10 @@ export function encodeOptions(options: CutOptions): string {
   return canonicalJson({ ...plain, inputShapes: inputShapes === undefined ? undefined : [...inputShapes].sort(([a], [b]) => (a < b ? -1 : 1)) });
 }
 
-/** What `extract` takes. */
-export function decodeOptions(text: string): ExtractOptions {
-  const { inputShapes, features, includeHead, ...plain } = JSON.parse(text) as Omit<CutOptions, 'inputShapes'> & { readonly inputShapes?: readonly (readonly [string, readonly number[]])[] };
-  return { ...plain, inputShapes: inputShapes === undefined ? undefined : new Map(inputShapes), resolve: { explicit: features, includeHead } };
+/** What `extract` takes, and whether its result is to be verified. */
+export function decodeOptions(text: string): { readonly extract: ExtractOptions; readonly verify: boolean } {
+  const { inputShapes, features, includeHead, verify = false, ...plain } = JSON.parse(text) as Omit<CutOptions, 'inputShapes'> & { readonly inputShapes?: readonly (readonly [string, readonly number[]])[] };
+  return { extract: { ...plain, inputShapes: inputShapes === undefined ? undefined : new Map(inputShapes), resolve: { explicit: features, includeHead } }, verify };
 }
 
 /** JSON with sorted keys and without undefined values. */

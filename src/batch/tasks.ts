@@ -1,10 +1,10 @@
 import { resolve } from 'node:path';
 import { FeatxError } from '../errors.js';
-import { extract } from '../extract.js';
+import { extract, type ExtractOptions } from '../extract.js';
 import { inspect } from '../inspect.js';
 import { errorRecord } from '../report/messages.js';
 import type { ErrorRecord, ExtractReport, InspectReport } from '../report/records.js';
-import { errnoOf, nodeFileSystem } from '../wire/fs.js';
+import { errnoOf, nodeFileSystem, type FileSystem } from '../wire/fs.js';
 import { judge, newMade, readMade, type Made } from './made.js';
 import { decodeOptions } from './options.js';
 import { RecordingFileSystem } from './recording.js';
@@ -44,26 +44,35 @@ export type TaskResult =
  * Does one piece of work, in a process that may be killed: ONNX Runtime runs here. A failure is a result.
  * @param onProgress called as bytes are written
  */
-export async function performTask(task: Task, onProgress: () => void): Promise<TaskResult> {
+export async function performTask(task: Task, onProgress: () => void, fs: FileSystem = nodeFileSystem): Promise<TaskResult> {
   try {
-    if (task.kind === 'inspect') return { is: 'inspected', report: await inspect(resolve(task.root, task.item), { name: task.item, isolate: false }) };
-    return await cut(task, onProgress);
+    if (task.kind === 'inspect') return { is: 'inspected', report: await inspect(resolve(task.root, task.item), { name: task.item, isolate: false, fileSystem: fs }) };
+    return await cut(task, onProgress, fs);
   } catch (error) {
     return { is: 'failed', error: itemError(error) };
   }
 }
 
-async function cut({ root, item, output, options, made: earlier, remember }: ExtractTask, onProgress: () => void): Promise<TaskResult> {
+async function cut({ root, item, output, options, made: earlier, remember }: ExtractTask, onProgress: () => void, fs: FileSystem): Promise<TaskResult> {
   const known = earlier === null ? null : readMade(earlier);
   if (known !== null) {
-    const verdict = await judge(known, { root, item, output, options }, { fileSystem: nodeFileSystem, content: true, hashLimit: Infinity });
+    const verdict = await judge(known, { root, item, output, options }, { fileSystem: fs, content: true, hashLimit: Infinity });
     if (verdict.is === 'same') return { is: 'same', made: verdict.made };
   }
-  const fileSystem = new RecordingFileSystem(nodeFileSystem, root);
-  const report = await extract(resolve(root, item), resolve(root, output), { ...decodeOptions(options), isolate: false, fileSystem, onProgress, name: item });
+  const fileSystem = new RecordingFileSystem(fs, root);
+  const { extract: wanted, verify: isVerified } = decodeOptions(options);
+  // Outside the record: what the cut is made of is what extract reads.
+  const verifyFile = isVerified ? (path: string): Promise<boolean> => isSame(resolve(root, item), path, wanted, fs) : undefined;
+  const report = await extract(resolve(root, item), resolve(root, output), { ...wanted, isolate: false, fileSystem, onProgress, name: item, verifyFile });
   // Where a file has changed since it was read, the record says what was written and never holds.
   const made = remember ? newMade(options, (await fileSystem.reads(item)) ?? [], fileSystem.writes()) : null;
   return { is: 'made', report: { ...report, output }, made: made };
+}
+
+/** Whether the finished file computes what the model computes. */
+async function isSame(model: string, cut: string, { inputShapes, limits }: ExtractOptions, fileSystem: FileSystem): Promise<boolean> {
+  const { verify } = await import('../verify.js');
+  return (await verify(model, cut, { inputShapes, limits, isolate: false, fileSystem })).equal;
 }
 
 /** An error of any kind for a record; one that is none of ours is a bug in featx, or a system call that failed. */

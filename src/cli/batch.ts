@@ -33,10 +33,10 @@ interface BatchFlags {
   readonly timeout?: number;
 }
 
-type CutFlags = Pick<CutOptions, 'mode' | 'rewrite' | 'keepOutputs' | 'order' | 'outMap' | 'outputFmt' | 'featureConcat' | 'weights' | 'align' | 'follow' | 'strictExternal'> & { readonly clobber?: boolean };
+type CutFlags = Pick<CutOptions, 'mode' | 'rewrite' | 'keepOutputs' | 'order' | 'outMap' | 'outputFmt' | 'featureConcat' | 'weights' | 'align' | 'verify' | 'follow' | 'strictExternal'> & { readonly clobber?: boolean };
 
 /** Flags of extract that make no sense for many models, or mean something else here. */
-const NOT_FOR_BATCH = new Set(['output', 'dryRun', 'inPlace', 'timeout', 'maxStdin', 'maxMemory', 'verify']);
+const NOT_FOR_BATCH = new Set(['output', 'dryRun', 'inPlace', 'timeout', 'maxStdin', 'maxMemory']);
 const STATE_DIRECTORY = '.featx';
 /** Flags that say how to work, not what to cut. */
 const WORK_FLAGS = new Set(['jobs', 'plan', 'failFast', 'keepGoing', 'resume', 'force', 'check', 'state', 'shard', 'manifest', 'memory', 'timeout', 'json', 'quiet', 'color', 'strict', 'debug', 'version']);
@@ -141,11 +141,11 @@ async function requested(operands: readonly string[], command: Command, context:
 
 async function fromPatterns(patterns: readonly string[], command: Command, context: Context): Promise<Requested> {
   const { output, exclude = [] } = command.opts<BatchFlags>();
-  const { mode, rewrite, keepOutputs, order, outMap, outputFmt, featureConcat, weights, align, follow, strictExternal, clobber } = command.opts<CutFlags>();
+  const { mode, rewrite, keepOutputs, order, outMap, outputFmt, featureConcat, weights, align, verify, follow, strictExternal, clobber } = command.opts<CutFlags>();
   const { resolve: resolving, named, ...selection } = await selectionOptions(command, context.fileSystem);
   const limits = modelLimits(command);
   const options: CutOptions = {
-    ...defined(selection), ...defined({ mode, rewrite, keepOutputs, order, outMap, outputFmt, featureConcat, weights, align, follow, strictExternal }),
+    ...defined(selection), ...defined({ mode, rewrite, keepOutputs, order, outMap, outputFmt, featureConcat, weights, align, verify, follow, strictExternal }),
     ...defined({ named: named?.length === 0 ? undefined : named, features: resolving.explicit, includeHead: resolving.includeHead, strict: context.flags.strict, noClobber: clobber === false ? true : undefined }),
     ...(Object.keys(limits).length === 0 ? {} : { limits }),
   };

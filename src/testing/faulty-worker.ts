@@ -2,6 +2,7 @@ import { writeSync } from 'node:fs';
 import { kill, pid } from 'node:process';
 import { performTask } from '../batch/tasks.js';
 import { serve } from '../batch/worker-main.js';
+import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
 
 /**
  * A worker for tests: a model whose name holds `inject-<fault>` meets that fault instead of being worked on.
@@ -29,7 +30,23 @@ const FAULTS: { readonly [name: string]: () => void } = {
   },
 };
 
+/** A disk that turns a bit of a weight in what is written to it. */
+const TURNING: FileSystem = {
+  ...nodeFileSystem,
+  open: async (path, flags, mode) => {
+    const handle = await nodeFileSystem.open(path, flags, mode);
+    const write = (buffer: Uint8Array, position: number): Promise<number> => {
+      const turned = buffer.slice();
+      if (turned.length > 1000) turned[Math.floor(turned.length / 2)] ^= 0x40;
+      return handle.write(turned, position);
+    };
+    return { read: handle.read.bind(handle), write, stat: handle.stat.bind(handle), chmod: handle.chmod.bind(handle), truncate: handle.truncate.bind(handle), sync: handle.sync.bind(handle), close: handle.close.bind(handle) };
+  },
+};
+
 serve(async (task, onProgress) => {
+  if (task.item.includes('turned-bit')) return performTask(task, onProgress, TURNING);
+
   const [, fault] = /inject-([a-z]+)/.exec(task.item) ?? [];
   if (fault !== undefined && Object.hasOwn(FAULTS, fault)) {
     FAULTS[fault]();
