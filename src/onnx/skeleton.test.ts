@@ -1,3 +1,4 @@
+import { modelsWith, tensorAt } from '../testing/external-positions.js';
 import { encodeModel } from '../testing/model-builder.js';
 import { node, tensor, value, weights, type GraphSpec, type ModelSpec } from '../testing/model-spec.js';
 import { viewGraph } from './graph.js';
@@ -78,4 +79,14 @@ test('bfloat16 as float16: weights, constants, inputs, casts', async () => {
 test('a hostile size does not corrupt what is written', async () => {
   const { graph: made } = await bare({ inputs: [], outputs: [], initializers: [{ name: 'w', dims: [2 ** 40, -3n], external: [['location', 'a']] }], nodes: [node('Neg', ['w'], ['y'])] }, ['y']);
   expect(made.inputs.map(({ name, type }) => [name, type?.kind === 'tensor' ? type.shape : null])).toEqual([['w', [2 ** 40, null]]]);
+});
+
+test.each([...modelsWith(tensorAt('w.bin')).keys()])('names no file: %s', async (position) => {
+  for (const bytes of [2048, 8]) {
+    const external = { ...tensorAt('the-place-of-its-values.bin'), dims: [bytes / 4] };
+    await using model = await indexModel(encodeModel(modelsWith(external).get(position) ?? { graph: {} }));
+    const made = await skeleton(viewGraph(model), ['y']);
+    expect(Buffer.from(made).includes('the-place-of-its-values.bin')).toBe(false);
+    expect((await indexModel(made.slice())).graph.outputs.map(({ name }) => name)).toEqual(['y']);
+  }
 });

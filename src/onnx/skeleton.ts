@@ -2,7 +2,7 @@ import { ByteWriter } from '../wire/byte-writer.js';
 import type { ByteRange, Field } from '../wire/fields.js';
 import { sizeOf, wrap, type Piece } from '../wire/pieces.js';
 import { encodeText } from '../wire/text.js';
-import { bodiesOf, functionsUsedBy, readsOf, type GraphView } from './graph.js';
+import { attributeTensors, bodiesOf, functionsUsedBy, readsOf, type GraphView } from './graph.js';
 import { patched, type Patch } from './patch.js';
 import type { Attribute, Dim, FunctionDef, Graph, Node, OnnxModel, SparseTensor, Tensor, ValueType } from './records.js';
 import { encodeNode, encodeValueInfo } from './encode.js';
@@ -90,7 +90,7 @@ export async function skeleton(view: GraphView, tensors: Iterable<string>, optio
 async function writeNode(model: OnnxModel, node: Node, writer: ByteWriter, asHalf: boolean): Promise<void> {
   const name = encodeText(`n${node.index}`);
   const patches: Patch[] = [];
-  for (const body of bodiesOf(node)) patchBody(body, patches);
+  patchAttributes(node, patches);
   if (asHalf) for (const attribute of node.attributes) if (DTYPE_ATTRIBUTES.has(attribute.name) && attribute.i === BFLOAT) patches.push({ ...attribute.field, enclosing: [node.field], pieces: wrap(5, [intAttribute(attribute.name, HALF)]) });
   if (patches.length > 0) {
     await writePieces(model, GraphField.node, [...patched(node.field, patches), ...wrap(3, [name])], writer);
@@ -201,6 +201,7 @@ function constantWeight(node: Node, asHalf = false): ValueType | null {
 function functionPieces(definition: FunctionDef): Piece[] {
   const patches: Patch[] = [];
   patchNodes(definition.nodes, FUNCTION_NODE, patches);
+  patchAttributes({ attributes: definition.defaults }, patches);
   return patched(definition.field, patches);
 }
 
@@ -214,7 +215,7 @@ function patchBody(body: Graph, patches: Patch[]): void {
   };
   for (const tensor of body.initializers) if (!isSmall(tensor)) replace(tensor.parts, tensor.enclosing, tensor.name, typeOf(tensor));
   for (const sparse of body.sparseInitializers) {
-    if (sparse.values !== null && !isSmall(sparse.values)) replace([sparse.field], sparse.values.enclosing.slice(0, -1), sparse.values.name, sparseType(sparse));
+    if (sparse.values !== null && !(isSmall(sparse.values) && (sparse.indices === null || isSmall(sparse.indices)))) replace([sparse.field], sparse.values.enclosing.slice(0, -1), sparse.values.name, sparseType(sparse));
   }
   const first = enclosing.at(-1);
   if (first !== undefined) patches.push({ start: first.payload, end: first.payload, enclosing, pieces: fresh });
@@ -225,7 +226,15 @@ function patchNodes(nodes: readonly Node[], fieldNumber: number, patches: Patch[
   for (const node of nodes) {
     const weight = constantWeight(node);
     if (weight !== null) patches.push({ start: node.field.start, end: node.field.end, enclosing: aroundConstant(node), pieces: placeholder(node.outputs[0], weight, fieldNumber) });
-    else for (const body of bodiesOf(node)) patchBody(body, patches);
+    else patchAttributes(node, patches);
+  }
+}
+
+/** Bodies without their weights; and tensors whose values are in files, which the runtime would open, without them. */
+function patchAttributes(holder: { readonly attributes: readonly Attribute[] }, patches: Patch[]): void {
+  for (const body of bodiesOf(holder)) patchBody(body, patches);
+  for (const { external, parts, enclosing, header } of attributeTensors(holder)) {
+    if (external !== null) parts.forEach(({ number, start, end }, index) => patches.push({ start, end, enclosing, pieces: index === 0 ? wrap(number, header) : [] }));
   }
 }
 
