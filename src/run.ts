@@ -1,4 +1,5 @@
 import { dirname } from 'node:path';
+import { DeviceRuns, entriesOf } from './device-runs.js';
 import { IoError, UsageError } from './errors.js';
 import { FeatureRunner, type RunnerOptions } from './runner.js';
 import type { Layout } from './features/feature.js';
@@ -10,7 +11,7 @@ import { batches, batchSizeOf, type InputBatch } from './tensors/batches.js';
 import type { ImageOptions } from './tensors/image.js';
 import { planInputs } from './tensors/input-plan.js';
 import { RunningSummary } from './tensors/statistics.js';
-import { takeRows, type TensorValue } from './tensors/tensor.js';
+import type { TensorValue } from './tensors/tensor.js';
 import { TensorWriter } from './tensors/writer.js';
 import { ioError, nodeFileSystem } from './wire/fs.js';
 import type { WriteOptions } from './wire/sink.js';
@@ -53,15 +54,18 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
   const { output, signal, fileSystem } = options;
   if (options.inputs.length === 0) throw new UsageError('no input is given', { code: 'FEATX_USAGE_INPUT', hint: 'name files with --input, or try --input random' });
   await assertProfile(options);
-  await using runner = await FeatureRunner.open(source, {
+  const open = (): Promise<FeatureRunner> => FeatureRunner.open(source, {
     ...options, profilePrefix: options.profile, plan: { mode: 'dict', outMap: options.outMap ?? null, outputFmt: options.outputFmt ?? null, order: options.order ?? 'out' },
   });
+  await using runner = await open();
   const plan = await planInputs(options.inputs, runner.inputs, { fileSystem, image: options.image, shapes: options.inputShapes });
   const batchSize = batchSizeOf(plan, options.batchSize);
   const inputFiles = [...plan.files, ...(typeof source === 'string' ? [source] : [])];
   await using writer = output === undefined ? null : await TensorWriter.open(output, { ...options, inputs: inputFiles, totalRows: plan.rows });
   const totals = runner.features.map((feature) => new FeatureTotal(feature));
   const layouts = new Map(runner.features.map(({ output: name, layout }) => [name, layout]));
+  const batched = new Set(plan.inputs.filter(({ isBatched }) => isBatched).map(({ name }) => name));
+  await using device = new DeviceRuns(runner, { reopen: open, batched, layouts, isFixed: plan.fixedBatch !== null });
   const clock = new Clock();
   let written: ReadonlyMap<string, RuntimeTensor> = new Map();
   const take = async ({ batch: { rows, size, start }, results }: Running): Promise<void> => {
@@ -71,27 +75,27 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
     for (const total of totals) total.add(real.get(total.feature.output));
     await writer?.write(real, rows);
     // The writer takes a batch once it is done with the one before.
-    runner.recycle(written);
+    device.recycle(written);
     written = values;
     options.onProgress?.(start + rows, plan.rows);
   };
   let running: Running | null = null;
   for await (const batch of batches(plan, { batchSize, signal })) {
     // The next batch runs while the results of this one are summed up and written.
-    const next: Running = { batch, results: clock.time(runner.run(batch.feeds)) };
+    const next: Running = { batch, results: clock.time(device.run(batch)) };
     if (running !== null) await take(running);
     // The profile is that of one batch.
     if (batch.index === 0) await next.results;
     running = next;
   }
   if (running !== null) await take(running);
-  const warnings = [...new Set([...runner.warnings, ...plan.warnings])];
+  const warnings = [...new Set([...device.runner.warnings, ...device.warnings, ...plan.warnings])];
   if (options.strict) assertNoWarnings(warnings, typeof source === 'string' ? source : undefined);
   await writer?.finish();
   const path = options.name ?? (typeof source === 'string' ? source : null);
-  await keepProfile(runner.profile, options);
+  await keepProfile(device.runner.profile, options);
   return {
-    schema: 1, command: 'run', model: path, output: output ?? null, provider: runner.provider, inputs: plan.files, images: plan.images,
+    schema: 1, command: 'run', model: path, output: output ?? null, provider: device.runner.provider, inputs: plan.files, images: plan.images,
     features: totals.map((total) => total.record()), run_ms: Math.round(clock.ms), warnings, elapsed_ms: Math.round(performance.now() - started),
   };
 }
@@ -119,27 +123,6 @@ class Clock {
     timed.catch(() => undefined);
     return timed;
   }
-}
-
-interface BatchParts {
-  readonly rows: number;
-  readonly size: number;
-  readonly layouts: ReadonlyMap<string, Layout | null>;
-}
-
-/**
- * The entries of a batch that are not copies of its last one. Axis 0 of a feature counts entries, or a fixed number of parts of each (windows).
- * @throws UsageError where axis 0 is something else, so that batches can be neither trimmed nor joined
- */
-function entriesOf(name: string, value: RuntimeTensor, { rows, size, layouts }: BatchParts): TensorValue {
-  const [first, ...others] = value.shape;
-  const parts = first === undefined ? Number.NaN : first / size;
-  // [tokens, batch, channels] may have any number of tokens.
-  const isElsewhere = parts !== 1 && layouts.get(name) == null && others.includes(size);
-  if (Number.isInteger(parts) && !isElsewhere) return takeRows(value, 0, parts * rows);
-  throw new UsageError(`${name} has the shape [${value.shape.join(', ')}] for a batch of ${size}: its axis 0 does not count the entries, so batches cannot be joined`, {
-    code: 'FEATX_USAGE_BATCH', hint: 'give one full batch: another --batch-size, or as many inputs as the model takes at once; or leave this feature out',
-  });
 }
 
 /** What a feature turned out to be, over all batches. */

@@ -1,4 +1,4 @@
-import { mkdtempSync, mkdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, mkdirSync, readdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openModel } from '../open.js';
@@ -316,5 +316,14 @@ describe('providers', () => {
     expect(session.profile).toBeNull();
     await session.run(feeds({ x }));
     expect(session.profile).toMatch(/profile.*\.json$/);
+  });
+
+  test.each([false, true])('a profile that was begun and not finished is removed, isolated: %s', async (isolate) => {
+    const own = mkdtempSync(join(folder, 'begun-'));
+    await using model = await openModel(encodeModel({ graph: double }));
+    const session = await openSession(model, { profilePrefix: join(own, 'begun'), isolate });
+    const begun = readdirSync(own);
+    await session.close();
+    expect([begun.length, readdirSync(own)]).toEqual([1, []]);
   });
 });

@@ -9,7 +9,7 @@ import type { SessionPorts } from './child-work.js';
 import { ChildEngine, LocalEngine, type Engine } from './engine.js';
 import { checkFeeds, checkResults } from './exchange.js';
 import { Opening, type Opened } from './opening.js';
-import { profileFile, readPlacement, type Placement } from './placement.js';
+import { profileFile, profileFiles, readPlacement, type Placement } from './placement.js';
 import { plainReason, providerOrder } from './providers.js';
 import type { Port } from './runnable.js';
 import type { RuntimeTensor } from './runtime-tensor.js';
@@ -168,6 +168,8 @@ class OpenSession implements RuntimeSession {
     this.state = 'closed';
     await this.engine.close();
     await this.files.close();
+    const { profilePrefix } = this.opened;
+    if (this.isFirst && profilePrefix !== null) for (const begun of await profileFiles(profilePrefix, this.fs)) await this.fs.unlink(begun);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -200,10 +202,11 @@ function sessionPort({ name, dtype, carrier, type }: Port, value: SessionPorts['
   return { name, dtype: travels, graphDtype: dtype ?? travels, shape: type?.shape ?? (value === undefined || value.shape.length === 0 ? null : value.shape) };
 }
 
-function runFailed(subject: string, provider: string, error: unknown): Error {
+/** What a run that failed says: `FEATX_DEVICE_MEMORY` where a device had too little memory for it. */
+export function runFailed(subject: string, provider: string, error: unknown): Error {
   if (error instanceof TimeoutError || (error instanceof RuntimeError && error.code !== 'FEATX_RUNTIME')) return error;
   const message = plainReason(messageOf(error));
-  const isMemory = /allocat|out of memory|OOM/i.test(message);
-  const code = provider === 'cpu' ? 'FEATX_RUNTIME' : 'FEATX_DEVICE';
+  const isMemory = /allocat|out of memory|\bOOM\b/i.test(message);
+  const code = provider === 'cpu' ? 'FEATX_RUNTIME' : isMemory ? 'FEATX_DEVICE_MEMORY' : 'FEATX_DEVICE';
   return new RuntimeError(`ONNX Runtime failed while it ran ${subject} on ${provider}: ${message}`, { code, cause: error, hint: isMemory ? 'there was not enough memory: try a smaller --batch-size' : undefined });
 }

@@ -104,7 +104,9 @@ export class Opening {
 
   private async openOn(provider: Provider, { bytes, folder }: Runnable): Promise<Pick<Opened, 'ports' | 'profilePrefix'> | 'unknown types'> {
     const { deviceId, threads, optimization, prepacking, profilePrefix: wanted } = this.options;
-    const profilePrefix = wanted ?? (provider === 'cpu' ? null : join(tmpdir(), `featx-profile-${process.pid}-${Math.random().toString(36).slice(2)}`));
+    // Nobody else's file begins like this: one that was begun in vain can be removed.
+    const own = `${process.pid}-${Math.random().toString(36).slice(2)}`;
+    const profilePrefix = wanted === undefined && provider === 'cpu' ? null : `${wanted ?? join(tmpdir(), 'featx-profile')}-${own}`;
     const spec: SessionSpec = {
       provider, deviceId: provider === 'cpu' ? null : (deviceId ?? null), threads: threads ?? null, optimization: optimization ?? 'all', prepacking: prepacking ?? true, folder, profilePrefix,
     };

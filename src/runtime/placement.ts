@@ -19,14 +19,18 @@ interface ProfileEvent {
 
 /** The profile that a session wrote: the newest file that begins with the prefix. @throws IoError where there is none */
 export async function profileFile(prefix: string, fs: FileSystem = nodeFileSystem): Promise<string> {
+  const last = (await profileFiles(prefix, fs)).at(-1);
+  if (last === undefined) throw new IoError(`ONNX Runtime wrote no profile ${prefix}*.json`, { path: dirname(prefix) });
+  return last;
+}
+
+/** The files that begin with the prefix, oldest first. @throws IoError */
+export async function profileFiles(prefix: string, fs: FileSystem): Promise<string[]> {
   const folder = dirname(prefix);
   const all = await fs.readdir(folder).catch((error: unknown) => {
     throw ioError(error, 'look for the profile in', folder);
   });
-  const names = all.filter((name) => name.startsWith(basename(prefix)) && name.endsWith('.json')).sort();
-  const last = names.at(-1);
-  if (last === undefined) throw new IoError(`ONNX Runtime wrote no profile ${prefix}*.json`, { path: folder });
-  return join(folder, last);
+  return all.filter((name) => name.startsWith(basename(prefix)) && name.endsWith('.json')).sort().map((name) => join(folder, name));
 }
 
 /** Reads a profile. @throws IoError */

@@ -1,0 +1,121 @@
+import { FeatxError, UsageError } from './errors.js';
+import type { Layout } from './features/feature.js';
+import type { FeatureRunner } from './runner.js';
+import type { RuntimeTensor } from './runtime/runtime-tensor.js';
+import { stackRows, takeRows, type TensorValue } from './tensors/tensor.js';
+
+/** What of a runner a batch needs. */
+export type BatchRunner = Pick<FeatureRunner, 'run' | 'recycle' | 'close'>;
+
+/** A batch to run: `size` entries along axis 0 of the batched feeds, the same values for the others in every batch. */
+export interface DeviceBatch {
+  readonly size: number;
+  readonly feeds: ReadonlyMap<string, RuntimeTensor>;
+}
+
+export interface DeviceRunsOptions<Runner> {
+  /** A fresh session, and a fresh process where the model has one of its own. */
+  readonly reopen: () => Promise<Runner>;
+  /** Inputs whose axis 0 counts entries. */
+  readonly batched: ReadonlySet<string>;
+  /** Layout of each feature by output name. */
+  readonly layouts: ReadonlyMap<string, Layout | null>;
+  /** Whether the model takes only batches of one size. */
+  readonly isFixed: boolean;
+}
+
+/**
+ * Runs batches on a device. One that does not fit into its memory is run again in halves, in a fresh session: after such a failure the old one and its
+ * process are not to be trusted.
+ */
+export class DeviceRuns<Runner extends BatchRunner> implements AsyncDisposable {
+  /** The most entries that are run at once. */
+  private largest = Number.POSITIVE_INFINITY;
+  private renewed: Promise<void> = Promise.resolve();
+  private current: Runner;
+  /** The runner that failed last. */
+  private discarded: Runner | null = null;
+
+  constructor(first: Runner, private readonly options: DeviceRunsOptions<Runner>) {
+    this.current = first;
+  }
+
+  /** The runner in use. */
+  get runner(): Runner {
+    return this.current;
+  }
+
+  get warnings(): readonly string[] {
+    return Number.isFinite(this.largest) ? [`the memory of the device held ${this.largest} ${this.largest === 1 ? 'entry' : 'entries'} at once: batches were run in parts`] : [];
+  }
+
+  /** Features by output name. Several runs may wait; they are done in order. @throws what the runner throws; UsageError where features of parts cannot be joined */
+  async run(batch: DeviceBatch): Promise<ReadonlyMap<string, RuntimeTensor>> {
+    await this.renewed;
+    const runner = this.current;
+    try {
+      return await this.inParts(runner, batch);
+    } catch (error) {
+      // Otherwise another run's failure took the session along.
+      if (this.discarded !== runner) this.shrink(batch, error);
+      return this.run(batch);
+    }
+  }
+
+  private async inParts(runner: Runner, { size, feeds }: DeviceBatch): Promise<ReadonlyMap<string, RuntimeTensor>> {
+    if (size <= this.largest) return runner.run(feeds);
+    const parts: ReadonlyMap<string, TensorValue>[] = [];
+    for (let start = 0; start < size; start += this.largest) {
+      const rows = Math.min(this.largest, size - start);
+      const part = new Map([...feeds].map(([name, value]) => [name, this.options.batched.has(name) ? (takeRows(value, start, start + rows) as RuntimeTensor) : value]));
+      const results = await runner.run(part);
+      parts.push(new Map([...results].map(([name, value]) => [name, entriesOf(name, value, { rows, size: rows, layouts: this.options.layouts })])));
+    }
+    const [first] = parts;
+    return new Map([...first.keys()].map((name) => [name, stackRows(parts.flatMap((part) => part.get(name) ?? [])) as RuntimeTensor]));
+  }
+
+  /** Replaces the session by one for smaller parts. @throws the error, where parts do not help */
+  private shrink({ size }: DeviceBatch, error: unknown): void {
+    const tried = Math.min(size, this.largest);
+    if (!(error instanceof FeatxError) || error.code !== 'FEATX_DEVICE_MEMORY' || this.options.isFixed || tried === 1) throw error;
+    this.largest = Math.ceil(tried / 2);
+    const old = this.current;
+    this.discarded = old;
+    this.renewed = old.close().then(async () => {
+      this.current = await this.options.reopen();
+    });
+    // Reported by the run that waits for it.
+    this.renewed.catch(() => undefined);
+  }
+
+  recycle(results: ReadonlyMap<string, RuntimeTensor>): void {
+    this.current.recycle(results);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.renewed.catch(() => undefined);
+    await this.current.close();
+  }
+}
+
+interface BatchParts {
+  readonly rows: number;
+  readonly size: number;
+  readonly layouts: ReadonlyMap<string, Layout | null>;
+}
+
+/**
+ * The entries of a batch that are not copies of its last one. Axis 0 of a feature counts entries, or a fixed number of parts of each (windows).
+ * @throws UsageError where axis 0 is something else, so that batches can be neither trimmed nor joined
+ */
+export function entriesOf(name: string, value: RuntimeTensor, { rows, size, layouts }: BatchParts): TensorValue {
+  const [first, ...others] = value.shape;
+  const parts = first === undefined ? Number.NaN : first / size;
+  // [tokens, batch, channels] may have any number of tokens.
+  const isElsewhere = parts !== 1 && layouts.get(name) == null && others.includes(size);
+  if (Number.isInteger(parts) && !isElsewhere) return takeRows(value, 0, parts * rows);
+  throw new UsageError(`${name} has the shape [${value.shape.join(', ')}] for a batch of ${size}: its axis 0 does not count the entries, so batches cannot be joined`, {
+    code: 'FEATX_USAGE_BATCH', hint: 'give one full batch: another --batch-size, or as many inputs as the model takes at once; or leave this feature out',
+  });
+}
