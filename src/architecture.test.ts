@@ -102,6 +102,28 @@ test('only src/wire/fs.ts opens files', () => {
   expect(calls.map(({ from }) => from)).toEqual([]);
 });
 
+describe('one gate for the files beside a model', () => {
+  /** The lines of code that a pattern is found in, by file. */
+  const found = (pattern: RegExp): readonly string[] =>
+    [...new Set(files.filter((path) => readFileSync(join(SOURCE, path), 'utf8').split('\n').some((line) => !/^\s*(\/?\*|\/\/)/.test(line) && pattern.test(line))))].map((path) => path.replaceAll(sep, '/')).sort();
+
+  test('only it asks for a sidecar', () => {
+    expect(found(/\b(files|sidecars)\??\.open\(/)).toEqual(['onnx/external-data.ts']);
+  });
+
+  test('only it reads a location to open it; others show it or write it', () => {
+    expect(found(/'location'/)).toEqual(['inspect.ts', 'onnx/encode.ts', 'onnx/external-data.ts']);
+    expect(found(/\bsidecarPlaces\(/)).toEqual(['cut-files.ts', 'wire/sidecar-files.ts']);
+  });
+
+  test('a path is opened where its user named it, or where it was made', () => {
+    expect(found(/\bFileSource\.open\(/)).toEqual([
+      'batch/config.ts', 'batch/journal.ts', 'batch/merge.ts', 'batch/recording.ts', 'cli/selection-flags.ts', 'open.ts', 'runtime/placement.ts', 'tensors/lazy-array.ts', 'wire/sidecar-files.ts',
+    ]);
+    expect(found(/\b(fs|fileSystem)\.open\(|\bopenAfresh\(/)).toEqual(['batch/journal.ts', 'runtime/memory.ts', 'tensors/staging.ts', 'wire/file-source.ts', 'wire/fs.ts', 'wire/sink.ts']);
+  });
+});
+
 test('src/core.ts bundles for a browser', async () => {
   const result = await build({ entryPoints: [join(SOURCE, 'core.ts')], bundle: true, write: false, format: 'esm', platform: 'browser', metafile: true, logLevel: 'silent' });
   const inputs = Object.keys(result.metafile.inputs);
