@@ -6,7 +6,7 @@ import type { GraphEdit } from './rewrite/edit.js';
 import type { Plan } from './rewrite/plan.js';
 import { splice, type TensorContents } from './rewrite/splice.js';
 import { assertLoadable, type WeightsMode, type WeightsOptions, type WeightsPlan } from './rewrite/weights.js';
-import { errnoOf, ioError, nodeFileSystem, type FileSystem } from './wire/fs.js';
+import { errnoOf, ioError, nodeFileSystem, orNothing, type FileSystem } from './wire/fs.js';
 import { chunksOf, sizeOf, type Piece } from './wire/pieces.js';
 import { sidecarPlaces } from './wire/sidecar-files.js';
 import { isSameFile, NOT_DURABLE, resolveTarget, stage, writeFile, type FileIdentity, type StagedFile, type WriteOptions } from './wire/sink.js';
@@ -59,14 +59,14 @@ async function realPath(fs: FileSystem, path: string): Promise<string> {
 /** Whether a sidecar is a link to another directory: a model that is such a link itself may use it (as in a Hugging Face cache), a result beside it may not. */
 async function leadsAway(fs: FileSystem, directory: string, paths: readonly string[]): Promise<boolean> {
   for (const path of paths) {
-    const real = await fs.realpath(path).catch(() => null);
+    const real = await orNothing(fs.realpath(path), path);
     if (real !== null && !real.startsWith(join(directory, sep))) return true;
   }
   return false;
 }
 
 async function sameFile(fs: FileSystem, a: string, b: string): Promise<boolean> {
-  const [one, other] = await Promise.all([a, b].map((path) => fs.stat(path).catch(() => null)));
+  const [one, other] = await Promise.all([a, b].map((path) => orNothing(fs.stat(path), path)));
   return one !== null && other !== null && one.dev === other.dev && one.ino === other.ino;
 }
 

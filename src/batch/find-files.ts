@@ -1,6 +1,6 @@
 import { posix, relative, resolve, sep } from 'node:path';
 import { isGlob, matchesGlob, unescaped } from '../features/glob.js';
-import { errnoOf, ioError, type FileSystem } from '../wire/fs.js';
+import { errnoOf, ioError, orNothing, type FileSystem } from '../wire/fs.js';
 
 /** A file that a pattern found. */
 export interface FoundFile {
@@ -25,7 +25,7 @@ const DEEPEST = 64;
  */
 export async function findFiles(pattern: string, root: string, fs: FileSystem): Promise<Found> {
   const normal = sep === '\\' && !isGlob(pattern) ? pattern.replaceAll('\\', '/') : pattern;
-  const exact = isGlob(normal) && (await fs.lstat(resolve(root, normal)).catch(() => null)) !== null;
+  const exact = isGlob(normal) && (await orNothing(fs.lstat(resolve(root, normal)), normal)) !== null;
   if (exact || !isGlob(normal)) {
     const item = relativeTo(root, exact ? normal : unescaped(normal));
     if (!(await isDirectory(fs, resolve(root, item)))) return { files: [{ item, base: posix.dirname(item) }], isLiteral: true };
@@ -115,18 +115,18 @@ async function list(fs: FileSystem, directory: string, mustExist: boolean): Prom
 }
 
 async function isDirectory(fs: FileSystem, path: string): Promise<boolean> {
-  const state = await fs.stat(path).catch(() => null);
+  const state = await orNothing(fs.stat(path), path);
   return state?.isDirectory() ?? false;
 }
 
 async function isPlainDirectory(fs: FileSystem, path: string): Promise<boolean> {
-  const state = await fs.lstat(path).catch(() => null);
+  const state = await orNothing(fs.lstat(path), path);
   return state?.isDirectory() ?? false;
 }
 
 /** Anything but a directory: what is no regular file is refused with a reason when it is opened. */
 async function isFile(fs: FileSystem, path: string): Promise<boolean> {
-  const state = await fs.lstat(path).catch(() => null);
+  const state = await orNothing(fs.lstat(path), path);
   if (state?.isSymbolicLink()) return !(await isDirectory(fs, path));
   return state !== null && !state.isDirectory();
 }

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { UsageError } from '../errors.js';
-import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
+import { nodeFileSystem, orNothing, type FileSystem } from '../wire/fs.js';
 import { BufferSource } from '../wire/source.js';
 import { writeFile } from '../wire/sink.js';
 import { CONFIG_NAME, type Config, type ConfigModel } from './config.js';
@@ -71,7 +71,7 @@ export async function init(patterns: readonly string[], options: InitOptions = {
 }
 
 async function assertAbsent(path: string, force: boolean, fs: FileSystem): Promise<void> {
-  if (force || (await fs.lstat(path).catch(() => null)) === null) return;
+  if (force || (await orNothing(fs.lstat(path), path)) === null) return;
   throw new UsageError(`${path} exists`, { code: 'FEATX_USAGE_EXISTS', path, hint: 'name another file with -o, or pass --force to replace it' });
 }
 

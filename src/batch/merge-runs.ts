@@ -4,7 +4,7 @@ import { openArrayFile } from '../tensors/array-file.js';
 import type { LazyArray } from '../tensors/lazy-array.js';
 import type { TensorValue } from '../tensors/tensor.js';
 import { TensorWriter } from '../tensors/writer.js';
-import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
+import { nodeFileSystem, orNothing, type FileSystem } from '../wire/fs.js';
 import type { MergeOptions, MergeReport } from './merge.js';
 import { hashRanges } from './recording.js';
 import type { RunManifest } from './run-shard.js';
@@ -70,7 +70,7 @@ async function damage(shards: readonly LoadedRun[], content: boolean, fs: FileSy
   for (const { path: manifestPath, manifest } of shards) {
     for (const { path, size_bytes: size, sha256 } of manifest.files) {
       const full = join(dirname(manifestPath), path);
-      const stats = await fs.stat(full).catch(() => null);
+      const stats = await orNothing(fs.stat(full), full);
       if (stats === null || !stats.isFile()) problems.push(`${path} is missing`);
       else if (Number(stats.size) !== size) problems.push(`${path} has ${stats.size} bytes, not the ${size} that were written`);
       else if (content && (await hashRanges(fs, full, [0, size]))?.sha256 !== sha256) problems.push(`${path} is not what was written: its content has changed`);

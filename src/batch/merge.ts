@@ -1,7 +1,7 @@
 import { basename, dirname, join, resolve } from 'node:path';
 import { UsageError } from '../errors.js';
 import { FileSource } from '../wire/file-source.js';
-import { ioError, nodeFileSystem, type FileSystem } from '../wire/fs.js';
+import { ioError, nodeFileSystem, orNothing, type FileSystem } from '../wire/fs.js';
 import { decodeText } from '../wire/text.js';
 import { relativeTo } from './find-files.js';
 import { manifestName, storeManifest, type Manifest, type ManifestFile, type ManifestItem } from './manifest.js';
@@ -191,7 +191,7 @@ function misplaced(path: string, { shard, total, items }: Manifest): string[] {
 
 async function problemOf({ path, size_bytes, sha256 }: ManifestFile, root: string, content: boolean, fs: FileSystem): Promise<string | null> {
   const full = resolve(root, path);
-  const stats = await fs.stat(full).catch(() => null);
+  const stats = await orNothing(fs.stat(full), full);
   if (stats === null || !stats.isFile()) return `${path} is missing`;
   if (Number(stats.size) !== size_bytes) return `${path} has ${stats.size} bytes, not the ${size_bytes} that were written`;
   if (!content || size_bytes === 0) return null;

@@ -107,11 +107,11 @@ export class RecordingFileSystem implements FileSystem {
   }
 
   async rename(from: string, to: string): Promise<void> {
-    const { size, sha256, ino } = await hashFile(this.base, from);
+    const { size, sha256, ino, state: before } = await hashFile(this.base, from);
     await this.base.rename(from, to);
-    const stats = await this.base.lstat(to);
-    // Another run may have put its own result there since; then the digest is right and nothing else is.
-    const state = stats.ino === ino ? stateOf(stats) : { ...stateOf(stats), ctime_ns: '' };
+    // The file is in its place, so this may not fail any more. Another run may have put its own result there since; then the digest is right and nothing else is.
+    const stats = await this.base.lstat(to).catch(() => null);
+    const state = stats?.ino === ino ? stateOf(stats) : { ...before, ctime_ns: '' };
     this.written.push({ path: relativeTo(this.root, to), size, sha256, state });
   }
 

@@ -119,6 +119,19 @@ const REASONS: { readonly [errno: string]: string } = {
   ESTALE: 'its handle is stale, it was replaced on the file server',
 };
 
+/** What says that nothing is there. */
+const NOTHING = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG', 'EINVAL']);
+
+/** What was looked at, or null where there is nothing. @throws IoError for anything else: a fault of the machine must not pass for an absence */
+export async function orNothing<T>(looking: Promise<T>, path: string): Promise<T | null> {
+  try {
+    return await looking;
+  } catch (error) {
+    if (NOTHING.has(errnoOf(error) ?? '')) return null;
+    throw ioError(error, 'look at', path);
+  }
+}
+
 /** An IoError that says what was being done to which file, and why it failed. */
 export function ioError(cause: unknown, doing: string, path: string): IoError {
   const errno = errnoOf(cause);

@@ -3,7 +3,7 @@ import { createHash, randomBytes, type Hash } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { FeatxError, IoError, UsageError } from '../errors.js';
 import { FileSource } from './file-source.js';
-import { errnoOf, ioError, nodeFileSystem, openAfresh, type FileHandle, type FileSystem } from './fs.js';
+import { errnoOf, ioError, nodeFileSystem, openAfresh, orNothing, type FileHandle, type FileSystem } from './fs.js';
 import { chunksOf, pieceSize, sizeOf, type Piece } from './pieces.js';
 import type { ByteSource } from './source.js';
 import { isGone, thisWriter } from './writers.js';
@@ -76,7 +76,7 @@ export async function resolveTarget(target: string, inputs: readonly string[], o
   }
   if (existing !== null && !options.inPlace) {
     for (const input of inputs) {
-      const state = await fs.stat(input).catch(() => null);
+      const state = await orNothing(fs.stat(input), input);
       if (state !== null && state.dev === existing.dev && state.ino === existing.ino) {
         throw new UsageError(`the output ${target} is also an input (${input})`, { code: 'FEATX_USAGE_SAME_FILE', path: target, hint: options.inPlace === false ? 'choose another output: the result still needs that file' : 'choose another output, or pass --in-place to replace the input' });
       }
