@@ -13,6 +13,7 @@ const ROWS: readonly (readonly string[])[] = [
   ['batch'],
   ['inspect', 'extract', 'run', 'verify', 'doctor'],
   ['nets'],
+  ['device-runs'],
   ['runner'],
   ['core'],
   ['survey', 'cut-files'],
