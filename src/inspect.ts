@@ -1,13 +1,14 @@
-import { IoError } from './errors.js';
+import { FeatxError, IoError } from './errors.js';
 import type { Attempt, Feature, Resolution } from './features/feature.js';
 import { takeIndices } from './features/feature-info.js';
 import { selectFeatures, type SelectOptions } from './features/select.js';
 import { nodePaths } from './features/names.js';
 import type { ResolveOptions } from './features/resolve.js';
+import { externalReference, openContained } from './onnx/external-data.js';
 import { assertReference, referenceOf } from './onnx/fingerprint.js';
 import { tensorsOf, viewGraph, type GraphView } from './onnx/graph.js';
 import type { ReadLimits } from './onnx/limits.js';
-import type { OnnxModel } from './onnx/records.js';
+import type { OnnxModel, Tensor } from './onnx/records.js';
 import { declaredTypes, tensorBytes, type TensorTypes } from './onnx/types.js';
 import { openModel } from './open.js';
 import { featureRecord, selectedRecord, tensorRecord, type EmbeddingRecord, type ExplanationRecord, type InspectReport, type ModelRecord, type NodeTensorRecord } from './report/records.js';
@@ -41,9 +42,10 @@ export async function inspect(source: string | Uint8Array | ByteSource, options:
   const started = performance.now();
   await using model = await openModel(source, { limits: options.limits, fileSystem: options.fileSystem });
   const notes: string[] = [];
-  await checkReference(model, options, notes);
+  const original = await checkReference(model, options, notes);
   using child = await startChild(model, options);
   const view = viewGraph(model);
+  await noteSidecars(model, options, original, notes);
   const byName = (options.named ?? []).length > 0 || options.embedding === true;
   const made = options.listTensors || byName ? view.producerOf.keys() : [];
   const { types, resolution } = await surveyModel(view, { ...options, resolve: { explain: options.explain !== undefined, ...options.resolve }, child: options.child ?? child ?? undefined, tensors: made });
@@ -71,14 +73,14 @@ export async function inspect(source: string | Uint8Array | ByteSource, options:
   };
 }
 
-/** A cut that points into another file says nothing true once that file is another; without the file its graph can still be read. */
-async function checkReference(model: OnnxModel, { fileSystem }: InspectOptions, notes: string[]): Promise<void> {
+/** A cut that points into another file says nothing true once that file is another; without the file its graph can still be read. Returns the name of that file. */
+async function checkReference(model: OnnxModel, { fileSystem }: InspectOptions, notes: string[]): Promise<string | null> {
   const record = await referenceOf(model);
-  if (record === null) return;
+  if (record === null) return null;
   const { path } = model.source;
   if (path === undefined) {
     notes.push(`this model points into ${record.file}, which is not checked because the model has no directory`);
-    return;
+    return record.file;
   }
   const files = new DirectorySidecars(path, { fileSystem });
   try {
@@ -89,6 +91,36 @@ async function checkReference(model: OnnxModel, { fileSystem }: InspectOptions, 
   } finally {
     await files.close();
   }
+  return record.file;
+}
+
+/** Files of weights that are looked for; a graph may name any number of them. */
+const MOST_SIDECARS = 100;
+
+/** Says which files of weights are missing or would be refused; inspecting needs none of them. `original` is the one that was looked at already. */
+async function noteSidecars(model: OnnxModel, { fileSystem }: InspectOptions, original: string | null, notes: string[]): Promise<void> {
+  const users = new Map<string, Tensor>();
+  for (const tensor of tensorsOf(model)) {
+    const location = tensor.external?.find(({ key }) => key === 'location')?.value ?? '';
+    if (tensor.external !== null && location !== original && !users.has(location)) users.set(location, tensor);
+  }
+  const { path } = model.source;
+  const warn = (message: string): void => void notes.push(message);
+  const files = path === undefined ? null : new DirectorySidecars(path, { fileSystem, warn });
+  try {
+    for (const tensor of [...users.values()].slice(0, MOST_SIDECARS)) {
+      try {
+        const { location } = externalReference(tensor, warn);
+        if (files !== null) await openContained(location, tensor.place, tensor.place, files);
+      } catch (error) {
+        if (!(error instanceof FeatxError)) throw error;
+        notes.push(error.code === 'FEATX_IO_NOT_FOUND' ? `${error.path ?? 'a file of weights'} is missing: ${tensor.place} keeps its values there` : error.message);
+      }
+    }
+  } finally {
+    await files?.close();
+  }
+  if (users.size > MOST_SIDECARS) notes.push(`the weights lie in ${users.size} files; the first ${MOST_SIDECARS} were looked for`);
 }
 
 function isInitializer({ initializers, sparseInitializers }: GraphView, name: string): boolean {

@@ -9,7 +9,7 @@ import { indexModel } from './onnx/model.js';
 import type { OnnxModel } from './onnx/records.js';
 import { openModel, type OpenModelOptions } from './open.js';
 import { DEFAULT_PLAN, planRewrite, type Plan, type PlannedOutput, type PlanOptions } from './rewrite/plan.js';
-import { splice } from './rewrite/splice.js';
+import { droppedStarts, splice, topStart } from './rewrite/splice.js';
 import { DEFAULT_ALIGN, planWeights } from './rewrite/weights.js';
 import { openSession, type RuntimeSession, type SessionOptions, type SessionPort } from './runtime/open-session.js';
 import type { Placement } from './runtime/placement.js';
@@ -122,8 +122,9 @@ function withHookType({ resolve, hookType }: RunnerOptions): ResolveOptions | un
 /** The cut as bytes of a few KB that point into the model's files; bytes in memory have no file to point into and stay whole. */
 async function weightless(model: OnnxModel, plan: Plan, files: DirectorySidecars | typeof NO_SIDECARS, warn: (message: string) => void): Promise<Uint8Array> {
   const { path } = model.source;
+  const dropped = droppedStarts(model, plan.edit);
   const isLarge = [...tensorsOf(model)].some((tensor) => {
-    const values = plainValues(tensor);
+    const values = dropped.has(topStart(model, tensor)) ? null : plainValues(tensor);
     return values !== null && values.end - values.start > MAPPED_BYTES;
   });
   const { contents } = await planWeights(model, plan.edit, files, {

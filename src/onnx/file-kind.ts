@@ -39,11 +39,12 @@ const LIKELY: typeof SIGNATURES = [
 ];
 
 const SHORTEST_TEXT = 8;
+const WHITE_SPACE = new Set([0x09, 0x0a, 0x0c, 0x0d]);
 
 /** Text in UTF-8 or, where it says so, UTF-16: what a person wrote, without control characters. */
 function isText(head: Uint8Array, latin1: string): boolean {
   if (latin1.startsWith('\xff\xfe') || latin1.startsWith('\xfe\xff')) return true;
-  if (head.length < SHORTEST_TEXT || /[\x00-\x08\x0b\x0e-\x1f\x7f]/.test(latin1)) return false;
+  if (head.length < SHORTEST_TEXT || head.some((byte) => (byte < 0x20 && !WHITE_SPACE.has(byte)) || byte === 0x7f)) return false;
   try {
     // A character may end behind the head.
     new TextDecoder('utf-8', { fatal: true }).decode(head, { stream: true });

@@ -1,8 +1,12 @@
 import { assertFunctions } from './functions.js';
-import type { Attribute, FunctionDef, Graph, Node, OnnxModel, SparseTensor, Tensor, ValueInfo } from './records.js';
+import { notesOn, UNSORTED } from './notes.js';
+import type { FunctionDef, Graph, Node, OnnxModel, SparseTensor, Tensor, ValueInfo } from './records.js';
 import { bodiesOf, definedNames, functionKey, invalid, nodeLabel, readsOf } from './scopes.js';
+import { checkTensor } from './tensor-data.js';
+import { graphsOf, tensorsOf } from './walk.js';
 
 export { bodiesOf, capturesOf, functionKey, readsOf } from './scopes.js';
+export { attributeTensors, graphsOf, tensorsOf } from './walk.js';
 
 /** Who makes and who reads each tensor of the main graph. Bodies count through what they capture. */
 export interface GraphView {
@@ -26,7 +30,7 @@ export interface Producer {
 }
 
 /**
- * The main graph as a lookup, checked: single assignment, nothing missing, no cycle; functions likewise, and none calls itself.
+ * The main graph as a lookup, checked: operator sets, tensors whose values fit their dims, single assignment, nothing missing, no cycle; functions likewise, and none calls itself.
  * @throws ModelFormatError `FEATX_GRAPH_*` naming every tensor that is wrong
  */
 export function viewGraph(model: OnnxModel): GraphView {
@@ -38,9 +42,11 @@ export function viewGraph(model: OnnxModel): GraphView {
   const inputs = new Map(graph.inputs.map((input) => [input.name, input]));
   const outputs = new Map(graph.outputs.map((output) => [output.name, output]));
   const isGiven = (name: string): boolean => initializers.has(name) || inputs.has(name) || sparseInitializers.has(name);
+  assertOperatorSets(model);
+  for (const tensor of tensorsOf(model)) checkTensor(tensor, model.source.path);
   assertGivenOnce(model, initializers.size);
   produce(model, producerOf, isGiven);
-  const warnings = assertFunctions(model);
+  const warnings = [...notesOn(model), ...assertFunctions(model)];
   let sorted = true;
   const missing = new Map<string, Node>();
   for (const node of graph.nodes) {
@@ -61,8 +67,17 @@ export function viewGraph(model: OnnxModel): GraphView {
     if (!producerOf.has(output.name) && !isGiven(output.name)) throw invalid(model, 'FEATX_GRAPH_MISSING_TENSOR', `the output '${output.name}' is never made`, 'graph.output');
   }
   const view: GraphView = { model, producerOf, consumersOf, initializers, sparseInitializers, inputs, outputs, sorted, warnings };
-  if (!sorted) assertAcyclic(view);
+  if (!sorted) {
+    assertAcyclic(view);
+    warnings.push(UNSORTED);
+  }
   return view;
+}
+
+/** IR version 3 brought the list of operator sets; no reader knows what a later model without one means. */
+function assertOperatorSets(model: OnnxModel): void {
+  const { opsetImports, irVersion } = model;
+  if (opsetImports.length === 0 && (irVersion === 0 || irVersion >= 3)) throw invalid(model, 'FEATX_GRAPH_OPSET', 'it imports no operator set', 'opset_import');
 }
 
 /** No two inputs, and no two initializers, of one name. */
@@ -169,38 +184,6 @@ export function functionsUsedBy(model: OnnxModel, nodes: Iterable<Node>): Readon
     for (const body of bodiesOf(node)) for (const inner of body.nodes) stack.push(inner);
   }
   return used;
-}
-
-/** Every graph of the model: the main graph, its bodies at any depth, and those of functions and of training. */
-export function* graphsOf(model: OnnxModel): Generator<Graph> {
-  const stack: Graph[] = [model.graph, ...model.trainingInfo.flatMap((info) => info.graphs)];
-  for (const { nodes, defaults } of model.functions) for (const holder of [...nodes, { attributes: defaults }]) for (const body of bodiesOf(holder)) stack.push(body);
-  for (let graph = stack.pop(); graph !== undefined; graph = stack.pop()) {
-    yield graph;
-    for (const node of graph.nodes) for (const body of bodiesOf(node)) stack.push(body);
-  }
-}
-
-/** Every TensorProto of the model, wherever it stands. */
-export function* tensorsOf(model: OnnxModel): Generator<Tensor> {
-  for (const graph of graphsOf(model)) {
-    yield* graph.initializers;
-    for (const sparse of graph.sparseInitializers) yield* sparseParts(sparse);
-    for (const node of graph.nodes) yield* attributeTensors(node);
-  }
-  for (const { nodes, defaults } of model.functions) for (const holder of [...nodes, { attributes: defaults }]) yield* attributeTensors(holder);
-}
-
-export function* attributeTensors(node: { readonly attributes: readonly Attribute[] }): Generator<Tensor> {
-  for (const attribute of node.attributes) {
-    yield* attribute.tensors;
-    for (const sparse of attribute.sparseTensors) yield* sparseParts(sparse);
-  }
-}
-
-function* sparseParts(sparse: SparseTensor): Generator<Tensor> {
-  if (sparse.values) yield sparse.values;
-  if (sparse.indices) yield sparse.indices;
 }
 
 /** Every tensor name in any scope: what a fresh name must not be. */

@@ -76,9 +76,9 @@ test('bfloat16 as float16: weights, constants, inputs, casts', async () => {
   expect(made.nodes.flatMap(({ opType, attributes }) => (opType === 'Cast' ? attributes.map(({ i }) => i) : []))).toEqual([10, 1]);
 });
 
-test('a hostile size does not corrupt what is written', async () => {
-  const { graph: made } = await bare({ inputs: [], outputs: [], initializers: [{ name: 'w', dims: [2 ** 40, -3n], external: [['location', 'a']] }], nodes: [node('Neg', ['w'], ['y'])] }, ['y']);
-  expect(made.inputs.map(({ name, type }) => [name, type?.kind === 'tensor' ? type.shape : null])).toEqual([['w', [2 ** 40, null]]]);
+test('a dim that is no size does not corrupt what is written', async () => {
+  const { graph: made } = await bare({ inputs: [value('x', [1])], outputs: [], nodes: [node('Neg', ['x'], ['y'])] }, ['y'], { inputShapes: new Map([['x', [2 ** 40, -3]]]) });
+  expect(made.inputs.map(({ name, type }) => [name, type?.kind === 'tensor' ? type.shape : null])).toEqual([['x', [2 ** 40, null]]]);
 });
 
 test.each([...modelsWith(tensorAt('w.bin')).keys()])('names no file: %s', async (position) => {

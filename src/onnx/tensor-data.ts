@@ -20,11 +20,23 @@ export function checkTensor(tensor: Tensor, path?: string): void {
   const fields = new Set(payloads.map(({ fieldNumber }) => fieldNumber));
   if (fields.size > 1) throw wrong('FEATX_GRAPH_DATA', `has values in ${fields.size} fields (${[...fields].join(', ')}); only one may be set`);
   const values = plainValues(tensor);
-  if (values === null) return;
+  if (values === null) {
+    const least = leastBytes(tensor);
+    if (least !== null && least.have < least.need) throw wrong('FEATX_GRAPH_DATA', `has ${least.have} bytes of values, but its dims [${dims.join(', ')}] take at least ${least.need}`);
+    return;
+  }
   if (dataType === STRING) throw wrong('FEATX_GRAPH_DATA', 'keeps strings in raw_data');
   const expected = tensorBytes(tensor);
   const bytes = values.end - values.start;
   if (expected !== null && bytes !== expected) throw wrong('FEATX_GRAPH_DATA', `has ${bytes} bytes of values, but its dims [${dims.join(', ')}] and dtype ${dtypeWord(dataType)} take ${expected}`);
+}
+
+/** Bytes of values that are encoded one by one, and how many they are at least; null where there are none. Two, four or more values of less than a byte may share one. */
+function leastBytes({ payloads, dims, dataType }: Tensor): { readonly have: number; readonly need: number } | null {
+  if (payloads.length === 0) return null;
+  const have = payloads.reduce((sum, { start, end }) => sum + end - start, 0);
+  const bits = bitsOf(dataType) ?? 8;
+  return { have, need: bits < 8 ? Math.ceil((elementCount(dims) * bits) / 8) : elementCount(dims) };
 }
 
 /** The one run of bytes that are the tensor's values as the runtime would map them, or null where they are encoded otherwise. */

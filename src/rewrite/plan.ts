@@ -1,6 +1,7 @@
 import { UsageError } from '../errors.js';
 import type { Feature, Layout, TensorFacts } from '../features/feature.js';
 import { functionsUsedBy, type GraphView } from '../onnx/graph.js';
+import { UNSORTED } from '../onnx/notes.js';
 import type { Dim } from '../onnx/records.js';
 import type { NewNode } from '../onnx/encode.js';
 import { dataTypeOf, tensorBytes, type TensorTypes } from '../onnx/types.js';
@@ -84,7 +85,7 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
   const own = joined([], model.graph.outputs.map(({ name }, index): OutputEdit => ({ name, borrow: { list: 'output', index }, type: null })));
   const drop = prune ? drops(view, kept, outputs, keepsOwn) : NO_DROPS;
   if (drop.trainingInfo) warnings.push('training_info is dropped: it refers to tensors that the cut leaves out');
-  if (!view.sorted) warnings.push('the nodes of this model are not in topological order; their order is kept');
+  if (!view.sorted) warnings.push(UNSORTED);
   warnings.push(...memoryNeeded(built));
   const finalOutputs = !keepsOwn ? outputs : prune ? joined(outputs, own) : joined(own, outputs);
   const needsOpset = nodes.length > 0 && !model.opsetImports.some(({ domain }) => domain === '');

@@ -273,9 +273,7 @@ describe('tensors that cannot be', () => {
     ['odd halves of bytes', { dims: [3], type: 'int4', data: Uint8Array.of(1) }, 'FEATX_GRAPH_DATA', 'take 2'],
   ] as readonly (readonly [string, TensorSpec, string, string])[])('%s is an error with the place', async (_what, bad, code, message) => {
     const spec: ModelSpec = { graph: { nodes: [node('Identity', ['w'], ['y'])], initializers: [{ name: 'w', ...bad }], outputs: [value('y', null)] } };
-    await on(spec, async (bench) => {
-      await expect(cutTensors(bench, ['y'])).rejects.toMatchObject({ name: 'ModelFormatError', code, field: 'graph.initializer[0]', message: expect.stringContaining(message) });
-    });
+    await expect(on(spec, async () => undefined)).rejects.toMatchObject({ name: 'ModelFormatError', code, field: 'graph.initializer[0]', message: expect.stringContaining(message) });
   });
 });
 

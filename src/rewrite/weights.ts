@@ -4,7 +4,7 @@ import { tensorsOf } from '../onnx/graph.js';
 import type { OnnxModel, Tensor } from '../onnx/records.js';
 import { encodeExternal } from '../onnx/encode.js';
 import { TensorField } from '../onnx/schema.js';
-import { checkTensor, plainValues } from '../onnx/tensor-data.js';
+import { plainValues } from '../onnx/tensor-data.js';
 import { merge, sizeOf, wrap, type Piece } from '../wire/pieces.js';
 import type { ByteSource } from '../wire/source.js';
 import type { GraphEdit } from './edit.js';
@@ -58,10 +58,7 @@ export async function planWeights(model: OnnxModel, edit: GraphEdit, files: Side
   }
   const dropped = droppedStarts(model, edit);
   const tensors = [...tensorsOf(model)].filter((tensor) => !dropped.has(topStart(model, tensor)));
-  for (const tensor of tensors) {
-    checkTensor(tensor, model.source.path);
-    if (tensor.external !== null) externalReference(tensor, options.warn);
-  }
+  for (const tensor of tensors) if (tensor.external !== null) externalReference(tensor, options.warn);
   const external = tensors.filter((tensor) => tensor.external !== null);
   switch (options.mode) {
     case 'keep':
