@@ -42,9 +42,17 @@ export function archiveKeys(names: readonly string[], reserved: readonly string[
   return distinct(names, keys, (key) => key);
 }
 
-/** Adds a hash to names that fall together, here on file systems that fold case. */
+/** Adds a hash to names that fall together, here on file systems that fold case; and a number where even that is another's name. */
 function distinct(names: readonly string[], keys: readonly string[], fold: (key: string) => string = (key) => key.toLowerCase()): string[] {
   const count = new Map<string, number>();
   for (const key of keys) count.set(fold(key), (count.get(fold(key)) ?? 0) + 1);
-  return keys.map((key, index) => ((count.get(fold(key)) ?? 0) > 1 ? `${key}-${hash(names[index], 8)}` : key));
+  const taken = new Set(count.keys());
+  return keys.map((key, index) => {
+    if (count.get(fold(key)) === 1) return key;
+    const hashed = `${key}-${hash(names[index], 8)}`;
+    let free = hashed;
+    for (let number = 2; taken.has(fold(free)); number++) free = `${hashed}-${number}`;
+    taken.add(fold(free));
+    return free;
+  });
 }
