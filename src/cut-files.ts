@@ -1,6 +1,6 @@
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { FeatxError, RuntimeError, UsageError } from './errors.js';
-import { containedLocations } from './onnx/external-data.js';
+import { containedLocations, isContained } from './onnx/external-data.js';
 import type { OnnxModel } from './onnx/records.js';
 import type { GraphEdit } from './rewrite/edit.js';
 import type { Plan } from './rewrite/plan.js';
@@ -90,14 +90,18 @@ function measure(pieces: readonly Piece[], sidecar: readonly Piece[] = [], path:
 
 /** Sizes of what would be written. */
 export function previewCut(model: OnnxModel, edit: GraphEdit, weights: WeightsPlan, target: string | null): Written {
-  const pieces = splice(model, edit, weights.sidecar?.contents(sidecarName(target ?? '', '0'.repeat(8))) ?? weights.contents);
+  const pieces = splice(model, edit, weights.sidecar?.contents(sidecarName(target ?? 'out.onnx', UNKNOWN_HASH)) ?? weights.contents);
   assertLoadable(pieces);
   return { ...measure(pieces, weights.sidecar?.pieces), verified: null };
 }
 
-/** A sidecar is named after its content: whatever stands there already under its name is the same. */
+const UNKNOWN_HASH = '0'.repeat(8);
+
+/** A sidecar is named after its content: whatever stands there already under its name is the same. @throws UsageError where no model may name it */
 function sidecarName(target: string, sha256: string): string {
-  return `${basename(target)}.${sha256.slice(0, 8)}.data`;
+  const name = `${basename(target)}.${sha256.slice(0, 8)}.data`;
+  if (!isContained(name)) throw new UsageError(`the weights would go to '${name}', which no model may name as a place of its weights`, { code: 'FEATX_USAGE_OUTPUT', path: target, hint: 'give the output a name without a colon, and not that of a device or a home directory' });
+  return name;
 }
 
 /** A cut that is ready to be written. */
@@ -130,6 +134,7 @@ export async function writeCut({ model, edit, plan, weights, target, options, so
   if (weights.isReference && sourcePath !== null && (await sameFile(fs, sourcePath, target))) {
     throw new UsageError('--weights reference cannot replace the model it would point into', { code: 'FEATX_USAGE_REFERENCE', path: target, hint: 'choose another output' });
   }
+  if (sidecar !== null) sidecarName(target, UNKNOWN_HASH);
   let contents: TensorContents = weights.contents;
   let verified: boolean | null = null;
   let sidecarPath: string | null = null;

@@ -5,6 +5,7 @@ import type { ResolveOptions } from './features/resolve.js';
 import { plainValues } from './onnx/tensor-data.js';
 import { assertReference } from './onnx/fingerprint.js';
 import { tensorsOf, viewGraph } from './onnx/graph.js';
+import { isContained } from './onnx/external-data.js';
 import { indexModel } from './onnx/model.js';
 import type { OnnxModel } from './onnx/records.js';
 import { openModel, type OpenModelOptions } from './open.js';
@@ -128,7 +129,7 @@ async function weightless(model: OnnxModel, plan: Plan, files: DirectorySidecars
     return values !== null && values.end - values.start > MAPPED_BYTES;
   });
   const { contents } = await planWeights(model, plan.edit, files, {
-    mode: path !== undefined && isLarge ? 'reference' : 'keep', sameDirectory: true, align: DEFAULT_ALIGN, sourceName: path === undefined ? null : basename(path), warn,
+    mode: path !== undefined && isLarge && isContained(basename(path)) ? 'reference' : 'keep', sameDirectory: true, align: DEFAULT_ALIGN, sourceName: path === undefined ? null : basename(path), warn,
   });
   return materialize(model.source, splice(model, plan.edit, contents));
 }

@@ -1,5 +1,5 @@
 import { PolicyError, UsageError } from '../errors.js';
-import { externalReference, openExternal, type OpenedTensor, type SidecarFiles } from '../onnx/external-data.js';
+import { externalReference, isContained, openExternal, type OpenedTensor, type SidecarFiles } from '../onnx/external-data.js';
 import { tensorsOf } from '../onnx/graph.js';
 import type { OnnxModel, Tensor } from '../onnx/records.js';
 import { encodeExternal } from '../onnx/encode.js';
@@ -182,6 +182,9 @@ function references(tensors: readonly Tensor[], { sameDirectory, sourceName }: W
     throw new UsageError('--weights reference needs the output in the directory of the model file itself: it points into that file', {
       code: 'FEATX_USAGE_REFERENCE', hint: 'choose an output beside the model (where the model is a link: beside what it links to), or --weights keep',
     });
+  }
+  if (!isContained(sourceName)) {
+    throw new UsageError(`--weights reference: the model is called '${sourceName}', which no model may name as a place of its weights`, { code: 'FEATX_USAGE_REFERENCE', hint: 'give it a name without a colon, and not that of a device or a home directory' });
   }
   const contents = new Map<Tensor, readonly Piece[]>();
   for (const tensor of tensors) {
