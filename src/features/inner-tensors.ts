@@ -1,5 +1,5 @@
-import { functionsUsedBy, type GraphView } from '../onnx/graph.js';
-import type { Attribute, Graph, Node } from '../onnx/records.js';
+import { bodiesOf, functionKey, type GraphView } from '../onnx/graph.js';
+import type { Attribute, FunctionDef, Graph, Node } from '../onnx/records.js';
 
 /** Where a name exists that is no tensor (or node) of the main graph, and which tensors of the main graph can be had in its place. */
 export interface InnerName {
@@ -8,21 +8,49 @@ export interface InnerName {
   readonly instead: readonly string[];
 }
 
-/** Every body and function in which a tensor of that name is made, or a node bears it. */
+/** Places beyond these are not told apart. */
+const MOST_PLACES = 8;
+
+/** The first bodies and functions in which a tensor of that name is made, or a node bears it. */
 export function innerNames(view: GraphView, kind: 'tensor' | 'node', name: string): readonly InnerName[] {
   const { model } = view;
   const found: InnerName[] = [];
   for (const node of model.graph.nodes) {
-    for (const place of placesIn(node, kind, name)) found.push({ place: `${place} of ${labelOf(node)}`, instead: node.outputs.filter((output) => output !== '') });
+    for (const place of placesIn(node, kind, name)) {
+      found.push({ place: `${place} of ${labelOf(node)}`, instead: node.outputs.filter((output) => output !== '') });
+      if (found.length === MOST_PLACES) return found;
+    }
   }
   for (const definition of model.functions) {
     const holds = definition.nodes.some((node) => isMatch(node, kind, name) || !placesIn(node, kind, name).next().done);
     if (!holds) continue;
-    const callers = model.graph.nodes.filter((node) => functionsUsedBy(model, [node]).has(definition));
     const overload = definition.overload === '' ? '' : `:${definition.overload}`;
-    found.push({ place: `the function ${definition.domain}:${definition.name}${overload}`, instead: callers.flatMap((node) => node.outputs.filter((output) => output !== '')) });
+    found.push({ place: `the function ${definition.domain}:${definition.name}${overload}`, instead: callersOf(view, definition).flatMap((node) => node.outputs.filter((output) => output !== '')) });
+    if (found.length === MOST_PLACES) return found;
   }
   return found;
+}
+
+/** Nodes of the main graph that call a function, in their bodies or through other functions too. */
+function callersOf({ model }: GraphView, definition: FunctionDef): readonly Node[] {
+  const calling = new Set([functionKey(definition.domain, definition.name, definition.overload)]);
+  const callees = new Map(model.functions.map((caller) => [functionKey(caller.domain, caller.name, caller.overload), calledBy(caller.nodes)]));
+  for (let before = 0; before < calling.size; ) {
+    before = calling.size;
+    for (const [key, keys] of callees) if (!calling.has(key) && keys.some((callee) => calling.has(callee))) calling.add(key);
+  }
+  return model.graph.nodes.filter((node) => calledBy([node]).some((key) => calling.has(key)));
+}
+
+/** Keys of what some nodes call, functions or operators, in their bodies too. */
+function calledBy(nodes: readonly Node[]): readonly string[] {
+  const keys = new Set<string>();
+  const stack = [...nodes];
+  for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
+    keys.add(functionKey(node.domain, node.opType, node.overload));
+    for (const body of bodiesOf(node)) for (const inner of body.nodes) stack.push(inner);
+  }
+  return [...keys];
 }
 
 function labelOf({ index, opType, name }: Node): string {

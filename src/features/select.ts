@@ -1,5 +1,6 @@
 import { ResolveError, UsageError } from '../errors.js';
 import type { GraphView } from '../onnx/graph.js';
+import type { Node } from '../onnx/records.js';
 import type { InferredTypes } from '../onnx/types.js';
 import { analyse, type Analysis } from './analysis.js';
 import { concatenatedFacts, factsOf } from './facts.js';
@@ -7,6 +8,7 @@ import type { Feature, HookType, Resolution, TensorFacts } from './feature.js';
 import { takeIndices } from './feature-info.js';
 import { innerNames } from './inner-tensors.js';
 import { isGlob, matchesGlob, nearestNames, unescaped } from './glob.js';
+import { matchesOfGlobs } from './glob-set.js';
 import { moduleTree, type ModuleTree } from './modules.js';
 import { nodePaths } from './names.js';
 import { callsOf, concatenated, exitsOf, foldedModules, tapModule } from './taps.js';
@@ -126,18 +128,49 @@ function exitsAt(view: GraphView, names: ModuleNames, path: string, tensor: stri
   return exits.length > 1 && exits.includes(tensor) ? concatenated(view, exits) : [tensor];
 }
 
+/** Names in an error; and how many of them are looked up elsewhere in the model. */
+const MOST_PROBLEMS = 100;
+const MOST_EXPLAINED = 20;
+/** More than any graph has outputs; a glob that is given again and again is a slip. */
+const MOST_SELECTED = 100_000;
+
 function selectNamed(view: GraphView, analysis: Analysis, resolution: Resolution, named: readonly NamedSelector[], options: SelectOptions): readonly Selection[] {
   const problems: string[] = [];
   const hints = new Set<string>();
+  const selections: Selection[] = [];
   const names = named.some(({ by }) => by === 'module') ? moduleNames(view, analysis, options) : null;
-  const selections = named.flatMap((selector): readonly Selection[] => {
-    const found = selector.by === 'module' && names !== null ? (byDeclaredName(analysis, names, resolution, selector.name, options) ?? byModule(view, names, selector.name, options)) : byTensor(view, analysis, selector);
+  const globs = globMatches(view, named);
+  for (const selector of named) {
+    const isExplained = problems.length < MOST_EXPLAINED;
+    const isModule = selector.by === 'module' && names !== null;
+    const found = isModule ? (byDeclaredName(analysis, names, resolution, selector.name, options) ?? byModule(view, names, selector.name, options, isExplained)) : byTensor(view, analysis, selector, globs, isExplained);
     if (found.problem !== null) problems.push(found.problem);
     if (found.hint !== undefined) hints.add(found.hint);
-    return found.selections;
-  });
-  if (problems.length > 0) throw new ResolveError(problems.join('; '), { hint: hints.size > 0 ? [...hints].join('; ') : 'list every tensor with `featx inspect MODEL --tensors`' });
+    if (selections.length + found.selections.length > MOST_SELECTED) {
+      throw new UsageError(`the names and globs that were given select more than ${MOST_SELECTED} features`, { hint: 'give each tensor, module and node once, and narrower globs' });
+    }
+    for (const selection of found.selections) selections.push(selection);
+  }
+  if (problems.length > 0) {
+    const shown = problems.length > MOST_PROBLEMS ? [...problems.slice(0, MOST_PROBLEMS), `and ${problems.length - MOST_PROBLEMS} more`] : problems;
+    throw new ResolveError(shown.join('; '), { hint: hints.size > 0 ? [...hints].join('; ') : 'list every tensor with `featx inspect MODEL --tensors`' });
+  }
   return selections;
+}
+
+/** What the globs among the selectors match, all of them in one pass over the names. */
+interface GlobMatches {
+  readonly tensor: ReadonlyMap<string, readonly string[]>;
+  readonly node: ReadonlyMap<string, readonly string[]>;
+}
+
+function globMatches(view: GraphView, named: readonly NamedSelector[]): GlobMatches {
+  const globsOf = (by: NamedSelector['by']): readonly string[] => named.flatMap((selector) => (selector.by === by && isGlob(selector.name) ? [selector.name] : []));
+  const [tensors, nodes] = [globsOf('tensor'), globsOf('node')];
+  return {
+    tensor: tensors.length === 0 ? new Map() : matchesOfGlobs(tensors, [...new Set([...view.inputs.keys(), ...view.producerOf.keys()])]),
+    node: nodes.length === 0 ? new Map() : matchesOfGlobs(nodes, [...nodesByName(view).keys()]),
+  };
 }
 
 interface Found {
@@ -146,16 +179,17 @@ interface Found {
   readonly hint?: string;
 }
 
-function missing(kind: string, name: string, known: Iterable<string>): Found {
-  const near = nearestNames(name, known);
+function missing(kind: string, name: string, known: Iterable<string>, isExplained: boolean): Found {
+  const near = isExplained ? nearestNames(name, known) : [];
   return { selections: [], problem: `no ${kind} ${isGlob(name) ? 'matches' : 'is named'} '${name}'${near.length > 0 ? ` (nearest: ${near.join(', ')})` : ''}` };
 }
 
-function byTensor(view: GraphView, analysis: Analysis, { by, name }: NamedSelector): Found {
-  const picked = by === 'tensor' ? tensorsNamed(view, name) : nodesNamed(view, name);
+function byTensor(view: GraphView, analysis: Analysis, { by, name }: NamedSelector, globs: GlobMatches, isExplained: boolean): Found {
+  const picked = by === 'tensor' ? tensorsNamed(view, name, globs.tensor) : nodesNamed(view, name, globs.node);
   if (picked.length === 0) {
     const kind = by === 'node' ? 'node' : 'tensor';
-    return inside(view, kind, name) ?? missing(by, name, by === 'tensor' ? tensorNames(view) : view.model.graph.nodes.map((node) => node.name).filter(Boolean));
+    const known = by === 'tensor' ? tensorNames(view) : nodeNames(view);
+    return (isExplained ? inside(view, kind, name) : null) ?? missing(by, name, known, isExplained);
   }
   return { problem: null, selections: picked.map((tensor) => ({ ...concatenatedFacts(analysis, [tensor]), index: null, module: null, hookType: 'forward', tensors: [tensor], by })) };
 }
@@ -177,20 +211,37 @@ function* tensorNames(view: GraphView): Generator<string> {
   yield* view.initializers.keys();
 }
 
-function tensorsNamed(view: GraphView, pattern: string): readonly string[] {
+function* nodeNames({ model }: GraphView): Generator<string> {
+  for (const { name } of model.graph.nodes) if (name !== '') yield name;
+}
+
+function tensorsNamed(view: GraphView, pattern: string, globs: GlobMatches['tensor']): readonly string[] {
   const exact = [pattern, unescaped(pattern)].find((name) => view.producerOf.has(name) || view.inputs.has(name) || view.initializers.has(name) || view.sparseInitializers.has(name));
-  if (exact !== undefined) return [exact];
-  if (!isGlob(pattern)) return [];
-  return [...new Set([...view.inputs.keys(), ...view.producerOf.keys()])].filter((name) => matchesGlob(pattern, name));
+  return exact === undefined ? (globs.get(pattern) ?? []) : [exact];
 }
 
 /** The first output of each node of that name. */
-function nodesNamed(view: GraphView, pattern: string): readonly string[] {
-  const { nodes } = view.model.graph;
-  const literal = unescaped(pattern);
-  const exact = nodes.filter(({ name }) => name !== '' && (name === pattern || name === literal));
-  const picked = exact.length > 0 || !isGlob(pattern) ? exact : nodes.filter(({ name }) => name !== '' && matchesGlob(pattern, name));
+function nodesNamed(view: GraphView, pattern: string, globs: GlobMatches['node']): readonly string[] {
+  const byName = nodesByName(view);
+  const exact = byName.get(pattern) ?? byName.get(unescaped(pattern)) ?? [];
+  const picked = exact.length > 0 ? exact : (globs.get(pattern) ?? []).flatMap((name) => byName.get(name) ?? []).sort((a, b) => a.index - b.index);
   return picked.flatMap(({ outputs }) => outputs.find((name) => name !== '') ?? []);
+}
+
+const nodeCache = new WeakMap<GraphView, ReadonlyMap<string, readonly Node[]>>();
+
+function nodesByName(view: GraphView): ReadonlyMap<string, readonly Node[]> {
+  const before = nodeCache.get(view);
+  if (before !== undefined) return before;
+  const byName = new Map<string, Node[]>();
+  for (const node of view.model.graph.nodes) {
+    if (node.name === '') continue;
+    const same = byName.get(node.name);
+    if (same === undefined) byName.set(node.name, [node]);
+    else same.push(node);
+  }
+  nodeCache.set(view, byName);
+  return byName;
 }
 
 function moduleNames(view: GraphView, analysis: Analysis, options: SelectOptions): ModuleNames {
@@ -209,7 +260,7 @@ function byDeclaredName(analysis: Analysis, { tree, folded }: ModuleNames, { fea
 }
 
 /** `layer1`, `layer*`; `layer1#1`, its second output; `relu@2`, its second call. */
-function byModule(view: GraphView, names: ModuleNames, spec: string, options: SelectOptions): Found {
+function byModule(view: GraphView, names: ModuleNames, spec: string, options: SelectOptions, isExplained: boolean): Found {
   const { tree, folded } = names;
   if (tree.modules.size === 1 && folded.size === 0) {
     return { selections: [], problem: `no module is named '${spec}': the graph carries no module names`, hint: 'name tensors with --tensor; list them with `featx inspect MODEL --tensors`' };
@@ -217,7 +268,7 @@ function byModule(view: GraphView, names: ModuleNames, spec: string, options: Se
   const [, pattern, mark, digits] = /^([\s\S]*?)(?:([#@])(\d{1,9}))?$/.exec(spec) ?? [];
   const paths = modulesNamed(names, spec);
   const chosen = paths.length > 0 || mark === undefined ? paths : modulesNamed(names, pattern);
-  if (chosen.length === 0) return missing('module', spec, [...tree.modules.keys(), ...folded.keys()].filter(Boolean));
+  if (chosen.length === 0) return missing('module', spec, isExplained ? [...tree.modules.keys(), ...folded.keys()].filter(Boolean) : [], isExplained);
   const part = paths.length > 0 || mark === undefined ? null : { mark, number: Number(digits) };
   const found = chosen.map((path) => tapNamed(view, names, path, part, options));
   return { selections: found.flatMap(({ selections }) => selections), problem: found.map(({ problem }) => problem).filter(Boolean).join('; ') || null, hint: found.find(({ hint }) => hint !== undefined)?.hint };
