@@ -3,6 +3,7 @@ import { globOf, longestLiteral, matchesGlob, type Glob } from './glob.js';
 /** Characters in a row by which a pattern is found in a name. */
 const GRAM = 4;
 const BUCKETS = 1 << 16;
+const { imul } = Math;
 /** Names that show which rows of characters are frequent. */
 const SAMPLE = 1000;
 
@@ -71,5 +72,5 @@ function next(gram: number, code: number): number {
 }
 
 function slotOf(gram: number): number {
-  return Math.imul(gram, 0x9e3779b1) >>> 16;
+  return imul(gram, 0x9e3779b1) >>> 16;
 }
