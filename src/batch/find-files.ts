@@ -39,7 +39,7 @@ export async function findFiles(pattern: string, root: string, fs: FileSystem): 
 
 /** Whether a pattern (path, folder or glob) covers an item. */
 export function covers(pattern: string, item: string): boolean {
-  const segments = posix.normalize(pattern).split('/');
+  const segments = normalized(pattern).split('/');
   return matchesPath(segments, item.split('/')) || matchesPath([...segments, '**'], item.split('/'));
 }
 
@@ -72,13 +72,13 @@ async function walk(root: string, base: string, segments: readonly string[], fs:
     const isLast = at === segments.length - 1;
     if (segment === '**' && !isLast) await visit(directory, at + 1, depth);
     if (segment !== '**' && !isGlob(segment)) {
-      const path = posix.join(directory, unescaped(segment));
+      const path = normalized(`${directory}/${unescaped(segment)}`);
       if (!isLast) await visit(path, at + 1, depth + 1);
       else if (await isFile(fs, resolve(root, path))) found.add(path);
       return;
     }
     const names = (await list(fs, resolve(root, directory), directory === base)).filter((name) => !name.startsWith('.') || segment.startsWith('.'));
-    const paths = names.filter((name) => segment === '**' || matchesGlob(segment, name)).map((name) => posix.join(directory, name));
+    const paths = names.filter((name) => segment === '**' || matchesGlob(segment, name)).map((name) => normalized(`${directory}/${name}`));
     if (isLast && segment !== '**') {
       // Together: a folder of thousands costs no thousand waits.
       const areFiles = await Promise.all(paths.map((path) => isFile(fs, resolve(root, path))));
@@ -103,6 +103,11 @@ export function byCodeUnit(a: string, b: string): number {
 export function relativeTo(root: string, path: string): string {
   const way = relative(root, resolve(root, path));
   return (sep === '\\' ? way.replaceAll('\\', '/') : way) || '.';
+}
+
+/** A path with `/`, without needless parts; one on a file server (`//server/share`) keeps both its slashes. */
+export function normalized(path: string): string {
+  return /^\/\/[^/]/.test(path) ? `/${posix.normalize(path)}` : posix.normalize(path);
 }
 
 async function list(fs: FileSystem, directory: string, mustExist: boolean): Promise<string[]> {

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { createRequire } from 'node:module';
-import { dirname, posix, resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { IoError } from '../errors.js';
 import { VERSION } from '../version.js';
 import { errnoOf, type FileSystem } from '../wire/fs.js';
+import { normalized } from './find-files.js';
 import { hashRanges, isSameState, stateOf, type FileState, type ReadRecord, type WrittenRecord } from './recording.js';
 import { isRecord } from './validate.js';
 
@@ -136,7 +137,7 @@ export function readMade(value: unknown): Made | null {
   if (!isRecord(value)) return null;
   const { featx, runtime: version, options, at_ms, reads, writes } = value;
   const isFile = (file: unknown): file is WrittenRecord =>
-    isRecord(file) && typeof file.path === 'string' && posix.normalize(file.path) === file.path && Number.isSafeInteger(file.size) && typeof file.sha256 === 'string' && /^[0-9a-f]{64}$/.test(file.sha256) && isState(file.state);
+    isRecord(file) && typeof file.path === 'string' && normalized(file.path) === file.path && Number.isSafeInteger(file.size) && typeof file.sha256 === 'string' && /^[0-9a-f]{64}$/.test(file.sha256) && isState(file.state);
   const isRead = (file: unknown): boolean => isFile(file) && 'ranges' in file && areRanges(file.ranges, file.size);
   if (typeof featx !== 'string' || !(typeof version === 'string' || version === null) || typeof options !== 'string' || typeof at_ms !== 'number') return null;
   if (!Array.isArray(reads) || !reads.every(isRead) || !Array.isArray(writes) || !writes.every(isFile)) return null;

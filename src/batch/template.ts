@@ -1,5 +1,6 @@
-import { basename, dirname, posix, relative } from 'node:path';
+import { basename, dirname, relative } from 'node:path';
 import { UsageError } from '../errors.js';
+import { normalized } from './find-files.js';
 
 /** Beside the model, as `extract` does. */
 export const DEFAULT_OUTPUT = '{dir}/{name}.features.onnx';
@@ -30,5 +31,5 @@ export function outputName(template: string, { item, base }: Named): string {
   if (fault !== null) throw new UsageError(`the output '${template}' ${fault}`, { code: 'FEATX_USAGE_TEMPLATE' });
   const dir = dirname(item);
   const values = { dir, rel: relative(base, dir).replaceAll('\\', '/') || '.', name: basename(item).replace(/\.onnx$/i, '') };
-  return posix.normalize(template.replaceAll('\\', '/').replace(/\{(dir|rel|name)\}/g, (_whole, place: (typeof PLACES)[number]) => values[place]));
+  return normalized(template.replaceAll('\\', '/').replace(/\{(dir|rel|name)\}/g, (_whole, place: (typeof PLACES)[number]) => values[place]));
 }
