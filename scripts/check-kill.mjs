@@ -169,7 +169,7 @@ async function campaign(home, name, model, count, draw, report) {
   const row = { kind: name, is_control: isControl, kills: 0, while_writing: 0, ended_before: 0, kept_old: 0, had_new: 0, torn: 0, inputs_changed: 0, most_temporaries: 0, left_after_a_whole_run: 0, whole_runs: 0, whole_ms: wholeMs, write_ms: writeMs };
   const examples = new Set();
   const began = performance.now();
-  while (row.kills < count) {
+  while (row.kills < count && !isInterrupted) {
     const version = draw() < 0.7 ? 1 - (arena.current ?? 0) : (arena.current ?? 0);
     if (!isControl && draw() < 0.15) arena.clear(draw() < 0.4 ? 'output' : 'sidecar');
     const before = arena.current;
@@ -218,11 +218,14 @@ function progress(name, done, count, began) {
 }
 
 function failureOf({ kind, is_control: isControl, torn, inputs_changed: changed, most_temporaries: most, left_after_a_whole_run: left, examples }) {
-  if (isControl) return torn > 0 ? null : `${kind} tore nothing: this check would not notice`;
+  if (isControl) return torn > 0 || isInterrupted ? null : `${kind} tore nothing: this check would not notice`;
   const said = [...(torn > 0 ? [`${torn} torn (${examples.join('; ')})`] : []), ...(changed > 0 ? [`inputs changed ${changed} times`] : []), ...(most > 1 ? [`${most} temporary files at once`] : []), ...(left > 0 ? [`${left} left after a whole run`] : [])];
   return said.length === 0 ? null : `${kind}: ${said.join(', ')}`;
 }
 
+/** Ctrl-C ends the campaign with the table so far. */
+let isInterrupted = false;
+process.once('SIGINT', () => (isInterrupted = true));
 built();
 const home = mkdtempSync(join(tmpdir(), 'featx-check-kill-'));
 const rows = [];
@@ -233,7 +236,7 @@ try {
   for (const [name, { control }] of Object.entries(KINDS)) {
     if (flags.kind !== undefined && !name.startsWith(flags.kind)) continue;
     const count = control === undefined ? KILLS : CONTROLS;
-    if (count > 0) rows.push(await campaign(home, name, model, count, draw, progress));
+    if (count > 0 && !isInterrupted) rows.push(await campaign(home, name, model, count, draw, progress));
   }
   const about = { ...machine(root), kills: KILLS, controls: CONTROLS, seed: Number(flags.seed), model_bytes: size };
   const table = markdown(

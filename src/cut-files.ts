@@ -166,7 +166,7 @@ export async function writeCut({ model, edit, plan, weights, target, options, so
   }
 }
 
-function isInPlace(error: unknown): boolean {
+function isInPlace(error: unknown): error is FeatxError {
   return error instanceof FeatxError && error.code === NOT_DURABLE;
 }
 
@@ -180,8 +180,9 @@ async function commitSidecar(fs: FileSystem, staged: StagedFile, path: string, c
     return isNew ? placed : null;
   } catch (error) {
     await staged.discard();
-    if (isNew && isInPlace(error)) await fs.unlink(path).catch(() => undefined);
-    throw error;
+    if (!isInPlace(error)) throw error;
+    if (isNew) await fs.unlink(path).catch(() => undefined);
+    throw ioError(error.cause, 'sync', dirname(path));
   }
 }
 

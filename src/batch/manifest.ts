@@ -1,6 +1,6 @@
 import { dirname } from 'node:path';
 import { VERSION } from '../version.js';
-import type { FileSystem } from '../wire/fs.js';
+import { ioError, type FileSystem } from '../wire/fs.js';
 import { BufferSource } from '../wire/source.js';
 import { writeFile } from '../wire/sink.js';
 import { relativeTo } from './find-files.js';
@@ -74,6 +74,8 @@ export async function writeManifest(path: string, { plan, shard, items, madeOf }
 export async function storeManifest(path: string, { items, ...header }: Manifest, fs: FileSystem): Promise<void> {
   const head = JSON.stringify(header);
   const text = `${head.slice(0, -1)},"items":[\n${items.map((item) => JSON.stringify(item)).join(',\n')}\n]}\n`;
-  await fs.mkdir(dirname(path));
+  await fs.mkdir(dirname(path)).catch((error: unknown) => {
+    throw ioError(error, 'create the directory', dirname(path));
+  });
   await writeFile(new BufferSource(new Uint8Array(0)), [new TextEncoder().encode(text)], path, { fileSystem: fs });
 }
