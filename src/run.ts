@@ -10,6 +10,7 @@ import type { RuntimeTensor } from './runtime/runtime-tensor.js';
 import { batches, batchSizeOf, type InputBatch } from './tensors/batches.js';
 import type { ImageOptions } from './tensors/image.js';
 import { planInputs } from './tensors/input-plan.js';
+import type { TensorLimits } from './tensors/limits.js';
 import { RunningSummary } from './tensors/statistics.js';
 import type { TensorValue } from './tensors/tensor.js';
 import { TensorWriter } from './tensors/writer.js';
@@ -28,6 +29,8 @@ export interface RunOptions extends Omit<RunnerOptions, 'plan' | 'profilePrefix'
   readonly order?: 'out' | 'exec';
   readonly batchSize?: number;
   readonly image?: ImageOptions;
+  /** What files of inputs may cost. */
+  readonly tensorLimits?: Partial<TensorLimits>;
   /** Where ONNX Runtime's profile of the run goes. */
   readonly profile?: string;
   /** Warnings become errors. */
@@ -58,7 +61,7 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
     ...options, profilePrefix: options.profile, plan: { mode: 'dict', outMap: options.outMap ?? null, outputFmt: options.outputFmt ?? null, order: options.order ?? 'out' },
   });
   await using runner = await open();
-  const plan = await planInputs(options.inputs, runner.inputs, { fileSystem, image: options.image, shapes: options.inputShapes });
+  const plan = await planInputs(options.inputs, runner.inputs, { fileSystem, image: options.image, shapes: options.inputShapes, limits: options.tensorLimits });
   const batchSize = batchSizeOf(plan, options.batchSize);
   const inputFiles = [...plan.files, ...(typeof source === 'string' ? [source] : [])];
   await using writer = output === undefined ? null : await TensorWriter.open(output, { ...options, inputs: inputFiles, totalRows: plan.rows });

@@ -93,7 +93,7 @@ async function inputFiles(specs: readonly string[], fs: FileSystem): Promise<rea
 async function planDigest(model: string, options: RunOptions, files: readonly string[], fs: FileSystem): Promise<string> {
   // What says how to work and not what comes out may differ between machines.
   const { inputs: _files, output, inputShapes, fileSystem: _fs, signal: _signal, onProgress: _progress, name: _name, isolate: _isolate, timeoutMs: _time, memoryBytes: _memory, ...rest } = options;
-  const { noClobber: _clobber, follow: _follow, strict: _strict, strictExternal: _external, limits: _limits, deviceId: _device, threads: _threads, ...asked } = rest;
+  const { noClobber: _clobber, follow: _follow, strict: _strict, strictExternal: _external, limits: _limits, tensorLimits: _arrays, deviceId: _device, threads: _threads, ...asked } = rest;
   const wanted = { ...asked, output: extname(output ?? ''), inputShapes: inputShapes === undefined ? undefined : [...inputShapes] };
   const { sha256 } = await hashFile(fs, model);
   return createHash('sha256').update(`${sha256}\n${canonicalJson(wanted)}\n${JSON.stringify(files.map((file) => relative('.', file).replaceAll('\\', '/')))}`).digest('hex');

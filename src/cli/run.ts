@@ -16,7 +16,7 @@ import { ExitCode } from './exit-codes.js';
 import { addModelFlags, modelLimits, modelSource, runtimeLimits } from './model-flags.js';
 import { progressLine } from './progress.js';
 import { addSelectionFlags, selectionOptions } from './selection-flags.js';
-import { parseCount, parseFractions, parseNames, parsePerChannel, parseSize } from './values.js';
+import { parseBytes, parseCount, parseFractions, parseNames, parsePerChannel, parseSize } from './values.js';
 
 interface RunFlags {
   readonly input?: readonly string[];
@@ -38,6 +38,8 @@ interface RunFlags {
   readonly interpolation?: Interpolation;
   readonly profile?: string;
   readonly shard?: Shard;
+  readonly maxArray?: number;
+  readonly maxPixels?: number;
   readonly clobber?: boolean;
   readonly follow?: boolean;
   readonly strictExternal?: boolean;
@@ -76,10 +78,15 @@ export const runCommand: CliCommand = {
     command.addHelpText('after', EXAMPLES);
     addSelectionFlags(command);
     addModelFlags(command, 'run');
+    const limits = [
+      new Option('--max-array <bytes>', 'values of one array of an input file (default: 4GiB, they are held in memory)').argParser((text: string) => parseBytes('--max-array', text)),
+      new Option('--max-pixels <n>', 'pixels of one picture (default: 268435456, 1 GB once decoded)').argParser((text: string) => parseCount('--max-pixels', text, 1)),
+    ];
+    for (const option of limits) command.addOption(option.helpGroup('Limits:'));
   },
 
   async run([operand], command, context) {
-    const { input = [], output, provider = ['auto'], size, crop, interpolation, mean, std, clobber, shard: asked, ...flags } = command.opts<RunFlags>();
+    const { input = [], output, provider = ['auto'], size, crop, interpolation, mean, std, clobber, maxArray, maxPixels, shard: asked, ...flags } = command.opts<RunFlags>();
     if (output === '') throw new UsageError('-o is an empty path');
     const selection = await selectionOptions(command, context.fileSystem);
     const shard = asked ?? (output === undefined ? null : shardFromEnvironment(context.io.env));
@@ -89,7 +96,7 @@ export const runCommand: CliCommand = {
       const options = {
         ...selection, ...flags, inputs: input, output, name: operand, providers: provider.length === 1 && provider[0] === 'auto' ? 'auto' : provider,
         image: { size, crop, interpolation, mean, std },
-        isolate: true, ...runtimeLimits(command, 'run'), limits: modelLimits(command), noClobber: clobber === false, strict: context.flags.strict,
+        isolate: true, ...runtimeLimits(command, 'run'), limits: modelLimits(command), tensorLimits: { ...(maxArray === undefined ? {} : { arrayBytes: maxArray }), ...(maxPixels === undefined ? {} : { pixels: maxPixels }) }, noClobber: clobber === false, strict: context.flags.strict,
         signal: context.io.signal, onProgress: progress.update, fileSystem: context.fileSystem,
       } satisfies RunOptions;
       if (shard === null || shard.count === 1) report = await run(await modelSource(operand, command, context), options);

@@ -1,6 +1,7 @@
 import { ModelFormatError, PolicyError, UnsupportedModelError } from '../errors.js';
 import type { ByteRange } from '../wire/fields.js';
 import type { ByteSource } from '../wire/source.js';
+import type { TensorLimits } from './limits.js';
 
 /** Part of a source, named for messages: a whole file, or an entry of an archive. */
 export interface Region extends ByteRange {
@@ -22,7 +23,11 @@ export function unsupported(name: string, what: string, hint: string): Unsupport
   return new UnsupportedModelError(`${name}: ${what}`, { code: 'FEATX_TENSOR_UNSUPPORTED', path: name, hint });
 }
 
+/** Flags of the limits that a good file may well exceed. */
+const FLAGS: { readonly [K in keyof TensorLimits]?: string } = { arrayBytes: '--max-array BYTES', pixels: '--max-pixels N' };
+
 /** More than a limit allows. */
-export function overLimit(name: string, what: string, limit: string): PolicyError {
-  return new PolicyError(`${name}: ${what}`, { code: 'FEATX_LIMIT_TENSOR', path: name, hint: `raise limits.${limit} if you trust this file` });
+export function overLimit(name: string, what: string, limit: keyof TensorLimits): PolicyError {
+  const flag = FLAGS[limit];
+  return new PolicyError(`${name}: ${what}`, { code: 'FEATX_LIMIT_TENSOR', path: name, hint: `raise the limit with ${flag === undefined ? '' : `${flag} (`}tensorLimits.${limit}${flag === undefined ? '' : ')'} if you trust this file` });
 }
