@@ -97,9 +97,14 @@ describe('every field of the file is accounted for', () => {
 describe('protobuf merges what comes twice', () => {
   const merged = (...parts: readonly Uint8Array[]): Promise<OnnxModel> => indexModel(join(encodeModel({ graph: {} }), ...parts));
 
-  test('scalars: the last wins', async () => {
+  test('scalars: the last wins, and that is said', async () => {
     const model = await merged(message([int(1, 10), bytes(2, 'second')]));
     expect([model.irVersion, model.producerName]).toEqual([10, 'second']);
+    expect(model.warnings).toEqual([expect.stringMatching(/^field 1 of the model \(byte \d+\) may stand once and stands again; the last one counts$/)]);
+    const twice = node('N', ['a', 'a'], ['b'], {}, { extra: [bytes(4, 'M')], domain: 'd' });
+    const other = await open(graph({ nodes: [twice, twice], initializers: [{ ...tensor('t', [1, 1], [1]), extra: [bytes(9, new Uint8Array(4)), bytes(9, new Uint8Array(4)), int(2, 1)] }] }));
+    expect(other.warnings).toEqual([expect.stringMatching(/^5 fields .* the first of them field 4 of graph\.node\[0\] \(byte \d+\)/)]);
+    expect((await open(RICH_MODEL)).warnings).toEqual([]);
   });
 
   test('raw_data: the last wins; typed values are one list', async () => {
@@ -204,10 +209,23 @@ describe('long lists and strings stay in the file', () => {
     expect((await indexModel(named, { limits: { nameBytes: 1e6 } })).graph.name).toBe(long);
   });
 
-  test('packed lists over 1 MiB are stepped over', async () => {
+  test('packed lists over 1 MiB are read as far as they are kept, and checked to their end', async () => {
     const huge = new Uint8Array(1.2e6);
-    const model = await open(graph({ nodes: [node('N', [], [], { lists: { ints: [], extra: [bytes(8, huge), bytes(7, huge)] }, after: { int: 9 } })] }));
-    expect(model.graph.nodes[0].attributes.map(({ ints, floats: numbers, i }) => [ints.length, numbers.length, i])).toEqual([[0, 0, null], [0, 0, 9]]);
+    const lists = (numbers: Uint8Array): ModelSpec => graph({ nodes: [node('N', [], [], { lists: { ints: [], extra: [bytes(8, numbers), bytes(7, huge)] }, after: { int: 9 } })] });
+    const model = await open(lists(huge));
+    expect(model.graph.nodes[0].attributes.map(({ ints, floats: numbers, i }) => [ints.length, numbers.length, i])).toEqual([[1024, 0, null], [0, 0, 9]]);
+    const cut = huge.slice();
+    cut[cut.length - 1] = 0x80;
+    await expect(open(lists(cut))).rejects.toThrow(expect.objectContaining({ code: 'FEATX_WIRE_TRUNCATED', field: 'graph.node[0].attribute[0]' }));
+  });
+
+  test('a tensor has at most 1,024 axes, in one run or in many', async () => {
+    const axes = (count: number, packed: boolean): Promise<OnnxModel> => indexModel(encodeModel(graph({ initializers: [{ name: 't', dims: Array.from({ length: count }, () => 1) }] }), { packed }));
+    for (const packed of [true, false]) {
+      expect((await axes(1024, packed)).graph.initializers[0].dims).toHaveLength(1024);
+      await expect(axes(1025, packed)).rejects.toThrow(expect.objectContaining({ code: 'FEATX_GRAPH_DIMS', field: 'graph.initializer[0]' }));
+    }
+    await expect(axes(1.5e6, true)).rejects.toThrow(expect.objectContaining({ code: 'FEATX_GRAPH_DIMS' }));
   });
 });
 

@@ -17,9 +17,9 @@ export type FieldRule<B> =
   | { readonly kind: 'int'; readonly list: boolean; set(record: B, value: number | bigint, field: Field): void }
   | { readonly kind: 'float'; readonly list: boolean; set(record: B, value: number): void }
   /** A name; `value`: a string that is left in the file where it is longer than a name may be. */
-  | { readonly kind: 'text' | 'value'; set(record: B, value: string, field: Field): void }
+  | { readonly kind: 'text' | 'value'; readonly list: boolean; set(record: B, value: string, field: Field): void }
   /** Note where it is; `kept` stays in memory where it is not huge. `scalar`: the wire type of a single value, where the field is a list of numbers. */
-  | { readonly kind: 'range'; readonly kept: boolean; readonly scalar?: WireType; set(record: B, field: Field): void }
+  | { readonly kind: 'range'; readonly list: boolean; readonly kept: boolean; readonly scalar?: WireType; set(record: B, field: Field): void }
   /** Note where it is and walk into it. `memo`: where many such messages are the same bytes, they may share one value. */
   | { readonly kind: 'message'; enter(record: B, field: Field, context: ReadContext): Entered; readonly memo?: Memo<B> };
 
@@ -50,7 +50,6 @@ export interface ReadContext {
   enclosing(): readonly Field[];
   readonly limits: ReadLimits;
   readonly sourcePath: string | undefined;
-  readonly warn: (message: string) => void;
 }
 
 /** Memory that the records take beside the bytes they were read from: of a message with its field, a string in a list, a number in a list, the range of a field. Measured, rounded. */
@@ -77,7 +76,13 @@ interface Frame {
   enclosing: readonly Field[] | null;
   /** Keeps its value for the next message of the same bytes; null where that is not wanted. */
   readonly memo: Memo<object> | null;
+  /** Singular fields that have been read, a bit each: the rules' field numbers are below 32. */
+  seen: number;
+  /** Where this is no message but a long run of numbers: what it belongs to. */
+  readonly run: { readonly rule: IntRule; readonly field: Field } | null;
 }
+
+type IntRule = FieldRule<object> & { kind: 'int' };
 
 function pathOf(frame: Frame): string {
   if (frame.path !== null) return frame.path;
@@ -94,9 +99,20 @@ function enclosingOf(frame: Frame): readonly Field[] {
 
 /** Fills `record` by `rule` from the whole of `source`, in one pass of windowed reads, without recursion. */
 export async function readMessage<B extends object>(source: ByteSource, rule: MessageRule<B>, record: B, limits: ReadLimits, warn: (message: string) => void): Promise<ResidentWindow> {
-  const reader = new MessageReader(source, rule as unknown as MessageRule<object>, record, limits, warn);
+  const reader = new MessageReader(source, rule as unknown as MessageRule<object>, record, limits);
   for (let missing = reader.advance(); missing !== null; missing = reader.advance()) await reader.load(missing);
+  if (reader.repeats !== null) warn(repeatsText(reader.repeats));
   return reader.window;
+}
+
+/** Singular fields that stand several times in one message: how many, and where the first is. */
+interface Repeats {
+  count: number;
+  readonly first: string;
+}
+
+function repeatsText({ count, first }: Repeats): string {
+  return count === 1 ? `${first} may stand once and stands again; the last one counts` : `${count} fields may stand once and stand again, the first of them ${first}; the last one counts`;
 }
 
 /** What a step of the reader still lacks: the file offset up to which it needs bytes; `DONE` where it lacks nothing. */
@@ -106,6 +122,7 @@ const DONE: Missing = 0;
 /** Reads synchronously inside the window; a step that lacks bytes leaves no trace and is taken again once they are there. */
 class MessageReader {
   readonly window: ResidentWindow;
+  repeats: Repeats | null = null;
   private readonly cursor: Cursor;
   private readonly names = new NameDecoder();
   private readonly values = new ValueMemo();
@@ -119,12 +136,11 @@ class MessageReader {
     rule: MessageRule<object>,
     record: object,
     private readonly limits: ReadLimits,
-    warn: (message: string) => void,
   ) {
     this.window = new ResidentWindow(source, limits.indexBytes);
     this.cursor = new Cursor((code, message, offset) => this.failure(code, message, offset));
-    this.frame = { rule, record, end: source.size, depth: 0, field: null, parent: null, label: '', index: null, path: '', enclosing: [], memo: null };
-    this.context = { path: () => pathOf(this.frame), enclosing: () => enclosingOf(this.frame), limits, sourcePath: source.path, warn };
+    this.frame = { rule, record, end: source.size, depth: 0, field: null, parent: null, label: '', index: null, path: '', enclosing: [], memo: null, seen: 0, run: null };
+    this.context = { path: () => pathOf(this.frame), enclosing: () => enclosingOf(this.frame), limits, sourcePath: source.path };
   }
 
   async load({ start, end }: ByteRange): Promise<void> {
@@ -158,6 +174,7 @@ class MessageReader {
   /** Reads one field, or the tag that opens or closes a group. */
   private step(frame: Frame, start: number): Missing {
     const { cursor, groups } = this;
+    if (frame.run !== null) return this.takeRun(frame, frame.run);
     const tag = cursor.tag(frame.end);
     const number = tag >>> 3;
     const wireType = (tag & 7) as WireType;
@@ -218,7 +235,7 @@ class MessageReader {
     if (memo !== null && this.recall(frame, memo, field)) return DONE;
     this.window.charge(MESSAGE_BYTES);
     const { rule: inner, record, label, index } = rule.enter(frame.record, field, this.context);
-    this.frame = { rule: inner as unknown as MessageRule<object>, record, end: field.end, depth: frame.depth + 1, field, parent: frame, label, index, path: null, enclosing: null, memo };
+    this.frame = { rule: inner as unknown as MessageRule<object>, record, end: field.end, depth: frame.depth + 1, field, parent: frame, label, index, path: null, enclosing: null, memo, seen: 0, run: null };
     this.cursor.position = field.payload;
     return DONE;
   }
@@ -241,15 +258,28 @@ class MessageReader {
     this.values.keep(memo, window.bytes, field.payload - window.start, field.end - window.start, parent.depth, value);
   }
 
-  private takeInt(frame: Frame, rule: FieldRule<object> & { kind: 'int' }, field: Field): void {
+  /** Notes a singular field that has been read, and that it was read before. */
+  private note(frame: Frame, { number, start }: Field): void {
+    const bit = 1 << number;
+    if ((frame.seen & bit) === 0) frame.seen |= bit;
+    else if (this.repeats === null) this.repeats = { count: 1, first: `field ${number} of ${pathOf(frame) || 'the model'} (byte ${start})` };
+    else this.repeats.count++;
+  }
+
+  private takeInt(frame: Frame, rule: IntRule, field: Field): void {
+    if (!rule.list) this.note(frame, field);
     this.window.charge(NUMBER_BYTES);
     rule.set(frame.record, this.cursor.int64(), field);
   }
 
-  private takePackedInts(frame: Frame, rule: FieldRule<object> & { kind: 'int' }, field: Field): Missing {
+  private takePackedInts(frame: Frame, rule: IntRule, field: Field): Missing {
     const { cursor } = this;
     const { payload, end } = field;
-    if (end - payload > LONGEST_KEPT_PAYLOAD) return this.skip(field);
+    if (end - payload > LONGEST_KEPT_PAYLOAD) {
+      this.frame = { ...frame, end, field: null, parent: frame, path: pathOf(frame), enclosing: enclosingOf(frame), memo: null, seen: 0, run: { rule, field } };
+      cursor.position = payload;
+      return DONE;
+    }
     if (!this.window.has(payload, end)) return end;
     this.window.charge((end - payload) * NUMBER_BYTES);
     cursor.position = payload;
@@ -260,12 +290,24 @@ class MessageReader {
     return DONE;
   }
 
+  /** The numbers of a long run that the window holds. */
+  private takeRun({ record, end }: Frame, { rule, field }: { readonly rule: IntRule; readonly field: Field }): Missing {
+    const { cursor, window } = this;
+    do {
+      cursor.varint64(end);
+      window.charge(NUMBER_BYTES);
+      rule.set(record, cursor.int64(), field);
+    } while (cursor.position < end && window.has(cursor.position, Math.min(end, cursor.position + MAX_FIELD_HEADER)));
+    return DONE;
+  }
+
   private takeFloats(frame: Frame, rule: FieldRule<object> & { kind: 'float' }, field: Field): Missing {
     const { window } = this;
     const { start, payload, end } = field;
     if ((end - payload) % 4 !== 0) throw this.failure('FEATX_WIRE_TRUNCATED', `a list of floats takes ${end - payload} bytes, not a multiple of 4`, start);
     if (end - payload > LONGEST_KEPT_PAYLOAD) return this.skip(field);
     if (!window.has(payload, end)) return end;
+    if (!rule.list) this.note(frame, field);
     window.charge((end - payload) * 2);
     const view = new DataView(window.bytes.buffer, window.bytes.byteOffset, window.bytes.byteLength);
     for (let at = payload; at < end; at += 4) rule.set(frame.record, view.getFloat32(at - window.start, true));
@@ -282,6 +324,7 @@ class MessageReader {
       });
     }
     if (!window.has(payload, end)) return end;
+    if (!rule.list) this.note(frame, field);
     window.charge(end - payload > LONGEST_SHARED_TEXT ? TEXT_BYTES + end - payload : TEXT_BYTES);
     rule.set(frame.record, this.names.decode(window.bytes, payload - window.start, end - window.start), field);
     return DONE;
@@ -291,6 +334,7 @@ class MessageReader {
     const { payload, end } = field;
     if (end - payload > (rule.kept ? LONGEST_KEPT_PAYLOAD : LONGEST_RESIDENT_PAYLOAD)) this.skip(field);
     else if (!this.window.has(payload, end)) return end;
+    if (!rule.list) this.note(frame, field);
     this.window.charge(RANGE_BYTES);
     rule.set(frame.record, field);
     return DONE;

@@ -1,7 +1,7 @@
 import type { Field } from '../../wire/fields.js';
 import { entered, type FieldRule, type MessageRule } from '../reader.js';
 import type { Attribute, FunctionDef, Graph, Node, QuantizationAnnotation, SparseTensor, StringEntry, Tensor } from '../records.js';
-import { add, float, floats, int, int32, ints, kept, NONE, text, type Draft } from './drafts.js';
+import { add, float, floats, int, int32, ints, keptEach, NONE, text, texts, type Draft } from './drafts.js';
 import { entryRule, sparseTensor, sparseTensors, tensorField, tensorList } from './tensors.js';
 import { valueInfos } from './types.js';
 
@@ -20,7 +20,7 @@ const attributeRule: MessageRule<AttributeDraft> = {
     1: text((attribute, value) => (attribute.name = value)),
     2: float((attribute, value) => (attribute.f = value)),
     3: int((attribute, value) => (attribute.i = value)),
-    4: { kind: 'value', set: (attribute, value) => (attribute.s = value) },
+    4: { kind: 'value', list: false, set: (attribute, value) => (attribute.s = value) },
     5: tensorField('t', (attribute) => attribute.t, (attribute, tensor) => (attribute.tensors = [(attribute.t = tensor), ...attribute.tensors])),
     6: {
       kind: 'message',
@@ -32,7 +32,7 @@ const attributeRule: MessageRule<AttributeDraft> = {
     },
     7: floats((attribute, value) => (attribute.floats = bounded(attribute.floats, value))),
     8: ints((attribute, value) => (attribute.ints = bounded(attribute.ints, value))),
-    9: { kind: 'value', set: (attribute, value) => (attribute.strings = bounded(attribute.strings, value)) },
+    9: { kind: 'value', list: true, set: (attribute, value) => (attribute.strings = bounded(attribute.strings, value)) },
     10: tensorList('tensors', (attribute) => attribute.tensors, (attribute, list) => (attribute.tensors = list)),
     11: {
       kind: 'message',
@@ -64,14 +64,14 @@ function attributes<B>(label: string, list: (record: B) => Attribute[], set: (re
 
 const nodeRule: MessageRule<Draft<Node>> = {
   fields: {
-    1: text((node, value) => (node.inputs = add(node.inputs, value))),
-    2: text((node, value) => (node.outputs = add(node.outputs, value))),
+    1: texts((node, value) => (node.inputs = add(node.inputs, value))),
+    2: texts((node, value) => (node.outputs = add(node.outputs, value))),
     3: text((node, value) => (node.name = value)),
     4: text((node, value) => (node.opType = value)),
     5: attributes('attribute', (node) => node.attributes, (node, list) => (node.attributes = list)),
     7: text((node, value) => (node.domain = value === 'ai.onnx' ? '' : value)),
     8: text((node, value) => (node.overload = value)),
-    9: kept((node, { payload: start, end }) => (node.metadata = add(node.metadata, { start, end }))),
+    9: keptEach((node, { payload: start, end }) => (node.metadata = add(node.metadata, { start, end }))),
   },
 };
 
@@ -126,8 +126,8 @@ export const graphRule: MessageRule<Draft<Graph>> = {
 export const functionRule: MessageRule<Draft<FunctionDef>> = {
   fields: {
     1: text((definition, value) => (definition.name = value)),
-    4: text((definition, value) => definition.inputs.push(value)),
-    5: text((definition, value) => definition.outputs.push(value)),
+    4: texts((definition, value) => definition.inputs.push(value)),
+    5: texts((definition, value) => definition.outputs.push(value)),
     7: nodes((definition) => definition.nodes),
     10: text((definition, value) => (definition.domain = value === 'ai.onnx' ? '' : value)),
     11: attributes('attribute_proto', (definition) => definition.defaults, (definition, list) => (definition.defaults = list)),

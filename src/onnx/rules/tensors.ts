@@ -2,7 +2,7 @@ import { ModelFormatError } from '../../errors.js';
 import { WireType, type Field } from '../../wire/fields.js';
 import { entered, type FieldRule, type MessageRule } from '../reader.js';
 import type { SparseTensor, StringEntry, Tensor } from '../records.js';
-import { add, extended, int, int32, ints, NONE, skipped, text, type Draft } from './drafts.js';
+import { add, extended, int, int32, ints, NONE, skipped, skippedEach, text, type Draft } from './drafts.js';
 
 export const entryRule: MessageRule<Draft<StringEntry>> = {
   fields: { 1: text((entry, value) => (entry.key = value)), 2: text((entry, value) => (entry.value = value)) },
@@ -17,6 +17,7 @@ function newTensor(field: Field, enclosing: readonly Field[], place: string): Te
 /** A list of numbers: packed runs, and runs of single values. */
 const numbers = (scalar: WireType): FieldRule<TensorDraft> => ({
   kind: 'range',
+  list: true,
   kept: false,
   scalar,
   set: (tensor, { number, wireType, start, payload, end }) => {
@@ -33,6 +34,9 @@ function addSingle(tensor: TensorDraft, fieldNumber: number, start: number, end:
   else tensor.payloads = add(payloads, { fieldNumber, contiguous: false, start, end });
 }
 
+/** No array library takes more than 64. */
+const MOST_AXES = 1024;
+
 /** Fields of a TensorProto that hold values or say where they are. */
 const VALUE_FIELDS = new Set([4, 5, 6, 7, 9, 10, 11, 13, 14]);
 
@@ -43,12 +47,15 @@ const tensorRule: MessageRule<TensorDraft> = {
       if (typeof value === 'bigint') {
         throw new ModelFormatError(`a dimension of ${tensor.place} is ${value}, outside what any tensor can have (byte ${field.start})`, { code: 'FEATX_GRAPH_DIMS', offset: field.start, field: tensor.place });
       }
+      if (tensor.dims.length === MOST_AXES) {
+        throw new ModelFormatError(`${tensor.place} has more than ${MOST_AXES} axes (byte ${field.start})`, { code: 'FEATX_GRAPH_DIMS', offset: field.start, field: tensor.place });
+      }
       tensor.dims = add(tensor.dims, value);
     }),
     2: int((tensor, value) => (tensor.dataType = int32(value))),
     4: numbers(WireType.fixed32),
     5: numbers(WireType.varint),
-    6: skipped((tensor, { number, start, end }) => addSingle(tensor, number, start, end)),
+    6: skippedEach((tensor, { number, start, end }) => addSingle(tensor, number, start, end)),
     7: numbers(WireType.varint),
     8: text((tensor, value) => (tensor.name = value)),
     // A singular field: the last one counts.

@@ -1,0 +1,123 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { openModel } from './open.js';
+import { runCli, type CliResult } from './testing/cli.js';
+import type { FaultCase } from './testing/faults/case.js';
+import { CASES } from './testing/faults/cases.js';
+import { EARLIER, faultFolder, type FaultFolder } from './testing/faults/folder.js';
+
+/** Bad inputs and faults by the rows of docs/faults.md: what the program says, how it ends, and what it leaves as it was. */
+
+const home = process.cwd();
+const onWindows = process.platform === 'win32';
+let folder: FaultFolder;
+
+afterEach(() => {
+  process.chdir(home);
+  folder.remove();
+});
+
+/** What a terminal acts on, but for the ends of lines. */
+const UNSAFE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u;
+const joined = (text: string): string => text.replaceAll('\r\n', '').replaceAll('\n', '');
+
+function begin(fault: FaultCase): ReadonlyMap<string, string> {
+  folder = faultFolder(fault);
+  process.chdir(folder.work);
+  return folder.snapshot();
+}
+
+/** What is there and was not, is not and was, or is not what it was. */
+function changes(before: ReadonlyMap<string, string>): readonly string[] {
+  const after = folder.snapshot();
+  return [...new Set([...before.keys(), ...after.keys()])].filter((path) => before.get(path) !== after.get(path)).sort();
+}
+
+interface Failure {
+  readonly code: string;
+  readonly message: string;
+  readonly hint: string | null;
+  readonly field?: string;
+  readonly offset?: number;
+}
+
+describe.each([...new Set(CASES.flatMap(({ rows }) => rows))].sort((a, b) => a - b))('row %i', (row) => {
+  for (const fault of CASES.filter(({ rows }) => rows.includes(row))) {
+    (fault.posix && onWindows ? test.skip : test)(fault.name, async () => {
+      const before = begin(fault);
+      const said = await runCli([...fault.argv, ...(fault.argv.includes('--csv') ? [] : ['--json'])]);
+      checkRecord(fault, said);
+      assertLeft(fault, changes(before));
+      await checkOutput(fault);
+      if (fault.isSlow) return;
+      folder.remove();
+      process.chdir(home);
+      const again = begin(fault);
+      checkText(fault, await runCli(fault.argv, { env: { NO_COLOR: '1' } }));
+      assertLeft(fault, changes(again));
+    });
+  }
+});
+
+/** The one record on standard output. */
+function checkRecord(fault: FaultCase, { exit, stdout, stderr }: CliResult): void {
+  if (fault.argv.includes('--csv')) return;
+  expect({ exit, error: exit === fault.exit ? '' : stdout }).toEqual({ exit: fault.exit, error: '' });
+  expect(stderr).toMatch(/^(run it: .*\n)?$/);
+  expect(joined(stderr)).not.toMatch(UNSAFE);
+  expect(stdout.slice(0, -1)).not.toMatch(UNSAFE);
+  const record: { readonly error?: Failure; readonly warnings?: readonly string[] } = JSON.parse(stdout);
+  if (fault.finds !== undefined) expect(stdout).toMatch(fault.finds);
+  if (fault.exit !== 0) {
+    checkError(fault, record.error);
+    return;
+  }
+  expect(record.error).toBeUndefined();
+  const patterns = fault.warns ?? [];
+  const warnings = record.warnings ?? [];
+  expect(warnings.filter((warning) => !patterns.some((pattern) => pattern.test(warning)))).toEqual([]);
+  expect(patterns.filter((pattern) => !warnings.some((warning) => pattern.test(warning)))).toEqual([]);
+  if (fault.report !== undefined) expect(record).toMatchObject(fault.report);
+}
+
+function checkError({ code, message, hint, field, offset }: FaultCase, error: Failure | undefined): void {
+  expect(error).toMatchObject({ code, message: expect.stringMatching(message ?? /./s) });
+  if (hint !== undefined) expect(error?.hint).toMatch(hint);
+  if (typeof field === 'string') expect(error?.field).toBe(field);
+  else if (field !== undefined) expect(error?.field).toMatch(field);
+  if (offset === 'known') {
+    expect(error?.offset).toBeGreaterThanOrEqual(0);
+    expect(error?.offset).toBeLessThanOrEqual(readFileSync('m.onnx').length);
+  } else if (offset !== undefined) expect(error?.offset).toBe(offset);
+}
+
+/** What a person sees. */
+function checkText({ exit: wanted, text, warns, message }: FaultCase, { exit, stdout, stderr }: CliResult): void {
+  expect({ exit, stderr }).toEqual({ exit: wanted, stderr });
+  expect(joined(stdout)).not.toMatch(UNSAFE);
+  expect(joined(stderr)).not.toMatch(UNSAFE);
+  if (text !== undefined) expect(stdout).toMatch(text);
+  for (const pattern of warns ?? []) expect(stderr).toMatch(pattern);
+  if (wanted === 0) return;
+  expect(stdout).toBe('');
+  expect(stderr).toMatch(/^featx: error: /);
+  if (message !== undefined) expect(stderr).toMatch(message);
+}
+
+/** Inputs are what they were; so are outputs, unless all went well; nothing else is new. */
+function assertLeft({ exit, argv, creates = [] }: FaultCase, changed: readonly string[]): void {
+  const output = argv[argv.indexOf('-o') + 1];
+  const mayChange = exit === 0 && argv.includes('-o') ? [output] : [];
+  expect(changed.filter((path) => !mayChange.includes(path) && !creates.some((pattern) => pattern.test(path)))).toEqual([]);
+  for (const pattern of exit === 0 ? creates : []) expect(changed.filter((path) => pattern.test(path))).toHaveLength(1);
+}
+
+async function checkOutput({ exit, argv, outputs, operators, holds }: FaultCase): Promise<void> {
+  if (exit !== 0 || !argv.includes('out.onnx')) return;
+  const bytes = readFileSync('out.onnx');
+  expect(bytes.toString('latin1')).not.toBe(EARLIER);
+  for (const wanted of holds?.() ?? []) expect(bytes.includes(Buffer.from(wanted))).toBe(true);
+  await using model = await openModel(join(process.cwd(), 'out.onnx'));
+  if (outputs !== undefined) expect(model.graph.outputs.map(({ name }) => name)).toEqual(outputs);
+  if (operators !== undefined) expect(model.graph.nodes.map(({ opType }) => opType)).toEqual(operators);
+}
