@@ -80,7 +80,7 @@ test('a model of its own options replaces how features are selected and keeps th
     exclude: ['models/c*'], output: 'cut/{dir}/{name}.onnx', options: { last: 2, mode: 'list' },
   };
   writeFileSync(join(folder, 'featx.config.json'), JSON.stringify(config));
-  const jobs = await configJobs(await readConfig(join(folder, 'featx.config.json')));
+  const { jobs } = await configJobs(await readConfig(join(folder, 'featx.config.json')));
   expect(jobs.map(({ input, output }) => [input, output])).toEqual([
     ['models/a.onnx', 'cut/models/a.onnx'], ['models/b.onnx', 'cut/models/b.onnx'], ['models/a.onnx', 'all/a.onnx'], ['models/b.onnx', 'all/b.onnx'],
   ]);

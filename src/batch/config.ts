@@ -5,7 +5,7 @@ import { FileSource } from '../wire/file-source.js';
 import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
 import { decodeText } from '../wire/text.js';
 import { CONFIG_SCHEMA } from './config-schema.js';
-import { findJobs, type Job, type JobPattern } from './jobs.js';
+import { findJobs, type FoundJobs, type JobPattern } from './jobs.js';
 import { cutOptions, type ConfigOptions } from './options.js';
 import { templateFault } from './template.js';
 import { violations, type Violation } from './validate.js';
@@ -94,7 +94,7 @@ export async function readConfig(path: string, fs: FileSystem = nodeFileSystem):
 }
 
 /** What a config asks for, in a fixed order. @throws UsageError for patterns that find nothing; IoError */
-export async function configJobs({ config, root }: LoadedConfig, fs: FileSystem = nodeFileSystem): Promise<readonly Job[]> {
+export async function configJobs({ config, root }: LoadedConfig, fs: FileSystem = nodeFileSystem): Promise<FoundJobs> {
   const patterns: JobPattern[] = [];
   for (const entry of config.models) {
     const { model, output, options } = typeof entry === 'string' ? { model: entry, output: undefined, options: undefined } : entry;

@@ -5,6 +5,7 @@ import { nodeFileSystem, orNothing, type FileSystem } from '../wire/fs.js';
 import { BufferSource } from '../wire/source.js';
 import { writeFile } from '../wire/sink.js';
 import { CONFIG_NAME, type Config, type ConfigModel } from './config.js';
+import { findCuts, leftOutText } from './find-cuts.js';
 import { findFiles } from './find-files.js';
 import { WorkerPool } from './pool.js';
 import { DEFAULT_OUTPUT } from './template.js';
@@ -34,8 +35,8 @@ export interface InitReport {
 }
 
 const TIMEOUT_MS = 120_000;
-/** What a starting config does not mean: cuts of an earlier run, and other people's packages. */
-const NOT_MEANT = [/\.features\.onnx$/i, /(^|\/)node_modules\//];
+/** What a starting config does not mean: other people's packages. */
+const NOT_MEANT = /(^|\/)node_modules\//;
 
 /**
  * Writes a starting config for the models that are there, with the features of each.
@@ -48,11 +49,16 @@ export async function init(patterns: readonly string[], options: InitOptions = {
   const output = resolve(options.output ?? CONFIG_NAME);
   const root = dirname(output);
   await assertAbsent(output, options.force === true, fs);
+  const named = new Set<string>();
   const found = new Set<string>();
   for (const pattern of patterns.length === 0 ? ['.'] : patterns) {
     const { files, isLiteral } = await findFiles(pattern, root, fs);
-    for (const { item } of files) if (isLiteral || !NOT_MEANT.some((unwanted) => unwanted.test(item))) found.add(item);
+    for (const { item } of files) if (isLiteral || !NOT_MEANT.test(item)) (isLiteral ? named : found).add(item);
   }
+  const cuts = await findCuts([...found].filter((item) => !named.has(item)), root, fs);
+  for (const cut of cuts) found.delete(cut);
+  for (const item of named) found.add(item);
+  if (found.size === 0 && cuts.length > 0) throw new UsageError(leftOutText(cuts), { code: 'FEATX_USAGE_NO_MODELS' });
   if (found.size === 0) throw new UsageError(`there are no models in ${patterns.length === 0 ? root : patterns.join(', ')}`, { code: 'FEATX_USAGE_NO_MODELS', hint: 'name a folder or a glob such as "models/**/*.onnx"' });
   const models: ConfigModel[] = [];
   const leftOut: { readonly model: string; readonly error: ItemError }[] = [];
@@ -65,7 +71,7 @@ export async function init(patterns: readonly string[], options: InitOptions = {
   const config: Config = { $schema: './node_modules/featx/schema/featx.config.schema.json', models, output: DEFAULT_OUTPUT };
   await writeFile(new BufferSource(new Uint8Array(0)), [new TextEncoder().encode(configText(config))], output, { fileSystem: fs, beforeCommit: async () => assertAbsent(output, options.force === true, fs) });
   return {
-    schema: 1, command: 'init', output: options.output ?? CONFIG_NAME, models: models.map(({ model, feature_info: features = [] }) => ({ model, features: features.length })), left_out: leftOut, warnings: [],
+    schema: 1, command: 'init', output: options.output ?? CONFIG_NAME, models: models.map(({ model, feature_info: features = [] }) => ({ model, features: features.length })), left_out: leftOut, warnings: cuts.length === 0 ? [] : [leftOutText(cuts)],
     elapsed_ms: Math.round(performance.now() - started),
   };
 }

@@ -1,6 +1,8 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { backbone } from '../testing/fixtures/fixture.js';
+import { encodeModel } from '../testing/model-builder.js';
 import { nodeFileSystem } from '../wire/fs.js';
 import { covers, findFiles } from './find-files.js';
 import { findJobs, planJobs } from './jobs.js';
@@ -63,8 +65,22 @@ test('templates', () => {
 
 test('results of other jobs are no models', async () => {
   writeFileSync(join(root, 'a.features.onnx'), '');
-  const jobs = await findJobs([{ pattern: '*.onnx' }], [], root);
+  const { jobs } = await findJobs([{ pattern: '*.onnx' }], [], root);
   expect(jobs.map(({ input }) => input)).toEqual(['a.onnx', 'b.onnx']);
+});
+
+test('cuts that featx made are found out by what they say, whatever they are called, and only where they are not named', async () => {
+  const cut = encodeModel({ graph: backbone(), metadata: [['other', 'x'], ['featx.feature_info', '{}']] });
+  const model = encodeModel({ graph: backbone(), metadata: [['other', 'featx.feature_info']] });
+  // An earlier cut that would write what a model would write, and one that would write a model.
+  for (const [path, bytes] of [['deep/a.onnx', cut], ['a.onnx', model], ['b.onnx', cut], ['b.features.onnx', model], ['torn.onnx', cut.subarray(0, 300)]] as const) writeFileSync(join(root, path), bytes);
+  const { jobs, cuts } = await findJobs([{ pattern: '**/?.onnx', output: 'out/{name}.onnx' }, { pattern: '*.onnx' }], ['odd', 'deep/x', 'deep/B.onnx'], root);
+  expect(cuts).toEqual(['b.onnx', 'deep/a.onnx']);
+  expect(jobs.map(({ input, output }) => [input, output])).toEqual([
+    ['a.onnx', 'out/a.onnx'], ['a.onnx', 'a.features.onnx'], ['b.features.onnx', 'b.features.features.onnx'], ['torn.onnx', 'torn.features.onnx'],
+  ]);
+  expect(await findJobs([{ pattern: 'b.onnx' }], [], root)).toEqual({ jobs: [{ input: 'b.onnx', output: 'b.features.onnx', options: undefined }], cuts: [] });
+  await expect(findJobs([{ pattern: 'b.onn?' }], [], root)).rejects.toThrow('b.onnx is a cut that featx made');
 });
 
 test('patterns that find nothing are all named', async () => {

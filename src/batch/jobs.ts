@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { resolve } from 'node:path';
 import { UsageError } from '../errors.js';
 import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
-import { covers, findFiles, relativeTo } from './find-files.js';
+import { findCuts, leftOutText } from './find-cuts.js';
+import { byCodeUnit, covers, findFiles, relativeTo } from './find-files.js';
 import { encodeOptions, type CutOptions } from './options.js';
 import { DEFAULT_OUTPUT, outputName } from './template.js';
 
@@ -22,34 +23,63 @@ export interface JobPattern {
   readonly options?: CutOptions;
 }
 
+/** What patterns ask for. */
+export interface FoundJobs {
+  readonly jobs: readonly Job[];
+  /** Files that a folder or glob found and that are cuts of an earlier `extract` or batch, in code-unit order. */
+  readonly cuts: readonly string[];
+}
+
+type FoundJob = Job & { readonly isLiteral: boolean };
+
 /**
- * The jobs that patterns find, in the order of the patterns and within one in code-unit order. What a glob finds and another job writes is a result, not a
- * model, and is left out.
+ * The jobs that patterns find, in the order of the patterns and within one in code-unit order. What a folder or glob finds and another job writes, or featx
+ * has cut from some model before, is a result, not a model, and is left out; a file that is named is taken for what its user takes it.
  * @throws UsageError naming every pattern that finds nothing; IoError
  */
-export async function findJobs(patterns: readonly JobPattern[], exclude: readonly string[], root: string, fs: FileSystem = nodeFileSystem): Promise<readonly Job[]> {
-  const jobs: (Job & { readonly isLiteral: boolean })[] = [];
+export async function findJobs(patterns: readonly JobPattern[], exclude: readonly string[], root: string, fs: FileSystem = nodeFileSystem): Promise<FoundJobs> {
+  const found: FoundJob[] = [];
   const empty: string[] = [];
   for (const { pattern, output = DEFAULT_OUTPUT, options } of patterns) {
     const { files, isLiteral } = await findFiles(pattern, root, fs);
     const wanted = isLiteral ? files : files.filter(({ item }) => !exclude.some((excluded) => covers(excluded, item)));
     if (wanted.length === 0) empty.push(pattern);
-    for (const file of wanted) jobs.push({ input: file.item, output: outputName(output, file), options, isLiteral });
+    for (const file of wanted) found.push({ input: file.item, output: outputName(output, file), options, isLiteral });
   }
   if (empty.length > 0) {
     throw new UsageError(`${empty.map((pattern) => `'${pattern}'`).join(', ')} ${empty.length === 1 ? 'finds' : 'find'} no model under ${root}`, {
       code: 'FEATX_USAGE_NO_MODELS', hint: 'give paths, folders, or globs with * within a name and ** for any folders, in quotes so that the shell leaves them alone',
     });
   }
+  const { kept, cuts } = await withoutCuts(found, root, fs);
+  if (kept.length === 0) throw new UsageError(leftOutText(cuts), { code: 'FEATX_USAGE_NO_MODELS' });
+  return { jobs: kept.map(({ input, output, options }) => ({ input, output, options })), cuts };
+}
+
+/** Looks into what is no result by its name; without a cut's job, what that would have written may be a model again. */
+async function withoutCuts(found: readonly FoundJob[], root: string, fs: FileSystem): Promise<{ readonly kept: readonly FoundJob[]; readonly cuts: readonly string[] }> {
+  const cuts = new Set<string>();
+  const known = new Set<string>();
+  for (;;) {
+    const kept = withoutResults(found.filter(({ input, isLiteral }) => isLiteral || !cuts.has(input)));
+    const unknown = [...new Set(kept.flatMap(({ input, isLiteral }) => (isLiteral || known.has(input) ? [] : [input])))];
+    const fresh = await findCuts(unknown, root, fs);
+    if (fresh.length === 0) return { kept, cuts: [...cuts].sort(byCodeUnit) };
+    for (const item of unknown) known.add(item);
+    for (const item of fresh) cuts.add(item);
+  }
+}
+
+function withoutResults(jobs: readonly FoundJob[]): readonly FoundJob[] {
   const results = new Set<string>();
-  const isResult = ({ input, isLiteral }: (typeof jobs)[number]): boolean => !isLiteral && results.has(input);
+  const isResult = ({ input, isLiteral }: FoundJob): boolean => !isLiteral && results.has(input);
   // Twice: a result may come before the model that it is made of.
   for (let round = 0; round < 2; round++) {
     const kept = jobs.filter((job) => !isResult(job));
     results.clear();
     for (const { output } of kept) results.add(output);
   }
-  return jobs.filter((job) => !isResult(job)).map(({ input, output, options }) => ({ input, output, options }));
+  return jobs.filter((job) => !isResult(job));
 }
 
 /** Why an item cannot be worked on at all. */

@@ -11,11 +11,12 @@ export interface PlannedReport {
   readonly schema: 1;
   readonly command: 'batch-plan';
   readonly item: string;
-  readonly output: string;
-  /** `check`: it must be read in full to know whether it has changed. */
-  readonly action: 'cut' | 'skip' | 'check' | 'refuse';
+  /** Null for a file that is left alone. */
+  readonly output: string | null;
+  /** `check`: it must be read in full to know whether it has changed; `leave`: found, and a cut that featx made. */
+  readonly action: 'cut' | 'skip' | 'check' | 'refuse' | 'leave';
   readonly error: ItemError | null;
-  /** As `extract` takes them. */
+  /** As `extract` takes them; null for a file that is left alone. */
   readonly options: unknown;
 }
 
@@ -30,7 +31,7 @@ export interface PreviewOptions {
 const HASH_LIMIT = 4 * 1024 * 1024;
 
 /** What `runPlan` would do, in order. Reads what it must, writes nothing. @throws IoError where the journal cannot be read */
-export async function* previewPlan(plan: Plan, options: PreviewOptions = {}): AsyncGenerator<PlannedReport> {
+export async function* previewPlan(plan: Plan, options: PreviewOptions = {}): AsyncGenerator<PlannedReport & { readonly output: string }> {
   const { fileSystem = nodeFileSystem, shard, stateDirectory } = options;
   const journal = stateDirectory === undefined ? null : await Journal.recall(fileSystem, resolve(plan.root, stateDirectory));
   try {

@@ -83,6 +83,27 @@ test('init writes a config that batch takes, and leaves an existing one alone', 
   expect(existsSync(join(root, 'node_modules'))).toBe(false);
 });
 
+test('cuts of earlier runs are no models, wherever they were put', async () => {
+  const models = join(root, 'models');
+  expect(await runCli(['extract', join(models, 'a.onnx'), '--out', '0', '-o', join(models, 'old.onnx'), '--quiet'])).toMatchObject({ exit: 0 });
+  const config = join(root, 'featx.config.json');
+  const started = await runCli(['init', 'models', '-o', config, '--jobs', '1']);
+  expect(started).toMatchObject({ exit: 0, stderr: expect.stringContaining('models/old.onnx is a cut that featx made and is left out') });
+  expect(parseConfig(readFileSync(config, 'utf8')).models).toHaveLength(3);
+  const all = ['batch', models, '--out', '0', '--jobs', '1', '--state', join(root, 'state')];
+  // The second run finds what the first one wrote, under another template too.
+  for (const template of ['{dir}/{name}.one.onnx', '{dir}/{name}.two.onnx', '{dir}/{name}.two.onnx']) {
+    const { exit, stdout } = await runCli([...all, '-o', template, '--json']);
+    const { done, skipped, failed, left_out: leftOut } = records(stdout).at(-1) ?? {};
+    const count = template.includes('one') ? 1 : 4;
+    expect([exit, done === 3 || skipped === 3, failed, Array.isArray(leftOut) && leftOut.length]).toEqual([0, true, 0, count]);
+  }
+  const plan = records((await runCli([...all, '-o', '{dir}/{name}.two.onnx', '--plan', '--json'])).stdout);
+  expect(plan.map(({ action }) => action)).toEqual(['skip', 'skip', 'skip', 'leave', 'leave', 'leave', 'leave']);
+  expect(await runCli([...all, '--strict'])).toMatchObject({ exit: 2, stdout: '', stderr: expect.stringContaining('are left out') });
+  expect(await runCli(['batch', join(models, 'old.onnx'), '-o', join(root, 'again.onnx'), '--state', join(root, 'state'), '--quiet'])).toMatchObject({ exit: 0, stderr: '' });
+});
+
 test('progress', () => {
   expect(progressText({ done: 50, skipped: 0, failed: 0, total: 100, elapsedMs: 10_000 })).toBe('50/100  5.0/s  10 s left');
   expect(progressText({ done: 0, skipped: 900, failed: 0, total: 1000, elapsedMs: 10 })).toBe('900/1000  900 unchanged');

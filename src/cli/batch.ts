@@ -1,13 +1,15 @@
 import { Command, Option } from 'commander';
 import { runPlan } from '../batch/batch.js';
 import { CONFIG_NAME, configJobs, readConfig, type Config } from '../batch/config.js';
-import { findJobs, planJobs, type Job } from '../batch/jobs.js';
+import { leftOutText } from '../batch/find-cuts.js';
+import { findJobs, planJobs, type FoundJobs } from '../batch/jobs.js';
 import { defined, type CutOptions } from '../batch/options.js';
-import { previewPlan } from '../batch/preview.js';
+import { previewPlan, type PlannedReport } from '../batch/preview.js';
 import type { BatchSummary } from '../batch/reports.js';
 import { parseShard, shardFromEnvironment, type Shard } from '../batch/shard.js';
 import { IoError, UsageError } from '../errors.js';
 import { escapeText } from '../report/escape.js';
+import { assertNoWarnings } from '../report/strict.js';
 import { batchProgress } from './batch-progress.js';
 import type { CliCommand } from './commands.js';
 import type { Context } from './context.js';
@@ -71,7 +73,10 @@ export const batchCommand: CliCommand = {
 
   async run(operands, command, context) {
     const flags = command.opts<BatchFlags>();
-    const { root, jobs, config } = await requested(operands, command, context);
+    const { root, jobs, cuts, config } = await requested(operands, command, context);
+    const warnings = cuts.length === 0 ? [] : [leftOutText(cuts)];
+    if (context.flags.strict) assertNoWarnings(warnings);
+    await context.warn(warnings);
     const shard = flags.shard ?? shardFromEnvironment(context.io.env);
     if (shard !== null && flags.shard === undefined) await context.note(`shard ${shard.index} of ${shard.count} (from ${shard.from})`);
     const part = shard === null || shard.count === 1 ? {} : { shard: { index: shard.index, count: shard.count } };
@@ -82,6 +87,7 @@ export const batchCommand: CliCommand = {
         if (context.flags.json) await context.record(record);
         else await context.stdout.write(`${record.action.padEnd(6)}  ${escapeText(record.item)} -> ${escapeText(record.output)}${record.error === null ? '' : `  (${escapeText(record.error.message)})`}\n`);
       }
+      if (context.flags.json) for (const item of cuts) await context.record({ schema: 1, command: 'batch-plan', item, output: null, action: 'leave', error: null, options: null } satisfies PlannedReport);
       return ExitCode.done;
     }
     const progress = batchProgress(context);
@@ -108,7 +114,7 @@ export const batchCommand: CliCommand = {
       // Where standard output is gone, the run stops too.
       await reports.return({ schema: 1, command: 'batch-summary', done: 0, skipped: 0, failed: 0, remaining: 0, elapsed_ms: 0 });
     }
-    await context.record(summary);
+    await context.record(cuts.length === 0 ? summary : { ...summary, left_out: cuts });
     if (!context.flags.json) await context.note(summaryText(summary));
     const { signal } = context.io;
     if (signal.aborted && typeof signal.reason === 'number') return signal.reason;
@@ -116,9 +122,8 @@ export const batchCommand: CliCommand = {
   },
 };
 
-interface Requested {
+interface Requested extends FoundJobs {
   readonly root: string;
-  readonly jobs: readonly Job[];
   readonly config: Partial<Config>;
 }
 
@@ -136,7 +141,7 @@ async function requested(operands: readonly string[], command: Command, context:
     throw new UsageError(`no model is named, and there is no ${CONFIG_NAME} here`, { hint: 'name models, such as "models/**/*.onnx", or write a config with featx init' });
   });
   const { root, config } = context.flags.strict ? { ...loaded, config: { ...loaded.config, options: { ...loaded.config.options, strict: true } } } : loaded;
-  return { root, config, jobs: await configJobs({ config, root }, context.fileSystem) };
+  return { root, config, ...(await configJobs({ config, root }, context.fileSystem)) };
 }
 
 async function fromPatterns(patterns: readonly string[], command: Command, context: Context): Promise<Requested> {
@@ -149,7 +154,7 @@ async function fromPatterns(patterns: readonly string[], command: Command, conte
     ...defined({ named: named?.length === 0 ? undefined : named, features: resolving.explicit, includeHead: resolving.includeHead, strict: context.flags.strict, noClobber: clobber === false ? true : undefined }),
     ...(Object.keys(limits).length === 0 ? {} : { limits }),
   };
-  return { root: '.', config: {}, jobs: await findJobs(patterns.map((pattern) => ({ pattern, output, options })), exclude, process.cwd(), context.fileSystem) };
+  return { root: '.', config: {}, ...(await findJobs(patterns.map((pattern) => ({ pattern, output, options })), exclude, process.cwd(), context.fileSystem)) };
 }
 
 function summaryText({ done, skipped, failed, remaining }: BatchSummary): string {

@@ -30,7 +30,7 @@ export const initCommand: CliCommand = {
     const { output, force, jobs } = command.opts<InitFlags>();
     const report = await init(operands, { output, force, jobs, timeoutMs: timeoutMs(command), signal: context.io.signal, fileSystem: context.fileSystem });
     const { models, left_out: leftOut } = report;
-    await context.warn(leftOut.map(({ model, error }) => `${model} is left out: ${error.message}`));
+    await context.warn([...report.warnings, ...leftOut.map(({ model, error }) => `${model} is left out: ${error.message}`)]);
     if (context.flags.json) await context.record(report);
     else await context.stdout.write(`wrote ${escapeText(report.output)} with ${plural(models.length, 'model')}\n`);
     await context.note('choose the features of each model in its options.out, then run featx batch');

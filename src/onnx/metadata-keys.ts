@@ -1,0 +1,35 @@
+import type { ByteSource } from '../wire/source.js';
+import { readLimits } from './limits.js';
+import { entered, readMessage, type MessageRule } from './reader.js';
+import { text } from './rules/drafts.js';
+
+/** What a model may cost that is only asked for its keys. */
+const MEMORY = 1024 * 1024;
+
+interface Keys {
+  readonly entries: { key: string }[];
+}
+
+const entryRule: MessageRule<Keys['entries'][number]> = { fields: { 1: text((entry, value) => (entry.key = value)) } };
+
+const keysRule: MessageRule<Keys> = {
+  fields: {
+    14: {
+      kind: 'message',
+      enter: ({ entries }) => {
+        const entry = { key: '' };
+        return entered(entryRule, entry, 'metadata_props', entries.push(entry) - 1);
+      },
+    },
+  },
+};
+
+/**
+ * The keys of a model's metadata_props, in file order; steps over everything else.
+ * @throws ModelFormatError where the outermost message is malformed, PolicyError where it costs more than a look is worth
+ */
+export async function readMetadataKeys(source: ByteSource): Promise<readonly string[]> {
+  const keys: Keys = { entries: [] };
+  await readMessage(source, keysRule, keys, readLimits({ indexBytes: MEMORY }), () => undefined);
+  return keys.entries.map(({ key }) => key);
+}
