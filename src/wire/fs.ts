@@ -1,5 +1,7 @@
-import { constants, copyFile, type BigIntStats } from 'node:fs';
+import { constants, type BigIntStats } from 'node:fs';
 import * as fs from 'node:fs';
+import { Writable } from 'node:stream';
+import { isatty } from 'node:tty';
 import { promisify } from 'node:util';
 import { IoError } from '../errors.js';
 
@@ -33,53 +35,99 @@ export interface FileHandle {
 
 /** Reads up to this size are done in place: the thread pool costs more than a page-cache read. */
 const LONGEST_DIRECT_READ = 1024 * 1024;
+const ACCESS_MODE = 3;
+
+const calls = {
+  open: promisify(fs.open), read: promisify(fs.read), write: promisify(fs.write), fchmod: promisify(fs.fchmod), ftruncate: promisify(fs.ftruncate), fsync: promisify(fs.fsync), close: promisify(fs.close), stat: promisify(fs.stat),
+  lstat: promisify(fs.lstat), realpath: promisify(fs.realpath), readdir: promisify(fs.readdir), rename: promisify(fs.rename), unlink: promisify(fs.unlink), mkdir: promisify(fs.mkdir), copyFile: promisify(fs.copyFile),
+};
 
 class NodeFileHandle implements FileHandle {
-  constructor(private readonly fd: number) {}
+  constructor(
+    private readonly fd: number,
+    private readonly isReadOnly: boolean,
+  ) {}
 
   async read(buffer: Uint8Array, position: number): Promise<number> {
     if (buffer.length <= LONGEST_DIRECT_READ) return fs.readSync(this.fd, buffer, 0, buffer.length, position);
-    const { bytesRead } = await promisify(fs.read)(this.fd, buffer, 0, buffer.length, position);
+    const { bytesRead } = await calls.read(this.fd, buffer, 0, buffer.length, position);
     return bytesRead;
   }
 
   async write(buffer: Uint8Array, position: number): Promise<number> {
-    const { bytesWritten } = await promisify(fs.write)(this.fd, buffer, 0, buffer.length, position);
+    const { bytesWritten } = await calls.write(this.fd, buffer, 0, buffer.length, position);
     return bytesWritten;
   }
 
-  stat(): Promise<BigIntStats> {
-    return promisify(fs.fstat)(this.fd, { bigint: true }) as Promise<BigIntStats>;
+  /** In place: the kernel has the answer. */
+  async stat(): Promise<BigIntStats> {
+    return fs.fstatSync(this.fd, { bigint: true });
   }
 
   chmod(mode: number): Promise<void> {
-    return promisify(fs.fchmod)(this.fd, mode);
+    return calls.fchmod(this.fd, mode);
   }
 
   truncate(size: number): Promise<void> {
-    return promisify(fs.ftruncate)(this.fd, size);
+    return calls.ftruncate(this.fd, size);
   }
 
   sync(): Promise<void> {
-    return promisify(fs.fsync)(this.fd);
+    return calls.fsync(this.fd);
   }
 
-  close(): Promise<void> {
-    return promisify(fs.close)(this.fd);
+  /** In place where nothing was written: there is nothing to wait for. */
+  async close(): Promise<void> {
+    if (this.isReadOnly) fs.closeSync(this.fd);
+    else await calls.close(this.fd);
   }
 }
 
 export const nodeFileSystem: FileSystem = {
-  open: async (path, flags, mode) => new NodeFileHandle(await promisify(fs.open)(path, flags, mode)),
-  stat: (path) => promisify(fs.stat)(path, { bigint: true }) as Promise<BigIntStats>,
-  lstat: (path) => promisify(fs.lstat)(path, { bigint: true }) as Promise<BigIntStats>,
-  realpath: (path) => promisify(fs.realpath)(path),
-  readdir: (path) => promisify(fs.readdir)(path),
-  rename: (from, to) => promisify(fs.rename)(from, to),
-  unlink: (path) => promisify(fs.unlink)(path),
-  mkdir: async (path) => void (await promisify(fs.mkdir)(path, { recursive: true })),
-  clone: (from, to) => promisify(copyFile)(from, to, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL),
+  open: async (path, flags, mode) => new NodeFileHandle(await calls.open(path, flags, mode), typeof flags === 'number' ? (flags & ACCESS_MODE) === constants.O_RDONLY : flags === 'r'),
+  stat: (path) => calls.stat(path, { bigint: true }),
+  lstat: (path) => calls.lstat(path, { bigint: true }),
+  realpath: (path) => calls.realpath(path),
+  readdir: (path) => calls.readdir(path),
+  rename: (from, to) => calls.rename(from, to),
+  unlink: (path) => calls.unlink(path),
+  mkdir: async (path) => void (await calls.mkdir(path, { recursive: true })),
+  clone: (from, to) => calls.copyFile(from, to, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL),
 };
+
+/**
+ * A stream into an open descriptor that writes all of every chunk; null where it is a pipe, a socket or a terminal, whose streams do so themselves. Node's own
+ * stream into a file takes a short write for a whole one, so that what a full disk has no room for is lost without a word.
+ * @see lib/internal/fs/sync_write_stream.js of Node.js
+ */
+export function outputFile(descriptor: number): Writable | null {
+  if (isatty(descriptor) || !isFileLike(descriptor)) return null;
+  return new Writable({
+    decodeStrings: true,
+    write(chunk: Uint8Array, _encoding, done) {
+      try {
+        for (let at = 0; at < chunk.length; ) {
+          const count = fs.writeSync(descriptor, chunk, at);
+          if (count === 0) throw Object.assign(new Error('the system accepts no more bytes'), { code: 'ENOSPC' });
+          at += count;
+        }
+        done();
+      } catch (error) {
+        done(error instanceof Error ? error : new Error(String(error)));
+      }
+    },
+  });
+}
+
+function isFileLike(descriptor: number): boolean {
+  try {
+    const state = fs.fstatSync(descriptor);
+    return state.isFile() || state.isBlockDevice() || state.isCharacterDevice();
+  } catch {
+    // Windows cannot look at every handle; what it cannot look at is no file.
+    return false;
+  }
+}
 
 /** The operating system's code of an error (`ENOENT`), if it has one. */
 export function errnoOf(error: unknown): string | undefined {
@@ -112,6 +160,7 @@ const REASONS: { readonly [errno: string]: string } = {
   ELOOP: 'too many symbolic links',
   EIO: 'the device reports an input/output error',
   EXDEV: 'it is on another file system',
+  EFBIG: 'the file may not grow any further',
   EBUSY: 'it is in use',
   EEXIST: 'it exists',
   EINTR: 'the call was interrupted',
