@@ -38,9 +38,9 @@ export interface RunHeader {
 }
 
 export class Journal {
-  /** Where the last record of each item with a `made` is, in any journal of the directory. */
+  /** Where the last record of each item with a `made` is, in any journal of the directory. Says nothing of what this run appends: memory is flat. */
   private readonly cache = new Map<string, Place>();
-  /** Records of the run that goes on. */
+  /** Records of the run that goes on, or after `reread` of this run. */
   private readonly current = new Map<string, Place>();
   private readonly waiting: Waiting[] = [];
   private flushing: Promise<void> | null = null;
@@ -98,31 +98,26 @@ export class Journal {
   }
 
   /** Makes a record durable. Records that come together are synced together. */
-  async append(record: JournalRecord, id?: string, isCached = false): Promise<void> {
-    const bytes = encodeLine(record);
-    const written = new Promise<void>((resolve, reject) => this.waiting.push({ bytes, resolve, reject }));
-    const start = this.size;
-    this.size += bytes.length;
-    if (id !== undefined) {
-      const place = { file: this.path, start, end: this.size };
-      this.current.set(id, place);
-      if (isCached) this.cache.set(id, place);
-    }
+  private async append(record: JournalRecord): Promise<void> {
+    const written = new Promise<void>((resolve, reject) => this.waiting.push({ bytes: encodeLine(record), resolve, reject }));
     this.flushing ??= this.flush().finally(() => (this.flushing = null));
     await written;
   }
 
   item(id: string, content: Readonly<Record<string, unknown>>): Promise<void> {
-    const remembers = isRecord(content.made);
-    return this.append({ kind: 'item', run: this.run, id, remembers, ...content }, id, remembers);
+    return this.append({ kind: 'item', run: this.run, id, remembers: isRecord(content.made), ...content });
   }
 
-  /** Remembers what was made of an item; its record in this run stays as it is. */
-  async remember(id: string, made: object): Promise<void> {
-    const start = this.size;
-    const written = this.append({ kind: 'made', run: this.run, id, remembers: true, made });
-    this.cache.set(id, { file: this.path, start, end: this.size });
-    await written;
+  /** Remembers what was made of an item; its record in this run stays as it is. Goes to the device with the next record: where it is lost, the next run hashes. */
+  remember(id: string, made: object): void {
+    this.waiting.push({ bytes: encodeLine({ kind: 'made', run: this.run, id, remembers: true, made }), resolve: () => undefined, reject: () => undefined });
+  }
+
+  /** Makes the records of this run readable. */
+  async reread(): Promise<void> {
+    await this.flushing;
+    this.current.clear();
+    await this.load(this.path, this.run);
   }
 
   /** The last record of an item that says what was made; null where there is none. */
@@ -141,6 +136,7 @@ export class Journal {
 
   async close(): Promise<void> {
     await this.flushing;
+    await this.flush();
     for (const reader of this.readers.values()) await reader.close();
     this.readers.clear();
     await this.file?.close().catch((error: unknown) => {
@@ -179,8 +175,8 @@ export class Journal {
     return record?.id === id ? record : null;
   }
 
-  /** Reads one journal, line by line. */
-  private async load(path: string): Promise<void> {
+  /** Reads one journal, line by line; records of `run` alone count as those of this run, where it is given. */
+  private async load(path: string, run: string | null = null): Promise<void> {
     const isOwn = path === this.path;
     const source = await FileSource.open(path, this.fs);
     try {
@@ -192,13 +188,13 @@ export class Journal {
         for (let newline = chunk.indexOf(10, from); newline >= 0; newline = chunk.indexOf(10, from)) {
           const line = rest.length === 0 ? chunk.subarray(from, newline + 1) : Buffer.concat([rest, chunk.subarray(from, newline + 1)]);
           rest = Buffer.alloc(0);
-          this.note(line, { file: path, start: at, end: at + line.length }, isOwn);
+          this.note(line, { file: path, start: at, end: at + line.length }, isOwn, run);
           at += line.length;
           from = newline + 1;
         }
         rest = Buffer.concat([rest, chunk.subarray(from)]);
       }
-      if (!isOwn) return;
+      if (!isOwn || run !== null) return;
       this.size = source.size;
       // A line that a crash cut short must not swallow the next one.
       if (rest.length > 0 && this.file !== null) {
@@ -212,14 +208,14 @@ export class Journal {
   }
 
   /** Notes what a line is about. Lines of items are checked when they are read: most never are. */
-  private note(line: Buffer, place: Place, isOwn: boolean): void {
+  private note(line: Buffer, place: Place, isOwn: boolean, run: string | null): void {
     const head = headOf(line);
     if (head !== null && head.id !== null) {
       if (head.remembers) this.cache.set(head.id, place);
-      if (isOwn && head.kind === 'item' && head.run === this.last?.run) this.current.set(head.id, place);
+      if (isOwn && head.kind === 'item' && head.run === (run ?? this.last?.run)) this.current.set(head.id, place);
       return;
     }
-    const record = isOwn ? decodeLine(line) : null;
+    const record = isOwn && run === null ? decodeLine(line) : null;
     if (record?.kind === 'run') {
       this.last = { ...record, ended: false };
       this.current.clear();

@@ -47,7 +47,10 @@ interface Reading {
 
 /** Runs closer than this become one: a few bytes more to hash, fewer to list. */
 const GAP = 64 * 1024;
-const HASH_WINDOW = 1024 * 1024;
+const HASH_WINDOW = 256 * 1024;
+const SPARE_WINDOWS = 4;
+/** Windows that are not in use: a new one for every file is work for the collector. */
+const spare: Uint8Array[] = [];
 const ACCESS_MODE = 3;
 
 /** A file system that remembers what was read and written through it. */
@@ -189,10 +192,10 @@ export interface Digest {
 /** Digest of the bytes of a file in `ranges`; null where it ends before them or changes while it is read. @throws IoError */
 export async function hashRanges(fs: FileSystem, path: string, ranges: readonly number[]): Promise<Digest | null> {
   const source = await FileSource.open(path, fs);
+  const window = spare.pop() ?? new Uint8Array(HASH_WINDOW);
   try {
     if (ranges.length > 0 && ranges[ranges.length - 1] > source.size) return null;
     const hash = createHash('sha256');
-    const window = new Uint8Array(Math.min(HASH_WINDOW, Math.max(1, source.size)));
     for (let at = 0; at < ranges.length; at += 2) {
       for (let start = ranges[at]; start < ranges[at + 1]; start += window.length) {
         const part = window.subarray(0, Math.min(window.length, ranges[at + 1] - start));
@@ -204,6 +207,7 @@ export async function hashRanges(fs: FileSystem, path: string, ranges: readonly 
     const { dev, ino, mtimeNs, ctimeNs } = source.state;
     return { size: source.size, sha256: hash.digest('hex'), state: { dev: String(dev), ino: String(ino), mtime_ns: String(mtimeNs), ctime_ns: String(ctimeNs) } };
   } finally {
+    if (spare.length < SPARE_WINDOWS) spare.push(window);
     await source.close();
   }
 }

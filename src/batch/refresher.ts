@@ -35,7 +35,7 @@ export class Refresher {
       if (first === undefined || first.made.at_ms > Date.now() - RACE_MS) return;
       this.queue.shift();
       const verdict = await this.judge(first.made, first.item);
-      if (verdict.is === 'same' && verdict.refreshed) await this.journal.remember(first.item.id, verdict.made);
+      if (verdict.is === 'same' && verdict.refreshed) this.journal.remember(first.item.id, verdict.made);
     }
   }
 }

@@ -113,6 +113,7 @@ export class Run {
     await journal?.end({ done, skipped, failed });
     const path = this.settings.manifest ?? (shard === null || stateDirectory === null ? null : resolve(stateDirectory, manifestName(shard)));
     if (path === null || journal === null) return;
+    await journal.reread();
     await writeManifest(path, { plan, shard: shard ?? { index: 1, count: 1 }, items, madeOf: (item) => this.madeOf(journal, item) }, fileSystem);
   }
 
@@ -201,7 +202,7 @@ export class Run {
     this.counts[status]++;
     if (status === 'failed' && this.settings.failFast) this.isClosing = true;
     if (!isRecorded) await this.journal?.item(item.id, { item: item.item, output: item.output, options: optionsDigest(item.options), status, attempts, error, report, ...(made === null ? {} : { made }) });
-    else if (made !== null) await this.journal?.remember(item.id, made);
+    else if (made !== null) this.journal?.remember(item.id, made);
     if (status === 'done' && made !== null) this.refresher?.add(item, made);
     this.settings.onProgress({ ...this.counts, total: this.items.length, elapsedMs: performance.now() - this.started });
     await this.settings.report({ schema: 1, command: 'batch', item: item.item, output: item.output, status, attempts, error, report });
