@@ -107,23 +107,6 @@ async function openAll(model: OnnxModel, files: SidecarFiles): Promise<readonly 
 }
 
 describe('hostile locations', () => {
-  test('no location leads to a file outside of the model, whichever tensor names it', async () => {
-    expect(HOSTILE_LOCATIONS.length + HOSTILE_LINKS.length).toBeGreaterThan(90);
-    const { fileSystem, seen } = watchingFileSystem();
-    const files = new DirectorySidecars(join(directory, 'model.onnx'), { fileSystem });
-    for (const location of [...HOSTILE_LOCATIONS, 'x'.repeat(4097), ...HOSTILE_LINKS]) {
-      for (const [place, spec] of modelsWith(tensorAt(location))) {
-        await using model = await openModel(encodeModel(spec));
-        const codes = await openAll(model, files);
-        expect({ place, location, codes }).toEqual({ place, location, codes: [expect.stringMatching(/^FEATX_EXTERNAL_/)] });
-      }
-      if (HOSTILE_LOCATIONS.includes(location)) expect({ location, seen }).toEqual({ location, seen: [] });
-    }
-    await files.close();
-    expect(seen.filter(({ call }) => call === 'open')).toEqual([]);
-    expect(await outside(seen)).toEqual([]);
-  });
-
   test.each(Object.entries(HOSTILE).flatMap(([reason, locations]) => locations.map((location) => [location, reason.trim()])))('%j %s', async (location, reason) => {
     await using model = await openModel(encodeModel({ graph: { initializers: [tensorAt(location)] } }));
     expect(() => externalReference(model.graph.initializers[0])).toThrow(expect.objectContaining({
@@ -223,6 +206,23 @@ describe('hostile locations', () => {
     await using model = await openModel(encodeModel({ graph: { initializers: [...tensors, { name: 'b', dims: [1], data: [1] }, { name: 'c', dims: [1], external: [['checksum', 'x.bin']] }] } }));
     expect([...containedLocations(model)]).toEqual(['w.bin', 'sub/inner.bin']);
   });
+
+  test('no location leads to a file outside of the model, whichever tensor names it', async () => {
+    expect(HOSTILE_LOCATIONS.length + HOSTILE_LINKS.length).toBeGreaterThan(90);
+    const { fileSystem, seen } = watchingFileSystem();
+    const files = new DirectorySidecars(join(directory, 'model.onnx'), { fileSystem });
+    for (const location of [...HOSTILE_LOCATIONS, 'x'.repeat(4097), ...HOSTILE_LINKS]) {
+      for (const [place, spec] of modelsWith(tensorAt(location))) {
+        await using model = await openModel(encodeModel(spec));
+        const codes = await openAll(model, files);
+        expect({ place, location, codes }).toEqual({ place, location, codes: [expect.stringMatching(/^FEATX_EXTERNAL_/)] });
+      }
+      if (HOSTILE_LOCATIONS.includes(location)) expect({ location, seen }).toEqual({ location, seen: [] });
+    }
+    await files.close();
+    expect(seen.filter(({ call }) => call === 'open')).toEqual([]);
+    expect(await outside(seen)).toEqual([]);
+  });
 });
 
 /** Where an operating system takes a location, seen from a directory. */
@@ -249,9 +249,9 @@ describe('on every system', () => {
         expect(staysInside(text)).toBe(true);
         for (const part of text.split(/[\\/]/)) expect(/[:\0]|[. ]$/.test(part) && !/^\.{0,2}$/.test(part)).toBe(false);
       }),
-      { numRuns: 20_000 },
+      { numRuns: 5000 },
     );
-    expect(accepted).toBeGreaterThan(1000);
+    expect(accepted).toBeGreaterThan(300);
   });
 
   test('what posix or Windows resolve elsewhere is refused', () => {
@@ -262,9 +262,9 @@ describe('on every system', () => {
         escaping++;
         expect(isContained(text)).toBe(false);
       }),
-      { numRuns: 20_000 },
+      { numRuns: 5000 },
     );
-    expect(escaping).toBeGreaterThan(1000);
+    expect(escaping).toBeGreaterThan(300);
   });
 
   test('plain names are let through', () => {
