@@ -1,8 +1,10 @@
 import { VERSION } from '../version.js';
+import { outputFile } from '../wire/fs.js';
 import type { CliIo } from './io.js';
 
 /** How long a command may take to clean up after a signal. */
 const GRACE_MS = 2_000;
+const STDOUT = 1;
 const SIGNALS = [['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129]] as const;
 
 /** Runs one command line; resolves to the exit code once everything printed has been delivered. */
@@ -33,18 +35,21 @@ export async function start(): Promise<void> {
       setTimeout(() => process.exit(exitCode), GRACE_MS).unref();
     });
   }
-  const { stdout, stderr, env } = process;
+  const { stderr, env } = process;
+  const file = outputFile(STDOUT);
+  const terminal = file === null ? process.stdout : null;
   process.exitCode = await main(process.argv.slice(2), {
     // Asking for standard input opens it.
     get stdin() {
       return process.stdin;
     },
-    stdout,
+    stdout: file ?? process.stdout,
     stderr,
     env,
-    stdoutIsTerminal: stdout.isTTY === true,
+    stdoutIsTerminal: terminal?.isTTY === true,
     stderrIsTerminal: stderr.isTTY === true,
-    columns: stdout.columns ?? (Number(env.COLUMNS) || null),
+    // A terminal that nobody has told its size says 0.
+    columns: terminal?.columns || Number(env.COLUMNS) || null,
     signal: interruption.signal,
   });
 }
