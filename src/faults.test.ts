@@ -1,10 +1,15 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { constants, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { extract } from './extract.js';
 import { openModel } from './open.js';
 import { runCli, type CliResult } from './testing/cli.js';
-import type { FaultCase } from './testing/faults/case.js';
+import { DISAGREEMENTS, network, type FaultCase } from './testing/faults/case.js';
 import { CASES } from './testing/faults/cases.js';
+import { faultsDocument } from './testing/faults/document.js';
 import { EARLIER, faultFolder, type FaultFolder } from './testing/faults/folder.js';
+import { ROWS, type Reference } from './testing/faults/rows.js';
+import { nodeFileSystem, type FileSystem } from './wire/fs.js';
 
 /** Bad inputs and faults by the rows of docs/faults.md: what the program says, how it ends, and what it leaves as it was. */
 
@@ -12,9 +17,30 @@ const home = process.cwd();
 const onWindows = process.platform === 'win32';
 let folder: FaultFolder;
 
-afterEach(() => {
-  process.chdir(home);
-  folder.remove();
+describe('the table', () => {
+  test('has 88 rows, and every one has a case or tests that stand where it says', () => {
+    expect(ROWS.map(({ number }) => number)).toEqual(Array.from({ length: 88 }, (_, index) => index + 1));
+    const sources = new Map([...new Set(ROWS.flatMap(({ elsewhere = [] }) => elsewhere.map(({ file }) => file)))].map((file) => [file, readFileSync(file, 'utf8')]));
+    const isThere = ({ file, test: name }: Reference): boolean => sources.get(file)?.includes(`'${name.replaceAll("'", "\\'")}'`) === true;
+    expect(ROWS.flatMap(({ elsewhere = [] }) => elsewhere.filter((reference) => !isThere(reference)))).toEqual([]);
+    expect(ROWS.filter(({ number, elsewhere = [] }) => elsewhere.length === 0 && !CASES.some(({ rows }) => rows.includes(number)))).toEqual([]);
+  });
+
+  test('every case belongs to a row and has a name of its own there', () => {
+    const names = CASES.flatMap(({ rows, name }) => rows.map((row) => `${row} ${name}`));
+    expect(names.filter((name, index) => names.indexOf(name) !== index)).toEqual([]);
+    expect(CASES.filter(({ rows }) => rows.length === 0 || rows.some((row) => row < 1 || row > 88))).toEqual([]);
+    expect(CASES.filter(({ exit, code }) => (exit === 0) !== (code === undefined))).toEqual([]);
+    expect(CASES.length).toBeGreaterThanOrEqual(150);
+  });
+
+  test('every disagreement of other readers has a case', () => {
+    expect(Object.keys(DISAGREEMENTS).filter((id) => !CASES.some(({ line }) => line === id))).toEqual([]);
+  });
+
+  test('docs/faults.md is up to date (node scripts/make-faults-page.mjs)', () => {
+    expect(readFileSync(join('docs', 'faults.md'), 'utf8').replaceAll('\r\n', '\n')).toBe(faultsDocument());
+  });
 });
 
 /** What a terminal acts on, but for the ends of lines. */
@@ -42,6 +68,11 @@ interface Failure {
 }
 
 describe.each([...new Set(CASES.flatMap(({ rows }) => rows))].sort((a, b) => a - b))('row %i', (row) => {
+  afterEach(() => {
+    process.chdir(home);
+    folder.remove();
+  });
+
   for (const fault of CASES.filter(({ rows }) => rows.includes(row))) {
     (fault.posix && onWindows ? test.skip : test)(fault.name, async () => {
       const before = begin(fault);
@@ -56,6 +87,25 @@ describe.each([...new Set(CASES.flatMap(({ rows }) => rows))].sort((a, b) => a -
       checkText(fault, await runCli(fault.argv, { env: { NO_COLOR: '1' } }));
       assertLeft(fault, changes(again));
     });
+  }
+});
+
+test('temporary files stand beside their target, whatever folder the system has for them', async () => {
+  const place = mkdtempSync(join(tmpdir(), 'featx-beside-'));
+  try {
+    mkdirSync(join(place, 'out'));
+    writeFileSync(join(place, 'm.onnx'), network());
+    const made: string[] = [];
+    const fileSystem: FileSystem = {
+      ...nodeFileSystem,
+      open: (path, flags, mode) => (typeof flags === 'number' && (flags & constants.O_CREAT) !== 0 && made.push(path), nodeFileSystem.open(path, flags, mode)),
+      rename: (from, to) => (made.push(from, to), nodeFileSystem.rename(from, to)),
+    };
+    await extract(join(place, 'm.onnx'), join(place, 'out', 'cut.onnx'), { out: [0, 1], weights: 'external', fileSystem, isolate: false });
+    expect(made.length).toBeGreaterThanOrEqual(6);
+    expect(new Set(made.map((path) => dirname(path)))).toEqual(new Set([join(place, 'out')]));
+  } finally {
+    rmSync(place, { recursive: true });
   }
 });
 

@@ -20,6 +20,12 @@ const call = (name: string, input: string, output: string): NodeSpec => node(nam
 const calls = (nodes: Readonly<Record<string, readonly NodeSpec[]>>): FaultCase['files'] =>
   withNodes([call('F', 'y', 'z')], {}, { opset: FUNCTION, functions: Object.entries(nodes).map(([name, inner]) => ({ name, domain: 'd', inputs: ['p'], outputs: ['q'], nodes: inner })) });
 
+/** Functions that each call the next several times. */
+const chain = (length: number, times: number): FaultCase['files'] => calls(Object.fromEntries(Array.from({ length }, (_, index) => [
+  index === 0 ? 'F' : `F${index}`,
+  index === length - 1 ? [node('Neg', ['p'], ['q'])] : [...Array.from({ length: times }, (_none, at) => call(`F${index + 1}`, 'p', `t${at}`)), node('Neg', ['t0'], ['q'])],
+])));
+
 const DUPLICATES: readonly FaultCase[] = [
   invalid(20, 'an initializer twice', 'DUPLICATE', withNodes([], { initializers: [tensor('fc.bias', [5], [1, 2, 3, 4, 5])] }), { line: 'initializer twice', field: 'graph.initializer[4]', message: /'fc\.bias'/ }),
   invalid(20, 'an initializer twice, cut', 'DUPLICATE', withNodes([], { initializers: [tensor('fc.bias', [5], [1, 2, 3, 4, 5])] }), { argv: CUT }),
@@ -51,6 +57,9 @@ const FUNCTIONS: readonly FaultCase[] = [
   invalid(25, 'a function that calls itself', 'RECURSION', calls({ F: [call('F', 'p', 'q')] }), { message: /'d:F' -> 'd:F'/ }),
   invalid(25, 'two functions that call each other', 'RECURSION', calls({ F: [call('G', 'p', 'q')], G: [call('F', 'p', 'q')] }), { argv: CUT }),
   invalid(25, 'a call hidden in a body', 'RECURSION', calls({ F: [node('If', ['p'], ['q'], { then_branch: { graph: { nodes: [call('F', 'p', 'r')], outputs: [value('r')] } } })] })),
+  { rows: [25], name: 'a chain of 101 functions', files: chain(101, 1), argv: INSPECT, exit: 5, code: 'FEATX_LIMIT_CALLS', hint: /--max-calls/ },
+  { rows: [26], name: 'twenty functions that each call the next a hundred times', files: chain(20, 100), argv: INSPECT, exit: 5, code: 'FEATX_LIMIT_EXPANSION', hint: /--max-expansion/ },
+  { rows: [26], name: 'twenty functions that each call the next a hundred times, cut', files: chain(20, 100), argv: CUT, exit: 5, code: 'FEATX_LIMIT_EXPANSION' },
   invalid(25, 'a function that nothing calls and that calls itself', 'RECURSION', calls({ F: [node('Neg', ['p'], ['q'])], G: [call('G', 'p', 'q')] })),
 ];
 
@@ -80,6 +89,7 @@ const TYPES: readonly FaultCase[] = [
   accepted(35, 'an output whose type is nowhere is declared by name alone', withNodes([CUSTOM], {}, CUSTOM_OPSET), { line: 'untyped output', argv: tap('z'), outputs: ['z'], warns: [/my\.ops/, /ONNX Runtime refuses a part/, /the type of the output 'z' is not known/], isSlow: true }),
   refused(35, 'an output whose type is nowhere, under --strict', 'FEATX_STRICT', withNodes([CUSTOM], {}, CUSTOM_OPSET), [...tap('z'), '--strict'], { line: 'untyped output', isSlow: true }),
   accepted(35, 'an output without a type gets the one that is known', model(() => network({ outputs: [value('y', null, null)], valueInfo: [...DECLARED, value('y', [1, 5])] })), { line: 'untyped output', argv: tap('y'), outputs: ['y'] }),
+  accepted(35, 'an output that is declared with another shape', model(() => network({ outputs: [value('y', [7, 3])] })), { line: 'wrong output type', argv: ['run', 'm.onnx', '--tensor', 'y', '--input', 'random', '-o', 'out.npz'], report: { features: [{ tensor: 'y', shape: [1, 5] }] }, isSlow: true }),
   accepted(36, 'a node whose value only a body reads stays', withNodes([node('Abs', ['x'], ['seen']), node('If', ['c'], ['r'], branches({ nodes: [node('Neg', ['seen'], ['s'])], outputs: [value('s')] }))], { initializers: [CONDITION], valueInfo: [...DECLARED, value('r', [1, 4, 4, 4])] }), { argv: tap('r'), outputs: ['r'], operators: ['Conv', 'Relu', 'Abs', 'If'] }),
   accepted(36, 'training is dropped with a warning', model(() => network({}, { trainingInfo: [{ algorithm: { nodes: [node('Mul', ['fc.bias', 'fc.bias'], ['b'])] } }] })), { argv: CUT, outputs: ['0', '1'], warns: [/training_info is dropped/] }),
   refused(37, 'a pattern that nothing matches', 'FEATX_RESOLVE', model(() => network()), tap('nothing*'), { message: /no tensor matches 'nothing\*'/ }),
