@@ -168,6 +168,17 @@ describe('integers', () => {
     expect(model.graph.valueInfo[0].type).toMatchObject({ shape: [null, null, 3, null, null] });
   });
 
+  test('a dimension of a sparse tensor beyond 2^53 is an error, not another number', async () => {
+    await expect(open(graph({ sparseInitializers: [{ dims: [2n ** 62n], values: { name: 's', dims: [1] }, indices: { name: '', dims: [1] } }] }))).rejects.toThrow(expect.objectContaining({ code: 'FEATX_GRAPH_DIMS', message: expect.stringContaining('4611686018427387904') }));
+  });
+
+  test('a value that an enum does not have is an unknown field: what was said before stays', async () => {
+    const external = (...locations: readonly (number | bigint)[]) => ({ name: 't', dims: [1], extra: [bytes(13, message([bytes(1, 'location'), bytes(2, '../secret')])), ...locations.map((location) => int(14, location))] });
+    const model = await open(graph({ initializers: [external(1, 7), external(1, 7, 0), external(2n ** 32n + 1n), external(7)], nodes: [node('N', [], [], { a: { int: 5, extra: [int(20, 99), int(20, -1)] } })] }));
+    expect(model.graph.initializers.map(({ external: entries }) => entries !== null)).toEqual([true, false, true, false]);
+    expect(model.graph.nodes[0].attributes[0].type).toBe(2);
+  });
+
   test('an int32 field keeps the low 32 bits, as protobuf does', async () => {
     const model = await open(graph({ initializers: [{ name: 't', dims: [], extra: [int(2, 2n ** 60n + 7n)] }, { name: 'u', dims: [], extra: [int(2, 2n ** 32n + 11n)] }] }));
     expect(model.graph.initializers.map(({ dataType }) => dataType)).toEqual([7, 11]);

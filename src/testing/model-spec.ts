@@ -120,7 +120,7 @@ export interface TensorSpec {
 export interface SparseSpec {
   readonly values: TensorSpec;
   readonly indices: TensorSpec;
-  readonly dims: readonly number[];
+  readonly dims: readonly (number | bigint)[];
 }
 
 export type DimSpec = number | bigint | string | null;

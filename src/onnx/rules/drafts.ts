@@ -17,6 +17,16 @@ export const keptEach = <B>(set: (record: B, field: Field) => void): FieldRule<B
 /** Protobuf's int32: the low 32 bits. */
 export const int32 = (value: number | bigint): number => (typeof value === 'number' ? value | 0 : Number(BigInt.asIntN(32, value)));
 
+/**
+ * An enum of proto2, whose values are 0 to `largest`: any other value counts as an unknown field, so that what was said before stays.
+ * @see https://protobuf.dev/programming-guides/enum/#proto2
+ */
+export const closedEnum = <B>(largest: number, set: (record: B, value: number) => void): FieldRule<B> =>
+  int((record, value) => {
+    const narrow = int32(value);
+    if (narrow >= 0 && narrow <= largest) set(record, narrow);
+  });
+
 /** Most lists of a graph stay empty or short: the empty ones are this one, and the short ones take no more room than they need. */
 export const NONE: never[] = [];
 Object.freeze(NONE);

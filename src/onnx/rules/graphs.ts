@@ -1,12 +1,14 @@
 import type { Field } from '../../wire/fields.js';
 import { entered, type FieldRule, type MessageRule } from '../reader.js';
 import type { Attribute, FunctionDef, Graph, Node, QuantizationAnnotation, SparseTensor, StringEntry, Tensor } from '../records.js';
-import { add, float, floats, int, int32, ints, keptEach, NONE, text, texts, type Draft } from './drafts.js';
+import { add, closedEnum, float, floats, int, ints, keptEach, NONE, text, texts, type Draft } from './drafts.js';
 import { entryRule, sparseTensor, sparseTensors, tensorField, tensorList } from './tensors.js';
 import { valueInfos } from './types.js';
 
 /** Lists in attributes longer than this stay in the file. */
 const LONGEST_ATTRIBUTE_LIST = 1024;
+/** AttributeProto.AttributeType.TYPE_PROTOS */
+const LARGEST_ATTRIBUTE_TYPE = 14;
 
 type AttributeDraft = Draft<Attribute> & { t: Tensor | null; g: Draft<Graph> | null; sparse: SparseTensor | null };
 
@@ -16,6 +18,7 @@ function bounded<T>(list: T[], value: T): T[] {
 }
 
 const attributeRule: MessageRule<AttributeDraft> = {
+  bytes: 230,
   fields: {
     1: text((attribute, value) => (attribute.name = value)),
     2: float((attribute, value) => (attribute.f = value)),
@@ -42,7 +45,7 @@ const attributeRule: MessageRule<AttributeDraft> = {
         return entered(graphRule, graph, 'graphs', attribute.graphs.length - 1);
       },
     },
-    20: int((attribute, value) => (attribute.type = int32(value))),
+    20: closedEnum(LARGEST_ATTRIBUTE_TYPE, (attribute, value) => (attribute.type = value)),
     21: text((attribute, value) => (attribute.refAttrName = value)),
     22: sparseTensor('sparse_tensor', (attribute) => attribute.sparse, (attribute, sparse) => (attribute.sparseTensors = [(attribute.sparse = sparse), ...attribute.sparseTensors])),
     23: sparseTensors('sparse_tensors', (attribute) => attribute.sparseTensors, (attribute, list) => (attribute.sparseTensors = list)),
@@ -63,6 +66,7 @@ function attributes<B>(label: string, list: (record: B) => Attribute[], set: (re
 }
 
 const nodeRule: MessageRule<Draft<Node>> = {
+  bytes: 190,
   fields: {
     1: texts((node, value) => (node.inputs = add(node.inputs, value))),
     2: texts((node, value) => (node.outputs = add(node.outputs, value))),

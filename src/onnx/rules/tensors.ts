@@ -2,7 +2,7 @@ import { ModelFormatError } from '../../errors.js';
 import { WireType, type Field } from '../../wire/fields.js';
 import { entered, type FieldRule, type MessageRule } from '../reader.js';
 import type { SparseTensor, StringEntry, Tensor } from '../records.js';
-import { add, extended, int, int32, ints, NONE, skipped, skippedEach, text, type Draft } from './drafts.js';
+import { add, closedEnum, extended, int, int32, ints, NONE, skipped, skippedEach, text, type Draft } from './drafts.js';
 
 export const entryRule: MessageRule<Draft<StringEntry>> = {
   fields: { 1: text((entry, value) => (entry.key = value)), 2: text((entry, value) => (entry.value = value)) },
@@ -37,20 +37,26 @@ function addSingle(tensor: TensorDraft, fieldNumber: number, start: number, end:
 /** No array library takes more than 64. */
 const MOST_AXES = 1024;
 
+/** @throws ModelFormatError for a dim that no number holds exactly, and for too many of them */
+function withDim(dims: number[], value: number | bigint, { start: offset }: Field, place?: string): number[] {
+  const wrong = (what: string): ModelFormatError => new ModelFormatError(`${what} (byte ${offset})`, { code: 'FEATX_GRAPH_DIMS', offset, field: place });
+  if (typeof value === 'bigint') throw wrong(`a dimension of ${place ?? 'a sparse tensor'} is ${value}, outside what any tensor can have`);
+  if (dims.length === MOST_AXES) throw wrong(`${place ?? 'a sparse tensor'} has more than ${MOST_AXES} axes`);
+  return add(dims, value);
+}
+
+/** TensorProto.DataLocation.EXTERNAL */
+const EXTERNAL = 1;
+
 /** Fields of a TensorProto that hold values or say where they are. */
 const VALUE_FIELDS = new Set([4, 5, 6, 7, 9, 10, 11, 13, 14]);
 
 const tensorRule: MessageRule<TensorDraft> = {
+  bytes: 420,
   each: (tensor, field) => void (VALUE_FIELDS.has(field.number) || (tensor.header = extended(tensor.header, field))),
   fields: {
     1: ints((tensor, value, field) => {
-      if (typeof value === 'bigint') {
-        throw new ModelFormatError(`a dimension of ${tensor.place} is ${value}, outside what any tensor can have (byte ${field.start})`, { code: 'FEATX_GRAPH_DIMS', offset: field.start, field: tensor.place });
-      }
-      if (tensor.dims.length === MOST_AXES) {
-        throw new ModelFormatError(`${tensor.place} has more than ${MOST_AXES} axes (byte ${field.start})`, { code: 'FEATX_GRAPH_DIMS', offset: field.start, field: tensor.place });
-      }
-      tensor.dims = add(tensor.dims, value);
+      tensor.dims = withDim(tensor.dims, value, field, tensor.place);
     }),
     2: int((tensor, value) => (tensor.dataType = int32(value))),
     4: numbers(WireType.fixed32),
@@ -73,7 +79,7 @@ const tensorRule: MessageRule<TensorDraft> = {
         return entered(entryRule, entry, 'external_data', tensor.externalEntries.length - 1);
       },
     },
-    14: int((tensor, value) => (tensor.external = value === 1 ? tensor.externalEntries : null)),
+    14: closedEnum(EXTERNAL, (tensor, value) => (tensor.external = value === EXTERNAL ? tensor.externalEntries : null)),
   },
 };
 
@@ -110,7 +116,7 @@ const sparseTensorRule: MessageRule<Draft<SparseTensor>> = {
   fields: {
     1: tensorField('values', (sparse) => sparse.values, (sparse, tensor) => (sparse.values = tensor)),
     2: tensorField('indices', (sparse) => sparse.indices, (sparse, tensor) => (sparse.indices = tensor)),
-    3: ints((sparse, value) => (sparse.dims = add(sparse.dims, Number(value)))),
+    3: ints((sparse, value, field) => (sparse.dims = withDim(sparse.dims, value, field))),
   },
 };
 
