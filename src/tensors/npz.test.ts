@@ -101,6 +101,12 @@ describe('reading .npz', () => {
     }
   });
 
+  test.each([4, 60])('an entry that ends inside its own header, after %i bytes, is malformed', async (length) => {
+    const content = npy('uint8', [1000], 1000);
+    const archive = forge([{ name: 'x.npy', content: deflateRawSync(content.subarray(0, length)), method: 8, size: content.length }]);
+    await expect(open(archive)).rejects.toThrow(expect.objectContaining({ code: 'FEATX_TENSOR_FORMAT', message: expect.stringContaining(`inflates to ${length} bytes, not the ${content.length} it claims`) }));
+  });
+
   test.each([0, 8])('a wrong checksum is an error (method %i), also where rows are read one by one', async (method) => {
     const content = npy('uint8', [3, 2], 6);
     const stored = method === 0 ? content : deflateRawSync(content);

@@ -125,7 +125,7 @@ async function openMember(access: SourceAccess, source: ByteSource, member: Memb
   const { key, name, start, end, size } = member;
   if (member.deflated) {
     const head = new BufferSource(await inflateHead(source, member));
-    const header = await readNpyHeader({ source: sizedAs(head, size), name, start: 0, end: size }, limits);
+    const header = await readNpyHeader({ source: headOf(head, member), name, start: 0, end: size }, limits);
     return wholeArray({ key, dtype: header.dtype, shape: header.shape }, () => access.use((opened) => inflateArray(opened, member, header)));
   }
   const header = await readNpyHeader({ source, name, start, end }, limits);
@@ -135,9 +135,13 @@ async function openMember(access: SourceAccess, source: ByteSource, member: Memb
   return npyArray({ access, key, header, region, verify, limits });
 }
 
-/** A source of which only the beginning is at hand. */
-function sizedAs(head: BufferSource, size: number): ByteSource {
-  return { size, read: (start, end) => head.read(start, end) };
+/** An entry of which only the beginning is at hand: all there is, where it does not hold its own header. */
+function headOf(head: BufferSource, { name, size }: Member): ByteSource {
+  const read = async (start: number, end: number): Promise<Uint8Array> => {
+    if (end > head.size) throw malformed(name, `it inflates to ${head.size} bytes, not the ${size} it claims`);
+    return head.read(start, end);
+  };
+  return { size, read };
 }
 
 /** The first bytes of an entry, enough for its .npy header. */
