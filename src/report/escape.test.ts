@@ -30,6 +30,19 @@ describe('escapeText', () => {
   });
 });
 
+test.each([
+  ['::error file=a.js::no', '\\x3a:error file=a.js::no'],
+  ['  ::set-output name=x::y', '  \\x3a:set-output name=x::y'],
+  ['a ##[error]no', 'a \\x23#[error]no'],
+  ['##vso[task.setvariable variable=x]y', '\\x23#vso[task.setvariable variable=x]y'],
+])('%j is no command of a CI log', (text, shown) => {
+  expect(escapeText(text)).toBe(shown);
+  expect(jsonLine([text])).not.toContain('##');
+  expect(JSON.parse(jsonLine([text]))).toEqual([text]);
+});
+
+test.each(['std::relu:0', 'a ## b', '#[x]', '# ##'])('%j is none', (text) => expect(escapeText(text)).toBe(text));
+
 describe('jsonLine', () => {
   test('is one line of printable text that parses to the same data', () => {
     const data = { name: HOSTILE, list: [HOSTILE, 1, null], ['__proto__x']: { deep: HOSTILE } };

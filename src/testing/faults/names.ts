@@ -34,6 +34,8 @@ export const NAME_CASES: readonly FaultCase[] = [
   { rows: [64], name: 'such a name in an error', files: named('\u001b[31mred'), argv: ['extract', 'm.onnx', '--tensor', '\u001b[31mrad', '-o', 'out.onnx'], exit: 2, code: 'FEATX_RESOLVE', message: /\[31mred/ },
   { rows: [64], name: 'such a name in a path', files: () => ({}), argv: ['inspect', 'gone\u001b[2J.onnx'], exit: 4, code: 'FEATX_IO_NOT_FOUND' },
   { rows: [66], name: 'a name that a spreadsheet would calculate', files: named('=HYPERLINK("http://x","y")'), argv: [...INSPECT, '--tensors', '--csv'], exit: 0, text: /"'=HYPERLINK\(""http:\/\/x"",""y""\)"/ },
+  tensors(66, 'a name that a CI log would take for a command', named('::set-output name=a::b'), { text: /^\\x3a:set-output name=a::b /m, finds: /"::set-output name=a::b"/ }),
+  tensors(66, 'a name that another CI log would take for a command', named('a ##vso[task.complete result=Failed;]'), { text: /a \\x23#vso\[/, finds: /\\u0023#vso/ }),
   { rows: [67], name: 'a pattern of many stars', files: named('a'.repeat(60_000)), argv: ['extract', 'm.onnx', '--tensor', `${'a*'.repeat(2_000)}b`, '-o', 'out.onnx'], exit: 2, code: 'FEATX_RESOLVE', message: /no tensor matches/ },
   { rows: [67], name: 'what would be a regular expression is a name', files: model(() => network()), argv: ['extract', 'm.onnx', '--tensor', '^(a+)+$', '-o', 'out.onnx'], exit: 2, code: 'FEATX_RESOLVE', message: /no tensor is named/ },
   { rows: [69], name: 'a name with separators becomes one file name', files: named('../../../evil'), argv: ['run', 'm.onnx', '--tensor', '../../../evil', '--input', 'random', '-o', 'out/'], exit: 0, creates: [/^out$/, /^out\/[^/]*evil[^/]*\.pb$/], isSlow: true },
