@@ -1,17 +1,27 @@
 // npm run check:batch: 1,000 generated models, one in a hundred broken in ten ways, and 100 of the zoo, through featx batch; the same with five kill -9 and
-// --resume. Then what a batch costs: a second run with nothing changed, two jobs against one, and the parent's memory over 10,000 items.
-//   FEATX_ZOO  folder of graphs (default ../shared/zoo, where it is there)
+// --resume. Then what a batch costs: two jobs against one, a second run with nothing changed, and the parent's memory over 10,000 items.
+//   --figures [throughput|incremental|memory]  what it costs alone, or one of the three
+//   --record                                   write them to bench/results/batch.md
+//   FEATX_ZOO                                  folder of graphs (default ../shared/zoo, where it is there)
 import { spawn } from 'node:child_process';
 import { copyFileSync, existsSync, linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { loadavg, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { machine, markdown, save } from '../bench/lib/table.mjs';
 import { built, node, root } from './ready.mjs';
 
 const resnet = join(root, 'fixtures', 'timm', 'test_resnet.ts.onnx');
 const tiny = join(root, 'fixtures', 'models', '06-plain-backbone.onnx');
 const zoo = resolve(root, process.env.FEATX_ZOO ?? '../shared/zoo');
+const results = join(root, 'bench', 'results');
+
+const FIGURES = { throughput, incremental, memory };
+const flag = process.argv.indexOf('--figures');
+const named = flag < 0 ? undefined : process.argv[flag + 1];
+const wanted = named === undefined || named.startsWith('-') ? Object.keys(FIGURES) : [named];
+for (const name of wanted) if (!Object.hasOwn(FIGURES, name)) throw new Error(`there is no figure '${name}'; there are ${Object.keys(FIGURES).join(', ')}`);
 built();
-if (!process.argv.includes('--figures')) {
+if (flag < 0) {
   node(['--experimental-vm-modules', '--no-warnings', 'node_modules/jest/bin/jest.js', 'src/batch/campaign', '-i'], {
     env: { ...process.env, FEATX_CHECK_BATCH: '1000', ...(existsSync(zoo) ? { FEATX_ZOO: zoo } : {}) },
   });
@@ -19,24 +29,58 @@ if (!process.argv.includes('--figures')) {
 
 const home = mkdtempSync(join(tmpdir(), 'featx-check-batch-'));
 try {
-  const seconds = (ms) => `${(ms / 1000).toFixed(2)} s`;
-  const small = folder('throughput', 200);
-  // The best of several turns: whatever else the machine does makes runs slower, never faster.
-  const best = { 1: Infinity, 2: Infinity };
-  for (let turn = 0; turn < 4; turn++) for (const jobs of [1, 2]) best[jobs] = Math.min(best[jobs], (await batch(small, ['--jobs', String(jobs), '--force'])).ms);
-  console.log(`200 models of ResNet: one job ${seconds(best[1])}, two jobs ${seconds(best[2])}: ${(best[1] / best[2]).toFixed(2)} times (at least 1.6 on two free cores)`);
-  const thousand = folder('incremental', 1000);
-  const first = await batch(thousand, ['--jobs', '2']);
-  const second = await batch(thousand, ['--jobs', '2']);
-  const third = await batch(thousand, ['--jobs', '2', '--check', 'content']);
-  console.log(`1,000 models: first run ${seconds(first.ms)}, second ${seconds(second.ms)} (${((100 * second.ms) / first.ms).toFixed(1)} %, at most 5), with --check content ${seconds(third.ms)}; whole processes`);
-  // The parent does not see the models, so small ones do.
-  const many = folder('memory', 10_000, tiny);
-  const peaks = [];
-  const long = await batch(many, ['--jobs', '2'], [1000, 5000, 10_000], peaks);
-  console.log(`10,000 models in ${seconds(long.ms)}: resident memory of the parent after ${peaks.map(([count, bytes]) => `${count}: ${(bytes / 1e6).toFixed(0)} MB`).join(', ')}`);
+  for (const name of wanted) {
+    // Of the minute before: what the figure itself does comes after.
+    const [load] = loadavg();
+    const figure = { ...(await FIGURES[name]()), load_before: Math.round(load * 10) / 10 };
+    console.log(`${figure.what}: ${figure.measured} (${figure.target}: ${figure.met ? 'met' : 'MISSED'}); ${figure.remarks}`);
+    if (process.argv.includes('--record')) record(name, figure);
+  }
 } finally {
   rmSync(home, { recursive: true, force: true });
+}
+
+async function throughput() {
+  const count = 400;
+  const models = folder('throughput', count);
+  const turns = { 1: [], 2: [] };
+  // By turns, each the first in every other round: a busy moment of the machine, or a warm cache, favours neither.
+  for (let round = 0; round < 4; round++) for (const jobs of round % 2 === 0 ? [1, 2] : [2, 1]) turns[jobs].push((await batch(models, ['--jobs', String(jobs), '--force'])).ms);
+  const [one, two] = [Math.min(...turns[1]), Math.min(...turns[2])];
+  const all = (jobs) => turns[jobs].map(seconds).join(', ');
+  return {
+    what: `featx batch --jobs 2 against --jobs 1, ${count} models of ResNet`, measured: `${(one / two).toFixed(2)} times`, target: 'at least 1.60 on two free cores', met: one / two >= 1.6,
+    remarks: `least of four: ${seconds(one)} and ${seconds(two)}; one job ${all(1)}; two jobs ${all(2)}`,
+  };
+}
+
+async function incremental() {
+  const models = folder('incremental', 1000);
+  const first = await batch(models, ['--jobs', '2']);
+  const again = [];
+  for (let turn = 0; turn < 3; turn++) again.push((await batch(models, ['--jobs', '2'], { skipped: 1000 })).ms);
+  const content = await batch(models, ['--jobs', '2', '--check', 'content'], { skipped: 1000 });
+  const second = Math.min(...again);
+  return {
+    what: 'a second run of 1,000 models of which none has changed', measured: `${((100 * second) / first.ms).toFixed(1)} % of the first`, target: 'under 5 %', met: second < 0.05 * first.ms,
+    remarks: `whole processes: first ${seconds(first.ms)}, then ${again.map(seconds).join(', ')}, with --check content ${seconds(content.ms)}`,
+  };
+}
+
+async function memory() {
+  // The parent does not see the models, so small ones do.
+  const models = folder('memory', 10_000, tiny);
+  const marks = [1000, 5000, 10_000];
+  const { notes, ms } = await batch(models, ['--jobs', '2'], { marks });
+  const most = Math.max(...notes);
+  return {
+    what: 'resident memory of the parent after 1,000, 5,000 and 10,000 items', measured: notes.map((bytes) => `${(bytes / 1e6).toFixed(0)} MB`).join(', '), target: 'flat: at most a tenth more than after 1,000', met: most <= 1.1 * notes[0],
+    remarks: `10,000 small models in ${seconds(ms)}`,
+  };
+}
+
+function seconds(ms) {
+  return `${(ms / 1000).toFixed(2)} s`;
 }
 
 /** `count` links to one model under names of their own. */
@@ -50,22 +94,24 @@ function folder(name, count, model = resnet) {
 }
 
 /** Runs a batch as its users do; `marks` are numbers of items after which the parent's memory is noted. */
-async function batch(cwd, args, marks = [], notes = []) {
+async function batch(cwd, args, { marks = [], skipped = 0 } = {}) {
   const started = performance.now();
   const child = spawn(process.execPath, [join(root, 'bin', 'featx.js'), 'batch', 'models/*.onnx', '--out', '0,1', '-o', 'cut/{name}.onnx', '--json', ...args], { cwd, stdio: ['ignore', 'pipe', 'inherit'] });
+  const notes = [];
   let lines = 0;
   let last = '';
   let failure = '';
   child.stdout.on('data', (chunk) => {
-    failure ||= /.*"status":"failed".*/.exec(chunk.toString('utf8'))?.[0] ?? '';
+    const text = chunk.toString('utf8');
+    failure ||= /.*"status":"failed".*/.exec(text)?.[0] ?? '';
     for (const byte of chunk) if (byte === 10) lines++;
-    last = (last + chunk.toString('utf8')).slice(-1000);
-    while (marks.length > notes.length && lines >= marks[notes.length]) notes.push([marks[notes.length], residentBytes(child.pid)]);
+    last = (last + text).slice(-1000);
+    while (marks.length > notes.length && lines >= marks[notes.length]) notes.push(residentBytes(child.pid));
   });
   const code = await new Promise((done) => child.on('close', done));
   const summary = JSON.parse(last.trimEnd().split('\n').at(-1));
-  if (code !== 0 || summary.failed !== 0 || summary.remaining !== 0) throw new Error(`the batch ended with ${code}: ${JSON.stringify(summary)} ${failure}`);
-  return { ms: performance.now() - started, ...summary };
+  if (code !== 0 || summary.failed !== 0 || summary.remaining !== 0 || summary.skipped !== skipped) throw new Error(`the batch ended with ${code}: ${JSON.stringify(summary)} ${failure}`);
+  return { ms: performance.now() - started, notes };
 }
 
 function residentBytes(pid) {
@@ -74,4 +120,16 @@ function residentBytes(pid) {
   } catch {
     return NaN;
   }
+}
+
+/** Puts a figure in the place of its last one; those that were not measured this time stay, with their own dates. */
+function record(name, figure) {
+  const path = join(results, 'batch.json');
+  const figures = { ...(existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : {}), [name]: { ...machine(root), ...figure } };
+  save(path, `${JSON.stringify(figures, null, 1)}\n`);
+  const rows = Object.keys(FIGURES).flatMap((key) => {
+    const one = figures[key];
+    return one === undefined ? [] : [[one.what, one.measured, one.target, one.met ? 'met' : 'MISSED', `${one.cpu}, ${one.cores} cores, load ${one.load_before} before; Node ${one.node}, commit ${one.commit}, ${one.date}`, one.remarks]];
+  });
+  save(join(results, 'batch.md'), `# Batch\n\nWritten by \`node scripts/check-batch.mjs --figures --record\`. Whole processes; inputs are links to one file, in the page cache.\n\n${markdown(['figure', 'measured', 'target', 'verdict', 'where', 'remarks'], rows)}\n`);
 }
