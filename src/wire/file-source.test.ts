@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { constants, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { IoError } from '../errors.js';
@@ -111,4 +111,31 @@ test('a failed open leaves no file open', async () => {
   const error = await failure(FileSource.open(written(), fs));
   expect(error.message).toMatch(/stale.*ESTALE/);
   expect(closed()).toBe(1);
+});
+
+test('a file that cannot be looked at any more has no known state', async () => {
+  let calls = 0;
+  const { fs } = withHandle((handle) => ({ stat: async () => (calls++ === 0 ? handle.stat() : Promise.reject(Object.assign(new Error('gone'), { code: 'EIO' }))) }));
+  const path = written();
+  const source = await FileSource.open(path, fs);
+  expect((await failure(source.assertUnchanged())).message).toBe(`cannot look at ${path}: the device reports an input/output error (EIO)`);
+  await source.close();
+});
+
+test('a file that was only read may fail to close, but not be closed twice', async () => {
+  const { fs } = withHandle((handle) => ({ close: async () => {
+    await handle.close();
+    throw Object.assign(new Error('late'), { code: 'EIO' });
+  } }));
+  await (await FileSource.open(written(), fs)).close();
+  const source = await FileSource.open(written());
+  await source.close();
+  await expect(source.close()).rejects.toMatchObject({ code: 'EBADF' });
+});
+
+test('a handle is opened for reading only, and without waiting for what it names', async () => {
+  const flags: (string | number)[] = [];
+  const fs: FileSystem = { ...nodeFileSystem, open: (path, given, mode) => (flags.push(given), nodeFileSystem.open(path, given, mode)) };
+  await (await FileSource.open(written(), fs)).close();
+  expect(flags).toEqual([process.platform === 'win32' ? constants.O_RDONLY : constants.O_RDONLY | constants.O_NONBLOCK]);
 });

@@ -31,8 +31,8 @@ export class FileSource implements ByteSource {
   static async open(path: string, fs: FileSystem = nodeFileSystem): Promise<FileSource> {
     let handle: FileHandle;
     try {
-      // Without O_NONBLOCK, opening a named pipe waits for a writer.
-      handle = await openAfresh(fs, path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+      // Without O_NONBLOCK, opening a named pipe waits for a writer. Windows has none; what is undefined sets no bit.
+      handle = await openAfresh(fs, path, constants.O_RDONLY | constants.O_NONBLOCK);
     } catch (error) {
       throw ioError(error, 'open', path);
     }

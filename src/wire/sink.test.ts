@@ -142,6 +142,44 @@ describe('whatever fails', () => {
   });
 });
 
+describe('a file server', () => {
+  const refusing = (code: string | undefined): Promise<never> => Promise.reject(Object.assign(new Error('it says no'), code === undefined ? {} : { code }));
+
+  test('that renames, loses its answer, and is asked again has done its work', async () => {
+    await write(at('target'), OLD);
+    const forgetful: FileSystem = { ...nodeFileSystem, rename: async (from, to) => {
+      await nodeFileSystem.rename(from, to);
+      return refusing('ENOENT');
+    } };
+    expect(await writeFile(new BufferSource(INPUT), PIECES, at('target'), { fileSystem: forgetful })).toBe(NEW.length);
+    expect(await readFile(at('target'))).toEqual(NEW);
+    expect(await readdir(folder)).toEqual(['target']);
+  });
+
+  test.each(['another file', 'none'])('that has lost the temporary file, where the target is %s, has failed', async (what) => {
+    if (what === 'another file') await write(at('target'), OLD);
+    const losing: FileSystem = { ...nodeFileSystem, rename: async (from) => {
+      await nodeFileSystem.unlink(from);
+      return refusing('ENOENT');
+    } };
+    await expect(writeFile(new BufferSource(INPUT), PIECES, at('target'), { fileSystem: losing })).rejects.toMatchObject({ name: 'IoError', code: 'FEATX_IO_NOT_FOUND', path: at('target') });
+    expect(await readFile(at('target')).catch(() => null)).toEqual(what === 'another file' ? Buffer.from(OLD) : null);
+  });
+
+  test('whose errors have no code is believed all the same', async () => {
+    await write(at('target'), OLD);
+    await expect(writeFile(new BufferSource(INPUT), PIECES, at('target'), { fileSystem: { ...nodeFileSystem, rename: () => refusing(undefined) } })).rejects.toMatchObject({ name: 'IoError', message: `cannot replace ${at('target')}: it says no` });
+    expect(await readdir(folder)).toEqual(['target']);
+    expect(await readFile(at('target'))).toEqual(Buffer.from(OLD));
+    const noSync: FileSystem = { ...nodeFileSystem, open: (path, flags, mode) => (path === folder ? refusing(undefined) : nodeFileSystem.open(path, flags, mode)) };
+    await expect(writeFile(new BufferSource(INPUT), PIECES, at('target'), { fileSystem: noSync })).rejects.toMatchObject({ name: 'IoError', code: 'FEATX_IO_NOT_DURABLE', message: expect.stringMatching(/is written, but might not outlive a loss of power: .*it says no$/) });
+    expect(await readFile(at('target'))).toEqual(NEW);
+    const stale = at(`.featx-${thisWriter().host}-${2 ** 31 - 2}-abc.tmp`);
+    await write(stale, OLD);
+    await expect(writeFile(new BufferSource(INPUT), PIECES, at('target'), { fileSystem: { ...nodeFileSystem, unlink: () => refusing(undefined) } })).rejects.toMatchObject({ name: 'IoError', message: `cannot remove ${stale}: it says no` });
+  });
+});
+
 describe('while it writes', () => {
   test('a signal stops it and nothing is left', async () => {
     await write(at('target'), OLD);
@@ -229,6 +267,15 @@ describe('clones', () => {
     await source.close();
   });
 
+  test('a clone that is not wanted and cannot be removed is an error', async () => {
+    const { source, pieces } = await largeSource();
+    const swapped: FileSystem = { ...nodeFileSystem, stat: (path) => nodeFileSystem.stat(path === source.path ? at('other.bin') : path), unlink: () => Promise.reject(Object.assign(new Error(), { code: 'EIO' })) };
+    await write(at('other.bin'), INPUT);
+    await expect(writeFile(source, pieces, at('target'), { fileSystem: swapped })).rejects.toMatchObject({ name: 'IoError', message: expect.stringMatching(/^cannot remove .*EIO/) });
+    expect((await readdir(folder)).filter((name) => name === 'target')).toEqual([]);
+    await source.close();
+  });
+
   test('a source that is read-only is streamed', async () => {
     const { source, pieces, expected } = await largeSource();
     const readOnly: FileSystem = {
@@ -282,6 +329,7 @@ describe('targets', () => {
     }
     await expect(resolveTarget(at('soft.onnx'), [at('model.onnx')], { follow: true })).rejects.toMatchObject({ code: 'FEATX_USAGE_SAME_FILE' });
     expect(await resolveTarget(at('free.onnx'), [at('model.onnx'), at('missing.onnx')])).toBe(at('free.onnx'));
+    await expect(resolveTarget(at('hard.onnx'), [at('model.onnx')], { inPlace: false })).rejects.toMatchObject({ code: 'FEATX_USAGE_SAME_FILE', hint: 'choose another output: the result still needs that file' });
   });
 
   test('a link is refused, and followed where asked', async () => {

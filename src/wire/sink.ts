@@ -3,7 +3,7 @@ import { createHash, randomBytes, type Hash } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { FeatxError, IoError, UsageError } from '../errors.js';
 import { FileSource } from './file-source.js';
-import { errnoOf, ioError, nodeFileSystem, openAfresh, orNothing, type FileHandle, type FileSystem } from './fs.js';
+import { errnoOf, ioError, nodeFileSystem, openAfresh, orNothing, removeNow, type FileHandle, type FileSystem } from './fs.js';
 import { chunksOf, pieceSize, sizeOf, type Piece } from './pieces.js';
 import type { ByteSource } from './source.js';
 import { isGone, thisWriter } from './writers.js';
@@ -121,10 +121,11 @@ export async function stage(source: ByteSource, pieces: readonly Piece[], direct
 }
 
 /** Removes a file that may be gone already. @throws IoError */
-async function remove(fs: FileSystem, path: string): Promise<void> {
+export async function remove(fs: FileSystem, path: string): Promise<void> {
   await fs.unlink(path).catch((error: unknown) => {
     if (errnoOf(error) !== 'ENOENT') throw ioError(error, 'remove', path);
   });
+  unfinished.delete(path);
 }
 
 /** @throws IoError where the model or one of its sidecars changed while it was copied */
@@ -151,13 +152,15 @@ interface Temporary {
   readonly cloned: boolean;
 }
 
+/** Windows has no O_NOFOLLOW; what is undefined sets no bit. */
 async function createTemporary(fs: FileSystem, path: string, cloneOf: FileSource | null): Promise<Temporary> {
   if (cloneOf !== null) {
     const clone = await openClone(fs, path, cloneOf);
     if (clone !== null) return { file: clone, cloned: true };
     await remove(fs, path);
+    unfinished.add(path);
   }
-  return { file: await openAfresh(fs, path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | (constants.O_NOFOLLOW ?? 0), 0o666), cloned: false };
+  return { file: await openAfresh(fs, path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o666), cloned: false };
 }
 
 /** A writable clone; null where the path of the source now names another file, or the clone is as read-only as its original. */
@@ -165,7 +168,7 @@ async function openClone(fs: FileSystem, path: string, { path: original, state }
   await fs.clone(original, path);
   const now = await fs.stat(original);
   if (now.dev !== state.dev || now.ino !== state.ino) return null;
-  return fs.open(path, constants.O_RDWR | (constants.O_NOFOLLOW ?? 0)).catch((error: unknown) => {
+  return fs.open(path, constants.O_RDWR | constants.O_NOFOLLOW).catch((error: unknown) => {
     if (errnoOf(error) === 'EACCES' || errnoOf(error) === 'EPERM') return null;
     throw error;
   });
@@ -230,6 +233,7 @@ export async function commit(fs: FileSystem, temporaryPath: string, target: stri
     await remove(fs, temporaryPath).catch(() => undefined);
     throw error instanceof FeatxError ? error : ioError(error, 'replace', target);
   }
+  unfinished.delete(temporaryPath);
   await syncDirectory(fs, target);
   return finished;
 }
@@ -284,7 +288,17 @@ async function syncDirectory(fs: FileSystem, target: string): Promise<void> {
 /** A name beside the target that tells which process of which machine writes it. */
 export function temporaryName(directory: string): string {
   const { host, process } = thisWriter();
-  return join(directory, `.featx-${host}-${process}-${randomBytes(6).toString('hex')}.tmp`);
+  const path = join(directory, `.featx-${host}-${process}-${randomBytes(6).toString('hex')}.tmp`);
+  unfinished.add(path);
+  return path;
+}
+
+/** Temporary files of this process that are neither in their place nor removed. */
+const unfinished = new Set<string>();
+
+/** Removes what is being written, in a process that ends without waiting. */
+export function removeUnfinished(): void {
+  for (const path of unfinished) removeNow(path);
 }
 
 /** Removes temporary files that a killed run left behind: of a process of this machine that is gone, or of another machine and old. */

@@ -49,6 +49,18 @@ describe('NameDecoder', () => {
     fc.assert(fc.property(nearlyText, (bytes) => expect(names.decode(bytes, 0, bytes.length)).toBe(decodeText(bytes))), { numRuns: 500 });
   });
 
+  test('says the same where there is no Buffer, as in a browser', () => {
+    const { Buffer: own } = globalThis;
+    const bytes = new TextEncoder().encode('layer1/Relu é layer1/Relu');
+    try {
+      Object.assign(globalThis, { Buffer: undefined });
+      const names = new NameDecoder();
+      for (const [start, end] of [[0, 11], [12, 14], [15, 26], [0, 26]]) expect(names.decode(bytes, start, end)).toBe(new TextDecoder().decode(bytes.subarray(start, end)));
+    } finally {
+      Object.assign(globalThis, { Buffer: own });
+    }
+  });
+
   test('names of one hash slot, of the same length, and long names are kept apart', () => {
     const names = new NameDecoder();
     // 31 * a + b collides for these pairs.

@@ -86,11 +86,10 @@ function sequenceLength(bytes: Uint8Array, at: number): number {
 export function encodeText(text: string): Uint8Array {
   if (!/[\udc80-\udcff]/.test(text)) return encoder.encode(text);
   const bytes: number[] = [];
-  for (let index = 0; index < text.length; ) {
-    const point = text.codePointAt(index) ?? 0;
-    if (point >= 0xdc80 && point <= 0xdcff) bytes.push(point - 0xdc00);
-    else bytes.push(...encoder.encode(String.fromCodePoint(point)));
-    index += point > 0xffff ? 2 : 1;
+  // Character by character: a half of a pair is none by itself.
+  for (const char of text) {
+    if (/^[\udc80-\udcff]$/.test(char)) bytes.push(char.charCodeAt(0) - 0xdc00);
+    else bytes.push(...encoder.encode(char));
   }
   return Uint8Array.from(bytes);
 }
