@@ -1,6 +1,7 @@
 import { commandName } from './command-name.js';
 import { Context } from './context.js';
 import { ExitCode, exitCodeOf } from './exit-codes.js';
+import { removeUnfinished } from '../wire/sink.js';
 import { asFeatxError, ClosedPipe, type CliIo } from './io.js';
 
 /** Parses a command line, runs its command, and tells its errors. */
@@ -9,6 +10,7 @@ export async function runCommandLine(argv: readonly string[], io: CliIo): Promis
   const flags = argv.slice(0, argv.includes('--') ? argv.indexOf('--') : argv.length);
   const early = { json: flags.includes('--json'), color: !flags.includes('--no-color'), debug: flags.includes('--debug') };
   let context = new Context(io, commandName(argv) ?? null, early);
+  io.onExit?.(removeUnfinished);
   try {
     const { parseCommandLine } = await import('./program.js');
     const parsed = await parseCommandLine(argv, context);

@@ -15,6 +15,8 @@ export interface CliIo {
   readonly columns: number | null;
   /** Aborted when the process is told to end; the reason is the exit code, 128 plus the number of the signal. */
   readonly signal: AbortSignal;
+  /** Takes what must be done even where the process ends without waiting. */
+  readonly onExit?: (listener: () => void) => void;
   /** Node's own by default. */
   readonly fileSystem?: FileSystem;
 }

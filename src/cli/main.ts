@@ -51,5 +51,6 @@ export async function start(): Promise<void> {
     // A terminal that nobody has told its size says 0.
     columns: terminal?.columns || Number(env.COLUMNS) || null,
     signal: interruption.signal,
+    onExit: (listener) => process.once('exit', listener),
   });
 }

@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { errnoOf, ioError, nodeFileSystem, openAfresh, type FileHandle, type FileSystem } from '../wire/fs.js';
-import { commit, removeStale, temporaryName, writeFully, type FileIdentity } from '../wire/sink.js';
+import { commit, remove, removeStale, temporaryName, writeFully, type FileIdentity } from '../wire/sink.js';
 
 const LARGEST_WRITE = 64 * 1024 * 1024;
 const COPY_BUFFER = 4 * 1024 * 1024;
@@ -70,7 +70,7 @@ export class StagingFile {
    */
   async discard(): Promise<void> {
     await this.close().catch(() => undefined);
-    await this.fs.unlink(this.path).catch(() => undefined);
+    await remove(this.fs, this.path).catch(() => undefined);
   }
 
   private async close(): Promise<void> {

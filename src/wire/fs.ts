@@ -129,6 +129,15 @@ function isFileLike(descriptor: number): boolean {
   }
 }
 
+/** Removes a file in a process that is about to end and can wait for nothing; one that cannot be removed stays. */
+export function removeNow(path: string): void {
+  try {
+    fs.unlinkSync(path);
+  } catch {
+    // Whoever writes here next tidies up.
+  }
+}
+
 /** The operating system's code of an error (`ENOENT`), if it has one. */
 export function errnoOf(error: unknown): string | undefined {
   const code = (error as { code?: unknown } | null)?.code;

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { FeatxError, IoError, UsageError } from '../errors.js';
 import { FileSource } from './file-source.js';
 import { errnoOf, ioError, nodeFileSystem, openAfresh, orNothing, removeNow, type FileHandle, type FileSystem } from './fs.js';
-import { chunksOf, pieceSize, sizeOf, type Piece } from './pieces.js';
+import { chunksOf, chunksOfRun, runsOf, pieceSize, sizeOf, type Piece } from './pieces.js';
 import type { ByteSource } from './source.js';
 import { isGone, thisWriter } from './writers.js';
 
@@ -186,20 +186,23 @@ interface Writing {
 
 async function writePieces({ handle: { file, cloned }, source, pieces, total, digest, options, path }: Writing): Promise<void> {
   let at = 0;
-  if (cloned) await file.truncate(total);
-  for (const piece of pieces) {
-    const size = pieceSize(piece);
-    if (cloned && !(piece instanceof Uint8Array) && piece.from === undefined && piece.start === at) {
-      at += size;
-      continue;
-    }
-    for await (const chunk of chunksOf(piece, source)) {
+  const copy = async (chunks: AsyncIterable<Uint8Array>): Promise<void> => {
+    for await (const chunk of chunks) {
       options.signal?.throwIfAborted();
       digest?.update(chunk);
       await writeFully(file, chunk, at, path);
       at += chunk.length;
       options.onProgress?.(at, total);
     }
+  };
+  if (!cloned) {
+    for (const run of runsOf(pieces)) await copy(chunksOfRun(run, source));
+    return;
+  }
+  await file.truncate(total);
+  for (const piece of pieces) {
+    if (!(piece instanceof Uint8Array) && piece.from === undefined && piece.start === at) at += pieceSize(piece);
+    else await copy(chunksOf(piece, source));
   }
 }
 
