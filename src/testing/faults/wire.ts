@@ -1,8 +1,7 @@
 import { deflateRawSync, gzipSync } from 'node:zlib';
 import { BACKBONE, BACKBONE_WEIGHTS } from '../fixtures/fixture.js';
-import { graphMessage } from '../model-builder.js';
 import { node, tensor, value, type GraphSpec, type TypeSpec } from '../model-spec.js';
-import { bytes, bytesOf, double, float, group, int, join, message, tag, varint, type RawField } from '../wire-writer.js';
+import { bytes, bytesOf, double, float, group, int, join, joinAll, message, tag, varint, type RawField } from '../wire-writer.js';
 import { CUT, DECLARED, HOOK, INSPECT, model, network, type FaultCase } from './case.js';
 
 /** Rows 1 to 19: the bytes. */
@@ -41,11 +40,21 @@ function nestedIfs(levels: number): Uint8Array {
   return network({ nodes: [...BACKBONE, outer], initializers: [...BACKBONE_WEIGHTS, tensor('c', [], [1], 'bool')] });
 }
 
-/** Messages `depth` deep, written inside out: the model builder recurses. */
+/** Every level is a few bytes in front of the next, written inside out: nothing is copied twice. */
 function nestedBodies(levels: number): Uint8Array {
-  let graph = graphMessage({});
-  for (let level = 0; level < levels; level++) graph = message([bytes(1, message([bytes(4, 'If'), bytes(5, message([bytes(1, 'then_branch'), bytes(6, graph)]))]))]);
-  return message([int(1, 8), bytes(7, graph)]);
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  const before = (...front: readonly Uint8Array[]): void => {
+    for (const part of front) size += part.length;
+    parts.push(join(...front));
+  };
+  for (let level = 0; level < levels; level++) {
+    before(bytes(1, 'then_branch').bytes, tag(6, 2), varint(size));
+    before(bytes(4, 'If').bytes, tag(5, 2), varint(size));
+    before(tag(1, 2), varint(size));
+  }
+  before(int(1, 8).bytes, tag(7, 2), varint(size));
+  return joinAll(parts.reverse());
 }
 
 function nestedType(levels: number): Uint8Array {
