@@ -166,6 +166,11 @@ describe('what is no valid graph', () => {
     expect(message).not.toMatch(/node\[[01]\]/);
   });
 
+  test('the shortest way around is shown', async () => {
+    const { message } = await failure({ nodes: [node('Add', ['long3', 'short'], ['a']), relu('a', 'long1'), relu('long1', 'long2'), relu('long2', 'long3'), node('Neg', ['a'], ['short'])] });
+    expect(message).toMatch(/cycle: node\[0\] Add <- node\[4\] Neg <- node\[0\] Add$/);
+  });
+
   test('a ring of 10,000 nodes is found in one walk', async () => {
     const model = await open({ nodes: Array.from({ length: 10_000 }, (_, index) => relu(`r${index}`, `r${(index + 1) % 10_000}`)) });
     expect(() => viewGraph(model)).toThrow(/cycle/);

@@ -139,19 +139,29 @@ function assertAcyclic(view: GraphView): void {
   throw invalid(view.model, 'FEATX_GRAPH_CYCLE', `its nodes depend on each other in a cycle: ${cycleThrough(view, stuck[0], waiting)}`, `graph.node[${stuck[0].index}]`);
 }
 
-/** Walks backwards until a node repeats; a node that waits has a producer that waits. */
+/** The shortest cycle through the first node that is found to lie on one, each node reading from the next. */
 function cycleThrough(view: GraphView, start: Node, waiting: readonly number[]): string {
-  const order = new Map<Node, number>();
-  const trail: Node[] = [];
-  let node: Node | undefined = start;
-  while (node !== undefined && !order.has(node)) {
-    order.set(node, trail.length);
-    trail.push(node);
-    node = readsOf(node).flatMap((name) => view.producerOf.get(name)?.node ?? []).find(({ index }) => waiting[index] > 0);
+  const before = (node: Node): Node[] => readsOf(node).flatMap((name) => view.producerOf.get(name)?.node ?? []).filter(({ index }) => waiting[index] > 0);
+  const seen = new Set<Node>();
+  let on = start;
+  // A node that waits has a producer that waits: the way back ends on a cycle.
+  while (!seen.has(on)) {
+    seen.add(on);
+    on = before(on)[0] ?? on;
   }
-  const cycle = node === undefined ? trail : trail.slice(order.get(node));
-  const shown = cycle.slice(0, 6).map(nodeLabel);
-  return [...shown, ...(cycle.length > 6 ? ['…'] : []), shown[0]].join(' <- ');
+  const readerOf = new Map<Node, Node>();
+  const queue = [on];
+  for (let at = 0; at < queue.length && !readerOf.has(on); at++) {
+    for (const node of before(queue[at])) {
+      if (readerOf.has(node)) continue;
+      readerOf.set(node, queue[at]);
+      queue.push(node);
+    }
+  }
+  const cycle: Node[] = [];
+  for (let node = readerOf.get(on); node !== undefined && node !== on; node = readerOf.get(node)) cycle.push(node);
+  const shown = [on, ...cycle.reverse()].slice(0, 6).map(nodeLabel);
+  return [...shown, ...(cycle.length >= 6 ? ['…'] : []), shown[0]].join(' <- ');
 }
 
 /** The nodes that the given tensors need, themselves included. */
