@@ -44,7 +44,7 @@ test('models on a file server are found where they are', async () => {
   const never = (path: string): never => {
     throw Object.assign(new Error(path), { code: 'ENOENT' });
   };
-  const kind = (path: string): 'file' | 'directory' => (/\.onnx$/.test(path) ? 'file' : 'directory');
+  const kind = (path: string): 'file' | 'directory' => (path.endsWith('.onnx') ? 'file' : 'directory');
   const state = async (path: string): Promise<BigIntStats> => ({ isFile: () => kind(path) === 'file', isDirectory: () => kind(path) === 'directory', isSymbolicLink: () => false }) as unknown as BigIntStats;
   const folders: { readonly [path: string]: readonly string[] } = { '\\\\server\\share\\': ['a.onnx', 'deep'], '\\\\server\\share\\deep': ['b.onnx'] };
   const fs = { ...nodeFileSystem, stat: state, lstat: async (path: string) => (path.includes('*') ? never(path) : state(path)), readdir: async (path: string) => [...(folders[path] ?? never(path))] };

@@ -25,6 +25,8 @@ export type FieldRule<B> =
 
 export interface MessageRule<B> {
   readonly fields: { readonly [number: number]: FieldRule<B> };
+  /** Memory of a record with its field, where it is not that of most; measured, rounded. */
+  readonly bytes?: number;
   /** Called for every field, known or not. */
   readonly each?: (record: B, field: Field) => void;
 }
@@ -53,22 +55,31 @@ export interface ReadContext {
 }
 
 /** Memory that the records take beside the bytes they were read from: of a message with its field, a string in a list, a number in a list, the range of a field. Measured, rounded. */
-const MESSAGE_BYTES = 112;
+const MESSAGE_BYTES = 150;
 const TEXT_BYTES = 24;
 const NUMBER_BYTES = 8;
 const RANGE_BYTES = 48;
 /** Longer strings are copies each. */
 const LONGEST_SHARED_TEXT = 256;
 
-/** A message being read. */
-interface Frame {
+/** A message being read: the whole file, or a field of another message. */
+type Frame = OuterFrame | InnerFrame;
+
+interface OuterFrame extends FrameState {
+  readonly parent: null;
+}
+
+interface InnerFrame extends FrameState {
+  readonly parent: Frame;
+  readonly field: Field;
+}
+
+interface FrameState {
   readonly rule: MessageRule<object>;
   readonly record: object;
   readonly end: number;
   /** Messages around it. */
   readonly depth: number;
-  readonly field: Field | null;
-  readonly parent: Frame | null;
   readonly label: string;
   readonly index: number | null;
   /** What `pathOf` and `enclosingOf` found: the tensors of a graph share it. */
@@ -85,16 +96,15 @@ interface Frame {
 type IntRule = FieldRule<object> & { kind: 'int' };
 
 function pathOf(frame: Frame): string {
+  if (frame.parent === null) return '';
   if (frame.path !== null) return frame.path;
   const own = frame.index === null ? frame.label : `${frame.label}[${frame.index}]`;
-  const around = frame.parent === null ? '' : pathOf(frame.parent);
+  const around = pathOf(frame.parent);
   return (frame.path = around === '' ? own : `${around}.${own}`);
 }
 
 function enclosingOf(frame: Frame): readonly Field[] {
-  if (frame.enclosing !== null) return frame.enclosing;
-  const around = frame.parent === null ? [] : enclosingOf(frame.parent);
-  return (frame.enclosing = frame.field === null ? around : [...around, frame.field]);
+  return frame.parent === null ? [] : (frame.enclosing ??= [...enclosingOf(frame.parent), frame.field]);
 }
 
 /** Fills `record` by `rule` from the whole of `source`, in one pass of windowed reads, without recursion. */
@@ -139,7 +149,7 @@ class MessageReader {
   ) {
     this.window = new ResidentWindow(source, limits.indexBytes);
     this.cursor = new Cursor((code, message, offset) => this.failure(code, message, offset));
-    this.frame = { rule, record, end: source.size, depth: 0, field: null, parent: null, label: '', index: null, path: '', enclosing: [], memo: null, seen: 0, run: null };
+    this.frame = { rule, record, end: source.size, depth: 0, parent: null, label: '', index: null, path: null, enclosing: null, memo: null, seen: 0, run: null };
     this.context = { path: () => pathOf(this.frame), enclosing: () => enclosingOf(this.frame), limits, sourcePath: source.path };
   }
 
@@ -233,8 +243,8 @@ class MessageReader {
     if (frame.depth >= this.limits.depth) throw this.tooDeep(field.start);
     const memo = rule.memo !== undefined && this.isMemorable(field) && rule.memo.get(frame.record) === null ? rule.memo : null;
     if (memo !== null && this.recall(frame, memo, field)) return DONE;
-    this.window.charge(MESSAGE_BYTES);
     const { rule: inner, record, label, index } = rule.enter(frame.record, field, this.context);
+    this.window.charge(inner.bytes ?? MESSAGE_BYTES);
     this.frame = { rule: inner as unknown as MessageRule<object>, record, end: field.end, depth: frame.depth + 1, field, parent: frame, label, index, path: null, enclosing: null, memo, seen: 0, run: null };
     this.cursor.position = field.payload;
     return DONE;
@@ -251,10 +261,10 @@ class MessageReader {
     return value !== null;
   }
 
-  private remember({ parent, field }: Frame, memo: Memo<object>): void {
+  private remember({ parent, field }: InnerFrame, memo: Memo<object>): void {
     const { window } = this;
-    const value = parent === null ? null : memo.get(parent.record);
-    if (parent === null || field === null || value === null || !this.isMemorable(field)) return;
+    const value = memo.get(parent.record);
+    if (value === null) return;
     this.values.keep(memo, window.bytes, field.payload - window.start, field.end - window.start, parent.depth, value);
   }
 
@@ -276,7 +286,7 @@ class MessageReader {
     const { cursor } = this;
     const { payload, end } = field;
     if (end - payload > LONGEST_KEPT_PAYLOAD) {
-      this.frame = { ...frame, end, field: null, parent: frame, path: pathOf(frame), enclosing: enclosingOf(frame), memo: null, seen: 0, run: { rule, field } };
+      this.frame = { ...frame, end, field, parent: frame, path: pathOf(frame), enclosing: enclosingOf(frame), memo: null, seen: 0, run: { rule, field } };
       cursor.position = payload;
       return DONE;
     }

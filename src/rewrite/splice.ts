@@ -64,19 +64,21 @@ export function droppedStarts(model: OnnxModel, { drop }: GraphEdit): Set<number
 function graphPieces(model: OnnxModel, edit: GraphEdit, droppedFields: ReadonlySet<number>, nested: NestedContents): Piece[] {
   const { graph } = model;
   const dropped = new Set(droppedFields);
-  const keepsOutputs = edit.outputs === null || startsWithOwnOutputs(model, edit.outputs);
-  if (!keepsOutputs) for (const { field } of graph.outputs) dropped.add(field.start);
+  const { added, keepsOwn } = newOutputs(model, edit.outputs);
+  if (!keepsOwn) for (const { field } of graph.outputs) dropped.add(field.start);
   const fields: (readonly Piece[])[] = [];
   for (const field of model.graphFields) if (!dropped.has(field.start)) fields.push(withContents(field, nested));
   for (const node of edit.addNodes) fields.push(wrap(GraphField.node, [encodeNode(node)]));
   for (const tensor of edit.addInitializers) fields.push(wrap(GraphField.initializer, [encodeTensor(tensor)]));
-  const fresh = keepsOutputs ? (edit.outputs ?? []).slice(graph.outputs.length) : edit.outputs ?? [];
-  for (const output of fresh) fields.push(wrap(GraphField.output, outputPieces(model, output)));
+  for (const output of added) fields.push(wrap(GraphField.output, outputPieces(model, output)));
   return merge(fields.flat());
 }
 
-function startsWithOwnOutputs(model: OnnxModel, outputs: readonly OutputEdit[]): boolean {
-  return model.graph.outputs.every(({ name }, index) => outputs[index]?.name === name && outputs[index].borrow?.list === 'output' && outputs[index].borrow.index === index);
+/** The outputs to write, and whether those of the file stay before them. */
+function newOutputs({ graph }: OnnxModel, outputs: GraphEdit['outputs']): { readonly added: readonly OutputEdit[]; readonly keepsOwn: boolean } {
+  if (outputs === null) return { added: [], keepsOwn: true };
+  const keepsOwn = graph.outputs.every(({ name }, index) => outputs[index]?.name === name && outputs[index].borrow?.list === 'output' && outputs[index].borrow.index === index);
+  return { added: keepsOwn ? outputs.slice(graph.outputs.length) : outputs, keepsOwn };
 }
 
 function outputPieces(model: OnnxModel, { name, borrow, type }: OutputEdit): readonly Piece[] {
