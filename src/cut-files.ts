@@ -7,7 +7,7 @@ import type { Plan } from './rewrite/plan.js';
 import { splice, type TensorContents } from './rewrite/splice.js';
 import { assertLoadable, type WeightsMode, type WeightsOptions, type WeightsPlan } from './rewrite/weights.js';
 import { errnoOf, ioError, nodeFileSystem, orNothing, type FileSystem } from './wire/fs.js';
-import { chunksOf, sizeOf, type Piece } from './wire/pieces.js';
+import { chunksOfRun, runsOf, sizeOf, type Piece } from './wire/pieces.js';
 import { sidecarPlaces } from './wire/sidecar-files.js';
 import { isSameFile, NOT_DURABLE, resolveTarget, stage, writeFile, type FileIdentity, type StagedFile, type WriteOptions } from './wire/sink.js';
 
@@ -195,8 +195,8 @@ async function withdraw(fs: FileSystem, path: string, placed: FileIdentity): Pro
 async function stream(model: OnnxModel, pieces: readonly Piece[], { write: sink, signal, onProgress }: CutOptions): Promise<void> {
   const total = sizeOf(pieces);
   let done = 0;
-  for (const piece of pieces) {
-    for await (const chunk of chunksOf(piece, model.source)) {
+  for (const run of runsOf(pieces)) {
+    for await (const chunk of chunksOfRun(run, model.source)) {
       signal?.throwIfAborted();
       await sink?.(chunk);
       done += chunk.length;

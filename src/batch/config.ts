@@ -9,6 +9,7 @@ import { findJobs, type FoundJobs, type JobPattern } from './jobs.js';
 import { cutOptions, type ConfigOptions } from './options.js';
 import { templateFault } from './template.js';
 import { violations, type Violation } from './validate.js';
+import { parseJson } from '../wire/json.js';
 
 /** The name under which `featx batch` looks for a config. */
 export const CONFIG_NAME = 'featx.config.json';
@@ -50,7 +51,7 @@ export interface LoadedConfig {
 export function parseConfig(json: string, path = CONFIG_NAME): Config {
   let value: unknown;
   try {
-    value = JSON.parse(json);
+    value = parseJson(json);
   } catch (cause) {
     throw new UsageError(`${path} is not JSON: ${cause instanceof Error ? cause.message : String(cause)}`, { code: 'FEATX_CONFIG', path, cause });
   }

@@ -27,16 +27,30 @@ export interface Violation {
   readonly message: string;
 }
 
-/** Everything in which a JSON value differs from what a schema allows, in document order. */
+/** Violations that are named; a file that is something else altogether has as many as it has values. */
+const MOST_VIOLATIONS = 100;
+
+/** The first hundred things in which a JSON value differs from what a schema allows, in document order, and how many more there are. */
 export function violations(value: unknown, schema: Schema, path = '$'): readonly Violation[] {
-  const found: Violation[] = [];
+  const found: Found = { list: [], more: 0 };
   check(value, schema, path, found);
-  return found;
+  return found.more === 0 ? found.list : [...found.list, { path, message: `and ${found.more} more` }];
 }
 
-function check(value: unknown, schema: Schema, path: string, found: Violation[]): void {
+interface Found {
+  readonly list: Violation[];
+  /** Violations that are counted only. */
+  more: number;
+}
+
+function note(found: Found, path: string, message: () => string): void {
+  if (found.list.length < MOST_VIOLATIONS) found.list.push({ path, message: message() });
+  else found.more++;
+}
+
+function check(value: unknown, schema: Schema, path: string, found: Found): void {
   const wanted: readonly SchemaType[] = typeof schema.type === 'string' ? [schema.type] : schema.type;
-  const wrong = (message: string): void => void found.push({ path, message });
+  const wrong = (message: string): void => note(found, path, () => message);
   if (!wanted.some((type) => isOfType(value, type))) {
     wrong(`is ${nameOf(value)}, not ${wanted.map((type) => ARTICLES[type]).join(' or ')}`);
   } else if (Array.isArray(value)) checkArray(value, schema, path, found);
@@ -50,26 +64,28 @@ function check(value: unknown, schema: Schema, path: string, found: Violation[])
   }
 }
 
-function checkArray(value: readonly unknown[], { items, minItems = 0 }: Schema, path: string, found: Violation[]): void {
-  if (value.length < minItems) found.push({ path, message: minItems === 1 ? 'is empty' : `has ${value.length} entries; the least is ${minItems}` });
+function checkArray(value: readonly unknown[], { items, minItems = 0 }: Schema, path: string, found: Found): void {
+  if (value.length < minItems) note(found, path, () => (minItems === 1 ? 'is empty' : `has ${value.length} entries; the least is ${minItems}`));
   if (items !== undefined) value.forEach((entry, index) => check(entry, items, `${path}[${index}]`, found));
 }
 
-function checkObject(value: Readonly<Record<string, unknown>>, schema: Schema, path: string, found: Violation[]): void {
+function checkObject(value: Readonly<Record<string, unknown>>, schema: Schema, path: string, found: Found): void {
   const { properties = {}, required = [], additionalProperties = true, minProperties = 0, maxProperties = Infinity } = schema;
   const keys = Object.keys(value);
   const known = Object.keys(properties);
-  for (const key of required) if (!Object.hasOwn(value, key)) found.push({ path, message: `lacks ${key}` });
-  if (keys.length < minProperties || keys.length > maxProperties) found.push({ path, message: `has ${keys.length} keys; it takes one of ${known.join(', ')}` });
+  for (const key of required) if (!Object.hasOwn(value, key)) note(found, path, () => `lacks ${key}`);
+  if (keys.length < minProperties || keys.length > maxProperties) note(found, path, () => `has ${keys.length} keys; it takes one of ${known.join(', ')}`);
   for (const key of keys) {
     const inside = /^[A-Za-z_$][\w$]*$/.test(key) ? `${path}.${key}` : `${path}[${JSON.stringify(key)}]`;
     if (Object.hasOwn(properties, key)) check(value[key], properties[key], inside, found);
     else if (typeof additionalProperties === 'object') check(value[key], additionalProperties, inside, found);
-    else if (!additionalProperties) {
-      const [nearest] = nearestNames(key, known, 1);
-      found.push({ path: inside, message: `is not a known key${nearest === undefined ? '' : `; did you mean ${nearest}?`}` });
-    }
+    else if (!additionalProperties) note(found, inside, () => unknownKey(key, known));
   }
+}
+
+function unknownKey(key: string, known: readonly string[]): string {
+  const [nearest] = nearestNames(key, known, 1);
+  return `is not a known key${nearest === undefined ? '' : `; did you mean ${nearest}?`}`;
 }
 
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -8,6 +8,7 @@ import { FileSource } from '../wire/file-source.js';
 import type { FileSystem } from '../wire/fs.js';
 import { decodeText } from '../wire/text.js';
 import { parseCount, parseIndices, parseInputShape } from './values.js';
+import { parseJson } from '../wire/json.js';
 
 interface SelectionFlags {
   readonly out?: readonly number[];
@@ -109,14 +110,14 @@ async function readFeatureInfo(path: string, fs: FileSystem): Promise<readonly F
   }
 }
 
-function featureList(text: string): string {
+function featureList(text: string): string | readonly unknown[] {
   let parsed: unknown;
   try {
-    parsed = JSON.parse(text);
+    parsed = parseJson(text);
   } catch {
     // FeatureInfo says what is wrong with it.
     return text;
   }
-  if (typeof parsed === 'object' && parsed !== null && 'feature_info' in parsed) return JSON.stringify(parsed.feature_info);
-  return text;
+  const list: unknown = typeof parsed === 'object' && parsed !== null && 'feature_info' in parsed ? parsed.feature_info : parsed;
+  return Array.isArray(list) ? list : text;
 }

@@ -1,5 +1,6 @@
 import { ResolveError, UsageError } from '../errors.js';
 import type { Feature } from './feature.js';
+import { parseJson } from '../wire/json.js';
 
 /** timm's dict of one feature, in timm's spelling. Null is unknown, which timm has no word for. */
 export interface FeatureEntry {
@@ -156,7 +157,7 @@ export function parseEntries(json: string | readonly unknown[]): readonly Featur
   let list: unknown = json;
   if (typeof json === 'string') {
     try {
-      list = JSON.parse(json);
+      list = parseJson(json);
     } catch (cause) {
       throw new UsageError(`the FeatureInfo is not JSON: ${cause instanceof Error ? cause.message : String(cause)}`, { cause, hint: ENTRY_HINT });
     }
@@ -164,7 +165,7 @@ export function parseEntries(json: string | readonly unknown[]): readonly Featur
   if (!Array.isArray(list)) throw new UsageError(`a FeatureInfo is a list of entries, not ${list === null ? 'null' : typeof list}`, { hint: ENTRY_HINT });
   const entries: unknown[] = list;
   const wrong = entries.flatMap((entry, index) => (isRecord(entry) ? [] : [index]));
-  if (wrong.length > 0) throw new UsageError(`entries ${wrong.join(', ')} of the FeatureInfo are not objects`, { hint: ENTRY_HINT });
+  if (wrong.length > 0) throw new UsageError(`entries ${wrong.slice(0, 20).join(', ')}${wrong.length > 20 ? ` and ${wrong.length - 20} more` : ''} of the FeatureInfo are not objects`, { hint: ENTRY_HINT });
   const records = entries.filter(isRecord).map((entry) => ({ ...entry }));
   assertEntries(records);
   return records;

@@ -17,12 +17,15 @@ interface Run {
   readonly text: string;
   /** Which characters are `?`; null where none is. */
   readonly any: readonly boolean[] | null;
-  /** Of a run without `?`: for each length that matched, the longest shorter beginning that ends there too. */
+  /** Of a long run without `?`: for each length that matched, the longest shorter beginning that ends there too. */
   readonly borders: Int32Array | null;
 }
 
 /** A pattern taken apart, to be matched against many names. */
 export type Glob = readonly Run[];
+
+/** Looked for from every place on; longer runs need the way that never goes back. */
+const SHORT_RUN = 16;
 
 let last: { readonly pattern: string; readonly glob: Glob } = { pattern: '', glob: [runOf('', [])] };
 
@@ -50,6 +53,7 @@ export function globOf(pattern: string): Glob {
 
 function runOf(text: string, any: readonly boolean[]): Run {
   if (any.includes(true)) return { text, any, borders: null };
+  if (text.length <= SHORT_RUN) return { text, any: null, borders: null };
   const borders = new Int32Array(text.length + 1);
   for (let at = 1, matched = 0; at < text.length; at++) {
     while (matched > 0 && text[at] !== text[matched]) matched = borders[matched];
@@ -70,12 +74,15 @@ function standsAt({ text, any }: Run, name: string, at: number, separator: strin
 
 /** Where a run first stands from `from` on, beginning at `limit` at the latest; -1 where it does not. Linear in the name for runs without `?`. */
 function findRun(run: Run, name: string, from: number, limit: number, separator: string): number {
-  const { text, borders } = run;
+  const { text, any, borders } = run;
+  if (any === null && borders === null) {
+    const found = name.indexOf(text, from);
+    return found <= limit ? found : -1;
+  }
   if (borders === null) {
     for (let at = from; at <= limit; at++) if (standsAt(run, name, at, separator)) return at;
     return -1;
   }
-  if (text === '') return from <= limit ? from : -1;
   for (let at = from, matched = 0; at < name.length; at++) {
     while (matched > 0 && name[at] !== text[matched]) matched = borders[matched];
     if (at - matched > limit) return -1;

@@ -146,9 +146,7 @@ function selectNamed(view: GraphView, analysis: Analysis, resolution: Resolution
     const found = isModule ? (byDeclaredName(analysis, names, resolution, selector.name, options) ?? byModule(view, names, selector.name, options, isExplained)) : byTensor(view, analysis, selector, globs, isExplained);
     if (found.problem !== null) problems.push(found.problem);
     if (found.hint !== undefined) hints.add(found.hint);
-    if (selections.length + found.selections.length > MOST_SELECTED) {
-      throw new UsageError(`the names and globs that were given select more than ${MOST_SELECTED} features`, { hint: 'give each tensor, module and node once, and narrower globs' });
-    }
+    if (selections.length + found.selections.length > MOST_SELECTED) throw tooMany();
     for (const selection of found.selections) selections.push(selection);
   }
   if (problems.length > 0) {
@@ -156,6 +154,10 @@ function selectNamed(view: GraphView, analysis: Analysis, resolution: Resolution
     throw new ResolveError(shown.join('; '), { hint: hints.size > 0 ? [...hints].join('; ') : 'list every tensor with `featx inspect MODEL --tensors`' });
   }
   return selections;
+}
+
+function tooMany(): UsageError {
+  return new UsageError(`the names and globs that were given select more than ${MOST_SELECTED} features`, { hint: 'give each tensor, module and node once, and narrower globs' });
 }
 
 /** What the globs among the selectors match, all of them in one pass over the names. */
@@ -167,10 +169,14 @@ interface GlobMatches {
 function globMatches(view: GraphView, named: readonly NamedSelector[]): GlobMatches {
   const globsOf = (by: NamedSelector['by']): readonly string[] => named.flatMap((selector) => (selector.by === by && isGlob(selector.name) ? [selector.name] : []));
   const [tensors, nodes] = [globsOf('tensor'), globsOf('node')];
-  return {
+  const matches: GlobMatches = {
     tensor: tensors.length === 0 ? new Map() : matchesOfGlobs(tensors, [...new Set([...view.inputs.keys(), ...view.producerOf.keys()])]),
     node: nodes.length === 0 ? new Map() : matchesOfGlobs(nodes, [...nodesByName(view).keys()]),
   };
+  let selected = 0;
+  for (const { by, name } of named) if (by !== 'module') selected += matches[by].get(name)?.length ?? 0;
+  if (selected > MOST_SELECTED) throw tooMany();
+  return matches;
 }
 
 interface Found {

@@ -6,6 +6,7 @@ import { openContained, type SidecarFiles } from './external-data.js';
 import { tensorsOf } from './graph.js';
 import { indexModel } from './model.js';
 import type { OnnxModel } from './records.js';
+import { parseJson } from '../wire/json.js';
 
 /** Key of `metadata_props` in which a reference cut records the file it points into. */
 export const REFERENCE_KEY = 'featx.reference';
@@ -55,12 +56,16 @@ async function fingerprintOf(source: ByteSource): Promise<string | null> {
   }
 }
 
+/** A file name and a digest. */
+const LARGEST_RECORD = 64 * 1024;
+
 /** The record of a reference cut; null for any other model. @throws PolicyError where the record cannot be read */
 export async function referenceOf(model: OnnxModel): Promise<ReferenceRecord | null> {
   const entry = model.metadata.find(({ key }) => key === REFERENCE_KEY);
   if (entry === undefined) return null;
   try {
-    const record: unknown = JSON.parse(await model.text(entry.value));
+    const isSmall = entry.value.end - entry.value.start <= LARGEST_RECORD;
+    const record: unknown = isSmall ? parseJson(await model.text(entry.value)) : null;
     if (isRecord(record)) return record;
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;

@@ -4,6 +4,7 @@ import { malformed, overLimit, unsupported, type Region } from './faults.js';
 import type { ArraySpec, FileLayout } from './layout.js';
 import { DEFAULT_TENSOR_LIMITS, type TensorLimits } from './limits.js';
 import { byteLength, elementCount } from './tensor.js';
+import { parseJson } from '../wire/json.js';
 
 /** Words of safetensors for dtypes, in the order in which it sorts tensors in a file (last first). @see https://github.com/huggingface/safetensors (enum Dtype) */
 const WORDS = new Map<string, string>([
@@ -45,7 +46,7 @@ export async function readSafetensorsHeader({ source, name, start, end }: Region
   if (!text.startsWith('{')) throw malformed(name, 'its header is not a JSON object', LENGTH_BYTES);
   let header: unknown;
   try {
-    header = JSON.parse(text);
+    header = parseJson(text);
   } catch (error) {
     throw malformed(name, `its header is not JSON: ${error instanceof Error ? error.message : String(error)}`, LENGTH_BYTES);
   }

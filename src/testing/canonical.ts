@@ -1,4 +1,4 @@
-import { joinAll } from './wire-writer.js';
+import { joinAll, varint } from './wire-writer.js';
 
 /**
  * A reference for what protobuf says a model is, by plain recursion: parses the fields that featx reads, by protobuf's rules, and writes them again so
@@ -11,7 +11,7 @@ export class Malformed extends Error {}
 /** Nobody reads the bytes in question before they are used: a packed list of weights that is none. */
 export class Unread extends Error {}
 
-type Kind = 'varint' | 'fixed32' | 'fixed64' | 'bytes' | 'text';
+type Kind = 'varint' | 'int32' | 'fixed32' | 'fixed64' | 'bytes' | 'text';
 interface FieldSchema {
   readonly kind: Kind | (() => MessageSchema);
   readonly list: boolean;
@@ -32,14 +32,14 @@ const schema = (fields: MessageSchema['fields'], oneof: readonly number[] = []):
 const entry = schema({ 1: one('text'), 2: one('text') });
 const opset = schema({ 1: one('text'), 2: one('varint') });
 const tensor = schema({
-  1: list('varint'), 2: one('varint'), 4: weights('fixed32'), 5: weights('varint'), 6: list('bytes'), 7: weights('varint'), 8: one('text'), 9: one('bytes'), 10: weights('fixed64'), 11: weights('varint'), 13: list(() => entry), 14: one('varint'),
+  1: list('varint'), 2: one('int32'), 4: weights('fixed32'), 5: weights('int32'), 6: list('bytes'), 7: weights('varint'), 8: one('text'), 9: one('bytes'), 10: weights('fixed64'), 11: weights('varint'), 13: list(() => entry), 14: one('int32'),
 });
 const sparse = schema({ 1: one(() => tensor), 2: one(() => tensor), 3: list('varint') });
 const dim = schema({ 1: one('varint'), 2: one('text') }, [1, 2]);
 const shape = schema({ 1: list(() => dim) });
-const tensorType = schema({ 1: one('varint'), 2: one(() => shape) });
+const tensorType = schema({ 1: one('int32'), 2: one(() => shape) });
 const elementType: MessageSchema = schema({ 1: one(() => type) });
-const mapType: MessageSchema = schema({ 1: one('varint'), 2: one(() => type) });
+const mapType: MessageSchema = schema({ 1: one('int32'), 2: one(() => type) });
 const type: MessageSchema = schema(
   { 1: one(() => tensorType), 4: one(() => elementType), 5: one(() => mapType), 7: one(() => schema({})), 8: one(() => tensorType), 9: one(() => elementType) },
   [1, 4, 5, 7, 8, 9],
@@ -47,7 +47,7 @@ const type: MessageSchema = schema(
 const valueInfo = schema({ 1: one('text'), 2: one(() => type) });
 const annotation = schema({ 1: one('text'), 2: list(() => entry) });
 const attribute: MessageSchema = schema({
-  1: one('text'), 2: one('fixed32'), 3: one('varint'), 4: one('bytes'), 5: one(() => tensor), 6: one(() => graph), 7: list('fixed32'), 8: list('varint'), 9: list('bytes'), 10: list(() => tensor), 11: list(() => graph), 20: one('varint'),
+  1: one('text'), 2: one('fixed32'), 3: one('varint'), 4: one('bytes'), 5: one(() => tensor), 6: one(() => graph), 7: list('fixed32'), 8: list('varint'), 9: list('bytes'), 10: list(() => tensor), 11: list(() => graph), 20: one('int32'),
   21: one('text'), 22: one(() => sparse), 23: list(() => sparse),
 });
 const node = schema({ 1: list('text'), 2: list('text'), 3: one('text'), 4: one('text'), 5: list(() => attribute), 7: one('text'), 8: one('text') });
@@ -58,7 +58,7 @@ const definition = schema({ 1: one('text'), 4: list('text'), 5: list('text'), 7:
 const training = schema({ 1: one(() => graph), 2: one(() => graph) });
 const model = schema({ 1: one('varint'), 2: one('text'), 3: one('text'), 7: one(() => graph), 8: list(() => opset), 14: list(() => entry), 20: list(() => training), 25: list(() => definition) });
 
-const WIRE: { readonly [kind in Kind]: number } = { varint: 0, fixed64: 1, bytes: 2, text: 2, fixed32: 5 };
+const WIRE: { readonly [kind in Kind]: number } = { varint: 0, int32: 0, fixed64: 1, bytes: 2, text: 2, fixed32: 5 };
 
 export interface CanonicalOptions {
   /** A wrong reader for controls: lengths past the end of the message are cut to fit. */
@@ -154,7 +154,7 @@ class Parser {
 function unpacked(payload: Uint8Array, kind: Kind, options: CanonicalOptions): Uint8Array[] {
   const parser = new Parser(payload, 0, payload.length, options);
   const values: Uint8Array[] = [];
-  while (!parser.done) values.push(kind === 'varint' ? parser.varint() : parser.take(kind === 'fixed32' ? 4 : 8));
+  while (!parser.done) values.push(WIRE[kind] === 0 ? parser.varint() : parser.take(kind === 'fixed32' ? 4 : 8));
   return values;
 }
 
@@ -191,6 +191,16 @@ function packedValues(payload: Uint8Array, field: FieldSchema, kind: Kind, optio
   }
 }
 
+/** A value as no decoder can misread it: varints without needless bytes, those of 32 bits cut to them, names in UTF-8. */
+function plain(value: Uint8Array, kind: FieldSchema['kind']): Uint8Array {
+  if (kind === 'text') return wellFormed(value);
+  if (kind !== 'varint' && kind !== 'int32') return value;
+  if (value.length === 1) return value;
+  let number = 0n;
+  for (const byte of value.toReversed()) number = (number << 7n) | BigInt(byte & 127);
+  return varint(kind === 'int32' ? BigInt.asIntN(32, number) : number);
+}
+
 /** UTF-8 with U+FFFD for what is none: `onnx-proto` misreads the rest of such a name. */
 function wellFormed(name: Uint8Array): Uint8Array {
   return name.every((byte) => byte < 128) ? name : Buffer.from(Buffer.from(name).toString('utf8'));
@@ -210,7 +220,7 @@ function write(message: Message, { fields }: MessageSchema): Uint8Array {
   for (const [number, values] of [...message].sort(([a], [b]) => a - b)) {
     const { kind } = fields[number];
     for (const value of values) {
-      const payload = value instanceof Map ? write(value, typeof kind === 'string' ? schema({}) : kind()) : kind === 'text' ? wellFormed(value) : value;
+      const payload = value instanceof Map ? write(value, typeof kind === 'string' ? schema({}) : kind()) : plain(value, kind);
       const wire = typeof kind === 'string' ? WIRE[kind] : 2;
       parts.push(varintBytes(number * 8 + wire), ...(wire === 2 ? [varintBytes(payload.length)] : []), payload);
     }

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
-import { chunksOf, concat, materialize, merge, pieceSize, sizeOf, wrap, type Piece } from './pieces.js';
+import { CountingSource, SparseSource } from '../testing/counting-source.js';
+import { chunksOf, chunksOfRun, concat, materialize, merge, pieceSize, runsOf, sizeOf, wrap, type Piece } from './pieces.js';
 import { BufferSource } from './source.js';
 
 const file = Uint8Array.from({ length: 64 }, (_, index) => index);
@@ -72,5 +73,25 @@ describe('chunksOf', () => {
     const chunks = chunksOf({ start: 0, end: long.size }, failing);
     expect((await chunks.next()).done).toBe(false);
     await expect(chunks.next()).rejects.toThrow('gone');
+  });
+});
+
+describe('runs of pieces', () => {
+  const copied = async (list: readonly Piece[], from: BufferSource | CountingSource): Promise<Uint8Array[]> => {
+    const chunks: Uint8Array[] = [];
+    for (const run of runsOf(list)) for await (const chunk of chunksOfRun(run, from)) chunks.push(chunk.slice());
+    return chunks;
+  };
+
+  test('are the bytes of the pieces, in any order and of any files', async () => {
+    await fc.assert(fc.asyncProperty(pieces, async (list) => expect([...concat(await copied(list, source))]).toEqual([...(await materialize(source, list))])));
+  });
+
+  test('take one read and one write for thousands of small pieces, and leave out what lies between', async () => {
+    const sparse = new CountingSource(new SparseSource(100_000_000, []));
+    const small = Array.from({ length: 4000 }, (_, index): Piece[] => [{ start: index * 200, end: index * 200 + 20 }, Uint8Array.of(index % 256)]).flat();
+    const chunks = await copied([...small, { start: 50_000_000, end: 50_100_000 }, { start: 90_000_000, end: 90_000_005 }], sparse);
+    expect(chunks.map(({ length }) => length)).toEqual([84_000, 100_000, 5]);
+    expect(sparse.reads).toEqual([{ start: 0, end: 799_820 }, { start: 50_000_000, end: 50_100_000 }, { start: 90_000_000, end: 90_000_005 }]);
   });
 });

@@ -97,3 +97,48 @@ export async function* chunksOf(piece: Piece, source: ByteSource): AsyncGenerato
     yield chunk;
   }
 }
+
+/** Pieces up to this size are gathered: a call of the file system for each would take longer than they do. */
+const SMALL_PIECE = 32 * 1024;
+/** Bytes between borrowed neighbours that are read and left out rather than sought over. */
+const LARGEST_GAP = 4 * 1024;
+
+/** Pieces as they are best copied: large ones alone, small ones in runs that one read and one write cover. */
+export function* runsOf(pieces: Iterable<Piece>): Generator<readonly Piece[]> {
+  let run: Piece[] = [];
+  let size = 0;
+  let first: BorrowedPiece | null = null;
+  let last: BorrowedPiece | null = null;
+  for (const piece of pieces) {
+    const length = pieceSize(piece);
+    const borrowed = piece instanceof Uint8Array ? null : piece;
+    const isNear = borrowed === null || first === null || last === null || (borrowed.from === last.from && borrowed.start >= last.end && borrowed.start - last.end <= LARGEST_GAP && borrowed.end - first.start <= COPY_BUFFER);
+    if (run.length > 0 && (length > SMALL_PIECE || !isNear || size + length > COPY_BUFFER)) {
+      yield run;
+      [run, size, first, last] = [[], 0, null, null];
+    }
+    if (length > SMALL_PIECE) {
+      yield [piece];
+      continue;
+    }
+    run.push(piece);
+    size += length;
+    if (borrowed !== null) {
+      first ??= borrowed;
+      last = borrowed;
+    }
+  }
+  if (run.length > 0) yield run;
+}
+
+/** The bytes of a run of `runsOf`; each chunk holds good until the next one is asked for. */
+export async function* chunksOfRun(run: readonly Piece[], source: ByteSource): AsyncGenerator<Uint8Array> {
+  if (run.length === 1) {
+    yield* chunksOf(run[0], source);
+    return;
+  }
+  const borrowed = run.filter((piece): piece is BorrowedPiece => !(piece instanceof Uint8Array));
+  const start = borrowed.at(0)?.start ?? 0;
+  const around = borrowed.length === 0 ? new Uint8Array(0) : await (borrowed[0].from ?? source).read(start, borrowed[borrowed.length - 1].end);
+  yield concat(run.map((piece) => (piece instanceof Uint8Array ? piece : around.subarray(piece.start - start, piece.end - start))));
+}

@@ -122,7 +122,7 @@ describe('whatever fails', () => {
   test('a finished file is on the device before its name is, and its name before the writer says so', async () => {
     const { fileSystem, calls } = faultyFileSystem(0, 'EIO');
     await writeFile(new BufferSource(INPUT), PIECES, at('target'), { fileSystem });
-    expect(calls.filter((call) => ['write', 'fsync', 'close', 'rename'].includes(call))).toEqual(['write', 'write', 'write', 'fsync', 'close', 'rename', 'fsync', 'close']);
+    expect(calls.filter((call) => ['write', 'fsync', 'close', 'rename'].includes(call))).toEqual(['write', 'fsync', 'close', 'rename', 'fsync', 'close']);
   });
 
   test('an error names what failed and where', async () => {
@@ -201,7 +201,7 @@ describe('while it writes', () => {
   test('progress ends at the size of the result', async () => {
     const seen: (readonly [number, number])[] = [];
     expect(await writeFile(new BufferSource(INPUT), PIECES, at('target'), { onProgress: (done, total) => seen.push([done, total]) })).toBe(NEW.length);
-    expect(seen).toEqual([[400, 905], [405, 905], [905, 905]]);
+    expect(seen).toEqual([[905, 905]]);
   });
 
   test('a check that fails leaves the target as it was', async () => {

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { FeatxError, IoError, UsageError } from '../errors.js';
 import { FileSource } from './file-source.js';
 import { errnoOf, ioError, nodeFileSystem, openAfresh, orNothing, removeNow, type FileHandle, type FileSystem } from './fs.js';
-import { chunksOf, chunksOfRun, runsOf, pieceSize, sizeOf, type Piece } from './pieces.js';
+import { chunksOf, chunksOfRun, pieceSize, runsOf, sizeOf, type Piece } from './pieces.js';
 import type { ByteSource } from './source.js';
 import { isGone, thisWriter } from './writers.js';
 

@@ -6,11 +6,15 @@ import type { CutOutput, Feature } from '../feature.js';
 import { FEATURE_INFO_KEY, featureOfStored, type StoredInfo, type StoredOutput } from '../stored-info.js';
 import type { OnnxModel } from '../../onnx/records.js';
 import type { Answer } from './module-path.js';
+import { parseJson } from '../../wire/json.js';
 
 export interface StoredAnswer extends Answer {
   readonly outIndices: readonly number[];
   readonly cutOutputs: readonly CutOutput[];
 }
+
+/** Hundreds of times what a FeatureInfo of a hundred features takes; a model from elsewhere may say anything. */
+const LARGEST_INFO = 4 * 1024 * 1024;
 
 /**
  * What a cut remembers of its original, from `metadata_props`; null where the model is no cut.
@@ -21,9 +25,10 @@ export async function readStoredInfo(model: OnnxModel): Promise<StoredInfo | nul
   if (entry === undefined) return null;
   const wrong = (why: string, cause?: unknown): ModelFormatError =>
     new ModelFormatError(`the metadata entry '${FEATURE_INFO_KEY}' ${why}`, { code: 'FEATX_GRAPH_METADATA', cause, path: model.source.path, hint: 'the model was changed after it was cut; cut it again, or remove the entry' });
+  if (entry.value.end - entry.value.start > LARGEST_INFO) throw wrong(`takes ${entry.value.end - entry.value.start} bytes, more than the ${LARGEST_INFO} that any FeatureInfo needs`);
   let info: unknown;
   try {
-    info = JSON.parse(await model.text(entry.value));
+    info = parseJson(await model.text(entry.value));
   } catch (cause) {
     throw wrong('is not JSON', cause);
   }
