@@ -50,6 +50,33 @@ describe('varints', () => {
     expect(() => cursorOver(varint(5, 11), 1000).varint64(1011)).toThrow(expect.objectContaining({ offset: 1000 }));
   });
 
+  test('messages say what is wrong and at which byte', () => {
+    const message = (run: () => unknown): string => {
+      try {
+        run();
+      } catch (error) {
+        return (error as Error).message;
+      }
+      throw new Error('it should have failed');
+    };
+    expect(message(() => cursorOver(varint(300).subarray(0, 1), 7).varint64(8))).toBe('a varint is cut off (byte 7)');
+    expect(message(() => cursorOver(varint(5, 11), 7).varint64(18))).toBe('a varint is longer than 64 bits (byte 7)');
+    expect(message(() => cursorOver(varint(2n ** 32n + 8n), 7).tag(20))).toBe('a field tag is longer than 32 bits (byte 7)');
+    expect(message(() => cursorOver(varint(2), 7).tag(8))).toBe('field number 0 is not allowed (byte 7)');
+    expect(message(() => cursorOver(varint(8 + 7), 7).tag(8))).toBe('wire type 7 does not exist (0 to 5 do) (byte 7)');
+    expect(message(() => cursorOver(varint(3, 6), 7).length(20))).toBe('a length takes more than 5 bytes (byte 7)');
+    expect(message(() => cursorOver(varint(10), 7).length(12))).toBe('a field of 10 bytes does not fit: its message has 4 bytes left (byte 7)');
+  });
+
+  test('nothing is read behind the limit, wherever the window begins', () => {
+    for (const base of [0, 1, 1000, 2 ** 33]) {
+      for (let cut = 0; cut < 3; cut++) expect(codeOf(() => cursorOver(varint(70_000), base).varint64(base + cut))).toBe('FEATX_WIRE_TRUNCATED');
+      const cursor = cursorOver(varint(70_000), base);
+      cursor.varint64(base + 3);
+      expect([cursor.low, cursor.position]).toEqual([70_000, base + 3]);
+    }
+  });
+
   test('int32 keeps the low 32 bits', () => {
     const cursor = cursorOver(varint(-2));
     cursor.varint64(10);
@@ -71,7 +98,10 @@ describe('varints', () => {
 
 describe('tags', () => {
   test('number and wire type', () => {
-    for (const [number, wireType] of [[1, 0], [15, 2], [16, 5], [2 ** 29 - 1, 3]]) expect(cursorOver(varint(number * 8 + wireType)).tag(5)).toBe((number * 8 + wireType) >>> 0);
+    for (const base of [0, 2 ** 33]) {
+      for (const [number, wireType] of [[1, 0], [15, 2], [16, 5], [2 ** 29 - 1, 3]]) expect(cursorOver(varint(number * 8 + wireType), base).tag(base + 5)).toBe((number * 8 + wireType) >>> 0);
+      expect(cursorOver(varint(8, 5), base).tag(base + 5)).toBe(8);
+    }
   });
 
   test.each([
@@ -97,6 +127,8 @@ describe('lengths', () => {
 
   test('over 2^31 is fine where the file is that long', () => {
     expect(cursorOver(varint(2n ** 33n)).length(2 ** 34)).toBe(2 ** 33);
+    expect(cursorOver(varint(2n ** 33n + 5n)).length(2 ** 34)).toBe(2 ** 33 + 5);
+    expect(cursorOver(varint(2n ** 32n - 1n), 2 ** 33).length(2 ** 34)).toBe(2 ** 32 - 1);
   });
 
   test.each([-1n, 2n ** 62n])('%s takes too many bytes', (length) => {
@@ -111,6 +143,7 @@ describe('lengths', () => {
 
 describe('encoding', () => {
   test('the shortest varint of any safe integer', () => {
+    for (const edge of [0, 1, 126, 127, 128, 2 ** 14 - 1, 2 ** 14, 2 ** 31, 2 ** 32, Number.MAX_SAFE_INTEGER]) expect([...encodeVarint(edge)]).toEqual([...varint(edge)]);
     fc.assert(fc.property(fc.maxSafeNat(), (value) => expect([...encodeVarint(value)]).toEqual([...varint(value)])));
   });
 

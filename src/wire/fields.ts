@@ -44,7 +44,8 @@ export class Cursor {
     const end = limit - base;
     let low = 0;
     let high = 0;
-    for (let index = 0; index < 10; index++, at++) {
+    // The tenth byte ends it: it is 0 or 1, or too much. Shifts count modulo 32.
+    for (let index = 0; ; index++, at++) {
       if (at >= end) throw this.fail('FEATX_WIRE_TRUNCATED', 'a varint is cut off', start);
       const byte = bytes[at];
       const value = byte & 0x7f;
@@ -52,7 +53,7 @@ export class Cursor {
       else if (index === 4) {
         low |= (value & 0x0f) << 28;
         high |= value >>> 4;
-      } else if (index < 9) high |= value << (7 * index - 32);
+      } else if (index < 9) high |= value << (7 * index);
       else {
         if (byte > 1) break;
         high |= value << 31;
@@ -96,7 +97,7 @@ export class Cursor {
     if (high === 0) return low;
     if (high < 0x200000) return high * TWO_32 + low;
     const signed = (high | 0) * TWO_32 + low;
-    return signed >= -Number.MAX_SAFE_INTEGER ? (signed < 0 ? signed : (BigInt(high) << 32n) | BigInt(low)) : (BigInt(high | 0) << 32n) | BigInt(low);
+    return signed < 0 && signed >= -Number.MAX_SAFE_INTEGER ? signed : (BigInt(high | 0) << 32n) | BigInt(low);
   }
 
   /** The varint just read as int32 (protobuf truncates). */
