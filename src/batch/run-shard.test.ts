@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -35,25 +35,57 @@ test('names', () => {
   expect(shardName('a/out/', { index: 2, count: 4 })).toBe('a/out.2-of-4/');
 });
 
-test('four shards of a run over 200 inputs, one killed and run again, merged: as the run without shards', async () => {
+/** Parts of a photograph, a few pixels each, in the formats that cameras and web pages use. */
+async function takePictures(folder: string): Promise<void> {
+  const { default: sharp } = await import('sharp');
+  const { data, info } = await sharp(join('fixtures', 'pictures', 'chelsea.png')).removeAlpha().raw().toBuffer({ resolveWithObject: true });
+  mkdirSync(folder);
+  for (let at = 0; at < COUNT; at++) {
+    const part = sharp(data, { raw: { width: info.width, height: info.height, channels: 3 } }).extract({ left: (at * 37) % (info.width - 16), top: (at * 23) % (info.height - 12), width: 16, height: 12 });
+    const format = (['jpeg', 'png', 'webp'] as const)[at % 3];
+    writeFileSync(join(folder, `p${String(at).padStart(3, '0')}.${format}`), await part.toFormat(format).toBuffer());
+  }
+}
+
+/** Kills a process as soon as it has begun to write into a folder. */
+async function killWhileWriting(child: ChildProcess, folder: string): Promise<NodeJS.Signals | null> {
+  const ended = new Promise<NodeJS.Signals | null>((resolve) => child.on('close', (_code, signal) => resolve(signal)));
+  const watch = setInterval(() => {
+    if (temporaries(folder).length > 0) child.kill('SIGKILL');
+  }, 1);
+  try {
+    return await ended;
+  } finally {
+    clearInterval(watch);
+  }
+}
+
+const temporaries = (folder: string): readonly string[] => readdirSync(folder).filter((name) => name.startsWith('.featx-'));
+
+test('four shards of a run over 200 pictures, one killed and run again, merged: as the run without shards', async () => {
   const cli = await buildCli();
   try {
-    const featx = (...args: readonly string[]): readonly string[] => [cli.main, 'run', model, '--out', '0,1', '--input', join(root, 'pictures'), '--batch-size', '16', '-o', join(root, 'cli.npz'), '--json', ...args];
-    const killed = spawn(process.execPath, [...featx('--shard', '3/4')], { stdio: 'ignore' });
-    setTimeout(() => killed.kill('SIGKILL'), 300);
-    await new Promise((done) => killed.on('close', done));
-    expect(existsSync(join(root, 'cli.3-of-4.npz'))).toBe(false);
+    const pictures = join(root, 'photographs');
+    const folder = join(root, 'features');
+    await takePictures(pictures);
+    mkdirSync(folder);
+    const featx = (...args: readonly string[]): readonly string[] => [cli.main, 'run', model, '--out', '0,1', '--input', pictures, '--batch-size', '16', '-o', join(folder, 'cli.npz'), '--json', ...args];
+    expect(await killWhileWriting(spawn(process.execPath, [...featx('--shard', '3/4')], { stdio: 'ignore' }), folder)).toBe('SIGKILL');
+    expect(readdirSync(folder)).toEqual(temporaries(folder));
     const sizes = [0, 1, 2, 3].map((task) => {
       // The same variables that Slurm gives.
       const env = { ...process.env, NODE_OPTIONS: '', SLURM_ARRAY_TASK_ID: String(task), SLURM_ARRAY_TASK_COUNT: '4', SLURM_ARRAY_TASK_MIN: '0', SLURM_ARRAY_TASK_MAX: '3' };
       const { stdout, status, stderr } = spawnSync(process.execPath, [...featx()], { env, encoding: 'utf8' });
       expect([status, status === 0 ? '' : stderr]).toEqual([0, '']);
-      return JSON.parse(stdout).features[0].shape[0];
+      const { images, features } = JSON.parse(stdout);
+      expect(images).toBe(features[0].shape[0]);
+      return images;
     });
     expect(sizes).toEqual([64, 48, 48, 40]);
-    expect(spawnSync(process.execPath, [cli.main, 'merge', root], { encoding: 'utf8' })).toMatchObject({ stderr: '', status: 0, stdout: expect.stringContaining('200 items of 4 shards') });
-    await run(model, { out: [0, 1], inputs: [join(root, 'pictures')], batchSize: 16, output: join(root, 'whole.npz'), providers: 'auto' });
-    expect(readFileSync(join(root, 'cli.npz')).equals(readFileSync(join(root, 'whole.npz')))).toBe(true);
+    expect(temporaries(folder)).toEqual([]);
+    expect(spawnSync(process.execPath, [cli.main, 'merge', folder], { encoding: 'utf8' })).toMatchObject({ stderr: '', status: 0, stdout: expect.stringContaining('200 items of 4 shards') });
+    await run(model, { out: [0, 1], inputs: [pictures], batchSize: 16, output: join(root, 'whole.npz'), providers: 'auto' });
+    expect(readFileSync(join(folder, 'cli.npz')).equals(readFileSync(join(root, 'whole.npz')))).toBe(true);
   } finally {
     cli.remove();
   }
