@@ -1,0 +1,3 @@
+import { serve } from './worker.js';
+
+serve(process.argv[2], process.argv[3]);
