@@ -1,7 +1,7 @@
 // npm run check:kill: kill -9 at random moments of featx extract. After every kill the output is the old one or the new one, whole; the sidecar that it names is
 // whole; the inputs are as they were; at most one temporary file is left, and none after a run that ends. A writer in place must fail the same check.
 //   --kills N     of each kind (default 1000)      --controls N   of the writers in place (default 50)
-//   --kind NAME   only this one                    --channels N   width of the model; 96 makes 17 MB
+//   --kind NAME   only this one, or `short`: the first control until it tears                    --channels N   width of the model; 96 makes 17 MB
 //   --seed N      of the moments                   --record       write bench/results/kill.{md,json}
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -21,6 +21,7 @@ const { values: flags } = parseArgs({
 });
 const KILLS = Number(flags.kills);
 const CONTROLS = Number(flags.controls);
+const isShort = flags.kind === 'short';
 const FEATX = join(root, 'bin', 'featx.js');
 const IN_PLACE = join(root, 'scripts', 'write-in-place.mjs');
 const TEMPORARY = /^\.featx-.*\.tmp$/;
@@ -169,7 +170,7 @@ async function campaign(home, name, model, count, draw, report) {
   const row = { kind: name, is_control: isControl, kills: 0, while_writing: 0, ended_before: 0, kept_old: 0, had_new: 0, torn: 0, inputs_changed: 0, most_temporaries: 0, left_after_a_whole_run: 0, whole_runs: 0, whole_ms: wholeMs, write_ms: writeMs };
   const examples = new Set();
   const began = performance.now();
-  while (row.kills < count && !isInterrupted) {
+  while (row.kills < count && !isInterrupted && !(isControl && isShort && row.torn > 0)) {
     const version = draw() < 0.7 ? 1 - (arena.current ?? 0) : (arena.current ?? 0);
     if (!isControl && draw() < 0.15) arena.clear(draw() < 0.4 ? 'output' : 'sidecar');
     const before = arena.current;
@@ -234,7 +235,7 @@ try {
   const { size } = layered(model, { channels: Number(flags.channels) });
   const draw = random(Number(flags.seed));
   for (const [name, { control }] of Object.entries(KINDS)) {
-    if (flags.kind !== undefined && !name.startsWith(flags.kind)) continue;
+    if (flags.kind !== undefined && (isShort ? name.startsWith('control: the') : !name.startsWith(flags.kind))) continue;
     const count = control === undefined ? KILLS : CONTROLS;
     if (count > 0 && !isInterrupted) rows.push(await campaign(home, name, model, count, draw, progress));
   }
