@@ -14,6 +14,8 @@ import { isSameFile, NOT_DURABLE, resolveTarget, stage, writeFile, type FileIden
 /** How a cut is written: where its files go, and what is checked before they appear. */
 export interface CutOptions extends Omit<WriteOptions, 'beforeCommit'> {
   readonly weights?: WeightsMode;
+  /** Other files that were read for it, which the result must not replace. */
+  readonly reads?: readonly string[];
   /** Plan and report; write nothing. */
   readonly dryRun?: boolean;
   /** Called with the finished file before it takes its place; the file is discarded where this throws. Where it is given, the report says `verified`. */
@@ -70,7 +72,8 @@ async function sameFile(fs: FileSystem, a: string, b: string): Promise<boolean> 
   return one !== null && other !== null && one.dev === other.dev && one.ino === other.ino;
 }
 
-function sidecarPaths(model: OnnxModel, sourcePath: string | null): string[] {
+/** Where the sidecars of a model would lie: what must not be written over. */
+export function sidecarPaths(model: OnnxModel, sourcePath: string | null): string[] {
   if (sourcePath === null) return [];
   return [...containedLocations(model)].flatMap((location) => sidecarPlaces(sourcePath, location));
 }
@@ -129,7 +132,7 @@ export async function writeCut({ model, edit, plan, weights, target, options, so
   // Even in place, what the model itself refers to must stay.
   const fs = options.fileSystem ?? nodeFileSystem;
   const inputs = sourcePath === null ? [] : [sourcePath];
-  await resolveTarget(target, sidecarPaths(model, sourcePath), { ...options, inPlace: false });
+  await resolveTarget(target, [...sidecarPaths(model, sourcePath), ...(options.reads ?? [])], { ...options, inPlace: false });
   await resolveTarget(target, inputs, options);
   if (weights.isReference && sourcePath !== null && (await sameFile(fs, sourcePath, target))) {
     throw new UsageError('--weights reference cannot replace the model it would point into', { code: 'FEATX_USAGE_REFERENCE', path: target, hint: 'choose another output' });

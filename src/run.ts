@@ -1,4 +1,4 @@
-import { dirname } from 'node:path';
+import { resolve } from 'node:path';
 import { DeviceRuns, entriesOf } from './device-runs.js';
 import { IoError, UsageError } from './errors.js';
 import { FeatureRunner, type RunnerOptions } from './runner.js';
@@ -15,7 +15,7 @@ import { RunningSummary } from './tensors/statistics.js';
 import type { TensorValue } from './tensors/tensor.js';
 import { TensorWriter } from './tensors/writer.js';
 import { ioError, nodeFileSystem } from './wire/fs.js';
-import type { WriteOptions } from './wire/sink.js';
+import { resolveTarget, type WriteOptions } from './wire/sink.js';
 
 export interface RunOptions extends Omit<RunnerOptions, 'plan' | 'profilePrefix'>, Pick<WriteOptions, 'noClobber' | 'follow' | 'signal'> {
   /** Values of the inputs: `NAME=FILE`, FILE, directories, patterns, `random[:SEED]`. */
@@ -56,15 +56,16 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
   const started = performance.now();
   const { output, signal, fileSystem } = options;
   if (options.inputs.length === 0) throw new UsageError('no input is given', { code: 'FEATX_USAGE_INPUT', hint: 'name files with --input, or try --input random' });
-  await assertProfile(options);
+  await assertProfile(options, typeof source === 'string' ? [source] : []);
   const open = (): Promise<FeatureRunner> => FeatureRunner.open(source, {
     ...options, profilePrefix: options.profile, plan: { mode: 'dict', outMap: options.outMap ?? null, outputFmt: options.outputFmt ?? null, order: options.order ?? 'out' },
   });
   await using runner = await open();
   const plan = await planInputs(options.inputs, runner.inputs, { fileSystem, image: options.image, shapes: options.inputShapes, limits: options.tensorLimits });
   const batchSize = batchSizeOf(plan, options.batchSize);
-  const inputFiles = [...plan.files, ...(typeof source === 'string' ? [source] : [])];
-  await using writer = output === undefined ? null : await TensorWriter.open(output, { ...options, inputs: inputFiles, totalRows: plan.rows });
+  const inputFiles = [...plan.files, ...runner.files];
+  await assertProfile(options, inputFiles);
+  await using writer = output === undefined ? null : await TensorWriter.open(output, { ...options, inputs: inputFiles, totalRows: plan.rows, inPlace: false });
   const totals = runner.features.map((feature) => new FeatureTotal(feature));
   const layouts = new Map(runner.features.map(({ output: name, layout }) => [name, layout]));
   const batched = new Set(plan.inputs.filter(({ isBatched }) => isBatched).map(({ name }) => name));
@@ -150,13 +151,11 @@ class FeatureTotal {
   }
 }
 
-/** A profile that cannot be written is known before anything runs. @throws IoError */
-async function assertProfile({ profile, fileSystem = nodeFileSystem }: RunOptions): Promise<void> {
+/** A profile that cannot be written, or that would replace what is read or written, is known before anything runs. @throws UsageError, IoError */
+async function assertProfile({ profile, output, ...options }: RunOptions, inputs: readonly string[]): Promise<void> {
   if (profile === undefined) return;
-  const state = await fileSystem.stat(dirname(profile)).catch((error: unknown) => {
-    throw ioError(error, 'write the profile into', dirname(profile));
-  });
-  if (!state.isDirectory()) throw new IoError(`${dirname(profile)} is not a directory`, { path: profile });
+  if (output !== undefined && resolve(output) === resolve(profile)) throw new UsageError(`the profile and the features would both be ${profile}`, { code: 'FEATX_USAGE_SAME_FILE', path: profile, hint: 'choose another --profile' });
+  await resolveTarget(profile, inputs, { fileSystem: options.fileSystem, noClobber: options.noClobber, inPlace: false });
 }
 
 /** ONNX Runtime adds a time to the name that it is given; the profile gets the name that was asked for. */

@@ -1,4 +1,5 @@
 import { basename } from 'node:path';
+import { sidecarPaths } from './cut-files.js';
 import { selectFeatures, type SelectOptions } from './features/select.js';
 import type { Resolution } from './features/feature.js';
 import type { ResolveOptions } from './features/resolve.js';
@@ -34,6 +35,8 @@ export class FeatureRunner implements AsyncDisposable {
     /** The selected features, in the order of the results. */
     readonly features: readonly PlannedOutput[],
     readonly resolution: Resolution,
+    /** The files of the model: itself and its sidecars. */
+    readonly files: readonly string[],
     private readonly session: RuntimeSession,
     private readonly notes: readonly string[],
   ) {}
@@ -61,7 +64,7 @@ export class FeatureRunner implements AsyncDisposable {
       signal?.throwIfAborted();
       const mapped = await indexModel(await weightless(model, plan, files, warn), { limits: model.limits });
       const session = await openSession(viewGraph(mapped), { ...sessionOptions(options), beside: path });
-      return new FeatureRunner(plan.outputs, resolution, session, notes);
+      return new FeatureRunner(plan.outputs, resolution, path === undefined ? [] : [path, ...sidecarPaths(model, path)], session, notes);
     } finally {
       await files.close();
     }

@@ -2,6 +2,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { UsageError } from '../errors.js';
 import { FileSource } from '../wire/file-source.js';
 import { ioError, nodeFileSystem, orNothing, type FileSystem } from '../wire/fs.js';
+import { resolveTarget } from '../wire/sink.js';
 import { decodeText } from '../wire/text.js';
 import { relativeTo } from './find-files.js';
 import { manifestName, storeManifest, type Manifest, type ManifestFile, type ManifestItem } from './manifest.js';
@@ -77,6 +78,7 @@ export async function merge(sources: readonly string[], options: MergeOptions = 
   }
   const target = options.output ?? join(dirname(first.path), manifestName({ index: 1, count: 1 }));
   if (problems.length === 0) {
+    await assertFree(target, shards, fs);
     const root = relativeTo(dirname(resolve(target)), resolve(dirname(first.path), first.manifest.root));
     await storeManifest(target, { ...first.manifest, shard: { index: 1, count: 1 }, root, items }, fs);
   }
@@ -85,6 +87,14 @@ export async function merge(sources: readonly string[], options: MergeOptions = 
     schema: 1, command: 'merge', output: problems.length === 0 ? target : null, shards: count, items: items.length, done: items.length - failed, failed, files, size_bytes: bytes, problems,
     elapsed_ms: Math.round(performance.now() - started),
   };
+}
+
+/** Nothing that is joined may be written over. @throws UsageError, IoError */
+async function assertFree(target: string, shards: readonly Loaded[], fs: FileSystem): Promise<void> {
+  if ((await orNothing(fs.lstat(target), target)) === null) return;
+  await resolveTarget(target, shards.map(({ path }) => path), { fileSystem: fs, inPlace: false });
+  const files = new Set(shards.flatMap(({ path, manifest }) => manifest.items.flatMap((item) => item.files.map((file) => resolve(dirname(path), manifest.root, file.path)))));
+  if (files.has(resolve(target))) throw new UsageError(`the manifest would replace ${target}, which the shards made`, { code: 'FEATX_USAGE_SAME_FILE', path: target, hint: 'choose another -o' });
 }
 
 interface LoadedAny {

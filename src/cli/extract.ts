@@ -31,6 +31,7 @@ interface ExtractFlags {
   readonly follow?: boolean;
   readonly inPlace?: boolean;
   readonly strictExternal?: boolean;
+  readonly features?: string;
 }
 
 export const extractCommand: CliCommand = {
@@ -61,7 +62,7 @@ export const extractCommand: CliCommand = {
   },
 
   async run([operand], command, context) {
-    const { output, clobber, verify: isVerified, ...flags } = command.opts<ExtractFlags>();
+    const { output, clobber, verify: isVerified, features, ...flags } = command.opts<ExtractFlags>();
     const selection = await selectionOptions(command, context.fileSystem);
     if (output === '') throw new UsageError('-o is an empty path');
     if (output === '-' && context.flags.json) throw new UsageError('-o - writes the model to standard output, where --json would print', { hint: 'name a file, or leave out --json' });
@@ -72,7 +73,7 @@ export const extractCommand: CliCommand = {
     let report: ExtractReport;
     try {
       report = await extract(source, output ?? null, {
-        ...selection, ...flags, noClobber: clobber === false, limits: modelLimits(command), ...runtimeLimits(command), strict: context.flags.strict,
+        ...selection, ...flags, reads: features === undefined ? [] : [features], noClobber: clobber === false, limits: modelLimits(command), ...runtimeLimits(command), strict: context.flags.strict,
         signal: context.io.signal, onProgress: progress.update, name: operand, fileSystem: context.fileSystem,
         verifyFile: isVerified ? (path) => isSame(source, path, command, selection, context) : undefined,
         write: output === '-' ? (bytes: Uint8Array) => context.stdout.write(bytes) : undefined,

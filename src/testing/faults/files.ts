@@ -1,5 +1,5 @@
 import { BACKBONE_WEIGHTS } from '../fixtures/fixture.js';
-import { bytesOf } from '../wire-writer.js';
+import { bytesOf, join } from '../wire-writer.js';
 import { CUT, INSPECT, model, network, type FaultCase } from './case.js';
 
 /** Rows 70 to 88: files, processes, devices. */
@@ -8,6 +8,18 @@ const good = model(() => network());
 const usage = (row: number, name: string, code: string, files: FaultCase['files'], output: string, more: Partial<FaultCase> = {}): FaultCase => ({ rows: [row], name, files, argv: ['extract', 'm.onnx', '--out', '0', '-o', output], exit: 2, code: `FEATX_USAGE_${code}`, hint: /./, ...more });
 const io = (row: number, name: string, code: string, files: FaultCase['files'], argv: readonly string[], more: Partial<FaultCase> = {}): FaultCase => ({ rows: [row], name, files, argv, exit: 4, code, ...more });
 
+/** A shard of a batch that made one file, an empty one. */
+const MANIFEST = {
+  schema: 1, command: 'batch-manifest', featx: '0.1.0', plan: 'p', shard: { index: 1, count: 1 }, root: '.', total: 1,
+  items: [{ position: 0, item: 'm.onnx', output: 'cut.onnx', status: 'done', error: null, files: [{ path: 'cut.onnx', size_bytes: 0, sha256: 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855' }] }],
+};
+
+/** An image of ones, [1, 3, 8, 8]. */
+function npyOfOnes(): Uint8Array {
+  const header = "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 3, 8, 8), }".padEnd(117, ' ') + '\n';
+  return join(Uint8Array.of(0x93), bytesOf('NUMPY'), Uint8Array.of(1, 0, header.length, 0), bytesOf(header), new Uint8Array(new Float32Array(192).fill(1).buffer));
+}
+
 const TARGETS: readonly FaultCase[] = [
   usage(70, 'the output is the input', 'SAME_FILE', good, 'm.onnx', { hint: /--in-place/ }),
   usage(70, 'the output is the input, spelt otherwise', 'SAME_FILE', good, './sub/../m.onnx', { files: () => ({ ...good(), sub: { folder: true } }) }),
@@ -15,6 +27,12 @@ const TARGETS: readonly FaultCase[] = [
   usage(70, 'the output is a link to the input', 'LINK', () => ({ ...good(), 'n.onnx': { link: 'm.onnx' } }), 'n.onnx', { posix: true }),
   usage(70, 'the output is a link to the input, and followed', 'SAME_FILE', () => ({ ...good(), 'n.onnx': { link: 'm.onnx' } }), 'n.onnx', { posix: true, argv: ['extract', 'm.onnx', '--out', '0', '-o', 'n.onnx', '--follow'] }),
   usage(70, 'the input is a link to the output', 'SAME_FILE', () => ({ 'n.onnx': network(), 'm.onnx': { link: 'n.onnx' } }), 'n.onnx', { posix: true }),
+  { rows: [70], name: 'a profile over the model', files: good, argv: ['run', 'm.onnx', '--out', '0', '--input', 'random', '--profile', 'm.onnx'], exit: 2, code: 'FEATX_USAGE_SAME_FILE' },
+  { rows: [70], name: 'a profile over an input', files: () => ({ ...good(), 'x.npy': npyOfOnes() }), argv: ['run', 'm.onnx', '--out', '0', '--input', 'x.npy', '--profile', 'x.npy'], exit: 2, code: 'FEATX_USAGE_SAME_FILE', isSlow: true },
+  { rows: [70], name: 'a profile over the features', files: good, argv: ['run', 'm.onnx', '--out', '0', '--input', 'random', '--profile', './out.npz', '-o', 'out.npz'], exit: 2, code: 'FEATX_USAGE_SAME_FILE', hint: /another --profile/ },
+  { rows: [70], name: 'a cut over the FeatureInfo that it was made with', files: () => ({ ...good(), 'f.json': bytesOf('[{"num_chs": 4, "reduction": 2, "module": "stem", "tensor": "stem/act"}]') }), argv: ['extract', 'm.onnx', '--features', 'f.json', '--out', '0', '-o', 'f.json'], exit: 2, code: 'FEATX_USAGE_SAME_FILE' },
+  { rows: [70], name: 'a merged manifest over one of a shard', files: () => ({ 'shard.json': bytesOf(JSON.stringify(MANIFEST)), 'cut.onnx': new Uint8Array(0) }), argv: ['merge', 'shard.json', '-o', './shard.json'], exit: 2, code: 'FEATX_USAGE_SAME_FILE' },
+  { rows: [70], name: 'a merged manifest over what a shard made', files: () => ({ 'shard.json': bytesOf(JSON.stringify(MANIFEST)), 'cut.onnx': new Uint8Array(0) }), argv: ['merge', 'shard.json', '-o', './cut.onnx'], exit: 2, code: 'FEATX_USAGE_SAME_FILE' },
   usage(71, 'the output is a link', 'LINK', () => ({ ...good(), 'n.onnx': { link: 'old.onnx' }, 'old.onnx': bytesOf('old') }), 'n.onnx', { posix: true, hint: /--follow/ }),
   usage(71, 'the output is a link to nothing', 'LINK', () => ({ ...good(), 'n.onnx': { link: 'nothing' } }), 'n.onnx', { posix: true }),
   usage(71, 'the output is a folder', 'OUTPUT', () => ({ ...good(), sub: { folder: true } }), 'sub'),

@@ -139,6 +139,7 @@ const PLACES: readonly FaultCase[] = [
   ...POSITIONS.slice(0, 6).map(([name, files]): FaultCase => ({ rows: [58], name: `a location outside, in ${name}, run`, files, argv: ['run', 'm.onnx', '--tensor', name.includes('function') ? 'z' : name.includes('body') ? 'r' : name.endsWith('Constant') ? 'k' : name.startsWith('values') ? 'w' : 's', '--input', 'random', '-o', 'out.npz'], exit: 5, code: 'FEATX_EXTERNAL_LOCATION', isSlow: true })),
   { rows: [59], name: 'an output that is a sidecar of the model', files: at('w.bin'), argv: ['extract', 'm.onnx', '--out', '0', '-o', 'w.bin'], exit: 2, code: 'FEATX_USAGE_SAME_FILE', hint: /choose another output/ },
   { rows: [59], name: 'an output that is a sidecar of the model, in place', files: at('w.bin'), argv: ['extract', 'm.onnx', '--out', '0', '--in-place', '-o', 'w.bin'], exit: 2, code: 'FEATX_USAGE_SAME_FILE' },
+  { rows: [59], name: 'features over a sidecar of the model', files: at('w.npz', { 'w.npz': VALUES }), argv: ['run', 'm.onnx', '--out', '0', '--input', 'random', '-o', 'w.npz'], exit: 2, code: 'FEATX_USAGE_SAME_FILE', isSlow: true },
   { rows: [59], name: 'a new sidecar has a name of its own', files: () => ({ 'm.onnx': network({ initializers: [...BACKBONE_WEIGHTS] }), 'out.onnx.data': bytesOf('something else') }), argv: [...CUT, '--weights', 'external'], exit: 0, outputs: ['0', '1'], creates: [/^out\.onnx\.[0-9a-f]{8}\.data$/] },
 ];
 
