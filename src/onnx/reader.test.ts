@@ -57,7 +57,7 @@ async function read(file: Uint8Array, limits: Partial<ReadLimits> = {}): Promise
 const WINDOW = 64 * 1024;
 const fields: { readonly [what: string]: RawField } = {
   'a number': int(1, 300), 'a number of ten bytes': int(1, -1), 'a run of numbers': bytes(1, join(...[1, 300, 70_000, -5].map((value) => varint(value)))), 'a float': float(2, 0.5),
-  'a run of floats': bytes(2, new Uint8Array(Float32Array.of(1, -2, 3.5).buffer)), 'a name': bytes(3, 'a name of some length'), 'a value': bytes(4, 'a value é'), 'a range': bytes(5, new Uint8Array(100)),
+  'a run of floats': bytes(2, new Uint8Array(Float32Array.of(1, -2, 3.5, 4, 5, 6, 7, 8).buffer)), 'a name': bytes(3, 'a name of some length'), 'a value': bytes(4, 'a value é'), 'a range': bytes(5, new Uint8Array(100)),
   'a message': { number: 6, bytes: bytes(6, join(int(1, 7).bytes, bytes(3, 'in').bytes, bytes(6, int(1, 9).bytes).bytes)).bytes }, 'a short payload': bytes(7, new Uint8Array(40)), 'what is unknown': bytes(20, 'abcdefgh'),
   'an unknown group': group(21, int(1, 1), bytes(3, 'x'), group(22, float(2, 1))), 'eight bytes': { number: 23, bytes: join(tag(23, 1), new Uint8Array(8)) },
 };
