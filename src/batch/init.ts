@@ -3,7 +3,7 @@ import { dirname, resolve } from 'node:path';
 import { UsageError } from '../errors.js';
 import { nodeFileSystem, orNothing, type FileSystem } from '../wire/fs.js';
 import { BufferSource } from '../wire/source.js';
-import { writeFile } from '../wire/sink.js';
+import { resolveTarget, writeFile } from '../wire/sink.js';
 import { CONFIG_NAME, type Config, type ConfigModel } from './config.js';
 import { findCuts, leftOutText } from './find-cuts.js';
 import { findFiles } from './find-files.js';
@@ -60,6 +60,7 @@ export async function init(patterns: readonly string[], options: InitOptions = {
   for (const item of named) found.add(item);
   if (found.size === 0 && cuts.length > 0) throw new UsageError(leftOutText(cuts), { code: 'FEATX_USAGE_NO_MODELS' });
   if (found.size === 0) throw new UsageError(`there are no models in ${patterns.length === 0 ? root : patterns.join(', ')}`, { code: 'FEATX_USAGE_NO_MODELS', hint: 'name a folder or a glob such as "models/**/*.onnx"' });
+  if ((await orNothing(fs.lstat(output), output)) !== null) await resolveTarget(output, [...found].map((item) => resolve(root, item)), { fileSystem: fs, inPlace: false });
   const models: ConfigModel[] = [];
   const leftOut: { readonly model: string; readonly error: ItemError }[] = [];
   const seen = await inspectAll([...found], root, options);
