@@ -8,7 +8,7 @@ import { faultyFileSystem, type Fault } from '../testing/faulty-fs.js';
 import { FileSource } from './file-source.js';
 import { nodeFileSystem, type FileSystem } from './fs.js';
 import type { Piece } from './pieces.js';
-import { resolveTarget, stage, writeFile, writeFully, type WriteOptions } from './sink.js';
+import { removeUnfinished, resolveTarget, stage, writeFile, writeFully, type WriteOptions } from './sink.js';
 import { BufferSource } from './source.js';
 import { thisWriter } from './writers.js';
 
@@ -409,6 +409,17 @@ describe('temporary files of others', () => {
     await writeFile(new BufferSource(INPUT), PIECES, at('target'), { fileSystem: racing });
     expect((await readdir(folder)).sort()).toEqual(['taken', 'target']);
   });
+});
+
+test('what is being written can be removed by a process that ends at once; what is in its place stays', async () => {
+  const staged = await stage(new BufferSource(INPUT), PIECES, folder);
+  await writeFile(new BufferSource(INPUT), PIECES, at('target'));
+  expect(await temporaries()).toHaveLength(1);
+  removeUnfinished();
+  expect(await readdir(folder)).toEqual(['target']);
+  removeUnfinished();
+  await staged.discard();
+  expect(await readFile(at('target'))).toEqual(NEW);
 });
 
 test('two writers of one target leave the whole of one', async () => {

@@ -1,0 +1,25 @@
+/** Stryker's settings for one pass of `npm run check:mutation`: one source, held against the tests beside it. */
+import settings from '../jest.config.js';
+
+const { source, tests, report } = JSON.parse(process.env.FEATX_MUTATION ?? '{}');
+
+export default {
+  testRunner: 'jest',
+  coverageAnalysis: 'perTest',
+  mutate: [source],
+  jest: {
+    projectType: 'custom',
+    enableFindRelatedTests: false,
+    // Stryker resolves the environment by itself and does not know <rootDir>.
+    config: { ...settings, testEnvironment: './src/testing/jest-environment.cjs', testMatch: tests.map((path) => `**/${path}`) },
+  },
+  concurrency: 1,
+  timeoutMS: 15_000,
+  tempDirName: 'bench/tmp/mutation',
+  ignorePatterns: ['/fixtures', '/bench', '/dist', '/schema', '/docs', '/.github', '/.ci'],
+  // TypeScript 7 has no API for Stryker to rewrite tsconfig.json with, and nothing here reads it.
+  tsconfigFile: 'none.json',
+  reporters: ['json'],
+  jsonReporter: { fileName: report },
+  logLevel: 'warn',
+};
