@@ -195,7 +195,8 @@ test('an unchanged file is taken at the word of the file system unless content i
 test('--fail-fast starts nothing after a failure; --resume does the rest once', async () => {
   writeFileSync(join(root, 'a.onnx'), 'no model');
   const { reports, summary } = await run({ failFast: true });
-  expect(reports.map(({ item, status }) => [item, status])).toEqual([['a.onnx', 'failed']]);
+  expect(reports.map(({ item, status, error }) => [item, status, error?.path])).toEqual([['a.onnx', 'failed', 'a.onnx']]);
+  expect(JSON.stringify(reports)).not.toContain(root);
   expect(summary).toMatchObject({ failed: 1, remaining: 2 });
   const resumed = await run({ resume: true });
   expect(resumed.reports.map(({ item, status }) => [item, status])).toEqual([['a.onnx', 'failed'], ['b.onnx', 'done'], ['c.onnx', 'done']]);
@@ -252,6 +253,13 @@ test('two runs at once both finish, and every output is whole', async () => {
   // Whatever stands there now, neither run takes the other's for its own.
   await run({ stateDirectory: 'one' });
   expect(readFileSync(join(root, 'cut', 'a.onnx')).equals(await alone([0, 1]))).toBe(true);
+});
+
+test('a directory of outputs that cannot be made fails its items', async () => {
+  writeFileSync(join(root, 'file'), '');
+  const { reports } = await run({}, [{ ...JOBS[0], output: 'file/a.onnx' }, JOBS[1]]);
+  expect(reports.map(({ item, status, error }) => [item, status, error?.code, error?.path])).toEqual([['a.onnx', 'failed', 'FEATX_IO', 'file'], ['b.onnx', 'done', undefined, undefined]]);
+  expect(reports[0].error?.message).toMatch(/^cannot make the directory file: .*\((EEXIST|ENOTDIR)\)$/);
 });
 
 test('where the journal cannot be kept, nothing is done', async () => {

@@ -11,7 +11,7 @@ import type { BatchProgress, BatchSummary, JobReport } from './reports.js';
 import { Refresher } from './refresher.js';
 import { carried, settled, type Settled } from './settled.js';
 import { takeShard, type Shard } from './shard.js';
-import { itemError, type ItemError } from './tasks.js';
+import { itemError, relativeError, type ItemError } from './tasks.js';
 import type { WorkerOptions } from './worker.js';
 
 export interface RunSettings {
@@ -217,7 +217,7 @@ export class Run {
       await made;
       return null;
     } catch (error) {
-      return itemError(error);
+      return relativeError(itemError(ioError(error, 'make the directory', directory)), this.plan.root);
     }
   }
 

@@ -1,4 +1,4 @@
-import { resolve } from 'node:path';
+import { resolve, sep } from 'node:path';
 import { FeatxError } from '../errors.js';
 import { extract, type ExtractOptions } from '../extract.js';
 import { inspect } from '../inspect.js';
@@ -49,8 +49,16 @@ export async function performTask(task: Task, onProgress: () => void, fs: FileSy
     if (task.kind === 'inspect') return { is: 'inspected', report: await inspect(resolve(task.root, task.item), { name: task.item, isolate: false, fileSystem: fs }) };
     return await cut(task, onProgress, fs);
   } catch (error) {
-    return { is: 'failed', error: itemError(error) };
+    return { is: 'failed', error: relativeError(itemError(error), task.root) };
   }
+}
+
+/** An error whose paths are relative to the root, as those of its record are: the same wherever the folder is mounted. */
+export function relativeError({ message, hint, path, ...rest }: ItemError, root: string): ItemError {
+  const prefix = `${resolve(root)}${sep}`.replace(/[$()*+.?[\\\]^{|}]/g, '\\$&');
+  const inside = new RegExp(`(?<![^\\s'"(:=,])${prefix}`, 'g');
+  const relative = (text: string): string => text.replace(inside, '');
+  return { ...rest, message: relative(message), hint: hint === null ? null : relative(hint), ...(path === undefined ? {} : { path: relative(path) }) };
 }
 
 async function cut({ root, item, output, options, made: earlier, remember }: ExtractTask, onProgress: () => void, fs: FileSystem): Promise<TaskResult> {

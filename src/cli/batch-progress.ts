@@ -3,19 +3,25 @@ import type { Context } from './context.js';
 
 const REDRAW_MS = 200;
 
-/** A line on a terminal's standard error: how many items are done, how fast, and how long the rest will take. */
-export function batchProgress(context: Context, now: () => number = Date.now): { readonly update: (progress: BatchProgress) => void; end(): void } {
+/**
+ * A line on a terminal's standard error: how many items are done, how fast, and how long the rest will take. `clear` takes it away for what is printed beside
+ * it; the next update draws it again.
+ */
+export function batchProgress(context: Context, now: () => number = Date.now): { readonly update: (progress: BatchProgress) => void; clear(): void } {
   const { stderr, stderrIsTerminal } = context.io;
-  if (!stderrIsTerminal || context.flags.quiet) return { update: () => undefined, end: () => undefined };
+  if (!stderrIsTerminal || context.flags.quiet) return { update: () => undefined, clear: () => undefined };
   let drawn = -Infinity;
+  let isVisible = false;
   return {
     update: (progress) => {
       if (now() - drawn < REDRAW_MS) return;
       drawn = now();
+      isVisible = true;
       stderr.write(`\r\x1b[K${progressText(progress)}`);
     },
-    end: () => {
-      if (drawn > -Infinity) stderr.write('\r\x1b[K');
+    clear: () => {
+      if (isVisible) stderr.write('\r\x1b[K');
+      isVisible = false;
     },
   };
 }

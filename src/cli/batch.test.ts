@@ -104,6 +104,15 @@ test('cuts of earlier runs are no models, wherever they were put', async () => {
   expect(await runCli(['batch', join(models, 'old.onnx'), '-o', join(root, 'again.onnx'), '--state', join(root, 'state'), '--quiet'])).toMatchObject({ exit: 0, stderr: '' });
 });
 
+test('on a terminal no record is written into the line of progress', async () => {
+  const { stdout, stderr } = await runCli([...common, '--jobs', '1'], { isTerminal: true });
+  expect(stdout.split('\n').slice(0, 4).map((line) => JSON.parse(line).command)).toEqual(['batch', 'batch', 'batch', 'batch-summary']);
+  const [drawn, ...rest] = stderr.split('\r\x1b[K').slice(1);
+  expect(drawn).toMatch(/^1\/3 {2}/);
+  expect(rest[0]).toBe(rest.length === 1 ? '3 cut, 0 unchanged, 0 failed\n' : '');
+  expect(rest.at(-1)).toBe('3 cut, 0 unchanged, 0 failed\n');
+});
+
 test('progress', () => {
   expect(progressText({ done: 50, skipped: 0, failed: 0, total: 100, elapsedMs: 10_000 })).toBe('50/100  5.0/s  10 s left');
   expect(progressText({ done: 0, skipped: 900, failed: 0, total: 1000, elapsedMs: 10 })).toBe('900/1000  900 unchanged');

@@ -107,10 +107,11 @@ export const batchCommand: CliCommand = {
           summary = next.value;
           break;
         }
+        if (context.io.stdoutIsTerminal) progress.clear();
         await context.record(next.value);
       }
     } finally {
-      progress.end();
+      progress.clear();
       // Where standard output is gone, the run stops too.
       await reports.return({ schema: 1, command: 'batch-summary', done: 0, skipped: 0, failed: 0, remaining: 0, elapsed_ms: 0 });
     }
