@@ -85,9 +85,10 @@ async function walk(root: string, base: string, segments: readonly string[], fs:
       paths.forEach((path, index) => areFiles[index] && found.add(path));
       return;
     }
-    for (const path of paths) {
+    const isDeeper = segment === '**' ? await Promise.all(paths.map((path) => isPlainDirectory(fs, resolve(root, path)))) : [];
+    for (const [index, path] of paths.entries()) {
       if (segment !== '**') await visit(path, at + 1, depth + 1);
-      else if (await isPlainDirectory(fs, resolve(root, path))) await visit(path, at, depth + 1);
+      else if (isDeeper[index]) await visit(path, at, depth + 1);
       else if (isLast && (await isFile(fs, resolve(root, path)))) found.add(path);
     }
   };

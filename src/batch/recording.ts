@@ -47,7 +47,7 @@ interface Reading {
 
 /** Runs closer than this become one: a few bytes more to hash, fewer to list. */
 const GAP = 64 * 1024;
-const HASH_WINDOW = 256 * 1024;
+const HASH_WINDOW = 128 * 1024;
 const SPARE_WINDOWS = 4;
 /** Windows that are not in use: a new one for every file is work for the collector. */
 const spare: Uint8Array[] = [];

@@ -37,7 +37,7 @@ interface Todo {
 }
 
 /** Items looked at together before workers are asked. */
-const TRIAGE = 64;
+const TRIAGE = 256;
 /** More than this is hashed by a worker, not between the records of the parent. */
 const OWN_HASHING = 4 * 1024 * 1024;
 
