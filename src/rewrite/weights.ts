@@ -130,7 +130,13 @@ function toSidecar(moved: OpenedTensors, others: TensorContents, { align, warn }
   }
   const contents = (location: string): TensorContents => {
     const all = new Map(others);
-    for (const [tensor, { offset, length }] of places) all.set(tensor, [...tensor.header, encodeExternal(location, offset, length)]);
+    const encoded = new Map<string, Uint8Array>();
+    for (const [tensor, { offset, length }] of places) {
+      const key = `${offset} ${length}`;
+      const entries = encoded.get(key) ?? encodeExternal(location, offset, length);
+      encoded.set(key, entries);
+      all.set(tensor, [...tensor.header, entries]);
+    }
     return all;
   };
   return { ...NOTHING_MOVED, contents: others, sidecar: { pieces: merge(pieces), contents } };

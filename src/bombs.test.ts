@@ -1,0 +1,30 @@
+import { BOMBS } from './testing/bombs.js';
+import { bareNode, explode, type Cost } from './testing/measure.js';
+
+// Runs the build, as it is shipped; `npm test` brings it up to date, and `npm run check:bombs` makes a table of it.
+
+/** A busy machine makes everything slower and nothing larger. */
+const MOST_CPU_MS = 2000;
+const MOST_KIB = 64 * 1024;
+
+let bare: Cost;
+beforeAll(() => {
+  bare = bareNode();
+});
+
+test.each(BOMBS)('$name', (bomb) => {
+  const cost = explode(bomb);
+  expect([cost.exit, cost.code]).toEqual([bomb.exit, bomb.code]);
+  expect(cost.cpuMs - bare.cpuMs).toBeLessThan(MOST_CPU_MS);
+  expect(cost.peakKiB - bare.peakKiB).toBeLessThan(MOST_KIB);
+  expect(cost.stderr).not.toMatch(/bug in featx|RangeError|heap/);
+});
+
+test('a program that takes as much as it is asked for is caught', () => {
+  const { cpuMs, peakKiB } = explode({ name: 'control', exit: 0, code: null, make: () => ['--version'] });
+  expect(cpuMs - bare.cpuMs).toBeLessThan(MOST_CPU_MS);
+  expect(peakKiB - bare.peakKiB).toBeLessThan(MOST_KIB);
+  const greedy = bareNode(process.cwd(), 'const all = Buffer.alloc(80 * 2 ** 20, 1); let sum = 0; while (process.cpuUsage().user < 2.3e6) for (let at = 0; at < 1e6; at++) sum += all[at];');
+  expect(greedy.cpuMs - bare.cpuMs).toBeGreaterThan(MOST_CPU_MS);
+  expect(greedy.peakKiB - bare.peakKiB).toBeGreaterThan(MOST_KIB);
+});
