@@ -1,4 +1,4 @@
-import { constants, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { constants, mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { extract } from './extract.js';
@@ -87,6 +87,24 @@ describe.each([...new Set(CASES.flatMap(({ rows }) => rows))].sort((a, b) => a -
       checkText(fault, await runCli(fault.argv, { env: { NO_COLOR: '1' } }));
       assertLeft(fault, changes(again));
     });
+  }
+});
+
+test('a file that is left, changed, touched, replaced or put outside is seen', () => {
+  const before = begin({ rows: [1], name: '', files: () => ({ 'm.onnx': network(), 'kept.bin': new Uint8Array(8), 'old.bin': new Uint8Array(8) }), argv: [], exit: 0 });
+  try {
+    expect(changes(before)).toEqual([]);
+    writeFileSync('.featx-1-2.tmp', '');
+    writeFileSync('m.onnx', new Uint8Array(8));
+    utimesSync('kept.bin', 0, 0);
+    rmSync('old.bin');
+    mkdirSync('old.bin');
+    writeFileSync(join('..', 'stray'), '');
+    rmSync('out.npz');
+    expect(changes(before)).toEqual([join('..', 'stray'), '.featx-1-2.tmp', 'kept.bin', 'm.onnx', 'old.bin', 'out.npz']);
+  } finally {
+    process.chdir(home);
+    folder.remove();
   }
 });
 

@@ -5,6 +5,8 @@ import { CUT, DECLARED, HOOK, INSPECT, model, network, type FaultCase } from './
 /** Rows 20 to 39: the graph. */
 
 const CONDITION = tensor('c', [], [1], 'bool');
+/** What leaves an If is declared too, so that nothing has to ask ONNX Runtime. */
+const WITH_IF: Partial<GraphSpec> = { initializers: [CONDITION], valueInfo: [...DECLARED, value('r', [1, 4, 4, 4])] };
 
 /** The network with more nodes and initializers. */
 const withNodes = (nodes: readonly NodeSpec[], more: Partial<GraphSpec> = {}, spec: Partial<ModelSpec> = {}) => model(() => network({ nodes: [...BACKBONE, ...nodes], ...more, initializers: [...BACKBONE_WEIGHTS, ...(more.initializers ?? [])] }, spec));
@@ -18,7 +20,7 @@ const tap = (...names: readonly string[]): readonly string[] => ['extract', 'm.o
 const FUNCTION: ModelSpec['opset'] = [['', 17], ['d', 1]];
 const call = (name: string, input: string, output: string): NodeSpec => node(name, [input], [output], {}, { domain: 'd' });
 const calls = (nodes: Readonly<Record<string, readonly NodeSpec[]>>): FaultCase['files'] =>
-  withNodes([call('F', 'y', 'z')], {}, { opset: FUNCTION, functions: Object.entries(nodes).map(([name, inner]) => ({ name, domain: 'd', inputs: ['p'], outputs: ['q'], nodes: inner })) });
+  withNodes([call('F', 'y', 'z')], { valueInfo: [...DECLARED, value('z', [1, 5])] }, { opset: FUNCTION, functions: Object.entries(nodes).map(([name, inner]) => ({ name, domain: 'd', inputs: ['p'], outputs: ['q'], nodes: inner })) });
 
 /** Functions that each call the next several times. */
 const chain = (length: number, times: number): FaultCase['files'] => calls(Object.fromEntries(Array.from({ length }, (_, index) => [
@@ -73,10 +75,10 @@ const TAPS: readonly FaultCase[] = [
   refused(30, 'an empty name of a module', 'FEATX_USAGE', model(() => network()), ['extract', 'm.onnx', '--module', '', '-o', 'out.onnx'], { message: /takes a name, not ''/ }),
   accepted(31, 'a sequence leaves as a sequence', withNodes([node('SequenceConstruct', ['y'], ['seq'])], { valueInfo: [...DECLARED, { name: 'seq', type: { sequence: { tensor: 'float32', shape: [1, 5] } } }] }), { argv: tap('seq'), outputs: ['seq'] }),
   refused(31, 'a sequence under another name, where Identity takes none', 'FEATX_USAGE_ALIAS', withNodes([node('SequenceConstruct', ['y'], ['seq'])], { valueInfo: [...DECLARED, { name: 'seq', type: { sequence: { tensor: 'float32' } } }] }, { opset: 13 }), [...tap('seq'), '--out-map', 'other']),
-  refused(32, 'a tensor of a body', 'FEATX_RESOLVE', withNodes([node('If', ['c'], ['r'], branches({ nodes: [node('Neg', ['stem/act'], ['inner'])], outputs: [value('inner')] }))], { initializers: [CONDITION] }), tap('inner'), { message: /lives inside the then_branch of node\[7\] If/, hint: /'r'/ }),
+  refused(32, 'a tensor of a body', 'FEATX_RESOLVE', withNodes([node('If', ['c'], ['r'], branches({ nodes: [node('Neg', ['stem/act'], ['inner'])], outputs: [value('inner')] }))], WITH_IF), tap('inner'), { message: /lives inside the then_branch of node\[7\] If/, hint: /'r'/ }),
   refused(32, 'a tensor of a function', 'FEATX_RESOLVE', calls({ F: [node('Neg', ['p'], ['inner']), node('Neg', ['inner'], ['q'])] }), tap('inner'), { message: /the function d:F/, hint: /'z'/ }),
-  refused(33, 'a tensor of several bodies', 'FEATX_RESOLVE', withNodes([node('If', ['c'], ['r'], branches({ nodes: [node('Neg', ['stem/act'], ['inner'])], outputs: [value('inner')] }, { nodes: [node('Abs', ['stem/act'], ['inner'])], outputs: [value('inner')] }))], { initializers: [CONDITION] }), tap('inner'), { message: /then_branch.*else_branch/ }),
-  accepted(33, 'a name of the graph that bodies have too is the one of the graph', withNodes([node('If', ['c'], ['r'], branches({ nodes: [node('Neg', ['stem/act'], ['pool'])], outputs: [value('pool')] }))], { initializers: [CONDITION] }), { argv: tap('pool'), outputs: ['pool'], operators: ['Conv', 'Relu', 'Conv', 'Relu', 'GlobalAveragePool'] }),
+  refused(33, 'a tensor of several bodies', 'FEATX_RESOLVE', withNodes([node('If', ['c'], ['r'], branches({ nodes: [node('Neg', ['stem/act'], ['inner'])], outputs: [value('inner')] }, { nodes: [node('Abs', ['stem/act'], ['inner'])], outputs: [value('inner')] }))], WITH_IF), tap('inner'), { message: /then_branch.*else_branch/ }),
+  accepted(33, 'a name of the graph that bodies have too is the one of the graph', withNodes([node('If', ['c'], ['r'], branches({ nodes: [node('Neg', ['stem/act'], ['pool'])], outputs: [value('pool')] }))], WITH_IF), { argv: tap('pool'), outputs: ['pool'], operators: ['Conv', 'Relu', 'Conv', 'Relu', 'GlobalAveragePool'] }),
   accepted(34, 'a default name that another tensor has', model(() => network({ nodes: BACKBONE.map((spec) => ({ ...spec, inputs: spec.inputs?.map((name) => (name === 'stem/act' ? '1' : name)), outputs: spec.outputs?.map((name) => (name === 'stem/act' ? '1' : name)) })), valueInfo: [...DECLARED, value('1', [1, 4, 4, 4])] })), { argv: CUT, outputs: ['0', 'feature_1'], warns: [/the name '1' is taken by another tensor/] }),
   refused(34, 'a name of --out-map that another tensor has', 'FEATX_USAGE_OUT_MAP', model(() => network()), [...CUT, '--out-map', 'a,layer1/conv'], { message: /'layer1\/conv' is taken/ }),
   refused(34, 'a name of --out-map that a body has', 'FEATX_USAGE_OUT_MAP', withNodes([node('If', ['c'], ['r'], branches({ nodes: [node('Neg', ['stem/act'], ['inner'])], outputs: [value('inner')] }))], { initializers: [CONDITION], outputs: [value('r', [1, 4, 4, 4])] }), [...HOOK, '--out-map', 'inner']),
@@ -101,6 +103,7 @@ const TYPES: readonly FaultCase[] = [
   { rows: [38], name: 'an operator that nobody knows cannot be run', files: withNodes([CUSTOM], { valueInfo: [...DECLARED, value('z', [1, 8, 2, 2])] }, CUSTOM_OPSET), argv: ['run', 'm.onnx', '--tensor', 'z', '--input', 'random', '-o', 'out.npz'], exit: 6, code: 'FEATX_RUNTIME_MODEL', message: /my\.ops/, isSlow: true },
   accepted(38, 'opset 999', model(() => network({}, { opset: 999 })), { line: 'unknown numbers', report: { model: { opset_imports: { '': 999 } } }, warns: [/operator set 999, newer/] }),
   accepted(38, 'opset 999, cut', model(() => network({}, { opset: 999 })), { argv: CUT, outputs: ['0', '1'], warns: [/operator set 999/] }),
+  { rows: [38], name: 'opset 999, run', files: model(() => network({}, { opset: 999 })), argv: ['run', 'm.onnx', '--out', '0', '--input', 'random', '-o', 'out.npz'], exit: 6, code: 'FEATX_RUNTIME_MODEL', message: /999/, isSlow: true },
   accepted(38, 'IR version 300', model(() => network({}, { irVersion: 300 })), { report: { model: { ir_version: 300 } }, warns: [/IR version 300, newer/] }),
   accepted(39, 'a metadata key twice stays twice', model(() => network({}, { metadata: [['author', 'one'], ['author', 'two']] })), { argv: CUT, holds: () => [new TextEncoder().encode('one'), new TextEncoder().encode('two')] }),
   accepted(39, 'metadata of two mebibytes stays', model(() => network({}, { metadata: [['notes', 'n'.repeat(2 * 2 ** 20)]] })), { argv: CUT, holds: () => [new Uint8Array(2 * 2 ** 20).fill(0x6e)] }),
