@@ -78,7 +78,7 @@ const OLD = smallModel(1);
 const NEW = smallModel(11);
 
 /** The file system on which something happens before the n-th call. */
-function meddling(n: number, meddle: () => void): { readonly fileSystem: FileSystem; count(): number } {
+function meddling(n: number, meddle: () => void): { readonly fileSystem: FileSystem; readonly count: () => number } {
   let calls = 0;
   const before = <A extends readonly unknown[], T>(call: (...args: A) => Promise<T>) => (...args: A): Promise<T> => {
     if (++calls === n) meddle();
@@ -90,7 +90,8 @@ function meddling(n: number, meddle: () => void): { readonly fileSystem: FileSys
       const handle = await fs.open(path, flags, mode);
       return { ...pick(handle), read: before((buffer: Uint8Array, position: number) => handle.read(buffer, position)), write: before((buffer: Uint8Array, position: number) => handle.write(buffer, position)), stat: before(() => handle.stat()), sync: before(() => handle.sync()) };
     }),
-    stat: before(fs.stat), lstat: before(fs.lstat), realpath: before(fs.realpath), readdir: before(fs.readdir), rename: before(fs.rename), unlink: before(fs.unlink), mkdir: before(fs.mkdir), clone: before(fs.clone),
+    stat: before((path: string) => fs.stat(path)), lstat: before((path: string) => fs.lstat(path)), realpath: before((path: string) => fs.realpath(path)), readdir: before((path: string) => fs.readdir(path)),
+    rename: before((from: string, to: string) => fs.rename(from, to)), unlink: before((path: string) => fs.unlink(path)), mkdir: before((path: string) => fs.mkdir(path)), clone: before((from: string, to: string) => fs.clone(from, to)),
   };
   return { fileSystem, count: () => calls };
 }

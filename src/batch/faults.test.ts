@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { IoError } from '../errors.js';
 import { buildCli, collect, folderOf, smallModel } from '../testing/batch.js';
 import { faultyFileSystem } from '../testing/faulty-fs.js';
+import { Journal } from './journal.js';
+import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
 import type { Job } from './jobs.js';
 
 /** The file system of the parent fails at one call or from one call on: the batch ends with an IoError or does its work, and memory and outputs stay good. */
@@ -59,4 +61,35 @@ test('a journal that cannot take a record stops the run; the next one goes on', 
   const { reports } = await collect(JOBS, { ...options(), resume: true });
   expect(reports.map(({ item, status }) => [item, status])).toEqual([['a.onnx', 'done'], ['b.onnx', 'done']]);
   expect(readFileSync(join(root, '.featx', 'batch.journal.jsonl'), 'utf8').match(/"kind":"run"/g)).toHaveLength(1);
+});
+
+test('no record is written behind half of another one', async () => {
+  const directory = join(root, 'half');
+  let writes = 0;
+  // The disk takes half of the second record and is full; then somebody makes room.
+  const filling: FileSystem = {
+    ...nodeFileSystem,
+    open: async (...args) => {
+      const handle = await nodeFileSystem.open(...args);
+      return {
+        read: (buffer, position) => handle.read(buffer, position), stat: () => handle.stat(), chmod: (mode) => handle.chmod(mode), truncate: (size) => handle.truncate(size), sync: () => handle.sync(), close: () => handle.close(),
+        write: async (buffer, position) => {
+          if (++writes === 3) throw Object.assign(new Error('full'), { code: 'ENOSPC' });
+          return handle.write(writes === 2 ? buffer.subarray(0, buffer.length / 2) : buffer, position);
+        },
+      };
+    },
+  };
+  const journal = await Journal.open(filling, directory, 'batch');
+  await journal.begin({ plan: 'p', shard: 'batch' }, false);
+  await expect(journal.item('a', { status: 'done' })).rejects.toThrow('no space left');
+  await expect(journal.item('b', { status: 'done' })).rejects.toThrow('no space left');
+  await journal.close();
+  expect(writes).toBe(3);
+  const next = await Journal.open(nodeFileSystem, directory, 'batch');
+  await next.begin({ plan: 'p', shard: 'batch' }, true);
+  await next.item('b', { status: 'done' });
+  await next.reread();
+  expect([await next.ofThisRun('a'), (await next.ofThisRun('b'))?.status]).toEqual([null, 'done']);
+  await next.close();
 });

@@ -44,6 +44,8 @@ export class Journal {
   private readonly current = new Map<string, Place>();
   private readonly waiting: Waiting[] = [];
   private flushing: Promise<void> | null = null;
+  /** Why nothing can be written any more. */
+  private failure: { readonly cause: unknown } | null = null;
   private readonly readers = new Map<string, FileSource>();
   private run = '';
   /** Bytes of it that have been written. */
@@ -151,13 +153,16 @@ export class Journal {
     while (file !== null && this.waiting.length > 0) {
       const batch = this.waiting.splice(0);
       try {
+        if (this.failure !== null) throw this.failure.cause;
         const bytes = Buffer.concat(batch.map((entry) => entry.bytes));
         await writeFully(file, bytes, this.written, this.path);
         this.written += bytes.length;
         await file.sync();
         for (const { resolve } of batch) resolve();
-      } catch (error) {
-        for (const { reject } of batch) reject(error);
+      } catch (cause) {
+        // Half a record may be there now, which would swallow the next; and what a device did not take once it has not taken.
+        this.failure ??= { cause };
+        for (const { reject } of batch) reject(cause);
       }
     }
   }
@@ -238,7 +243,10 @@ export class Journal {
     } finally {
       await source.close();
     }
-    await this.file?.close();
+    const before = this.file;
+    // Closing it again would close whatever has its number by then.
+    this.file = null;
+    await before?.close();
     this.file = await this.fs.open(this.path, 'a', 0o666);
     this.size = 0;
     for (const [id, { start, end }] of live) this.cache.set(id, { file: this.path, start: this.size, end: (this.size += end - start) });
