@@ -117,6 +117,13 @@ describe('4: a tensor inside a body', () => {
       await expect(cutTensors(bench, ['inner', 'a', 'gone'])).rejects.toMatchObject({ name: 'UsageError', message: "the main graph has no tensor 'inner', 'a', 'gone'" });
     });
   });
+
+  test('a name that is empty is none, even where an input is called so', async () => {
+    const nameless: ModelSpec = { graph: { nodes: [node('Relu', ['x'], ['y'])], inputs: [value('x', [1]), value('', [1])], outputs: [value('y', [1])] } };
+    await on(nameless, async (bench) => {
+      await expect(cutTensors(bench, [''])).rejects.toMatchObject({ name: 'UsageError', code: 'FEATX_USAGE_TENSOR' });
+    });
+  });
 });
 
 describe('5: functions', () => {

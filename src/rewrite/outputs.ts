@@ -11,7 +11,8 @@ import type { BuiltTap } from './taps.js';
 
 /** @throws UsageError naming every tensor that the main graph does not have */
 export function assertTensors({ producerOf, inputs, initializers, sparseInitializers }: GraphView, taps: readonly Tap[]): void {
-  const absent = taps.flatMap(({ tensors }) => tensors).filter((name) => ![producerOf, inputs, initializers, sparseInitializers].some((known) => known.has(name)));
+  // An empty name is an omitted value, whatever a file calls by it.
+  const absent = taps.flatMap(({ tensors }) => tensors).filter((name) => name === '' || ![producerOf, inputs, initializers, sparseInitializers].some((known) => known.has(name)));
   if (absent.length > 0) throw new UsageError(`the main graph has no tensor ${quoted(absent)}`, { code: 'FEATX_USAGE_TENSOR', hint: 'list every tensor with `featx inspect MODEL --tensors`' });
 }
 

@@ -24,7 +24,7 @@ export function resolveTarget(corpus: Corpus): Target {
     name: 'resolve',
     shape: { prefix: PREFIX, type: MODEL },
     deepOnceIn: 8,
-    input: (random) => joined([Uint8Array.from({ length: PREFIX }, () => random.below(256)), mutatedMessage(corpus, random)]),
+    input: (random) => joined([Uint8Array.from({ length: PREFIX }, () => random.below(256)), mutatedMessage(corpus, random, true)]),
     run: async (bytes, deep) => {
       let view: GraphView;
       let types: InferredTypes;
