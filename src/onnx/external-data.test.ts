@@ -361,7 +361,7 @@ describe('ranges', () => {
   });
 
   test.each([
-    ['an offset beyond the file', SIZE / 4, { offset: '4096' }, "it asks for bytes 4096 to 2048 of 'w.bin', which has 2048"],
+    ['an offset beyond the file', SIZE / 4, { offset: '4096' }, "it asks for bytes 4096 to the end of 'w.bin', which has 2048"],
     ['an offset beyond the file, of nothing', 0, { offset: '2049', length: '0' }, "it asks for bytes 2049 to 2049 of 'w.bin', which has 2048"],
     ['a length beyond the file', SIZE / 4, { offset: '1024', length: '2048' }, "it asks for bytes 1024 to 3072 of 'w.bin', which has 2048"],
     ['one byte beyond the file', SIZE / 4, { offset: '1', length: '2048' }, "it asks for bytes 1 to 2049 of 'w.bin', which has 2048"],

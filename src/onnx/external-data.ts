@@ -151,7 +151,7 @@ export async function openExternal(tensor: Tensor, files: SidecarFiles, warn?: (
   const outside = offset > source.size || end > source.size;
   const expected = tensorBytes(tensor);
   if (outside || (expected !== null && end - offset !== expected)) {
-    const range = `bytes ${offset} to ${end} of '${location}'`;
+    const range = `bytes ${offset} to ${length === null && outside ? 'the end' : end} of '${location}'`;
     const problem = outside ? `it asks for ${range}, which has ${source.size}` : `${range} are ${end - offset} bytes, but its dims [${tensor.dims.join(', ')}] take ${expected}`;
     throw new ModelFormatError(`external data of ${tensor.place} '${tensor.name}' does not fit: ${problem}`, { code: 'FEATX_GRAPH_DATA', field: tensor.place, path: source.path });
   }
