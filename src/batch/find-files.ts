@@ -20,7 +20,8 @@ const DEEPEST = 64;
 
 /**
  * The models that a path, a folder or a glob names, in code-unit order. `*` and `?` stay within a name, `**` is any number of folders, hidden
- * names are found only by patterns that begin with a dot, and `**` does not go through links.
+ * names are found only by patterns that begin with a dot, and `**` does not go through links. A folder whose name fits is among them: who opens what was
+ * found sees what it is (`lookInto`), and looking here would double the cost.
  * @throws IoError where a directory cannot be listed
  */
 export async function findFiles(pattern: string, root: string, fs: FileSystem): Promise<Found> {
@@ -80,9 +81,7 @@ async function walk(root: string, base: string, segments: readonly string[], fs:
     const names = (await list(fs, resolve(root, directory), directory === base)).filter((name) => !name.startsWith('.') || segment.startsWith('.'));
     const paths = names.filter((name) => segment === '**' || matchesGlob(segment, name)).map((name) => normalized(`${directory}/${name}`));
     if (isLast && segment !== '**') {
-      // Together: a folder of thousands costs no thousand waits.
-      const areFiles = await Promise.all(paths.map((path) => isFile(fs, resolve(root, path))));
-      paths.forEach((path, index) => areFiles[index] && found.add(path));
+      for (const path of paths) found.add(path);
       return;
     }
     const isDeeper = segment === '**' ? await Promise.all(paths.map((path) => isPlainDirectory(fs, resolve(root, path)))) : [];

@@ -5,7 +5,7 @@ import { nodeFileSystem, orNothing, type FileSystem } from '../wire/fs.js';
 import { BufferSource } from '../wire/source.js';
 import { resolveTarget, writeFile } from '../wire/sink.js';
 import { CONFIG_NAME, type Config, type ConfigModel } from './config.js';
-import { findCuts, leftOutText } from './find-cuts.js';
+import { leftOutText, lookInto } from './look-into.js';
 import { findFiles } from './find-files.js';
 import { WorkerPool } from './pool.js';
 import { DEFAULT_OUTPUT } from './template.js';
@@ -55,8 +55,11 @@ export async function init(patterns: readonly string[], options: InitOptions = {
     const { files, isLiteral } = await findFiles(pattern, root, fs);
     for (const { item } of files) if (isLiteral || !NOT_MEANT.test(item)) (isLiteral ? named : found).add(item);
   }
-  const cuts = await findCuts([...found].filter((item) => !named.has(item)), root, fs);
-  for (const cut of cuts) found.delete(cut);
+  const cuts: string[] = [];
+  for (const [item, kind] of await lookInto([...found].filter((item) => !named.has(item)), root, fs)) {
+    if (kind !== 'file') found.delete(item);
+    if (kind === 'cut') cuts.push(item);
+  }
   for (const item of named) found.add(item);
   if (found.size === 0 && cuts.length > 0) throw new UsageError(leftOutText(cuts), { code: 'FEATX_USAGE_NO_MODELS' });
   if (found.size === 0) throw new UsageError(`there are no models in ${patterns.length === 0 ? root : patterns.join(', ')}`, { code: 'FEATX_USAGE_NO_MODELS', hint: 'name a folder or a glob such as "models/**/*.onnx"' });

@@ -84,6 +84,8 @@ test('cuts that featx made are found out by what they say, whatever they are cal
 });
 
 test('patterns that find nothing are all named', async () => {
+  mkdirSync(join(root, 'nothing.onnx'));
+  symlinkSync('nothing.onnx', join(root, 'nolink.onnx'));
   await expect(findJobs([{ pattern: 'no*.onnx' }, { pattern: '*.onnx' }, { pattern: '**/none.onnx' }], [], root)).rejects.toThrow("'no*.onnx', '**/none.onnx' find no model");
 });
 

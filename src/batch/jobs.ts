@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { resolve } from 'node:path';
 import { UsageError } from '../errors.js';
 import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
-import { findCuts, leftOutText } from './find-cuts.js';
+import { leftOutText, lookInto, type Kind } from './look-into.js';
 import { byCodeUnit, covers, findFiles, relativeTo } from './find-files.js';
 import { encodeOptions, type CutOptions } from './options.js';
 import { DEFAULT_OUTPUT, outputName } from './template.js';
@@ -39,34 +39,41 @@ type FoundJob = Job & { readonly isLiteral: boolean };
  */
 export async function findJobs(patterns: readonly JobPattern[], exclude: readonly string[], root: string, fs: FileSystem = nodeFileSystem): Promise<FoundJobs> {
   const found: FoundJob[] = [];
-  const empty: string[] = [];
+  const itemsOf = new Map<string, readonly string[]>();
   for (const { pattern, output = DEFAULT_OUTPUT, options } of patterns) {
     const { files, isLiteral } = await findFiles(pattern, root, fs);
     const wanted = isLiteral ? files : files.filter(({ item }) => !exclude.some((excluded) => covers(excluded, item)));
-    if (wanted.length === 0) empty.push(pattern);
+    itemsOf.set(pattern, wanted.map(({ item }) => item));
     for (const file of wanted) found.push({ input: file.item, output: outputName(output, file), options, isLiteral });
   }
+  const { kept, cuts, folders } = await modelsAmong(found, root, fs);
+  const empty = [...itemsOf].flatMap(([pattern, items]) => (items.every((item) => folders.has(item)) ? [pattern] : []));
   if (empty.length > 0) {
     throw new UsageError(`${empty.map((pattern) => `'${pattern}'`).join(', ')} ${empty.length === 1 ? 'finds' : 'find'} no model under ${root}`, {
       code: 'FEATX_USAGE_NO_MODELS', hint: 'give paths, folders, or globs with * within a name and ** for any folders, in quotes so that the shell leaves them alone',
     });
   }
-  const { kept, cuts } = await withoutCuts(found, root, fs);
   if (kept.length === 0) throw new UsageError(leftOutText(cuts), { code: 'FEATX_USAGE_NO_MODELS' });
   return { jobs: kept.map(({ input, output, options }) => ({ input, output, options })), cuts };
 }
 
+interface Models {
+  readonly kept: readonly FoundJob[];
+  readonly cuts: readonly string[];
+  readonly folders: ReadonlySet<string>;
+}
+
 /** Looks into what is no result by its name; without a cut's job, what that would have written may be a model again. */
-async function withoutCuts(found: readonly FoundJob[], root: string, fs: FileSystem): Promise<{ readonly kept: readonly FoundJob[]; readonly cuts: readonly string[] }> {
-  const cuts = new Set<string>();
-  const known = new Set<string>();
+async function modelsAmong(found: readonly FoundJob[], root: string, fs: FileSystem): Promise<Models> {
+  const kinds = new Map<string, Kind>();
   for (;;) {
-    const kept = withoutResults(found.filter(({ input, isLiteral }) => isLiteral || !cuts.has(input)));
-    const unknown = [...new Set(kept.flatMap(({ input, isLiteral }) => (isLiteral || known.has(input) ? [] : [input])))];
-    const fresh = await findCuts(unknown, root, fs);
-    if (fresh.length === 0) return { kept, cuts: [...cuts].sort(byCodeUnit) };
-    for (const item of unknown) known.add(item);
-    for (const item of fresh) cuts.add(item);
+    const kept = withoutResults(found.filter(({ input, isLiteral }) => isLiteral || (kinds.get(input) ?? 'file') === 'file'));
+    const unknown = [...new Set(kept.flatMap(({ input, isLiteral }) => (isLiteral || kinds.has(input) ? [] : [input])))];
+    const seen = await lookInto(unknown, root, fs);
+    for (const [item, kind] of seen) kinds.set(item, kind);
+    if ([...seen.values()].some((kind) => kind !== 'file')) continue;
+    const those = (wanted: Kind): readonly string[] => [...kinds].flatMap(([item, kind]) => (kind === wanted ? [item] : []));
+    return { kept, cuts: [...those('cut')].sort(byCodeUnit), folders: new Set(those('folder')) };
   }
 }
 

@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander';
 import { runPlan } from '../batch/batch.js';
 import { CONFIG_NAME, configJobs, readConfig, type Config } from '../batch/config.js';
-import { leftOutText } from '../batch/find-cuts.js';
+import { leftOutText } from '../batch/look-into.js';
 import { findJobs, planJobs, type FoundJobs } from '../batch/jobs.js';
 import { defined, type CutOptions } from '../batch/options.js';
 import { previewPlan, type PlannedReport } from '../batch/preview.js';
