@@ -38,7 +38,7 @@ export async function endWith(error: unknown, io: CliIo, context = new Context(i
     // Standard output is the one that failed.
     if (second instanceof ClosedPipe) return ExitCode.closedPipe;
     const unwritten = asFeatxError(second);
-    await context.fail(unwritten, false);
+    await context.fail(unwritten, { recordIsDue: false });
     return exitCodeOf(unwritten);
   }
 }

@@ -54,10 +54,10 @@ export class Context {
     }
   }
 
-  /** An error: a record on stdout under `--json`, else text on stderr; its stack under `--debug`. */
-  async fail(error: FeatxError, recordIsDue = this.flags.json === true): Promise<void> {
-    if (recordIsDue) await this.record(errorRecord(this.command, error));
-    else await this.complain(errorText(error, this.errorStyle()));
+  /** An error: a record on stdout under `--json`, else text on stderr; its stack under `--debug`. `subject` is the file in hand, where the error names none. */
+  async fail(error: FeatxError, { recordIsDue = this.flags.json === true, subject }: { readonly recordIsDue?: boolean; readonly subject?: string } = {}): Promise<void> {
+    if (recordIsDue) await this.record(errorRecord(this.command, error, subject));
+    else await this.complain(errorText(error, this.errorStyle(), subject));
     if (this.flags.debug) await this.complain(stackText(error));
   }
 

@@ -47,7 +47,7 @@ export const inspectCommand: CliCommand = {
       } catch (error) {
         if (operands.length === 1 || context.io.signal.aborted) throw error;
         const failure = asFeatxError(error);
-        await context.fail(failure);
+        await context.fail(failure, { subject: operand });
         failures.push(exitCodeOf(failure));
         continue;
       }

@@ -108,6 +108,15 @@ describe('inspect', () => {
     expect((await runCli(['inspect', broken, join(folder, 'no.onnx')])).exit).toBe(4);
   });
 
+  test('several models: an error says of which it is', async () => {
+    const bare = join(folder, 'bare.onnx');
+    writeFileSync(bare, readFileSync(join(process.cwd(), 'fixtures', 'models', '13-unsorted.onnx')));
+    const argv = ['inspect', MODEL, bare, '--tensor', '/layer1/layer1.0/act2/Relu_output_0'];
+    const records = (await runCli([...argv, '--json'])).stdout.trim().split('\n').map((line) => JSON.parse(line));
+    expect(records[1].error).toMatchObject({ code: 'FEATX_RESOLVE', path: bare });
+    expect((await runCli(argv)).stderr).toMatch(/no tensor is named .*\n  in .*bare\.onnx\n/);
+  });
+
   test('colour and width follow the terminal', async () => {
     const wide = await runCli(['inspect', MODEL], { isTerminal: true, columns: 200 });
     expect(wide.stdout).toContain('\x1b[1m');

@@ -358,7 +358,7 @@ class MessageReader {
 
   private tooDeep(offset: number): PolicyError {
     const { depth } = this.limits;
-    return new PolicyError(`messages are nested more than ${depth} deep in ${this.context.path().slice(0, 200)} (byte ${offset})`, {
+    return new PolicyError(`messages are nested more than ${depth} deep in ${this.context.path().slice(0, 200) || this.source.path || 'the model'} (byte ${offset})`, {
       code: 'FEATX_WIRE_DEPTH', offset, path: this.source.path, hint: `protobuf readers stop at 100 too; ${raiseHint('depth')}`,
     });
   }
