@@ -14,7 +14,8 @@ export default {
     config: { ...settings, testEnvironment: './src/testing/jest-environment.cjs', testMatch: tests.map((path) => `**/${path}`) },
   },
   concurrency: 1,
-  timeoutMS: 15_000,
+  // Long, so that a busy machine is not taken for a mutant that hangs.
+  timeoutMS: 60_000,
   tempDirName: 'bench/tmp/mutation',
   ignorePatterns: ['/fixtures', '/bench', '/dist', '/schema', '/docs', '/.github', '/.ci'],
   // TypeScript 7 has no API for Stryker to rewrite tsconfig.json with, and nothing here reads it.

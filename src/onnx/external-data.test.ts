@@ -1,114 +1,19 @@
-import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { dirname, join, posix, relative, resolve, win32 } from 'node:path';
-import { promisify } from 'node:util';
+import { posix, win32 } from 'node:path';
 import * as fc from 'fast-check';
-import { extract } from '../extract.js';
-import { openModel } from '../open.js';
-import { EXTERNAL_BYTES as SIZE, modelsWith, tensorAt } from '../testing/external-positions.js';
+import { tensorAt } from '../testing/external-positions.js';
+import { HOSTILE, HOSTILE_LOCATIONS, IN_DIRECTORY } from '../testing/hostile-locations.js';
 import { encodeModel } from '../testing/model-builder.js';
-import { node, value, type Entries, type ModelSpec } from '../testing/model-spec.js';
-import { watchingFileSystem, type Seen } from '../testing/watching-fs.js';
-import { FileSource } from '../wire/file-source.js';
-import { nodeFileSystem } from '../wire/fs.js';
-import { DirectorySidecars } from '../wire/sidecar-files.js';
-import { BufferSource, type ByteSource } from '../wire/source.js';
+import type { Entries, ModelSpec } from '../testing/model-spec.js';
+import { BufferSource } from '../wire/source.js';
 import { containedLocations, externalReference, isContained, openContained, openExternal, type SidecarFiles } from './external-data.js';
-import { assertReference, REFERENCE_KEY } from './fingerprint.js';
-import { tensorsOf } from './graph.js';
-import type { OnnxModel, Tensor } from './records.js';
+import { indexModel } from './model.js';
+import type { Tensor } from './records.js';
 
-/** Places that are not plainly inside the directory of the model, on some operating system at least, and what is wrong with them. */
-const HOSTILE: { readonly [reason: string]: readonly string[] } = {
-  'leaves the directory of the model': [
-    '../secret.bin', '../../secret.bin', '../model/../secret.bin', 'a/../../secret.bin', 'a/./../../secret.bin', './../secret.bin', 'sub/../../secret.bin', 'sub/sub/../../../secret.bin', '..', '../', '../..',
-    '..\\secret.bin', 'sub\\..\\..\\secret.bin', '.\\..\\secret.bin', 'sub/..\\../secret.bin', '..//secret.bin', './/../secret.bin', '..\\', '../w.bin', 'sub/../../model/w.bin',
-    // A way inside where a backslash separates, and outside where it is a letter.
-    'sub\\x/../../secret.bin', 'a\\b\\c/../../secret.bin',
-  ],
-  'is a directory': ['.', './', 'sub/..', 'sub/../', './.', '.\\', 'sub\\..', 'a/b/../..'],
-  'is absolute': ['/etc/hostname', '//etc/hostname', '///etc/hostname', '/', '//server/share/w.bin', '\\etc\\hostname', '\\\\server\\share\\w.bin', '\\\\?\\C:\\w.bin', '\\\\.\\PhysicalDrive0', '\\??\\C:\\w.bin', '/w.bin'],
-  'names a drive': ['C:\\w.bin', 'C:/w.bin', 'C:w.bin', 'c:..\\w.bin', 'z:'],
-  'names a home directory': ['~/w.bin', '~', '~root/w.bin'],
-  'is a URL': ['file:///etc/hostname', 'file://localhost/etc/hostname', 'http://example.com/w.bin', 'https://example.com/w.bin', 'data:,abc', 'FILE:w.bin', 's3://bucket/w.bin', 'svn+ssh://host/w.bin'],
-  'names the device': [
-    'CON', 'con', 'NUL', 'nul.bin', 'sub/aux', 'PRN.txt', 'COM1', 'com1 ', 'COM\u00b9', 'LPT9.bin', 'lpt\u00b2', 'CONIN$', 'conout$', 'sub\\nul', 'con/w.bin', 'sub/aux.d/w.bin', 'Com0', 'prn  .x', 'sub/lpt3:',
-  ],
-  "holds ':', an alternate stream on Windows": ['sub/w.bin:$DATA', 'sub/a:b/w.bin', '_:w', '1:w.bin', 'w bin:stream'],
-  'has a part that ends in a dot or a space': ['w.bin.', 'w.bin ', 'sub./w.bin', 'sub /w.bin', '...', '.. /w.bin', 'sub\\w.bin.', '. /w.bin'],
-  'holds a NUL byte': ['w.bin\0', '\0', 'w.bin\0.txt', '../secret.bin\0w.bin'],
-  'is empty': [''],
-  'is a memory address, not a file': ['*/_ORT_MEM_ADDR_/*', '_ort_mem_addr_', 'sub/_ORT_MEM_ADDR_'],
-  'is a URL ': ['w.bin:stream'],
-};
-const HOSTILE_LOCATIONS: readonly string[] = Object.values(HOSTILE).flat();
+const SIZE = 2048;
 
-/** Locations that stay inside by their letters, and that links or the kind of file lead elsewhere. */
-const HOSTILE_LINKS = ['link-out.bin', 'dir-out/secret.bin', 'chain.bin', 'link-absolute.bin', 'directory', 'device', 'pipe', 'link-sibling.bin'];
-
-const IN_DIRECTORY = ['w.bin', './w.bin', 'sub/../w.bin', 'sub//inner.bin', 'sub\\inner.bin', 'link-inside.bin', 'sub/./inner.bin', 'sub/x/../inner.bin'];
-
-let root: string;
-let directory: string;
-
-beforeAll(async () => {
-  root = await realpath(await mkdtemp(join(tmpdir(), 'featx-gate-')));
-  directory = join(root, 'model');
-  await mkdir(join(directory, 'sub'), { recursive: true });
-  await mkdir(join(directory, 'directory'));
-  await mkdir(join(root, 'model-secret'));
-  for (const path of ['secret.bin', 'model-secret/w.bin', 'model/w.bin', 'model/sub/inner.bin']) await writeFile(join(root, path), new Uint8Array(SIZE));
-  const links: readonly (readonly [string, string])[] = [
-    ['../secret.bin', 'link-out.bin'], ['..', 'dir-out'], ['link-out.bin', 'chain.bin'], [join(root, 'secret.bin'), 'link-absolute.bin'], ['/dev/zero', 'device'], ['../model-secret/w.bin', 'link-sibling.bin'], ['w.bin', 'link-inside.bin'],
-  ];
-  for (const [target, name] of links) await symlink(target, join(directory, name));
-  // A pipe that nobody writes to; what is no file at all on Windows.
-  if (process.platform !== 'win32') await promisify(execFile)('mkfifo', [join(directory, 'pipe')]);
-  else await mkdir(join(directory, 'pipe'));
-  await writeFile(join(directory, 'model.onnx'), 'the model');
-});
-
-afterAll(() => rm(root, { recursive: true }));
-
-/** What was looked at, by its name or its real path, outside of the model's directory; or opened, and is no regular file nor the directory itself. */
-async function outside(seen: readonly Seen[]): Promise<readonly string[]> {
-  const isOutside = (path: string): boolean => relative(directory, path).startsWith('..');
-  const found = new Set<string>();
-  for (const { call, path } of seen) {
-    if (isOutside(resolve(path))) found.add(path);
-    if (call === 'realpath') continue;
-    const real = await nodeFileSystem.realpath(path).catch(() => null);
-    if (real === null) continue;
-    if (isOutside(real) || (call === 'open' && real !== directory && !(await nodeFileSystem.stat(real)).isFile())) found.add(path);
-  }
-  return [...found];
-}
-
-async function written(spec: ModelSpec, name: string): Promise<string> {
-  const path = join(directory, name);
-  await writeFile(path, encodeModel(spec));
-  return path;
-}
-
-/** Opens every external tensor of a model the way a cut does; returns what stopped it. */
-async function openAll(model: OnnxModel, files: SidecarFiles): Promise<readonly string[]> {
-  const codes: string[] = [];
-  for (const tensor of tensorsOf(model)) {
-    if (tensor.external === null) continue;
-    try {
-      await openExternal(tensor, files);
-      codes.push('opened');
-    } catch (error) {
-      codes.push((error as { code: string }).code);
-    }
-  }
-  return codes;
-}
-
-describe('hostile locations', () => {
+describe('locations', () => {
   test.each(Object.entries(HOSTILE).flatMap(([reason, locations]) => locations.map((location) => [location, reason.trim()])))('%j %s', async (location, reason) => {
-    await using model = await openModel(encodeModel({ graph: { initializers: [tensorAt(location)] } }));
+    await using model = await indexModel(encodeModel({ graph: { initializers: [tensorAt(location)] } }));
     expect(() => externalReference(model.graph.initializers[0])).toThrow(expect.objectContaining({
       name: 'PolicyError', code: 'FEATX_EXTERNAL_LOCATION', field: 'graph.initializer[0]', hint: 'external data must lie in the directory of the model; do not trust this file unless you know why it points elsewhere',
       message: expect.stringMatching(new RegExp(`^external data of graph\\.initializer\\[0\\] 'w' is refused: the location '[^]*' ${reason.replace('$', '\\$')}( '.*')?$`)),
@@ -116,112 +21,20 @@ describe('hostile locations', () => {
     expect(isContained(location)).toBe(false);
   });
 
-  test('a cut of such a model is refused, and looks at nothing but the model and its directory', async () => {
-    for (const [place, spec] of modelsWith(tensorAt('../secret.bin'))) {
-      const path = await written(spec, 'hostile.onnx');
-      for (const [mode, weights] of [['hook', 'embed'], ['hook', 'external'], ['hook', 'keep'], ['hook', 'reference']] as const) {
-        const { fileSystem, seen, opened } = watchingFileSystem();
-        const cut = extract(path, join(directory, 'cut.onnx'), { mode, weights, fileSystem, named: [{ by: 'tensor', name: 'y' }], resolve: {}, isolate: false });
-        await expect(cut).rejects.toMatchObject({ name: 'PolicyError', code: 'FEATX_EXTERNAL_LOCATION' });
-        expect({ place, opened: new Set(opened()), outside: await outside(seen) }).toEqual({ place, opened: new Set([path]), outside: [] });
-      }
-    }
-  });
-
-  test('a tensor that the cut leaves out names no file, wherever it points', async () => {
-    const unused = tensorAt('../secret.bin');
-    const y = value('y', null);
-    const path = await written({ graph: { inputs: [value('x', [1])], outputs: [y], initializers: [unused], nodes: [node('Relu', ['x'], ['y']), node('Identity', ['w'], ['z'])] } }, 'unused.onnx');
-    const { fileSystem, seen, opened } = watchingFileSystem();
-    await extract(path, join(directory, 'cut.onnx'), { fileSystem, named: [{ by: 'tensor', name: 'y' }], resolve: {}, isolate: false });
-    expect(opened()).toContain(path);
-    expect(await outside(seen)).toEqual([]);
-  });
-
-  test.each([['embed', 'ABOVE/cut.onnx'], ['external', 'ABOVE/cut.onnx'], ['keep', 'ABOVE/cut.onnx']] as const)('with --weights %s, links out are refused before anything is written', async (weights, output) => {
-    for (const location of HOSTILE_LINKS) {
-      const path = await written({ graph: { nodes: [node('Identity', ['w'], ['y'])], outputs: [value('y', null)], initializers: [tensorAt(location)] } }, 'hostile.onnx');
-      const { fileSystem, opened } = watchingFileSystem();
-      const cut = extract(path, output.replace('ABOVE', root), { weights, fileSystem, named: [{ by: 'tensor', name: 'y' }], resolve: {}, isolate: false });
-      await expect(cut).rejects.toMatchObject({ name: 'PolicyError', code: expect.stringMatching(/^FEATX_EXTERNAL_(LINK|KIND)$/) });
-      expect({ location, opened: opened() }).toEqual({ location, opened: [path] });
-    }
-  });
-
-  test('the record of a reference cut goes through the same gate', async () => {
-    const { fileSystem, seen } = watchingFileSystem();
-    const files = new DirectorySidecars(join(directory, 'model.onnx'), { fileSystem });
-    for (const file of [...HOSTILE_LOCATIONS, ...HOSTILE_LINKS]) {
-      const record = JSON.stringify({ schema: 1, file, size_bytes: SIZE, sha256: '0'.repeat(64) });
-      await using model = await openModel(encodeModel({ graph: { nodes: [], outputs: [] }, metadata: [[REFERENCE_KEY, record]] }));
-      await expect(assertReference(model, files)).rejects.toMatchObject({ name: 'PolicyError', code: expect.stringMatching(/^FEATX_EXTERNAL_/) });
-    }
-    await files.close();
-    expect(seen.filter(({ call }) => call === 'open')).toEqual([]);
-    expect(await outside(seen)).toEqual([]);
-  });
-
-  test('the same locations get past a check of the path alone', async () => {
-    const { fileSystem, seen } = watchingFileSystem();
-    const careless: SidecarFiles = {
-      open: async (location): Promise<ByteSource> => {
-        const path = resolve(directory, location);
-        if (!path.startsWith(directory)) throw Object.assign(new Error(), { code: 'FEATX_EXTERNAL_LOCATION' });
-        return FileSource.open(path, fileSystem);
-      },
-      close: async () => undefined,
-    };
-    for (const location of [...HOSTILE_LOCATIONS, ...HOSTILE_LINKS, '../model-secret/w.bin']) {
-      try {
-        await (await careless.open(location, '')).close?.();
-      } catch {
-        // What it refuses, and what is not there.
-      }
-    }
-    const escaped = await outside(seen);
-    expect(escaped.map((path) => relative(directory, path))).toEqual(expect.arrayContaining(['link-out.bin', join('dir-out', 'secret.bin'), 'chain.bin', join('..', 'model-secret', 'w.bin')]));
-  });
-
-  test.each(IN_DIRECTORY)('%j is a place in the directory of the model', async (location) => {
-    const { fileSystem, seen, opened } = watchingFileSystem();
-    const files = new DirectorySidecars(join(directory, 'model.onnx'), { fileSystem });
-    for (const [place, spec] of modelsWith(tensorAt(location))) {
-      await using model = await openModel(encodeModel(spec));
-      expect({ place, codes: await openAll(model, files) }).toEqual({ place, codes: ['opened'] });
-    }
-    await files.close();
-    expect(opened()).toHaveLength(1);
-    expect(await outside(seen)).toEqual([]);
+  test.each(IN_DIRECTORY)('%j stays inside', (location) => {
     expect(isContained(location)).toBe(true);
   });
 
   test('a name that is not UTF-8 is refused', async () => {
     const spec = { graph: { initializers: [{ name: 'w', dims: [1], external: [['location', Uint8Array.of(0x77, 0xff)]] }] } } satisfies ModelSpec;
-    await using model = await openModel(encodeModel(spec));
+    await using model = await indexModel(encodeModel(spec));
     expect(() => externalReference(model.graph.initializers[0])).toThrow('is not UTF-8');
   });
 
   test('what is refused is no place that a model names', async () => {
     const tensors = ['w.bin', '../secret.bin', 'w.bin', 'sub/inner.bin', 'C:w.bin'].map(tensorAt);
-    await using model = await openModel(encodeModel({ graph: { initializers: [...tensors, { name: 'b', dims: [1], data: [1] }, { name: 'c', dims: [1], external: [['checksum', 'x.bin']] }] } }));
+    await using model = await indexModel(encodeModel({ graph: { initializers: [...tensors, { name: 'b', dims: [1], data: [1] }, { name: 'c', dims: [1], external: [['checksum', 'x.bin']] }] } }));
     expect([...containedLocations(model)]).toEqual(['w.bin', 'sub/inner.bin']);
-  });
-
-  test('no location leads to a file outside of the model, whichever tensor names it', async () => {
-    expect(HOSTILE_LOCATIONS.length + HOSTILE_LINKS.length).toBeGreaterThan(90);
-    const { fileSystem, seen } = watchingFileSystem();
-    const files = new DirectorySidecars(join(directory, 'model.onnx'), { fileSystem });
-    for (const location of [...HOSTILE_LOCATIONS, 'x'.repeat(4097), ...HOSTILE_LINKS]) {
-      for (const [place, spec] of modelsWith(tensorAt(location))) {
-        await using model = await openModel(encodeModel(spec));
-        const codes = await openAll(model, files);
-        expect({ place, location, codes }).toEqual({ place, location, codes: [expect.stringMatching(/^FEATX_EXTERNAL_/)] });
-      }
-      if (HOSTILE_LOCATIONS.includes(location)) expect({ location, seen }).toEqual({ location, seen: [] });
-    }
-    await files.close();
-    expect(seen.filter(({ call }) => call === 'open')).toEqual([]);
-    expect(await outside(seen)).toEqual([]);
   });
 });
 
@@ -283,7 +96,7 @@ describe('on every system', () => {
 
 describe('entries', () => {
   const reference = async (external: Entries, warn?: (message: string) => void): Promise<ReturnType<typeof externalReference>> => {
-    await using model = await openModel(encodeModel({ graph: { initializers: [{ name: 'w', dims: [1], external }] } }));
+    await using model = await indexModel(encodeModel({ graph: { initializers: [{ name: 'w', dims: [1], external }] } }));
     return externalReference(model.graph.initializers[0], warn);
   };
   const location: Entries[number] = ['location', 'w.bin'];
@@ -340,7 +153,7 @@ describe('entries', () => {
 describe('ranges', () => {
   const opened = async (dims: readonly number[], place: { readonly [key: string]: string }, type: 'float32' | 'string' = 'float32'): ReturnType<typeof openExternal> => {
     const source = new BufferSource(new Uint8Array(SIZE), '/models/w.bin');
-    await using model = await openModel(encodeModel({ graph: { initializers: [{ name: 'w', type, dims, external: [['location', 'w.bin'], ...Object.entries(place)] }] } }));
+    await using model = await indexModel(encodeModel({ graph: { initializers: [{ name: 'w', type, dims, external: [['location', 'w.bin'], ...Object.entries(place)] }] } }));
     return openExternal(model.graph.initializers[0], { open: async () => source, close: async () => undefined });
   };
 
@@ -383,10 +196,4 @@ test('a place is opened for whom it is said to be, and a refused one is not', as
   expect((await openContained('w.bin', 'the original', 'metadata_props[a]', files)).size).toBe(1);
   await expect(openContained('../w.bin', 'the original', 'metadata_props[a]', files)).rejects.toMatchObject({ message: "the original is refused: the location '../w.bin' leaves the directory of the model", field: 'metadata_props[a]' });
   expect(asked).toEqual([['w.bin', 'metadata_props[a]']]);
-});
-
-test('a model in memory has no files beside it', async () => {
-  const bytes = encodeModel({ graph: { nodes: [node('Identity', ['w'], ['y'])], outputs: [value('y', [SIZE / 4])], initializers: [tensorAt('w.bin')] } });
-  const cut = extract(bytes, join(dirname(directory), 'cut.onnx'), { weights: 'embed', named: [{ by: 'tensor', name: 'y' }], isolate: false });
-  await expect(cut).rejects.toMatchObject({ name: 'UsageError', code: 'FEATX_USAGE_NO_DIRECTORY' });
 });
