@@ -1,5 +1,5 @@
 import { basename, dirname, join, resolve, sep } from 'node:path';
-import { FeatxError, RuntimeError, UsageError } from './errors.js';
+import { RuntimeError, UsageError } from './errors.js';
 import { containedLocations, isContained } from './onnx/external-data.js';
 import type { OnnxModel } from './onnx/records.js';
 import type { GraphEdit } from './rewrite/edit.js';
@@ -9,7 +9,7 @@ import { assertLoadable, type WeightsMode, type WeightsOptions, type WeightsPlan
 import { errnoOf, ioError, nodeFileSystem, orNothing, type FileSystem } from './wire/fs.js';
 import { chunksOfRun, runsOf, sizeOf, type Piece } from './wire/pieces.js';
 import { sidecarPlaces } from './wire/sidecar-files.js';
-import { isSameFile, NOT_DURABLE, resolveTarget, stage, writeFile, type FileIdentity, type StagedFile, type WriteOptions } from './wire/sink.js';
+import { isInPlace, resolveTarget, stage, withdraw, writeFile, type FileIdentity, type StagedFile, type WriteOptions } from './wire/sink.js';
 
 /** How a cut is written: where its files go, and what is checked before they appear. */
 export interface CutOptions extends Omit<WriteOptions, 'beforeCommit'> {
@@ -169,10 +169,6 @@ export async function writeCut({ model, edit, plan, weights, target, options, so
   }
 }
 
-function isInPlace(error: unknown): error is FeatxError {
-  return error instanceof FeatxError && error.code === NOT_DURABLE;
-}
-
 /** Puts a sidecar in its place; returns which file it is, or null where its name was taken already, by a run that wrote the same. */
 async function commitSidecar(fs: FileSystem, staged: StagedFile, path: string, check: () => void): Promise<FileIdentity | null> {
   let isNew = false;
@@ -187,12 +183,6 @@ async function commitSidecar(fs: FileSystem, staged: StagedFile, path: string, c
     if (isNew) await fs.unlink(path).catch(() => undefined);
     throw ioError(error.cause, 'sync', dirname(path));
   }
-}
-
-/** Removes a sidecar that no result came to need, unless another run has put its own there since. */
-async function withdraw(fs: FileSystem, path: string, placed: FileIdentity): Promise<void> {
-  const found = await fs.lstat(path).catch(() => null);
-  if (isSameFile(found, placed)) await fs.unlink(path).catch(() => undefined);
 }
 
 async function stream(model: OnnxModel, pieces: readonly Piece[], { write: sink, signal, onProgress }: CutOptions): Promise<void> {

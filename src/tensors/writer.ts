@@ -1,8 +1,8 @@
 import { dirname, join } from 'node:path';
 import { checksum } from './checksum.js';
 import { IoError, UsageError } from '../errors.js';
-import { errnoOf, ioError, nodeFileSystem, type FileSystem } from '../wire/fs.js';
-import { resolveTarget, type WriteOptions } from '../wire/sink.js';
+import { errnoOf, ioError, nodeFileSystem, orNothing, type FileSystem } from '../wire/fs.js';
+import { isInPlace, resolveTarget, withdraw, type FileIdentity, type WriteOptions } from '../wire/sink.js';
 import type { ArraySpec, FileLayout } from './layout.js';
 import { holdsDtype, layoutOf, outputFormatOf, outputKeys, type OutputFormat } from './output-format.js';
 import { StagingFile } from './staging.js';
@@ -52,7 +52,7 @@ interface Placed {
 /**
  * Writes tensors that come in batches along axis 0. Where the number of entries is known, every batch is written to its final place as it
  * comes; otherwise values go to a temporary file each and are put together at the end. Nothing appears under the target's name before
- * `finish`, and a failure leaves the target as it was; the files of a directory are put in place one after the other.
+ * `finish`, and a failure leaves the target as it was; the files of a directory are put in place one after the other, each whole.
  * @example `await using writer = await TensorWriter.open('features.npz', { totalRows }); … await writer.write(batch, rows); … await writer.finish();`
  */
 export class TensorWriter implements AsyncDisposable {
@@ -235,9 +235,32 @@ export class TensorWriter implements AsyncDisposable {
     }
     this.options.signal?.throwIfAborted();
     await this.makeDirectory();
-    for (const { file, target } of this.parts) await file.commit(target);
+    await this.putInPlace();
     const written = (track: Track): WrittenFile['tensors'][number] => ({ name: track.name, key: track.key, shape: shapes.get(track) ?? [] });
     return this.parts.map(({ target, tracks }, part) => ({ path: target, sizeBytes: layouts[part].size, tensors: tracks.map(written) }));
+  }
+
+  /** The files of a directory one after the other; where one cannot be put there, those are taken back that stand where nothing stood before. */
+  private async putInPlace(): Promise<void> {
+    const fs = this.options.fileSystem ?? nodeFileSystem;
+    const added: (readonly [path: string, placed: FileIdentity])[] = [];
+    let notDurable: unknown = null;
+    try {
+      for (const { file, target } of this.parts) {
+        const isNew = (await orNothing(fs.lstat(target), target)) === null;
+        try {
+          const placed = await file.commit(target);
+          if (isNew) added.push([target, placed]);
+        } catch (error) {
+          if (!isInPlace(error)) throw error;
+          notDurable ??= error;
+        }
+      }
+    } catch (error) {
+      for (const [path, placed] of added) await withdraw(fs, path, placed);
+      throw error;
+    }
+    if (notDurable !== null) throw notDurable;
   }
 
   private async makeDirectory(): Promise<void> {

@@ -50,7 +50,7 @@ export interface FileIdentity {
 }
 
 /** Code of the error of a file that is whole and in its place, but could not be made to stay there through a loss of power. */
-export const NOT_DURABLE = 'FEATX_IO_NOT_DURABLE';
+const NOT_DURABLE = 'FEATX_IO_NOT_DURABLE';
 
 /**
  * Checks a target before any long work and returns the path that will really be replaced.
@@ -256,8 +256,19 @@ async function replace(fs: FileSystem, temporaryPath: string, target: string, fi
   }
 }
 
+/** Whether an error is that of a file that is in its place all the same. */
+export function isInPlace(error: unknown): error is IoError {
+  return error instanceof IoError && error.code === NOT_DURABLE;
+}
+
+/** Takes back a file that nothing came to need, unless another run has put its own there since. */
+export async function withdraw(fs: FileSystem, path: string, placed: FileIdentity): Promise<void> {
+  const found = await fs.lstat(path).catch(() => null);
+  if (isSameFile(found, placed)) await fs.unlink(path).catch(() => undefined);
+}
+
 /** Whether what stands under a name is that file. */
-export function isSameFile(found: FileIdentity | null, { dev, ino }: FileIdentity): boolean {
+function isSameFile(found: FileIdentity | null, { dev, ino }: FileIdentity): boolean {
   return found !== null && found.dev === dev && found.ino === ino;
 }
 
@@ -306,6 +317,7 @@ export function removeUnfinished(): void {
 
 /** Removes temporary files that a killed run left behind: of a process of this machine that is gone, or of another machine and old. */
 export async function removeStale(fs: FileSystem, directory: string): Promise<void> {
+  const own = thisWriter();
   let names: string[];
   try {
     names = await fs.readdir(directory);
@@ -316,7 +328,8 @@ export async function removeStale(fs: FileSystem, directory: string): Promise<vo
   }
   for (const name of names) {
     const [, host, process] = TEMPORARY.exec(name) ?? [];
-    if (host === undefined) continue;
+    // A thousand files of this run are no reason to look at each a thousand times.
+    if (host === undefined || (host === own.host && Number(process) === own.process)) continue;
     const path = join(directory, name);
     const state = await lstatOrNull(fs, path);
     if (state === null) continue;
