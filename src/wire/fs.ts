@@ -7,7 +7,8 @@ import { IoError } from '../errors.js';
 
 /**
  * The only file-system calls of the project, behind one small interface, so that a test can make the n-th of them fail. Reads and writes
- * may be short, as the operating system's are; callers loop.
+ * may be short, as the operating system's are; callers loop. libuv asks again after EINTR at every call but read and close; callers ask
+ * again at a read and a write, and tell it of any other.
  */
 export interface FileSystem {
   open(path: string, flags: string | number, mode?: number): Promise<FileHandle>;
