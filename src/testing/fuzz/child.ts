@@ -8,7 +8,7 @@ import type { Answer, Order } from './protocol.js';
 export type Ending = { readonly end: 'answered'; readonly answer: Answer } | { readonly end: 'crashed'; readonly how: string; readonly iteration: number } | { readonly end: 'stuck'; readonly iteration: number };
 
 /** Memory of V8 well below the limit, so that what goes beyond it is not waste that nobody has collected yet. */
-const FLAGS = ['--max-old-space-size=128', '--max-semi-space-size=2', '--no-warnings'];
+const FLAGS = ['--max-old-space-size=128', '--max-semi-space-size=16', '--stack-trace-limit=4', '--no-warnings'];
 const LOOK_EVERY_MS = 50;
 
 let count = 0;

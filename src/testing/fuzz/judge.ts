@@ -1,5 +1,5 @@
 import { MODEL, type FieldType, type MessageType } from './schema.js';
-import { branch, contentOf, leaf, type Piece } from './tree.js';
+import { branch, contentOf, joined, leaf, varintBytes, type Piece } from './tree.js';
 
 /**
  * What protobuf's own rules make of bytes, written a second time: whether they are a message, and the same message in the plainest form, which any decoder reads
@@ -35,6 +35,7 @@ export const RULES = {
   'other-wire-type': 'a known field with another wire type is an unknown field; protobufjs reads it as what the schema says',
   merged: 'occurrences of a message merge; protobufjs takes the last',
   oneof: 'of several members of a oneof the last counts; protobufjs keeps all',
+  'long-int32': 'an int32 of 6 to 9 bytes: protobufjs 6 takes it for 10',
   'closed-enum': 'an unknown value of an enum is an unknown field in proto2; protobufjs takes it',
   unread: 'what featx does not read is not checked: metadata of nodes and tensors, types in attributes, values of tensors',
 } as const;
@@ -215,7 +216,14 @@ class Judgement {
     if (field.kind === 'fixed32' && payload.length % 4 !== 0) throw new Rejection('packed');
     if (field.word === 'string') this.facts.longestName = Math.max(this.facts.longestName, payload.length);
     this.leaveOneof(message, number, field);
-    message.entries.push(entry);
+    message.entries.push({ ...entry, payload: field.kind === 'varint' ? this.shortest(entry) : payload });
+  }
+
+  /** Integers without needless bytes and bits. */
+  private shortest({ field, payload, wireType }: Entry): Uint8Array {
+    const isNarrow = field.word === 'int32';
+    if (isNarrow && payload.length > 5 && payload.length < 10) this.rules.add('long-int32');
+    return joined(this.values(payload, wireType).map((value) => varintBytes(isNarrow ? BigInt.asIntN(32, value) : value)));
   }
 
   private values(payload: Uint8Array, wireType: number): readonly bigint[] {

@@ -59,6 +59,7 @@ export function compareReaders(bytes: Uint8Array, model: OnnxModel | null, code:
   if (verdict.rejected !== null || verdict.plain === null) throw new Violation('accepts-what-protobuf-rejects', `rule ${verdict.rejected}`);
   for (const { name, dialect, decode } of DECODERS) {
     assertExplained(name, decodes(decode, bytes), true, verdict, []);
+    if (!decodes(decode, verdict.plain)) throw new Violation('plain-form-is-rejected', `by ${name}`);
     const want = meaningOfDecoded(decode(verdict.plain), dialect);
     const got = meaningOfModel(model, bytes, dialect);
     if (JSON.stringify(want) !== JSON.stringify(got)) throw new Violation('means-something-else', `to ${name}: ${firstDifference(got, want)}`);

@@ -66,7 +66,7 @@ function corpusOf(type: MessageType | null, files: readonly NamedBytes[], largeO
 
 /** Models: the fixtures, generated ones, one that is longer than a window. */
 export function modelCorpus(root: string): Corpus {
-  return corpusOf(MODEL, [...fixtureSeeds(root, 'models', ['.onnx']), ...generatedSeeds(), ...wideSeeds()], 16);
+  return corpusOf(MODEL, [...fixtureSeeds(root, 'models', ['.onnx']), ...generatedSeeds(), ...wideSeeds()], 32);
 }
 
 /** Models with something to resolve: small networks, and some graphs of real ones. */
