@@ -2,6 +2,7 @@ import { constants, mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, wr
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { extract } from './extract.js';
+import { inspect } from './inspect.js';
 import { openModel } from './open.js';
 import { runCli, type CliResult } from './testing/cli.js';
 import { DISAGREEMENTS, network, type FaultCase } from './testing/faults/case.js';
@@ -87,6 +88,31 @@ describe.each([...new Set(CASES.flatMap(({ rows }) => rows))].sort((a, b) => a -
       checkText(fault, await runCli(fault.argv, { env: { NO_COLOR: '1' } }));
       assertLeft(fault, changes(again));
     });
+  }
+});
+
+test('a model that changes while it is inspected is no model', async () => {
+  const place = mkdtempSync(join(tmpdir(), 'featx-changing-'));
+  try {
+    const path = join(place, 'm.onnx');
+    writeFileSync(path, network());
+    const changing: FileSystem = {
+      ...nodeFileSystem,
+      open: async (...args) => {
+        const handle = await nodeFileSystem.open(...args);
+        return Object.assign(Object.create(handle) as typeof handle, {
+          read: async (buffer: Uint8Array, position: number) => {
+            const count = await handle.read(buffer, position);
+            writeFileSync(path, network({}, { irVersion: 9 }));
+            return count;
+          },
+        });
+      },
+    };
+    await expect(inspect(path, { fileSystem: changing, isolate: false })).rejects.toMatchObject({ name: 'IoError', code: 'FEATX_IO_CHANGED' });
+    await expect(inspect(path, { isolate: false })).resolves.toMatchObject({ model: { ir_version: 9 } });
+  } finally {
+    rmSync(place, { recursive: true });
   }
 });
 

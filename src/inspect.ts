@@ -54,6 +54,7 @@ export async function inspect(source: string | Uint8Array | ByteSource, options:
   const path = options.name ?? model.source.path ?? null;
   const warnings = [...new Set([...model.warnings, ...view.warnings, ...notes, ...types.warnings, ...resolution.warnings])];
   if (options.strict) assertNoWarnings(warnings, path ?? undefined);
+  await model.source.assertUnchanged?.();
   const { embedding } = resolution;
   return {
     schema: 1,

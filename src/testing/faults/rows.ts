@@ -20,6 +20,9 @@ export interface FaultSection {
 
 const at = (file: string, ...tests: readonly string[]): readonly Reference[] => tests.map((test) => ({ file: `src/${file}.test.ts`, test }));
 
+/** Inputs that are to use up time or memory: each within a second and 64 MiB. */
+const bombs = (...names: readonly string[]): readonly Reference[] => names.map((test) => ({ file: 'src/testing/bombs.ts', test }));
+
 const WIRE: FaultSection = {
   title: 'The wire', first: 1,
   rows: [
@@ -31,7 +34,7 @@ const WIRE: FaultSection = {
     { input: 'Lengths beyond the message they stand in', answer: 'an error, before any memory is taken', elsewhere: at('wire/fields', 'must fit into what is left of their message', '%s in a short message is refused without a buffer for it') },
     { input: 'Wire types 6 and 7', answer: 'an error' },
     { input: 'Groups that do not match', answer: 'an error; groups that do are copied' },
-    { input: 'A million groups, 20,000 messages inside each other', answer: 'refused at the limit, without recursion', elsewhere: at('onnx/hostile', 'a million groups inside each other are refused at the 101st', '100 groups are fine, 101 are not') },
+    { input: 'A million groups, 20,000 messages inside each other', answer: 'refused at the limit, without recursion', elsewhere: [...at('onnx/hostile', 'a million groups inside each other are refused at the 101st', '100 groups are fine, 101 are not'), ...bombs('a million groups inside each other', '20,000 submessages inside each other')] },
     { input: 'Bodies and types inside each other', answer: 'refused at the limit; the limit has a flag', elsewhere: at('onnx/hostile', '33 bodies inside each other are read, and so are 32 with something in the last', 'the limit can be raised', 'types inside types') },
     { input: 'A message in several parts, a scalar several times', answer: 'merged as protobuf merges; a scalar that stands twice is said', elsewhere: at('onnx/model', 'scalars: the last wins, and that is said', 'raw_data: the last wins; typed values are one list', 'a graph of training_info in two parts, the algorithm first') },
     { input: 'A known field of another wire type', answer: 'unknown, and copied; lists may be packed or not', elsewhere: at('onnx/model', 'they change nothing and stay in the list of fields', 'in tensors and attributes') },
@@ -53,8 +56,8 @@ const GRAPH: FaultSection = {
     { input: 'A tensor that nothing makes', answer: 'an error, before ONNX Runtime sees the file', elsewhere: at('onnx/graph', 'every missing tensor is counted, five are named') },
     { input: 'A tensor that is made twice', answer: 'an error that names both makers' },
     { input: 'Nodes out of order', answer: 'accepted with a warning; the order is kept', elsewhere: at('rewrite/cases', 'nodes out of order keep their order, with a warning') },
-    { input: 'Functions that call themselves, long chains of calls', answer: 'an error that shows the ring; a chain is refused at the limit', elsewhere: at('onnx/functions', 'a chain of 101 calls', 'overloads that call each other, and diamonds, are no recursion') },
-    { input: 'Calls that expand without end', answer: 'counted, never expanded; refused at the limit', elsewhere: at('onnx/functions', '2^2,000 expansions', 'every node is visited once: ten times the calls take not much more than ten times the steps') },
+    { input: 'Functions that call themselves, long chains of calls', answer: 'an error that shows the ring; a chain is refused at the limit', elsewhere: [...at('onnx/functions', 'a chain of 101 calls', 'overloads that call each other, and diamonds, are no recursion'), ...bombs('a ring of 10,000 calls', 'a chain of 10,000 calls')] },
+    { input: 'Calls that expand without end', answer: 'counted, never expanded; refused at the limit', elsewhere: [...at('onnx/functions', '2^2,000 expansions', 'every node is visited once: ten times the calls take not much more than ten times the steps'), ...bombs('20 functions that call the next 100 times', '100,000 functions')] },
     { input: 'Bodies that would be walked again and again', answer: 'each is walked once', elsewhere: at('onnx/graph', 'thirty levels of If: every body is walked once', 'several bodies of one attribute count, and every body is walked once') },
     { input: 'A feature that is an output already', answer: 'stays one output', elsewhere: at('rewrite/cases', 'a tensor that is an output already stays one output in hook mode') },
     { input: 'A feature that is an input or an initializer', answer: 'leaves through an Identity', elsewhere: at('rewrite/cases', 'leave through an Identity with a name of its own (%s)') },
@@ -77,8 +80,8 @@ const TENSORS: FaultSection = {
     { input: 'Dims without end', answer: 'an error; no memory is taken for a claim', elsewhere: [...at('onnx/tensor-data', 'dims whose product is no number', 'a claim of 1 TiB over 64 bytes'), ...at('tensors/tensor-proto', 'a claim of a terabyte is over a limit and allocates nothing')] },
     { input: 'Dims that do not fit the values', answer: 'an error in every command; no elements are fine', elsewhere: at('onnx/tensor-data', 'values in two fields') },
     { input: 'Packed halves and quarters of bytes, strings', answer: 'exactly as many bytes as the format says', elsewhere: at('onnx/types', 'sizes: sub-byte types are rounded up, strings and unknown types have none') },
-    { input: 'A location that climbs out', answer: 'refused; inspected with a warning', elsewhere: at('onnx/external-data', 'no location leads to a file outside of the model, whichever tensor names it', 'the same locations get past a check of the path alone') },
-    { input: 'A location that climbs and comes back', answer: 'accepted', elsewhere: at('onnx/external-data', '%j is a place in the directory of the model') },
+    { input: 'A location that climbs out', answer: 'refused; inspected with a warning', elsewhere: at('onnx/external-places', 'no location leads to a file outside of the model, whichever tensor names it', 'the same locations get past a check of the path alone') },
+    { input: 'A location that climbs and comes back', answer: 'accepted', elsewhere: at('onnx/external-places', '%j is a place in the directory of the model') },
     { input: 'Absolute paths, drives, URLs, backslashes', answer: 'refused on every system', elsewhere: at('onnx/external-data', 'what posix or Windows resolve elsewhere is refused') },
     { input: 'Device names, trailing dots, streams', answer: 'refused on every system', elsewhere: at('onnx/external-data', 'what the gate lets through lies inside by the rules of posix and of Windows') },
     { input: 'NUL, nothing, thousands of letters', answer: 'refused', elsewhere: at('onnx/external-data', 'a name that is not UTF-8 is refused', 'a value of 4,096 characters is let through') },
@@ -92,9 +95,9 @@ const TENSORS: FaultSection = {
     { input: 'A file that is missing', answer: 'an error with file and tensor where it is needed; a warning where it is not', elsewhere: at('extract', 'takes only the slices that a cut elsewhere needs, and needs not exist for a cut beside the model') },
     { input: 'Strange keys', answer: 'double ones are refused, unknown ones ignored with a warning', elsewhere: at('onnx/external-data', 'an unknown key is ignored and said') },
     { input: 'A memory address as a location', answer: 'refused' },
-    { input: 'External data in forgotten places', answer: 'one gate for every tensor; the runtime opens nothing else', elsewhere: [...at('onnx/external-data', 'a cut of such a model is refused, and looks at nothing but the model and its directory'), ...at('runtime/external', 'the runtime opens no file that did not pass the gate')] },
+    { input: 'External data in forgotten places', answer: 'one gate for every tensor; the runtime opens nothing else', elsewhere: [...at('onnx/external-places', 'a cut of such a model is refused, and looks at nothing but the model and its directory'), ...at('runtime/external', 'the runtime opens no file that did not pass the gate')] },
     { input: 'Weights written over something else', answer: 'a sidecar is named after its content; what the model uses is never replaced', elsewhere: at('extract', 'is named after its content', 'that the model uses is never replaced, in place neither') },
-    { input: 'Arrays as input', answer: 'no objects, no claims, no bombs', elsewhere: [...at('tensors/npy', 'a header longer than numpy writes is over a limit before it is read'), ...at('tensors/npz', 'a bomb is refused before anything is inflated', 'an entry that inflates to more or less than it claims is an error')] },
+    { input: 'Arrays as input', answer: 'no objects, no claims, no bombs', elsewhere: [...at('tensors/npy', 'a header longer than numpy writes is over a limit before it is read'), ...at('tensors/npz', 'a bomb is refused before anything is inflated', 'an entry that inflates to more or less than it claims is an error'), ...bombs('a .npy of 8 TiB in 128 bytes', 'a picture of 60,000 x 60,000')] },
   ],
 };
 
@@ -106,9 +109,9 @@ const NAMES: FaultSection = {
     { input: 'Names that JavaScript knows', answer: 'names like any other', elsewhere: [...at('onnx/graph', 'names that JavaScript knows are names'), ...at('tensors/safetensors', 'names of the prototype are names'), ...at('runtime/open-session', 'names that JavaScript or the binding would garble')] },
     { input: 'Control characters', answer: 'escaped on every way out, terminal or not', elsewhere: [...at('report/escape', 'is one line of printable text that parses to the same data'), ...at('runtime/child', 'text of the runtime cannot steer a terminal')] },
     { input: 'Markup', answer: 'escaped', elsewhere: at('report/escape', 'escapeHtml leaves nothing that ends an element or a quoted attribute') },
-    { input: 'Formulas and commands of CI logs', answer: 'defused', elsewhere: at('report/table', '%s is no formula', 'control characters are made visible') },
+    { input: 'Formulas and commands of CI logs', answer: 'defused', elsewhere: [...at('report/table', '%s is no formula', 'control characters are made visible'), ...at('report/escape', '%j is no command of a CI log')] },
     { input: 'Patterns that take for ever', answer: '`*` and `?` only, in linear time', elsewhere: [...at('features/glob', 'a pattern of many stars takes no exponential time'), ...at('tensors/inputs', 'wildcards match in linear time')] },
-    { input: 'Many patterns, many names', answer: 'matched together', elsewhere: at('features/glob', 'a million names and a thousand patterns') },
+    { input: 'Many patterns, many names', answer: 'matched together', elsewhere: [...at('features/glob', 'a million names and a thousand patterns'), ...bombs('a glob for everything 2,000 times', '30,000 names that nobody has')] },
     { input: 'Names as file names', answer: 'encoded, and kept apart', elsewhere: [...at('tensors/values', 'file names hold no separator, device, dot file or control character, and stay distinct'), ...at('tensors/writer', 'a directory gets one TensorProto per feature, its name inside and percent-encoded outside')] },
   ],
 };
@@ -118,14 +121,14 @@ const FILES: FaultSection = {
   rows: [
     { input: 'An output that is the input', answer: 'refused by what it is, not by how it is spelt', elsewhere: [...at('wire/sink', 'an input under any of its names is refused, and replaced where asked'), ...at('extract', 'only where asked')] },
     { input: 'An output that is a link', answer: 'refused without --follow', elsewhere: at('wire/sink', 'a link is refused, and followed where asked') },
-    { input: 'A full disk', answer: 'an input/output error; the old output stays, no temporary file does', elsewhere: [...at('fs-faults', 'whatever call fails, the files are the old ones or the new ones (and from then on: %s)'), ...at('wire/sink', 'the target is old or new, and nothing is left (the fault persists: %s)')] },
+    { input: 'A full disk', answer: 'an input/output error; the old output stays, no temporary file does', elsewhere: [...at('fs-faults', 'whatever call fails, the files are the old ones or the new ones (and from then on: %s)'), ...at('wire/sink', 'the target is old or new, and nothing is left (the fault persists: %s)'), ...at('cli/full-disk', 'a file that may not grow any further: the same')] },
     { input: 'A device that fails', answer: 'an input/output error; a failed sync is never a success', elsewhere: [...at('fs-faults', '$name is found out'), ...at('wire/sink', 'a finished file is on the device before its name is, and its name before the writer says so')] },
     { input: 'A place that cannot be written to', answer: 'an error before any long work', elsewhere: at('wire/sink', 'what is no file, exists, or has no directory is refused before any work') },
-    { input: 'Signals', answer: 'no process and no file is left; exit 130 or 143', elsewhere: [...at('cli/exit-codes', '%s ends a waiting command with %d and leaves no file'), ...at('cli/run', '%s in the middle of a run leaves no process and no file')] },
-    { input: 'kill -9, loss of power', answer: 'the old output or the new one; the next run clears up', elsewhere: [...at('extract', 'a run that is killed leaves the old file, and the next one clears up'), ...at('wire/sink', 'those of dead processes are removed, those of live ones stay')] },
-    { input: 'Two runs of one output', answer: 'both finish; one of the results stands', elsewhere: [...at('wire/sink', 'two writers of one target leave the whole of one'), ...at('batch/batch', 'two runs at once both finish, and every output is whole')] },
-    { input: 'An input that changes while it is read', answer: 'an error; nothing is written', elsewhere: [...at('wire/sink', '%s that changes is noticed', 'a model that shrinks is noticed'), ...at('wire/file-source', 'a file that became shorter is an error with the offset, not an endless loop')] },
-    { input: 'Standard output that is closed or full', answer: '141, or an input/output error; never exit 0 with lost bytes', elsewhere: [...at('cli/exit-codes', '141: nobody reads', '4: standard output on a full disk'), ...at('cli/main', 'a closed pipe ends quietly with 141', 'a full disk is an input/output error, said on standard error even under --json')] },
+    { input: 'Signals', answer: 'no process and no file is left; exit 130 or 143', elsewhere: [...at('cli/exit-codes', '%s ends a waiting command with %d and leaves no file'), ...at('cli/run', '%s in the middle of a run leaves no process and no file'), ...at('cli/signals', '%s ends on %j with %d and leaves nothing')] },
+    { input: 'kill -9, loss of power', answer: 'the old output or the new one; the next run clears up', elsewhere: [...at('extract', 'a run that is killed leaves the old file, and the next one clears up'), ...at('wire/sink', 'those of dead processes are removed, those of live ones stay'), ...at('cli/kill', 'kill -9 at random moments leaves the old output or the new one, whole')] },
+    { input: 'Two runs of one output', answer: 'both finish; one of the results stands', elsewhere: [...at('wire/sink', 'two writers of one target leave the whole of one'), ...at('batch/batch', 'two runs at once both finish, and every output is whole'), ...at('concurrency', 'eight writers of one output and a reader, weights %s: every sight of it is one whole result')] },
+    { input: 'An input that changes while it is read', answer: 'an error; nothing is written', elsewhere: [...at('wire/sink', '%s that changes is noticed', 'a model that shrinks is noticed'), ...at('wire/file-source', 'a file that became shorter is an error with the offset, not an endless loop'), ...at('concurrency', 'a model that is %s while it is read'), ...at('faults', 'a model that changes while it is inspected is no model')] },
+    { input: 'Standard output that is closed or full', answer: '141, or an input/output error; never exit 0 with lost bytes', elsewhere: [...at('cli/exit-codes', '141: nobody reads', '4: standard output on a full disk'), ...at('cli/main', 'a closed pipe ends quietly with 141', 'a full disk is an input/output error, said on standard error even under --json'), ...at('cli/stdout', 'a program that prints and exits is found out')] },
     { input: 'Network file systems', answer: 'a directory that cannot be synced is no failure; a rename is believed by what stands there', elsewhere: at('wire/sink', 'a directory that cannot be synced is no failure, one that cannot be listed neither') },
     { input: 'Renames that Windows refuses for a moment', answer: 'tried again, and given up in the end', elsewhere: at('wire/sink', 'a rename that is refused for a moment is tried again, and given up in the end') },
     { input: 'A temporary folder on another file system', answer: 'temporary files stand beside their target', elsewhere: at('faults', 'temporary files stand beside their target, whatever folder the system has for them') },
