@@ -88,3 +88,10 @@ test('units', () => {
   expect([0, 999, 1000, 1234567].map(countText)).toEqual(['0', '999', '1,000', '1,234,567']);
   expect([plural(1, 'node'), plural(0, 'node'), plural(2, 'node')]).toEqual(['1 node', '0 nodes', '2 nodes']);
 });
+
+test('one long cell does not pad the others where nothing bounds a line', () => {
+  const rows = [['short', '1'], ['x'.repeat(60_000), '2']];
+  const lines = renderTable([{ title: 'name' }, { title: 'n' }], rows, PLAIN).split('\n');
+  expect(lines.map(({ length }) => length)).toEqual([203, 203, 60_003, 0]);
+  expect(lines[2]).toBe(`${'x'.repeat(60_000)}  2`);
+});

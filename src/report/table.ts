@@ -12,6 +12,8 @@ export interface Column {
 }
 
 const GAP = '  ';
+/** Where nothing bounds a line, one long name must not pad every other one to its length. */
+const WIDEST_PADDING = 200;
 
 /** Rows under their titles, in columns that fit `style.width`: long cells lose their middle, then expendable columns go. Cells are escaped already. */
 export function renderTable(columns: readonly Column[], rows: readonly (readonly string[])[], style: TextStyle): string {
@@ -20,7 +22,7 @@ export function renderTable(columns: readonly Column[], rows: readonly (readonly
   const line = (cells: readonly string[], emphasis?: 'bold'): string => {
     const drawn = kept.map((at, place) => {
       const { align, dim } = columns[at];
-      const text = shorten(cells[at], widths[place], ellipsis);
+      const text = style.width === null ? cells[at] : shorten(cells[at], widths[place], ellipsis);
       const padded = align === 'right' ? padStart(text, widths[place]) : align === 'center' ? center(text, widths[place]) : padEnd(text, widths[place]);
       return emphasis ? paint(style, emphasis, padded) : dim ? paint(style, 'dim', padded) : padded;
     });
@@ -37,9 +39,9 @@ function center(text: string, width: number): string {
 function fit(columns: readonly Column[], rows: readonly (readonly string[])[], available: number | null): { kept: readonly number[]; widths: readonly number[] } {
   const natural = columns.map(({ title }, at) => Math.max(displayWidth(title), ...widest(rows, at)));
   let kept = columns.map((_, at) => at);
-  if (available === null) return { kept, widths: natural };
+  if (available === null) return { kept, widths: natural.map((width) => Math.min(width, WIDEST_PADDING)) };
   for (;;) {
-    const widths = kept.map((at) => natural[at]);
+    const widths = kept.map((at) => Math.min(natural[at], available));
     let excess = sum(widths) + GAP.length * (kept.length - 1) - available;
     const slack = (place: number): number => widths[place] - Math.min(widths[place], columns[kept[place]].least ?? Infinity);
     while (excess > 0) {

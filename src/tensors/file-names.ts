@@ -10,15 +10,15 @@ function hash(name: string, digits: number): string {
   return createHash('sha256').update(encodeText(name)).digest('hex').slice(0, digits);
 }
 
+/** How each byte stands in an encoded name; the dot, inside a name, stands for itself. */
+const ENCODED = Array.from({ length: 256 }, (_, byte) => (/[A-Za-z0-9_-]/.test(String.fromCharCode(byte)) ? String.fromCharCode(byte) : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`));
+const DOT = 0x2e;
+
 /** A name with every byte but letters, digits, `_`, `-` and inner dots as `%XX`. */
 export function percentEncode(name: string): string {
   const bytes = encodeText(name);
   let text = '';
-  for (const [index, byte] of bytes.entries()) {
-    const char = String.fromCharCode(byte);
-    const plain = /[A-Za-z0-9_-]/.test(char) || (char === '.' && index > 0 && index < bytes.length - 1);
-    text += plain ? char : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
-  }
+  for (let at = 0; at < bytes.length; at++) text += bytes[at] === DOT && at > 0 && at < bytes.length - 1 ? '.' : ENCODED[bytes[at]];
   return text;
 }
 

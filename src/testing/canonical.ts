@@ -17,6 +17,8 @@ interface FieldSchema {
   readonly list: boolean;
   /** Weights: featx notes where they are. */
   readonly weights: boolean;
+  /** The last value of a closed enumeration; others are unknown fields. @see https://protobuf.dev/programming-guides/enum */
+  readonly most?: number;
 }
 interface MessageSchema {
   readonly fields: { readonly [number: number]: FieldSchema };
@@ -26,13 +28,14 @@ interface MessageSchema {
 
 const one = (kind: FieldSchema['kind']): FieldSchema => ({ kind, list: false, weights: false });
 const list = (kind: FieldSchema['kind']): FieldSchema => ({ kind, list: true, weights: false });
+const closed = (most: number): FieldSchema => ({ kind: 'varint', list: false, weights: false, most });
 const weights = (kind: Kind): FieldSchema => ({ kind, list: true, weights: true });
 const schema = (fields: MessageSchema['fields'], oneof: readonly number[] = []): MessageSchema => ({ fields, oneof: new Set(oneof) });
 
 const entry = schema({ 1: one('text'), 2: one('text') });
 const opset = schema({ 1: one('text'), 2: one('varint') });
 const tensor = schema({
-  1: list('varint'), 2: one('int32'), 4: weights('fixed32'), 5: weights('int32'), 6: list('bytes'), 7: weights('varint'), 8: one('text'), 9: one('bytes'), 10: weights('fixed64'), 11: weights('varint'), 13: list(() => entry), 14: one('int32'),
+  1: list('varint'), 2: one('int32'), 4: weights('fixed32'), 5: weights('int32'), 6: list('bytes'), 7: weights('varint'), 8: one('text'), 9: one('bytes'), 10: weights('fixed64'), 11: weights('varint'), 13: list(() => entry), 14: closed(1),
 });
 const sparse = schema({ 1: one(() => tensor), 2: one(() => tensor), 3: list('varint') });
 const dim = schema({ 1: one('varint'), 2: one('text') }, [1, 2]);
@@ -47,7 +50,7 @@ const type: MessageSchema = schema(
 const valueInfo = schema({ 1: one('text'), 2: one(() => type) });
 const annotation = schema({ 1: one('text'), 2: list(() => entry) });
 const attribute: MessageSchema = schema({
-  1: one('text'), 2: one('fixed32'), 3: one('varint'), 4: one('bytes'), 5: one(() => tensor), 6: one(() => graph), 7: list('fixed32'), 8: list('varint'), 9: list('bytes'), 10: list(() => tensor), 11: list(() => graph), 20: one('int32'),
+  1: one('text'), 2: one('fixed32'), 3: one('varint'), 4: one('bytes'), 5: one(() => tensor), 6: one(() => graph), 7: list('fixed32'), 8: list('varint'), 9: list('bytes'), 10: list(() => tensor), 11: list(() => graph), 20: closed(14),
   21: one('text'), 22: one(() => sparse), 23: list(() => sparse),
 });
 const node = schema({ 1: list('text'), 2: list('text'), 3: one('text'), 4: one('text'), 5: list(() => attribute), 7: one('text'), 8: one('text') });
@@ -170,6 +173,7 @@ function parse(file: Uint8Array, { fields, oneof }: MessageSchema, into: Message
     const { kind } = field;
     const isPacked = wire === 2 && field.list && typeof kind === 'string' && WIRE[kind] !== 2;
     if (!isPacked && wire !== (typeof kind === 'string' ? WIRE[kind] : 2)) continue;
+    if (field.most !== undefined && numberOf(payload) > field.most) continue;
     if (oneof.has(number)) for (const other of oneof) if (other !== number) into.delete(other);
     const before = into.get(number) ?? [];
     if (typeof kind === 'string') {
@@ -191,13 +195,19 @@ function packedValues(payload: Uint8Array, field: FieldSchema, kind: Kind, optio
   }
 }
 
+/** The number of a varint, without a sign. */
+function numberOf(value: Uint8Array): bigint {
+  let number = 0n;
+  for (const byte of value.toReversed()) number = (number << 7n) | BigInt(byte & 127);
+  return number;
+}
+
 /** A value as no decoder can misread it: varints without needless bytes, those of 32 bits cut to them, names in UTF-8. */
 function plain(value: Uint8Array, kind: FieldSchema['kind']): Uint8Array {
   if (kind === 'text') return wellFormed(value);
   if (kind !== 'varint' && kind !== 'int32') return value;
   if (value.length === 1) return value;
-  let number = 0n;
-  for (const byte of value.toReversed()) number = (number << 7n) | BigInt(byte & 127);
+  const number = numberOf(value);
   return varint(kind === 'int32' ? BigInt.asIntN(32, number) : number);
 }
 
