@@ -38,19 +38,22 @@ export async function expandGlob(pattern: string, fs: FileSystem): Promise<strin
   const segments = pattern.split(SEPARATORS).filter((segment, index) => segment !== '' || index === 0);
   const [first, ...rest] = segments;
   const root = first === '' ? '/' : /^[A-Za-z]:$/.test(first) ? `${first}/` : '';
-  const found = await walk(root, root === '' ? [first, ...rest] : rest, fs);
+  const found = await walk(root, root === '' ? [first, ...rest] : rest, fs, new Set());
   return [...new Set(found)].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
 }
 
-async function walk(directory: string, segments: readonly string[], fs: FileSystem): Promise<string[]> {
+/** Every directory once for each part of the pattern: several `**` lead there in many ways. */
+async function walk(directory: string, segments: readonly string[], fs: FileSystem, visited: Set<string>): Promise<string[]> {
   const [segment, ...rest] = segments;
-  if (segment === undefined) return [];
+  const visit = `${segments.length}\n${directory}`;
+  if (segment === undefined || visited.has(visit)) return [];
+  visited.add(visit);
   if (segment === '**') {
-    const found = rest.length > 0 ? await walk(directory, rest, fs) : [];
+    const found = rest.length > 0 ? await walk(directory, rest, fs, visited) : [];
     for (const name of await listed(directory, fs)) {
       const path = join(directory, name);
       if (name.startsWith('.')) continue;
-      if (await isDirectory(path, fs, true)) found.push(...(await walk(path, segments, fs)));
+      if (await isDirectory(path, fs, true)) for (const file of await walk(path, segments, fs, visited)) found.push(file);
       else if (rest.length === 0) found.push(path);
     }
     return found;
@@ -61,7 +64,7 @@ async function walk(directory: string, segments: readonly string[], fs: FileSyst
     const path = join(directory, name);
     if (rest.length > 0) {
       if (isGlob(segment) && !(await isDirectory(path, fs, false))) continue;
-      found.push(...(await walk(path, rest, fs)));
+      for (const file of await walk(path, rest, fs, visited)) found.push(file);
     } else if (await isFile(path, fs)) found.push(path);
   }
   return found;
