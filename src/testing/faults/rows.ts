@@ -104,15 +104,15 @@ const TENSORS: FaultSection = {
 const NAMES: FaultSection = {
   title: 'Names, text, patterns', first: 61,
   rows: [
-    { input: 'Names that are not UTF-8', answer: 'names are bytes: told apart, copied, shown as \\xNN', elsewhere: [...at('wire/text', 'any bytes come back exactly', 'equal strings are equal bytes'), ...at('rewrite/cases', 'names that differ in a byte that is not UTF-8 are two')] },
+    { input: 'Names that are not UTF-8', answer: 'names are bytes: told apart, copied, shown as \\xNN', elsewhere: [...at('wire/text', 'any bytes come back exactly', 'equal strings are equal bytes'), ...at('rewrite/cases', 'names that differ in a byte that is not UTF-8 are two'), ...at('names', 'the index holds them exactly', 'a cut has them as its outputs, and runs')] },
     { input: 'Look-alikes, letters that turn the line', answer: 'distinct; shown escaped', elsewhere: at('report/escape', 'no character of any plane that a terminal acts on comes through') },
-    { input: 'Names that JavaScript knows', answer: 'names like any other', elsewhere: [...at('onnx/graph', 'names that JavaScript knows are names'), ...at('tensors/safetensors', 'names of the prototype are names'), ...at('runtime/open-session', 'names that JavaScript or the binding would garble')] },
-    { input: 'Control characters', answer: 'escaped on every way out, terminal or not', elsewhere: [...at('report/escape', 'is one line of printable text that parses to the same data'), ...at('runtime/child', 'text of the runtime cannot steer a terminal')] },
+    { input: 'Names that JavaScript knows', answer: 'names like any other', elsewhere: [...at('onnx/graph', 'names that JavaScript knows are names'), ...at('tensors/safetensors', 'names of the prototype are names'), ...at('runtime/open-session', 'names that JavaScript or the binding would garble'), ...at('names', 'there are a thousand, distinct as bytes, and ordinary tools lose some')] },
+    { input: 'Control characters', answer: 'escaped on every way out, terminal or not', elsewhere: [...at('report/escape', 'is one line of printable text that parses to the same data'), ...at('runtime/child', 'text of the runtime cannot steer a terminal'), ...at('names', 'text and errors about them show nothing raw')] },
     { input: 'Markup', answer: 'escaped', elsewhere: at('report/escape', 'escapeHtml leaves nothing that ends an element or a quoted attribute') },
     { input: 'Formulas and commands of CI logs', answer: 'defused', elsewhere: [...at('report/table', '%s is no formula', 'control characters are made visible'), ...at('report/escape', '%j is no command of a CI log')] },
     { input: 'Patterns that take for ever', answer: '`*` and `?` only, in linear time', elsewhere: [...at('features/glob', 'a pattern of many stars takes no exponential time'), ...at('tensors/inputs', 'wildcards match in linear time')] },
     { input: 'Many patterns, many names', answer: 'matched together', elsewhere: [...at('features/glob', 'a million names and a thousand patterns'), ...bombs('a glob for everything 2,000 times', '30,000 names that nobody has')] },
-    { input: 'Names as file names', answer: 'encoded, and kept apart', elsewhere: [...at('tensors/values', 'file names hold no separator, device, dot file or control character, and stay distinct'), ...at('tensors/writer', 'a directory gets one TensorProto per feature, its name inside and percent-encoded outside')] },
+    { input: 'Names as file names', answer: 'encoded, and kept apart', elsewhere: [...at('tensors/values', 'file names hold no separator, device, dot file or control character, and stay distinct'), ...at('tensors/writer', 'a directory gets one TensorProto per feature, its name inside and percent-encoded outside'), ...at('names', 'writes a .pb each under a name that any system takes, which says whose it is')] },
   ],
 };
 
