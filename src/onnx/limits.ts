@@ -34,7 +34,7 @@ export interface LimitFacts {
  */
 export const LIMITS: { readonly [K in keyof ReadLimits]: LimitFacts } = {
   depth: { flag: '--max-depth', code: 'FEATX_WIRE_DEPTH', default: 100, unit: 'n', what: 'messages inside messages', reason: 'the limit of protobuf in C++, Java and Python' },
-  indexBytes: { flag: '--max-index', code: 'FEATX_LIMIT_INDEX', default: 512 * 2 ** 20, unit: 'bytes', what: 'memory for the graph without its weights', reason: 'networks of 100,000 nodes take 60 MB' },
+  indexBytes: { flag: '--max-index', code: 'FEATX_LIMIT_INDEX', default: 512 * 2 ** 20, unit: 'bytes', what: 'memory for the graph without its weights', reason: 'real networks take 1 to 4 KB for a node' },
   nameBytes: { flag: '--max-name', code: 'FEATX_LIMIT_NAME', default: 64 * 2 ** 10, unit: 'bytes', what: 'length of one name', reason: 'the longest that a zip entry can have' },
   functions: { flag: '--max-functions', code: 'FEATX_LIMIT_FUNCTIONS', default: 10_000, unit: 'n', what: 'model-local functions', reason: "the ONNX checker's limit" },
   calls: { flag: '--max-calls', code: 'FEATX_LIMIT_CALLS', default: 100, unit: 'n', what: 'functions calling functions, one inside the other', reason: "the ONNX checker's limit" },
