@@ -6,6 +6,7 @@ import { fixtureBytes, readFixtures, saveFindings, writeFixtures } from './findi
 import { recordCampaign } from './record.js';
 import { runCampaign, type CampaignResult, type TargetTotals } from './supervisor.js';
 import { targetNamed, TARGETS } from './targets/all.js';
+import { CONTROLS } from './targets/controls.js';
 import { foundBy } from './worker.js';
 
 /** `npm run fuzz`: parses the command line, runs a campaign, prints it, saves what it found. */
@@ -34,7 +35,10 @@ async function main(worker: string, root: string, args: readonly string[]): Prom
   if (values.accept) return accept(root);
   const name = values.target ?? 'all';
   const targets = name === 'all' ? TARGETS : new Map([[name, 1]]);
-  for (const each of targets.keys()) targetNamed(each, root);
+  if (!TARGETS.has(name) && name !== 'all' && !CONTROLS.some((control) => control === name)) {
+    write(`there is no target ${name}\n${USAGE}\n`);
+    return 2;
+  }
   const executions = numberOf(values.executions, 'executions', Infinity);
   const seconds = numberOf(values.seconds, 'seconds', values.executions === undefined ? 60 : Infinity);
   const seed = numberOf(values.seed, 'seed', Date.now() % 2 ** 31);

@@ -45,7 +45,7 @@ export function recordCampaign(path: string, { totals }: CampaignResult, circums
 }
 
 function recordOf({ target, executions, oracleChecks, seconds, findings, crashes, hangs, foreignErrors, overMemory, peakRssMiB }: TargetTotals, { date, commit, node, cpu, seed }: Circumstances): CampaignRecord {
-  return { date, commit, node, cpu, seed, target, executions, seconds: Math.round(seconds), findings, crashes, hangs, foreignErrors, overMemory, peakRssMiB: Math.round(peakRssMiB), oracleChecks };
+  return { date, commit, node, cpu, seed, target, executions, seconds: Math.round(seconds * 10) / 10, findings, crashes, hangs, foreignErrors, overMemory, peakRssMiB: Math.round(peakRssMiB), oracleChecks };
 }
 
 function sums(campaigns: readonly CampaignRecord[]): FuzzRecord['totals'] {
