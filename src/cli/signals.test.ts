@@ -34,6 +34,7 @@ afterAll(() => rmSync(home, { recursive: true, force: true }));
 const WORK: { readonly [command: string]: readonly string[] } = {
   extract: ['extract', '../large.onnx', '--tensor', '/layers/layers.47/act/Relu_output_0', '-o', 'out.onnx', '--quiet'],
   run: ['run', RESNET, '--out', '1', '--input', '../inputs', '--batch-size', '1', '-o', 'out.npz', '--quiet'],
+  verify: ['verify', '../large.onnx', '../large.onnx', '--quiet'],
   batch: ['batch', '../models', '--out', '1', '-o', 'out/{name}.onnx', '--jobs', '2'],
 };
 
@@ -77,7 +78,8 @@ async function interrupt(command: string, signals: readonly NodeJS.Signals[]): P
   child.stderr.on('data', (chunk: Buffer) => (complaints += chunk.toString('utf8')));
   // As a shell tells it; a signal that comes while the process ends is its end.
   const ended = new Promise<number | null>((resolve) => child.on('exit', (code, signal) => resolve(signal === null ? code : 128 + constants.signals[signal])));
-  const isWorking = command === 'batch' ? () => printed > 0 : () => temporaries(folder).length > 0;
+  // `verify` writes nothing: it works once ONNX Runtime has a process.
+  const isWorking = { batch: () => printed > 0, verify: () => processesWith(token).length > 1 }[command] ?? (() => temporaries(folder).length > 0);
   if (!(await until(() => isWorking() || child.exitCode !== null, 20_000)) || child.exitCode !== null) throw new Error(`${command} did no work: ${complaints}`);
   await new Promise((resolve) => setTimeout(resolve, 30));
   const began = performance.now();
@@ -96,6 +98,7 @@ async function interrupt(command: string, signals: readonly NodeJS.Signals[]): P
   ['extract', ['SIGTERM'], 143], ['extract', ['SIGINT', 'SIGINT'], 130],
   ['run', ['SIGTERM'], 143], ['run', ['SIGINT', 'SIGINT'], 130],
   ['batch', ['SIGINT'], 130], ['batch', ['SIGTERM'], 143],
+  ...(existsSync('/proc/self/environ') ? [['verify', ['SIGINT'], 130] as const] : []),
 ] as const)('%s ends on %j with %d and leaves nothing', async (command, signals, code) => {
   const ending = await interrupt(command, signals);
   expect({ ...ending, isAtOnce: ending.ms < AT_ONCE_MS, left: temporaries(ending.folder) }).toMatchObject({ code, isAtOnce: true, left: [], processes: [] });
