@@ -179,6 +179,13 @@ describe('integers', () => {
     expect(model.graph.nodes[0].attributes[0].type).toBe(2);
   });
 
+  test('a version beyond 2^53 is an error, not another version', async () => {
+    const more = (...fields: readonly ReturnType<typeof bytes>[]): Promise<OnnxModel> => indexModel(join(encodeModel({ graph: {} }), ...fields.map((field) => field.bytes)));
+    await expect(more(int(1, 2n ** 60n + 1n))).rejects.toThrow(expect.objectContaining({ code: 'FEATX_GRAPH_VERSION', field: 'ir_version', message: expect.stringContaining('1152921504606846977') }));
+    await expect(more(bytes(8, message([int(2, 2n ** 60n + 1n)])))).rejects.toThrow(expect.objectContaining({ code: 'FEATX_GRAPH_VERSION', field: 'opset_import.version' }));
+    expect((await more(int(1, 2 ** 53 - 1))).irVersion).toBe(2 ** 53 - 1);
+  });
+
   test('an int32 field keeps the low 32 bits, as protobuf does', async () => {
     const model = await open(graph({ initializers: [{ name: 't', dims: [], extra: [int(2, 2n ** 60n + 7n)] }, { name: 'u', dims: [], extra: [int(2, 2n ** 32n + 11n)] }] }));
     expect(model.graph.initializers.map(({ dataType }) => dataType)).toEqual([7, 11]);

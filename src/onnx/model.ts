@@ -61,8 +61,14 @@ interface ModelDraft extends Draft<Omit<OnnxModel, 'source' | 'limits' | 'graph'
 // How the messages of onnx.proto fill their records: here those of the model, in rules/ those inside it.
 // Field numbers: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
 
+/** A version as a number; one that a number cannot hold is none. */
+function versionOf(value: number | bigint, { start: offset }: Field, what: string): number {
+  if (typeof value === 'number') return value;
+  throw new ModelFormatError(`${what} is ${value}, no version that there is (byte ${offset})`, { code: 'FEATX_GRAPH_VERSION', offset, field: what });
+}
+
 const opsetRule: MessageRule<Draft<OpsetImport>> = {
-  fields: { 1: text((opset, value) => (opset.domain = value === 'ai.onnx' ? '' : value)), 2: int((opset, value) => (opset.version = Number(value))) },
+  fields: { 1: text((opset, value) => (opset.domain = value === 'ai.onnx' ? '' : value)), 2: int((opset, value, field) => (opset.version = versionOf(value, field, 'opset_import.version'))) },
 };
 
 const metadataRule: MessageRule<Draft<MetadataEntry>> = {
@@ -93,7 +99,7 @@ const mainGraphRule: (fields: Field[]) => MessageRule<Draft<Graph>> = (fields) =
 const modelRule: MessageRule<ModelDraft> = {
   each: (model, field) => void model.modelFields.push(field),
   fields: {
-    1: int((model, value) => (model.irVersion = Number(value))),
+    1: int((model, value, field) => (model.irVersion = versionOf(value, field, 'ir_version'))),
     2: text((model, value) => (model.producerName = value)),
     3: text((model, value) => (model.producerVersion = value)),
     7: {
