@@ -254,6 +254,8 @@ export class TensorWriter implements AsyncDisposable {
         } catch (error) {
           if (!isInPlace(error)) throw error;
           notDurable ??= error;
+          const placed = await fs.lstat(target).catch(() => null);
+          if (isNew && placed !== null) added.push([target, placed]);
         }
       }
     } catch (error) {
