@@ -14,6 +14,8 @@ export default {
     config: { ...settings, testEnvironment: './src/testing/jest-environment.cjs', testMatch: tests.map((path) => `**/${path}`) },
   },
   concurrency: 1,
+  // Jest keeps the modules of every run it has made.
+  maxTestRunnerReuse: 50,
   // Long, so that a busy machine is not taken for a mutant that hangs.
   timeoutMS: 60_000,
   tempDirName: 'bench/tmp/mutation',
