@@ -14,8 +14,9 @@ export interface Verdict {
   /** The message in its plainest form; null where it is none. */
   readonly plain: Uint8Array | null;
   readonly hasGraph: boolean;
-  /** A dimension that is no safe integer; bytes of the longest name. */
+  /** A dimension that is no safe integer; the most dims of one tensor; bytes of the longest name. */
   readonly hugeDimension: boolean;
+  readonly mostAxes: number;
   readonly longestName: number;
 }
 
@@ -27,6 +28,7 @@ export const RULES = {
   varint: 'a varint of more than 64 bits: protobufjs drops bits',
   tag: 'a tag of more than 5 bytes or 32 bits: protobufjs reads it',
   'length-bytes': 'a length of more than 5 bytes: protobufjs reads it',
+  'length-bits': 'a length of more than 32 bits: protobufjs 6 drops bits',
   'field-zero': 'field number 0: protobufjs skips it',
   'wire-type': 'wire types 6 and 7: protobufjs reads them where it knows the field',
   group: 'groups: protobufjs does not ask whether they end as they began, and reads a group of a known number as that field',
@@ -83,7 +85,8 @@ function plainPieces({ entries }: Message): readonly Piece[] {
 
 class Judgement {
   readonly rules = new Set<Rule>();
-  readonly facts = { hugeDimension: false, longestName: 0 };
+  readonly facts = { hugeDimension: false, mostAxes: 0, longestName: 0 };
+  private readonly axes = new Map<Message, number>();
   private at = 0;
 
   constructor(private readonly bytes: Uint8Array) {}
@@ -126,6 +129,7 @@ class Judgement {
     else if (wireType === 2) {
       const length = this.varint(end, LONGEST_LENGTH);
       start = this.at;
+      if (length > 0xffff_ffffn) this.rules.add('length-bits');
       if (length > BigInt(end - start)) throw new Rejection(length <= BigInt(this.bytes.length - start) ? 'past-parent' : isText ? 'clipped' : 'truncated');
       this.at += Number(length);
     } else {
@@ -211,12 +215,19 @@ class Judgement {
         this.rules.add('closed-enum');
         return;
       }
-      if (field.name === 'dims' && values.some((value) => BigInt.asIntN(64, value) > 2n ** 53n - 1n || BigInt.asIntN(64, value) < -(2n ** 53n - 1n))) this.facts.hugeDimension = true;
+      if (field.name === 'dims') this.countAxes(message, values);
     }
     if (field.kind === 'fixed32' && payload.length % 4 !== 0) throw new Rejection('packed');
     if (field.word === 'string') this.facts.longestName = Math.max(this.facts.longestName, payload.length);
     this.leaveOneof(message, number, field);
     message.entries.push({ ...entry, payload: field.kind === 'varint' ? this.shortest(entry) : payload });
+  }
+
+  private countAxes(message: Message, dims: readonly bigint[]): void {
+    const count = (this.axes.get(message) ?? 0) + dims.length;
+    this.axes.set(message, count);
+    this.facts.mostAxes = Math.max(this.facts.mostAxes, count);
+    if (dims.some((dim) => BigInt.asIntN(64, dim) > 2n ** 53n - 1n || BigInt.asIntN(64, dim) < -(2n ** 53n - 1n))) this.facts.hugeDimension = true;
   }
 
   /** Integers without needless bytes and bits. */
