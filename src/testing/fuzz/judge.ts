@@ -14,8 +14,9 @@ export interface Verdict {
   /** The message in its plainest form; null where it is none. */
   readonly plain: Uint8Array | null;
   readonly hasGraph: boolean;
-  /** A dimension that is no safe integer; the most dims of one tensor; bytes of the longest name. */
+  /** A dimension or a version that is no safe integer; the most dims of one tensor; bytes of the longest name. */
   readonly hugeDimension: boolean;
+  readonly hugeVersion: boolean;
   readonly mostAxes: number;
   readonly longestName: number;
 }
@@ -83,9 +84,15 @@ function plainPieces({ entries }: Message): readonly Piece[] {
   return entries.map(({ number, wireType, payload, message }) => (message === null ? leaf(number, wireType, payload) : branch(number, null, plainPieces(message))));
 }
 
+/** Whether a number of JavaScript cannot hold an int64 exactly. */
+function isHuge(value: bigint): boolean {
+  const signed = BigInt.asIntN(64, value);
+  return signed > 2n ** 53n - 1n || signed < -(2n ** 53n - 1n);
+}
+
 class Judgement {
   readonly rules = new Set<Rule>();
-  readonly facts = { hugeDimension: false, mostAxes: 0, longestName: 0 };
+  readonly facts = { hugeDimension: false, hugeVersion: false, mostAxes: 0, longestName: 0 };
   private readonly axes = new Map<Message, number>();
   private at = 0;
 
@@ -216,6 +223,7 @@ class Judgement {
         return;
       }
       if (field.name === 'dims') this.countAxes(message, values);
+      if ((field.name === 'irVersion' || field.name === 'version') && values.some(isHuge)) this.facts.hugeVersion = true;
     }
     if (field.kind === 'fixed32' && payload.length % 4 !== 0) throw new Rejection('packed');
     if (field.word === 'string') this.facts.longestName = Math.max(this.facts.longestName, payload.length);
@@ -227,7 +235,7 @@ class Judgement {
     const count = (this.axes.get(message) ?? 0) + dims.length;
     this.axes.set(message, count);
     this.facts.mostAxes = Math.max(this.facts.mostAxes, count);
-    if (dims.some((dim) => BigInt.asIntN(64, dim) > 2n ** 53n - 1n || BigInt.asIntN(64, dim) < -(2n ** 53n - 1n))) this.facts.hugeDimension = true;
+    if (dims.some(isHuge)) this.facts.hugeDimension = true;
   }
 
   /** Integers without needless bytes and bits. */

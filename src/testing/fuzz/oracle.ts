@@ -45,6 +45,7 @@ const OWN_REFUSALS: { readonly [code: string]: (verdict: Verdict) => boolean } =
   FEATX_UNSUPPORTED_FILE: () => true,
   FEATX_GRAPH_MISSING: ({ hasGraph }) => !hasGraph,
   FEATX_GRAPH_DIMS: ({ hugeDimension, mostAxes }) => hugeDimension || mostAxes > 1024,
+  FEATX_GRAPH_VERSION: ({ hugeVersion }) => hugeVersion,
   FEATX_LIMIT_NAME: ({ longestName }) => longestName > 64 * 1024,
 };
 
