@@ -27,6 +27,7 @@ export const RULES = {
   clipped: 'a text that reaches beyond the file: protobufjs shortens it',
   'past-parent': 'a field reaches beyond its message: protobuf rejects it, protobufjs reads on',
   varint: 'a varint of more than 64 bits: protobufjs drops bits',
+  'cut-varint': 'a varint that ends after three or four bytes: protobufjs 6 takes the file for its end',
   tag: 'a tag of more than 5 bytes or 32 bits: protobufjs reads it',
   'length-bytes': 'a length of more than 5 bytes: protobufjs reads it',
   'length-bits': 'a length of more than 32 bits: protobufjs 6 drops bits',
@@ -107,7 +108,10 @@ class Judgement {
   private varint(end: number, longest = 10): bigint {
     let value = 0n;
     for (let index = 0; index < 10; index++) {
-      if (this.at >= end) throw new Rejection(end === this.bytes.length ? 'truncated' : 'past-parent');
+      if (this.at >= end) {
+        if (index === 3 || index === 4) this.rules.add('cut-varint');
+        throw new Rejection(end === this.bytes.length ? 'truncated' : 'past-parent');
+      }
       const byte = this.bytes[this.at++];
       if (index === 9 && byte > 1) throw new Rejection('varint');
       value |= BigInt(byte & 127) << BigInt(7 * index);
