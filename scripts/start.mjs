@@ -1,8 +1,8 @@
 // npm start: installs and builds what is missing, then does the main job on a real model: shows the features of a timm ResNet, cuts three
-// of them out into a smaller model, and shows that model. `npm start -- inspect my.onnx` runs featx with other arguments.
-import { mkdtempSync } from 'node:fs';
+// of them out into a smaller model, shows that model, and runs it on a picture. `npm start -- inspect my.onnx` runs featx with other arguments.
+import { existsSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { built, node, root } from './ready.mjs';
 
 built();
@@ -14,7 +14,13 @@ else {
   step('The features of a model (what timm calls features_only=True):', ['inspect', model]);
   step('Three of them, cut out into a model of its own:', ['extract', model, '--out', '1,2,3', '-o', output]);
   step('That model, which still knows their indices and modules:', ['inspect', output]);
+  if (installed('onnxruntime-node') && installed('sharp')) step('What it computes for a picture:', ['run', output, '--input', join('fixtures', 'pictures', 'chelsea.png'), '-o', join(dirname(output), 'features.npz')]);
+  else console.log('\nrun needs onnxruntime-node and sharp, which are not installed; featx doctor says how to get them.');
   console.log(`\nThe result is ${output}. Use featx on your own model with:\n  node ${join('bin', 'featx.js')} inspect MODEL.onnx`);
+}
+
+function installed(name) {
+  return existsSync(join(root, 'node_modules', name, 'package.json'));
 }
 
 function step(what, args) {

@@ -6,6 +6,7 @@ import type { DoctorReport, ProviderRecord } from './report/records.js';
 import { openSession } from './runtime/open-session.js';
 import { platformLacks, PROVIDERS, type Provider } from './runtime/providers.js';
 import { isRuntimeInstalled, runtimeFiles, runtimeMissing } from './runtime/session.js';
+import { loadSharp } from './tensors/image.js';
 import { VERSION } from './version.js';
 import { ByteWriter } from './wire/byte-writer.js';
 import { nodeFileSystem, type FileSystem } from './wire/fs.js';
@@ -49,7 +50,7 @@ export async function doctor(options: DoctorOptions = {}): Promise<DoctorReport>
     runtime = { version: null, works: false, reason: message, hint: hint ?? null };
   }
   const { platform, arch } = process;
-  return { schema: 1, command: 'doctor', featx: VERSION, node: process.versions.node, platform, arch, runtime, providers, warnings, elapsed_ms: Math.round(performance.now() - started) };
+  return { schema: 1, command: 'doctor', featx: VERSION, node: process.versions.node, platform, arch, runtime, providers, pictures: await tryPictures(), warnings, elapsed_ms: Math.round(performance.now() - started) };
 }
 
 async function tryProvider(provider: Provider, { timeoutMs = TIMEOUT_MS, fileSystem = nodeFileSystem, signal }: DoctorOptions): Promise<ProviderRecord> {
@@ -63,6 +64,18 @@ async function tryProvider(provider: Provider, { timeoutMs = TIMEOUT_MS, fileSys
   } catch (error) {
     if (!(error instanceof FeatxError)) throw error;
     return { provider, works: false, ran_on: [], reason: error.message.replace(/^the execution provider cannot be used: \w+: /, ''), hint: error.hint ?? null };
+  }
+}
+
+/** Decodes and encodes a picture of one pixel. */
+async function tryPictures(): Promise<DoctorReport['pictures']> {
+  try {
+    const sharp = await loadSharp(() => import('sharp'));
+    await sharp({ create: { width: 1, height: 1, channels: 3, background: 'black' } }).png().toBuffer();
+    return { version: sharp.versions.sharp ?? null, works: true, reason: null, hint: null };
+  } catch (error) {
+    if (!(error instanceof FeatxError)) throw error;
+    return { version: null, works: false, reason: error.message, hint: error.hint ?? null };
   }
 }
 

@@ -66,6 +66,7 @@ export const extractCommand: CliCommand = {
     const selection = await selectionOptions(command, context.fileSystem);
     if (output === '') throw new UsageError('-o is an empty path');
     if (output === '-' && context.flags.json) throw new UsageError('-o - writes the model to standard output, where --json would print', { hint: 'name a file, or leave out --json' });
+    if (output === '-' && context.io.stdoutIsTerminal) throw new UsageError('-o - would print the bytes of a model to the terminal', { hint: 'name a file, or send standard output to one' });
     if (operand === '-' && output === undefined && !flags.dryRun) throw new UsageError('the model comes from standard input, so its output has no default name', { hint: 'name it with -o, or -o - for standard output' });
     if (isVerified && (output === '-' || flags.dryRun)) throw new UsageError(`--verify checks a file, and ${flags.dryRun ? '--dry-run' : '-o -'} writes none`);
     const source = await modelSource(operand, command, context);

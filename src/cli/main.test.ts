@@ -176,6 +176,19 @@ test('-o - writes the model and nothing else to standard output', async () => {
   expect(Buffer.compare(stdoutBytes, readFileSync(output))).toBe(0);
 });
 
+test('-o - prints no model on a terminal', async () => {
+  expect(await runCli(['extract', MODEL, '--out', '1', '-o', '-'], { isTerminal: true })).toMatchObject({ exit: 2, stdout: '', stderr: expect.stringContaining('terminal') });
+});
+
+test('features go to a file, and - is none', async () => {
+  expect(await runCli(['run', MODEL, '--input', 'random', '-o', '-'])).toMatchObject({ exit: 2, stdout: '', stderr: expect.stringContaining('standard output') });
+});
+
+test('help of a command that does not exist says which there are', async () => {
+  expect(await runCli(['help', 'nosuch'])).toMatchObject({ exit: 2, stdout: '', stderr: expect.stringMatching(/no command 'nosuch'[^]*inspect, extract/) });
+  expect(await runCli(['inspect', '--bogus'])).toMatchObject({ exit: 2, stderr: expect.stringContaining('featx help inspect lists its flags') });
+});
+
 test('after an extract one line on standard error says how to run the result', async () => {
   const { stderr } = await runCli(['extract', MODEL, '--out', '1', '-o', join(folder, 'out.onnx')]);
   expect(stderr.trim().split('\n')).toHaveLength(1);

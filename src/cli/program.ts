@@ -55,7 +55,9 @@ export async function parseCommandLine(argv: readonly string[], context: Context
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return { help: printed.join(''), exitCode: ExitCode.done };
-    if (error.code !== 'commander.help') throw usageError(error);
+    if (error.code !== 'commander.help') throw usageError(error, wanted?.name);
+    const unknown = argv[0] === 'help' ? argv.slice(1).find((operand) => !operand.startsWith('-')) : undefined;
+    if (unknown !== undefined && !COMMANDS.some(({ name }) => name === unknown)) throw new UsageError(`there is no command '${unknown}'`, { hint: `there are ${COMMANDS.map(({ name }) => name).join(', ')}` });
   }
   return parsed ?? { help: printed.join(''), exitCode: ExitCode.usage };
 }
@@ -89,10 +91,10 @@ function addCommonFlags(command: Command): Command {
 const COMMON = 'Common flags:';
 
 /** commander's words as one of our errors: its suggestion becomes the hint. */
-function usageError(error: CommanderError): UsageError {
+function usageError(error: CommanderError, command: string | undefined): UsageError {
   const [message, suggestion] = error.message.replace(/^error: /, '').split('\n');
   const hint = suggestion?.replace(/^\((.*)\)$/, '$1').replace(/^Did you mean one of (.*)\?$/, 'did you mean one of $1?').replace(/^Did you mean/, 'did you mean');
-  return new UsageError(message, { hint: hint ?? 'featx help COMMAND lists what there is' });
+  return new UsageError(message, { hint: hint ?? (command === undefined ? 'featx help lists the commands' : `featx help ${command} lists its flags`) });
 }
 
 const ROOT_EXAMPLES = `

@@ -57,7 +57,7 @@ export const runCommand: CliCommand = {
       .addOption(new Option('--threads <n>', 'threads inside an operator').argParser((text: string) => parseCount('--threads', text, 1)))
       .addOption(new Option('--optimization <level>', 'how much ONNX Runtime may rewrite the graph (default: all)').choices(['disabled', 'basic', 'extended', 'all']))
       .addOption(new Option('--no-prepacking', 'leave weights as they lie in the file: opens sooner and takes less memory, runs slower'))
-      .addOption(new Option('--batch-size <n>', 'rows per run').argParser((text: string) => parseCount('--batch-size', text, 1)))
+      .addOption(new Option('--batch-size <n>', 'entries per run (default: what the model fixes, else 16; 32 for a shard)').argParser((text: string) => parseCount('--batch-size', text, 1)))
       .addOption(new Option('--out-map <names>', 'names of the outputs: p2,p3,p4').argParser((text: string) => parseNames('--out-map', text)))
       .addOption(new Option('--output-fmt <layout>', 'layout in which every feature leaves').choices(['NCHW', 'NHWC', 'NLC', 'NCL']))
       .addOption(new Option('--order <order>', 'outputs in the order asked for or as the network computes them (default: out)').choices(['out', 'exec']))
@@ -88,6 +88,7 @@ export const runCommand: CliCommand = {
   async run([operand], command, context) {
     const { input = [], output, provider = ['auto'], size, crop, interpolation, mean, std, clobber, maxArray, maxPixels, shard: asked, ...flags } = command.opts<RunFlags>();
     if (output === '') throw new UsageError('-o is an empty path');
+    if (output === '-') throw new UsageError('features are written to a file, not to standard output', { hint: 'name one: -o features.npz' });
     const selection = await selectionOptions(command, context.fileSystem);
     const shard = asked ?? (output === undefined ? null : shardFromEnvironment(context.io.env));
     const progress = progressLine(context, 'running', countText);

@@ -218,6 +218,8 @@ export interface DoctorReport {
   /** onnxruntime-node; version null where it is not installed. */
   readonly runtime: { readonly version: string | null; readonly works: boolean; readonly reason: string | null; readonly hint: string | null };
   readonly providers: readonly ProviderRecord[];
+  /** sharp, which decodes pictures; version null where it is not installed. */
+  readonly pictures: { readonly version: string | null; readonly works: boolean; readonly reason: string | null; readonly hint: string | null };
   readonly warnings: readonly string[];
   readonly elapsed_ms: number;
 }

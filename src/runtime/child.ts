@@ -221,7 +221,7 @@ function timedOut(subject: string, timeoutMs: number): TimeoutError {
 }
 
 function outOfMemory(limit: number, seen: number): TimeoutError {
-  return new TimeoutError(`ONNX Runtime took ${seen} bytes of memory, more than the ${limit} allowed, and was stopped`, { code: 'FEATX_MEMORY', hint: 'raise the limit, or give it a smaller batch' });
+  return new TimeoutError(`ONNX Runtime took ${seen} bytes of memory, more than the ${limit} allowed, and was stopped`, { code: 'FEATX_MEMORY', hint: 'raise the limit with --max-memory BYTES (memoryBytes); a run in smaller batches takes less (--batch-size)' });
 }
 
 function fromWire({ message, code, hint }: WireError): RuntimeError {
