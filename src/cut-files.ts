@@ -1,6 +1,7 @@
 import { basename, dirname, join, resolve, sep } from 'node:path';
-import { RuntimeError, UsageError } from './errors.js';
+import { FeatxError, RuntimeError, UsageError } from './errors.js';
 import { containedLocations, isContained } from './onnx/external-data.js';
+import { referenceOf } from './onnx/fingerprint.js';
 import type { OnnxModel } from './onnx/records.js';
 import type { GraphEdit } from './rewrite/edit.js';
 import type { Plan } from './rewrite/plan.js';
@@ -76,6 +77,15 @@ async function sameFile(fs: FileSystem, a: string, b: string): Promise<boolean> 
 export function sidecarPaths(model: OnnxModel, sourcePath: string | null): string[] {
   if (sourcePath === null) return [];
   return [...containedLocations(model)].flatMap((location) => sidecarPlaces(sourcePath, location));
+}
+
+/** Every file that a model is nothing without: its sidecars, and the original of a reference cut, which it needs even where it names no weights there. */
+export async function neededPaths(model: OnnxModel, sourcePath: string): Promise<readonly string[]> {
+  const original = await referenceOf(model).catch((error: unknown) => {
+    if (error instanceof FeatxError) return null;
+    throw error;
+  });
+  return [...sidecarPaths(model, sourcePath), ...(original !== null && isContained(original.file) ? sidecarPlaces(sourcePath, original.file) : [])];
 }
 
 /** What was written, for the report. */

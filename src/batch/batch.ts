@@ -30,6 +30,8 @@ export interface BatchOptions {
   readonly shard?: Pick<Shard, 'index' | 'count'>;
   /** Where to write the manifest, relative to the root; by default in the state directory, for a shard. */
   readonly manifest?: string;
+  /** Files that were read to know what to cut, such as a config, relative to the root: nothing may replace them. */
+  readonly reads?: readonly string[];
   /** Stops the run: what is being worked on is killed, what was reported stays. */
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: BatchProgress) => void;
@@ -49,7 +51,7 @@ const UNREAD_REPORTS = 256;
  * @throws IoError where the journal cannot be kept; what happens to an item is in its record
  */
 export async function* batch(jobs: Iterable<Job>, options: BatchOptions = {}): AsyncGenerator<JobReport, BatchSummary, undefined> {
-  return yield* runPlan(planJobs(jobs, options.root ?? '.'), options);
+  return yield* runPlan(planJobs(jobs, options.root ?? '.', options.reads), options);
 }
 
 /** `batch` of a plan that is already made. */
@@ -62,6 +64,7 @@ export async function* runPlan(plan: Plan, options: BatchOptions = {}): AsyncGen
     worker: { timeoutMs: options.timeoutMs ?? TIMEOUT_MS, memoryBytes: options.memoryBytes === undefined ? (process.platform === 'win32' ? null : MEMORY_BYTES) : options.memoryBytes, entry: options.workerEntry },
     stateDirectory: options.stateDirectory === undefined ? null : resolve(plan.root, options.stateDirectory),
     manifest: options.manifest === undefined ? null : resolve(plan.root, options.manifest),
+    reads: (options.reads ?? []).map((path) => resolve(plan.root, path)),
     resume: options.resume ?? false, force: options.force ?? false, content: options.check === 'content', failFast: options.failFast ?? false,
     shard: options.shard ?? null,
     signal: options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal]),

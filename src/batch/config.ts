@@ -94,6 +94,12 @@ export async function readConfig(path: string, fs: FileSystem = nodeFileSystem):
   return { config: parseConfig(await readText(path, fs), path), root: dirname(resolve(path)) };
 }
 
+/** The files that a config was read from: itself, and those of `features`. */
+export function configReads(path: string, { config, root }: LoadedConfig): readonly string[] {
+  const options = [config.options, ...config.models.map((entry) => (typeof entry === 'string' ? undefined : entry.options))];
+  return [...new Set([resolve(path), ...options.flatMap((one) => (typeof one?.features === 'string' ? [resolve(root, one.features)] : []))])];
+}
+
 /** What a config asks for, in a fixed order. @throws UsageError for patterns that find nothing; IoError */
 export async function configJobs({ config, root }: LoadedConfig, fs: FileSystem = nodeFileSystem): Promise<FoundJobs> {
   const patterns: JobPattern[] = [];

@@ -6,7 +6,8 @@ import { BufferSource } from '../wire/source.js';
 import { resolveTarget, writeFile } from '../wire/sink.js';
 import { CONFIG_NAME, type Config, type ConfigModel } from './config.js';
 import { leftOutText, lookInto } from './look-into.js';
-import { findFiles } from './find-files.js';
+import { findFiles, relativeTo } from './find-files.js';
+import { Guard } from './guard.js';
 import { WorkerPool } from './pool.js';
 import { DEFAULT_OUTPUT } from './template.js';
 import type { ItemError } from './tasks.js';
@@ -63,7 +64,7 @@ export async function init(patterns: readonly string[], options: InitOptions = {
   for (const item of named) found.add(item);
   if (found.size === 0 && cuts.length > 0) throw new UsageError(leftOutText(cuts), { code: 'FEATX_USAGE_NO_MODELS' });
   if (found.size === 0) throw new UsageError(`there are no models in ${patterns.length === 0 ? root : patterns.join(', ')}`, { code: 'FEATX_USAGE_NO_MODELS', hint: 'name a folder or a glob such as "models/**/*.onnx"' });
-  if ((await orNothing(fs.lstat(output), output)) !== null) await resolveTarget(output, [...found].map((item) => resolve(root, item)), { fileSystem: fs, inPlace: false });
+  if ((await orNothing(fs.lstat(output), output)) !== null) await assertFree(output, [...found, ...cuts], root, options);
   const models: ConfigModel[] = [];
   const leftOut: { readonly model: string; readonly error: ItemError }[] = [];
   const seen = await inspectAll([...found], root, options);
@@ -78,6 +79,22 @@ export async function init(patterns: readonly string[], options: InitOptions = {
     schema: 1, command: 'init', output: options.output ?? CONFIG_NAME, models: models.map(({ model, feature_info: features = [] }) => ({ model, features: features.length })), left_out: leftOut, warnings: cuts.length === 0 ? [] : [leftOutText(cuts)],
     elapsed_ms: Math.round(performance.now() - started),
   };
+}
+
+/** Not even `force` replaces what the models are made of. @throws UsageError, IoError */
+async function assertFree(output: string, items: readonly string[], root: string, { fileSystem = nodeFileSystem, jobs = availableParallelism(), timeoutMs = TIMEOUT_MS, signal, workerEntry }: InitOptions): Promise<void> {
+  await resolveTarget(output, [], { fileSystem, inPlace: false });
+  const pool = new WorkerPool({ timeoutMs, memoryBytes: null, entry: workerEntry });
+  const stop = (): void => void pool.stop();
+  signal?.addEventListener('abort', stop, { once: true });
+  try {
+    const guard = new Guard({ models: items.map((item) => resolve(root, item)), modelText: 'a model', files: [], fileSystem, jobs, nameOf: (model) => relativeTo(root, model), perform: (task) => pool.perform(task) });
+    await guard.assertFree(output, 'the config', 'choose another -o');
+    signal?.throwIfAborted();
+  } finally {
+    signal?.removeEventListener('abort', stop);
+    await pool.stop();
+  }
 }
 
 async function assertAbsent(path: string, force: boolean, fs: FileSystem): Promise<void> {

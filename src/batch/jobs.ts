@@ -120,8 +120,9 @@ export interface Plan {
 /**
  * Puts jobs in order and finds those that would overwrite one another or a model: each of them is refused, the rest can be worked on. A job that stands twice
  * counts once.
+ * @param reads files that were read for it, relative to the root, which no job may replace either
  */
-export function planJobs(jobs: Iterable<Job>, root: string): Plan {
+export function planJobs(jobs: Iterable<Job>, root: string, reads: readonly string[] = []): Plan {
   const base = resolve(root);
   const drafts = new Map<string, Omit<PlannedItem, 'position' | 'fault'>>();
   const names = new Map<string, number>();
@@ -139,31 +140,35 @@ export function planJobs(jobs: Iterable<Job>, root: string): Plan {
     drafts.set(key, { id: `${item} -> ${target}${again === 0 ? '' : ` #${again + 1}`}`, item, output: target, options: text });
   }
   const writers = new Map<string, string[]>();
-  const models = new Map<string, string>();
+  const needed = new Map<string, string>(reads.map((path) => [fileKey(relativeTo(base, path)), 'a file that this batch reads']));
   for (const { item, output } of drafts.values()) {
-    models.set(fileKey(item), item);
+    needed.set(fileKey(item), 'a model of this batch');
     writers.set(fileKey(output), [...(writers.get(fileKey(output)) ?? []), item]);
   }
   const hash = createHash('sha256');
   const items: PlannedItem[] = [];
   for (const draft of drafts.values()) {
     hash.update(`${JSON.stringify([draft.item, draft.output, draft.options])}\n`);
-    items.push({ ...draft, position: items.length, fault: faultOf(draft.output, writers.get(fileKey(draft.output)) ?? [], models) });
+    items.push({ ...draft, position: items.length, fault: faultOf(draft.output, writers.get(fileKey(draft.output)) ?? [], needed) });
   }
   return { root: base, items, digest: hash.digest('hex') };
 }
 
-function faultOf(output: string, writers: readonly string[], models: ReadonlyMap<string, string>): ItemFault | null {
+function faultOf(output: string, writers: readonly string[], needed: ReadonlyMap<string, string>): ItemFault | null {
   if (writers.length > 1) {
     const shown = writers.length > 5 ? `${writers.slice(0, 5).join(', ')} and ${writers.length - 5} more` : writers.join(', ');
     return { code: 'FEATX_USAGE_DUPLICATE_OUTPUT', message: `${writers.length} items would write ${output}: ${shown}`, hint: 'use {dir}, {rel} or {name} in the output, or give these items outputs of their own' };
   }
-  const model = models.get(fileKey(output));
-  if (model !== undefined) return { code: 'FEATX_USAGE_SAME_FILE', message: `the output ${output} is also a model of this batch`, hint: 'choose another output' };
-  return null;
+  const need = needed.get(fileKey(output));
+  return need === undefined ? null : sameFileFault(output, need);
+}
+
+/** The fault of an item whose output is needed. */
+export function sameFileFault(output: string, need: string): ItemFault {
+  return { code: 'FEATX_USAGE_SAME_FILE', message: `the output ${output} is also ${need}`, hint: 'choose another output' };
 }
 
 /** Names that the file systems of this operating system usually take for one. */
-function fileKey(path: string): string {
+export function fileKey(path: string): string {
   return process.platform === 'win32' || process.platform === 'darwin' ? path.normalize('NFC').toLowerCase() : path;
 }

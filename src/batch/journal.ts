@@ -27,7 +27,8 @@ interface Waiting {
 }
 
 const WINDOW = 1024 * 1024;
-const SUFFIX = '.journal.jsonl';
+/** How the names of journals end. */
+export const SUFFIX = '.journal.jsonl';
 /** Less than this is not worth rewriting. */
 const SMALL = 4 * 1024 * 1024;
 

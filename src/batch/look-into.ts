@@ -6,6 +6,8 @@ import { FileSource } from '../wire/file-source.js';
 import { orNothing, type FileSystem } from '../wire/fs.js';
 
 const AT_ONCE = 32;
+const MANIFEST = /^\{"schema":1,"command":"batch-manifest"/;
+const MANIFEST_HEAD = 64;
 
 /** What a found name stands for: `cut`: a file that `extract` made, by what it says of itself. */
 export type Kind = 'cut' | 'folder' | 'file';
@@ -22,7 +24,7 @@ export async function lookInto(items: readonly string[], root: string, fs: FileS
 }
 
 /** What cannot be read is a file: what is wrong with it is said when it is worked on. */
-async function kindOf(path: string, fs: FileSystem): Promise<Kind> {
+export async function kindOf(path: string, fs: FileSystem): Promise<Kind> {
   try {
     const file = await FileSource.open(path, fs);
     try {
@@ -34,6 +36,17 @@ async function kindOf(path: string, fs: FileSystem): Promise<Kind> {
     if (error instanceof IoError) return (await orNothing(fs.stat(path), path))?.isDirectory() ? 'folder' : 'file';
     if (error instanceof FeatxError) return 'file';
     throw error;
+  }
+}
+
+/** Whether a file is a manifest of a batch, by how it begins. */
+export async function isManifestFile(path: string, fs: FileSystem): Promise<boolean> {
+  const file = await FileSource.open(path, fs).catch(() => null);
+  if (file === null) return false;
+  try {
+    return MANIFEST.test(Buffer.from(await file.read(0, Math.min(MANIFEST_HEAD, file.size))).toString('latin1'));
+  } finally {
+    await file.close();
   }
 }
 

@@ -31,7 +31,8 @@ export async function mergeRuns(shards: readonly LoadedRun[], options: MergeOpti
   const problems = [...gaps(ordered), ...(await damage(ordered, options.content ?? true, fs))];
   const target = options.output ?? join(dirname(first.path), first.manifest.output);
   const rows = ordered.reduce((sum, { manifest }) => sum + manifest.rows, 0);
-  if (problems.length === 0) await joinArrays(ordered.filter(({ manifest }) => manifest.rows > 0), { target, rows, fs });
+  const needed = ordered.flatMap(({ path, manifest }) => [path, ...manifest.files.map((file) => join(dirname(path), file.path))]);
+  if (problems.length === 0) await joinArrays(ordered.filter(({ manifest }) => manifest.rows > 0), { target, needed, rows, fs });
   const files = ordered.flatMap(({ manifest }) => manifest.files);
   return {
     schema: 1, command: 'merge', output: problems.length === 0 ? target : null, shards: first.manifest.shard.count, items: rows, done: rows, failed: 0, files: files.length,
@@ -79,9 +80,8 @@ async function damage(shards: readonly LoadedRun[], content: boolean, fs: FileSy
   return problems;
 }
 
-async function joinArrays(shards: readonly LoadedRun[], { target, rows, fs }: { readonly target: string; readonly rows: number; readonly fs: FileSystem }): Promise<void> {
-  const inputs = shards.flatMap(({ path, manifest }) => manifest.files.map((file) => join(dirname(path), file.path)));
-  await using writer = await TensorWriter.open(target, { inputs, totalRows: rows, fileSystem: fs });
+async function joinArrays(shards: readonly LoadedRun[], { target, needed, rows, fs }: { readonly target: string; readonly needed: readonly string[]; readonly rows: number; readonly fs: FileSystem }): Promise<void> {
+  await using writer = await TensorWriter.open(target, { inputs: needed, totalRows: rows, fileSystem: fs, inPlace: false });
   for (const { path, manifest } of shards) {
     const arrays: LazyArray[] = [];
     for (const file of manifest.files) arrays.push(...(await openArrayFile(join(dirname(path), file.path), { fileSystem: fs })).arrays);

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { UsageError } from '../errors.js';
 import { FileSource } from '../wire/file-source.js';
@@ -5,7 +6,10 @@ import { ioError, nodeFileSystem, orNothing, type FileSystem } from '../wire/fs.
 import { resolveTarget } from '../wire/sink.js';
 import { decodeText } from '../wire/text.js';
 import { relativeTo } from './find-files.js';
+import { Guard } from './guard.js';
+import { isManifestFile } from './look-into.js';
 import { manifestName, storeManifest, type Manifest, type ManifestFile, type ManifestItem } from './manifest.js';
+import { WorkerPool } from './pool.js';
 import { hashRanges } from './recording.js';
 import { shardRange } from './shard.js';
 import { mergeRuns } from './merge-runs.js';
@@ -42,6 +46,8 @@ interface Loaded {
 }
 
 const SHARD_MANIFEST = /^manifest\.\d+-of-\d+\.json$|\.\d+-of-\d+(\.\w+)?\.manifest\.json$/;
+/** Time that a look into a model may take. */
+const TIMEOUT_MS = 120_000;
 const LARGEST_MANIFEST = 2 ** 30;
 
 /**
@@ -93,8 +99,17 @@ export async function merge(sources: readonly string[], options: MergeOptions = 
 async function assertFree(target: string, shards: readonly Loaded[], fs: FileSystem): Promise<void> {
   if ((await orNothing(fs.lstat(target), target)) === null) return;
   await resolveTarget(target, shards.map(({ path }) => path), { fileSystem: fs, inPlace: false });
-  const files = new Set(shards.flatMap(({ path, manifest }) => manifest.items.flatMap((item) => item.files.map((file) => resolve(dirname(path), manifest.root, file.path)))));
-  if (files.has(resolve(target))) throw new UsageError(`the manifest would replace ${target}, which the shards made`, { code: 'FEATX_USAGE_SAME_FILE', path: target, hint: 'choose another -o' });
+  const items = shards.flatMap(({ path, manifest }) => manifest.items.map((item) => ({ ...item, root: resolve(dirname(path), manifest.root) })));
+  const files = items.flatMap(({ root, output, files: made }) => [output, ...made.map(({ path }) => path)].map((path) => ({ path: resolve(root, path), what: 'what the shards made' })));
+  const pool = new WorkerPool({ timeoutMs: TIMEOUT_MS, memoryBytes: null });
+  try {
+    const guard = new Guard({
+      models: items.map(({ root, item }) => resolve(root, item)), modelText: 'a model of the shards', files, fileSystem: fs, jobs: availableParallelism(), isResult: (path) => isManifestFile(path, fs), perform: (task) => pool.perform(task),
+    });
+    await guard.assertFree(target, 'the manifest', 'choose another -o');
+  } finally {
+    await pool.stop();
+  }
 }
 
 interface LoadedAny {

@@ -1,9 +1,12 @@
-import { dirname, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { FeatxError } from '../errors.js';
 import { errnoOf, ioError, type FileSystem } from '../wire/fs.js';
 import { removeStale } from '../wire/sink.js';
-import type { Plan, PlannedItem } from './jobs.js';
-import { Journal } from './journal.js';
+import { relativeTo } from './find-files.js';
+import { Guard, type Needed } from './guard.js';
+import { sameFileFault, type Plan, type PlannedItem } from './jobs.js';
+import { Journal, SUFFIX } from './journal.js';
+import { isManifestFile, kindOf } from './look-into.js';
 import { judge, optionsDigest, readMade, type Made, type Verdict } from './made.js';
 import { manifestName, writeManifest } from './manifest.js';
 import { WorkerPool } from './pool.js';
@@ -20,6 +23,7 @@ export interface RunSettings {
   readonly worker: WorkerOptions;
   readonly stateDirectory: string | null;
   readonly manifest: string | null;
+  readonly reads: readonly string[];
   readonly resume: boolean;
   readonly force: boolean;
   readonly content: boolean;
@@ -46,6 +50,7 @@ export class Run {
   private readonly items: readonly PlannedItem[];
   private readonly counts = { done: 0, skipped: 0, failed: 0 };
   private readonly pool: WorkerPool;
+  private readonly guard: Guard;
   private readonly started = performance.now();
   private readonly prepared = new Map<string, Promise<void>>();
   private journal: Journal | null = null;
@@ -59,6 +64,7 @@ export class Run {
   ) {
     this.items = settings.shard === null ? plan.items : takeShard(plan.items, settings.shard);
     this.pool = new WorkerPool(settings.worker);
+    this.guard = this.guardOf([], async (path) => (await kindOf(path, settings.fileSystem)) === 'cut');
   }
 
   /** @throws IoError where the journal or the manifest cannot be written */
@@ -68,6 +74,7 @@ export class Run {
     const stop = (): void => void this.pool.stop();
     signal.addEventListener('abort', stop, { once: true });
     try {
+      await this.assertManifest();
       if (stateDirectory !== null) {
         this.journal = await Journal.open(fileSystem, stateDirectory, shardName(shard));
         this.refresher = new Refresher(this.journal, (made, item) => this.judge(made, item));
@@ -108,13 +115,34 @@ export class Run {
 
   private async finish(summary: BatchSummary): Promise<void> {
     const { journal, plan, items } = this;
-    const { shard, stateDirectory, fileSystem } = this.settings;
+    const { shard, fileSystem } = this.settings;
     const { done, skipped, failed } = summary;
     await journal?.end({ done, skipped, failed });
-    const path = this.settings.manifest ?? (shard === null || stateDirectory === null ? null : resolve(stateDirectory, manifestName(shard)));
+    const path = this.manifestPath();
     if (path === null || journal === null) return;
     await journal.reread();
     await writeManifest(path, { plan, shard: shard ?? { index: 1, count: 1 }, items, madeOf: (item) => this.madeOf(journal, item) }, fileSystem);
+  }
+
+  private manifestPath(): string | null {
+    const { manifest, shard, stateDirectory } = this.settings;
+    return manifest ?? (shard === null || stateDirectory === null ? null : resolve(stateDirectory, manifestName(shard)));
+  }
+
+  /** @throws UsageError where the manifest would replace what the batch reads or makes */
+  private async assertManifest(): Promise<void> {
+    const path = this.manifestPath();
+    if (path === null) return;
+    const outputs = this.plan.items.map(({ output }) => ({ path: resolve(this.plan.root, output), what: 'an output of this batch' }));
+    await this.guardOf(outputs, (file) => isManifestFile(file, this.settings.fileSystem)).assertFree(path, 'the manifest', 'choose another --manifest');
+  }
+
+  private guardOf(others: readonly Needed[], isResult: (path: string) => Promise<boolean>): Guard {
+    const { reads, stateDirectory, shard, fileSystem, jobs } = this.settings;
+    const { root, items } = this.plan;
+    const files = [...reads.map((path) => ({ path, what: 'a file that this batch reads' })), ...others];
+    if (stateDirectory !== null) files.push({ path: join(stateDirectory, `${shardName(shard)}${SUFFIX}`), what: 'the journal of this batch' });
+    return new Guard({ models: items.map(({ item }) => resolve(root, item)), files, fileSystem, jobs, isResult, nameOf: (model) => relativeTo(root, model), perform: (task) => this.pool.perform(task) });
   }
 
   /** What this run left of an item: its outputs, or the error. */
@@ -208,17 +236,18 @@ export class Run {
     await this.settings.report({ schema: 1, command: 'batch', item: item.item, output: item.output, status, attempts, error, report });
   }
 
-  /** The directory of an output, made once. */
+  /** The directory of an output, made once, and whether the output may be written. */
   private async prepare({ output }: PlannedItem): Promise<ItemError | null> {
     const directory = dirname(resolve(this.plan.root, output));
     let made = this.prepared.get(directory);
     if (made === undefined) this.prepared.set(directory, (made = this.settings.fileSystem.mkdir(directory)));
     try {
       await made;
-      return null;
     } catch (error) {
       return relativeError(itemError(ioError(error, 'make the directory', directory)), this.plan.root);
     }
+    const need = await this.guard.need(resolve(this.plan.root, output));
+    return need === null ? null : sameFileFault(output, need);
   }
 
   /** Removes what killed runs left behind in the directories of the outputs. */

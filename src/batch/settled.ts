@@ -32,7 +32,8 @@ export function settled(item: PlannedItem, { result, attempts }: Outcome): Settl
     case 'failed':
       return { item, status: 'failed', attempts, error: result.error, report: null, made: null };
     case 'inspected':
-      throw new Error('an inspection is no cut');
+    case 'sidecars':
+      throw new Error('a look into a model is no cut');
   }
 }
 

@@ -1,7 +1,9 @@
 import { resolve, sep } from 'node:path';
 import { FeatxError } from '../errors.js';
+import { neededPaths } from '../cut-files.js';
 import { extract, type ExtractOptions } from '../extract.js';
 import { inspect } from '../inspect.js';
+import { openModel } from '../open.js';
 import { errorRecord } from '../report/messages.js';
 import type { ErrorRecord, ExtractReport, InspectReport } from '../report/records.js';
 import { errnoOf, nodeFileSystem, type FileSystem } from '../wire/fs.js';
@@ -29,7 +31,14 @@ export interface InspectTask {
   readonly item: string;
 }
 
-export type Task = ExtractTask | InspectTask;
+/** List the files that hold the weights of a model. */
+export interface SidecarsTask {
+  readonly kind: 'sidecars';
+  readonly root: string;
+  readonly item: string;
+}
+
+export type Task = ExtractTask | InspectTask | SidecarsTask;
 
 /** An error as it stands in a record. */
 export type ItemError = ErrorRecord['error'];
@@ -38,6 +47,7 @@ export type TaskResult =
   | { readonly is: 'made'; readonly report: ExtractReport; readonly made: Made | null }
   | { readonly is: 'same'; readonly made: Made }
   | { readonly is: 'inspected'; readonly report: InspectReport }
+  | { readonly is: 'sidecars'; readonly paths: readonly string[] }
   | { readonly is: 'failed'; readonly error: ItemError };
 
 /**
@@ -47,10 +57,16 @@ export type TaskResult =
 export async function performTask(task: Task, onProgress: () => void, fs: FileSystem = nodeFileSystem): Promise<TaskResult> {
   try {
     if (task.kind === 'inspect') return { is: 'inspected', report: await inspect(resolve(task.root, task.item), { name: task.item, isolate: false, fileSystem: fs }) };
+    if (task.kind === 'sidecars') return { is: 'sidecars', paths: await sidecarsOf(resolve(task.root, task.item), fs) };
     return await cut(task, onProgress, fs);
   } catch (error) {
     return { is: 'failed', error: relativeError(itemError(error), task.root) };
   }
+}
+
+async function sidecarsOf(path: string, fileSystem: FileSystem): Promise<readonly string[]> {
+  await using model = await openModel(path, { fileSystem });
+  return neededPaths(model, path);
 }
 
 /** An error whose paths are relative to the root, as those of its record are: the same wherever the folder is mounted. */

@@ -156,6 +156,7 @@ export function isStopped({ error }: Fault): boolean {
 }
 
 function isResult(value: unknown): value is TaskResult {
+  if (isRecord(value) && value.is === 'sidecars') return Array.isArray(value.paths) && value.paths.every((path) => typeof path === 'string');
   return isRecord(value) && (value.is === 'made' || value.is === 'same' || value.is === 'inspected' || (value.is === 'failed' && isRecord(value.error)));
 }
 

@@ -1,6 +1,7 @@
+import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { runPlan } from '../batch/batch.js';
-import { CONFIG_NAME, configJobs, readConfig, type Config } from '../batch/config.js';
+import { CONFIG_NAME, configJobs, configReads, readConfig, type Config } from '../batch/config.js';
 import { leftOutText } from '../batch/look-into.js';
 import { findJobs, planJobs, type FoundJobs } from '../batch/jobs.js';
 import { defined, type CutOptions } from '../batch/options.js';
@@ -73,14 +74,14 @@ export const batchCommand: CliCommand = {
 
   async run(operands, command, context) {
     const flags = command.opts<BatchFlags>();
-    const { root, jobs, cuts, config } = await requested(operands, command, context);
+    const { root, jobs, cuts, config, reads } = await requested(operands, command, context);
     const warnings = cuts.length === 0 ? [] : [leftOutText(cuts)];
     if (context.flags.strict) assertNoWarnings(warnings);
     await context.warn(warnings);
     const shard = flags.shard ?? shardFromEnvironment(context.io.env);
     if (shard !== null && flags.shard === undefined) await context.note(`shard ${shard.index} of ${shard.count} (from ${shard.from})`);
     const part = shard === null || shard.count === 1 ? {} : { shard: { index: shard.index, count: shard.count } };
-    const plan = planJobs(jobs, root);
+    const plan = planJobs(jobs, root, reads);
     const common = { stateDirectory: flags.state ?? STATE_DIRECTORY, force: flags.force, check: flags.check ?? config.check, fileSystem: context.fileSystem, ...part };
     if (flags.plan) {
       for await (const record of previewPlan(plan, common)) {
@@ -97,7 +98,7 @@ export const batchCommand: CliCommand = {
       timeoutMs: flags.timeout !== undefined ? flags.timeout * 1_000 : config.timeout_seconds !== undefined ? config.timeout_seconds * 1_000 : undefined,
       memoryBytes: flags.memory ?? config.memory_bytes,
       failFast: flags.failFast ?? (command.getOptionValue('keepGoing') === true ? false : config.fail_fast),
-      resume: flags.resume, manifest: flags.manifest, signal: context.io.signal, onProgress: progress.update,
+      resume: flags.resume, manifest: flags.manifest, reads, signal: context.io.signal, onProgress: progress.update,
     });
     let summary: BatchSummary;
     try {
@@ -126,6 +127,8 @@ export const batchCommand: CliCommand = {
 interface Requested extends FoundJobs {
   readonly root: string;
   readonly config: Partial<Config>;
+  /** Files that were read to know what to cut; absolute. */
+  readonly reads: readonly string[];
 }
 
 /** What is to be cut: a config's items, or the models named on the command line. */
@@ -137,12 +140,13 @@ async function requested(operands: readonly string[], command: Command, context:
   if (given.length > 0) {
     throw new UsageError(`${[...new Set(given)].join(', ')} ${given.length === 1 ? 'goes' : 'go'} with models on the command line, not with a config`, { hint: 'say it in the options of the config, or name models' });
   }
-  const loaded = await readConfig(configs[0] ?? CONFIG_NAME, context.fileSystem).catch((error: unknown) => {
+  const path = configs[0] ?? CONFIG_NAME;
+  const loaded = await readConfig(path, context.fileSystem).catch((error: unknown) => {
     if (operands.length > 0 || !(error instanceof IoError) || error.code !== 'FEATX_IO_NOT_FOUND') throw error;
     throw new UsageError(`no model is named, and there is no ${CONFIG_NAME} here`, { hint: 'name models, such as "models/**/*.onnx", or write a config with featx init' });
   });
   const { root, config } = context.flags.strict ? { ...loaded, config: { ...loaded.config, options: { ...loaded.config.options, strict: true } } } : loaded;
-  return { root, config, ...(await configJobs({ config, root }, context.fileSystem)) };
+  return { root, config, reads: configReads(path, loaded), ...(await configJobs({ config, root }, context.fileSystem)) };
 }
 
 async function fromPatterns(patterns: readonly string[], command: Command, context: Context): Promise<Requested> {
@@ -155,7 +159,8 @@ async function fromPatterns(patterns: readonly string[], command: Command, conte
     ...defined({ named: named?.length === 0 ? undefined : named, features: resolving.explicit, includeHead: resolving.includeHead, strict: context.flags.strict, noClobber: clobber === false ? true : undefined }),
     ...(Object.keys(limits).length === 0 ? {} : { limits }),
   };
-  return { root: '.', config: {}, ...(await findJobs(patterns.map((pattern) => ({ pattern, output, options })), exclude, process.cwd(), context.fileSystem)) };
+  const { features } = command.opts<{ readonly features?: string }>();
+  return { root: '.', config: {}, reads: features === undefined ? [] : [resolve(features)], ...(await findJobs(patterns.map((pattern) => ({ pattern, output, options })), exclude, process.cwd(), context.fileSystem)) };
 }
 
 function summaryText({ done, skipped, failed, remaining }: BatchSummary): string {
