@@ -119,7 +119,7 @@ describe('one gate for the files beside a model', () => {
 
   test('a path is opened where its user named it, or where it was made', () => {
     expect(found(/\bFileSource\.open\(/)).toEqual([
-      'batch/config.ts', 'batch/journal.ts', 'batch/look-into.ts', 'batch/merge.ts', 'batch/recording.ts', 'cli/selection-flags.ts', 'open.ts', 'runtime/placement.ts', 'tensors/lazy-array.ts', 'wire/sidecar-files.ts',
+      'batch/config.ts', 'batch/journal.ts', 'batch/look-into.ts', 'batch/read-manifest.ts', 'batch/recording.ts', 'cli/selection-flags.ts', 'open.ts', 'runtime/placement.ts', 'tensors/lazy-array.ts', 'wire/sidecar-files.ts',
     ]);
     expect(found(/\b(fs|fileSystem)\.open\(|\bopenAfresh\(/)).toEqual(['batch/journal.ts', 'runtime/memory.ts', 'tensors/staging.ts', 'wire/file-source.ts', 'wire/fs.ts', 'wire/sink.ts']);
   });

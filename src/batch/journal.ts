@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { FeatxError } from '../errors.js';
+import { FeatxError, PolicyError } from '../errors.js';
 import { FileSource } from '../wire/file-source.js';
-import { errnoOf, ioError, type FileHandle, type FileSystem } from '../wire/fs.js';
+import { errnoOf, ioError, orNothing, type FileHandle, type FileSystem } from '../wire/fs.js';
 import { isGone, thisWriter, type Writer } from '../wire/writers.js';
 import type { BorrowedPiece } from '../wire/pieces.js';
 import { writeFile, writeFully } from '../wire/sink.js';
@@ -66,6 +66,8 @@ export class Journal {
     try {
       await fs.mkdir(directory);
       const others = (await fs.readdir(directory)).filter((entry) => entry.endsWith(SUFFIX)).sort().map((entry) => join(directory, entry));
+      const state = await orNothing(fs.lstat(path), path);
+      if (state !== null && !state.isFile()) throw new PolicyError(`${path} is no regular file, and the journal of the batch would be written through it`, { code: 'FEATX_BATCH_JOURNAL', path, hint: 'remove it, or choose another --state directory' });
       const journal = new Journal(fs, path, await fs.open(path, 'a', 0o666), 0);
       // Its own last: it knows best.
       for (const other of [...others.filter((entry) => entry !== path), path]) await journal.load(other);

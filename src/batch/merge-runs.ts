@@ -15,6 +15,9 @@ export interface LoadedRun {
   readonly manifest: RunManifest;
 }
 
+/** Shards that are named where they are missing. */
+const MOST_NAMED = 20;
+
 /** Entries that are in memory at once. */
 const ROWS_AT_ONCE = 64;
 
@@ -56,6 +59,7 @@ function gaps(shards: readonly LoadedRun[]): string[] {
   for (let index = 1; index <= count; index++) {
     const times = indices.filter((one) => one === index).length;
     if (times !== 1) problems.push(`shard ${index} of ${count} ${times === 0 ? 'is missing' : 'stands twice'}`);
+    if (problems.length === MOST_NAMED) return [...problems, '…'];
   }
   let at = 0;
   for (const { path, manifest } of shards) {
@@ -85,17 +89,28 @@ async function joinArrays(shards: readonly LoadedRun[], { target, needed, rows, 
   for (const { path, manifest } of shards) {
     const arrays: LazyArray[] = [];
     for (const file of manifest.files) arrays.push(...(await openArrayFile(join(dirname(path), file.path), { fileSystem: fs })).arrays);
+    assertEntries(path, manifest.rows, arrays);
     for (let start = 0; start < manifest.rows; start += ROWS_AT_ONCE) {
       const end = Math.min(manifest.rows, start + ROWS_AT_ONCE);
       const batch = new Map<string, TensorValue>();
       for (const array of arrays) {
         // A feature may have a fixed number of parts per entry, such as windows.
-        const parts = (array.shape[0] ?? 0) / manifest.rows;
-        if (!Number.isInteger(parts)) throw new UsageError(`${array.key} of ${path} has ${array.shape[0] ?? 'no'} entries along axis 0 for ${manifest.rows} inputs`, { code: 'FEATX_MERGE', path });
+        const parts = array.shape[0] / manifest.rows;
         batch.set(array.key, await array.read({ start: start * parts, end: end * parts }));
       }
       await writer.write(batch, end - start);
     }
   }
   await writer.finish();
+}
+
+/** @throws UsageError where the arrays of a shard are not one each, of as many entries as it has inputs */
+function assertEntries(path: string, rows: number, arrays: readonly LazyArray[]): void {
+  const seen = new Set<string>();
+  for (const { key, shape } of arrays) {
+    const parts = (shape[0] ?? 0) / rows;
+    const wrong = seen.has(key) ? 'stands twice' : Number.isInteger(parts) && parts >= 1 ? null : `has ${shape[0] ?? 'no'} entries along axis 0 for ${rows} inputs`;
+    if (wrong !== null) throw new UsageError(`${key} of ${path} ${wrong}`, { code: 'FEATX_MERGE', path });
+    seen.add(key);
+  }
 }

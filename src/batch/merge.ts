@@ -1,20 +1,18 @@
 import { availableParallelism } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { UsageError } from '../errors.js';
-import { FileSource } from '../wire/file-source.js';
 import { ioError, nodeFileSystem, orNothing, type FileSystem } from '../wire/fs.js';
 import { resolveTarget } from '../wire/sink.js';
-import { decodeText } from '../wire/text.js';
 import { relativeTo } from './find-files.js';
 import { Guard } from './guard.js';
 import { isManifestFile } from './look-into.js';
 import { manifestName, storeManifest, type Manifest, type ManifestFile, type ManifestItem } from './manifest.js';
 import { WorkerPool } from './pool.js';
+import { readManifest } from './read-manifest.js';
 import { hashRanges } from './recording.js';
 import { shardRange } from './shard.js';
 import { mergeRuns } from './merge-runs.js';
 import type { RunManifest } from './run-shard.js';
-import { isRecord } from './validate.js';
 
 export interface MergeOptions {
   /** Manifest to write; `manifest.json` beside the first shard's by default. */
@@ -48,7 +46,6 @@ interface Loaded {
 const SHARD_MANIFEST = /^manifest\.\d+-of-\d+\.json$|\.\d+-of-\d+(\.\w+)?\.manifest\.json$/;
 /** Time that a look into a model may take. */
 const TIMEOUT_MS = 120_000;
-const LARGEST_MANIFEST = 2 ** 30;
 
 /**
  * Joins the manifests of all shards of a run into the one that a run without shards would have written, after checking that no shard and no item is missing or
@@ -154,43 +151,6 @@ function differenceOf(a: Manifest, b: Manifest): string | null {
   if (a.plan !== b.plan || a.total !== b.total) return 'other items or options';
   if (a.shard.count !== b.shard.count) return 'another number of shards';
   return a.featx === b.featx ? null : 'another version of featx';
-}
-
-/** @throws UsageError where the file is none, IoError */
-async function readManifest(path: string, fs: FileSystem): Promise<Manifest | RunManifest> {
-  const source = await FileSource.open(path, fs);
-  try {
-    if (source.size > LARGEST_MANIFEST) throw new UsageError(`${path} is too large for a manifest: ${source.size} bytes`, { code: 'FEATX_MERGE', path });
-    const value: unknown = JSON.parse(decodeText(await source.read(0, source.size)));
-    if (isManifest(value) || isRunManifest(value)) return value;
-  } catch (cause) {
-    if (!(cause instanceof SyntaxError)) throw cause;
-  } finally {
-    await source.close();
-  }
-  throw new UsageError(`${path} is no manifest of a batch or a run`, { code: 'FEATX_MERGE', path });
-}
-
-function isManifest(value: unknown): value is Manifest {
-  if (!isRecord(value) || value.schema !== 1 || value.command !== 'batch-manifest' || !isRecord(value.shard) || !Array.isArray(value.items)) return false;
-  const { index, count } = value.shard;
-  const areTexts = [value.plan, value.root, value.featx].every((text) => typeof text === 'string');
-  return areTexts && Number.isSafeInteger(value.total) && Number.isSafeInteger(index) && Number.isSafeInteger(count) && Number(index) >= 1 && Number(index) <= Number(count) && value.items.every(isItem);
-}
-
-function isRunManifest(value: unknown): value is RunManifest {
-  if (!isRecord(value) || value.schema !== 1 || value.command !== 'run-manifest' || !isRecord(value.shard) || !Array.isArray(value.files) || !value.files.every(isFile)) return false;
-  const areCounts = [value.total, value.first, value.end, value.rows, value.shard.index, value.shard.count].every((count) => Number.isSafeInteger(count) && Number(count) >= 0);
-  return areCounts && [value.plan, value.featx].every((text) => typeof text === 'string') && typeof value.output === 'string' && basename(value.output) === value.output;
-}
-
-function isFile(file: unknown): boolean {
-  return isRecord(file) && typeof file.path === 'string' && Number.isSafeInteger(file.size_bytes) && typeof file.sha256 === 'string';
-}
-
-function isItem(value: unknown): boolean {
-  if (!isRecord(value) || typeof value.item !== 'string' || typeof value.output !== 'string' || !Number.isSafeInteger(value.position) || !Array.isArray(value.files)) return false;
-  return (value.status === 'done' || value.status === 'failed') && value.files.every(isFile);
 }
 
 function missingShards(shards: readonly Loaded[]): string[] {

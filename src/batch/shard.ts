@@ -22,7 +22,7 @@ export function shardRange(total: number, { index, count }: Pick<Shard, 'index' 
   return { first, end: first + size + (index <= larger ? 1 : 0) };
 }
 
-const MOST_SHARDS = 1_000_000;
+export const MOST_SHARDS = 1_000_000;
 
 /** `3/8`. @throws UsageError */
 export function parseShard(text: string, from = '--shard'): Shard {
