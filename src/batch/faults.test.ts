@@ -36,9 +36,10 @@ test('however the file system fails', async () => {
   for (let n = 1; n <= counting.calls.length; n++) {
     const { fileSystem } = faultyFileSystem(n, n % 2 === 0 ? 'EIO' : 'ENOSPC', n % 3 === 0);
     try {
-      const { summary } = await collect(JOBS, { ...options(), fileSystem });
-      expect(summary.done + summary.skipped).toBe(JOBS.length);
-      outcomes.finished++;
+      const { summary, reports } = await collect(JOBS, { ...options(), fileSystem });
+      expect(summary.done + summary.skipped + summary.failed).toBe(JOBS.length);
+      for (const { error } of reports) if (error !== null) expect(error.code).toMatch(/^FEATX_IO/);
+      outcomes[summary.failed === 0 ? 'finished' : 'failed']++;
     } catch (error) {
       expect(error).toBeInstanceOf(IoError);
       outcomes.failed++;

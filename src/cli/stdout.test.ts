@@ -122,6 +122,8 @@ async function judge(name: string, program: readonly string[], sink: Sink): Prom
   const text = got === null ? null : settled(got);
   if (sink === 'closed pipe') {
     if (exit !== 141 || stderr !== '') wrong.push(`exit ${exit} with a closed pipe: ${stderr}`);
+  } else if (sink === 'terminal' && name === 'extract -o -') {
+    if (exit !== 2 || !(text ?? '').includes('terminal')) wrong.push(`exit ${exit} with a model on a terminal`);
   } else if (sink === '/dev/full') {
     if (exit !== 4 || !/no space left|ENOSPC/.test(stderr)) wrong.push(`exit ${exit} with a full device: ${stderr}`);
   } else if (sink === 'file that may not grow') {

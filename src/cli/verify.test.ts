@@ -41,7 +41,7 @@ describe('doctor', () => {
   test('says what there is, as text and as a record', async () => {
     const { exit, stdout } = await runCli(['doctor', '--provider', 'cpu', '--json']);
     expect({ exit, report: JSON.parse(stdout) }).toMatchObject({ exit: 0, report: { schema: 1, command: 'doctor', node: process.versions.node, providers: [{ provider: 'cpu', works: true }] } });
-    expect((await runCli(['doctor', '--provider', 'cpu'])).stdout).toMatch(/^featx .*Node\.js .*\nworks +onnxruntime-node .*\nworks +cpu\n$/);
+    expect((await runCli(['doctor', '--provider', 'cpu'])).stdout).toMatch(/^featx .*Node\.js .*\nworks +onnxruntime-node .*\nworks +cpu\nworks +sharp \d.*\n$/);
   });
 
   test('an unknown provider is a usage error that lists those there are', async () => {
