@@ -22,6 +22,8 @@ export interface RunOptions extends Omit<RunnerOptions, 'plan' | 'profilePrefix'
   readonly inputs: readonly string[];
   /** Where the features go: .npz, .npy, .safetensors, or a directory of .pb. */
   readonly output?: string;
+  /** Further files that were read for this run, which it must not replace. */
+  readonly reads?: readonly string[];
   /** What the model is called in the report; its path by default. */
   readonly name?: string;
   readonly outMap?: readonly string[];
@@ -63,7 +65,7 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
   await using runner = await open();
   const plan = await planInputs(options.inputs, runner.inputs, { fileSystem, image: options.image, shapes: options.inputShapes, limits: options.tensorLimits });
   const batchSize = batchSizeOf(plan, options.batchSize);
-  const inputFiles = [...plan.files, ...runner.files];
+  const inputFiles = [...plan.files, ...runner.files, ...(options.reads ?? [])];
   await assertProfile(options, inputFiles);
   await using writer = output === undefined ? null : await TensorWriter.open(output, { ...options, inputs: inputFiles, totalRows: plan.rows, inPlace: false });
   const totals = runner.features.map((feature) => new FeatureTotal(feature));

@@ -184,6 +184,14 @@ test('features go to a file, and - is none', async () => {
   expect(await runCli(['run', MODEL, '--input', 'random', '-o', '-'])).toMatchObject({ exit: 2, stdout: '', stderr: expect.stringContaining('standard output') });
 });
 
+test('features do not replace the FeatureInfo that they were found by', async () => {
+  const info = join(folder, 'info.npz');
+  const { stdout } = await runCli(['inspect', MODEL, '--json']);
+  writeFileSync(info, stdout);
+  expect(await runCli(['run', MODEL, '--features', info, '--out', '0', '--input', 'random', '-o', info])).toMatchObject({ exit: 2, stderr: expect.stringContaining('info.npz') });
+  expect(readFileSync(info, 'utf8')).toBe(stdout);
+});
+
 test('help of a command that does not exist says which there are', async () => {
   expect(await runCli(['help', 'nosuch'])).toMatchObject({ exit: 2, stdout: '', stderr: expect.stringMatching(/no command 'nosuch'[^]*inspect, extract/) });
   expect(await runCli(['inspect', '--bogus'])).toMatchObject({ exit: 2, stderr: expect.stringContaining('featx help inspect lists its flags') });

@@ -21,6 +21,7 @@ import { parseBytes, parseCount, parseFractions, parseNames, parsePerChannel, pa
 interface RunFlags {
   readonly input?: readonly string[];
   readonly output?: string;
+  readonly features?: string;
   readonly provider?: readonly string[];
   readonly deviceId?: number;
   readonly threads?: number;
@@ -86,7 +87,7 @@ export const runCommand: CliCommand = {
   },
 
   async run([operand], command, context) {
-    const { input = [], output, provider = ['auto'], size, crop, interpolation, mean, std, clobber, maxArray, maxPixels, shard: asked, ...flags } = command.opts<RunFlags>();
+    const { input = [], output, provider = ['auto'], size, crop, interpolation, mean, std, clobber, maxArray, maxPixels, shard: asked, features, ...flags } = command.opts<RunFlags>();
     if (output === '') throw new UsageError('-o is an empty path');
     if (output === '-') throw new UsageError('features are written to a file, not to standard output', { hint: 'name one: -o features.npz' });
     const selection = await selectionOptions(command, context.fileSystem);
@@ -95,7 +96,7 @@ export const runCommand: CliCommand = {
     let report: RunReport;
     try {
       const options = {
-        ...selection, ...flags, inputs: input, output, name: operand, providers: provider.length === 1 && provider[0] === 'auto' ? 'auto' : provider,
+        ...selection, ...flags, reads: features === undefined ? [] : [features], inputs: input, output, name: operand, providers: provider.length === 1 && provider[0] === 'auto' ? 'auto' : provider,
         image: { size, crop, interpolation, mean, std },
         isolate: true, ...runtimeLimits(command, 'run'), limits: modelLimits(command), tensorLimits: { ...(maxArray === undefined ? {} : { arrayBytes: maxArray }), ...(maxPixels === undefined ? {} : { pixels: maxPixels }) }, noClobber: clobber === false, strict: context.flags.strict,
         signal: context.io.signal, onProgress: progress.update, fileSystem: context.fileSystem,
