@@ -142,7 +142,7 @@ Written by \`npm run bench:run\`. Least of ${rounds} rounds in which everything 
 
 A graph of ResNet-50's size, ${images} pictures of 451 x 300 (\`chelsea.png\`), features 1 to 4 (6 MB of float32 per picture) or 4 alone, in batches of ${BATCH}. "FeatureListNet" is a loop in one process; "run" is \`featx run\` as a process, with the model in a child of its own; what opening takes is not counted, decoding,
 running, statistics and writing are. CPU: milliseconds of CPU time per picture, of the process and its child, which other work on the machine changes little. Its floor, "bare", is a loop in one process over batches that lie decoded in memory, on the same cut graph, which does nothing with what comes out; for pictures, one that decodes them first. ONNX Runtime keeps every core of this machine
-busy, so what \`run\` does beside it comes on top: per picture of 6 MB about 2 ms to hand it over, 3 ms to take it, 3 ms for minimum, maximum, mean and deviation, and for a file its checksum and the writing.
+busy, so what \`run\` does beside it comes on top: handing over what was computed, statistics over all of it, and for a file its checksum and the writing.
 `;
 save(join(results, 'run.json'), `${JSON.stringify({ ...about, rows }, null, 1)}\n`);
 save(join(results, 'run.md'), `${introduction}\n${table}\n`);
