@@ -23,7 +23,9 @@ const common = {
   platform: 'node',
   target: 'node20.19',
   // CommonJS dependencies in a bundle ask for Node's own modules with require.
-  banner: { js: 'import{createRequire as __featxRequire}from"node:module";const require=__featxRequire(import.meta.url);' },
+  banner: {
+    js: 'import{createRequire as __featxRequire}from"node:module";const require=__featxRequire(import.meta.url);',
+  },
   legalComments: 'none',
   logLevel: 'warning',
 };
@@ -33,7 +35,9 @@ const only = (name) => ({
   name: 'one command',
   setup: (plugins) =>
     plugins.onResolve({ filter: /^\.\/[a-z-]+\.js$/ }, ({ path, kind, importer }) =>
-      kind === 'dynamic-import' && basename(importer) === 'commands.ts' && path !== `./${name}.js` ? { path, external: true } : undefined,
+      kind === 'dynamic-import' && basename(importer) === 'commands.ts' && path !== `./${name}.js`
+        ? { path, external: true }
+        : undefined,
     ),
 });
 
@@ -46,10 +50,23 @@ const picker = `
   export const endWith = async (error, io) => (await load([])).endWith(error, io);
 `;
 
-const outputs = (options) => build({ ...common, outdir: 'dist.next/cli', external: ['onnxruntime-node', 'sharp'], ...options });
+const outputs = (options) =>
+  build({ ...common, outdir: 'dist.next/cli', external: ['onnxruntime-node', 'sharp'], ...options });
 await outputs({ entryPoints: { main: 'src/cli/main.ts' }, external: ['./command-line.js'] });
-await build({ ...common, outfile: 'dist.next/cli/command-line.js', stdin: { contents: picker, resolveDir: root }, external: ['./only-*', './every-command.js'] });
-for (const name of QUICK) await outputs({ entryPoints: { [`only-${name}`]: 'src/cli/command-line.ts' }, plugins: [only(name)] });
-await outputs({ entryPoints: { 'every-command': 'src/cli/command-line.ts', 'runtime-child': 'src/runtime/child-entry.ts', 'batch-worker': 'src/batch/worker-entry.ts' } });
+await build({
+  ...common,
+  outfile: 'dist.next/cli/command-line.js',
+  stdin: { contents: picker, resolveDir: root },
+  external: ['./only-*', './every-command.js'],
+});
+for (const name of QUICK)
+  await outputs({ entryPoints: { [`only-${name}`]: 'src/cli/command-line.ts' }, plugins: [only(name)] });
+await outputs({
+  entryPoints: {
+    'every-command': 'src/cli/command-line.ts',
+    'runtime-child': 'src/runtime/child-entry.ts',
+    'batch-worker': 'src/batch/worker-entry.ts',
+  },
+});
 rmSync(join(root, 'dist'), { recursive: true, force: true });
 renameSync(next, join(root, 'dist'));

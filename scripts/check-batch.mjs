@@ -23,7 +23,9 @@ const FIGURES = { throughput, incremental, memory };
 const flag = process.argv.indexOf('--figures');
 const named = flag < 0 ? undefined : process.argv[flag + 1];
 const wanted = named === undefined || named.startsWith('-') ? Object.keys(FIGURES) : [named];
-for (const name of wanted) if (!Object.hasOwn(FIGURES, name)) throw new Error(`there is no figure '${name}'; there are ${Object.keys(FIGURES).join(', ')}`);
+for (const name of wanted)
+  if (!Object.hasOwn(FIGURES, name))
+    throw new Error(`there is no figure '${name}'; there are ${Object.keys(FIGURES).join(', ')}`);
 built();
 if (flag < 0) {
   node(['--experimental-vm-modules', '--no-warnings', 'node_modules/jest/bin/jest.js', 'src/batch/campaign', '-i'], {
@@ -37,7 +39,9 @@ try {
     // Of the minute before: what the figure itself does comes after.
     const [load] = loadavg();
     const figure = { ...(await FIGURES[name]()), load_before: Math.round(load * 10) / 10 };
-    console.log(`${figure.what}: ${figure.measured} (${figure.target}: ${figure.met ? 'met' : 'MISSED'}); ${figure.remarks}`);
+    console.log(
+      `${figure.what}: ${figure.measured} (${figure.target}: ${figure.met ? 'met' : 'MISSED'}); ${figure.remarks}`,
+    );
     if (process.argv.includes('--record')) record(name, figure);
   }
 } finally {
@@ -46,18 +50,26 @@ try {
 
 async function throughput() {
   const [few, many] = [400, 2000];
-  const models = new Map([[few, folder('few', few)], [many, folder('many', many)]]);
+  const models = new Map([
+    [few, folder('few', few)],
+    [many, folder('many', many)],
+  ]);
   const turns = new Map([1, 2].flatMap((jobs) => [few, many].map((count) => [`${jobs} ${count}`, []])));
   // By turns, each the first in every other round: a busy moment of the machine, or a warm cache, favours neither.
   for (let round = 0; round < 2; round++) {
-    for (const jobs of round % 2 === 0 ? [1, 2] : [2, 1]) for (const [count, at] of models) turns.get(`${jobs} ${count}`).push((await batch(at, ['--jobs', String(jobs), '--force'])).ms);
+    for (const jobs of round % 2 === 0 ? [1, 2] : [2, 1])
+      for (const [count, at] of models)
+        turns.get(`${jobs} ${count}`).push((await batch(at, ['--jobs', String(jobs), '--force'])).ms);
   }
   const least = (jobs, count) => Math.min(...turns.get(`${jobs} ${count}`));
   // What starting takes, and getting warm in every process, is in both runs.
   const each = (jobs) => (least(jobs, many) - least(jobs, few)) / (many - few);
   const ratio = each(1) / each(2);
   return {
-    what: 'models per second of featx batch --jobs 2 against --jobs 1', measured: `${ratio.toFixed(2)} times`, target: 'at least 1.60 on two free cores', met: ratio >= 1.6,
+    what: 'models per second of featx batch --jobs 2 against --jobs 1',
+    measured: `${ratio.toFixed(2)} times`,
+    target: 'at least 1.60 on two free cores',
+    met: ratio >= 1.6,
     remarks: `a ResNet in ${each(1).toFixed(1)} and ${each(2).toFixed(1)} ms once both are warm (${many} models less ${few}); with the start, ${few} in ${seconds(least(1, few))} and ${seconds(least(2, few))}, ${many} in ${seconds(least(1, many))} and ${seconds(least(2, many))}; least of two`,
   };
 }
@@ -70,7 +82,10 @@ async function incremental() {
   const content = await batch(models, ['--jobs', '2', '--check', 'content'], { skipped: 1000 });
   const second = Math.min(...again);
   return {
-    what: 'a second run of 1,000 models of which none has changed', measured: `${((100 * second) / first.ms).toFixed(2)} % of the first`, target: 'under 5 %', met: second < 0.05 * first.ms,
+    what: 'a second run of 1,000 models of which none has changed',
+    measured: `${((100 * second) / first.ms).toFixed(2)} % of the first`,
+    target: 'under 5 %',
+    met: second < 0.05 * first.ms,
     remarks: `whole processes: first ${seconds(first.ms)}, then ${again.map(seconds).join(', ')}, with --check content ${seconds(content.ms)}`,
   };
 }
@@ -82,7 +97,10 @@ async function memory() {
   const { notes, live, ms } = await batch(models, ['--jobs', '2'], { marks });
   const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
   return {
-    what: 'memory in use in the parent after 1,000, 5,000 and 10,000 items, garbage collected', measured: live.map(megabytes).join(', '), target: 'flat: at most a tenth more than after 1,000', met: Math.max(...live) <= 1.1 * live[0],
+    what: 'memory in use in the parent after 1,000, 5,000 and 10,000 items, garbage collected',
+    measured: live.map(megabytes).join(', '),
+    target: 'flat: at most a tenth more than after 1,000',
+    met: Math.max(...live) <= 1.1 * live[0],
     remarks: `resident before each collection: ${notes.map(megabytes).join(', ')}; 10,100 small models in ${seconds(ms)}`,
   };
 }
@@ -97,7 +115,8 @@ function folder(name, count, model = resnet) {
   mkdirSync(join(at, 'models'), { recursive: true });
   const source = join(at, 'source');
   copyFileSync(model, source);
-  for (let index = 0; index < count; index++) linkSync(source, join(at, 'models', `m${String(index).padStart(5, '0')}.onnx`));
+  for (let index = 0; index < count; index++)
+    linkSync(source, join(at, 'models', `m${String(index).padStart(5, '0')}.onnx`));
   return at;
 }
 
@@ -105,7 +124,22 @@ function folder(name, count, model = resnet) {
 async function batch(cwd, args, { marks = [], skipped = 0 } = {}) {
   const started = performance.now();
   const measuring = marks.length > 0 ? ['--expose-gc', '--import', COLLECTOR] : [];
-  const child = spawn(process.execPath, [...measuring, join(root, 'bin', 'featx.js'), 'batch', 'models/*.onnx', '--out', '0,1', '-o', 'cut/{name}.onnx', '--json', ...args], { cwd, stdio: ['ignore', 'pipe', 'inherit', 'pipe'] });
+  const child = spawn(
+    process.execPath,
+    [
+      ...measuring,
+      join(root, 'bin', 'featx.js'),
+      'batch',
+      'models/*.onnx',
+      '--out',
+      '0,1',
+      '-o',
+      'cut/{name}.onnx',
+      '--json',
+      ...args,
+    ],
+    { cwd, stdio: ['ignore', 'pipe', 'inherit', 'pipe'] },
+  );
   const notes = [];
   let live = '';
   child.stdio[3].on('data', (chunk) => (live += chunk));
@@ -124,7 +158,8 @@ async function batch(cwd, args, { marks = [], skipped = 0 } = {}) {
   });
   const code = await new Promise((done) => child.on('close', done));
   const summary = JSON.parse(last.trimEnd().split('\n').at(-1));
-  if (code !== 0 || summary.failed !== 0 || summary.remaining !== 0 || summary.skipped !== skipped) throw new Error(`the batch ended with ${code}: ${JSON.stringify(summary)} ${failure}`);
+  if (code !== 0 || summary.failed !== 0 || summary.remaining !== 0 || summary.skipped !== skipped)
+    throw new Error(`the batch ended with ${code}: ${JSON.stringify(summary)} ${failure}`);
   return { ms: performance.now() - started, notes, live: live.trimEnd().split('\n').map(Number) };
 }
 
@@ -139,11 +174,28 @@ function residentBytes(pid) {
 /** Puts a figure in the place of its last one; those that were not measured this time stay, with their own dates. */
 function record(name, figure) {
   const path = join(results, 'batch.json');
-  const figures = { ...(existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : {}), [name]: { ...machine(root), ...figure } };
+  const figures = {
+    ...(existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : {}),
+    [name]: { ...machine(root), ...figure },
+  };
   save(path, `${JSON.stringify(figures, null, 1)}\n`);
   const rows = Object.keys(FIGURES).flatMap((key) => {
     const one = figures[key];
-    return one === undefined ? [] : [[one.what, one.measured, one.target, one.met ? 'met' : 'MISSED', `${one.cpu}, ${one.cores} cores, load ${one.load_before} before; Node ${one.node}, commit ${one.commit}, ${one.date}`, one.remarks]];
+    return one === undefined
+      ? []
+      : [
+          [
+            one.what,
+            one.measured,
+            one.target,
+            one.met ? 'met' : 'MISSED',
+            `${one.cpu}, ${one.cores} cores, load ${one.load_before} before; Node ${one.node}, commit ${one.commit}, ${one.date}`,
+            one.remarks,
+          ],
+        ];
   });
-  save(join(results, 'batch.md'), `# Batch\n\nWritten by \`node scripts/check-batch.mjs --figures --record\`. Whole processes; inputs are links to one file, in the page cache.\n\n${markdown(['figure', 'measured', 'target', 'verdict', 'where', 'remarks'], rows)}\n`);
+  save(
+    join(results, 'batch.md'),
+    `# Batch\n\nWritten by \`node scripts/check-batch.mjs --figures --record\`. Whole processes; inputs are links to one file, in the page cache.\n\n${markdown(['figure', 'measured', 'target', 'verdict', 'where', 'remarks'], rows)}\n`,
+  );
 }

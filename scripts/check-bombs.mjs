@@ -18,11 +18,26 @@ if (!process.argv.includes('--as-built')) built();
 const home = join(root, 'node_modules', '.cache', 'featx', `bombs-${process.pid}`);
 mkdirSync(home, { recursive: true });
 try {
-  await build({ absWorkingDir: root, entryPoints: ['src/testing/bombs.ts', 'src/testing/measure.ts'], outdir: home, bundle: true, splitting: true, format: 'esm', platform: 'node', outExtension: { '.js': '.mjs' } });
+  await build({
+    absWorkingDir: root,
+    entryPoints: ['src/testing/bombs.ts', 'src/testing/measure.ts'],
+    outdir: home,
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    outExtension: { '.js': '.mjs' },
+  });
   const load = (name) => import(pathToFileURL(join(home, name)).href);
   const { BOMBS, HARMLESS } = await load('bombs.mjs');
   const { bareNode, explode } = await load('measure.mjs');
-  const best = (run) => Array.from({ length: TRIES }, run).reduce((a, b) => ({ ...a, cpuMs: Math.min(a.cpuMs, b.cpuMs), wallMs: Math.min(a.wallMs, b.wallMs), peakKiB: Math.min(a.peakKiB, b.peakKiB) }));
+  const best = (run) =>
+    Array.from({ length: TRIES }, run).reduce((a, b) => ({
+      ...a,
+      cpuMs: Math.min(a.cpuMs, b.cpuMs),
+      wallMs: Math.min(a.wallMs, b.wallMs),
+      peakKiB: Math.min(a.peakKiB, b.peakKiB),
+    }));
   const bare = best(() => bareNode(root));
   const rows = [];
   let failed = 0;
@@ -33,15 +48,28 @@ try {
     const isRight = cost.exit === bomb.exit && cost.code === bomb.code;
     const fits = cpu <= MOST_MS && mib <= MOST_MIB;
     if (!isRight || !fits) failed++;
-    rows.push(`| ${bomb.name.replaceAll('*', '\\*')} | ${cost.exit} | ${cost.code ?? '-'} | ${cpu.toFixed(0)} | ${wall.toFixed(0)} | ${mib.toFixed(0)} |`);
-    console.log(`${isRight && fits ? 'ok  ' : 'FAIL'} ${bomb.name}: exit ${cost.exit} ${cost.code ?? ''} cpu +${cpu.toFixed(0)} ms, wall +${wall.toFixed(0)} ms, +${mib.toFixed(0)} MiB${isRight ? '' : ` (expected ${bomb.exit} ${bomb.code ?? ''}) ${cost.stdout.slice(0, 300)}${cost.stderr.slice(0, 300)}`}`);
+    rows.push(
+      `| ${bomb.name.replaceAll('*', '\\*')} | ${cost.exit} | ${cost.code ?? '-'} | ${cpu.toFixed(0)} | ${wall.toFixed(0)} | ${mib.toFixed(0)} |`,
+    );
+    console.log(
+      `${isRight && fits ? 'ok  ' : 'FAIL'} ${bomb.name}: exit ${cost.exit} ${cost.code ?? ''} cpu +${cpu.toFixed(0)} ms, wall +${wall.toFixed(0)} ms, +${mib.toFixed(0)} MiB${isRight ? '' : ` (expected ${bomb.exit} ${bomb.code ?? ''}) ${cost.stdout.slice(0, 300)}${cost.stderr.slice(0, 300)}`}`,
+    );
   }
-  console.log(`${rows.length - failed} of ${rows.length} within ${MOST_MS} ms of processor time and ${MOST_MIB} MiB above bare Node (${bare.cpuMs.toFixed(0)} ms, ${(bare.peakKiB / 1024).toFixed(0)} MiB)`);
+  console.log(
+    `${rows.length - failed} of ${rows.length} within ${MOST_MS} ms of processor time and ${MOST_MIB} MiB above bare Node (${bare.cpuMs.toFixed(0)} ms, ${(bare.peakKiB / 1024).toFixed(0)} MiB)`,
+  );
   if (process.argv.includes('--save')) {
     const lines = [
-      '# Bombs', '', 'Small files that ask for much: what the program takes above Node that does nothing. At most 1,000 ms of processor time and 64 MiB each; `npm run check:bombs -- --save` writes this table.', '',
-      `Node ${process.version}, ${process.platform} ${process.arch}, ${cpus()[0]?.model ?? 'unknown processor'}, ${availableParallelism()} cores, load ${loadavg()[0].toFixed(1)}; the least of ${TRIES} runs. Bare Node: ${bare.cpuMs.toFixed(0)} ms, ${(bare.peakKiB / 1024).toFixed(0)} MiB. Wall time holds whatever else the machine did.`, '',
-      '| bomb | exit | code | cpu ms | wall ms | MiB |', '| --- | ---: | --- | ---: | ---: | ---: |', ...rows, '',
+      '# Bombs',
+      '',
+      'Small files that ask for much: what the program takes above Node that does nothing. At most 1,000 ms of processor time and 64 MiB each; `npm run check:bombs -- --save` writes this table.',
+      '',
+      `Node ${process.version}, ${process.platform} ${process.arch}, ${cpus()[0]?.model ?? 'unknown processor'}, ${availableParallelism()} cores, load ${loadavg()[0].toFixed(1)}; the least of ${TRIES} runs. Bare Node: ${bare.cpuMs.toFixed(0)} ms, ${(bare.peakKiB / 1024).toFixed(0)} MiB. Wall time holds whatever else the machine did.`,
+      '',
+      '| bomb | exit | code | cpu ms | wall ms | MiB |',
+      '| --- | ---: | --- | ---: | ---: | ---: |',
+      ...rows,
+      '',
     ];
     writeFileSync(join(root, 'bench', 'results', 'bombs.md'), lines.join('\n'));
   }

@@ -2,11 +2,40 @@
 import { node } from './ready.mjs';
 
 const SOURCES = [
-  'wire/fields', 'wire/pieces', 'wire/window', 'wire/source', 'wire/file-source', 'wire/sink', 'wire/writers', 'wire/byte-writer', 'wire/sidecar-files', 'wire/text', 'onnx/reader', 'onnx/external-data', 'rewrite/splice',
+  'wire/fields',
+  'wire/pieces',
+  'wire/window',
+  'wire/source',
+  'wire/file-source',
+  'wire/sink',
+  'wire/writers',
+  'wire/byte-writer',
+  'wire/sidecar-files',
+  'wire/text',
+  'onnx/reader',
+  'onnx/external-data',
+  'rewrite/splice',
 ].map((name) => `src/${name}.ts`);
-const TESTS = ['src/wire/', 'src/onnx/external-', 'src/onnx/hostile', 'src/onnx/model.test', 'src/onnx/payloads', 'src/onnx/reader', 'src/rewrite/laws', 'src/rewrite/splice', 'src/rewrite/weights'];
+const TESTS = [
+  'src/wire/',
+  'src/onnx/external-',
+  'src/onnx/hostile',
+  'src/onnx/model.test',
+  'src/onnx/payloads',
+  'src/onnx/reader',
+  'src/rewrite/laws',
+  'src/rewrite/splice',
+  'src/rewrite/weights',
+];
 
 node([
-  '--experimental-vm-modules', '--no-warnings', 'node_modules/jest/bin/jest.js', '--coverage', '--coverageReporters=text', ...SOURCES.map((source) => `--collectCoverageFrom=${source}`),
-  `--coverageThreshold=${JSON.stringify({ global: { branches: 100 } })}`, '--maxWorkers=100%', ...TESTS,
+  '--experimental-vm-modules',
+  '--no-warnings',
+  'node_modules/jest/bin/jest.js',
+  '--coverage',
+  '--coverageReporters=text',
+  ...SOURCES.map((source) => `--collectCoverageFrom=${source}`),
+  `--coverageThreshold=${JSON.stringify({ global: { branches: 100 } })}`,
+  '--maxWorkers=100%',
+  ...TESTS,
 ]);

@@ -17,18 +17,35 @@ installed();
 const home = join(root, 'node_modules', '.cache', 'featx', `flips-${process.pid}`);
 mkdirSync(home, { recursive: true });
 try {
-  await build({ absWorkingDir: root, entryPoints: ['src/testing/flips.ts', 'src/testing/flip-models.ts'], outdir: home, bundle: true, splitting: true, format: 'esm', platform: 'node', outExtension: { '.js': '.mjs' }, banner: { js: 'import{createRequire as __featxRequire}from"node:module";const require=__featxRequire(import.meta.url);' } });
+  await build({
+    absWorkingDir: root,
+    entryPoints: ['src/testing/flips.ts', 'src/testing/flip-models.ts'],
+    outdir: home,
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    outExtension: { '.js': '.mjs' },
+    banner: {
+      js: 'import{createRequire as __featxRequire}from"node:module";const require=__featxRequire(import.meta.url);',
+    },
+  });
   const load = (name) => import(pathToFileURL(join(home, name)).href);
   const { checkBoundaries, checkWhole, CONTROLS, newTally } = await load('flips.mjs');
   const { smallModels } = await load('flip-models.mjs');
   const small = smallModels(option('small', 200));
-  const whole = await timed('every byte and every bit of small models', small, (tally, { name, bytes }, offset) => checkWhole(bytes, name, tally, { sampling: { cuts: 1, flips: option('stride', 1), offset } }));
+  const whole = await timed('every byte and every bit of small models', small, (tally, { name, bytes }, offset) =>
+    checkWhole(bytes, name, tally, { sampling: { cuts: 1, flips: option('stride', 1), offset } }),
+  );
   const real = realGraphs(option('real', 50));
-  const boundaries = await timed('field boundaries of real graphs', real, (tally, { name, bytes }, offset) => checkBoundaries(bytes, name, tally, { sampling: { cuts: 1, flips: option('real-stride', 1), offset } }));
+  const boundaries = await timed('field boundaries of real graphs', real, (tally, { name, bytes }, offset) =>
+    checkBoundaries(bytes, name, tally, { sampling: { cuts: 1, flips: option('real-stride', 1), offset } }),
+  );
   let failed = whole.wrong.length + boundaries.wrong.length;
   for (const [name, reader] of Object.entries(CONTROLS)) {
     const tally = newTally();
-    for (const { name: model, bytes } of small.slice(0, 48)) await checkWhole(bytes, model, tally, { reader, sampling: { cuts: 211, flips: 211, offset: 0 } });
+    for (const { name: model, bytes } of small.slice(0, 48))
+      await checkWhole(bytes, model, tally, { reader, sampling: { cuts: 211, flips: 211, offset: 0 } });
     console.log(`control, ${name}: ${tally.wrong.length} of ${tally.cuts + tally.flips} mutants caught`);
     if (tally.wrong.length === 0) failed++;
   }
@@ -40,7 +57,9 @@ try {
     for (const [index, model] of models.entries()) await check(tally, model, index);
     const seconds = (performance.now() - started) / 1000;
     const bytes = models.reduce((sum, each) => sum + each.bytes.length, 0);
-    console.log(`${what}: ${tally.files} files of ${bytes} bytes, ${tally.cuts} cuts, ${tally.flips} flips: ${tally.refused} refused, ${tally.agreed} read alike, ${tally.unread} with weights that are no list, ${tally.wrong.length} wrong; ${seconds.toFixed(0)} s`);
+    console.log(
+      `${what}: ${tally.files} files of ${bytes} bytes, ${tally.cuts} cuts, ${tally.flips} flips: ${tally.refused} refused, ${tally.agreed} read alike, ${tally.unread} with weights that are no list, ${tally.wrong.length} wrong; ${seconds.toFixed(0)} s`,
+    );
     for (const wrong of tally.wrong.slice(0, 20)) console.log(`  ${wrong}`);
     return tally;
   }
@@ -52,7 +71,13 @@ try {
 function realGraphs(count) {
   const zoo = resolve(root, process.env.FEATX_ZOO ?? '../shared/zoo');
   const folders = existsSync(zoo) ? [zoo] : [join(root, 'fixtures', 'zoo'), join(root, 'fixtures', 'timm')];
-  const paths = folders.flatMap((folder) => readdirSync(folder).filter((name) => name.endsWith('.onnx')).map((name) => join(folder, name)));
+  const paths = folders.flatMap((folder) =>
+    readdirSync(folder)
+      .filter((name) => name.endsWith('.onnx'))
+      .map((name) => join(folder, name)),
+  );
   const smallest = paths.map((path) => ({ path, size: statSync(path).size })).sort((a, b) => a.size - b.size);
-  return smallest.slice(0, count).map(({ path }) => ({ name: path.split(/[/\\]/).at(-1), bytes: new Uint8Array(readFileSync(path)) }));
+  return smallest
+    .slice(0, count)
+    .map(({ path }) => ({ name: path.split(/[/\\]/).at(-1), bytes: new Uint8Array(readFileSync(path)) }));
 }

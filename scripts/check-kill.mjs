@@ -15,8 +15,12 @@ import { built, root } from './ready.mjs';
 
 const { values: flags } = parseArgs({
   options: {
-    kills: { type: 'string', default: '1000' }, controls: { type: 'string', default: '50' }, channels: { type: 'string', default: '96' }, seed: { type: 'string', default: '1' },
-    kind: { type: 'string' }, record: { type: 'boolean', default: false },
+    kills: { type: 'string', default: '1000' },
+    controls: { type: 'string', default: '50' },
+    channels: { type: 'string', default: '96' },
+    seed: { type: 'string', default: '1' },
+    kind: { type: 'string' },
+    record: { type: 'boolean', default: false },
   },
 });
 const KILLS = Number(flags.kills);
@@ -30,11 +34,32 @@ const tensor = (layer) => `/layers/layers.${layer}/act/Relu_output_0`;
 
 /** Each writes one of two cuts over the other. Half of the cuts of a single file are streamed, half are a clone that is patched. */
 const KINDS = {
-  'single file': { versions: [['--tensor', tensor(44)], ['--tensor', tensor(47), '--mode', 'hook']] },
-  'model + sidecar': { versions: [['--tensor', tensor(44), '--weights', 'external'], ['--tensor', tensor(47), '--weights', 'external']] },
-  reference: { versions: [['--tensor', tensor(44), '--weights', 'reference'], ['--tensor', tensor(47), '--weights', 'reference']] },
+  'single file': {
+    versions: [
+      ['--tensor', tensor(44)],
+      ['--tensor', tensor(47), '--mode', 'hook'],
+    ],
+  },
+  'model + sidecar': {
+    versions: [
+      ['--tensor', tensor(44), '--weights', 'external'],
+      ['--tensor', tensor(47), '--weights', 'external'],
+    ],
+  },
+  reference: {
+    versions: [
+      ['--tensor', tensor(44), '--weights', 'reference'],
+      ['--tensor', tensor(47), '--weights', 'reference'],
+    ],
+  },
   'control: one file in place': { control: (from) => [[from.model, 'out.onnx']], like: 'single file' },
-  'control: the model before its sidecar': { control: (from) => [[from.model, 'out.onnx'], [from.data, from.dataName]], like: 'model + sidecar' },
+  'control: the model before its sidecar': {
+    control: (from) => [
+      [from.model, 'out.onnx'],
+      [from.data, from.dataName],
+    ],
+    like: 'model + sidecar',
+  },
 };
 
 /** A generator of numbers from 0 to 1 that says the same for the same seed. @see https://prng.di.unimi.it/splitmix64.c, its 32-bit kin */
@@ -74,15 +99,25 @@ class Arena {
   /** What is killed: featx, or the control. */
   command(version) {
     if (this.kind.control === undefined) return this.argv(version);
-    return [IN_PLACE, ...this.kind.control(this.results[version]).flatMap(([from, to]) => [from, join(this.folder, to)])];
+    return [
+      IN_PLACE,
+      ...this.kind.control(this.results[version]).flatMap(([from, to]) => [from, join(this.folder, to)]),
+    ];
   }
 
   async make() {
     for (const version of [0, 1]) {
       await ended(spawn(process.execPath, this.argv(version), { stdio: ['ignore', 'inherit', 'inherit'] }));
-      const result = { model: join(this.kept, `${version}.onnx`), sha256: digest(this.output), data: null, dataName: null };
+      const result = {
+        model: join(this.kept, `${version}.onnx`),
+        sha256: digest(this.output),
+        data: null,
+        dataName: null,
+      };
       copyFileSync(this.output, result.model);
-      const names = readdirSync(this.folder).filter((name) => DATA.test(name) && !this.results.some(({ dataName }) => dataName === name));
+      const names = readdirSync(this.folder).filter(
+        (name) => DATA.test(name) && !this.results.some(({ dataName }) => dataName === name),
+      );
       if (names.length > 0) {
         result.dataName = names[0];
         result.data = join(this.kept, `${version}.data`);
@@ -102,8 +137,15 @@ class Arena {
     if (found !== null && version < 0) wrong.push('the output is neither the old nor the new one');
     const needed = this.results[version]?.dataName ?? null;
     if (needed !== null && !names.includes(needed)) wrong.push(`the output names ${needed}, which is missing`);
-    for (const name of names) if (DATA.test(name) && digest(join(this.folder, name)).slice(0, 8) !== DATA.exec(name)[1]) wrong.push(`${name} is not what its name says`);
-    return { version: found === null ? null : version, wrong, inputsChanged: digest(this.model) !== this.input, temporaries: names.filter((name) => TEMPORARY.test(name)).length };
+    for (const name of names)
+      if (DATA.test(name) && digest(join(this.folder, name)).slice(0, 8) !== DATA.exec(name)[1])
+        wrong.push(`${name} is not what its name says`);
+    return {
+      version: found === null ? null : version,
+      wrong,
+      inputsChanged: digest(this.model) !== this.input,
+      temporaries: names.filter((name) => TEMPORARY.test(name)).length,
+    };
   }
 
   /** Puts a whole result back after a control tore it. */
@@ -121,13 +163,20 @@ class Arena {
       rmSync(this.output, { force: true });
       this.current = null;
     } else {
-      for (const name of readdirSync(this.folder)) if (DATA.test(name) && name !== this.results[this.current]?.dataName) rmSync(join(this.folder, name));
+      for (const name of readdirSync(this.folder))
+        if (DATA.test(name) && name !== this.results[this.current]?.dataName) rmSync(join(this.folder, name));
     }
   }
 }
 
 function ended(child) {
-  return new Promise((resolve, reject) => child.on('error', reject).on('exit', (code, signal) => (code === 0 || signal === 'SIGKILL' ? resolve(signal) : reject(new Error(`a run ended with ${code ?? signal}`)))));
+  return new Promise((resolve, reject) =>
+    child
+      .on('error', reject)
+      .on('exit', (code, signal) =>
+        code === 0 || signal === 'SIGKILL' ? resolve(signal) : reject(new Error(`a run ended with ${code ?? signal}`)),
+      ),
+  );
 }
 
 /** Starts a run and, unless `moment` is null, kills it that many milliseconds after its start or after its first write. */
@@ -150,7 +199,11 @@ async function start(arena, version, moment) {
   if (moment?.from === 'start') void kill(child, moment.ms);
   try {
     const signal = await ended(child);
-    return { isKilled: signal === 'SIGKILL', wroteMs: wrote === null ? null : wrote - began, ms: performance.now() - began };
+    return {
+      isKilled: signal === 'SIGKILL',
+      wroteMs: wrote === null ? null : wrote - began,
+      ms: performance.now() - began,
+    };
   } finally {
     watcher.close();
   }
@@ -167,7 +220,22 @@ async function campaign(home, name, model, count, draw, report) {
   }
   const wholeMs = median(calm.map(({ ms }) => ms));
   const writeMs = median(calm.map(({ ms, wroteMs }) => ms - wroteMs));
-  const row = { kind: name, is_control: isControl, kills: 0, while_writing: 0, ended_before: 0, kept_old: 0, had_new: 0, torn: 0, inputs_changed: 0, most_temporaries: 0, left_after_a_whole_run: 0, whole_runs: 0, whole_ms: wholeMs, write_ms: writeMs };
+  const row = {
+    kind: name,
+    is_control: isControl,
+    kills: 0,
+    while_writing: 0,
+    ended_before: 0,
+    kept_old: 0,
+    had_new: 0,
+    torn: 0,
+    inputs_changed: 0,
+    most_temporaries: 0,
+    left_after_a_whole_run: 0,
+    whole_runs: 0,
+    whole_ms: wholeMs,
+    write_ms: writeMs,
+  };
   const examples = new Set();
   const began = performance.now();
   while (row.kills < count && !isInterrupted && !(isControl && isShort && row.torn > 0)) {
@@ -175,7 +243,8 @@ async function campaign(home, name, model, count, draw, report) {
     if (!isControl && draw() < 0.15) arena.clear(draw() < 0.4 ? 'output' : 'sidecar');
     const before = arena.current;
     const isWhole = !isControl && draw() < 0.08;
-    const moment = draw() < 0.2 ? { from: 'start', ms: draw() * wholeMs * 1.05 } : { from: 'write', ms: draw() * (writeMs * 1.15) };
+    const moment =
+      draw() < 0.2 ? { from: 'start', ms: draw() * wholeMs * 1.05 } : { from: 'write', ms: draw() * (writeMs * 1.15) };
     const { isKilled, wroteMs } = await start(arena, version, isWhole ? null : moment);
     const { version: now, wrong, inputsChanged, temporaries } = arena.judge();
     if (isKilled) {
@@ -218,9 +287,22 @@ function progress(name, done, count, began) {
   process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${line}${done === count ? '\n' : ''}` : `${line}\n`);
 }
 
-function failureOf({ kind, is_control: isControl, torn, inputs_changed: changed, most_temporaries: most, left_after_a_whole_run: left, examples }) {
+function failureOf({
+  kind,
+  is_control: isControl,
+  torn,
+  inputs_changed: changed,
+  most_temporaries: most,
+  left_after_a_whole_run: left,
+  examples,
+}) {
   if (isControl) return torn > 0 || isInterrupted ? null : `${kind} tore nothing: this check would not notice`;
-  const said = [...(torn > 0 ? [`${torn} torn (${examples.join('; ')})`] : []), ...(changed > 0 ? [`inputs changed ${changed} times`] : []), ...(most > 1 ? [`${most} temporary files at once`] : []), ...(left > 0 ? [`${left} left after a whole run`] : [])];
+  const said = [
+    ...(torn > 0 ? [`${torn} torn (${examples.join('; ')})`] : []),
+    ...(changed > 0 ? [`inputs changed ${changed} times`] : []),
+    ...(most > 1 ? [`${most} temporary files at once`] : []),
+    ...(left > 0 ? [`${left} left after a whole run`] : []),
+  ];
   return said.length === 0 ? null : `${kind}: ${said.join(', ')}`;
 }
 
@@ -235,14 +317,45 @@ try {
   const { size } = layered(model, { channels: Number(flags.channels) });
   const draw = random(Number(flags.seed));
   for (const [name, { control }] of Object.entries(KINDS)) {
-    if (flags.kind !== undefined && (isShort ? name.startsWith('control: the') : !name.startsWith(flags.kind))) continue;
+    if (flags.kind !== undefined && (isShort ? name.startsWith('control: the') : !name.startsWith(flags.kind)))
+      continue;
     const count = control === undefined ? KILLS : CONTROLS;
     if (count > 0 && !isInterrupted) rows.push(await campaign(home, name, model, count, draw, progress));
   }
   const about = { ...machine(root), kills: KILLS, controls: CONTROLS, seed: Number(flags.seed), model_bytes: size };
   const table = markdown(
-    ['kind', 'kills', 'while it wrote', 'ended before', 'old output', 'new output', 'torn', 'inputs changed', 'most temporaries', 'left after a whole run', 'whole runs', 'run ms', 'of it writing', 'seconds'],
-    rows.map((row) => [row.kind, row.kills, row.while_writing, row.ended_before, row.kept_old, row.had_new, row.torn, row.inputs_changed, row.most_temporaries, row.left_after_a_whole_run, row.whole_runs, row.whole_ms.toFixed(0), row.write_ms.toFixed(0), row.seconds.toFixed(0)]),
+    [
+      'kind',
+      'kills',
+      'while it wrote',
+      'ended before',
+      'old output',
+      'new output',
+      'torn',
+      'inputs changed',
+      'most temporaries',
+      'left after a whole run',
+      'whole runs',
+      'run ms',
+      'of it writing',
+      'seconds',
+    ],
+    rows.map((row) => [
+      row.kind,
+      row.kills,
+      row.while_writing,
+      row.ended_before,
+      row.kept_old,
+      row.had_new,
+      row.torn,
+      row.inputs_changed,
+      row.most_temporaries,
+      row.left_after_a_whole_run,
+      row.whole_runs,
+      row.whole_ms.toFixed(0),
+      row.write_ms.toFixed(0),
+      row.seconds.toFixed(0),
+    ]),
   );
   const introduction = `# kill -9
 

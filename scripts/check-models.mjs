@@ -10,4 +10,14 @@ if (!existsSync(models)) {
   process.exit(2);
 }
 installed();
-node(['--experimental-vm-modules', '--no-warnings', 'node_modules/jest/bin/jest.js', 'src/references', '-i', ...process.argv.slice(2)], { env: { ...process.env, FEATX_REFERENCES: models } });
+node(
+  [
+    '--experimental-vm-modules',
+    '--no-warnings',
+    'node_modules/jest/bin/jest.js',
+    'src/references',
+    '-i',
+    ...process.argv.slice(2),
+  ],
+  { env: { ...process.env, FEATX_REFERENCES: models } },
+);

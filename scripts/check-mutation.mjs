@@ -11,21 +11,41 @@ const VERSION = '9.6.1';
 const LEAST_PERCENT = 85;
 const PASSES = [
   { source: 'src/wire/fields.ts', tests: ['src/wire/fields.test.ts'] },
-  { source: 'src/wire/sidecar-files.ts', tests: ['src/wire/sidecar-files.test.ts', 'src/wire/sidecar-files.win32.test.ts'] },
+  {
+    source: 'src/wire/sidecar-files.ts',
+    tests: ['src/wire/sidecar-files.test.ts', 'src/wire/sidecar-files.win32.test.ts'],
+  },
   { source: 'src/onnx/external-data.ts', tests: ['src/onnx/external-data.test.ts'] },
 ];
 
 function mutantsOf(pass) {
   const report = join('bench', 'tmp', 'mutation.json');
-  const args = ['exec', '--yes', `--package=@stryker-mutator/core@${VERSION}`, `--package=@stryker-mutator/jest-runner@${VERSION}`, '--', 'stryker', 'run', 'scripts/mutation.config.mjs'];
+  const args = [
+    'exec',
+    '--yes',
+    `--package=@stryker-mutator/core@${VERSION}`,
+    `--package=@stryker-mutator/jest-runner@${VERSION}`,
+    '--',
+    'stryker',
+    'run',
+    'scripts/mutation.config.mjs',
+  ];
   const { status, error } = spawnSync('npm', args, {
-    cwd: root, stdio: ['ignore', 'inherit', 'inherit'], shell: process.platform === 'win32',
-    env: { ...process.env, NODE_OPTIONS: '--experimental-vm-modules --no-warnings', FEATX_MUTATION: JSON.stringify({ ...pass, report }) },
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    shell: process.platform === 'win32',
+    env: {
+      ...process.env,
+      NODE_OPTIONS: '--experimental-vm-modules --no-warnings',
+      FEATX_MUTATION: JSON.stringify({ ...pass, report }),
+    },
   });
   if (error) throw error;
   if (status !== 0) throw new Error(`Stryker ended with ${status} on ${pass.source}`);
   const { files } = JSON.parse(readFileSync(join(root, report), 'utf8'));
-  return Object.values(files).flatMap(({ mutants, source }) => mutants.map((mutant) => ({ ...mutant, text: source.split('\n')[mutant.location.start.line - 1].trim() })));
+  return Object.values(files).flatMap(({ mutants, source }) =>
+    mutants.map((mutant) => ({ ...mutant, text: source.split('\n')[mutant.location.start.line - 1].trim() })),
+  );
 }
 
 installed();
@@ -41,17 +61,22 @@ for (const pass of PASSES.filter(({ source }) => asked.length === 0 || asked.inc
   lines.push(`| \`${pass.source}\` | ${failed + hung + missed} | ${failed + hung} | ${hung} | ${score.toFixed(1)} % |`);
   for (const { status, location, mutatorName, replacement, text } of mutants) {
     if (status === 'Killed' || status === 'Timeout') continue;
-    process.stdout.write(`${status} ${pass.source}:${location.start.line}:${location.start.column} ${mutatorName}: ${(replacement ?? '').replace(/\s+/g, ' ').slice(0, 120)}\n    ${text}\n`);
+    process.stdout.write(
+      `${status} ${pass.source}:${location.start.line}:${location.start.column} ${mutatorName}: ${(replacement ?? '').replace(/\s+/g, ' ').slice(0, 120)}\n    ${text}\n`,
+    );
   }
 }
 const table = `${lines.join('\n')}\n`;
 process.stdout.write(table);
 if (asked.length === 0) {
-  writeFileSync(join(root, 'bench', 'results', 'mutation.md'), `# Mutation testing
+  writeFileSync(
+    join(root, 'bench', 'results', 'mutation.md'),
+    `# Mutation testing
 
 \`npm run check:mutation\` (Stryker ${VERSION}) changes one thing of a source at a time and runs the tests beside it; a mutant is noticed where one of them fails or runs into a time limit. The least score is ${LEAST_PERCENT} %.
 
 ${table}
 ${new Date().toISOString().slice(0, 10)}, ${cpus()[0]?.model ?? 'unknown processor'}, Node ${process.version}, ${Math.round((Date.now() - started) / 60_000)} min.
-`);
+`,
+  );
 }

@@ -2,4 +2,6 @@
 import { built, node } from './ready.mjs';
 
 built();
-node(['--experimental-vm-modules', '--no-warnings', 'node_modules/jest/bin/jest.js', 'src/cli/stdout', '-i'], { env: { ...process.env, FEATX_CHECK_STDOUT: '1' } });
+node(['--experimental-vm-modules', '--no-warnings', 'node_modules/jest/bin/jest.js', 'src/cli/stdout', '-i'], {
+  env: { ...process.env, FEATX_CHECK_STDOUT: '1' },
+});

@@ -16,8 +16,14 @@ await build({
   target: 'node20.19',
   external: ['onnxruntime-node', 'sharp'],
   // CommonJS dependencies in a bundle ask for Node's own modules with require.
-  banner: { js: 'import{createRequire as __featxRequire}from"node:module";const require=__featxRequire(import.meta.url);' },
+  banner: {
+    js: 'import{createRequire as __featxRequire}from"node:module";const require=__featxRequire(import.meta.url);',
+  },
   logLevel: 'warning',
 });
-const { status } = spawnSync(process.execPath, [join(folder, 'main.mjs'), join(folder, 'worker.mjs'), root, ...process.argv.slice(2)], { stdio: 'inherit' });
+const { status } = spawnSync(
+  process.execPath,
+  [join(folder, 'main.mjs'), join(folder, 'worker.mjs'), root, ...process.argv.slice(2)],
+  { stdio: 'inherit' },
+);
 process.exit(status ?? 1);

@@ -4,6 +4,15 @@ import { join } from 'node:path';
 import { build } from 'esbuild';
 import { root } from './ready.mjs';
 
-const { outputFiles } = await build({ absWorkingDir: root, entryPoints: ['src/testing/faults/document.ts'], bundle: true, write: false, format: 'esm', platform: 'node' });
-const { faultsDocument } = await import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`);
+const { outputFiles } = await build({
+  absWorkingDir: root,
+  entryPoints: ['src/testing/faults/document.ts'],
+  bundle: true,
+  write: false,
+  format: 'esm',
+  platform: 'node',
+});
+const { faultsDocument } = await import(
+  `data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`
+);
 writeFileSync(join(root, 'docs', 'faults.md'), faultsDocument());

@@ -5,7 +5,14 @@ import { build } from 'esbuild';
 import { root } from './ready.mjs';
 
 const bundle = async (entry) => {
-  const { outputFiles } = await build({ absWorkingDir: root, entryPoints: [entry], bundle: true, write: false, format: 'esm', platform: 'node' });
+  const { outputFiles } = await build({
+    absWorkingDir: root,
+    entryPoints: [entry],
+    bundle: true,
+    write: false,
+    format: 'esm',
+    platform: 'node',
+  });
   return import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`);
 };
 const { FIXTURES } = await bundle('src/testing/fixtures/all.ts');
@@ -22,6 +29,15 @@ for (const { name, how, model, style, sidecars = {}, notRunnable } of FIXTURES) 
 }
 writeFileSync(
   join(directory, 'README.md'),
-  ['# Small models, one per hard case', '', 'Written by `node scripts/make-fixtures.mjs` from the data in `src/testing/fixtures`; the number is the case. Weights come from a seeded generator.', '', '| File | What it holds |', '| --- | --- |', ...rows, ''].join('\n'),
+  [
+    '# Small models, one per hard case',
+    '',
+    'Written by `node scripts/make-fixtures.mjs` from the data in `src/testing/fixtures`; the number is the case. Weights come from a seeded generator.',
+    '',
+    '| File | What it holds |',
+    '| --- | --- |',
+    ...rows,
+    '',
+  ].join('\n'),
 );
 console.log(`${FIXTURES.length} models in ${directory}`);

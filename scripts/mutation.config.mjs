@@ -11,7 +11,11 @@ export default {
     projectType: 'custom',
     enableFindRelatedTests: false,
     // Stryker resolves the environment by itself and does not know <rootDir>.
-    config: { ...settings, testEnvironment: './src/testing/jest-environment.cjs', testMatch: tests.map((path) => `**/${path}`) },
+    config: {
+      ...settings,
+      testEnvironment: './src/testing/jest-environment.cjs',
+      testMatch: tests.map((path) => `**/${path}`),
+    },
   },
   concurrency: 1,
   // Jest keeps the modules of every run it has made.

@@ -47,6 +47,11 @@ export function installed() {
 export function built() {
   installed();
   const stamp = join(root, 'dist', 'cli', 'main.js');
-  const sources = Math.max(newest(join(root, 'src')), ...['package.json', 'tsconfig.json', 'tsconfig.build.json', 'scripts/build.mjs'].map((path) => statSync(join(root, path)).mtimeMs));
+  const sources = Math.max(
+    newest(join(root, 'src')),
+    ...['package.json', 'tsconfig.json', 'tsconfig.build.json', 'scripts/build.mjs'].map(
+      (path) => statSync(join(root, path)).mtimeMs,
+    ),
+  );
   if (!existsSync(stamp) || statSync(stamp).mtimeMs < sources) node(['scripts/build.mjs']);
 }

@@ -14,9 +14,20 @@ else {
   step('The features of a model (what timm calls features_only=True):', ['inspect', model]);
   step('Three of them, cut out into a model of its own:', ['extract', model, '--out', '1,2,3', '-o', output]);
   step('That model, which still knows their indices and modules:', ['inspect', output]);
-  if (installed('onnxruntime-node') && installed('sharp')) step('What it computes for a picture:', ['run', output, '--input', join('fixtures', 'pictures', 'chelsea.png'), '-o', join(dirname(output), 'features.npz')]);
-  else console.log('\nrun needs onnxruntime-node and sharp, which are not installed; featx doctor says how to get them.');
-  console.log(`\nThe result is ${output}. Use featx on your own model with:\n  node ${join('bin', 'featx.js')} inspect MODEL.onnx`);
+  if (installed('onnxruntime-node') && installed('sharp'))
+    step('What it computes for a picture:', [
+      'run',
+      output,
+      '--input',
+      join('fixtures', 'pictures', 'chelsea.png'),
+      '-o',
+      join(dirname(output), 'features.npz'),
+    ]);
+  else
+    console.log('\nrun needs onnxruntime-node and sharp, which are not installed; featx doctor says how to get them.');
+  console.log(
+    `\nThe result is ${output}. Use featx on your own model with:\n  node ${join('bin', 'featx.js')} inspect MODEL.onnx`,
+  );
 }
 
 function installed(name) {
@@ -24,7 +35,9 @@ function installed(name) {
 }
 
 function step(what, args) {
-  console.log(`\n${what}\n$ featx ${args.map((argument) => (argument.startsWith(root) ? relative(root, argument) : argument)).join(' ')}\n`);
+  console.log(
+    `\n${what}\n$ featx ${args.map((argument) => (argument.startsWith(root) ? relative(root, argument) : argument)).join(' ')}\n`,
+  );
   featx(args);
 }
 

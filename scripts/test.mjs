@@ -2,4 +2,10 @@
 import { built, node } from './ready.mjs';
 
 built();
-node(['--experimental-vm-modules', '--no-warnings', 'node_modules/jest/bin/jest.js', '--maxWorkers=100%', ...process.argv.slice(2)]);
+node([
+  '--experimental-vm-modules',
+  '--no-warnings',
+  'node_modules/jest/bin/jest.js',
+  '--maxWorkers=100%',
+  ...process.argv.slice(2),
+]);

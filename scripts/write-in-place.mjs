@@ -8,7 +8,8 @@ const paths = process.argv.slice(2);
 for (let at = 0; at < paths.length; at += 2) {
   const bytes = readFileSync(paths[at]);
   const file = openSync(paths[at + 1], 'w');
-  for (let start = 0; start < bytes.length; start += CHUNK) writeSync(file, bytes, start, Math.min(CHUNK, bytes.length - start), start);
+  for (let start = 0; start < bytes.length; start += CHUNK)
+    writeSync(file, bytes, start, Math.min(CHUNK, bytes.length - start), start);
   fsyncSync(file);
   closeSync(file);
 }

@@ -26,7 +26,11 @@ const ROWS: readonly (readonly string[])[] = [
 ];
 
 /** What may touch Node below the commands. */
-const NODE_FILES = new Set(['wire/fs.ts', 'wire/file-source.ts', 'wire/sink.ts', 'wire/sidecar-files.ts', 'wire/writers.ts'].map((path) => path.replaceAll('/', sep)));
+const NODE_FILES = new Set(
+  ['wire/fs.ts', 'wire/file-source.ts', 'wire/sink.ts', 'wire/sidecar-files.ts', 'wire/writers.ts'].map((path) =>
+    path.replaceAll('/', sep),
+  ),
+);
 const ISOMORPHIC = new Set(['wire', 'onnx', 'features', 'rewrite', 'report', 'core', 'errors', 'version']);
 
 /** Programs of child processes. */
@@ -38,10 +42,16 @@ interface Import {
   readonly typeOnly: boolean;
 }
 
-const files = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.ts') && !path.endsWith('.test.ts') && !path.startsWith('testing'));
+const files = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' }).filter(
+  (path) => path.endsWith('.ts') && !path.endsWith('.test.ts') && !path.startsWith('testing'),
+);
 const imports: readonly Import[] = files.flatMap((from) => {
   const text = readFileSync(join(SOURCE, from), 'utf8');
-  return [...text.matchAll(/^(?:import|export)\s+(type\s+)?[^;]*?from\s+'([^']+)'|\bimport\('([^']+)'\)|^import\s+'([^']+)'/gms)].map((match) => ({ from, to: match[2] ?? match[3] ?? match[4], typeOnly: match[1] !== undefined }));
+  return [
+    ...text.matchAll(
+      /^(?:import|export)\s+(type\s+)?[^;]*?from\s+'([^']+)'|\bimport\('([^']+)'\)|^import\s+'([^']+)'/gms,
+    ),
+  ].map((match) => ({ from, to: match[2] ?? match[3] ?? match[4], typeOnly: match[1] !== undefined }));
 });
 
 function target({ from, to }: Import): string {
@@ -86,27 +96,48 @@ test('no file imports itself in a circle', () => {
 });
 
 test('the core imports nothing from Node', () => {
-  const foreign = imports.filter(({ from, to }) => ISOMORPHIC.has(roomOf(from)) && !NODE_FILES.has(from) && to.startsWith('node:'));
+  const foreign = imports.filter(
+    ({ from, to }) => ISOMORPHIC.has(roomOf(from)) && !NODE_FILES.has(from) && to.startsWith('node:'),
+  );
   expect(foreign.map(({ from, to }) => `${from} imports ${to}`)).toEqual([]);
 });
 
 test('only the command line touches the process and its streams', () => {
-  const touching = files.filter((path) => roomOf(path) !== 'cli' && /\bprocess\.(stdout|stderr|stdin|exit|exitCode|argv)\b|\bconsole\./.test(readFileSync(join(SOURCE, path), 'utf8').replace(/\/\*[^]*?\*\/|^\s*\/\/.*$|`[^`]*`/gm, '')));
+  const touching = files.filter(
+    (path) =>
+      roomOf(path) !== 'cli' &&
+      /\bprocess\.(stdout|stderr|stdin|exit|exitCode|argv)\b|\bconsole\./.test(
+        readFileSync(join(SOURCE, path), 'utf8').replace(/\/\*[^]*?\*\/|^\s*\/\/.*$|`[^`]*`/gm, ''),
+      ),
+  );
   expect(touching.filter((path) => !OWN_PROCESSES.has(path))).toEqual([]);
 });
 
 test('only src/wire/fs.ts opens files', () => {
   // Files without a name are memory between two processes.
-  const isOwn = (from: string): boolean => from === join('wire', 'fs.ts') || from === join('runtime', 'shared-file.ts') || OWN_PROCESSES.has(from);
+  const isOwn = (from: string): boolean =>
+    from === join('wire', 'fs.ts') || from === join('runtime', 'shared-file.ts') || OWN_PROCESSES.has(from);
   const opening = imports.filter(({ from, to }) => /^node:fs/.test(to) && !isOwn(from));
-  const calls = opening.filter(({ from }) => !/^import (type )?\{ constants \} from 'node:fs';$/m.test(readFileSync(join(SOURCE, from), 'utf8')));
+  const calls = opening.filter(
+    ({ from }) => !/^import (type )?\{ constants \} from 'node:fs';$/m.test(readFileSync(join(SOURCE, from), 'utf8')),
+  );
   expect(calls.map(({ from }) => from)).toEqual([]);
 });
 
 describe('one gate for the files beside a model', () => {
   /** The lines of code that a pattern is found in, by file. */
   const found = (pattern: RegExp): readonly string[] =>
-    [...new Set(files.filter((path) => readFileSync(join(SOURCE, path), 'utf8').split('\n').some((line) => !/^\s*(\/?\*|\/\/)/.test(line) && pattern.test(line))))].map((path) => path.replaceAll(sep, '/')).sort();
+    [
+      ...new Set(
+        files.filter((path) =>
+          readFileSync(join(SOURCE, path), 'utf8')
+            .split('\n')
+            .some((line) => !/^\s*(\/?\*|\/\/)/.test(line) && pattern.test(line)),
+        ),
+      ),
+    ]
+      .map((path) => path.replaceAll(sep, '/'))
+      .sort();
 
   test('only it asks for a sidecar', () => {
     expect(found(/\b(files|sidecars)\??\.open\(/)).toEqual(['onnx/external-data.ts']);
@@ -119,14 +150,38 @@ describe('one gate for the files beside a model', () => {
 
   test('a path is opened where its user named it, or where it was made', () => {
     expect(found(/\bFileSource\.open\(/)).toEqual([
-      'batch/config.ts', 'batch/journal.ts', 'batch/look-into.ts', 'batch/read-manifest.ts', 'batch/recording.ts', 'cli/selection-flags.ts', 'open.ts', 'runtime/placement.ts', 'tensors/lazy-array.ts', 'wire/sidecar-files.ts',
+      'batch/config.ts',
+      'batch/journal.ts',
+      'batch/look-into.ts',
+      'batch/read-manifest.ts',
+      'batch/recording.ts',
+      'cli/selection-flags.ts',
+      'open.ts',
+      'runtime/placement.ts',
+      'tensors/lazy-array.ts',
+      'wire/sidecar-files.ts',
     ]);
-    expect(found(/\b(fs|fileSystem)\.open\(|\bopenAfresh\(/)).toEqual(['batch/journal.ts', 'runtime/memory.ts', 'tensors/staging.ts', 'wire/file-source.ts', 'wire/fs.ts', 'wire/sink.ts']);
+    expect(found(/\b(fs|fileSystem)\.open\(|\bopenAfresh\(/)).toEqual([
+      'batch/journal.ts',
+      'runtime/memory.ts',
+      'tensors/staging.ts',
+      'wire/file-source.ts',
+      'wire/fs.ts',
+      'wire/sink.ts',
+    ]);
   });
 });
 
 test('src/core.ts bundles for a browser', async () => {
-  const result = await build({ entryPoints: [join(SOURCE, 'core.ts')], bundle: true, write: false, format: 'esm', platform: 'browser', metafile: true, logLevel: 'silent' });
+  const result = await build({
+    entryPoints: [join(SOURCE, 'core.ts')],
+    bundle: true,
+    write: false,
+    format: 'esm',
+    platform: 'browser',
+    metafile: true,
+    logLevel: 'silent',
+  });
   const inputs = Object.keys(result.metafile.inputs);
   expect(inputs.some((path) => path.endsWith('onnx/model.ts'))).toBe(true);
   const outside = Object.values(result.metafile.outputs).flatMap((output) => output.imports.map(({ path }) => path));

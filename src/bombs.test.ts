@@ -24,7 +24,10 @@ test('a program that takes as much as it is asked for is caught', () => {
   const { cpuMs, peakKiB } = explode({ name: 'control', exit: 0, code: null, make: () => ['--version'] });
   expect(cpuMs - bare.cpuMs).toBeLessThan(MOST_CPU_MS);
   expect(peakKiB - bare.peakKiB).toBeLessThan(MOST_KIB);
-  const greedy = bareNode(process.cwd(), 'const all = Buffer.alloc(80 * 2 ** 20, 1); let sum = 0; while (process.cpuUsage().user < 2.3e6) for (let at = 0; at < 1e6; at++) sum += all[at];');
+  const greedy = bareNode(
+    process.cwd(),
+    'const all = Buffer.alloc(80 * 2 ** 20, 1); let sum = 0; while (process.cpuUsage().user < 2.3e6) for (let at = 0; at < 1e6; at++) sum += all[at];',
+  );
   expect(greedy.cpuMs - bare.cpuMs).toBeGreaterThan(MOST_CPU_MS);
   expect(greedy.peakKiB - bare.peakKiB).toBeGreaterThan(MOST_KIB);
 });

@@ -22,7 +22,9 @@ const RESNET = 'fixtures/timm/test_resnet.dy.onnx';
 test('in the layout it was cut in, by index too', async () => {
   await extract(VIT, at('map.onnx'), { out: [5], outputFmt: 'NCHW' });
   const whole = await run(at('map.onnx'), { inputs: ['random:1'], batchSize: 1 });
-  expect(whole.features.map(({ index, output, shape }) => ({ index, output, shape }))).toEqual([{ index: 5, output: '5', shape: [1, 64, 10, 10] }]);
+  expect(whole.features.map(({ index, output, shape }) => ({ index, output, shape }))).toEqual([
+    { index: 5, output: '5', shape: [1, 64, 10, 10] },
+  ]);
   expect((await run(at('map.onnx'), { inputs: ['random:1'], last: 1 })).features).toEqual(whole.features);
   const { feature_info: info } = await inspect(at('map.onnx'));
   expect(info[5]).toMatchObject({ tensor: '5', layout: 'NCHW', num_chs: 64, reduction: 16 });
@@ -31,8 +33,15 @@ test('in the layout it was cut in, by index too', async () => {
 
 test('under the names it was cut with', async () => {
   await extract(RESNET, at('pyramid.onnx'), { out: [1, 2], outMap: ['p2', 'p3'], keepOutputs: true });
-  expect((await run(at('pyramid.onnx'), { inputs: ['random'] })).features.map(({ index, output }) => [index, output])).toEqual([[1, 'p2'], [2, 'p3']]);
-  expect((await run(at('pyramid.onnx'), { inputs: ['random'], out: [2] })).features.map(({ output }) => output)).toEqual(['2']);
+  expect(
+    (await run(at('pyramid.onnx'), { inputs: ['random'] })).features.map(({ index, output }) => [index, output]),
+  ).toEqual([
+    [1, 'p2'],
+    [2, 'p3'],
+  ]);
+  expect(
+    (await run(at('pyramid.onnx'), { inputs: ['random'], out: [2] })).features.map(({ output }) => output),
+  ).toEqual(['2']);
 });
 
 test('also where it was selected by name', async () => {
@@ -40,5 +49,7 @@ test('also where it was selected by name', async () => {
   const report = await run(at('named.onnx'), { inputs: ['random'] });
   expect(report.features.map(({ index, module }) => [index, module])).toEqual([[null, 'layer3']]);
   await extract(RESNET, at('vector.onnx'), { embedding: true, outMap: ['embedding'] });
-  expect((await run(at('vector.onnx'), { inputs: ['random'] })).features.map(({ output, shape }) => [output, shape.length])).toEqual([['embedding', 2]]);
+  expect(
+    (await run(at('vector.onnx'), { inputs: ['random'] })).features.map(({ output, shape }) => [output, shape.length]),
+  ).toEqual([['embedding', 2]]);
 });

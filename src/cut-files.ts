@@ -10,7 +10,16 @@ import { assertLoadable, type WeightsMode, type WeightsOptions, type WeightsPlan
 import { errnoOf, ioError, nodeFileSystem, orNothing, type FileSystem } from './wire/fs.js';
 import { chunksOfRun, runsOf, sizeOf, type Piece } from './wire/pieces.js';
 import { sidecarPlaces } from './wire/sidecar-files.js';
-import { isInPlace, resolveTarget, stage, withdraw, writeFile, type FileIdentity, type StagedFile, type WriteOptions } from './wire/sink.js';
+import {
+  isInPlace,
+  resolveTarget,
+  stage,
+  withdraw,
+  writeFile,
+  type FileIdentity,
+  type StagedFile,
+  type WriteOptions,
+} from './wire/sink.js';
 
 /** How a cut is written: where its files go, and what is checked before they appear. */
 export interface CutOptions extends Omit<WriteOptions, 'beforeCommit'> {
@@ -29,28 +38,48 @@ export interface CutOptions extends Omit<WriteOptions, 'beforeCommit'> {
  * The file that a cut will be, checked before any long work; null where there is none.
  * @throws UsageError, IoError
  */
-export async function resolveOutput(sourcePath: string | null, output: string | null, options: CutOptions): Promise<string | null> {
+export async function resolveOutput(
+  sourcePath: string | null,
+  output: string | null,
+  options: CutOptions,
+): Promise<string | null> {
   if (options.write !== undefined) {
-    if (options.weights === 'external' || options.weights === 'reference') throw new UsageError(`--weights ${options.weights} needs a file as output, not standard output`, { code: 'FEATX_USAGE_OUTPUT' });
+    if (options.weights === 'external' || options.weights === 'reference')
+      throw new UsageError(`--weights ${options.weights} needs a file as output, not standard output`, {
+        code: 'FEATX_USAGE_OUTPUT',
+      });
     return null;
   }
   if (output === null && sourcePath === null) {
     if (options.dryRun) return null;
-    throw new UsageError('the model is not a file, so its output has no default name', { code: 'FEATX_USAGE_OUTPUT', hint: 'name the output' });
+    throw new UsageError('the model is not a file, so its output has no default name', {
+      code: 'FEATX_USAGE_OUTPUT',
+      hint: 'name the output',
+    });
   }
-  const target = output ?? join(dirname(sourcePath ?? ''), `${basename(sourcePath ?? '').replace(/\.onnx$/i, '')}.features.onnx`);
+  const target =
+    output ?? join(dirname(sourcePath ?? ''), `${basename(sourcePath ?? '').replace(/\.onnx$/i, '')}.features.onnx`);
   return resolveTarget(target, sourcePath === null ? [] : [sourcePath], options);
 }
 
 /** What the place of a result allows: references to the files of the model, and into the model itself. @throws IoError */
-export async function placementOf(model: OnnxModel, sourcePath: string | null, target: string | null, { fileSystem: fs = nodeFileSystem }: CutOptions): Promise<Pick<WeightsOptions, 'sameDirectory' | 'sourceName'>> {
+export async function placementOf(
+  model: OnnxModel,
+  sourcePath: string | null,
+  target: string | null,
+  { fileSystem: fs = nodeFileSystem }: CutOptions,
+): Promise<Pick<WeightsOptions, 'sameDirectory' | 'sourceName'>> {
   if (sourcePath === null) return { sameDirectory: false, sourceName: null };
   const directory = await realPath(fs, dirname(resolve(sourcePath)));
   const real = await realPath(fs, sourcePath);
   // A model that is a link into another directory has no name of its own beside the result.
   const sourceName = dirname(real) === directory ? basename(real) : null;
   const isBeside = target !== null && (await realPath(fs, dirname(resolve(target)))) === directory;
-  return { sameDirectory: isBeside && (sourceName !== null || !(await leadsAway(fs, directory, sidecarPaths(model, sourcePath)))), sourceName };
+  return {
+    sameDirectory:
+      isBeside && (sourceName !== null || !(await leadsAway(fs, directory, sidecarPaths(model, sourcePath)))),
+    sourceName,
+  };
 }
 
 async function realPath(fs: FileSystem, path: string): Promise<string> {
@@ -85,7 +114,10 @@ export async function neededPaths(model: OnnxModel, sourcePath: string): Promise
     if (error instanceof FeatxError) return null;
     throw error;
   });
-  return [...sidecarPaths(model, sourcePath), ...(original !== null && isContained(original.file) ? sidecarPlaces(sourcePath, original.file) : [])];
+  return [
+    ...sidecarPaths(model, sourcePath),
+    ...(original !== null && isContained(original.file) ? sidecarPlaces(sourcePath, original.file) : []),
+  ];
 }
 
 /** What was written, for the report. */
@@ -96,14 +128,26 @@ export interface Written {
   readonly verified: boolean | null;
 }
 
-function measure(pieces: readonly Piece[], sidecar: readonly Piece[] = [], path: string | null = null): Omit<Written, 'verified'> {
+function measure(
+  pieces: readonly Piece[],
+  sidecar: readonly Piece[] = [],
+  path: string | null = null,
+): Omit<Written, 'verified'> {
   const borrowed = [...pieces, ...sidecar].filter((piece) => !(piece instanceof Uint8Array));
-  return { size_bytes: sizeOf(pieces), ...(sidecar.length === 0 ? {} : { sidecar: { path, size_bytes: sizeOf(sidecar) } }), bytes_copied: sizeOf(borrowed) };
+  return {
+    size_bytes: sizeOf(pieces),
+    ...(sidecar.length === 0 ? {} : { sidecar: { path, size_bytes: sizeOf(sidecar) } }),
+    bytes_copied: sizeOf(borrowed),
+  };
 }
 
 /** Sizes of what would be written. */
 export function previewCut(model: OnnxModel, edit: GraphEdit, weights: WeightsPlan, target: string | null): Written {
-  const pieces = splice(model, edit, weights.sidecar?.contents(sidecarName(target ?? 'out.onnx', UNKNOWN_HASH)) ?? weights.contents);
+  const pieces = splice(
+    model,
+    edit,
+    weights.sidecar?.contents(sidecarName(target ?? 'out.onnx', UNKNOWN_HASH)) ?? weights.contents,
+  );
   assertLoadable(pieces);
   return { ...measure(pieces, weights.sidecar?.pieces), verified: null };
 }
@@ -113,7 +157,12 @@ const UNKNOWN_HASH = '0'.repeat(8);
 /** A sidecar is named after its content: whatever stands there already under its name is the same. @throws UsageError where no model may name it */
 function sidecarName(target: string, sha256: string): string {
   const name = `${basename(target)}.${sha256.slice(0, 8)}.data`;
-  if (!isContained(name)) throw new UsageError(`the weights would go to '${name}', which no model may name as a place of its weights`, { code: 'FEATX_USAGE_OUTPUT', path: target, hint: 'give the output a name without a colon, and not that of a device or a home directory' });
+  if (!isContained(name))
+    throw new UsageError(`the weights would go to '${name}', which no model may name as a place of its weights`, {
+      code: 'FEATX_USAGE_OUTPUT',
+      path: target,
+      hint: 'give the output a name without a colon, and not that of a device or a home directory',
+    });
   return name;
 }
 
@@ -133,7 +182,11 @@ export async function writeCut({ model, edit, plan, weights, target, options, so
   const { source } = model;
   const { sidecar } = weights;
   if (target === null) {
-    if (sidecar !== null) throw new UsageError('the weights would go to a file beside the result, and standard output has none', { code: 'FEATX_USAGE_OUTPUT', hint: 'put them inside with --weights embed, or name an output file' });
+    if (sidecar !== null)
+      throw new UsageError('the weights would go to a file beside the result, and standard output has none', {
+        code: 'FEATX_USAGE_OUTPUT',
+        hint: 'put them inside with --weights embed, or name an output file',
+      });
     const pieces = splice(model, edit, weights.contents);
     assertLoadable(pieces);
     await stream(model, pieces, options);
@@ -142,10 +195,17 @@ export async function writeCut({ model, edit, plan, weights, target, options, so
   // Even in place, what the model itself refers to must stay.
   const fs = options.fileSystem ?? nodeFileSystem;
   const inputs = sourcePath === null ? [] : [sourcePath];
-  await resolveTarget(target, [...sidecarPaths(model, sourcePath), ...(options.reads ?? [])], { ...options, inPlace: false });
+  await resolveTarget(target, [...sidecarPaths(model, sourcePath), ...(options.reads ?? [])], {
+    ...options,
+    inPlace: false,
+  });
   await resolveTarget(target, inputs, options);
   if (weights.isReference && sourcePath !== null && (await sameFile(fs, sourcePath, target))) {
-    throw new UsageError('--weights reference cannot replace the model it would point into', { code: 'FEATX_USAGE_REFERENCE', path: target, hint: 'choose another output' });
+    throw new UsageError('--weights reference cannot replace the model it would point into', {
+      code: 'FEATX_USAGE_REFERENCE',
+      path: target,
+      hint: 'choose another output',
+    });
   }
   if (sidecar !== null) sidecarName(target, UNKNOWN_HASH);
   let contents: TensorContents = weights.contents;
@@ -168,7 +228,12 @@ export async function writeCut({ model, edit, plan, weights, target, options, so
       beforeCommit: async (temporaryPath) => {
         if (options.verifyFile === undefined) return;
         verified = await options.verifyFile(temporaryPath, plan.outputs);
-        if (!verified) throw new RuntimeError('the cut does not compute what the model computes; nothing was written', { code: 'FEATX_VERIFY', path: target, hint: 'featx verify shows which features differ; please report this model' });
+        if (!verified)
+          throw new RuntimeError('the cut does not compute what the model computes; nothing was written', {
+            code: 'FEATX_VERIFY',
+            path: target,
+            hint: 'featx verify shows which features differ; please report this model',
+          });
       },
     });
     return { ...measure(pieces, sidecar?.pieces, sidecarPath), verified };
@@ -180,11 +245,19 @@ export async function writeCut({ model, edit, plan, weights, target, options, so
 }
 
 /** Puts a sidecar in its place; returns which file it is, or null where its name was taken already, by a run that wrote the same. */
-async function commitSidecar(fs: FileSystem, staged: StagedFile, path: string, check: () => void): Promise<FileIdentity | null> {
+async function commitSidecar(
+  fs: FileSystem,
+  staged: StagedFile,
+  path: string,
+  check: () => void,
+): Promise<FileIdentity | null> {
   let isNew = false;
   try {
     check();
-    isNew = await fs.lstat(path).then(() => false, (error: unknown) => errnoOf(error) === 'ENOENT');
+    isNew = await fs.lstat(path).then(
+      () => false,
+      (error: unknown) => errnoOf(error) === 'ENOENT',
+    );
     const placed = await staged.commit(path);
     return isNew ? placed : null;
   } catch (error) {
@@ -195,7 +268,11 @@ async function commitSidecar(fs: FileSystem, staged: StagedFile, path: string, c
   }
 }
 
-async function stream(model: OnnxModel, pieces: readonly Piece[], { write: sink, signal, onProgress }: CutOptions): Promise<void> {
+async function stream(
+  model: OnnxModel,
+  pieces: readonly Piece[],
+  { write: sink, signal, onProgress }: CutOptions,
+): Promise<void> {
   const total = sizeOf(pieces);
   let done = 0;
   for (const run of runsOf(pieces)) {

@@ -44,12 +44,25 @@ class SmallDevice implements BatchRunner {
   }
 }
 
-function batch(size: number, first: number): { readonly size: number; readonly feeds: ReadonlyMap<string, RuntimeTensor> } {
+function batch(
+  size: number,
+  first: number,
+): { readonly size: number; readonly feeds: ReadonlyMap<string, RuntimeTensor> } {
   const x = Float32Array.from({ length: size * 2 }, (_value, index) => first + index);
-  return { size, feeds: new Map<string, RuntimeTensor>([['x', { dtype: 'float32', shape: [size, 2], data: x }], ['scale', { dtype: 'float32', shape: [1], data: Float32Array.of(10) }]]) };
+  return {
+    size,
+    feeds: new Map<string, RuntimeTensor>([
+      ['x', { dtype: 'float32', shape: [size, 2], data: x }],
+      ['scale', { dtype: 'float32', shape: [1], data: Float32Array.of(10) }],
+    ]),
+  };
 }
 
-async function onDevice(capacity: number, options: { readonly isFixed?: boolean; readonly named?: readonly string[] }, work: (device: DeviceRuns<SmallDevice>, opened: readonly SmallDevice[]) => Promise<void>): Promise<void> {
+async function onDevice(
+  capacity: number,
+  options: { readonly isFixed?: boolean; readonly named?: readonly string[] },
+  work: (device: DeviceRuns<SmallDevice>, opened: readonly SmallDevice[]) => Promise<void>,
+): Promise<void> {
   const named = (options.named ?? ['y']).map((name) => ({ by: 'tensor' as const, name }));
   await using runner = await FeatureRunner.open(model, { named });
   const opened: SmallDevice[] = [];
@@ -58,17 +71,30 @@ async function onDevice(capacity: number, options: { readonly isFixed?: boolean;
     opened.push(device);
     return device;
   };
-  await using device = new DeviceRuns(await reopen(), { reopen, batched: new Set(['x']), layouts: new Map(), isFixed: options.isFixed ?? false });
+  await using device = new DeviceRuns(await reopen(), {
+    reopen,
+    batched: new Set(['x']),
+    layouts: new Map(),
+    isFixed: options.isFixed ?? false,
+  });
   await work(device, opened);
 }
 
 const values = (results: ReadonlyMap<string, RuntimeTensor>): unknown => results.get('y');
-const expected = (size: number, first: number): RuntimeTensor => ({ dtype: 'float32', shape: [size, 2], data: Float32Array.from({ length: size * 2 }, (_value, index) => 10 * (first + index)) });
+const expected = (size: number, first: number): RuntimeTensor => ({
+  dtype: 'float32',
+  shape: [size, 2],
+  data: Float32Array.from({ length: size * 2 }, (_value, index) => 10 * (first + index)),
+});
 
 test('a batch that the device cannot hold runs in halves, each failure in a fresh session, and later batches are cut at once', async () => {
   await onDevice(3, {}, async (device, opened) => {
     expect(values(await device.run(batch(8, 1)))).toEqual(expected(8, 1));
-    expect(opened.map(({ sizes, state }) => [sizes, state])).toEqual([[[8], 'closed'], [[4], 'closed'], [[2, 2, 2, 2], 'good']]);
+    expect(opened.map(({ sizes, state }) => [sizes, state])).toEqual([
+      [[8], 'closed'],
+      [[4], 'closed'],
+      [[2, 2, 2, 2], 'good'],
+    ]);
     expect(values(await device.run(batch(5, 100)))).toEqual(expected(5, 100));
     expect(opened[2].sizes.slice(4)).toEqual([2, 2, 1]);
     expect(device.warnings).toEqual(['the memory of the device held 2 entries at once: batches were run in parts']);
@@ -91,7 +117,14 @@ test('what fits is run as it is', async () => {
   });
 });
 
-test.each<readonly [string, number, { readonly isFixed?: boolean; readonly named?: readonly string[] }, { readonly code: string }]>([
+test.each<
+  readonly [
+    string,
+    number,
+    { readonly isFixed?: boolean; readonly named?: readonly string[] },
+    { readonly code: string },
+  ]
+>([
   ['one entry that does not fit', 0, {}, { code: 'FEATX_DEVICE_MEMORY' }],
   ['a model that takes batches of one size', 4, { isFixed: true }, { code: 'FEATX_DEVICE_MEMORY' }],
   ['a feature that is no list of entries', 4, { named: ['turned'] }, { code: 'FEATX_USAGE_BATCH' }],
@@ -102,7 +135,19 @@ test.each<readonly [string, number, { readonly isFixed?: boolean; readonly named
 });
 
 test('a lost device is no lack of memory, and a lack of memory without a device is not the device', () => {
-  expect(runFailed('m.onnx', 'cuda', new Error('CUDA failure 719: unspecified launch failure'))).toMatchObject({ code: 'FEATX_DEVICE', message: expect.stringContaining('on cuda') });
-  expect(runFailed('m.onnx', 'cuda', new Error('BFCArena: Failed to allocate memory for requested buffer of size 4294967296'))).toMatchObject({ code: 'FEATX_DEVICE_MEMORY', hint: expect.stringContaining('--batch-size') });
-  expect(runFailed('m.onnx', 'cpu', new Error('bad allocation'))).toMatchObject({ code: 'FEATX_RUNTIME', hint: expect.stringContaining('--batch-size') });
+  expect(runFailed('m.onnx', 'cuda', new Error('CUDA failure 719: unspecified launch failure'))).toMatchObject({
+    code: 'FEATX_DEVICE',
+    message: expect.stringContaining('on cuda'),
+  });
+  expect(
+    runFailed(
+      'm.onnx',
+      'cuda',
+      new Error('BFCArena: Failed to allocate memory for requested buffer of size 4294967296'),
+    ),
+  ).toMatchObject({ code: 'FEATX_DEVICE_MEMORY', hint: expect.stringContaining('--batch-size') });
+  expect(runFailed('m.onnx', 'cpu', new Error('bad allocation'))).toMatchObject({
+    code: 'FEATX_RUNTIME',
+    hint: expect.stringContaining('--batch-size'),
+  });
 });

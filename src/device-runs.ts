@@ -36,7 +36,10 @@ export class DeviceRuns<Runner extends BatchRunner> implements AsyncDisposable {
   /** The runner that failed last. */
   private discarded: Runner | null = null;
 
-  constructor(first: Runner, private readonly options: DeviceRunsOptions<Runner>) {
+  constructor(
+    first: Runner,
+    private readonly options: DeviceRunsOptions<Runner>,
+  ) {
     this.current = first;
   }
 
@@ -46,7 +49,11 @@ export class DeviceRuns<Runner extends BatchRunner> implements AsyncDisposable {
   }
 
   get warnings(): readonly string[] {
-    return Number.isFinite(this.largest) ? [`the memory of the device held ${this.largest} ${this.largest === 1 ? 'entry' : 'entries'} at once: batches were run in parts`] : [];
+    return Number.isFinite(this.largest)
+      ? [
+          `the memory of the device held ${this.largest} ${this.largest === 1 ? 'entry' : 'entries'} at once: batches were run in parts`,
+        ]
+      : [];
   }
 
   /** Features by output name. Several runs may wait; they are done in order. @throws what the runner throws; UsageError where features of parts cannot be joined */
@@ -67,18 +74,36 @@ export class DeviceRuns<Runner extends BatchRunner> implements AsyncDisposable {
     const parts: ReadonlyMap<string, TensorValue>[] = [];
     for (let start = 0; start < size; start += this.largest) {
       const rows = Math.min(this.largest, size - start);
-      const part = new Map([...feeds].map(([name, value]) => [name, this.options.batched.has(name) ? (takeRows(value, start, start + rows) as RuntimeTensor) : value]));
+      const part = new Map(
+        [...feeds].map(([name, value]) => [
+          name,
+          this.options.batched.has(name) ? (takeRows(value, start, start + rows) as RuntimeTensor) : value,
+        ]),
+      );
       const results = await runner.run(part);
-      parts.push(new Map([...results].map(([name, value]) => [name, entriesOf(name, value, { rows, size: rows, layouts: this.options.layouts })])));
+      parts.push(
+        new Map(
+          [...results].map(([name, value]) => [
+            name,
+            entriesOf(name, value, { rows, size: rows, layouts: this.options.layouts }),
+          ]),
+        ),
+      );
     }
     const [first] = parts;
-    return new Map([...first.keys()].map((name) => [name, stackRows(parts.flatMap((part) => part.get(name) ?? [])) as RuntimeTensor]));
+    return new Map(
+      [...first.keys()].map((name) => [
+        name,
+        stackRows(parts.flatMap((part) => part.get(name) ?? [])) as RuntimeTensor,
+      ]),
+    );
   }
 
   /** Replaces the session by one for smaller parts. @throws the error, where parts do not help */
   private shrink({ size }: DeviceBatch, error: unknown): void {
     const tried = Math.min(size, this.largest);
-    if (!(error instanceof FeatxError) || error.code !== 'FEATX_DEVICE_MEMORY' || this.options.isFixed || tried === 1) throw error;
+    if (!(error instanceof FeatxError) || error.code !== 'FEATX_DEVICE_MEMORY' || this.options.isFixed || tried === 1)
+      throw error;
     this.largest = Math.ceil(tried / 2);
     const old = this.current;
     this.discarded = old;
@@ -115,7 +140,11 @@ export function entriesOf(name: string, value: RuntimeTensor, { rows, size, layo
   // [tokens, batch, channels] may have any number of tokens.
   const isElsewhere = parts !== 1 && layouts.get(name) == null && others.includes(size);
   if (Number.isInteger(parts) && !isElsewhere) return takeRows(value, 0, parts * rows);
-  throw new UsageError(`${name} has the shape [${value.shape.join(', ')}] for a batch of ${size}: its axis 0 does not count the entries, so batches cannot be joined`, {
-    code: 'FEATX_USAGE_BATCH', hint: 'give one full batch: another --batch-size, or as many inputs as the model takes at once; or leave this feature out',
-  });
+  throw new UsageError(
+    `${name} has the shape [${value.shape.join(', ')}] for a batch of ${size}: its axis 0 does not count the entries, so batches cannot be joined`,
+    {
+      code: 'FEATX_USAGE_BATCH',
+      hint: 'give one full batch: another --batch-size, or as many inputs as the model takes at once; or leave this feature out',
+    },
+  );
 }

@@ -33,7 +33,8 @@ export async function doctor(options: DoctorOptions = {}): Promise<DoctorReport>
   const started = performance.now();
   const warnings: string[] = [];
   const [major, minor] = process.versions.node.split('.').map(Number);
-  if (major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1])) warnings.push(`Node ${process.versions.node} is too old; featx needs ${OLDEST_NODE.join('.')} or newer`);
+  if (major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1]))
+    warnings.push(`Node ${process.versions.node} is too old; featx needs ${OLDEST_NODE.join('.')} or newer`);
   const providers: ProviderRecord[] = [];
   let runtime: DoctorReport['runtime'];
   if (isRuntimeInstalled()) {
@@ -50,20 +51,53 @@ export async function doctor(options: DoctorOptions = {}): Promise<DoctorReport>
     runtime = { version: null, works: false, reason: message, hint: hint ?? null };
   }
   const { platform, arch } = process;
-  return { schema: 1, command: 'doctor', featx: VERSION, node: process.versions.node, platform, arch, runtime, providers, pictures: await tryPictures(), warnings, elapsed_ms: Math.round(performance.now() - started) };
+  return {
+    schema: 1,
+    command: 'doctor',
+    featx: VERSION,
+    node: process.versions.node,
+    platform,
+    arch,
+    runtime,
+    providers,
+    pictures: await tryPictures(),
+    warnings,
+    elapsed_ms: Math.round(performance.now() - started),
+  };
 }
 
-async function tryProvider(provider: Provider, { timeoutMs = TIMEOUT_MS, fileSystem = nodeFileSystem, signal }: DoctorOptions): Promise<ProviderRecord> {
+async function tryProvider(
+  provider: Provider,
+  { timeoutMs = TIMEOUT_MS, fileSystem = nodeFileSystem, signal }: DoctorOptions,
+): Promise<ProviderRecord> {
   try {
     await using model = await indexModel(trialModel());
-    await using session = await openSession(model, { providers: [provider], isolate: true, timeoutMs, fileSystem, signal });
+    await using session = await openSession(model, {
+      providers: [provider],
+      isolate: true,
+      timeoutMs,
+      fileSystem,
+      signal,
+    });
     await session.run(new Map([['x', { dtype: 'float32', shape: [1, 1, 8, 8], data: new Float32Array(64).fill(1) }]]));
     const ranOn = session.placement?.providers.map((share) => share.provider) ?? [provider];
     const works = ranOn.includes(provider);
-    return { provider, works, ran_on: ranOn, reason: works ? null : `it opens, and every node ran on ${ranOn.join(', ')}`, hint: null };
+    return {
+      provider,
+      works,
+      ran_on: ranOn,
+      reason: works ? null : `it opens, and every node ran on ${ranOn.join(', ')}`,
+      hint: null,
+    };
   } catch (error) {
     if (!(error instanceof FeatxError)) throw error;
-    return { provider, works: false, ran_on: [], reason: error.message.replace(/^the execution provider cannot be used: \w+: /, ''), hint: error.hint ?? null };
+    return {
+      provider,
+      works: false,
+      ran_on: [],
+      reason: error.message.replace(/^the execution provider cannot be used: \w+: /, ''),
+      hint: error.hint ?? null,
+    };
   }
 }
 
@@ -71,7 +105,9 @@ async function tryProvider(provider: Provider, { timeoutMs = TIMEOUT_MS, fileSys
 async function tryPictures(): Promise<DoctorReport['pictures']> {
   try {
     const sharp = await loadSharp(() => import('sharp'));
-    await sharp({ create: { width: 1, height: 1, channels: 3, background: 'black' } }).png().toBuffer();
+    await sharp({ create: { width: 1, height: 1, channels: 3, background: 'black' } })
+      .png()
+      .toBuffer();
     return { version: sharp.versions.sharp ?? null, works: true, reason: null, hint: null };
   } catch (error) {
     if (!(error instanceof FeatxError)) throw error;
@@ -82,9 +118,23 @@ async function tryPictures(): Promise<DoctorReport['pictures']> {
 /** A model that every provider has kernels for: `y = relu(max_pool(x) + x)`. */
 function trialModel(): Uint8Array {
   const graph = new ByteWriter();
-  const ints = (name: string, values: readonly number[]): { name: string; ints: readonly number[] } => ({ name, ints: values });
-  const pool = { opType: 'MaxPool', name: 'pool', inputs: ['x'], outputs: ['p'], attributes: [ints('kernel_shape', [3, 3]), ints('pads', [1, 1, 1, 1])] };
-  for (const node of [pool, { opType: 'Add', name: 'add', inputs: ['p', 'x'], outputs: ['s'] }, { opType: 'Relu', name: 'relu', inputs: ['s'], outputs: ['y'] }]) graph.field(GraphField.node, encodeNode(node));
+  const ints = (name: string, values: readonly number[]): { name: string; ints: readonly number[] } => ({
+    name,
+    ints: values,
+  });
+  const pool = {
+    opType: 'MaxPool',
+    name: 'pool',
+    inputs: ['x'],
+    outputs: ['p'],
+    attributes: [ints('kernel_shape', [3, 3]), ints('pads', [1, 1, 1, 1])],
+  };
+  for (const node of [
+    pool,
+    { opType: 'Add', name: 'add', inputs: ['p', 'x'], outputs: ['s'] },
+    { opType: 'Relu', name: 'relu', inputs: ['s'], outputs: ['y'] },
+  ])
+    graph.field(GraphField.node, encodeNode(node));
   graph.field(2, new TextEncoder().encode('trial'));
   graph.field(GraphField.input, encodeValueInfo('x', { kind: 'tensor', elemType: 1, shape: [1, 1, 8, 8] }));
   graph.field(GraphField.output, encodeValueInfo('y', { kind: 'tensor', elemType: 1, shape: [1, 1, 8, 8] }));

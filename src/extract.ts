@@ -43,7 +43,11 @@ export interface ExtractOptions extends OpenModelOptions, SelectOptions, Omit<Su
  * @returns what was written; the file is whole and durable
  * @throws UsageError, ResolveError, ModelFormatError, PolicyError, IoError; the output is then as it was before
  */
-export async function extract(input: string | Uint8Array, output: string | null, options: ExtractOptions = {}): Promise<ExtractReport> {
+export async function extract(
+  input: string | Uint8Array,
+  output: string | null,
+  options: ExtractOptions = {},
+): Promise<ExtractReport> {
   const started = performance.now();
   assertModeFlags(options);
   const sourcePath = typeof input === 'string' ? input : null;
@@ -51,26 +55,46 @@ export async function extract(input: string | Uint8Array, output: string | null,
   await using model = await openModel(input, options);
   const warnings: string[] = [...model.warnings];
   const warn = (message: string): void => void (warnings.includes(message) || warnings.push(message));
-  const files: SidecarFiles = sourcePath === null ? NO_SIDECARS : new DirectorySidecars(sourcePath, { fileSystem: options.fileSystem, strict: options.strictExternal, warn });
+  const files: SidecarFiles =
+    sourcePath === null
+      ? NO_SIDECARS
+      : new DirectorySidecars(sourcePath, { fileSystem: options.fileSystem, strict: options.strictExternal, warn });
   try {
     await assertReference(model, files);
     using child = await startChild(model, options);
     const view = viewGraph(model);
     view.warnings.forEach(warn);
-    const { types, resolution } = await surveyModel(view, { ...options, child: options.child ?? child ?? undefined, tensors: namedTensors(view, options) });
+    const { types, resolution } = await surveyModel(view, {
+      ...options,
+      child: options.child ?? child ?? undefined,
+      tensors: namedTensors(view, options),
+    });
     const selections = selectFeatures(view, types, resolution, options);
     // What resolvers miss is no matter to who names tensors.
     [...types.warnings, ...(options.named?.length ? [] : resolution.warnings)].forEach(warn);
     const mode = options.mode ?? 'dict';
     const plan = planRewrite(view, types.types, selections, {
-      mode, rewrite: mode !== 'hook' || options.rewrite === true, keepOutputs: options.keepOutputs ?? false, order: options.order ?? 'out', outMap: options.outMap ?? null, outputFmt: options.outputFmt ?? null,
+      mode,
+      rewrite: mode !== 'hook' || options.rewrite === true,
+      keepOutputs: options.keepOutputs ?? false,
+      order: options.order ?? 'out',
+      outMap: options.outMap ?? null,
+      outputFmt: options.outputFmt ?? null,
     });
     plan.warnings.forEach(warn);
     const weightsMode = options.weights ?? 'keep';
     const placement = await placementOf(model, sourcePath, target, options);
-    const weights = await planWeights(model, plan.edit, files, { mode: weightsMode, align: options.align ?? DEFAULT_ALIGN, warn, ...placement });
+    const weights = await planWeights(model, plan.edit, files, {
+      mode: weightsMode,
+      align: options.align ?? DEFAULT_ALIGN,
+      warn,
+      ...placement,
+    });
     if (weights.isReference && referenceEntries(model).length > 0) {
-      throw new UsageError('--weights reference: the model is such a cut itself and points into another file', { code: 'FEATX_USAGE_REFERENCE', hint: 'use --weights keep: the result points where the model points' });
+      throw new UsageError('--weights reference: the model is such a cut itself and points into another file', {
+        code: 'FEATX_USAGE_REFERENCE',
+        hint: 'use --weights keep: the result points where the model points',
+      });
     }
     const edit: GraphEdit = {
       ...plan.edit,
@@ -78,13 +102,31 @@ export async function extract(input: string | Uint8Array, output: string | null,
       setMetadata: await metadata(view, types, resolution, plan, weights.isReference ? placement.sourceName : null),
     };
     if (options.strict) assertNoWarnings(warnings, sourcePath ?? undefined);
-    const result = options.dryRun ? previewCut(model, edit, weights, target) : await writeCut({ model, edit, plan, weights, target, options, sourcePath });
+    const result = options.dryRun
+      ? previewCut(model, edit, weights, target)
+      : await writeCut({ model, edit, plan, weights, target, options, sourcePath });
     return {
-      schema: 1, command: 'extract', input: options.name ?? sourcePath, output: options.write === undefined ? target : '-', mode, weights: weightsMode,
+      schema: 1,
+      command: 'extract',
+      input: options.name ?? sourcePath,
+      output: options.write === undefined ? target : '-',
+      mode,
+      weights: weightsMode,
       features: plan.outputs.map(({ tap, output: name, shape }) => ({
-        index: tap.index, module: tap.module, tensor: tap.tensors[0], output: name, num_chs: tap.numChs, reduction: tap.reduction, dtype: tap.dtype, shape,
+        index: tap.index,
+        module: tap.module,
+        tensor: tap.tensors[0],
+        output: name,
+        num_chs: tap.numChs,
+        reduction: tap.reduction,
+        dtype: tap.dtype,
+        shape,
       })),
-      ...counts(model, edit), ...result, warnings, elapsed_ms: Math.round(performance.now() - started), ...(options.dryRun ? { plan: edit } : {}),
+      ...counts(model, edit),
+      ...result,
+      warnings,
+      elapsed_ms: Math.round(performance.now() - started),
+      ...(options.dryRun ? { plan: edit } : {}),
     };
   } finally {
     await files.close();
@@ -93,25 +135,57 @@ export async function extract(input: string | Uint8Array, output: string | null,
 
 function assertModeFlags({ mode, rewrite }: ExtractOptions): void {
   if (rewrite === undefined || mode === 'hook') return;
-  throw new UsageError(`${rewrite ? '--rewrite' : '--no-rewrite'} is for --mode hook; ${mode ?? 'dict'} mode always prunes the graph`, { code: 'FEATX_USAGE_MODE' });
+  throw new UsageError(
+    `${rewrite ? '--rewrite' : '--no-rewrite'} is for --mode hook; ${mode ?? 'dict'} mode always prunes the graph`,
+    { code: 'FEATX_USAGE_MODE' },
+  );
 }
 
 /** Tensors that are asked for by name and that the resolvers need not have looked at. */
 function namedTensors(view: GraphView, { named = [], embedding = false }: ExtractOptions): Iterable<string> {
-  return named.length === 0 && !embedding ? [] : [...view.producerOf.keys(), ...view.inputs.keys(), ...view.initializers.keys(), ...view.sparseInitializers.keys()];
+  return named.length === 0 && !embedding
+    ? []
+    : [
+        ...view.producerOf.keys(),
+        ...view.inputs.keys(),
+        ...view.initializers.keys(),
+        ...view.sparseInitializers.keys(),
+      ];
 }
 
 /** What the cut says of itself. */
-async function metadata(view: GraphView, types: InferredTypes, resolution: Resolution, plan: Plan, original: string | null): Promise<GraphEdit['setMetadata']> {
+async function metadata(
+  view: GraphView,
+  types: InferredTypes,
+  resolution: Resolution,
+  plan: Plan,
+  original: string | null,
+): Promise<GraphEdit['setMetadata']> {
   const info: StoredInfo = {
     schema: 1,
-    feature_info: cutFeatures(view, resolution.features, plan.edit).map((feature) => ({ ...storedFeature(feature), grid: isProven(types, feature.tensor) ? feature.grid : null })),
+    feature_info: cutFeatures(view, resolution.features, plan.edit).map((feature) => ({
+      ...storedFeature(feature),
+      grid: isProven(types, feature.tensor) ? feature.grid : null,
+    })),
     out_indices: plan.outputs.flatMap(({ tap }) => tap.index ?? []),
-    outputs: plan.outputs.map(({ tap, output, layout, prefixTokens, converted }) => ({ index: tap.index, module: tap.module, tensor: tap.tensors[0], output, layout, prefix_tokens: prefixTokens, converted })),
+    outputs: plan.outputs.map(({ tap, output, layout, prefixTokens, converted }) => ({
+      index: tap.index,
+      module: tap.module,
+      tensor: tap.tensors[0],
+      output,
+      layout,
+      prefix_tokens: prefixTokens,
+      converted,
+    })),
   };
   const entries = [{ key: FEATURE_INFO_KEY, value: JSON.stringify(info) }];
   if (original === null) return entries;
-  const record: ReferenceRecord = { schema: 1, file: original, size_bytes: view.model.source.size, sha256: await fingerprint(view.model) };
+  const record: ReferenceRecord = {
+    schema: 1,
+    file: original,
+    size_bytes: view.model.source.size,
+    sha256: await fingerprint(view.model),
+  };
   return [...entries, { key: REFERENCE_KEY, value: JSON.stringify(record) }];
 }
 
@@ -122,13 +196,25 @@ function referenceEntries({ metadata: entries }: OnnxModel): readonly number[] {
 
 /** Whether the token axis of a tensor is a number of the file's own and not a nominal one. */
 function isProven({ types }: InferredTypes, tensor: string | null): boolean {
-  return tensor !== null && (types.get(tensor)?.shape?.slice(1).every((dim) => typeof dim === 'number') ?? false);
+  return (
+    tensor !== null &&
+    (types
+      .get(tensor)
+      ?.shape?.slice(1)
+      .every((dim) => typeof dim === 'number') ??
+      false)
+  );
 }
 
 function counts(model: OnnxModel, edit: GraphEdit): { kept: CountRecord; dropped: CountRecord } {
   const gone = droppedStarts(model, edit);
-  const kept = { nodes: model.graph.nodes.length - edit.drop.nodes.length, initializers: model.graph.initializers.length - edit.drop.initializers.length, weights_bytes: 0 };
+  const kept = {
+    nodes: model.graph.nodes.length - edit.drop.nodes.length,
+    initializers: model.graph.initializers.length - edit.drop.initializers.length,
+    weights_bytes: 0,
+  };
   const dropped = { nodes: edit.drop.nodes.length, initializers: edit.drop.initializers.length, weights_bytes: 0 };
-  for (const tensor of tensorsOf(model)) (gone.has(topStart(model, tensor)) ? dropped : kept).weights_bytes += tensorBytes(tensor) ?? 0;
+  for (const tensor of tensorsOf(model))
+    (gone.has(topStart(model, tensor)) ? dropped : kept).weights_bytes += tensorBytes(tensor) ?? 0;
   return { kept, dropped };
 }

@@ -21,10 +21,20 @@ let folder: FaultFolder;
 describe('the table', () => {
   test('has 88 rows, and every one has a case or tests that stand where it says', () => {
     expect(ROWS.map(({ number }) => number)).toEqual(Array.from({ length: 88 }, (_, index) => index + 1));
-    const sources = new Map([...new Set(ROWS.flatMap(({ elsewhere = [] }) => elsewhere.map(({ file }) => file)))].map((file) => [file, readFileSync(file, 'utf8')]));
-    const isThere = ({ file, test: name }: Reference): boolean => sources.get(file)?.includes(`'${name.replaceAll("'", "\\'")}'`) === true;
+    const sources = new Map(
+      [...new Set(ROWS.flatMap(({ elsewhere = [] }) => elsewhere.map(({ file }) => file)))].map((file) => [
+        file,
+        readFileSync(file, 'utf8'),
+      ]),
+    );
+    const isThere = ({ file, test: name }: Reference): boolean =>
+      sources.get(file)?.includes(`'${name.replaceAll("'", "\\'")}'`) === true;
     expect(ROWS.flatMap(({ elsewhere = [] }) => elsewhere.filter((reference) => !isThere(reference)))).toEqual([]);
-    expect(ROWS.filter(({ number, elsewhere = [] }) => elsewhere.length === 0 && !CASES.some(({ rows }) => rows.includes(number)))).toEqual([]);
+    expect(
+      ROWS.filter(
+        ({ number, elsewhere = [] }) => elsewhere.length === 0 && !CASES.some(({ rows }) => rows.includes(number)),
+      ),
+    ).toEqual([]);
   });
 
   test('every case belongs to a row and has a name of its own there', () => {
@@ -57,7 +67,9 @@ function begin(fault: FaultCase): ReadonlyMap<string, string> {
 /** What is there and was not, is not and was, or is not what it was. */
 function changes(before: ReadonlyMap<string, string>): readonly string[] {
   const after = folder.snapshot();
-  return [...new Set([...before.keys(), ...after.keys()])].filter((path) => before.get(path) !== after.get(path)).sort();
+  return [...new Set([...before.keys(), ...after.keys()])]
+    .filter((path) => before.get(path) !== after.get(path))
+    .sort();
 }
 
 interface Failure {
@@ -109,7 +121,10 @@ test('a model that changes while it is inspected is no model', async () => {
         });
       },
     };
-    await expect(inspect(path, { fileSystem: changing, isolate: false })).rejects.toMatchObject({ name: 'IoError', code: 'FEATX_IO_CHANGED' });
+    await expect(inspect(path, { fileSystem: changing, isolate: false })).rejects.toMatchObject({
+      name: 'IoError',
+      code: 'FEATX_IO_CHANGED',
+    });
     await expect(inspect(path, { isolate: false })).resolves.toMatchObject({ model: { ir_version: 9 } });
   } finally {
     rmSync(place, { recursive: true });
@@ -117,7 +132,13 @@ test('a model that changes while it is inspected is no model', async () => {
 });
 
 test('a file that is left, changed, touched, replaced or put outside is seen', () => {
-  const before = begin({ rows: [1], name: '', files: () => ({ 'm.onnx': network(), 'kept.bin': new Uint8Array(8), 'old.bin': new Uint8Array(8) }), argv: [], exit: 0 });
+  const before = begin({
+    rows: [1],
+    name: '',
+    files: () => ({ 'm.onnx': network(), 'kept.bin': new Uint8Array(8), 'old.bin': new Uint8Array(8) }),
+    argv: [],
+    exit: 0,
+  });
   try {
     expect(changes(before)).toEqual([]);
     writeFileSync('.featx-1-2.tmp', '');
@@ -127,7 +148,14 @@ test('a file that is left, changed, touched, replaced or put outside is seen', (
     mkdirSync('old.bin');
     writeFileSync(join('..', 'stray'), '');
     rmSync('out.npz');
-    expect(changes(before)).toEqual([join('..', 'stray'), '.featx-1-2.tmp', 'kept.bin', 'm.onnx', 'old.bin', 'out.npz']);
+    expect(changes(before)).toEqual([
+      join('..', 'stray'),
+      '.featx-1-2.tmp',
+      'kept.bin',
+      'm.onnx',
+      'old.bin',
+      'out.npz',
+    ]);
   } finally {
     process.chdir(home);
     folder.remove();
@@ -142,10 +170,18 @@ test('temporary files stand beside their target, whatever folder the system has 
     const made: string[] = [];
     const fileSystem: FileSystem = {
       ...nodeFileSystem,
-      open: (path, flags, mode) => (typeof flags === 'number' && (flags & constants.O_CREAT) !== 0 && made.push(path), nodeFileSystem.open(path, flags, mode)),
+      open: (path, flags, mode) => (
+        typeof flags === 'number' && (flags & constants.O_CREAT) !== 0 && made.push(path),
+        nodeFileSystem.open(path, flags, mode)
+      ),
       rename: (from, to) => (made.push(from, to), nodeFileSystem.rename(from, to)),
     };
-    await extract(join(place, 'm.onnx'), join(place, 'out', 'cut.onnx'), { out: [0, 1], weights: 'external', fileSystem, isolate: false });
+    await extract(join(place, 'm.onnx'), join(place, 'out', 'cut.onnx'), {
+      out: [0, 1],
+      weights: 'external',
+      fileSystem,
+      isolate: false,
+    });
     expect(made.length).toBeGreaterThanOrEqual(6);
     expect(new Set(made.map((path) => dirname(path)))).toEqual(new Set([join(place, 'out')]));
   } finally {
@@ -202,7 +238,9 @@ function checkText({ exit: wanted, text, warns, message }: FaultCase, { exit, st
 function assertLeft({ exit, argv, creates = [] }: FaultCase, changed: readonly string[]): void {
   const output = argv[argv.indexOf('-o') + 1];
   const mayChange = exit === 0 && argv.includes('-o') ? [output] : [];
-  expect(changed.filter((path) => !mayChange.includes(path) && !creates.some((pattern) => pattern.test(path)))).toEqual([]);
+  expect(changed.filter((path) => !mayChange.includes(path) && !creates.some((pattern) => pattern.test(path)))).toEqual(
+    [],
+  );
   for (const pattern of exit === 0 ? creates : []) expect(changed.filter((path) => pattern.test(path))).toHaveLength(1);
 }
 

@@ -1,5 +1,15 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { performTask } from './batch/tasks.js';
@@ -50,7 +60,11 @@ const ONE = ['--tensor', 'layer1/act'];
 
 function npy(seed: number): Buffer {
   const header = "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 3, 8, 8), }".padEnd(117) + '\n';
-  return Buffer.concat([Buffer.from([0x93, ...Buffer.from('NUMPY'), 1, 0, header.length, 0]), Buffer.from(header), Buffer.from(seededFloats(192, seed).buffer)]);
+  return Buffer.concat([
+    Buffer.from([0x93, ...Buffer.from('NUMPY'), 1, 0, header.length, 0]),
+    Buffer.from(header),
+    Buffer.from(seededFloats(192, seed).buffer),
+  ]);
 }
 
 async function cli(fileSystem: FileSystem, ...argv: readonly string[]): Promise<Said> {
@@ -60,7 +74,10 @@ async function cli(fileSystem: FileSystem, ...argv: readonly string[]): Promise<
 
 async function said(work: Promise<unknown>): Promise<Said> {
   try {
-    return { exit: 0, text: JSON.stringify(await work, (key, value: unknown) => (key === 'elapsed_ms' || key === 'run_ms' ? 0 : value)) };
+    return {
+      exit: 0,
+      text: JSON.stringify(await work, (key, value: unknown) => (key === 'elapsed_ms' || key === 'run_ms' ? 0 : value)),
+    };
   } catch (error) {
     const failure = asFeatxError(error);
     return { exit: exitCodeOf(failure), text: `${failure.message} ${failure.path ?? ''}` };
@@ -68,20 +85,80 @@ async function said(work: Promise<unknown>): Promise<Said> {
 }
 
 const cut = (name: string, ...flags: readonly string[]): Case => ({
-  name: `extract ${name}`, files: { 'model.onnx': MODEL, 'out.onnx': OLD, [STALE]: '' }, act: (fs, at) => cli(fs, 'extract', at('model.onnx'), ...ONE, '-o', at('out.onnx'), '--quiet', ...flags),
+  name: `extract ${name}`,
+  files: { 'model.onnx': MODEL, 'out.onnx': OLD, [STALE]: '' },
+  act: (fs, at) => cli(fs, 'extract', at('model.onnx'), ...ONE, '-o', at('out.onnx'), '--quiet', ...flags),
 });
 const running = (output: string): Case => ({
-  name: `run -o ${output}`, files: { 'model.onnx': MODEL, 'in/a.npy': npy(1), 'in/b.npy': npy(2), ...(output.endsWith('/') ? {} : { [output]: OLD }), [STALE]: '' },
-  act: (fs, at) => said(run(at('model.onnx'), { named: [{ by: 'tensor', name: 'layer1/act' }, ...(output.endsWith('.npy') ? [] : [{ by: 'tensor', name: 'stem/act' } as const])], inputs: [at('in')], output: at(output), fileSystem: fs })),
+  name: `run -o ${output}`,
+  files: {
+    'model.onnx': MODEL,
+    'in/a.npy': npy(1),
+    'in/b.npy': npy(2),
+    ...(output.endsWith('/') ? {} : { [output]: OLD }),
+    [STALE]: '',
+  },
+  act: (fs, at) =>
+    said(
+      run(at('model.onnx'), {
+        named: [
+          { by: 'tensor', name: 'layer1/act' },
+          ...(output.endsWith('.npy') ? [] : [{ by: 'tensor', name: 'stem/act' } as const]),
+        ],
+        inputs: [at('in')],
+        output: at(output),
+        fileSystem: fs,
+      }),
+    ),
 });
-const TASK = { kind: 'extract', item: 'model.onnx', output: 'out.onnx', options: '{"named":[{"by":"tensor","name":"layer1/act"}],"weights":"external"}', made: null, remember: true } as const;
+const TASK = {
+  kind: 'extract',
+  item: 'model.onnx',
+  output: 'out.onnx',
+  options: '{"named":[{"by":"tensor","name":"layer1/act"}],"weights":"external"}',
+  made: null,
+  remember: true,
+} as const;
 
 const sha256 = (bytes: Uint8Array | string): string => createHash('sha256').update(bytes).digest('hex');
 const file = (path: string, content: string): object => ({ path, size_bytes: content.length, sha256: sha256(content) });
 const shard = (index: number): string =>
-  JSON.stringify({ schema: 1, command: 'batch-manifest', featx: VERSION, plan: 'p', shard: { index, count: 2 }, root: '.', total: 2, items: [{ position: index - 1, item: `${index}.onnx`, output: `cut/${index}.onnx`, status: 'done', error: null, files: [file(`cut/${index}.onnx`, `cut ${index}`)] }] });
+  JSON.stringify({
+    schema: 1,
+    command: 'batch-manifest',
+    featx: VERSION,
+    plan: 'p',
+    shard: { index, count: 2 },
+    root: '.',
+    total: 2,
+    items: [
+      {
+        position: index - 1,
+        item: `${index}.onnx`,
+        output: `cut/${index}.onnx`,
+        status: 'done',
+        error: null,
+        files: [file(`cut/${index}.onnx`, `cut ${index}`)],
+      },
+    ],
+  });
 const part = (index: number): string =>
-  JSON.stringify({ schema: 1, command: 'run-manifest', featx: VERSION, plan: 'p', shard: { index, count: 2 }, total: 2, first: index - 1, end: index, rows: 1, output: 'x.npy', files: [file(`x.${index}-of-2.npy`, npy(index).toString('latin1'))].map((entry) => ({ ...entry, sha256: sha256(npy(index)) })) });
+  JSON.stringify({
+    schema: 1,
+    command: 'run-manifest',
+    featx: VERSION,
+    plan: 'p',
+    shard: { index, count: 2 },
+    total: 2,
+    first: index - 1,
+    end: index,
+    rows: 1,
+    output: 'x.npy',
+    files: [file(`x.${index}-of-2.npy`, npy(index).toString('latin1'))].map((entry) => ({
+      ...entry,
+      sha256: sha256(npy(index)),
+    })),
+  });
 
 const CASES: readonly Case[] = [
   { ...cut('one file'), isFull: true },
@@ -89,52 +166,116 @@ const CASES: readonly Case[] = [
   { ...cut('with a sidecar', '--weights', 'external'), isFull: true },
   cut('by reference', '--weights', 'reference'),
   cut('as a hook', '--mode', 'hook'),
-  { name: 'extract in place', files: { 'model.onnx': MODEL, [STALE]: '' }, act: (fs, at) => cli(fs, 'extract', at('model.onnx'), ...ONE, '-o', at('model.onnx'), '--in-place', '--quiet') },
+  {
+    name: 'extract in place',
+    files: { 'model.onnx': MODEL, [STALE]: '' },
+    act: (fs, at) => cli(fs, 'extract', at('model.onnx'), ...ONE, '-o', at('model.onnx'), '--in-place', '--quiet'),
+  },
   running('out.npz'),
   { ...running('out.npy'), isLong: true },
   { ...running('out.safetensors'), isLong: true },
   running('folder/'),
-  { ...running('full/'), files: { 'model.onnx': MODEL, 'in/a.npy': npy(1), 'in/b.npy': npy(2), 'full/stem%2Fact.pb': OLD, 'full/layer1%2Fact.pb': OLD }, oneByOne: true },
+  {
+    ...running('full/'),
+    files: {
+      'model.onnx': MODEL,
+      'in/a.npy': npy(1),
+      'in/b.npy': npy(2),
+      'full/stem%2Fact.pb': OLD,
+      'full/layer1%2Fact.pb': OLD,
+    },
+    oneByOne: true,
+  },
   {
     // The batch tidies for its workers.
-    name: 'a worker of batch', files: { 'model.onnx': MODEL, 'out.onnx': OLD },
+    name: 'a worker of batch',
+    files: { 'model.onnx': MODEL, 'out.onnx': OLD },
     act: async (fs, at) => {
       const result = await performTask({ ...TASK, root: at('.') }, () => undefined, fs);
-      return result.is === 'failed' ? { exit: result.error.code.startsWith('FEATX_IO') ? 4 : 70, text: `${result.error.message} ${result.error.path ?? ''}` } : { exit: 0, text: '' };
+      return result.is === 'failed'
+        ? {
+            exit: result.error.code.startsWith('FEATX_IO') ? 4 : 70,
+            text: `${result.error.message} ${result.error.path ?? ''}`,
+          }
+        : { exit: 0, text: '' };
     },
   },
-  { name: 'merge of a batch', files: { 'a.json': shard(1), 'b.json': shard(2), 'cut/1.onnx': 'cut 1', 'cut/2.onnx': 'cut 2', 'all.json': OLD, [STALE]: '' }, act: (fs, at) => cli(fs, 'merge', at('a.json'), at('b.json'), '-o', at('all.json'), '--quiet') },
-  { name: 'merge of a run', files: { 'a.json': part(1), 'b.json': part(2), 'x.1-of-2.npy': npy(1), 'x.2-of-2.npy': npy(2), 'x.npy': OLD, [STALE]: '' }, act: (fs, at) => cli(fs, 'merge', at('a.json'), at('b.json'), '-o', at('x.npy'), '--quiet') },
+  {
+    name: 'merge of a batch',
+    files: {
+      'a.json': shard(1),
+      'b.json': shard(2),
+      'cut/1.onnx': 'cut 1',
+      'cut/2.onnx': 'cut 2',
+      'all.json': OLD,
+      [STALE]: '',
+    },
+    act: (fs, at) => cli(fs, 'merge', at('a.json'), at('b.json'), '-o', at('all.json'), '--quiet'),
+  },
+  {
+    name: 'merge of a run',
+    files: {
+      'a.json': part(1),
+      'b.json': part(2),
+      'x.1-of-2.npy': npy(1),
+      'x.2-of-2.npy': npy(2),
+      'x.npy': OLD,
+      [STALE]: '',
+    },
+    act: (fs, at) => cli(fs, 'merge', at('a.json'), at('b.json'), '-o', at('x.npy'), '--quiet'),
+  },
   { name: 'inspect', files: { 'model.onnx': MODEL }, act: (fs, at) => cli(fs, 'inspect', at('model.onnx'), '--csv') },
-  { name: 'verify', files: { 'model.onnx': MODEL, 'cut.onnx': MODEL }, act: (fs, at) => said(verify(at('model.onnx'), at('cut.onnx'), { map: new Map([['y', 'y']]), fileSystem: fs })) },
-  { name: 'init', files: { 'model.onnx': MODEL, 'featx.config.json': OLD, [STALE]: '' }, act: (fs, at) => cli(fs, 'init', '-o', at('featx.config.json'), '--force', '--quiet'), isFull: false, isLong: true },
+  {
+    name: 'verify',
+    files: { 'model.onnx': MODEL, 'cut.onnx': MODEL },
+    act: (fs, at) => said(verify(at('model.onnx'), at('cut.onnx'), { map: new Map([['y', 'y']]), fileSystem: fs })),
+  },
+  {
+    name: 'init',
+    files: { 'model.onnx': MODEL, 'featx.config.json': OLD, [STALE]: '' },
+    act: (fs, at) => cli(fs, 'init', '-o', at('featx.config.json'), '--force', '--quiet'),
+    isFull: false,
+    isLong: true,
+  },
 ];
 
 /** What most tools do, and what a writer of two files does that does not think of their order. */
 const CONTROLS: readonly Case[] = [
   {
-    name: 'a writer in place', files: { 'out.onnx': OLD },
-    act: (fs, at) => said(careless(fs, at('out.onnx'), async (file) => {
-      await writeFully(file, MODEL, 0, at('out.onnx'));
-      await file.sync();
-    })),
+    name: 'a writer in place',
+    files: { 'out.onnx': OLD },
+    act: (fs, at) =>
+      said(
+        careless(fs, at('out.onnx'), async (file) => {
+          await writeFully(file, MODEL, 0, at('out.onnx'));
+          await file.sync();
+        }),
+      ),
   },
   {
-    name: 'a writer that renames before it syncs', files: { 'out.onnx': OLD },
-    act: (fs, at) => said(careless(fs, at('new'), async (file) => {
-      await writeFully(file, MODEL, 0, at('new'));
-      await fs.rename(at('new'), at('out.onnx'));
-      await file.sync();
-    })),
+    name: 'a writer that renames before it syncs',
+    files: { 'out.onnx': OLD },
+    act: (fs, at) =>
+      said(
+        careless(fs, at('new'), async (file) => {
+          await writeFully(file, MODEL, 0, at('new'));
+          await fs.rename(at('new'), at('out.onnx'));
+          await file.sync();
+        }),
+      ),
   },
   {
-    name: 'a writer that puts the model in place before its sidecar', files: { 'out.onnx': OLD, 'out.data': OLD },
-    act: (fs, at) => said((async () => {
-      for (const name of ['out.onnx', 'out.data']) {
-        await careless(fs, at(`${name}.new`), (file) => writeFully(file, MODEL, 0, at(`${name}.new`)));
-        await fs.rename(at(`${name}.new`), at(name));
-      }
-    })()),
+    name: 'a writer that puts the model in place before its sidecar',
+    files: { 'out.onnx': OLD, 'out.data': OLD },
+    act: (fs, at) =>
+      said(
+        (async () => {
+          for (const name of ['out.onnx', 'out.data']) {
+            await careless(fs, at(`${name}.new`), (file) => writeFully(file, MODEL, 0, at(`${name}.new`)));
+            await fs.rename(at(`${name}.new`), at(name));
+          }
+        })(),
+      ),
   },
 ];
 
@@ -173,7 +314,9 @@ function restore(files: Case['files']): void {
 
 /** All files but temporary ones, by name. */
 function state(): Files {
-  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => !name.endsWith('.tmp') && statSync(at(name)).isFile());
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(
+    (name) => !name.endsWith('.tmp') && statSync(at(name)).isFile(),
+  );
   return new Map(names.sort().map((name) => [name.replaceAll('\\', '/'), readFileSync(at(name), 'latin1')]));
 }
 
@@ -187,11 +330,23 @@ function isSame(a: Files, b: Files): boolean {
 
 /** Each file old or new, and none other. */
 function isMixed(now: Files, old: Files, fresh: Files): boolean {
-  return [...old].every(([name, content]) => [content, fresh.get(name)].includes(now.get(name))) && [...now].every(([name, content]) => [old.get(name), fresh.get(name)].includes(content));
+  return (
+    [...old].every(([name, content]) => [content, fresh.get(name)].includes(now.get(name))) &&
+    [...now].every(([name, content]) => [old.get(name), fresh.get(name)].includes(content))
+  );
 }
 
 /** What is wrong with what a failure left; empty where nothing is. */
-function faultsOf(said: Said, { calls, paths }: Pick<ReturnType<typeof faultyFileSystem>, 'calls' | 'paths'>, { old, fresh, wanted, oneByOne }: { readonly old: Files; readonly fresh: Files; readonly wanted: Said; readonly oneByOne: boolean }): string[] {
+function faultsOf(
+  said: Said,
+  { calls, paths }: Pick<ReturnType<typeof faultyFileSystem>, 'calls' | 'paths'>,
+  {
+    old,
+    fresh,
+    wanted,
+    oneByOne,
+  }: { readonly old: Files; readonly fresh: Files; readonly wanted: Said; readonly oneByOne: boolean },
+): string[] {
   const now = state();
   const wrong: string[] = [];
   const isOld = isSame(now, old);
@@ -201,11 +356,16 @@ function faultsOf(said: Said, { calls, paths }: Pick<ReturnType<typeof faultyFil
     if (said.text !== wanted.text) wrong.push(`it ended well and said ${said.text}`);
   } else {
     if (said.exit !== 4) wrong.push(`exit ${said.exit}: ${said.text}`);
-    if (!isOld && !isNew && !(oneByOne && isMixed(now, old, fresh))) wrong.push(`neither old nor new: ${[...now].map(([name, content]) => `${name} (${content.length})`).join(', ')}`);
+    if (!isOld && !isNew && !(oneByOne && isMixed(now, old, fresh)))
+      wrong.push(`neither old nor new: ${[...now].map(([name, content]) => `${name} (${content.length})`).join(', ')}`);
     const about = calls.flatMap((call, index) => (call.endsWith('!') ? paths[index] : []));
     // What becomes of a temporary file is told of the file that it would have been.
     const isTold = about.some((path) => path.endsWith('.tmp')) && said.text.includes('cannot replace');
-    if (!isTold && !about.some((path) => [path, dirname(path), basename(path)].some((name) => said.text.includes(name)))) wrong.push(`it names none of ${about.join(', ')}: ${said.text}`);
+    if (
+      !isTold &&
+      !about.some((path) => [path, dirname(path), basename(path)].some((name) => said.text.includes(name)))
+    )
+      wrong.push(`it names none of ${about.join(', ')}: ${said.text}`);
   }
   const left = temporaries().filter((name) => name !== STALE);
   if (left.length > 0) wrong.push(`left ${left.join(', ')}`);
@@ -214,7 +374,12 @@ function faultsOf(said: Said, { calls, paths }: Pick<ReturnType<typeof faultyFil
 
 /** Calls that go well though a device keeps failing: those that it has no part in, and those that clean up. */
 function sparedBy(fault: Fault): ReadonlySet<string> {
-  return new Set(['unlink', 'close', 'lstat', ...Object.keys(FAULTS_OF).filter((name) => !FAULTS_OF[name].includes(fault))]);
+  return new Set([
+    'unlink',
+    'close',
+    'lstat',
+    ...Object.keys(FAULTS_OF).filter((name) => !FAULTS_OF[name].includes(fault)),
+  ]);
 }
 
 interface Finding {
@@ -224,7 +389,10 @@ interface Finding {
 }
 
 /** Calls of a command that go wrong, with the faults that may happen to them. */
-async function campaign({ files, act, oneByOne = false, isFull = isWhole }: Case, persistent: boolean): Promise<{ readonly findings: readonly Finding[]; readonly failed: number; readonly calls: number }> {
+async function campaign(
+  { files, act, oneByOne = false, isFull = isWhole }: Case,
+  persistent: boolean,
+): Promise<{ readonly findings: readonly Finding[]; readonly failed: number; readonly calls: number }> {
   restore(files);
   const old = state();
   const counting = faultyFileSystem(Infinity, 'EIO');
@@ -236,7 +404,8 @@ async function campaign({ files, act, oneByOne = false, isFull = isWhole }: Case
   let failed = 0;
   for (const [index, name] of counting.calls.entries()) {
     const possible = FAULTS_OF[name].filter((fault) => !persistent || !PASSING.has(fault));
-    const faults = isFull && !persistent ? possible : possible.slice(index % possible.length, (index % possible.length) + 1);
+    const faults =
+      isFull && !persistent ? possible : possible.slice(index % possible.length, (index % possible.length) + 1);
     for (const fault of faults) {
       restore(files);
       const faulty = faultyFileSystem(index + 1, fault, persistent, sparedBy(fault));
@@ -245,21 +414,33 @@ async function campaign({ files, act, oneByOne = false, isFull = isWhole }: Case
       // A cut in place would be cut again.
       if (result.exit !== 0 && !isSame(state(), fresh) && (isFull || index % 4 === 0)) {
         const again = await act(nodeFileSystem, at);
-        if (again.exit !== 0 || !isSame(state(), fresh) || temporaries().length > 0) wrong.push(`the run after it: exit ${again.exit}, ${again.text}, ${[...state().keys()].join(', ')} ${temporaries().join(', ')}`);
+        if (again.exit !== 0 || !isSame(state(), fresh) || temporaries().length > 0)
+          wrong.push(
+            `the run after it: exit ${again.exit}, ${again.text}, ${[...state().keys()].join(', ')} ${temporaries().join(', ')}`,
+          );
       }
       if (result.exit !== 0) failed++;
-      if (wrong.length > 0) findings.push({ fault, call: `${index + 1} ${name} ${faulty.paths[index].map((path) => basename(path)).join(' ')}`, wrong });
+      if (wrong.length > 0)
+        findings.push({
+          fault,
+          call: `${index + 1} ${name} ${faulty.paths[index].map((path) => basename(path)).join(' ')}`,
+          wrong,
+        });
     }
   }
   return { findings, failed, calls: counting.calls.length };
 }
 
 describe.each(CASES.filter(({ isLong }) => isWhole || !isLong))('$name', (each) => {
-  test.each(each.isFull || isWhole ? [[false], [true]] : [[false]])('whatever call fails, the files are the old ones or the new ones (and from then on: %s)', async (persistent) => {
-    const { findings, failed, calls } = await campaign(each, persistent);
-    expect(findings).toEqual([]);
-    expect(failed).toBeGreaterThan(calls / 3);
-  }, 1_200_000);
+  test.each(each.isFull || isWhole ? [[false], [true]] : [[false]])(
+    'whatever call fails, the files are the old ones or the new ones (and from then on: %s)',
+    async (persistent) => {
+      const { findings, failed, calls } = await campaign(each, persistent);
+      expect(findings).toEqual([]);
+      expect(failed).toBeGreaterThan(calls / 3);
+    },
+    1_200_000,
+  );
 });
 
 test.each(CONTROLS)('$name is found out', async (control) => {
@@ -272,7 +453,9 @@ test('a temporary file that cannot be removed is left to the next run, and is th
   restore(files);
   const counting = faultyFileSystem(Infinity, 'EIO');
   await act(counting.fileSystem, at);
-  const writes = counting.calls.flatMap((name, index) => ((name === 'write' || name === 'fsync') && counting.paths[index][0].endsWith('.tmp') ? [index + 1] : []));
+  const writes = counting.calls.flatMap((name, index) =>
+    (name === 'write' || name === 'fsync') && counting.paths[index][0].endsWith('.tmp') ? [index + 1] : [],
+  );
   expect(writes.length).toBeGreaterThan(2);
   for (const n of writes) {
     restore(files);

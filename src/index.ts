@@ -4,9 +4,26 @@ export { openModel, type OpenModelOptions } from './open.js';
 export { inspect, type InspectOptions } from './inspect.js';
 export { extract, type ExtractOptions } from './extract.js';
 export { run, type RunOptions } from './run.js';
-export { FeatureDictNet, FeatureHookNet, FeatureHooks, FeatureListNet, type Feeds, type HookNetOptions, type NetOptions } from './nets.js';
+export {
+  FeatureDictNet,
+  FeatureHookNet,
+  FeatureHooks,
+  FeatureListNet,
+  type Feeds,
+  type HookNetOptions,
+  type NetOptions,
+} from './nets.js';
 export { inferTypes, type InferOptions } from './runtime/types.js';
-export type { InspectReport, ExtractReport, ModelRecord, FeatureRecord, ExtractedFeatureRecord, RunReport, RunFeatureRecord, TensorRecord } from './report/records.js';
+export type {
+  InspectReport,
+  ExtractReport,
+  ModelRecord,
+  FeatureRecord,
+  ExtractedFeatureRecord,
+  RunReport,
+  RunFeatureRecord,
+  TensorRecord,
+} from './report/records.js';
 export { openSession, type RuntimeSession, type SessionOptions } from './runtime/open-session.js';
 export type { RuntimeTensor } from './runtime/runtime-tensor.js';
 export { batch, type BatchOptions } from './batch/batch.js';

@@ -11,7 +11,16 @@ import type { ReadLimits } from './onnx/limits.js';
 import type { OnnxModel, Tensor } from './onnx/records.js';
 import { declaredTypes, tensorBytes, type TensorTypes } from './onnx/types.js';
 import { openModel } from './open.js';
-import { featureRecord, selectedRecord, tensorRecord, type EmbeddingRecord, type ExplanationRecord, type InspectReport, type ModelRecord, type NodeTensorRecord } from './report/records.js';
+import {
+  featureRecord,
+  selectedRecord,
+  tensorRecord,
+  type EmbeddingRecord,
+  type ExplanationRecord,
+  type InspectReport,
+  type ModelRecord,
+  type NodeTensorRecord,
+} from './report/records.js';
 import { assertNoWarnings } from './report/strict.js';
 import type { InferOptions } from './runtime/types.js';
 import { startChild, surveyModel } from './survey.js';
@@ -38,7 +47,10 @@ export interface InspectOptions extends InferOptions, SelectOptions {
  * What a model is and which features it has, as timm's `features_only=True` would list them. Reads the graph, never the weights; runs nothing of the model.
  * @throws IoError, ModelFormatError, UnsupportedModelError, PolicyError; ResolveError for an index that the model does not have
  */
-export async function inspect(source: string | Uint8Array | ByteSource, options: InspectOptions = {}): Promise<InspectReport> {
+export async function inspect(
+  source: string | Uint8Array | ByteSource,
+  options: InspectOptions = {},
+): Promise<InspectReport> {
   const started = performance.now();
   await using model = await openModel(source, { limits: options.limits, fileSystem: options.fileSystem });
   const notes: string[] = [];
@@ -48,11 +60,18 @@ export async function inspect(source: string | Uint8Array | ByteSource, options:
   await noteSidecars(model, options, original, notes);
   const byName = (options.named ?? []).length > 0 || options.embedding === true;
   const made = options.listTensors || byName ? view.producerOf.keys() : [];
-  const { types, resolution } = await surveyModel(view, { ...options, resolve: { explain: options.explain !== undefined, ...options.resolve }, child: options.child ?? child ?? undefined, tensors: made });
+  const { types, resolution } = await surveyModel(view, {
+    ...options,
+    resolve: { explain: options.explain !== undefined, ...options.resolve },
+    child: options.child ?? child ?? undefined,
+    tensors: made,
+  });
   const selected = byName ? selectFeatures(view, types, resolution, options).map(selectedRecord) : undefined;
   const known: TensorTypes = new Map([...declaredTypes(model), ...types.types]);
   const path = options.name ?? model.source.path ?? null;
-  const warnings = [...new Set([...model.warnings, ...view.warnings, ...notes, ...types.warnings, ...resolution.warnings])];
+  const warnings = [
+    ...new Set([...model.warnings, ...view.warnings, ...notes, ...types.warnings, ...resolution.warnings]),
+  ];
   if (options.strict) assertNoWarnings(warnings, path ?? undefined);
   await model.source.assertUnchanged?.();
   const { embedding } = resolution;
@@ -60,11 +79,21 @@ export async function inspect(source: string | Uint8Array | ByteSource, options:
     schema: 1,
     command: 'inspect',
     model: modelRecord(model, view, path),
-    inputs: [...view.inputs.keys()].filter((name) => !isInitializer(view, name)).map((name) => tensorRecord(name, known.get(name))),
+    inputs: [...view.inputs.keys()]
+      .filter((name) => !isInitializer(view, name))
+      .map((name) => tensorRecord(name, known.get(name))),
     outputs: model.graph.outputs.map(({ name }) => tensorRecord(name, known.get(name))),
     feature_info: resolution.features.map(featureRecord),
     out_indices: outIndices(resolution, options),
-    embedding: embedding === null ? null : ({ tensor: embedding.tensor, num_chs: embedding.numChs, dtype: embedding.dtype, shape: embedding.shape } satisfies EmbeddingRecord),
+    embedding:
+      embedding === null
+        ? null
+        : ({
+            tensor: embedding.tensor,
+            num_chs: embedding.numChs,
+            dtype: embedding.dtype,
+            shape: embedding.shape,
+          } satisfies EmbeddingRecord),
     nominal_input_shape: Object.fromEntries(types.nominalInputShape),
     ...(selected === undefined ? {} : { selected }),
     ...(options.listTensors ? { tensors: tensorList(view, known) } : {}),
@@ -75,7 +104,11 @@ export async function inspect(source: string | Uint8Array | ByteSource, options:
 }
 
 /** A cut that points into another file says nothing true once that file is another; without the file its graph can still be read. Returns the name of that file. */
-async function checkReference(model: OnnxModel, { fileSystem }: InspectOptions, notes: string[]): Promise<string | null> {
+async function checkReference(
+  model: OnnxModel,
+  { fileSystem }: InspectOptions,
+  notes: string[],
+): Promise<string | null> {
   const record = await referenceOf(model);
   if (record === null) return null;
   const { path } = model.source;
@@ -99,7 +132,12 @@ async function checkReference(model: OnnxModel, { fileSystem }: InspectOptions, 
 const MOST_SIDECARS = 100;
 
 /** Says which files of weights are missing or would be refused; inspecting needs none of them. `original` is the one that was looked at already. */
-async function noteSidecars(model: OnnxModel, { fileSystem }: InspectOptions, original: string | null, notes: string[]): Promise<void> {
+async function noteSidecars(
+  model: OnnxModel,
+  { fileSystem }: InspectOptions,
+  original: string | null,
+  notes: string[],
+): Promise<void> {
   const users = new Map<string, Tensor>();
   for (const tensor of tensorsOf(model)) {
     const location = tensor.external?.find(({ key }) => key === 'location')?.value ?? '';
@@ -115,13 +153,18 @@ async function noteSidecars(model: OnnxModel, { fileSystem }: InspectOptions, or
         if (files !== null) await openContained(location, tensor.place, tensor.place, files);
       } catch (error) {
         if (!(error instanceof FeatxError)) throw error;
-        notes.push(error.code === 'FEATX_IO_NOT_FOUND' ? `${error.path ?? 'a file of weights'} is missing: ${tensor.place} keeps its values there` : error.message);
+        notes.push(
+          error.code === 'FEATX_IO_NOT_FOUND'
+            ? `${error.path ?? 'a file of weights'} is missing: ${tensor.place} keeps its values there`
+            : error.message,
+        );
       }
     }
   } finally {
     await files?.close();
   }
-  if (users.size > MOST_SIDECARS) notes.push(`the weights lie in ${users.size} files; the first ${MOST_SIDECARS} were looked for`);
+  if (users.size > MOST_SIDECARS)
+    notes.push(`the weights lie in ${users.size} files; the first ${MOST_SIDECARS} were looked for`);
 }
 
 function isInitializer({ initializers, sparseInitializers }: GraphView, name: string): boolean {
@@ -138,9 +181,11 @@ export function modelRecord(model: OnnxModel, view: GraphView, path: string | nu
   const { graph, irVersion, opsetImports, producerName, producerVersion, functions, source } = model;
   let weightsBytes = 0;
   for (const tensor of graph.initializers) weightsBytes += tensorBytes(tensor) ?? 0;
-  for (const { values, indices } of graph.sparseInitializers) for (const part of [values, indices]) if (part !== null) weightsBytes += tensorBytes(part) ?? 0;
+  for (const { values, indices } of graph.sparseInitializers)
+    for (const part of [values, indices]) if (part !== null) weightsBytes += tensorBytes(part) ?? 0;
   const locations = new Set<string>();
-  for (const tensor of tensorsOf(model)) for (const { key, value } of tensor.external ?? []) if (key === 'location') locations.add(value);
+  for (const tensor of tensorsOf(model))
+    for (const { key, value } of tensor.external ?? []) if (key === 'location') locations.add(value);
   return {
     path,
     size_bytes: source.size,
@@ -160,7 +205,14 @@ function tensorList(view: GraphView, known: TensorTypes): readonly NodeTensorRec
   const { nodes } = view.model.graph;
   const paths = nodePaths(view, nodes);
   return nodes.flatMap((node) =>
-    node.outputs.filter((name) => name !== '').map((name) => ({ ...tensorRecord(name, known.get(name)), op_type: node.opType, node: node.name, module: paths.of(node) })),
+    node.outputs
+      .filter((name) => name !== '')
+      .map((name) => ({
+        ...tensorRecord(name, known.get(name)),
+        op_type: node.opType,
+        node: node.name,
+        module: paths.of(node),
+      })),
   );
 }
 
@@ -172,7 +224,11 @@ function explanation({ features, tried }: Resolution, asked: number): Explanatio
     index,
     tried: tried.map((attempt) => {
       const feature = said(attempt);
-      return { resolver: attempt.resolver, outcome: attempt.outcome, feature: feature === undefined ? null : featureRecord(feature) };
+      return {
+        resolver: attempt.resolver,
+        outcome: attempt.outcome,
+        feature: feature === undefined ? null : featureRecord(feature),
+      };
     }),
   };
 }

@@ -27,11 +27,33 @@ const at = (name: string): string => join(folder, name);
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'featx-names-'));
   model = at('model.onnx');
-  const nodes = NAMES.map((name, index) => node('Add', ['x', `constant${index}`], [encodeName(name)], {}, { name: encodeName(name) }));
+  const nodes = NAMES.map((name, index) =>
+    node('Add', ['x', `constant${index}`], [encodeName(name)], {}, { name: encodeName(name) }),
+  );
   const constants = NAMES.map((_name, index) => tensor(`constant${index}`, [1], [index]));
   const types = NAMES.slice(1).map((name) => value(encodeName(name), [1]));
-  writeFileSync(model, encodeModel({ graph: { nodes, initializers: constants, inputs: [value('x', [1])], outputs: [value(encodeName(NAMES[0]), [1])], valueInfo: types } }));
-  writeFileSync(at('x.npy'), Buffer.concat([Buffer.from(`\x93NUMPY\x01\x00\x76\x00${"{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }".padEnd(117)}\n`, 'latin1'), Buffer.from(Float32Array.of(INPUT).buffer)]));
+  writeFileSync(
+    model,
+    encodeModel({
+      graph: {
+        nodes,
+        initializers: constants,
+        inputs: [value('x', [1])],
+        outputs: [value(encodeName(NAMES[0]), [1])],
+        valueInfo: types,
+      },
+    }),
+  );
+  writeFileSync(
+    at('x.npy'),
+    Buffer.concat([
+      Buffer.from(
+        `\x93NUMPY\x01\x00\x76\x00${"{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }".padEnd(117)}\n`,
+        'latin1',
+      ),
+      Buffer.from(Float32Array.of(INPUT).buffer),
+    ]),
+  );
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -41,13 +63,19 @@ const unsynced: FileSystem = {
   open: async (...args) => {
     const file = await nodeFileSystem.open(...args);
     return {
-      read: (...at) => file.read(...at), write: (...at) => file.write(...at), stat: () => file.stat(), chmod: (mode) => file.chmod(mode), truncate: (size) => file.truncate(size), close: () => file.close(),
+      read: (...at) => file.read(...at),
+      write: (...at) => file.write(...at),
+      stat: () => file.stat(),
+      chmod: (mode) => file.chmod(mode),
+      truncate: (size) => file.truncate(size),
+      close: () => file.close(),
       sync: async () => undefined,
     };
   },
 };
 
-const clean = (shown: string): void => expect(RAW.exec(shown.replace(/\r?\n/g, ' '))?.[0].codePointAt(0)?.toString(16)).toBeUndefined();
+const clean = (shown: string): void =>
+  expect(RAW.exec(shown.replace(/\r?\n/g, ' '))?.[0].codePointAt(0)?.toString(16)).toBeUndefined();
 /** SGR that the program itself sets on a terminal. */
 const uncoloured = (shown: string): string => shown.replace(/\x1b\[\d+m/g, '');
 
@@ -83,7 +111,9 @@ describe('inspect', () => {
   });
 
   test('JSON parses to the exact names, CSV has a line for each and no formula', async () => {
-    const { tensors } = JSON.parse((await runCli(['inspect', model, '--tensors', '--json'])).stdout) as { readonly tensors: readonly { readonly name: string; readonly node: string }[] };
+    const { tensors } = JSON.parse((await runCli(['inspect', model, '--tensors', '--json'])).stdout) as {
+      readonly tensors: readonly { readonly name: string; readonly node: string }[];
+    };
     expect(tensors.map(({ name }) => name)).toEqual(NAMES);
     expect(tensors.map(({ node: label }) => label)).toEqual(NAMES);
     const { stdout } = await runCli(['inspect', model, '--tensors', '--csv']);
@@ -93,24 +123,37 @@ describe('inspect', () => {
 });
 
 describe('run', () => {
-  const features = async (more: Partial<RunOptions>): Promise<Awaited<ReturnType<typeof run>>> => run(model, { inputs: [at('x.npy')], named, ...more });
+  const features = async (more: Partial<RunOptions>): Promise<Awaited<ReturnType<typeof run>>> =>
+    run(model, { inputs: [at('x.npy')], named, ...more });
 
   test('gives each its own value, in .npz and .safetensors under its own key', async () => {
     for (const format of ['npz', 'safetensors'] as const) {
       const report = await features({ output: at(`all.${format}`) });
-      expect(report.features.map(({ output, min }) => [output, min])).toEqual(NAMES.map((name, index) => [name, index + INPUT]));
+      expect(report.features.map(({ output, min }) => [output, min])).toEqual(
+        NAMES.map((name, index) => [name, index + INPUT]),
+      );
       clean(jsonLine(report));
       clean(runText(report, PLAIN));
       expect((JSON.parse(jsonLine(report)) as typeof report).features.map(({ output }) => output)).toEqual(NAMES);
       const written = await readTensors(at(`all.${format}`));
       const keys = outputKeys(format, NAMES);
       expect(new Set(keys).size).toBe(NAMES.length);
-      expect(keys.map((key) => Number((written.get(key)?.data as Float32Array | undefined)?.[0]))).toEqual(NAMES.map((_name, index) => index + INPUT));
-      const plain = NAMES.flatMap((name, index) => (/[\0\ud800-\udfff]/u.test(name) || encodeName(name).length > 60_000 || name === '__metadata__' ? [] : [[name, keys[index]] as const]));
+      expect(keys.map((key) => Number((written.get(key)?.data as Float32Array | undefined)?.[0]))).toEqual(
+        NAMES.map((_name, index) => index + INPUT),
+      );
+      const plain = NAMES.flatMap((name, index) =>
+        /[\0\ud800-\udfff]/u.test(name) || encodeName(name).length > 60_000 || name === '__metadata__'
+          ? []
+          : [[name, keys[index]] as const],
+      );
       expect(plain.filter(([name, key]) => name !== key)).toEqual([]);
       expect(plain.length).toBeGreaterThan(500);
       // What cannot be a key as it is tells its bytes all the same.
-      const coded = NAMES.flatMap((name, index) => (keys[index] === name || encodeName(name).length > 60_000 ? [] : [[Buffer.from(encodeName(name)).toString('hex'), unpercent(keys[index])] as const]));
+      const coded = NAMES.flatMap((name, index) =>
+        keys[index] === name || encodeName(name).length > 60_000
+          ? []
+          : [[Buffer.from(encodeName(name)).toString('hex'), unpercent(keys[index])] as const],
+      );
       expect(coded.filter(([bytes, decoded]) => bytes !== decoded)).toEqual([]);
       keys.filter((_key, index) => !plain.some(([name]) => name === NAMES[index])).forEach(clean);
     }
@@ -121,16 +164,28 @@ describe('run', () => {
     const files = readdirSync(at('pb'));
     expect(files).toHaveLength(NAMES.length);
     expect(new Set(files.map((file) => file.toLowerCase())).size).toBe(NAMES.length);
-    expect(files.filter((file) => !/^[A-Za-z0-9_%-][A-Za-z0-9_.%-]{0,200}\.pb$/.test(file) || /^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/i.test(file) || /[. ]$/.test(file))).toEqual([]);
+    expect(
+      files.filter(
+        (file) =>
+          !/^[A-Za-z0-9_%-][A-Za-z0-9_.%-]{0,200}\.pb$/.test(file) ||
+          /^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/i.test(file) ||
+          /[. ]$/.test(file),
+      ),
+    ).toEqual([]);
     const values = new Map<string, number>();
-    for (const file of files) for (const [name, { data }] of await readTensors(join(at('pb'), file))) values.set(name, Number((data as Float32Array)[0]));
+    for (const file of files)
+      for (const [name, { data }] of await readTensors(join(at('pb'), file)))
+        values.set(name, Number((data as Float32Array)[0]));
     expect(NAMES.map((name) => values.get(name))).toEqual(NAMES.map((_name, index) => index + INPUT));
   });
 });
 
 /** Bytes of a percent-encoded key, in hexadecimal. */
 function unpercent(key: string): string {
-  return Buffer.from(key.replace(/%([0-9A-F]{2})/g, (_all, hex: string) => String.fromCharCode(parseInt(hex, 16))), 'latin1').toString('hex');
+  return Buffer.from(
+    key.replace(/%([0-9A-F]{2})/g, (_all, hex: string) => String.fromCharCode(parseInt(hex, 16))),
+    'latin1',
+  ).toString('hex');
 }
 
 describe('extract', () => {
@@ -145,12 +200,18 @@ describe('extract', () => {
 
   test('a cut can give its outputs these names, which come back under them', async () => {
     const plain = NAMES.map((_name, index) => `t${index}`);
-    writeFileSync(at('plain.onnx'), encodeModel({
-      graph: {
-        nodes: plain.map((name, index) => node('Add', ['x', `constant${index}`], [name])), initializers: plain.map((_name, index) => tensor(`constant${index}`, [1], [index])), inputs: [value('x', [1])], outputs: [value('t0', [1])],
-        valueInfo: plain.slice(1).map((name) => value(name, [1])),
-      },
-    }));
+    writeFileSync(
+      at('plain.onnx'),
+      encodeModel({
+        graph: {
+          nodes: plain.map((name, index) => node('Add', ['x', `constant${index}`], [name])),
+          initializers: plain.map((_name, index) => tensor(`constant${index}`, [1], [index])),
+          inputs: [value('x', [1])],
+          outputs: [value('t0', [1])],
+          valueInfo: plain.slice(1).map((name) => value(name, [1])),
+        },
+      }),
+    );
     const choice = plain.map((name) => ({ by: 'tensor' as const, name }));
     await extract(at('plain.onnx'), at('mapped.onnx'), { named: choice, outMap: NAMES, isolate: false });
     await using cut = await openModel(at('mapped.onnx'));
@@ -161,15 +222,24 @@ describe('extract', () => {
 
   test('text and errors about them show nothing raw', async () => {
     for (const flags of [[], ['--json']]) {
-      const { exit, stdout, stderr } = await runCli(['extract', model, '--dry-run', ...NAMES.map((name) => `--tensor=${name}`), ...flags], { isTerminal: flags.length === 0, columns: 120 });
+      const { exit, stdout, stderr } = await runCli(
+        ['extract', model, '--dry-run', ...NAMES.map((name) => `--tensor=${name}`), ...flags],
+        { isTerminal: flags.length === 0, columns: 120 },
+      );
       expect(exit).toBe(0);
       clean(uncoloured(stdout));
       clean(uncoloured(stderr));
     }
-    const missing = await runCli(['extract', model, '--dry-run', ...NAMES.slice(0, 1000).map((name) => `--tensor=${name}-none`)], { isTerminal: true });
+    const missing = await runCli(
+      ['extract', model, '--dry-run', ...NAMES.slice(0, 1000).map((name) => `--tensor=${name}-none`)],
+      { isTerminal: true },
+    );
     expect(missing.exit).toBe(2);
     clean(uncoloured(missing.stderr));
-    const debug = await runCli(['run', model, '--tensor', NAMES[0], '--debug', ...NAMES.slice(0, 200).map((name) => `--input=${name}`)], { isTerminal: true });
+    const debug = await runCli(
+      ['run', model, '--tensor', NAMES[0], '--debug', ...NAMES.slice(0, 200).map((name) => `--input=${name}`)],
+      { isTerminal: true },
+    );
     expect(debug.exit).toBeGreaterThan(0);
     clean(uncoloured(debug.stderr));
   });

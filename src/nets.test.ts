@@ -7,21 +7,47 @@ import { node, tensor, value, weights, type NodeSpec } from './testing/model-spe
 
 const STRIDED = { kernel_shape: { ints: [3, 3] }, strides: { ints: [2, 2] }, pads: { ints: [1, 1, 1, 1] } } as const;
 const conv = (module: string, from: string, attributes: NodeSpec['attributes'] = STRIDED): NodeSpec =>
-  node('Conv', [from, `${module}.weight`], [`/features/${module}/Conv_output_0`], attributes, { name: `/features/${module}/Conv` });
+  node('Conv', [from, `${module}.weight`], [`/features/${module}/Conv_output_0`], attributes, {
+    name: `/features/${module}/Conv`,
+  });
 
 /** A Sequential `features`: a convolution, an activation, a convolution, a split in two, and an addition; then a head. */
 const MODEL = encodeModel({
   producer: ['pytorch', '2.13.0'],
   graph: {
-    inputs: [value('x', ['n', 3, 16, 16])], outputs: [value('y', ['n', 4])],
-    initializers: [weights('features.0.weight', [4, 3, 3, 3], 1), weights('features.2.weight', [8, 4, 3, 3], 2), weights('head.weight', [4, 4], 3), tensor('head.bias', [4], [0, 1, 2, 3])],
+    inputs: [value('x', ['n', 3, 16, 16])],
+    outputs: [value('y', ['n', 4])],
+    initializers: [
+      weights('features.0.weight', [4, 3, 3, 3], 1),
+      weights('features.2.weight', [8, 4, 3, 3], 2),
+      weights('head.weight', [4, 4], 3),
+      tensor('head.bias', [4], [0, 1, 2, 3]),
+    ],
     nodes: [
       conv('features.0', 'x'),
-      node('Relu', ['/features/features.0/Conv_output_0'], ['/features/features.1/Relu_output_0'], {}, { name: '/features/features.1/Relu' }),
+      node(
+        'Relu',
+        ['/features/features.0/Conv_output_0'],
+        ['/features/features.1/Relu_output_0'],
+        {},
+        { name: '/features/features.1/Relu' },
+      ),
       conv('features.2', '/features/features.1/Relu_output_0'),
-      node('Split', ['/features/features.2/Conv_output_0'], ['left', 'right'], { axis: { int: 1 } }, { name: '/features/features.3/Split' }),
+      node(
+        'Split',
+        ['/features/features.2/Conv_output_0'],
+        ['left', 'right'],
+        { axis: { int: 1 } },
+        { name: '/features/features.3/Split' },
+      ),
       node('Add', ['left', 'right'], ['/features/features.4/Add_output_0'], {}, { name: '/features/features.4/Add' }),
-      node('GlobalAveragePool', ['/features/features.4/Add_output_0'], ['pooled'], {}, { name: '/pool/GlobalAveragePool' }),
+      node(
+        'GlobalAveragePool',
+        ['/features/features.4/Add_output_0'],
+        ['pooled'],
+        {},
+        { name: '/pool/GlobalAveragePool' },
+      ),
       node('Flatten', ['pooled'], ['flat'], {}, { name: '/pool/Flatten' }),
       node('Gemm', ['flat', 'head.weight', 'head.bias'], ['y'], {}, { name: '/head/Gemm' }),
     ],
@@ -29,9 +55,19 @@ const MODEL = encodeModel({
 });
 const FIRST = '/features/features.0/Conv_output_0';
 const SECOND = '/features/features.2/Conv_output_0';
-const ENTRIES = [{ num_chs: 4, reduction: 2, module: 'features.0' }, { num_chs: 8, reduction: 4, module: 'features.2' }, { num_chs: 4, reduction: 4, module: 'features.3' }];
-const given = (...more: readonly object[]): Pick<NetOptions, 'resolve'> => ({ resolve: { explicit: ENTRIES.map((entry, index) => ({ ...entry, ...more[index] })) } });
-const x: RuntimeTensor = { dtype: 'float32', shape: [2, 3, 16, 16], data: Float32Array.from({ length: 2 * 3 * 256 }, (_value, index) => Math.sin(index)) };
+const ENTRIES = [
+  { num_chs: 4, reduction: 2, module: 'features.0' },
+  { num_chs: 8, reduction: 4, module: 'features.2' },
+  { num_chs: 4, reduction: 4, module: 'features.3' },
+];
+const given = (...more: readonly object[]): Pick<NetOptions, 'resolve'> => ({
+  resolve: { explicit: ENTRIES.map((entry, index) => ({ ...entry, ...more[index] })) },
+});
+const x: RuntimeTensor = {
+  dtype: 'float32',
+  shape: [2, 3, 16, 16],
+  data: Float32Array.from({ length: 2 * 3 * 256 }, (_value, index) => Math.sin(index)),
+};
 
 /** What the whole network computes for a tensor. */
 async function valueOf(...outputs: readonly string[]): Promise<readonly (RuntimeTensor | undefined)[]> {
@@ -44,7 +80,10 @@ async function valueOf(...outputs: readonly string[]): Promise<readonly (Runtime
 describe('a dict', () => {
   test('has an entry per index as text, in the order of outIndices', async () => {
     await using net = await FeatureDictNet.create(MODEL, { ...given(), outIndices: [-2, 0] });
-    expect([...(await net.forward(x))]).toEqual([['1', (await valueOf(SECOND))[0]], ['0', (await valueOf(FIRST))[0]]]);
+    expect([...(await net.forward(x))]).toEqual([
+      ['1', (await valueOf(SECOND))[0]],
+      ['0', (await valueOf(FIRST))[0]],
+    ]);
     expect(net.featureInfo.outIndices).toEqual([1, 0]);
     expect(net.featureInfo.channels()).toEqual([8, 4]);
     expect(net.featureInfo.channels([0, 1, 2])).toEqual([4, 8, 4]);
@@ -55,7 +94,9 @@ describe('a dict', () => {
     await using net = await FeatureDictNet.create(MODEL, { ...given(), outIndices: 2, outMap: ['p4', 5] });
     expect([...(await net.forward({ x })).keys()]).toEqual(['p4', '5']);
     expect(net.featureInfo.outIndices).toEqual([1, 2]);
-    await expect(FeatureDictNet.create(MODEL, { ...given(), outMap: ['p4'] })).rejects.toMatchObject({ name: 'UsageError' });
+    await expect(FeatureDictNet.create(MODEL, { ...given(), outMap: ['p4'] })).rejects.toMatchObject({
+      name: 'UsageError',
+    });
   });
 });
 
@@ -93,17 +134,33 @@ describe('hooks', () => {
     };
     expect(await keys({ ...given(), outIndices: [1, 0] })).toEqual(['features.2', 'features.0']);
     expect(await keys({ ...given(), outIndices: [1, 0], outMap: ['b', 3] })).toEqual(['b', '3']);
-    expect(await keys({ named: [{ by: 'tensor', name: 'left' }, { by: 'module', name: 'features.1' }] })).toEqual(['left', 'features.1']);
-    expect(await keys({ ...given({}, { module: 'features.0', num_chs: 4, reduction: 2 }), outIndices: [0, 1] })).toEqual(['features.0', 'feature_1']);
+    expect(
+      await keys({
+        named: [
+          { by: 'tensor', name: 'left' },
+          { by: 'module', name: 'features.1' },
+        ],
+      }),
+    ).toEqual(['left', 'features.1']);
+    expect(
+      await keys({ ...given({}, { module: 'features.0', num_chs: 4, reduction: 2 }), outIndices: [0, 1] }),
+    ).toEqual(['features.0', 'feature_1']);
   });
 
   test('hook_type: an entry that says forward_pre gives the input of its module', async () => {
-    await using net = await FeatureHookNet.create(MODEL, { ...given({}, { hook_type: 'forward_pre' }), outIndices: [0, 1] });
+    await using net = await FeatureHookNet.create(MODEL, {
+      ...given({}, { hook_type: 'forward_pre' }),
+      outIndices: [0, 1],
+    });
     expect(await net.forward(x)).toEqual(await valueOf(FIRST, '/features/features.1/Relu_output_0'));
   });
 
   test('defaultHookType: for entries that do not say', async () => {
-    await using net = await FeatureHookNet.create(MODEL, { ...given({ hook_type: 'forward' }), outIndices: [0, 1], defaultHookType: 'forward_pre' });
+    await using net = await FeatureHookNet.create(MODEL, {
+      ...given({ hook_type: 'forward' }),
+      outIndices: [0, 1],
+      defaultHookType: 'forward_pre',
+    });
     expect(await net.forward(x)).toEqual(await valueOf(FIRST, '/features/features.1/Relu_output_0'));
   });
 
@@ -111,17 +168,27 @@ describe('hooks', () => {
     const path = 'fixtures/timm/test_resnet.ts.onnx';
     await using before = await FeatureHookNet.create(path, { outIndices: [2], defaultHookType: 'forward_pre' });
     await using after = await FeatureHookNet.create(path, { outIndices: [1] });
-    const input: RuntimeTensor = { dtype: 'float32', shape: [2, 3, 96, 96], data: Float32Array.from({ length: 2 * 3 * 96 * 96 }, (_value, index) => Math.cos(index)) };
+    const input: RuntimeTensor = {
+      dtype: 'float32',
+      shape: [2, 3, 96, 96],
+      data: Float32Array.from({ length: 2 * 3 * 96 * 96 }, (_value, index) => Math.cos(index)),
+    };
     // What layer2 reads is what layer1 hands on.
     expect(await before.forward(input)).toEqual(await after.forward(input));
-    await expect(FeatureHookNet.create('fixtures/zoo/resnet18.anon.onnx', { outIndices: [2], defaultHookType: 'forward_pre' })).rejects.toMatchObject({ name: 'ResolveError', message: expect.stringContaining('does not name its module') });
+    await expect(
+      FeatureHookNet.create('fixtures/zoo/resnet18.anon.onnx', { outIndices: [2], defaultHookType: 'forward_pre' }),
+    ).rejects.toMatchObject({ name: 'ResolveError', message: expect.stringContaining('does not name its module') });
   });
 
   test('noRewrite: the whole network, unless the features are all that is wanted', async () => {
-    const needed = encodeModel({ graph: {
-      inputs: [value('x', ['n', 3, 16, 16]), value('z', [1])], outputs: [value('y', null, null)], initializers: [weights('features.0.weight', [4, 3, 3, 3], 1)],
-      nodes: [conv('features.0', 'x'), node('Add', [FIRST, 'z'], ['y'], {}, { name: '/head/Add' })],
-    } });
+    const needed = encodeModel({
+      graph: {
+        inputs: [value('x', ['n', 3, 16, 16]), value('z', [1])],
+        outputs: [value('y', null, null)],
+        initializers: [weights('features.0.weight', [4, 3, 3, 3], 1)],
+        nodes: [conv('features.0', 'x'), node('Add', [FIRST, 'z'], ['y'], {}, { name: '/head/Add' })],
+      },
+    });
     const named = [{ by: 'tensor', name: FIRST }] as const;
     await using whole = await FeatureHookNet.create(needed, { named });
     expect(whole.inputs.map(({ name }) => name)).toEqual(['x', 'z']);
@@ -131,21 +198,40 @@ describe('hooks', () => {
   });
 
   test('flattenSequential: needs a rewrite, and renames what it reports', async () => {
-    await using net = await FeatureHookNet.create(MODEL, { ...given(), outIndices: [1], flattenSequential: true, returnDict: true });
+    await using net = await FeatureHookNet.create(MODEL, {
+      ...given(),
+      outIndices: [1],
+      flattenSequential: true,
+      returnDict: true,
+    });
     expect([...(await net.forward(x)).keys()]).toEqual(['features_2']);
-    await expect(FeatureHookNet.create(MODEL, { ...given(), flattenSequential: true, noRewrite: true })).rejects.toMatchObject({ name: 'UsageError', hint: expect.stringContaining('noRewrite: false') });
+    await expect(
+      FeatureHookNet.create(MODEL, { ...given(), flattenSequential: true, noRewrite: true }),
+    ).rejects.toMatchObject({ name: 'UsageError', hint: expect.stringContaining('noRewrite: false') });
   });
 });
 
 describe('what is given to forward', () => {
-  const two = encodeModel({ graph: { inputs: [value('a', [2]), value('b', [2])], outputs: [value('y', null, null)], nodes: [node('Add', ['a', 'b'], ['y'])] } });
+  const two = encodeModel({
+    graph: {
+      inputs: [value('a', [2]), value('b', [2])],
+      outputs: [value('y', null, null)],
+      nodes: [node('Add', ['a', 'b'], ['y'])],
+    },
+  });
   const a: RuntimeTensor = { dtype: 'float32', shape: [2], data: Float32Array.of(1, 2) };
 
   test('one tensor is not enough for two inputs', async () => {
     await using net = await FeatureListNet.create(two, { named: [{ by: 'tensor', name: 'y' }] });
-    await expect((async () => net.forward(a))()).rejects.toMatchObject({ name: 'UsageError', message: expect.stringContaining('2 inputs (a, b)') });
+    await expect((async () => net.forward(a))()).rejects.toMatchObject({
+      name: 'UsageError',
+      message: expect.stringContaining('2 inputs (a, b)'),
+    });
     expect(await net.forward({ a, b: a })).toEqual([{ ...a, data: Float32Array.of(2, 4) }]);
-    await expect((async () => net.forward({ a }))()).rejects.toMatchObject({ name: 'UsageError', message: expect.stringContaining("'b' is not given") });
+    await expect((async () => net.forward({ a }))()).rejects.toMatchObject({
+      name: 'UsageError',
+      message: expect.stringContaining("'b' is not given"),
+    });
   });
 
   test('nothing runs on a net that was disposed of', async () => {
@@ -158,7 +244,13 @@ describe('what is given to forward', () => {
 test('hooks forget what was read, per device', () => {
   const hooks = new FeatureHooks([{ output: 'a' }, { output: 'b', id: 'module' }]);
   const some: RuntimeTensor = { dtype: 'float32', shape: [1], data: Float32Array.of(1) };
-  hooks.collect(new Map([['b', some], ['x', some]]), 'cpu');
+  hooks.collect(
+    new Map([
+      ['b', some],
+      ['x', some],
+    ]),
+    'cpu',
+  );
   hooks.collect(new Map([['a', some]]), 'cuda');
   expect([...hooks.getOutput('cpu').keys()]).toEqual(['module']);
   expect(hooks.getOutput('cpu').size).toBe(0);

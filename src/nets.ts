@@ -66,7 +66,12 @@ abstract class FeatureNet implements AsyncDisposable {
   }
 }
 
-async function openNet(source: string | Uint8Array, mode: Mode, rewrite: boolean, { outIndices, outMap, outputFmt, ...options }: NetOptions & { readonly hookType?: HookType }): Promise<[FeatureRunner, FeatureInfo]> {
+async function openNet(
+  source: string | Uint8Array,
+  mode: Mode,
+  rewrite: boolean,
+  { outIndices, outMap, outputFmt, ...options }: NetOptions & { readonly hookType?: HookType },
+): Promise<[FeatureRunner, FeatureInfo]> {
   const runner = await FeatureRunner.open(source, {
     ...options,
     ...(typeof outIndices === 'number' ? { last: outIndices } : outIndices === undefined ? {} : { out: outIndices }),
@@ -85,12 +90,19 @@ function feedMap(feeds: Feeds, { inputs }: FeatureRunner): ReadonlyMap<string, R
   if (feeds instanceof Map) return feeds;
   if (!isTensor(feeds)) return new Map(Object.entries(feeds));
   const [only] = inputs;
-  if (inputs.length !== 1) throw new UsageError(`the model has ${inputs.length} inputs (${inputs.map(({ name }) => name).join(', ')}), and one tensor was given`, { hint: 'give a Map from input name to tensor' });
+  if (inputs.length !== 1)
+    throw new UsageError(
+      `the model has ${inputs.length} inputs (${inputs.map(({ name }) => name).join(', ')}), and one tensor was given`,
+      { hint: 'give a Map from input name to tensor' },
+    );
   return new Map([[only.name, feeds]]);
 }
 
 function isTensor(feeds: Exclude<Feeds, Map<string, RuntimeTensor>>): feeds is RuntimeTensor {
-  return typeof (feeds as Partial<RuntimeTensor>).dtype === 'string' && Array.isArray((feeds as Partial<RuntimeTensor>).shape);
+  return (
+    typeof (feeds as Partial<RuntimeTensor>).dtype === 'string' &&
+    Array.isArray((feeds as Partial<RuntimeTensor>).shape)
+  );
 }
 
 /** Features as a Map: `str(index)`, or the names of `outMap`, to tensors, in the order of `outIndices`. The graph is pruned to what they need. */
@@ -129,11 +141,23 @@ export class FeatureHookNet extends FeatureNet {
   }
 
   /** @throws UsageError, ResolveError, ModelFormatError, PolicyError, IoError, RuntimeError */
-  static async create(source: string | Uint8Array, { returnDict = false, defaultHookType, ...options }: HookNetOptions = {}): Promise<FeatureHookNet> {
+  static async create(
+    source: string | Uint8Array,
+    { returnDict = false, defaultHookType, ...options }: HookNetOptions = {},
+  ): Promise<FeatureHookNet> {
     const { noRewrite = !options.flattenSequential, ...others } = options;
-    if (noRewrite && options.flattenSequential) throw new UsageError('flattenSequential renames modules for a rewritten network; noRewrite keeps the network as it is', { hint: 'set noRewrite: false, or leave out flattenSequential' });
+    if (noRewrite && options.flattenSequential)
+      throw new UsageError(
+        'flattenSequential renames modules for a rewritten network; noRewrite keeps the network as it is',
+        { hint: 'set noRewrite: false, or leave out flattenSequential' },
+      );
     const [runner, info] = await openNet(source, 'hook', !noRewrite, { ...others, hookType: defaultHookType });
-    return new FeatureHookNet(runner, info, returnDict, new FeatureHooks(hooksOf(runner.features, others.outMap !== undefined)));
+    return new FeatureHookNet(
+      runner,
+      info,
+      returnDict,
+      new FeatureHooks(hooksOf(runner.features, others.outMap !== undefined)),
+    );
   }
 
   async forward(feeds: Feeds): Promise<ReadonlyMap<string, RuntimeTensor> | readonly RuntimeTensor[]> {

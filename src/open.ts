@@ -13,7 +13,10 @@ export interface OpenModelOptions extends OpenOptions {
  * @example `await using model = await openModel('backbone.onnx')`
  * @throws IoError, ModelFormatError, UnsupportedModelError, PolicyError
  */
-export async function openModel(input: string | Uint8Array | ByteSource, options: OpenModelOptions = {}): Promise<OnnxModel> {
+export async function openModel(
+  input: string | Uint8Array | ByteSource,
+  options: OpenModelOptions = {},
+): Promise<OnnxModel> {
   if (typeof input !== 'string') return indexModel(input, options);
   const source = await FileSource.open(input, options.fileSystem ?? nodeFileSystem);
   try {

@@ -18,7 +18,9 @@ function npm(args: readonly string[], cwd: string, env: NodeJS.ProcessEnv = proc
 
 /** npm's own settings for the process it runs are not those of another folder. */
 function cleanEnvironment(): NodeJS.ProcessEnv {
-  const kept = Object.entries(process.env).filter(([name]) => !/^npm_(config_local_prefix|package_|lifecycle_)/i.test(name) && name !== 'NODE_OPTIONS');
+  const kept = Object.entries(process.env).filter(
+    ([name]) => !/^npm_(config_local_prefix|package_|lifecycle_)/i.test(name) && name !== 'NODE_OPTIONS',
+  );
   return { ...Object.fromEntries(kept), npm_config_loglevel: 'error', npm_config_update_notifier: 'false' };
 }
 
@@ -28,7 +30,20 @@ function install(folder: string, withRuntime: boolean): string {
   mkdirSync(path);
   writeFileSync(join(path, 'package.json'), '{"name":"consumer","version":"1.0.0","private":true}');
   const env = { ...cleanEnvironment(), ONNXRUNTIME_NODE_INSTALL: 'skip' };
-  const result = npm(['install', tarball, '--prefer-offline', '--no-audit', '--no-fund', '--fetch-retries=0', '--fetch-timeout=20000', ...(withRuntime ? [] : ['--omit=optional'])], path, env);
+  const result = npm(
+    [
+      'install',
+      tarball,
+      '--prefer-offline',
+      '--no-audit',
+      '--no-fund',
+      '--fetch-retries=0',
+      '--fetch-timeout=20000',
+      ...(withRuntime ? [] : ['--omit=optional']),
+    ],
+    path,
+    env,
+  );
   if (result.status !== 0) linkDependencies(path, withRuntime);
   return path;
 }
@@ -42,16 +57,35 @@ function linkDependencies(path: string, withRuntime: boolean): void {
   rmSync(join(modules, 'package'), { recursive: true });
   const { dependencies, optionalDependencies } = manifest();
   const linked = Object.keys({ ...dependencies, ...(withRuntime ? optionalDependencies : {}) });
-  for (const name of linked) if (existsSync(join(root, 'node_modules', name))) symlinkSync(join(root, 'node_modules', name), join(modules, name), 'junction');
+  for (const name of linked)
+    if (existsSync(join(root, 'node_modules', name)))
+      symlinkSync(join(root, 'node_modules', name), join(modules, name), 'junction');
   if (!onWindows) symlinkSync(join('..', 'featx', 'bin', 'featx.js'), join(modules, '.bin', 'featx'));
 }
 
-function manifest(): { readonly version: string; readonly dependencies: object; readonly optionalDependencies: object; readonly bin: { readonly featx: string } } {
+function manifest(): {
+  readonly version: string;
+  readonly dependencies: object;
+  readonly optionalDependencies: object;
+  readonly bin: { readonly featx: string };
+} {
   return JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 }
 
-function inspectWithNpx(cwd: string): { readonly feature_info: readonly { readonly index: number; readonly tensor: string; readonly reduction: number | null }[] } {
-  const { status, stdout, stderr } = spawnSync('npx', ['--no-install', 'featx', 'inspect', model, '--json'], { cwd, env: cleanEnvironment(), encoding: 'utf8', shell: onWindows, timeout: LIMIT_MS });
+function inspectWithNpx(cwd: string): {
+  readonly feature_info: readonly {
+    readonly index: number;
+    readonly tensor: string;
+    readonly reduction: number | null;
+  }[];
+} {
+  const { status, stdout, stderr } = spawnSync('npx', ['--no-install', 'featx', 'inspect', model, '--json'], {
+    cwd,
+    env: cleanEnvironment(),
+    encoding: 'utf8',
+    shell: onWindows,
+    timeout: LIMIT_MS,
+  });
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   return JSON.parse(stdout);
 }
@@ -94,7 +128,17 @@ afterAll(() => rmSync(home, { recursive: true, force: true }));
 
 test('the tarball holds what runs and what is read, and no tests', () => {
   const names = execFileSync('tar', ['-tzf', tarball], { encoding: 'utf8' }).trim().split(/\r?\n/);
-  for (const name of ['bin/featx.js', 'dist/index.js', 'dist/index.d.ts', 'dist/core.js', 'dist/core.d.ts', 'dist/cli/main.js', 'README.md', 'LICENSE']) expect(names).toContain(`package/${name}`);
+  for (const name of [
+    'bin/featx.js',
+    'dist/index.js',
+    'dist/index.d.ts',
+    'dist/core.js',
+    'dist/core.d.ts',
+    'dist/cli/main.js',
+    'README.md',
+    'LICENSE',
+  ])
+    expect(names).toContain(`package/${name}`);
   expect(names.filter((name) => /\.test\.|\.map$|fixtures|\/testing\/|\.onnx$|(^|\/)src\//.test(name))).toEqual([]);
 });
 
@@ -102,11 +146,16 @@ describe('without onnxruntime-node', () => {
   let consumer: string;
   beforeAll(() => (consumer = install('plain', false)), LIMIT_MS);
 
-  test('onnxruntime-node is not there', () => expect(existsSync(join(consumer, 'node_modules', 'onnxruntime-node'))).toBe(false));
+  test('onnxruntime-node is not there', () =>
+    expect(existsSync(join(consumer, 'node_modules', 'onnxruntime-node'))).toBe(false));
 
-  test('npx featx inspect finds the features', () => {
-    expect(inspectWithNpx(consumer).feature_info.map(({ index }) => index)).toEqual([0, 1, 2, 3, 4]);
-  }, LIMIT_MS);
+  test(
+    'npx featx inspect finds the features',
+    () => {
+      expect(inspectWithNpx(consumer).feature_info.map(({ index }) => index)).toEqual([0, 1, 2, 3, 4]);
+    },
+    LIMIT_MS,
+  );
 
   test('import', () => {
     writeFileSync(join(consumer, 'use.mjs'), `import * as featx from 'featx';\n${USE}`);
@@ -115,7 +164,12 @@ describe('without onnxruntime-node', () => {
 
   test('require', () => {
     writeFileSync(join(consumer, 'use.cjs'), `const featx = require('featx');\n(async () => {${USE}})();`);
-    expect(JSON.parse(runNode(consumer, '--no-warnings', 'use.cjs'))).toEqual([5, ['1', '2'], ['1', '2'], 'FeatureInfo']);
+    expect(JSON.parse(runNode(consumer, '--no-warnings', 'use.cjs'))).toEqual([
+      5,
+      ['1', '2'],
+      ['1', '2'],
+      'FeatureInfo',
+    ]);
   });
 
   test('featx/core works on bytes', () => {
@@ -132,14 +186,35 @@ describe('without onnxruntime-node', () => {
   test('TypeScript sees the types', () => {
     symlinkSync(join(root, 'node_modules', '@types'), join(consumer, 'node_modules', '@types'), 'junction');
     writeFileSync(join(consumer, 'use.mts'), TYPED_USE);
-    const examples = [...readFileSync(join(root, 'README.md'), 'utf8').matchAll(/^```ts\n([^]*?)^```$/gm)].map(([, code]) => code);
+    const examples = [...readFileSync(join(root, 'README.md'), 'utf8').matchAll(/^```ts\n([^]*?)^```$/gm)].map(
+      ([, code]) => code,
+    );
     expect(examples.length).toBeGreaterThan(0);
     writeFileSync(join(consumer, 'readme.mts'), examples.join('\n'));
     // A CommonJS file may require an ES module from Node 20.19 on.
-    writeFileSync(join(consumer, 'use.cts'), `import { VERSION } from 'featx';\nexport const length: number = VERSION.length;`);
+    writeFileSync(
+      join(consumer, 'use.cts'),
+      `import { VERSION } from 'featx';\nexport const length: number = VERSION.length;`,
+    );
     const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
-    const flags = ['--noEmit', '--strict', '--target', 'es2022', '--module', 'nodenext', '--types', 'node', 'use.mts', 'readme.mts', 'use.cts'];
-    const { status, stdout } = spawnSync(process.execPath, [compiler, ...flags], { cwd: consumer, encoding: 'utf8', timeout: LIMIT_MS });
+    const flags = [
+      '--noEmit',
+      '--strict',
+      '--target',
+      'es2022',
+      '--module',
+      'nodenext',
+      '--types',
+      'node',
+      'use.mts',
+      'readme.mts',
+      'use.cts',
+    ];
+    const { status, stdout } = spawnSync(process.execPath, [compiler, ...flags], {
+      cwd: consumer,
+      encoding: 'utf8',
+      timeout: LIMIT_MS,
+    });
     expect({ status, stdout }).toEqual({ status: 0, stdout: '' });
   });
 });
@@ -148,9 +223,13 @@ describe('with onnxruntime-node', () => {
   let consumer: string;
   beforeAll(() => (consumer = install('runtime', true)), LIMIT_MS);
 
-  test('npx featx inspect knows every stride and shape', () => {
-    // Platforms for which onnxruntime-node has no binary install without it.
-    if (!existsSync(join(consumer, 'node_modules', 'onnxruntime-node'))) return;
-    expect(inspectWithNpx(consumer).feature_info.map(({ reduction }) => reduction)).toEqual([2, 4, 8, 16, 32]);
-  }, LIMIT_MS);
+  test(
+    'npx featx inspect knows every stride and shape',
+    () => {
+      // Platforms for which onnxruntime-node has no binary install without it.
+      if (!existsSync(join(consumer, 'node_modules', 'onnxruntime-node'))) return;
+      expect(inspectWithNpx(consumer).feature_info.map(({ reduction }) => reduction)).toEqual([2, 4, 8, 16, 32]);
+    },
+    LIMIT_MS,
+  );
 });

@@ -10,17 +10,25 @@ import { deviation } from './testing/deviation.js';
 
 /** Whole backbones with what timm's own `features_only=True` network returned for them in PyTorch; `npm run check:models` names another folder. */
 const FOLDER = process.env.FEATX_REFERENCES ?? 'fixtures/timm';
-const NAMES = readdirSync(FOLDER).flatMap((file) => (file.endsWith('.reference.npz') ? [file.slice(0, -'.reference.npz'.length)] : []));
-const MODELS = NAMES.flatMap((name) => ['ts', 'dy'].map((exporter) => [name, exporter] as const)).filter(([name, exporter]) => existsSync(join(FOLDER, `${name}.${exporter}.onnx`)));
+const NAMES = readdirSync(FOLDER).flatMap((file) =>
+  file.endsWith('.reference.npz') ? [file.slice(0, -'.reference.npz'.length)] : [],
+);
+const MODELS = NAMES.flatMap((name) => ['ts', 'dy'].map((exporter) => [name, exporter] as const)).filter(
+  ([name, exporter]) => existsSync(join(FOLDER, `${name}.${exporter}.onnx`)),
+);
 /** Of the feature's standard deviation. */
 const TOLERANCE = 2e-5;
 
 const folder = mkdtempSync(join(tmpdir(), 'featx-references-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-async function referenceOf(name: string): Promise<{ readonly input: RuntimeTensor; readonly features: readonly RuntimeTensor[] }> {
+async function referenceOf(
+  name: string,
+): Promise<{ readonly input: RuntimeTensor; readonly features: readonly RuntimeTensor[] }> {
   const arrays = await readTensors(join(FOLDER, `${name}.reference.npz`));
-  const features = [...arrays.keys()].filter((key) => key.startsWith('feature_')).map((_key, index) => arrayOf(arrays, `feature_${index}`));
+  const features = [...arrays.keys()]
+    .filter((key) => key.startsWith('feature_'))
+    .map((_key, index) => arrayOf(arrays, `feature_${index}`));
   return { input: arrayOf(arrays, 'input'), features };
 }
 
@@ -49,7 +57,9 @@ describe.each(MODELS)('%s.%s', (name, exporter) => {
     const { features } = await referenceOf(name);
     const output = join(folder, `${name}.${exporter}.npz`);
     const report = await run(path, { inputs: [join(FOLDER, `${name}.reference.npz`)], output, ...asMaps });
-    expect(report.features.map(({ index, shape }) => [index, shape])).toEqual(features.map(({ shape }, index) => [index, shape]));
+    expect(report.features.map(({ index, shape }) => [index, shape])).toEqual(
+      features.map(({ shape }, index) => [index, shape]),
+    );
     expectClose((await readTensors(output)).values(), features);
   });
 

@@ -26,14 +26,33 @@ async function write(name: string, array: TensorValue): Promise<string> {
 }
 
 function floats(shape: readonly number[], from = 0): TensorValue {
-  return { dtype: 'float32', shape, data: Float32Array.from({ length: shape.reduce((product, dim) => product * dim, 1) }, (_value, index) => from + index) };
+  return {
+    dtype: 'float32',
+    shape,
+    data: Float32Array.from(
+      { length: shape.reduce((product, dim) => product * dim, 1) },
+      (_value, index) => from + index,
+    ),
+  };
 }
 
 /** Runs a graph over arrays stacked on axis 0; what came out, and the report. */
-async function runGraph(graph: GraphSpec, array: TensorValue, options: Partial<RunOptions> = {}): Promise<{ readonly results: ReadonlyMap<string, TensorValue>; readonly features: Awaited<ReturnType<typeof run>>['features'] }> {
+async function runGraph(
+  graph: GraphSpec,
+  array: TensorValue,
+  options: Partial<RunOptions> = {},
+): Promise<{
+  readonly results: ReadonlyMap<string, TensorValue>;
+  readonly features: Awaited<ReturnType<typeof run>>['features'];
+}> {
   const output = join(folder, 'graph.npz');
   const input = await write('graph-input.npy', array);
-  const { features } = await run(encodeModel({ graph }), { inputs: [input], output, named: (graph.outputs ?? []).map(({ name }) => ({ by: 'tensor', name: String(name) })), ...options });
+  const { features } = await run(encodeModel({ graph }), {
+    inputs: [input],
+    output,
+    named: (graph.outputs ?? []).map(({ name }) => ({ by: 'tensor', name: String(name) })),
+    ...options,
+  });
   return { results: await readTensors(output), features };
 }
 
@@ -42,46 +61,102 @@ describe('batches', () => {
     const shared = { inputs: [`input=${RESNET_INPUT}`], out: [1, -1], isolate };
     const whole = await run(RESNET, { ...shared, output: join(folder, 'whole.npz') });
     const seen: number[][] = [];
-    const split = await run(RESNET, { ...shared, output: join(folder, 'split.npz'), batchSize: 1, onProgress: (...rows) => seen.push(rows) });
-    expect(whole.features.map(({ output, shape }) => [output, shape])).toEqual([['1', [2, 32, 24, 24]], ['4', [2, 96, 3, 3]]]);
+    const split = await run(RESNET, {
+      ...shared,
+      output: join(folder, 'split.npz'),
+      batchSize: 1,
+      onProgress: (...rows) => seen.push(rows),
+    });
+    expect(whole.features.map(({ output, shape }) => [output, shape])).toEqual([
+      ['1', [2, 32, 24, 24]],
+      ['4', [2, 96, 3, 3]],
+    ]);
     expect(split.features.map(({ shape }) => shape)).toEqual(whole.features.map(({ shape }) => shape));
     const [a, b] = [await readTensors(join(folder, 'whole.npz')), await readTensors(join(folder, 'split.npz'))];
     for (const [key, wanted] of a) expect(deviation(b.get(key) as never, wanted as never)).toBeLessThan(TOLERANCE);
-    expect(seen).toEqual([[1, 2], [2, 2]]);
+    expect(seen).toEqual([
+      [1, 2],
+      [2, 2],
+    ]);
   });
 
-  const fixed = (more: Partial<GraphSpec>): GraphSpec => ({ inputs: [value('x', [2, 4])], outputs: [value('y', null, null)], ...more });
+  const fixed = (more: Partial<GraphSpec>): GraphSpec => ({
+    inputs: [value('x', [2, 4])],
+    outputs: [value('y', null, null)],
+    ...more,
+  });
 
   test('a fixed batch is filled up, and what fills it is cut off again', async () => {
     const { results } = await runGraph(fixed({ nodes: [node('Neg', ['x'], ['y'])] }), floats([5, 4]));
-    expect(results.get('y')).toEqual({ dtype: 'float32', shape: [5, 4], data: Float32Array.from({ length: 20 }, (_value, index) => -index) });
+    expect(results.get('y')).toEqual({
+      dtype: 'float32',
+      shape: [5, 4],
+      data: Float32Array.from({ length: 20 }, (_value, index) => -index),
+    });
   });
 
   test('windows: axis 0 holds several parts of each entry', async () => {
-    const graph = fixed({ inputs: [value('x', [2, 6])], initializers: [tensor('windows', [3], [-1, 3, 1], 'int64')], nodes: [node('Reshape', ['x', 'windows'], ['y'])] });
+    const graph = fixed({
+      inputs: [value('x', [2, 6])],
+      initializers: [tensor('windows', [3], [-1, 3, 1], 'int64')],
+      nodes: [node('Reshape', ['x', 'windows'], ['y'])],
+    });
     const { results, features } = await runGraph(graph, floats([3, 6]));
     expect(results.get('y')).toEqual(floats([6, 3, 1]));
     expect(features[0].shape).toEqual([6, 3, 1]);
   });
 
   test('axis 0 that counts something else is refused where batches would be joined or trimmed, and only there', async () => {
-    const tokensFirst = (batch: number | string): GraphSpec => ({ inputs: [value('x', [batch, 4])], outputs: [value('y', null, null)], nodes: [node('Transpose', ['x'], ['y'], { perm: { ints: [1, 0] } })] });
-    for (const [batch, rows] of [[2, 3], [2, 4], ['n', 5]] as const) {
-      await expect(runGraph(tokensFirst(batch), floats([rows, 4]), batch === 'n' ? { batchSize: 2 } : {})).rejects.toMatchObject({ name: 'UsageError', code: 'FEATX_USAGE_BATCH', message: expect.stringMatching(/y has the shape \[4, 2\] for a batch of 2/) });
+    const tokensFirst = (batch: number | string): GraphSpec => ({
+      inputs: [value('x', [batch, 4])],
+      outputs: [value('y', null, null)],
+      nodes: [node('Transpose', ['x'], ['y'], { perm: { ints: [1, 0] } })],
+    });
+    for (const [batch, rows] of [
+      [2, 3],
+      [2, 4],
+      ['n', 5],
+    ] as const) {
+      await expect(
+        runGraph(tokensFirst(batch), floats([rows, 4]), batch === 'n' ? { batchSize: 2 } : {}),
+      ).rejects.toMatchObject({
+        name: 'UsageError',
+        code: 'FEATX_USAGE_BATCH',
+        message: expect.stringMatching(/y has the shape \[4, 2\] for a batch of 2/),
+      });
     }
     expect((await runGraph(tokensFirst(2), floats([2, 4]))).features[0].shape).toEqual([4, 2]);
     expect((await runGraph(tokensFirst('n'), floats([5, 4]))).features[0].shape).toEqual([4, 5]);
-    const scalar: GraphSpec = { inputs: [value('x', ['n', 4])], outputs: [value('y', null, null)], nodes: [node('ReduceSum', ['x'], ['y'], { keepdims: { int: 0 } })] };
+    const scalar: GraphSpec = {
+      inputs: [value('x', ['n', 4])],
+      outputs: [value('y', null, null)],
+      nodes: [node('ReduceSum', ['x'], ['y'], { keepdims: { int: 0 } })],
+    };
     expect((await runGraph(scalar, floats([5, 4]))).features[0]).toMatchObject({ shape: [], mean: 190 });
-    await expect(runGraph(scalar, floats([5, 4]), { batchSize: 2 })).rejects.toMatchObject({ code: 'FEATX_USAGE_BATCH' });
+    await expect(runGraph(scalar, floats([5, 4]), { batchSize: 2 })).rejects.toMatchObject({
+      code: 'FEATX_USAGE_BATCH',
+    });
   });
 
   test('a run that fails leaves no file, and no process that waits', async () => {
-    const graph: GraphSpec = { inputs: [value('x', ['n', 1], 'int64')], outputs: [value('y', null, null)], initializers: [weights('table', [4, 2], 1)], nodes: [node('Gather', ['table', 'x'], ['y'])] };
+    const graph: GraphSpec = {
+      inputs: [value('x', ['n', 1], 'int64')],
+      outputs: [value('y', null, null)],
+      initializers: [weights('table', [4, 2], 1)],
+      nodes: [node('Gather', ['table', 'x'], ['y'])],
+    };
     const target = mkdtempSync(join(folder, 'failing-'));
     const input = await write('indices.npy', { dtype: 'int64', shape: [4, 1], data: BigInt64Array.of(0n, 1n, 9n, 2n) });
     for (const isolate of [false, true]) {
-      await expect(run(encodeModel({ graph }), { inputs: [input], named: [{ by: 'tensor', name: 'y' }], output: join(target, 'out.npz'), batchSize: 1, isolate })).rejects.toMatchObject({ name: 'RuntimeError', message: expect.stringContaining('indices') });
+      await expect(
+        run(encodeModel({ graph }), {
+          inputs: [input],
+          named: [{ by: 'tensor', name: 'y' }],
+          output: join(target, 'out.npz'),
+          batchSize: 1,
+          isolate,
+        }),
+      ).rejects.toMatchObject({ name: 'RuntimeError', message: expect.stringContaining('indices') });
       expect(readdirSync(target)).toEqual([]);
     }
   });
@@ -89,10 +164,22 @@ describe('batches', () => {
 
 describe('the report', () => {
   test('says what is not finite, and gives the figures of the rest', async () => {
-    const graph: GraphSpec = { inputs: [value('x', ['n'])], outputs: [value('y', null, null)], nodes: [node('Log', ['x'], ['y'])] };
-    const { features } = await runGraph(graph, { dtype: 'float32', shape: [4], data: Float32Array.of(-1, 0, 1, Math.E) });
-    expect(features).toEqual([expect.objectContaining({ output: 'y', min: 0, max: 1, mean: 0.5, std: 0.5, nan: 1, infinite: 1 })]);
-    const { features: [plain] } = await runGraph(graph, { dtype: 'float32', shape: [1], data: Float32Array.of(1) });
+    const graph: GraphSpec = {
+      inputs: [value('x', ['n'])],
+      outputs: [value('y', null, null)],
+      nodes: [node('Log', ['x'], ['y'])],
+    };
+    const { features } = await runGraph(graph, {
+      dtype: 'float32',
+      shape: [4],
+      data: Float32Array.of(-1, 0, 1, Math.E),
+    });
+    expect(features).toEqual([
+      expect.objectContaining({ output: 'y', min: 0, max: 1, mean: 0.5, std: 0.5, nan: 1, infinite: 1 }),
+    ]);
+    const {
+      features: [plain],
+    } = await runGraph(graph, { dtype: 'float32', shape: [1], data: Float32Array.of(1) });
     expect(plain).not.toHaveProperty('nan');
     expect(plain).not.toHaveProperty('infinite');
   });
@@ -100,10 +187,21 @@ describe('the report', () => {
   test('names inputs, output, and how long it ran', async () => {
     const output = join(folder, 'named.safetensors');
     const report = await run(RESNET, { inputs: [RESNET_INPUT], out: [0], output, outMap: ['first'], name: 'my model' });
-    expect(report).toMatchObject({ command: 'run', model: 'my model', output, provider: 'cpu', inputs: [RESNET_INPUT], images: 0, warnings: [expect.stringContaining('no inputs of the model')], features: [{ index: 0, output: 'first', dtype: 'float32' }] });
+    expect(report).toMatchObject({
+      command: 'run',
+      model: 'my model',
+      output,
+      provider: 'cpu',
+      inputs: [RESNET_INPUT],
+      images: 0,
+      warnings: [expect.stringContaining('no inputs of the model')],
+      features: [{ index: 0, output: 'first', dtype: 'float32' }],
+    });
     expect(report.run_ms).toBeGreaterThanOrEqual(0);
     expect(report.elapsed_ms).toBeGreaterThanOrEqual(report.run_ms);
-    await expect(run(RESNET, { inputs: [RESNET_INPUT], out: [0], strict: true })).rejects.toMatchObject({ code: 'FEATX_STRICT' });
+    await expect(run(RESNET, { inputs: [RESNET_INPUT], out: [0], strict: true })).rejects.toMatchObject({
+      code: 'FEATX_STRICT',
+    });
   });
 });
 
@@ -123,14 +221,29 @@ describe('a photograph into a float16 network', () => {
   test('to npz', async () => {
     const output = join(folder, 'cat.npz');
     const { images, features } = await run(model, { inputs, output });
-    expect([images, features.map(({ shape, dtype }) => [dtype, ...shape])]).toEqual([1, [['float16', 1, 64, 111, 111], ['float16', 1, 128, 55, 55], ['float16', 1, 256, 27, 27], ['float16', 1, 512, 13, 13]]]);
-    expect([...(await readTensors(output))].map(([key, { dtype, shape }]) => [key, dtype, ...shape])).toEqual(features.map(({ output: key, dtype, shape }) => [key, dtype, ...shape]));
+    expect([images, features.map(({ shape, dtype }) => [dtype, ...shape])]).toEqual([
+      1,
+      [
+        ['float16', 1, 64, 111, 111],
+        ['float16', 1, 128, 55, 55],
+        ['float16', 1, 256, 27, 27],
+        ['float16', 1, 512, 13, 13],
+      ],
+    ]);
+    expect([...(await readTensors(output))].map(([key, { dtype, shape }]) => [key, dtype, ...shape])).toEqual(
+      features.map(({ output: key, dtype, shape }) => [key, dtype, ...shape]),
+    );
   });
 
   test('is recognised: pictures go in as they should, halves come out as they are', async () => {
     const output = join(folder, 'cat.npy');
     // This network was trained on values from 0 to 255.
-    await run(model, { inputs, output, named: [{ by: 'tensor', name: 'softmaxout_1' }], image: { mean: [0], std: [1 / 255] } });
+    await run(model, {
+      inputs,
+      output,
+      named: [{ by: 'tensor', name: 'softmaxout_1' }],
+      image: { mean: [0], std: [1 / 255] },
+    });
     const [scores] = (await readTensors(output)).values();
     const values = toFloat32(scores);
     const best = [...values.keys()].sort((a, b) => values[b] - values[a]).slice(0, 3);
@@ -144,11 +257,21 @@ describe('a profile', () => {
   test('goes where it was asked for', async () => {
     const profile = join(folder, 'profile.json');
     for (const isolate of [false, true]) {
-      const { warnings } = await run(RESNET, { inputs: [RESNET_INPUT, RESNET_INPUT], out: [1], batchSize: 2, profile, isolate });
+      const { warnings } = await run(RESNET, {
+        inputs: [RESNET_INPUT, RESNET_INPUT],
+        out: [1],
+        batchSize: 2,
+        profile,
+        isolate,
+      });
       expect(warnings).toHaveLength(1);
-      const events: { cat: string; name: string; args: { provider?: string } }[] = JSON.parse(readFileSync(profile, 'utf8'));
+      const events: { cat: string; name: string; args: { provider?: string } }[] = JSON.parse(
+        readFileSync(profile, 'utf8'),
+      );
       // One run: every node once.
-      const kernels = events.filter(({ cat, name }) => cat === 'Node' && name.endsWith('_kernel_time')).map(({ name }) => name);
+      const kernels = events
+        .filter(({ cat, name }) => cat === 'Node' && name.endsWith('_kernel_time'))
+        .map(({ name }) => name);
       expect(kernels.length).toBeGreaterThan(3);
       expect(new Set(kernels).size).toBe(kernels.length);
       rmSync(profile);
@@ -157,15 +280,31 @@ describe('a profile', () => {
   });
 
   test('cannot go into a directory that is not there', async () => {
-    await expect(run(RESNET, { inputs: [RESNET_INPUT], out: [1], profile: join(folder, 'no', 'profile.json') })).rejects.toMatchObject({ name: 'IoError', message: expect.stringContaining('no such file') });
+    await expect(
+      run(RESNET, { inputs: [RESNET_INPUT], out: [1], profile: join(folder, 'no', 'profile.json') }),
+    ).rejects.toMatchObject({ name: 'IoError', message: expect.stringContaining('no such file') });
   });
 });
 
 describe('being interrupted', () => {
-  const endless = encodeModel({ graph: {
-    inputs: [value('x', [1])], outputs: [value('y', null, null)], initializers: [tensor('times', [], [2 ** 53 - 1], 'int64'), tensor('yes', [], [1], 'bool')],
-    nodes: [node('Loop', ['times', 'yes', 'x'], ['y'], { body: { graph: { inputs: [value('i', [], 'int64'), value('c', [], 'bool'), value('v', [1])], nodes: [node('Identity', ['c'], ['go']), node('Neg', ['v'], ['w'])], outputs: [value('go', [], 'bool'), value('w', [1])] } } })],
-  } });
+  const endless = encodeModel({
+    graph: {
+      inputs: [value('x', [1])],
+      outputs: [value('y', null, null)],
+      initializers: [tensor('times', [], [2 ** 53 - 1], 'int64'), tensor('yes', [], [1], 'bool')],
+      nodes: [
+        node('Loop', ['times', 'yes', 'x'], ['y'], {
+          body: {
+            graph: {
+              inputs: [value('i', [], 'int64'), value('c', [], 'bool'), value('v', [1])],
+              nodes: [node('Identity', ['c'], ['go']), node('Neg', ['v'], ['w'])],
+              outputs: [value('go', [], 'bool'), value('w', [1])],
+            },
+          },
+        }),
+      ],
+    },
+  });
 
   test('ends a run that would never end, and leaves nothing', async () => {
     const target = join(folder, 'interrupted');
@@ -173,7 +312,13 @@ describe('being interrupted', () => {
     writeFileSync(join(target, 'endless.onnx'), endless);
     const controller = new AbortController();
     const started = performance.now();
-    const running = run(join(target, 'endless.onnx'), { inputs: ['random'], named: [{ by: 'tensor', name: 'y' }], output: join(target, 'out.npz'), isolate: true, signal: controller.signal });
+    const running = run(join(target, 'endless.onnx'), {
+      inputs: ['random'],
+      named: [{ by: 'tensor', name: 'y' }],
+      output: join(target, 'out.npz'),
+      isolate: true,
+      signal: controller.signal,
+    });
     setTimeout(() => controller.abort(new Error('enough')), 1_500);
     await expect(running).rejects.toThrow('enough');
     expect(performance.now() - started).toBeLessThan(10_000);
@@ -182,6 +327,8 @@ describe('being interrupted', () => {
   });
 
   test('before it begins', async () => {
-    await expect(run(RESNET, { inputs: ['random'], out: [0], isolate: true, signal: AbortSignal.abort(new Error('no')) })).rejects.toThrow('no');
+    await expect(
+      run(RESNET, { inputs: ['random'], out: [0], isolate: true, signal: AbortSignal.abort(new Error('no')) }),
+    ).rejects.toThrow('no');
   });
 });

@@ -17,7 +17,9 @@ import { TensorWriter } from './tensors/writer.js';
 import { ioError, nodeFileSystem } from './wire/fs.js';
 import { resolveTarget, type WriteOptions } from './wire/sink.js';
 
-export interface RunOptions extends Omit<RunnerOptions, 'plan' | 'profilePrefix'>, Pick<WriteOptions, 'noClobber' | 'follow' | 'signal'> {
+export interface RunOptions
+  extends Omit<RunnerOptions, 'plan' | 'profilePrefix'>,
+    Pick<WriteOptions, 'noClobber' | 'follow' | 'signal'> {
   /** Values of the inputs: `NAME=FILE`, FILE, directories, patterns, `random[:SEED]`. */
   readonly inputs: readonly string[];
   /** Where the features go: .npz, .npy, .safetensors, or a directory of .pb. */
@@ -57,17 +59,37 @@ export async function run(source: string | Uint8Array, options: RunOptions): Pro
 async function runBatches(source: string | Uint8Array, options: RunOptions): Promise<RunReport> {
   const started = performance.now();
   const { output, signal, fileSystem } = options;
-  if (options.inputs.length === 0) throw new UsageError('no input is given', { code: 'FEATX_USAGE_INPUT', hint: 'name files with --input, or try --input random' });
+  if (options.inputs.length === 0)
+    throw new UsageError('no input is given', {
+      code: 'FEATX_USAGE_INPUT',
+      hint: 'name files with --input, or try --input random',
+    });
   await assertProfile(options, typeof source === 'string' ? [source] : []);
-  const open = (): Promise<FeatureRunner> => FeatureRunner.open(source, {
-    ...options, profilePrefix: options.profile, plan: { mode: 'dict', outMap: options.outMap ?? null, outputFmt: options.outputFmt ?? null, order: options.order ?? 'out' },
-  });
+  const open = (): Promise<FeatureRunner> =>
+    FeatureRunner.open(source, {
+      ...options,
+      profilePrefix: options.profile,
+      plan: {
+        mode: 'dict',
+        outMap: options.outMap ?? null,
+        outputFmt: options.outputFmt ?? null,
+        order: options.order ?? 'out',
+      },
+    });
   await using runner = await open();
-  const plan = await planInputs(options.inputs, runner.inputs, { fileSystem, image: options.image, shapes: options.inputShapes, limits: options.tensorLimits });
+  const plan = await planInputs(options.inputs, runner.inputs, {
+    fileSystem,
+    image: options.image,
+    shapes: options.inputShapes,
+    limits: options.tensorLimits,
+  });
   const batchSize = batchSizeOf(plan, options.batchSize);
   const inputFiles = [...plan.files, ...runner.files, ...(options.reads ?? [])];
   await assertProfile(options, inputFiles);
-  await using writer = output === undefined ? null : await TensorWriter.open(output, { ...options, inputs: inputFiles, totalRows: plan.rows, inPlace: false });
+  await using writer =
+    output === undefined
+      ? null
+      : await TensorWriter.open(output, { ...options, inputs: inputFiles, totalRows: plan.rows, inPlace: false });
   const totals = runner.features.map((feature) => new FeatureTotal(feature));
   const layouts = new Map(runner.features.map(({ output: name, layout }) => [name, layout]));
   const batched = new Set(plan.inputs.filter(({ isBatched }) => isBatched).map(({ name }) => name));
@@ -77,7 +99,9 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
   const take = async ({ batch: { rows, size, start }, results }: Running): Promise<void> => {
     const isWhole = rows === size && rows === plan.rows;
     const values = await results;
-    const real = new Map([...values].map(([name, value]) => [name, isWhole ? value : entriesOf(name, value, { rows, size, layouts })]));
+    const real = new Map(
+      [...values].map(([name, value]) => [name, isWhole ? value : entriesOf(name, value, { rows, size, layouts })]),
+    );
     for (const total of totals) total.add(real.get(total.feature.output));
     await writer?.write(real, rows);
     // The writer takes a batch once it is done with the one before.
@@ -101,8 +125,17 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
   const path = options.name ?? (typeof source === 'string' ? source : null);
   await keepProfile(device.runner.profile, options);
   return {
-    schema: 1, command: 'run', model: path, output: output ?? null, provider: device.runner.provider, inputs: plan.files, images: plan.images,
-    features: totals.map((total) => total.record()), run_ms: Math.round(clock.ms), warnings, elapsed_ms: Math.round(performance.now() - started),
+    schema: 1,
+    command: 'run',
+    model: path,
+    output: output ?? null,
+    provider: device.runner.provider,
+    inputs: plan.files,
+    images: plan.images,
+    features: totals.map((total) => total.record()),
+    run_ms: Math.round(clock.ms),
+    warnings,
+    elapsed_ms: Math.round(performance.now() - started),
   };
 }
 
@@ -143,25 +176,53 @@ class FeatureTotal {
     if (value === undefined) return;
     this.summary.add(value);
     this.dtype = value.dtype;
-    this.shape = this.shape === null || value.shape.length === 0 ? value.shape : [this.shape[0] + value.shape[0], ...value.shape.slice(1)];
+    this.shape =
+      this.shape === null || value.shape.length === 0
+        ? value.shape
+        : [this.shape[0] + value.shape[0], ...value.shape.slice(1)];
   }
 
   record(): RunFeatureRecord {
     const { tap, output } = this.feature;
     const { min, max, mean, std, nan, infinite } = this.summary.result();
-    return { index: tap.index, module: tap.module, tensor: tap.tensors[0], output, shape: this.shape ?? [], dtype: this.dtype, min, max, mean, std, ...(nan === 0 ? {} : { nan }), ...(infinite === 0 ? {} : { infinite }) };
+    return {
+      index: tap.index,
+      module: tap.module,
+      tensor: tap.tensors[0],
+      output,
+      shape: this.shape ?? [],
+      dtype: this.dtype,
+      min,
+      max,
+      mean,
+      std,
+      ...(nan === 0 ? {} : { nan }),
+      ...(infinite === 0 ? {} : { infinite }),
+    };
   }
 }
 
 /** A profile that cannot be written, or that would replace what is read or written, is known before anything runs. @throws UsageError, IoError */
 async function assertProfile({ profile, output, ...options }: RunOptions, inputs: readonly string[]): Promise<void> {
   if (profile === undefined) return;
-  if (output !== undefined && resolve(output) === resolve(profile)) throw new UsageError(`the profile and the features would both be ${profile}`, { code: 'FEATX_USAGE_SAME_FILE', path: profile, hint: 'choose another --profile' });
-  await resolveTarget(profile, inputs, { fileSystem: options.fileSystem, noClobber: options.noClobber, inPlace: false });
+  if (output !== undefined && resolve(output) === resolve(profile))
+    throw new UsageError(`the profile and the features would both be ${profile}`, {
+      code: 'FEATX_USAGE_SAME_FILE',
+      path: profile,
+      hint: 'choose another --profile',
+    });
+  await resolveTarget(profile, inputs, {
+    fileSystem: options.fileSystem,
+    noClobber: options.noClobber,
+    inPlace: false,
+  });
 }
 
 /** ONNX Runtime adds a time to the name that it is given; the profile gets the name that was asked for. */
-async function keepProfile(written: string | null, { profile, fileSystem = nodeFileSystem }: RunOptions): Promise<void> {
+async function keepProfile(
+  written: string | null,
+  { profile, fileSystem = nodeFileSystem }: RunOptions,
+): Promise<void> {
   if (profile === undefined) return;
   if (written === null) throw new IoError(`ONNX Runtime wrote no profile to ${profile}`, { path: profile });
   await fileSystem.rename(written, profile).catch((error: unknown) => {

@@ -20,7 +20,11 @@ import { startChild, surveyModel, type SurveyOptions } from './survey.js';
 import { materialize } from './wire/pieces.js';
 import { DirectorySidecars, NO_SIDECARS } from './wire/sidecar-files.js';
 
-export interface RunnerOptions extends OpenModelOptions, SelectOptions, Omit<SessionOptions, 'outputs' | 'beside'>, Pick<SurveyOptions, 'inputShapes' | 'resolve'> {
+export interface RunnerOptions
+  extends OpenModelOptions,
+    SelectOptions,
+    Omit<SessionOptions, 'outputs' | 'beside'>,
+    Pick<SurveyOptions, 'inputShapes' | 'resolve'> {
   readonly plan?: Partial<PlanOptions>;
   /** Refuse external data with several hard links. */
   readonly strictExternal?: boolean;
@@ -50,21 +54,37 @@ export class FeatureRunner implements AsyncDisposable {
     const { path } = model.source;
     const notes: string[] = [...model.warnings];
     const warn = (message: string): void => void (notes.includes(message) || notes.push(message));
-    const files = path === undefined ? NO_SIDECARS : new DirectorySidecars(path, { fileSystem: options.fileSystem, strict: options.strictExternal, warn });
+    const files =
+      path === undefined
+        ? NO_SIDECARS
+        : new DirectorySidecars(path, { fileSystem: options.fileSystem, strict: options.strictExternal, warn });
     try {
       await assertReference(model, files);
       const { isolate = false, timeoutMs, memoryBytes, signal } = options;
       using child = await startChild(model, { isolate, memoryBytes, signal });
       const view = viewGraph(model);
       view.warnings.forEach(warn);
-      const { types, resolution } = await surveyModel(view, { ...options, resolve: withHookType(options), isolate, ...(isolate ? { timeoutMs, memoryBytes } : {}), child: child ?? undefined, tensors: options.named?.length || options.embedding ? view.producerOf.keys() : [] });
+      const { types, resolution } = await surveyModel(view, {
+        ...options,
+        resolve: withHookType(options),
+        isolate,
+        ...(isolate ? { timeoutMs, memoryBytes } : {}),
+        child: child ?? undefined,
+        tensors: options.named?.length || options.embedding ? view.producerOf.keys() : [],
+      });
       const selections = selectFeatures(view, types, resolution, options);
       const plan = planRewrite(view, types.types, selections, { ...DEFAULT_PLAN, ...options.plan });
       [...types.warnings, ...resolution.warnings].forEach(warn);
       signal?.throwIfAborted();
       const mapped = await indexModel(await weightless(model, plan, files, warn), { limits: model.limits });
       const session = await openSession(viewGraph(mapped), { ...sessionOptions(options), beside: path });
-      return new FeatureRunner(plan.outputs, resolution, path === undefined ? [] : [path, ...sidecarPaths(model, path)], session, notes);
+      return new FeatureRunner(
+        plan.outputs,
+        resolution,
+        path === undefined ? [] : [path, ...sidecarPaths(model, path)],
+        session,
+        notes,
+      );
     } finally {
       await files.close();
     }
@@ -97,10 +117,12 @@ export class FeatureRunner implements AsyncDisposable {
     const names = this.features.map(({ output }) => output);
     const known = new Set(this.inputs.map(({ name }) => name));
     const results = await this.session.run(new Map([...feeds].filter(([name]) => known.has(name))), names);
-    return new Map(names.flatMap((name) => {
-      const value = results.get(name);
-      return value === undefined ? [] : [[name, value] as const];
-    }));
+    return new Map(
+      names.flatMap((name) => {
+        const value = results.get(name);
+        return value === undefined ? [] : [[name, value] as const];
+      }),
+    );
   }
 
   /** Gives back the memory of results for those of later runs; nobody may use them any more. */
@@ -124,7 +146,12 @@ function withHookType({ resolve, hookType }: RunnerOptions): ResolveOptions | un
 }
 
 /** The cut as bytes of a few KB that point into the model's files; bytes in memory have no file to point into and stay whole. */
-async function weightless(model: OnnxModel, plan: Plan, files: DirectorySidecars | typeof NO_SIDECARS, warn: (message: string) => void): Promise<Uint8Array> {
+async function weightless(
+  model: OnnxModel,
+  plan: Plan,
+  files: DirectorySidecars | typeof NO_SIDECARS,
+  warn: (message: string) => void,
+): Promise<Uint8Array> {
   const { path } = model.source;
   const dropped = droppedStarts(model, plan.edit);
   const isLarge = [...tensorsOf(model)].some((tensor) => {
@@ -132,11 +159,41 @@ async function weightless(model: OnnxModel, plan: Plan, files: DirectorySidecars
     return values !== null && values.end - values.start > MAPPED_BYTES;
   });
   const { contents } = await planWeights(model, plan.edit, files, {
-    mode: path !== undefined && isLarge && isContained(basename(path)) ? 'reference' : 'keep', sameDirectory: true, align: DEFAULT_ALIGN, sourceName: path === undefined ? null : basename(path), warn,
+    mode: path !== undefined && isLarge && isContained(basename(path)) ? 'reference' : 'keep',
+    sameDirectory: true,
+    align: DEFAULT_ALIGN,
+    sourceName: path === undefined ? null : basename(path),
+    warn,
   });
   return materialize(model.source, splice(model, plan.edit, contents));
 }
 
-function sessionOptions({ providers, deviceId, threads, optimization, prepacking, isolate, timeoutMs, memoryBytes, signal, profilePrefix, fileSystem, strictExternal }: RunnerOptions): SessionOptions {
-  return { providers, deviceId, threads, optimization, prepacking, isolate, timeoutMs, memoryBytes, signal, profilePrefix, fileSystem, strictExternal };
+function sessionOptions({
+  providers,
+  deviceId,
+  threads,
+  optimization,
+  prepacking,
+  isolate,
+  timeoutMs,
+  memoryBytes,
+  signal,
+  profilePrefix,
+  fileSystem,
+  strictExternal,
+}: RunnerOptions): SessionOptions {
+  return {
+    providers,
+    deviceId,
+    threads,
+    optimization,
+    prepacking,
+    isolate,
+    timeoutMs,
+    memoryBytes,
+    signal,
+    profilePrefix,
+    fileSystem,
+    strictExternal,
+  };
 }

@@ -6,8 +6,12 @@ import { join } from 'node:path';
 
 const root = process.cwd();
 const text = (...path: readonly string[]): string => readFileSync(join(root, ...path), 'utf8');
-const manifest: { readonly scripts: object; readonly files: readonly string[]; readonly [group: string]: unknown } = JSON.parse(text('package.json'));
-const workflows = readdirSync(join(root, '.github', 'workflows')).map((name) => ({ name, lines: text('.github', 'workflows', name).split('\n') }));
+const manifest: { readonly scripts: object; readonly files: readonly string[]; readonly [group: string]: unknown } =
+  JSON.parse(text('package.json'));
+const workflows = readdirSync(join(root, '.github', 'workflows')).map((name) => ({
+  name,
+  lines: text('.github', 'workflows', name).split('\n'),
+}));
 
 /** The lines below one that reads `key`, as far as they are indented more. */
 function block(lines: readonly string[], key: string): string[] {
@@ -27,19 +31,42 @@ test('installing the package runs nothing of ours', () => {
 
 test('every dependency is pinned to one version', () => {
   for (const group of ['dependencies', 'optionalDependencies', 'devDependencies']) {
-    for (const [name, version] of Object.entries(manifest[group] as object)) expect(`${name}@${version}`).toMatch(/@\d+\.\d+\.\d+$/);
+    for (const [name, version] of Object.entries(manifest[group] as object))
+      expect(`${name}@${version}`).toMatch(/@\d+\.\d+\.\d+$/);
   }
-  const locked: { readonly packages: { readonly [path: string]: { readonly hasInstallScript?: boolean } } } = JSON.parse(text('package-lock.json'));
-  const scripted = Object.entries(locked.packages).filter(([, { hasInstallScript }]) => hasInstallScript === true).map(([path]) => path.replace(/^.*node_modules\//, ''));
+  const locked: { readonly packages: { readonly [path: string]: { readonly hasInstallScript?: boolean } } } =
+    JSON.parse(text('package-lock.json'));
+  const scripted = Object.entries(locked.packages)
+    .filter(([, { hasInstallScript }]) => hasInstallScript === true)
+    .map(([path]) => path.replace(/^.*node_modules\//, ''));
   expect(scripted.filter((name) => !Object.hasOwn(manifest.allowScripts as object, name))).toEqual([]);
 });
 
 test('the package holds exactly the kinds of files that it should', () => {
-  const [{ files }]: readonly [{ readonly files: readonly { readonly path: string; readonly size: number }[] }] = JSON.parse(
-    execFileSync('npm', ['pack', '--ignore-scripts', '--dry-run', '--json'], { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'], shell: process.platform === 'win32' }),
+  const [{ files }]: readonly [{ readonly files: readonly { readonly path: string; readonly size: number }[] }] =
+    JSON.parse(
+      execFileSync('npm', ['pack', '--ignore-scripts', '--dry-run', '--json'], {
+        cwd: root,
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'ignore'],
+        shell: process.platform === 'win32',
+      }),
+    );
+  const papers = new Set([
+    'README.md',
+    'CHANGELOG.md',
+    'LICENSE',
+    'SECURITY.md',
+    'package.json',
+    'bin/featx.js',
+    'schema/featx.config.schema.json',
+  ]);
+  const strange = files.filter(
+    ({ path }) =>
+      !papers.has(path) &&
+      !/^docs\/[\w-]+\.md$/.test(path) &&
+      !/^dist\/(?!.*(?:testing|\.test\.)).+\.(?:d\.ts|js)$/.test(path),
   );
-  const papers = new Set(['README.md', 'CHANGELOG.md', 'LICENSE', 'SECURITY.md', 'package.json', 'bin/featx.js', 'schema/featx.config.schema.json']);
-  const strange = files.filter(({ path }) => !papers.has(path) && !/^docs\/[\w-]+\.md$/.test(path) && !/^dist\/(?!.*(?:testing|\.test\.)).+\.(?:d\.ts|js)$/.test(path));
   expect(strange.map(({ path }) => path)).toEqual([]);
   expect([...papers].filter((name) => !files.some(({ path }) => path === name))).toEqual([]);
   expect(files.reduce((sum, { size }) => sum + size, 0)).toBeLessThan(4_000_000);
@@ -55,7 +82,9 @@ test.each(workflows)('$name runs pinned actions with no more rights than it need
   const top = lines.indexOf('permissions:');
   expect([lines[top + 1].trim(), lines[top + 2].startsWith(' ')]).toEqual(['contents: read', false]);
   expect(lines.filter((line) => /secrets\.|NPM_TOKEN|pull_request_target/.test(line))).toEqual([]);
-  expect(lines.filter((line) => line.includes('persist-credentials: false'))).toHaveLength(uses.filter((action) => action.startsWith('actions/checkout@')).length);
+  expect(lines.filter((line) => line.includes('persist-credentials: false'))).toHaveLength(
+    uses.filter((action) => action.startsWith('actions/checkout@')).length,
+  );
 });
 
 test('tests run on every system and every version of Node that is promised', () => {
@@ -65,13 +94,17 @@ test('tests run on every system and every version of Node that is promised', () 
 
 test('a release is built from its tag, tested, and published with provenance', () => {
   const { lines } = workflows.find(({ name }) => name === 'release.yml') ?? { lines: [''] };
-  const permissions = lines.flatMap((line, index) => (line.trim() === 'permissions:' && index > lines.indexOf('jobs:') ? block(lines.slice(index), 'permissions:') : []));
+  const permissions = lines.flatMap((line, index) =>
+    line.trim() === 'permissions:' && index > lines.indexOf('jobs:') ? block(lines.slice(index), 'permissions:') : [],
+  );
   expect(permissions).toEqual(['contents: write', 'id-token: write']);
   const steps = lines.flatMap((line) => /^\s*(?:- )?run: (.*)$/.exec(line)?.[1] ?? []);
   const at = (start: string): number => steps.findIndex((step) => step.startsWith(start));
   expect(steps[at('test "$GITHUB_REF_NAME"')]).toContain('package.json');
   expect(steps[at('npm ci')]).toContain('--ignore-scripts');
   expect(steps[at('npm publish')]).toContain('--provenance');
-  expect([at('npm ci'), at('npm test'), at('npm pack'), at('npm publish')]).toEqual([...new Set([at('npm ci'), at('npm test'), at('npm pack'), at('npm publish')])].sort((a, b) => a - b));
+  expect([at('npm ci'), at('npm test'), at('npm pack'), at('npm publish')]).toEqual(
+    [...new Set([at('npm ci'), at('npm test'), at('npm pack'), at('npm publish')])].sort((a, b) => a - b),
+  );
   expect(at('npm ci')).toBeGreaterThan(-1);
 });

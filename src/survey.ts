@@ -28,9 +28,15 @@ export async function surveyModel(view: GraphView, options: SurveyOptions = {}):
 }
 
 /** ONNX Runtime takes as long to load as the graph takes to walk; a file that declares few of its types will need it. */
-export async function startChild({ graph }: OnnxModel, { child, isolate, memoryBytes, signal }: InferOptions): Promise<RuntimeChild | null> {
+export async function startChild(
+  { graph }: OnnxModel,
+  { child, isolate, memoryBytes, signal }: InferOptions,
+): Promise<RuntimeChild | null> {
   const declaresTypes = graph.valueInfo.length * 2 >= graph.nodes.length;
   if (child !== undefined || isolate === false || declaresTypes) return null;
-  const [{ RuntimeChild }, { isRuntimeInstalled }] = await Promise.all([import('./runtime/child.js'), import('./runtime/session.js')]);
+  const [{ RuntimeChild }, { isRuntimeInstalled }] = await Promise.all([
+    import('./runtime/child.js'),
+    import('./runtime/session.js'),
+  ]);
   return isRuntimeInstalled() ? RuntimeChild.start({ memoryBytes, signal }) : null;
 }

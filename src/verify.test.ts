@@ -10,7 +10,14 @@ import { verify } from './verify.js';
 const folder = mkdtempSync(join(tmpdir(), 'featx-verify-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const floats = (shape: readonly number[], ...values: number[]): { dtype: string; shape: readonly number[]; data: Float32Array } => ({ dtype: 'float32', shape, data: Float32Array.from(values) });
+const floats = (
+  shape: readonly number[],
+  ...values: number[]
+): { dtype: string; shape: readonly number[]; data: Float32Array } => ({
+  dtype: 'float32',
+  shape,
+  data: Float32Array.from(values),
+});
 
 let count = 0;
 async function cutOf(source: string | Uint8Array, options: ExtractOptions): Promise<string> {
@@ -21,16 +28,30 @@ async function cutOf(source: string | Uint8Array, options: ExtractOptions): Prom
 
 describe('a cut equals its model', () => {
   test.each<[string, string, ExtractOptions]>([
-    ['test_resnet.ts.onnx', 'dict', {}], ['test_resnet.ts.onnx', 'as NHWC, isolated', { outputFmt: 'NHWC' }], ['test_vit.ts.onnx', 'tokens as maps', { outputFmt: 'NCHW', last: 2 }], ['test_vit.dy.onnx', 'hook', { mode: 'hook' }],
-  ])('%s, %s', async (name, what, options) => {
-    const source = join('fixtures', 'timm', name);
-    const cut = await cutOf(source, { ...options, weights: 'embed' });
-    const report = await verify(source, cut, { isolate: what.includes('isolated') });
-    expect(report.features.filter(({ bit_equal }) => !bit_equal)).toEqual([]);
-    expect(report).toMatchObject({ schema: 1, command: 'verify', model: source, extracted: cut, equal: true, warnings: [] });
-    expect(report.features.length).toBeGreaterThan(1);
-    for (const { max_difference: difference } of report.features) expect(difference).toBeLessThan(1e-3);
-  }, 60_000);
+    ['test_resnet.ts.onnx', 'dict', {}],
+    ['test_resnet.ts.onnx', 'as NHWC, isolated', { outputFmt: 'NHWC' }],
+    ['test_vit.ts.onnx', 'tokens as maps', { outputFmt: 'NCHW', last: 2 }],
+    ['test_vit.dy.onnx', 'hook', { mode: 'hook' }],
+  ])(
+    '%s, %s',
+    async (name, what, options) => {
+      const source = join('fixtures', 'timm', name);
+      const cut = await cutOf(source, { ...options, weights: 'embed' });
+      const report = await verify(source, cut, { isolate: what.includes('isolated') });
+      expect(report.features.filter(({ bit_equal }) => !bit_equal)).toEqual([]);
+      expect(report).toMatchObject({
+        schema: 1,
+        command: 'verify',
+        model: source,
+        extracted: cut,
+        equal: true,
+        warnings: [],
+      });
+      expect(report.features.length).toBeGreaterThan(1);
+      for (const { max_difference: difference } of report.features) expect(difference).toBeLessThan(1e-3);
+    },
+    60_000,
+  );
 
   test('and one whose weights were changed does not', async () => {
     const source = join('fixtures', 'timm', 'test_resnet.ts.onnx');
@@ -47,30 +68,69 @@ describe('a cut equals its model', () => {
 });
 
 describe('pairs', () => {
-  const graph = (name: string): GraphSpec => ({ inputs: [value('x', ['n', 4])], outputs: [value(name, null, null)], initializers: [weights('w', [4, 4], 3)], nodes: [node('MatMul', ['x', 'w'], ['m']), node('Relu', ['m'], [name])] });
+  const graph = (name: string): GraphSpec => ({
+    inputs: [value('x', ['n', 4])],
+    outputs: [value(name, null, null)],
+    initializers: [weights('w', [4, 4], 3)],
+    nodes: [node('MatMul', ['x', 'w'], ['m']), node('Relu', ['m'], [name])],
+  });
 
   test('by name, or as they are given', async () => {
-    expect((await verify(encodeModel({ graph: graph('y') }), encodeModel({ graph: graph('y') }))).features).toEqual([{ index: null, tensor: 'y', output: 'y', bit_equal: true, max_difference: 0 }]);
+    expect((await verify(encodeModel({ graph: graph('y') }), encodeModel({ graph: graph('y') }))).features).toEqual([
+      { index: null, tensor: 'y', output: 'y', bit_equal: true, max_difference: 0 },
+    ]);
     const other = encodeModel({ graph: graph('z') });
-    await expect(verify(encodeModel({ graph: graph('y') }), other)).rejects.toMatchObject({ name: 'ResolveError', hint: expect.stringContaining('--map') });
+    await expect(verify(encodeModel({ graph: graph('y') }), other)).rejects.toMatchObject({
+      name: 'ResolveError',
+      hint: expect.stringContaining('--map'),
+    });
     expect((await verify(encodeModel({ graph: graph('y') }), other, { map: new Map([['y', 'z']]) })).equal).toBe(true);
-    await expect(verify(encodeModel({ graph: graph('y') }), other, { map: new Map([['q', 'p']]) })).rejects.toThrow("the model has no tensor 'q'; the cut has no output 'p'");
+    await expect(verify(encodeModel({ graph: graph('y') }), other, { map: new Map([['q', 'p']]) })).rejects.toThrow(
+      "the model has no tensor 'q'; the cut has no output 'p'",
+    );
   });
 
   test('a cut of another model', async () => {
-    const other = { ...graph('y'), inputs: [value('picture', ['n', 4])], nodes: [node('MatMul', ['picture', 'w'], ['m']), node('Relu', ['m'], ['y'])] };
-    await expect(verify(encodeModel({ graph: graph('y') }), encodeModel({ graph: other }))).rejects.toThrow('inputs that the model has not: picture');
+    const other = {
+      ...graph('y'),
+      inputs: [value('picture', ['n', 4])],
+      nodes: [node('MatMul', ['picture', 'w'], ['m']), node('Relu', ['m'], ['y'])],
+    };
+    await expect(verify(encodeModel({ graph: graph('y') }), encodeModel({ graph: other }))).rejects.toThrow(
+      'inputs that the model has not: picture',
+    );
   });
 
   test('what is random is named and not judged', async () => {
-    const noisy: GraphSpec = { inputs: [value('x', [4])], outputs: [value('y', null, null), value('z', null, null)], nodes: [node('RandomNormalLike', ['x'], ['r'], {}, { name: 'noise' }), node('Add', ['x', 'r'], ['y']), node('Neg', ['x'], ['z'])] };
+    const noisy: GraphSpec = {
+      inputs: [value('x', [4])],
+      outputs: [value('y', null, null), value('z', null, null)],
+      nodes: [
+        node('RandomNormalLike', ['x'], ['r'], {}, { name: 'noise' }),
+        node('Add', ['x', 'r'], ['y']),
+        node('Neg', ['x'], ['z']),
+      ],
+    };
     const report = await verify(encodeModel({ graph: noisy }), encodeModel({ graph: noisy }));
-    expect(report.features).toEqual([expect.objectContaining({ output: 'y' }), expect.objectContaining({ output: 'z', bit_equal: true })]);
-    expect(report).toMatchObject({ equal: true, warnings: ["node[0] RandomNormalLike 'noise' gives other values in every run; what depends on it is reported and not judged"] });
+    expect(report.features).toEqual([
+      expect.objectContaining({ output: 'y' }),
+      expect.objectContaining({ output: 'z', bit_equal: true }),
+    ]);
+    expect(report).toMatchObject({
+      equal: true,
+      warnings: [
+        "node[0] RandomNormalLike 'noise' gives other values in every run; what depends on it is reported and not judged",
+      ],
+    });
   });
 
   test('a model that wants 256 pixels', async () => {
-    const position: GraphSpec = { inputs: [value('x', ['n', 1, 'h', 'w'])], outputs: [value('y', null, null)], initializers: [tensor('p', [1, 1, 256, 1], new Array<number>(256).fill(1))], nodes: [node('Add', ['x', 'p'], ['y'])] };
+    const position: GraphSpec = {
+      inputs: [value('x', ['n', 1, 'h', 'w'])],
+      outputs: [value('y', null, null)],
+      initializers: [tensor('p', [1, 1, 256, 1], new Array<number>(256).fill(1))],
+      nodes: [node('Add', ['x', 'p'], ['y'])],
+    };
     expect((await verify(encodeModel({ graph: position }), encodeModel({ graph: position }))).equal).toBe(true);
   });
 });
@@ -87,7 +147,9 @@ describe('comparing', () => {
 
   test('bits and differences', () => {
     expect(isBitEqual(floats([1], 0), floats([1], -0))).toBe(false);
-    expect(isBitEqual({ dtype: 'string', shape: [1], data: ['a'] }, { dtype: 'string', shape: [1], data: ['b'] })).toBe(false);
+    expect(isBitEqual({ dtype: 'string', shape: [1], data: ['a'] }, { dtype: 'string', shape: [1], data: ['b'] })).toBe(
+      false,
+    );
     expect(largestDifference(floats([2], NaN, 1), floats([2], NaN, 1))).toBe(0);
     expect(largestDifference(floats([2], NaN, 1), floats([2], 0, 1))).toBeNull();
     expect(largestDifference(floats([2], -1, 1), floats([2], -1, 1.5))).toBe(0.5);

@@ -15,7 +15,9 @@ import { stackRows, type TensorValue } from './tensors/tensor.js';
 import { randomTensor } from './tensors/random.js';
 import { DirectorySidecars, NO_SIDECARS } from './wire/sidecar-files.js';
 
-export interface VerifyOptions extends OpenModelOptions, Pick<SessionOptions, 'isolate' | 'timeoutMs' | 'memoryBytes' | 'threads' | 'signal'> {
+export interface VerifyOptions
+  extends OpenModelOptions,
+    Pick<SessionOptions, 'isolate' | 'timeoutMs' | 'memoryBytes' | 'threads' | 'signal'> {
   /** Seed of the inputs. */
   readonly seed?: number;
   /** Numbers for symbolic input dims. */
@@ -33,7 +35,14 @@ const TOLERANCE = { float32: 1e-3, half: 5e-2 } as const;
 const SIDES = [224, 256] as const;
 
 /** Operators whose value is another one in every run. */
-const RANDOM_OPS = new Set(['Bernoulli', 'Multinomial', 'RandomNormal', 'RandomNormalLike', 'RandomUniform', 'RandomUniformLike']);
+const RANDOM_OPS = new Set([
+  'Bernoulli',
+  'Multinomial',
+  'RandomNormal',
+  'RandomNormalLike',
+  'RandomUniform',
+  'RandomUniformLike',
+]);
 
 /** What is compared: tensors of the model, concatenated on axis 1 where there are several, with an output of the cut. */
 interface Pair {
@@ -47,7 +56,11 @@ interface Pair {
  * Runs a model and a cut of it on the same seeded inputs and compares every feature: bit for bit at optimisation level `disabled`, within a tolerance at `all`.
  * @throws UsageError where the cut is not of this model; what `openModel` and `openSession` throw
  */
-export async function verify(source: string | Uint8Array, extracted: string | Uint8Array, options: VerifyOptions = {}): Promise<VerifyReport> {
+export async function verify(
+  source: string | Uint8Array,
+  extracted: string | Uint8Array,
+  options: VerifyOptions = {},
+): Promise<VerifyReport> {
   const started = performance.now();
   await using model = await openModel(source, options);
   await using cut = await openModel(extracted, options);
@@ -56,11 +69,20 @@ export async function verify(source: string | Uint8Array, extracted: string | Ui
   const result = await verifyViews(viewGraph(model), viewGraph(cut), options);
   const nameOf = (input: string | Uint8Array): string | null => (typeof input === 'string' ? input : null);
   return {
-    schema: 1, command: 'verify', model: options.names?.[0] ?? nameOf(source), extracted: options.names?.[1] ?? nameOf(extracted), ...result, elapsed_ms: Math.round(performance.now() - started),
+    schema: 1,
+    command: 'verify',
+    model: options.names?.[0] ?? nameOf(source),
+    extracted: options.names?.[1] ?? nameOf(extracted),
+    ...result,
+    elapsed_ms: Math.round(performance.now() - started),
   };
 }
 
-async function assertReferences(path: string | undefined, model: Parameters<typeof assertReference>[0], { fileSystem }: VerifyOptions): Promise<void> {
+async function assertReferences(
+  path: string | undefined,
+  model: Parameters<typeof assertReference>[0],
+  { fileSystem }: VerifyOptions,
+): Promise<void> {
   const files = path === undefined ? NO_SIDECARS : new DirectorySidecars(path, { fileSystem });
   try {
     await assertReference(model, files);
@@ -70,7 +92,11 @@ async function assertReferences(path: string | undefined, model: Parameters<type
 }
 
 /** `verify` on models that are open. */
-export async function verifyViews(model: GraphView, cut: GraphView, options: VerifyOptions = {}): Promise<Pick<VerifyReport, 'equal' | 'features' | 'warnings'>> {
+export async function verifyViews(
+  model: GraphView,
+  cut: GraphView,
+  options: VerifyOptions = {},
+): Promise<Pick<VerifyReport, 'equal' | 'features' | 'warnings'>> {
   const pairs = await pairsOf(model, cut, options.map);
   const tensors = [...new Set(pairs.flatMap((pair) => pair.tensors))];
   const outputs = [...new Set(pairs.map(({ output }) => output))];
@@ -84,28 +110,62 @@ export async function verifyViews(model: GraphView, cut: GraphView, options: Ver
     const [reference, result] = compared(pair, exact);
     const [fusedReference, fusedResult] = compared(pair, fused);
     const bitEqual = isBitEqual(reference, result);
-    const difference = fusedReference.dtype === fusedResult.dtype && fusedReference.data.length === fusedResult.data.length ? largestDifference(fusedReference, fusedResult) : null;
-    const tolerance = options.tolerance ?? (/16$|^float8|^int4|^uint4/.test(reference.dtype) ? TOLERANCE.half : TOLERANCE.float32);
+    const difference =
+      fusedReference.dtype === fusedResult.dtype && fusedReference.data.length === fusedResult.data.length
+        ? largestDifference(fusedReference, fusedResult)
+        : null;
+    const tolerance =
+      options.tolerance ?? (/16$|^float8|^int4|^uint4/.test(reference.dtype) ? TOLERANCE.half : TOLERANCE.float32);
     if (!random.has(pair) && (!bitEqual || difference === null || difference > tolerance)) equal = false;
-    features.push({ index: pair.index, tensor: pair.tensors[0], output: pair.output, bit_equal: bitEqual, max_difference: difference });
+    features.push({
+      index: pair.index,
+      tensor: pair.tensors[0],
+      output: pair.output,
+      bit_equal: bitEqual,
+      max_difference: difference,
+    });
   }
   return { equal, features, warnings };
 }
 
 /** What the cut says its outputs are; else outputs that are named as tensors of the model. */
-async function pairsOf(model: GraphView, cut: GraphView, map: ReadonlyMap<string, string> | undefined): Promise<readonly Pair[]> {
+async function pairsOf(
+  model: GraphView,
+  cut: GraphView,
+  map: ReadonlyMap<string, string> | undefined,
+): Promise<readonly Pair[]> {
   const outputs = [...cut.outputs.keys()];
-  const exists = (name: string): boolean => model.producerOf.has(name) || model.inputs.has(name) || model.initializers.has(name);
+  const exists = (name: string): boolean =>
+    model.producerOf.has(name) || model.inputs.has(name) || model.initializers.has(name);
   const stored = (await readStoredInfo(cut.model))?.outputs ?? [];
   if (map !== undefined) {
-    const wrong = [...map].flatMap(([tensor, output]) => [...(exists(tensor) ? [] : [`the model has no tensor '${tensor}'`]), ...(cut.outputs.has(output) ? [] : [`the cut has no output '${output}'`])]);
-    if (wrong.length > 0) throw new ResolveError(wrong.join('; '), { code: 'FEATX_RESOLVE_PAIR', hint: `the outputs of the cut are ${outputs.join(', ')}` });
+    const wrong = [...map].flatMap(([tensor, output]) => [
+      ...(exists(tensor) ? [] : [`the model has no tensor '${tensor}'`]),
+      ...(cut.outputs.has(output) ? [] : [`the cut has no output '${output}'`]),
+    ]);
+    if (wrong.length > 0)
+      throw new ResolveError(wrong.join('; '), {
+        code: 'FEATX_RESOLVE_PAIR',
+        hint: `the outputs of the cut are ${outputs.join(', ')}`,
+      });
     return [...map].map(([tensor, output]) => ({ index: null, tensors: [tensor], output, layout: null }));
   }
-  const pairs: Pair[] = stored.filter(({ tensor, output }) => exists(tensor) && cut.outputs.has(output)).map(({ index, tensor, output, layout }) => ({ index, tensors: concatenated(model, cut, output) ?? [tensor], output, layout }));
+  const pairs: Pair[] = stored
+    .filter(({ tensor, output }) => exists(tensor) && cut.outputs.has(output))
+    .map(({ index, tensor, output, layout }) => ({
+      index,
+      tensors: concatenated(model, cut, output) ?? [tensor],
+      output,
+      layout,
+    }));
   const paired = new Set(pairs.map(({ output }) => output));
-  for (const name of outputs) if (!paired.has(name) && exists(name)) pairs.push({ index: null, tensors: [name], output: name, layout: null });
-  if (pairs.length === 0) throw new ResolveError('the second model is no cut of the first: none of its outputs is a tensor there', { code: 'FEATX_RESOLVE_PAIR', hint: 'pair them with --map TENSOR=OUTPUT' });
+  for (const name of outputs)
+    if (!paired.has(name) && exists(name)) pairs.push({ index: null, tensors: [name], output: name, layout: null });
+  if (pairs.length === 0)
+    throw new ResolveError('the second model is no cut of the first: none of its outputs is a tensor there', {
+      code: 'FEATX_RESOLVE_PAIR',
+      hint: 'pair them with --map TENSOR=OUTPUT',
+    });
   return pairs;
 }
 
@@ -120,7 +180,10 @@ function concatenated(model: GraphView, cut: GraphView, output: string): readonl
 }
 
 function randomNodes(view: GraphView, tensors: readonly string[], warnings: string[]): readonly Node[] {
-  const isRandom = (node: Node): boolean => RANDOM_OPS.has(node.opType) || (node.opType === 'Dropout' && node.inputs.length > 2) || bodiesOf(node).some((body) => body.nodes.some(isRandom));
+  const isRandom = (node: Node): boolean =>
+    RANDOM_OPS.has(node.opType) ||
+    (node.opType === 'Dropout' && node.inputs.length > 2) ||
+    bodiesOf(node).some((body) => body.nodes.some(isRandom));
   const nodes = [...ancestorsOf(view, tensors)].filter(isRandom);
   for (const { index, opType, name } of nodes) {
     const warning = `node[${index}] ${opType}${name === '' ? '' : ` '${name}'`} gives other values in every run; what depends on it is reported and not judged`;
@@ -135,20 +198,39 @@ interface Runs {
 }
 
 /** The model as a whole with the tensors as further outputs, and the cut, one after the other. */
-async function bothRuns(model: GraphView, cut: GraphView, tensors: readonly string[], outputs: readonly string[], optimization: OptimizationLevel, options: VerifyOptions): Promise<Runs> {
+async function bothRuns(
+  model: GraphView,
+  cut: GraphView,
+  tensors: readonly string[],
+  outputs: readonly string[],
+  optimization: OptimizationLevel,
+  options: VerifyOptions,
+): Promise<Runs> {
   const { isolate, timeoutMs, memoryBytes, threads, signal, fileSystem } = options;
   const session: SessionOptions = { isolate, timeoutMs, memoryBytes, threads, signal, fileSystem, optimization };
   const own = model.model.graph.outputs.map(({ name }) => name).filter((name) => isTensor(model, name));
   for (const side of SIDES) {
     const feeds = seededFeeds(model, side, options);
     const unknown = [...cut.inputs.keys()].filter((name) => !feeds.has(name) && !cut.initializers.has(name));
-    if (unknown.length > 0) throw new UsageError(`the cut has inputs that the model has not: ${unknown.join(', ')}`, { code: 'FEATX_USAGE_PAIR' });
+    if (unknown.length > 0)
+      throw new UsageError(`the cut has inputs that the model has not: ${unknown.join(', ')}`, {
+        code: 'FEATX_USAGE_PAIR',
+      });
     try {
-      const reference = await runOnce(await openSession(model, { ...session, outputs: [...new Set([...tensors, ...own])] }), feeds, tensors);
+      const reference = await runOnce(
+        await openSession(model, { ...session, outputs: [...new Set([...tensors, ...own])] }),
+        feeds,
+        tensors,
+      );
       const result = await runOnce(await openSession(cut, { ...session, outputs }), feeds, outputs);
       return { reference, result };
     } catch (error) {
-      if (side === SIDES[1] || nominalInputs(model, side, options.inputShapes).symbolic.size === 0 || !isRunFailure(error)) throw error;
+      if (
+        side === SIDES[1] ||
+        nominalInputs(model, side, options.inputShapes).symbolic.size === 0 ||
+        !isRunFailure(error)
+      )
+        throw error;
     }
   }
   throw new UsageError('no input size fits the model', { hint: 'give one with --input-shape' });
@@ -163,22 +245,39 @@ function isTensor(view: GraphView, name: string): boolean {
   return type === undefined || type.type === undefined;
 }
 
-async function runOnce(session: RuntimeSession, feeds: ReadonlyMap<string, TensorValue>, fetches: readonly string[]): Promise<ReadonlyMap<string, TensorValue>> {
+async function runOnce(
+  session: RuntimeSession,
+  feeds: ReadonlyMap<string, TensorValue>,
+  fetches: readonly string[],
+): Promise<ReadonlyMap<string, TensorValue>> {
   await using open = session;
-  return await open.run(new Map(open.inputs.flatMap(({ name }) => {
-    const tensor = feeds.get(name);
-    return tensor === undefined ? [] : [[name, tensor] as const];
-  })), fetches);
+  return await open.run(
+    new Map(
+      open.inputs.flatMap(({ name }) => {
+        const tensor = feeds.get(name);
+        return tensor === undefined ? [] : [[name, tensor] as const];
+      }),
+    ),
+    fetches,
+  );
 }
 
 /** Seeded inputs for every input that is a tensor. */
-function seededFeeds(view: GraphView, side: number, { seed = 0, inputShapes }: VerifyOptions): Map<string, TensorValue> {
+function seededFeeds(
+  view: GraphView,
+  side: number,
+  { seed = 0, inputShapes }: VerifyOptions,
+): Map<string, TensorValue> {
   const { shapes } = nominalInputs(view, side, inputShapes);
   const feeds = new Map<string, TensorValue>();
   for (const [name, type] of declaredTypes(view.model)) {
-    if (!view.inputs.has(name) || view.initializers.has(name) || type.type !== undefined || type.dtype === null) continue;
+    if (!view.inputs.has(name) || view.initializers.has(name) || type.type !== undefined || type.dtype === null)
+      continue;
     const shape = shapes.get(name) ?? type.shape?.map((dim) => (typeof dim === 'number' ? dim : 1));
-    if (shape === undefined) throw new UsageError(`the shape of the input '${name}' is not known`, { hint: `give it with --input-shape ${name}:…` });
+    if (shape === undefined)
+      throw new UsageError(`the shape of the input '${name}' is not known`, {
+        hint: `give it with --input-shape ${name}:…`,
+      });
     const dtype = /^float8|^float4/.test(type.dtype) ? 'float32' : type.dtype;
     feeds.set(name, randomTensor(dtype, shape, seed, name));
   }
@@ -186,7 +285,10 @@ function seededFeeds(view: GraphView, side: number, { seed = 0, inputShapes }: V
 }
 
 /** The two tensors of a pair, in the layout of the cut. @throws UsageError where their shapes fit no change of layout */
-function compared({ tensors, output, layout }: Pair, { reference, result }: Runs): readonly [reference: TensorValue, result: TensorValue] {
+function compared(
+  { tensors, output, layout }: Pair,
+  { reference, result }: Runs,
+): readonly [reference: TensorValue, result: TensorValue] {
   const parts = tensors.flatMap((name) => reference.get(name) ?? []);
   const whole = parts.length === 1 ? parts[0] : concatenatedOnAxis1(parts);
   const target = result.get(output);
@@ -198,10 +300,12 @@ function compared({ tensors, output, layout }: Pair, { reference, result }: Runs
 function concatenatedOnAxis1(parts: readonly TensorValue[]): TensorValue {
   const [{ shape, dtype }] = parts;
   const batches = Array.from({ length: shape[0] }, (_, batch) =>
-    stackRows(parts.map((part) => {
-      const size = part.data.length / shape[0];
-      return { dtype, shape: part.shape.slice(1), data: part.data.slice(batch * size, (batch + 1) * size) };
-    })),
+    stackRows(
+      parts.map((part) => {
+        const size = part.data.length / shape[0];
+        return { dtype, shape: part.shape.slice(1), data: part.data.slice(batch * size, (batch + 1) * size) };
+      }),
+    ),
   );
   const whole = stackRows(batches);
   return { ...whole, shape: [shape[0], batches[0].shape[0], ...shape.slice(2)] };

@@ -19,7 +19,11 @@ const MEMORY_MIB = 64;
 
 built();
 const places = openPlaces(process.env.FEATX_BENCH_DIR ?? tmpdir());
-for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143]]) process.on(signal, () => process.exit(code));
+for (const [signal, code] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+])
+  process.on(signal, () => process.exit(code));
 process.on('exit', () => closePlaces(places));
 progress('writing the models');
 const models = makeModels(places);
@@ -38,33 +42,85 @@ function figure(row, step) {
 const aboveBare = (limit) => ({ kind: 'above bare Node', floor: 'bare', limit: () => limit });
 const children = (expected) => ({ children: expected });
 
-for (const [label, model] of [['1 GiB inline', models.inline.get('disk')], ['1.9 GiB inline', models.large], ['8 GiB external', models.external]]) {
+for (const [label, model] of [
+  ['1 GiB inline', models.inline.get('disk')],
+  ['1.9 GiB inline', models.large],
+  ['8 GiB external', models.external],
+]) {
   figure({ figure: `openModel, ${label}`, kind: 'in-process', limit: () => 60 }, opening(`open ${label}`, model));
-  figure({ figure: `inspect, ${label}`, ...aboveBare(120), ...children(0) }, command(`inspect ${label}`, ['inspect', model.path]));
+  figure(
+    { figure: `inspect, ${label}`, ...aboveBare(120), ...children(0) },
+    command(`inspect ${label}`, ['inspect', model.path]),
+  );
 }
 for (const place of places) {
   const model = models.inline.get(place.label);
   copyFigure(`extract 10 %, 1 GiB inline, ${place.label}`, place, ['extract', model.path, '--out', '0'], 1.3, null);
   copyFigure(`hook, 1 GiB inline, ${place.label}`, place, ['extract', model.path, '--mode', 'hook'], 1.2, model.path);
 }
-for (const [label, model] of [['1 GiB inline', models.inline.get('disk')], ['1.9 GiB inline', models.large]]) {
-  figure({ figure: `extract 10 % --weights reference, ${label}`, ...aboveBare(150), ...children(0) }, command(`reference ${label}`, ['extract', model.path, '--out', '0', '--weights', 'reference'], output('reference')));
+for (const [label, model] of [
+  ['1 GiB inline', models.inline.get('disk')],
+  ['1.9 GiB inline', models.large],
+]) {
+  figure(
+    { figure: `extract 10 % --weights reference, ${label}`, ...aboveBare(150), ...children(0) },
+    command(`reference ${label}`, ['extract', model.path, '--out', '0', '--weights', 'reference'], output('reference')),
+  );
 }
-copyFigure('extract 10 %, 8 GiB external, weights stay', disk, ['extract', models.external.path, '--out', '0'], 1.3, null);
-copyFigure('hook, 8 GiB external, weights stay', disk, ['extract', models.external.path, '--mode', 'hook'], 1.2, models.external.path);
+copyFigure(
+  'extract 10 %, 8 GiB external, weights stay',
+  disk,
+  ['extract', models.external.path, '--out', '0'],
+  1.3,
+  null,
+);
+copyFigure(
+  'hook, 8 GiB external, weights stay',
+  disk,
+  ['extract', models.external.path, '--mode', 'hook'],
+  1.2,
+  models.external.path,
+);
 
-for (const [label, model] of [['60,000 nodes without weights', models.plain], ['60,000 nodes, 40,000 weights', models.deep]]) {
+for (const [label, model] of [
+  ['60,000 nodes without weights', models.plain],
+  ['60,000 nodes, 40,000 weights', models.deep],
+]) {
   const long = { kind: 'whole process', limit: () => 1000, ...children(0), isLong: true };
   figure({ figure: `openModel, ${label}`, kind: 'in-process' }, opening(`open ${label}`, model));
   figure({ figure: `inspect, ${label}`, ...long }, command(`inspect ${label}`, ['inspect', model.path]));
-  figure({ figure: `extract to half the depth, ${label}`, ...long }, command(`extract ${label}`, ['extract', model.path, '--out', '0'], output('deep')));
+  figure(
+    { figure: `extract to half the depth, ${label}`, ...long },
+    command(`extract ${label}`, ['extract', model.path, '--out', '0'], output('deep')),
+  );
 }
 
-for (const [label, model, limit] of [['1 GiB inline', models.inlineUntyped, 120], ['8 GiB external', models.externalUntyped, 120], ['6,000 nodes', models.deepUntyped, 120]]) {
+for (const [label, model, limit] of [
+  ['1 GiB inline', models.inlineUntyped, 120],
+  ['8 GiB external', models.externalUntyped, 120],
+  ['6,000 nodes', models.deepUntyped, 120],
+]) {
   if (only.test(`inspect, ${label}, no value_info`)) steps.push(runtime(`runtime ${label}`, model));
-  const untyped = (base) => ({ kind: 'above bare Node', floor: 'bare', limit: (least) => base + 250 + 1.2 * least.get(`runtime ${label}`), ...children(1), runtime: `runtime ${label}` });
-  figure({ figure: `inspect, ${label}, no value_info`, ...untyped(limit) }, command(`inspect untyped ${label}`, ['inspect', model.path]));
-  if (label === '1 GiB inline') figure({ figure: `extract 10 % --weights reference, ${label}, no value_info`, ...untyped(150) }, command(`reference untyped ${label}`, ['extract', model.path, '--out', '0', '--weights', 'reference'], output('untyped')));
+  const untyped = (base) => ({
+    kind: 'above bare Node',
+    floor: 'bare',
+    limit: (least) => base + 250 + 1.2 * least.get(`runtime ${label}`),
+    ...children(1),
+    runtime: `runtime ${label}`,
+  });
+  figure(
+    { figure: `inspect, ${label}, no value_info`, ...untyped(limit) },
+    command(`inspect untyped ${label}`, ['inspect', model.path]),
+  );
+  if (label === '1 GiB inline')
+    figure(
+      { figure: `extract 10 % --weights reference, ${label}, no value_info`, ...untyped(150) },
+      command(
+        `reference untyped ${label}`,
+        ['extract', model.path, '--out', '0', '--weights', 'reference'],
+        output('untyped'),
+      ),
+    );
 }
 
 /** A command that copies, beside `cp` of the same bytes: of `source`, or of what the command writes. */
@@ -76,13 +132,26 @@ function copyFigure(name, place, args, factor, source) {
   if (source === null) assertTenth(name, report);
   const copies = copying(name, place, source ?? target);
   const floor = copies.at(-1).name;
-  figure({ figure: name, kind: `above bare Node, against ${place.synced ? 'cp and sync of it' : 'cp'}`, floor, factor, limit: (least) => factor * least.get(floor) + 150, sizeBytes: report.size_bytes, plain: copies[0].name, ...children(0) }, step);
+  figure(
+    {
+      figure: name,
+      kind: `above bare Node, against ${place.synced ? 'cp and sync of it' : 'cp'}`,
+      floor,
+      factor,
+      limit: (least) => factor * least.get(floor) + 150,
+      sizeBytes: report.size_bytes,
+      plain: copies[0].name,
+      ...children(0),
+    },
+    step,
+  );
   steps.push(...copies);
 }
 
 function assertTenth(name, { kept, dropped }) {
   const share = kept.weights_bytes / (kept.weights_bytes + dropped.weights_bytes);
-  if (share < 0.08 || share > 0.12) throw new Error(`${name}: ${Math.round(share * 100)} % of the weights are kept, not 10 %`);
+  if (share < 0.08 || share > 0.12)
+    throw new Error(`${name}: ${Math.round(share * 100)} % of the weights are kept, not 10 %`);
 }
 
 const least = leastOf(steps, rounds, (round, name) => progress(`round ${round + 1} of ${rounds}: ${name}`));
@@ -92,14 +161,35 @@ const bareCpuMs = Math.min(...nothing.map(({ cpuMs }) => cpuMs));
 const rows = figures.map(measured);
 progress('');
 
-function measured({ figure: name, kind, floor, factor, limit, sizeBytes, plain, children: expected, runtime: runtimeStep, isLong = runtimeStep?.includes('nodes') ?? false, step }) {
+function measured({
+  figure: name,
+  kind,
+  floor,
+  factor,
+  limit,
+  sizeBytes,
+  plain,
+  children: expected,
+  runtime: runtimeStep,
+  isLong = runtimeStep?.includes('nodes') ?? false,
+  step,
+}) {
   const wall = least.get(step.name);
   const base = kind === 'in-process' || kind === 'whole process' ? 0 : least.get('bare');
   const ms = wall - base;
   const target = limit?.(least);
   const row = {
-    figure: name, kind, wall_ms: wall, ms, target_ms: target, floor_ms: floor === undefined ? undefined : least.get(floor), ratio: ratio(), size_bytes: sizeBytes,
-    cp_ms: plain === undefined ? undefined : least.get(plain), runtime_ms: runtimeStep === undefined ? undefined : least.get(runtimeStep), is_met: target === undefined ? undefined : ms <= target,
+    figure: name,
+    kind,
+    wall_ms: wall,
+    ms,
+    target_ms: target,
+    floor_ms: floor === undefined ? undefined : least.get(floor),
+    ratio: ratio(),
+    size_bytes: sizeBytes,
+    cp_ms: plain === undefined ? undefined : least.get(plain),
+    runtime_ms: runtimeStep === undefined ? undefined : least.get(runtimeStep),
+    is_met: target === undefined ? undefined : ms <= target,
   };
   return step.args === undefined ? row : { ...row, ...memoryOf(step, expected, isLong) };
 
@@ -123,25 +213,66 @@ function memoryOf({ name, args, before }, expected, isLong) {
     cpuMs = Math.min(cpuMs, peak.cpuMs);
   }
   const above = (parentKiB - bareKiB) / 1024;
-  return { children: expected, cpu_above_bare_ms: cpuMs - bareCpuMs, peak_mib: parentKiB / 1024, peak_above_bare_mib: above, child_peak_mib: childKiB === 0 ? undefined : childKiB / 1024, is_small: isLong ? undefined : above <= MEMORY_MIB };
+  return {
+    children: expected,
+    cpu_above_bare_ms: cpuMs - bareCpuMs,
+    peak_mib: parentKiB / 1024,
+    peak_above_bare_mib: above,
+    child_peak_mib: childKiB === 0 ? undefined : childKiB / 1024,
+    is_small: isLong ? undefined : above <= MEMORY_MIB,
+  };
 }
 
 function progress(line) {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${line.slice(0, 100)}`);
 }
 
-const about = { ...machine(fileURLToPath(new URL('../..', import.meta.url))), rounds, places: places.map(({ label }) => label), bare_node_ms: least.get('bare'), bare_node_cpu_ms: bareCpuMs, bare_node_peak_mib: bareKiB / 1024 };
+const about = {
+  ...machine(fileURLToPath(new URL('../..', import.meta.url))),
+  rounds,
+  places: places.map(({ label }) => label),
+  bare_node_ms: least.get('bare'),
+  bare_node_cpu_ms: bareCpuMs,
+  bare_node_peak_mib: bareKiB / 1024,
+};
 const ms = (value) => (value === undefined ? '' : value.toFixed(value < 10 ? 1 : 0));
 const verdict = (met) => (met === undefined ? '' : met ? 'met' : 'MISSED');
 const table = markdown(
-  ['figure', 'counted', 'target ms', 'measured ms', 'floor ms', 'ratio to floor', 'verdict', 'CPU above bare ms', 'peak above bare MiB', `≤ ${MEMORY_MIB} MiB`, 'children', 'remarks'],
+  [
+    'figure',
+    'counted',
+    'target ms',
+    'measured ms',
+    'floor ms',
+    'ratio to floor',
+    'verdict',
+    'CPU above bare ms',
+    'peak above bare MiB',
+    `≤ ${MEMORY_MIB} MiB`,
+    'children',
+    'remarks',
+  ],
   rows.map((row) => [
-    row.figure, row.kind, ms(row.target_ms), ms(row.ms), ms(row.floor_ms), row.ratio?.toFixed(2), verdict(row.is_met), ms(row.cpu_above_bare_ms), row.peak_above_bare_mib?.toFixed(0), verdict(row.is_small), row.children,
+    row.figure,
+    row.kind,
+    ms(row.target_ms),
+    ms(row.ms),
+    ms(row.floor_ms),
+    row.ratio?.toFixed(2),
+    verdict(row.is_met),
+    ms(row.cpu_above_bare_ms),
+    row.peak_above_bare_mib?.toFixed(0),
+    verdict(row.is_small),
+    row.children,
     [
       row.size_bytes === undefined ? '' : `${(row.size_bytes / 2 ** 20).toFixed(row.size_bytes < 2 ** 20 ? 2 : 0)} MiB`,
       row.cp_ms === undefined || row.cp_ms === row.floor_ms ? '' : `plain cp ${ms(row.cp_ms)} ms`,
-      row.runtime_ms === undefined ? '' : `ONNX Runtime itself ${ms(row.runtime_ms)} ms; child's peak ${row.child_peak_mib?.toFixed(0)} MiB`,
-    ].filter((remark) => remark !== '').join(', '),
+      row.runtime_ms === undefined
+        ? ''
+        : `ONNX Runtime itself ${ms(row.runtime_ms)} ms; child's peak ${row.child_peak_mib?.toFixed(0)} MiB`,
+    ]
+      .filter((remark) => remark !== '')
+      .join(', '),
   ]),
 );
 const introduction = `# Engine

@@ -34,13 +34,20 @@ export function makeModels(places) {
   const at = (name) => join(disk.folder, `${name}.onnx`);
   const untyped = { hasValueInfo: false };
   return {
-    inline: new Map(places.map(({ label, folder }) => [label, layered(join(folder, 'inline.onnx'), { channels: GIB_1 })])),
+    inline: new Map(
+      places.map(({ label, folder }) => [label, layered(join(folder, 'inline.onnx'), { channels: GIB_1 })]),
+    ),
     large: layered(at('large'), { channels: GIB_1_9, sparse: true }),
     external: layered(at('external'), { channels: GIB_8, sidecar: 'external.weights', sparse: true }),
     deep: deep(at('deep'), { layers: LAYERS_OF_60000_NODES }),
     plain: plain(at('plain'), { layers: LAYERS_OF_60000_NODES }),
     inlineUntyped: layered(at('inline-untyped'), { channels: GIB_1, sparse: true, ...untyped }),
-    externalUntyped: layered(at('external-untyped'), { channels: GIB_8, sidecar: 'external-untyped.weights', sparse: true, ...untyped }),
+    externalUntyped: layered(at('external-untyped'), {
+      channels: GIB_8,
+      sidecar: 'external-untyped.weights',
+      sparse: true,
+      ...untyped,
+    }),
     deepUntyped: deep(at('deep-untyped'), { layers: LAYERS_OF_6000_NODES, ...untyped }),
   };
 }
@@ -57,7 +64,13 @@ export function command(name, args, output) {
     remove();
     if (output !== undefined && !output.startsWith(memory)) settle();
   };
-  return { name, args: whole, before, run: () => timed(process.execPath, whole).ms, report: () => (remove(), JSON.parse(timed(process.execPath, whole).stdout)) };
+  return {
+    name,
+    args: whole,
+    before,
+    run: () => timed(process.execPath, whole).ms,
+    report: () => (remove(), JSON.parse(timed(process.execPath, whole).stdout)),
+  };
 }
 
 export const opening = (name, { path }) => ({ name, run: () => numberOf([script('./in-process.mjs'), path]) });
@@ -67,8 +80,16 @@ export const runtime = (name, { path }) => ({ name, run: () => numberOf([script(
 export function copying(name, { folder, synced }, source) {
   const copy = join(folder, 'copy');
   const before = () => rmSync(copy, { force: true });
-  const plain = { name: `${name} cp`, before: () => (before(), synced && settle()), run: () => timed('cp', [source, copy]).ms };
-  const durable = { name: `${name} cp+sync`, before: () => (before(), settle()), run: () => timed('sh', ['-c', 'cp "$0" "$1" && sync "$1"', source, copy]).ms };
+  const plain = {
+    name: `${name} cp`,
+    before: () => (before(), synced && settle()),
+    run: () => timed('cp', [source, copy]).ms,
+  };
+  const durable = {
+    name: `${name} cp+sync`,
+    before: () => (before(), settle()),
+    run: () => timed('sh', ['-c', 'cp "$0" "$1" && sync "$1"', source, copy]).ms,
+  };
   return synced ? [plain, durable] : [plain];
 }
 

@@ -29,8 +29,23 @@ function network(size, named) {
     const name = named ? `/${scope}/${op}_${count}` : '';
     const output = named ? `${name}_output_0` : `t${count}`;
     count++;
-    const attributes = stride === undefined ? [] : [['strides', [stride, stride]], ['kernel_shape', [3, 3]], ['pads', [1, 1, 1, 1]]].flatMap(([key, values]) => message(5, [...text(1, key), ...ints(8, values), ...int(20, 7)]));
-    nodes.push(...message(1, [...inputs.flatMap((input) => text(1, input)), ...text(2, output), ...text(3, name), ...text(4, op), ...attributes]));
+    const attributes =
+      stride === undefined
+        ? []
+        : [
+            ['strides', [stride, stride]],
+            ['kernel_shape', [3, 3]],
+            ['pads', [1, 1, 1, 1]],
+          ].flatMap(([key, values]) => message(5, [...text(1, key), ...ints(8, values), ...int(20, 7)]));
+    nodes.push(
+      ...message(1, [
+        ...inputs.flatMap((input) => text(1, input)),
+        ...text(2, output),
+        ...text(3, name),
+        ...text(4, op),
+        ...attributes,
+      ]),
+    );
     return output;
   };
   let value = 'image';
@@ -38,15 +53,27 @@ function network(size, named) {
     for (let block = 0; block < Math.floor(size / STAGES / NODES_PER_BLOCK); block++) {
       const scope = `layer${stage}/layer${stage}.${block}`;
       if (block === 0) value = add('Relu', `${scope}/down`, [add('Conv', `${scope}/down`, [value, 'w'], 2)]);
-      const inner = add('Conv', `${scope}/conv2`, [add('Relu', `${scope}/act1`, [add('Conv', `${scope}/conv1`, [value, 'w'], 1)]), 'w'], 1);
+      const inner = add(
+        'Conv',
+        `${scope}/conv2`,
+        [add('Relu', `${scope}/act1`, [add('Conv', `${scope}/conv1`, [value, 'w'], 1)]), 'w'],
+        1,
+      );
       value = add('Relu', `${scope}/act2`, [add('Add', scope, [inner, value])]);
     }
   }
   const external = message(13, [...text(1, 'location'), ...text(2, 'weights.bin')]);
   const weight = message(5, [...ints(1, [8, 8, 3, 3]), ...int(2, 1), ...text(8, 'w'), ...external, ...int(14, 1)]);
-  const shape = message(2, [1, 8, 256, 256].flatMap((size_) => message(1, int(1, size_))));
+  const shape = message(
+    2,
+    [1, 8, 256, 256].flatMap((size_) => message(1, int(1, size_))),
+  );
   const image = message(11, [...text(1, 'image'), ...message(2, message(1, [...int(1, 1), ...shape]))]);
-  return Buffer.concat([...int(1, 8), ...message(7, [...nodes, ...text(2, 'graph'), ...weight, ...image, ...message(12, text(1, value))]), ...message(8, [...text(1, ''), ...int(2, 17)])]);
+  return Buffer.concat([
+    ...int(1, 8),
+    ...message(7, [...nodes, ...text(2, 'graph'), ...weight, ...image, ...message(12, text(1, value))]),
+    ...message(8, [...text(1, ''), ...int(2, 17)]),
+  ]);
 }
 
 /** CPU milliseconds of this process: the machine may be busy with other things. */
@@ -80,14 +107,28 @@ async function measure(size, named) {
 const rows = [];
 for (const named of [true, false]) for (const size of SIZES) rows.push(await measure(size, named));
 const about = { ...machine(root), rounds };
-const cell = (row, what) => (row[what] === undefined ? '' : `${row[what].toFixed(1)} (${((row[what] * 1000) / row.nodes).toFixed(1)})`);
+const cell = (row, what) =>
+  row[what] === undefined ? '' : `${row[what].toFixed(1)} (${((row[what] * 1000) / row.nodes).toFixed(1)})`;
 const report = `# Finding features
 
 Written by \`node bench/features/run.mjs\`. Milliseconds of CPU, in brackets microseconds per node; least of ${rounds} rounds in one process. Types are those the file declares: this is the time of the resolvers alone.
 ${about.cpu}, ${about.cores} cores, ${about.platform}, Node ${about.node}, commit ${about.commit}, ${about.date}.
 
-${markdown(['nodes', 'names', 'main path', 'module tree', 'by module', 'by shape'], rows.map((row) => [row.nodes, row.named ? 'TorchScript' : 'none', cell(row, 'path'), cell(row, 'tree'), cell(row, 'modules'), cell(row, 'topology')]))}
+${markdown(
+  ['nodes', 'names', 'main path', 'module tree', 'by module', 'by shape'],
+  rows.map((row) => [
+    row.nodes,
+    row.named ? 'TorchScript' : 'none',
+    cell(row, 'path'),
+    cell(row, 'tree'),
+    cell(row, 'modules'),
+    cell(row, 'topology'),
+  ]),
+)}
 `;
-save(fileURLToPath(new URL('../results/features.json', import.meta.url)), `${JSON.stringify({ ...about, rows }, null, 1)}\n`);
+save(
+  fileURLToPath(new URL('../results/features.json', import.meta.url)),
+  `${JSON.stringify({ ...about, rows }, null, 1)}\n`,
+);
 save(fileURLToPath(new URL('../results/features.md', import.meta.url)), report);
 console.log(report);

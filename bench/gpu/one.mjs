@@ -23,7 +23,14 @@ async function measure() {
   const arrays = reference === undefined ? null : await readTensors(reference);
   const cpu = await FeatureRunner.open(model, { plan, providers: ['cpu'] });
   const [input] = cpu.inputs;
-  const given = arrays?.get('input') ?? randomTensor(input.dtype, (input.shape ?? []).map((dim, axis) => (typeof dim === 'number' ? dim : axis === 0 ? 1 : SIDE)), 1, input.name);
+  const given =
+    arrays?.get('input') ??
+    randomTensor(
+      input.dtype,
+      (input.shape ?? []).map((dim, axis) => (typeof dim === 'number' ? dim : axis === 0 ? 1 : SIDE)),
+      1,
+      input.name,
+    );
   const wanted = await cpu.run(new Map([[input.name, given]]));
   await cpu.close();
   const start = performance.now();
@@ -33,16 +40,29 @@ async function measure() {
   const first = performance.now();
   const names = [...wanted.keys()];
   const result = {
-    ran_on: runner.provider, placement: runner.placement?.providers ?? null, features: names.length, open_ms: opened - start, first_ms: first - opened,
+    ran_on: runner.provider,
+    placement: runner.placement?.providers ?? null,
+    features: names.length,
+    open_ms: opened - start,
+    first_ms: first - opened,
     off_cpu: Math.max(...names.map((name) => deviation(got.get(name), wanted.get(name)))),
-    off_reference: arrays === null ? null : Math.max(...names.map((name, index) => deviation(got.get(name), arrays.get(`feature_${index}`)))),
+    off_reference:
+      arrays === null
+        ? null
+        : Math.max(...names.map((name, index) => deviation(got.get(name), arrays.get(`feature_${index}`)))),
   };
   const isFixed = typeof input.shape?.[0] === 'number';
   const single = isFixed ? given : batchOf(given, 1);
   const latency = await timeOf(runner, input.name, single);
   const batch = isFixed || latency > SLOW_MS ? single : batchOf(given, BATCH);
   const batched = batch === single ? latency : await timeOf(runner, input.name, batch);
-  return { ...result, rows: single.shape[0], latency_ms: latency, batch: batch.shape[0], images_per_s: (batch.shape[0] * 1000) / batched };
+  return {
+    ...result,
+    rows: single.shape[0],
+    latency_ms: latency,
+    batch: batch.shape[0],
+    images_per_s: (batch.shape[0] * 1000) / batched,
+  };
 }
 
 /** Median milliseconds of a run. */
@@ -51,7 +71,10 @@ async function timeOf(runner, name, value) {
   // Kernels are chosen or compiled for a shape when it is first seen.
   await runner.run(feeds);
   const times = [];
-  for (const end = performance.now() + SECONDS * 1000; times.length === 0 || (performance.now() < end && times.length < MOST_RUNS); ) {
+  for (
+    const end = performance.now() + SECONDS * 1000;
+    times.length === 0 || (performance.now() < end && times.length < MOST_RUNS);
+  ) {
     const start = performance.now();
     await runner.run(feeds);
     times.push(performance.now() - start);
@@ -63,14 +86,19 @@ async function timeOf(runner, name, value) {
 function batchOf({ dtype, shape, data }, rows) {
   const width = data.length / shape[0];
   const values = new data.constructor(rows * width);
-  for (let row = 0; row < rows; row++) values.set(data.subarray((row % shape[0]) * width, (row % shape[0]) * width + width), row * width);
+  for (let row = 0; row < rows; row++)
+    values.set(data.subarray((row % shape[0]) * width, (row % shape[0]) * width + width), row * width);
   return { dtype, shape: [rows, ...shape.slice(1)], data: values };
 }
 
 /** The largest difference over the standard deviation of what is wanted. */
 function deviation(got, wanted) {
-  if (String(got.shape) !== String(wanted.shape)) throw new Error(`a feature has the shape [${got.shape.join(', ')}], not [${wanted.shape.join(', ')}]`);
+  if (String(got.shape) !== String(wanted.shape))
+    throw new Error(`a feature has the shape [${got.shape.join(', ')}], not [${wanted.shape.join(', ')}]`);
   const mean = wanted.data.reduce((sum, value) => sum + value, 0) / wanted.data.length;
   const variance = wanted.data.reduce((sum, value) => sum + (value - mean) ** 2, 0) / wanted.data.length;
-  return got.data.reduce((largest, value, index) => Math.max(largest, Math.abs(value - wanted.data[index])), 0) / Math.sqrt(variance);
+  return (
+    got.data.reduce((largest, value, index) => Math.max(largest, Math.abs(value - wanted.data[index])), 0) /
+    Math.sqrt(variance)
+  );
 }

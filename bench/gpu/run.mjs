@@ -28,10 +28,13 @@ const folder = mkdtempSync(join(process.env.FEATX_BENCH_DIR ?? tmpdir(), 'featx-
 process.on('SIGINT', () => process.exit(130));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 
-const subjects = readdirSync(models).filter((name) => /\.(?:ts|dy)\.onnx$/.test(name)).sort().map((name) => {
-  const reference = join(models, name.replace(/\.(?:ts|dy)\.onnx$/, '.reference.npz'));
-  return { name: basename(name, '.onnx'), path: join(models, name), ...(existsSync(reference) ? { reference } : {}) };
-});
+const subjects = readdirSync(models)
+  .filter((name) => /\.(?:ts|dy)\.onnx$/.test(name))
+  .sort()
+  .map((name) => {
+    const reference = join(models, name.replace(/\.(?:ts|dy)\.onnx$/, '.reference.npz'));
+    return { name: basename(name, '.onnx'), path: join(models, name), ...(existsSync(reference) ? { reference } : {}) };
+  });
 subjects.push({ name: 'ResNet-50-sized', path: resnet50(join(folder, 'resnet50.onnx')).path });
 
 const rows = [];
@@ -50,49 +53,96 @@ function runOn(provider) {
     else {
       // What the provider itself lacks, no other model will find.
       const isProvider = outcome.code === 'FEATX_DEVICE' && !rows.some((row) => row.provider === provider);
-      absent.push({ provider, model: isProvider ? null : name, error: plain(outcome.error), hint: outcome.hint === null ? null : plain(outcome.hint) });
+      absent.push({
+        provider,
+        model: isProvider ? null : name,
+        error: plain(outcome.error),
+        hint: outcome.hint === null ? null : plain(outcome.hint),
+      });
       if (isProvider) return;
     }
   }
 }
 
 function one(provider, path, reference) {
-  const { stdout, stderr, status, signal, error } = spawnSync(process.execPath, [script, provider, path, ...(reference === undefined ? [] : [reference])], { encoding: 'utf8', timeout: TIMEOUT_MS });
+  const { stdout, stderr, status, signal, error } = spawnSync(
+    process.execPath,
+    [script, provider, path, ...(reference === undefined ? [] : [reference])],
+    { encoding: 'utf8', timeout: TIMEOUT_MS },
+  );
   const lines = (stdout ?? '').trim().split('\n');
   try {
     return JSON.parse(lines.at(-1));
   } catch {
-    return { error: error?.message ?? `the process ended with ${signal ?? status}: ${(stderr ?? '').trim().split('\n').slice(-3).join(' ')}`, code: null, hint: null };
+    return {
+      error:
+        error?.message ??
+        `the process ended with ${signal ?? status}: ${(stderr ?? '').trim().split('\n').slice(-3).join(' ')}`,
+      code: null,
+      hint: null,
+    };
   }
 }
 
 /** Without the places of this machine. */
 function plain(text) {
-  return [root, resolve(realpathSync(join(root, 'node_modules')), '..')].reduce((rest, place) => rest.replaceAll(`${place}/`, ''), text);
+  return [root, resolve(realpathSync(join(root, 'node_modules')), '..')].reduce(
+    (rest, place) => rest.replaceAll(`${place}/`, ''),
+    text,
+  );
 }
 
 function graphicsCards() {
-  const { status, stdout } = spawnSync('nvidia-smi', ['--query-gpu=name,driver_version,memory.total', '--format=csv,noheader'], { encoding: 'utf8' });
+  const { status, stdout } = spawnSync(
+    'nvidia-smi',
+    ['--query-gpu=name,driver_version,memory.total', '--format=csv,noheader'],
+    { encoding: 'utf8' },
+  );
   const cards = status === 0 ? stdout.trim().split('\n') : [];
   const drivers = process.env.VK_DRIVER_FILES ?? process.env.VK_ICD_FILENAMES;
-  return [cards.length === 0 ? 'no NVIDIA GPU' : cards.join('; '), drivers === undefined ? "the system's Vulkan drivers" : `Vulkan driver ${basename(drivers, '.json')}`].join(', ');
+  return [
+    cards.length === 0 ? 'no NVIDIA GPU' : cards.join('; '),
+    drivers === undefined ? "the system's Vulkan drivers" : `Vulkan driver ${basename(drivers, '.json')}`,
+  ].join(', ');
 }
 
 const percent = (share) => `${(share * 100).toFixed(0)} %`;
 function placed({ placement, ran_on }) {
   if (placement === null) return ran_on;
   const total = placement.reduce((sum, { us }) => sum + us, 0);
-  return placement.map(({ provider, nodes, us }) => `${provider} ${nodes} nodes, ${percent(total === 0 ? 0 : us / total)}`).join('; ');
+  return placement
+    .map(({ provider, nodes, us }) => `${provider} ${nodes} nodes, ${percent(total === 0 ? 0 : us / total)}`)
+    .join('; ');
 }
 
 if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
 const about = { ...machine(root), cards: graphicsCards() };
 const number = (value) => (value === null ? '' : value.toPrecision(2));
-const isRight = ({ provider, ran_on, off_cpu, off_reference }) => ran_on === provider && off_cpu <= MOST_DEVIATION && (off_reference === null || off_reference <= MOST_DEVIATION);
+const isRight = ({ provider, ran_on, off_cpu, off_reference }) =>
+  ran_on === provider && off_cpu <= MOST_DEVIATION && (off_reference === null || off_reference <= MOST_DEVIATION);
 const table = markdown(
-  ['model', 'provider', 'where the nodes ran (profile of the first run)', 'off CPU', 'off PyTorch', 'open ms', 'first run ms', 'latency ms', 'images/s', 'verdict'],
+  [
+    'model',
+    'provider',
+    'where the nodes ran (profile of the first run)',
+    'off CPU',
+    'off PyTorch',
+    'open ms',
+    'first run ms',
+    'latency ms',
+    'images/s',
+    'verdict',
+  ],
   rows.map((row) => [
-    row.model, row.provider, placed(row), number(row.off_cpu), number(row.off_reference), row.open_ms.toFixed(0), row.first_ms.toFixed(0), `${row.latency_ms.toFixed(1)} (${row.rows})`, `${row.images_per_s.toFixed(1)} (batches of ${row.batch})`,
+    row.model,
+    row.provider,
+    placed(row),
+    number(row.off_cpu),
+    number(row.off_reference),
+    row.open_ms.toFixed(0),
+    row.first_ms.toFixed(0),
+    `${row.latency_ms.toFixed(1)} (${row.rows})`,
+    `${row.images_per_s.toFixed(1)} (batches of ${row.batch})`,
     isRight(row) ? 'right' : 'WRONG',
   ]),
 );
@@ -103,7 +153,10 @@ Written by \`npm run bench:gpu\`; ${about.cpu}, ${about.cores} cores, ${about.me
 All features of every model. "off": the largest difference over the feature's standard deviation, from the CPU provider and from what PyTorch computed. Latency is the median of a run of as many pictures as the number in brackets says.
 `;
 const mending = (hint) => (hint === null ? '' : `. To mend it: ${hint}`);
-const missing = absent.length === 0 ? '' : `\n## What could not be run\n\n${absent.map(({ provider, model, error, hint }) => `- **${provider}**${model === null ? '' : ` (${model})`}: ${error}${mending(hint)}`).join('\n')}\n`;
+const missing =
+  absent.length === 0
+    ? ''
+    : `\n## What could not be run\n\n${absent.map(({ provider, model, error, hint }) => `- **${provider}**${model === null ? '' : ` (${model})`}: ${error}${mending(hint)}`).join('\n')}\n`;
 save(join(results, 'gpu.json'), `${JSON.stringify({ ...about, rows, absent }, null, 1)}\n`);
 save(join(results, 'gpu.md'), `${introduction}\n${table}\n${missing}`);
 console.log(`${introduction}\n${table}\n${missing}`);

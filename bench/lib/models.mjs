@@ -8,12 +8,19 @@ const FLOAT = 1;
 const SIDE = 224;
 
 const dim = (value) => message(1, typeof value === 'number' ? int(1, value) : text(2, value));
-const valueInfo = (number, name, shape) => message(number, [...text(1, name), ...message(2, message(1, [...int(1, FLOAT), ...message(2, shape.flatMap(dim))]))]);
+const valueInfo = (number, name, shape) =>
+  message(number, [...text(1, name), ...message(2, message(1, [...int(1, FLOAT), ...message(2, shape.flatMap(dim))]))]);
 const intsAttribute = (name, values) => message(5, [...text(1, name), ...ints(8, values), ...int(20, 7)]);
 const intAttribute = (name, value) => message(5, [...text(1, name), ...int(3, value), ...int(20, 2)]);
 
 function node(opType, name, inputs, output, attributes = []) {
-  return message(1, [...inputs.flatMap((input) => text(1, input)), ...text(2, output), ...text(3, name), ...text(4, opType), ...attributes]);
+  return message(1, [
+    ...inputs.flatMap((input) => text(1, input)),
+    ...text(2, output),
+    ...text(3, name),
+    ...text(4, opType),
+    ...attributes,
+  ]);
 }
 
 function external(key, value) {
@@ -40,7 +47,15 @@ class Builder {
     else {
       const offset = this.sidecarBytes;
       this.sidecarBytes = Math.ceil((offset + size) / 4096) * 4096;
-      this.initializers.push(...message(5, [...header, ...external('location', this.sidecar), ...external('offset', offset), ...external('length', size), ...int(14, 1)]));
+      this.initializers.push(
+        ...message(5, [
+          ...header,
+          ...external('location', this.sidecar),
+          ...external('offset', offset),
+          ...external('length', size),
+          ...int(14, 1),
+        ]),
+      );
     }
     return name;
   }
@@ -56,7 +71,11 @@ class Builder {
   /** Writes the model; returns its size. */
   write(path, { output, shape, hasValueInfo, sparse, side = SIDE }) {
     const graph = [
-      ...this.nodes, ...text(2, 'main_graph'), ...this.initializers, ...valueInfo(11, 'input', ['batch', 3, side, side]), ...valueInfo(12, output, shape),
+      ...this.nodes,
+      ...text(2, 'main_graph'),
+      ...this.initializers,
+      ...valueInfo(11, 'input', ['batch', 3, side, side]),
+      ...valueInfo(12, output, shape),
       ...(hasValueInfo ? this.infos : []),
     ];
     if (this.sidecar !== null) {
@@ -64,14 +83,28 @@ class Builder {
       ftruncateSync(file, this.sidecarBytes);
       closeSync(file);
     }
-    return writeChunks(path, [...int(1, 8), ...text(2, 'pytorch'), ...text(3, '2.13.0'), ...message(7, graph), ...message(8, [...text(1, ''), ...int(2, 17)])], { sparse });
+    return writeChunks(
+      path,
+      [
+        ...int(1, 8),
+        ...text(2, 'pytorch'),
+        ...text(3, '2.13.0'),
+        ...message(7, graph),
+        ...message(8, [...text(1, ''), ...int(2, 17)]),
+      ],
+      { sparse },
+    );
   }
 }
 
-const conv = (kernel, stride) => [
-  intsAttribute('dilations', [1, 1]), intAttribute('group', 1), intsAttribute('kernel_shape', [kernel, kernel]),
-  intsAttribute('pads', [0, 0, 0, 0].fill((kernel - 1) / 2)), intsAttribute('strides', [stride, stride]),
-].flat();
+const conv = (kernel, stride) =>
+  [
+    intsAttribute('dilations', [1, 1]),
+    intAttribute('group', 1),
+    intsAttribute('kernel_shape', [kernel, kernel]),
+    intsAttribute('pads', [0, 0, 0, 0].fill((kernel - 1) / 2)),
+    intsAttribute('strides', [stride, stride]),
+  ].flat();
 
 /** Layers behind which the map is halved: the first feature ends at 10 % of the depth. */
 const HALVED_AT = [5, 15, 25, 35];
@@ -80,7 +113,10 @@ const HALVED_AT = [5, 15, 25, 35];
  * 50 convolutions of 3x3 over `channels` channels, each with its norm and its activation, behind a stem: 153 nodes.
  * `side`: of the pictures it takes. `sidecar`: the name of the file for the weights, a hole from end to end; null keeps them inline.
  */
-export function layered(path, { channels, sidecar = null, hasValueInfo = true, sparse = false, side: inputSide = SIDE }) {
+export function layered(
+  path,
+  { channels, sidecar = null, hasValueInfo = true, sparse = false, side: inputSide = SIDE },
+) {
   const builder = new Builder(sidecar);
   let side = inputSide / 2;
   let tensor = block(builder, 'stem', 'input', { from: 3, channels, side, stride: 2, kernel: 3 });
@@ -89,15 +125,29 @@ export function layered(path, { channels, sidecar = null, hasValueInfo = true, s
     side /= stride;
     tensor = block(builder, `layers/layers.${layer}`, tensor, { from: channels, channels, side, stride, kernel: 3 });
   }
-  const size = builder.write(path, { output: tensor, shape: ['batch', channels, side, side], hasValueInfo, sparse, side: inputSide });
+  const size = builder.write(path, {
+    output: tensor,
+    shape: ['batch', channels, side, side],
+    hasValueInfo,
+    sparse,
+    side: inputSide,
+  });
   return { path, size, weightBytes: builder.weightBytes };
 }
 
 function block(builder, path, input, { from, channels, side, stride, kernel }) {
   const shape = ['batch', channels, side, side];
   const dotted = path.split('/').at(-1);
-  const convolved = builder.add('Conv', `${path}/conv`, [input, builder.weight(`${dotted}.conv.weight`, [channels, from, kernel, kernel])], shape, conv(kernel, stride));
-  const parameters = ['weight', 'bias', 'running_mean', 'running_var'].map((name) => builder.weight(`${dotted}.bn.${name}`, [channels]));
+  const convolved = builder.add(
+    'Conv',
+    `${path}/conv`,
+    [input, builder.weight(`${dotted}.conv.weight`, [channels, from, kernel, kernel])],
+    shape,
+    conv(kernel, stride),
+  );
+  const parameters = ['weight', 'bias', 'running_mean', 'running_var'].map((name) =>
+    builder.weight(`${dotted}.bn.${name}`, [channels]),
+  );
   const normed = builder.add('BatchNormalization', `${path}/bn`, [convolved, ...parameters], shape);
   return builder.add('Relu', `${path}/act`, [normed], shape);
 }
@@ -114,11 +164,26 @@ export function deep(path, { layers, hasValueInfo = true }) {
     const shape = ['batch', channels, side, side];
     const module = `layers/layers.${layer}`;
     const name = `layers.${layer}.conv`;
-    const convolved = builder.add('Conv', `${module}/conv`, [tensor, builder.weight(`${name}.weight`, [channels, channels, 1, 1]), builder.weight(`${name}.bias`, [channels])], shape, conv(1, halved ? 2 : 1));
+    const convolved = builder.add(
+      'Conv',
+      `${module}/conv`,
+      [
+        tensor,
+        builder.weight(`${name}.weight`, [channels, channels, 1, 1]),
+        builder.weight(`${name}.bias`, [channels]),
+      ],
+      shape,
+      conv(1, halved ? 2 : 1),
+    );
     const active = builder.add('Relu', `${module}/act`, [convolved], shape);
     tensor = builder.add('Add', module, [active, halved ? convolved : tensor], shape);
   }
-  const size = builder.write(path, { output: tensor, shape: ['batch', channels, side, side], hasValueInfo, sparse: false });
+  const size = builder.write(path, {
+    output: tensor,
+    shape: ['batch', channels, side, side],
+    hasValueInfo,
+    sparse: false,
+  });
   return { path, size, weightBytes: builder.weightBytes, nodes: 3 * layers + 3 };
 }
 
@@ -140,6 +205,11 @@ export function plain(path, { layers }) {
     const active = builder.add('Relu', `${module}/act`, [scaled], shape);
     tensor = builder.add('Add', module, [active, tensor], shape);
   }
-  const size = builder.write(path, { output: tensor, shape: ['batch', channels, side, side], hasValueInfo: true, sparse: false });
+  const size = builder.write(path, {
+    output: tensor,
+    shape: ['batch', channels, side, side],
+    hasValueInfo: true,
+    sparse: false,
+  });
   return { path, size, weightBytes: builder.weightBytes, nodes: 3 * layers + 9 };
 }

@@ -22,10 +22,17 @@ childProcess.ChildProcess.prototype.spawn = function (...args) {
 };
 // A child that is killed cannot say how much it took.
 childProcess.ChildProcess.prototype.kill = function (...args) {
-  if (this.pid !== undefined && this.exitCode === null) write({ event: 'end', role: 'child', pid: this.pid, peakKiB: peakOf(this.pid) });
+  if (this.pid !== undefined && this.exitCode === null)
+    write({ event: 'end', role: 'child', pid: this.pid, peakKiB: peakOf(this.pid) });
   return kill.apply(this, args);
 };
 process.on('exit', () => {
   const { user, system } = process.cpuUsage();
-  write({ event: 'end', role: 'parent', pid: process.pid, peakKiB: peakOf(process.pid) ?? process.resourceUsage().maxRSS, cpuMs: (user + system) / 1000 });
+  write({
+    event: 'end',
+    role: 'parent',
+    pid: process.pid,
+    peakKiB: peakOf(process.pid) ?? process.resourceUsage().maxRSS,
+    cpuMs: (user + system) / 1000,
+  });
 });

@@ -25,11 +25,28 @@ export function timed(program, args) {
 export function peaks(args) {
   const log = join(tmpdir(), `featx-bench-${process.pid}-peaks.ndjson`);
   rmSync(log, { force: true });
-  finished(process.execPath, args, spawnSync(process.execPath, ['--require', peak, ...args], { encoding: 'utf8', maxBuffer: 2 ** 30, env: { ...process.env, FEATX_BENCH_LOG: log } }));
-  const records = readFileSync(log, 'utf8').trim().split('\n').map((line) => JSON.parse(line));
+  finished(
+    process.execPath,
+    args,
+    spawnSync(process.execPath, ['--require', peak, ...args], {
+      encoding: 'utf8',
+      maxBuffer: 2 ** 30,
+      env: { ...process.env, FEATX_BENCH_LOG: log },
+    }),
+  );
+  const records = readFileSync(log, 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
   rmSync(log);
-  const of = (role) => Math.max(0, ...records.filter((record) => record.role === role).map(({ peakKiB }) => peakKiB ?? 0));
-  return { parentKiB: of('parent'), childKiB: of('child'), cpuMs: records.find(({ role }) => role === 'parent').cpuMs, children: records.filter(({ event }) => event === 'child').length };
+  const of = (role) =>
+    Math.max(0, ...records.filter((record) => record.role === role).map(({ peakKiB }) => peakKiB ?? 0));
+  return {
+    parentKiB: of('parent'),
+    childKiB: of('child'),
+    cpuMs: records.find(({ role }) => role === 'parent').cpuMs,
+    children: records.filter(({ event }) => event === 'child').length,
+  };
 }
 
 /** Steps that take less than this are repeated within a round: short ones suffer most from a busy moment. */

@@ -6,10 +6,19 @@ const BLOCKS = [3, 4, 6, 3];
 const EXPANSION = 4;
 
 const dim = (value) => message(1, typeof value === 'number' ? int(1, value) : text(2, value));
-const valueInfo = (number, name, shape) => message(number, [...text(1, name), ...message(2, message(1, [...int(1, FLOAT), ...message(2, shape.flatMap(dim))]))]);
+const valueInfo = (number, name, shape) =>
+  message(number, [...text(1, name), ...message(2, message(1, [...int(1, FLOAT), ...message(2, shape.flatMap(dim))]))]);
 const intsAttribute = (name, values) => message(5, [...text(1, name), ...ints(8, values), ...int(20, 7)]);
 const intAttribute = (name, value) => message(5, [...text(1, name), ...int(3, value), ...int(20, 2)]);
-const windowOf = (kernel, stride) => [intsAttribute('kernel_shape', [kernel, kernel]), intsAttribute('strides', [stride, stride]), intsAttribute('pads', Array.from({ length: 4 }, () => (kernel - 1) / 2))].flat();
+const windowOf = (kernel, stride) =>
+  [
+    intsAttribute('kernel_shape', [kernel, kernel]),
+    intsAttribute('strides', [stride, stride]),
+    intsAttribute(
+      'pads',
+      Array.from({ length: 4 }, () => (kernel - 1) / 2),
+    ),
+  ].flat();
 
 /** Uniform values in [-scale, scale), the same for the same seed. */
 function seeded(count, scale, seed) {
@@ -26,30 +35,66 @@ class Graph {
   initializers = [];
 
   weight(name, dims, scale) {
-    const values = seeded(dims.reduce((product, value) => product * value, 1), scale, this.initializers.length);
-    this.initializers.push(...message(5, [...ints(1, dims), ...int(2, FLOAT), ...text(8, name), Buffer.concat([varint(9 * 8 + 2), varint(values.length)]), values]));
+    const values = seeded(
+      dims.reduce((product, value) => product * value, 1),
+      scale,
+      this.initializers.length,
+    );
+    this.initializers.push(
+      ...message(5, [
+        ...ints(1, dims),
+        ...int(2, FLOAT),
+        ...text(8, name),
+        Buffer.concat([varint(9 * 8 + 2), varint(values.length)]),
+        values,
+      ]),
+    );
     return name;
   }
 
   add(opType, path, inputs, attributes = []) {
     const output = `${path}/${opType}_output_0`;
-    this.nodes.push(...message(1, [...inputs.flatMap((input) => text(1, input)), ...text(2, output), ...text(3, `${path}/${opType}`), ...text(4, opType), ...attributes]));
+    this.nodes.push(
+      ...message(1, [
+        ...inputs.flatMap((input) => text(1, input)),
+        ...text(2, output),
+        ...text(3, `${path}/${opType}`),
+        ...text(4, opType),
+        ...attributes,
+      ]),
+    );
     return output;
   }
 
   conv(path, module, input, [from, to], kernel, stride, gain = 1) {
     const scale = gain * Math.sqrt(6 / (from * kernel * kernel));
-    return this.add('Conv', path, [input, this.weight(`${module}.weight`, [to, from, kernel, kernel], scale), this.weight(`${module}.bias`, [to], 0.1)], windowOf(kernel, stride));
+    return this.add(
+      'Conv',
+      path,
+      [
+        input,
+        this.weight(`${module}.weight`, [to, from, kernel, kernel], scale),
+        this.weight(`${module}.bias`, [to], 0.1),
+      ],
+      windowOf(kernel, stride),
+    );
   }
 
   bottleneck(stage, block, input, [from, width], stride) {
     const module = `layer${stage}.${block}`;
     const path = `/layer${stage}/${module}`;
     const to = width * EXPANSION;
-    const first = this.add('Relu', `${path}/act1`, [this.conv(`${path}/conv1`, `${module}.conv1`, input, [from, width], 1, 1)]);
-    const second = this.add('Relu', `${path}/act2`, [this.conv(`${path}/conv2`, `${module}.conv2`, first, [width, width], 3, stride)]);
+    const first = this.add('Relu', `${path}/act1`, [
+      this.conv(`${path}/conv1`, `${module}.conv1`, input, [from, width], 1, 1),
+    ]);
+    const second = this.add('Relu', `${path}/act2`, [
+      this.conv(`${path}/conv2`, `${module}.conv2`, first, [width, width], 3, stride),
+    ]);
     const third = this.conv(`${path}/conv3`, `${module}.conv3`, second, [width, to], 1, 1, 0.3);
-    const shortcut = block === 0 ? this.conv(`${path}/downsample/downsample.0`, `${module}.downsample.0`, input, [from, to], 1, stride, 0.5) : input;
+    const shortcut =
+      block === 0
+        ? this.conv(`${path}/downsample/downsample.0`, `${module}.downsample.0`, input, [from, to], 1, stride, 0.5)
+        : input;
     return this.add('Relu', `${path}/act3`, [this.add('Add', path, [third, shortcut])]);
   }
 }
@@ -67,10 +112,36 @@ export function resnet50(path) {
       channels = width * EXPANSION;
     }
   }
-  tensor = graph.add('Flatten', '/global_pool/flatten', [graph.add('GlobalAveragePool', '/global_pool/pool', [tensor])]);
+  tensor = graph.add('Flatten', '/global_pool/flatten', [
+    graph.add('GlobalAveragePool', '/global_pool/pool', [tensor]),
+  ]);
   const inputs = [tensor, graph.weight('fc.weight', [1000, channels], 0.02), graph.weight('fc.bias', [1000], 0.02)];
-  graph.nodes.push(...message(1, [...inputs.flatMap((input) => text(1, input)), ...text(2, 'output'), ...text(3, '/fc/Gemm'), ...text(4, 'Gemm'), ...intAttribute('transB', 1)]));
-  const content = [...graph.nodes, ...text(2, 'main_graph'), ...graph.initializers, ...valueInfo(11, 'input', ['batch', 3, 224, 224]), ...valueInfo(12, 'output', ['batch', 1000])];
-  const size = writeChunks(path, [...int(1, 8), ...text(2, 'pytorch'), ...text(3, '2.13.0'), ...message(7, content), ...message(8, [...text(1, ''), ...int(2, 17)])], { sparse: false });
+  graph.nodes.push(
+    ...message(1, [
+      ...inputs.flatMap((input) => text(1, input)),
+      ...text(2, 'output'),
+      ...text(3, '/fc/Gemm'),
+      ...text(4, 'Gemm'),
+      ...intAttribute('transB', 1),
+    ]),
+  );
+  const content = [
+    ...graph.nodes,
+    ...text(2, 'main_graph'),
+    ...graph.initializers,
+    ...valueInfo(11, 'input', ['batch', 3, 224, 224]),
+    ...valueInfo(12, 'output', ['batch', 1000]),
+  ];
+  const size = writeChunks(
+    path,
+    [
+      ...int(1, 8),
+      ...text(2, 'pytorch'),
+      ...text(3, '2.13.0'),
+      ...message(7, content),
+      ...message(8, [...text(1, ''), ...int(2, 17)]),
+    ],
+    { sparse: false },
+  );
   return { path, size };
 }

@@ -21,7 +21,9 @@ export const payload = (number, size) => [Buffer.concat([varint(number * 8 + 2),
 export function message(number, content) {
   const size = sizeOf(content);
   const header = Buffer.concat([varint(number * 8 + 2), varint(size)]);
-  return content.every((chunk) => typeof chunk !== 'number') ? [Buffer.concat([header, ...content])] : [header, ...content];
+  return content.every((chunk) => typeof chunk !== 'number')
+    ? [Buffer.concat([header, ...content])]
+    : [header, ...content];
 }
 
 export function sizeOf(chunks) {
@@ -31,7 +33,8 @@ export function sizeOf(chunks) {
 }
 
 const NOISE = Buffer.alloc(1024 * 1024);
-for (let at = 0, state = 1; at < NOISE.length; at++) NOISE[at] = (state = (state * 1103515245 + 12345) & 0x7fffffff) >>> 16;
+for (let at = 0, state = 1; at < NOISE.length; at++)
+  NOISE[at] = (state = (state * 1103515245 + 12345) & 0x7fffffff) >>> 16;
 
 /** Payloads are holes where `sparse`, else bytes that no file system can leave out. */
 export function writeChunks(path, chunks, { sparse }) {
@@ -51,7 +54,8 @@ export function writeChunks(path, chunks, { sparse }) {
         continue;
       }
       flush();
-      for (let left = sparse ? 0 : chunk; left > 0; left -= NOISE.length) writeSync(file, NOISE, 0, Math.min(left, NOISE.length), at + chunk - left);
+      for (let left = sparse ? 0 : chunk; left > 0; left -= NOISE.length)
+        writeSync(file, NOISE, 0, Math.min(left, NOISE.length), at + chunk - left);
       at += chunk;
     }
     flush();

@@ -16,7 +16,11 @@ const rows = Number(count);
 function batch(path) {
   const bytes = readFileSync(path);
   const values = bytes.subarray(10 + bytes.readUInt16LE(8));
-  return new Tensor('float32', new Float32Array(values.buffer.slice(values.byteOffset, values.byteOffset + values.length)), [rows, 3, 224, 224]);
+  return new Tensor(
+    'float32',
+    new Float32Array(values.buffer.slice(values.byteOffset, values.byteOffset + values.length)),
+    [rows, 3, 224, 224],
+  );
 }
 
 const to = preprocessingFor({ name: 'input', dtype: 'float32', shape: ['batch', 3, 224, 224] });
@@ -31,7 +35,9 @@ async function decoded(paths) {
 const session = isNet ? null : await InferenceSession.create(model);
 const net = isNet ? await FeatureListNet.create(model, { outIndices: [1, 2, 3, 4] }) : null;
 const arePictures = files.every((path) => path.endsWith('.png'));
-const groups = arePictures ? Array.from({ length: files.length / rows }, (_group, index) => files.slice(index * rows, (index + 1) * rows)) : files.map(batch);
+const groups = arePictures
+  ? Array.from({ length: files.length / rows }, (_group, index) => files.slice(index * rows, (index + 1) * rows))
+  : files.map(batch);
 const tensor = async (group) => (Array.isArray(group) ? decoded(group) : group);
 const runNet = async (group) => {
   const { data, dims } = await tensor(group);

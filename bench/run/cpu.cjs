@@ -17,7 +17,8 @@ function cpuOf(pid) {
 let children = 0;
 const { kill } = childProcess.ChildProcess.prototype;
 childProcess.ChildProcess.prototype.kill = function (...args) {
-  if (this.pid !== undefined && this.exitCode === null && this.signalCode === null && !this.killed) children += cpuOf(this.pid);
+  if (this.pid !== undefined && this.exitCode === null && this.signalCode === null && !this.killed)
+    children += cpuOf(this.pid);
   return kill.apply(this, args);
 };
 process.on('exit', () => {

@@ -12,8 +12,13 @@ const session = await InferenceSession.create(model, { enableProfiling: true, pr
 const input = new Tensor('float32', new Float32Array(3 * 224 * 224).fill(0.5), [1, 3, 224, 224]);
 for (let run = 0; run < RUNS; run++) await session.run({ [session.inputNames[0]]: input });
 session.endProfiling();
-const file = readdirSync(dirname(prefix)).filter((name) => name.startsWith(basename(prefix))).sort().at(-1);
-const kernels = JSON.parse(readFileSync(join(dirname(prefix), file), 'utf8')).filter(({ cat, name }) => cat === 'Node' && name.endsWith('_kernel_time'));
+const file = readdirSync(dirname(prefix))
+  .filter((name) => name.startsWith(basename(prefix)))
+  .sort()
+  .at(-1);
+const kernels = JSON.parse(readFileSync(join(dirname(prefix), file), 'utf8')).filter(
+  ({ cat, name }) => cat === 'Node' && name.endsWith('_kernel_time'),
+);
 const count = kernels.length / RUNS;
 // The first run pays for memory that the others find.
 const runs = Array.from({ length: RUNS - 1 }, (_run, index) => kernels.slice((index + 1) * count, (index + 2) * count));

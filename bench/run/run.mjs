@@ -45,10 +45,21 @@ command('extract', model, '--out', '4', '-o', last);
 const pictures = join(folder, 'pictures');
 const arrays = join(folder, 'arrays');
 for (const path of [pictures, arrays]) mkdirSync(path);
-for (let index = 0; index < images; index++) copyFileSync(join(root, 'fixtures', 'pictures', 'chelsea.png'), join(pictures, `${String(index).padStart(5, '0')}.png`));
+for (let index = 0; index < images; index++)
+  copyFileSync(
+    join(root, 'fixtures', 'pictures', 'chelsea.png'),
+    join(pictures, `${String(index).padStart(5, '0')}.png`),
+  );
 progress('decoding the pictures');
-timed(process.execPath, [script('./decode.mjs'), arrays, String(BATCH), ...readdirSync(pictures).map((name) => join(pictures, name))]);
-const batches = readdirSync(arrays).sort().map((name) => join(arrays, name));
+timed(process.execPath, [
+  script('./decode.mjs'),
+  arrays,
+  String(BATCH),
+  ...readdirSync(pictures).map((name) => join(pictures, name)),
+]);
+const batches = readdirSync(arrays)
+  .sort()
+  .map((name) => join(arrays, name));
 
 function command(...args) {
   return JSON.parse(timed(process.execPath, [featx, ...args, '--json']).stdout);
@@ -62,7 +73,9 @@ const noteCpu = (name, ms) => cpu.set(name, Math.min(cpu.get(name) ?? Infinity, 
 
 function measured(args) {
   rmSync(cpuLog, { force: true });
-  const report = JSON.parse(timed(process.execPath, ['--require', script('./cpu.cjs'), featx, ...args, '--json']).stdout);
+  const report = JSON.parse(
+    timed(process.execPath, ['--require', script('./cpu.cjs'), featx, ...args, '--json']).stdout,
+  );
   return { wall: report.elapsed_ms, cpu: Number(readFileSync(cpuLog, 'utf8').trim().split('\n').at(-1)) };
 }
 
@@ -75,7 +88,8 @@ function marginal(name, all, one) {
 
 function bare(name, path, files = batches) {
   return {
-    name, run: () => {
+    name,
+    run: () => {
       const loop = JSON.parse(timed(process.execPath, [script('./bare.mjs'), path, String(BATCH), ...files]).stdout);
       noteCpu(name, loop.cpu / images);
       return loop.wall / images;
@@ -83,7 +97,8 @@ function bare(name, path, files = batches) {
   };
 }
 const running = (name, out, inputs, one, ...more) => ({
-  name, run: () => {
+  name,
+  run: () => {
     const args = (input) => ['run', model, '--out', out, '--batch-size', String(BATCH), '--input', input, ...more];
     return marginal(name, args(inputs), args(one));
   },
@@ -94,7 +109,11 @@ mkdirSync(few);
 for (const name of readdirSync(pictures).slice(0, BATCH)) copyFileSync(join(pictures, name), join(few, name));
 const steps = [
   bare('bare', stages),
-  bare('bare with decoding', stages, readdirSync(pictures).map((name) => join(pictures, name))),
+  bare(
+    'bare with decoding',
+    stages,
+    readdirSync(pictures).map((name) => join(pictures, name)),
+  ),
   bare('net', model, ['net', ...batches]),
   bare('bare, feature 4', last),
   running('feature 4', '4', arrays, batches[0], ...npz),
@@ -111,7 +130,17 @@ const share = Number(timed(process.execPath, [script('./profile.mjs'), model, '/
 progress('memory: a model of 1 GiB');
 const large = layered(join(folder, 'large.onnx'), { channels: GIB_1, sparse: true, side: MEMORY_SIDE });
 const whole = peaks([script('./memory.mjs'), large.path]).parentKiB;
-const { parentKiB, childKiB } = peaks([featx, 'run', large.path, '--out', '0', '--input', 'random', '-o', join(folder, 'first.npy')]);
+const { parentKiB, childKiB } = peaks([
+  featx,
+  'run',
+  large.path,
+  '--out',
+  '0',
+  '--input',
+  'random',
+  '-o',
+  join(folder, 'first.npy'),
+]);
 progress('');
 
 const saved = 1 - least.get('second') / least.get('whole');
@@ -119,15 +148,37 @@ const memory = (parentKiB + childKiB) / whole;
 const ms = (name) => `${least.get(name).toFixed(1)} ms/image (CPU ${cpu.get(name).toFixed(0)})`;
 const rows = [
   ...[
-    ['FeatureListNet over decoded batches', 'net', 'bare', LEAST_THROUGHPUT], ['run, arrays, feature 4 to npz', 'feature 4', 'bare, feature 4', LEAST_THROUGHPUT],
-    ['run, arrays, features 1 to 4', 'features 1 to 4', 'bare', null], ['run, arrays, features 1 to 4 to npz', 'features 1 to 4 to npz', 'bare', null], ['run, pictures, features 1 to 4 to npz', 'pictures to npz', 'bare with decoding', null],
+    ['FeatureListNet over decoded batches', 'net', 'bare', LEAST_THROUGHPUT],
+    ['run, arrays, feature 4 to npz', 'feature 4', 'bare, feature 4', LEAST_THROUGHPUT],
+    ['run, arrays, features 1 to 4', 'features 1 to 4', 'bare', null],
+    ['run, arrays, features 1 to 4 to npz', 'features 1 to 4 to npz', 'bare', null],
+    ['run, pictures, features 1 to 4 to npz', 'pictures to npz', 'bare with decoding', null],
   ].map(([figure, name, floor, target]) => {
     const throughput = least.get(floor) / least.get(name);
     const byCpu = cpu.get(floor) / cpu.get(name);
-    return { figure, measured: throughput, target, is_met: target === null ? null : throughput >= target, cpu: byCpu, detail: `${ms(name)}; ${floor} ${ms(floor)}; by CPU time ${byCpu.toFixed(2)}` };
+    return {
+      figure,
+      measured: throughput,
+      target,
+      is_met: target === null ? null : throughput >= target,
+      cpu: byCpu,
+      detail: `${ms(name)}; ${floor} ${ms(floor)}; by CPU time ${byCpu.toFixed(2)}`,
+    };
   }),
-  { figure: 'out index 2, cut, against the whole graph: time saved', measured: saved, target: share - SLACK_OF_CUT, is_met: saved >= share - SLACK_OF_CUT, detail: `${ms('second')}, whole ${ms('whole')}; the profile puts ${(share * 100).toFixed(0)} % of the time behind it` },
-  { figure: 'first stage of 1 GiB of weights: peak memory against loading the file', measured: memory, target: MOST_MEMORY, is_met: memory <= MOST_MEMORY, detail: `featx ${mib(parentKiB)} and its child ${mib(childKiB)}; whole ${mib(whole)}` },
+  {
+    figure: 'out index 2, cut, against the whole graph: time saved',
+    measured: saved,
+    target: share - SLACK_OF_CUT,
+    is_met: saved >= share - SLACK_OF_CUT,
+    detail: `${ms('second')}, whole ${ms('whole')}; the profile puts ${(share * 100).toFixed(0)} % of the time behind it`,
+  },
+  {
+    figure: 'first stage of 1 GiB of weights: peak memory against loading the file',
+    measured: memory,
+    target: MOST_MEMORY,
+    is_met: memory <= MOST_MEMORY,
+    detail: `featx ${mib(parentKiB)} and its child ${mib(childKiB)}; whole ${mib(whole)}`,
+  },
 ];
 
 function mib(kib) {
@@ -135,7 +186,16 @@ function mib(kib) {
 }
 
 const about = { ...machine(root), rounds, images, batch: BATCH };
-const table = markdown(['figure', 'target', 'measured', 'verdict', 'detail'], rows.map(({ figure, target, measured, is_met, detail }) => [figure, target === null ? '' : `${figure.startsWith('first') ? '≤' : '≥'} ${target.toFixed(2)}`, measured.toFixed(2), is_met === null ? '' : is_met ? 'met' : 'MISSED', detail]));
+const table = markdown(
+  ['figure', 'target', 'measured', 'verdict', 'detail'],
+  rows.map(({ figure, target, measured, is_met, detail }) => [
+    figure,
+    target === null ? '' : `${figure.startsWith('first') ? '≤' : '≥'} ${target.toFixed(2)}`,
+    measured.toFixed(2),
+    is_met === null ? '' : is_met ? 'met' : 'MISSED',
+    detail,
+  ]),
+);
 const introduction = `# Running
 
 Written by \`npm run bench:run\`. Least of ${rounds} rounds in which everything takes its turn; ${about.cpu}, ${about.cores} cores, ${about.memory_gib} GiB, ${about.platform}, Node ${about.node}, commit ${about.commit}, ${about.date}.

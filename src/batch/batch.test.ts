@@ -1,4 +1,15 @@
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { extract } from '../extract.js';
@@ -22,7 +33,11 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
-const JOBS: readonly Job[] = ['a', 'b', 'c'].map((name) => ({ input: `${name}.onnx`, output: `cut/${name}.onnx`, options: { out: [0, 1] } }));
+const JOBS: readonly Job[] = ['a', 'b', 'c'].map((name) => ({
+  input: `${name}.onnx`,
+  output: `cut/${name}.onnx`,
+  options: { out: [0, 1] },
+}));
 const journal = (): string => join(root, '.featx', 'batch.journal.jsonl');
 
 function run(options: BatchOptions = {}, jobs: Iterable<Job> = JOBS, where = root): Promise<BatchResult> {
@@ -31,7 +46,10 @@ function run(options: BatchOptions = {}, jobs: Iterable<Job> = JOBS, where = roo
 
 async function statuses(options: BatchOptions = {}, jobs: Iterable<Job> = JOBS, where = root): Promise<string> {
   const { reports } = await run(options, jobs, where);
-  return [...reports].sort((a, b) => (a.item < b.item ? -1 : 1)).map(({ status }) => status[0]).join('');
+  return [...reports]
+    .sort((a, b) => (a.item < b.item ? -1 : 1))
+    .map(({ status }) => status[0])
+    .join('');
 }
 
 /** Puts the bytes of a file at `offset` to other values, of the same length. */
@@ -63,18 +81,47 @@ test('cuts are those of extract, and the records say so', async () => {
     expect(readFileSync(join(root, output)).equals(readFileSync(join(root, 'alone.onnx')))).toBe(true);
   }
   expect(reports).toHaveLength(3);
-  expect(reports[0]).toMatchObject({ schema: 1, command: 'batch', item: 'a.onnx', output: 'cut/a.onnx', status: 'done', attempts: 1, error: null, report: { command: 'extract', input: 'a.onnx', output: 'cut/a.onnx', features: [{ index: 0 }, { index: 1 }] } });
-  expect(summary).toEqual({ schema: 1, command: 'batch-summary', done: 3, skipped: 0, failed: 0, remaining: 0, elapsed_ms: expect.any(Number) });
+  expect(reports[0]).toMatchObject({
+    schema: 1,
+    command: 'batch',
+    item: 'a.onnx',
+    output: 'cut/a.onnx',
+    status: 'done',
+    attempts: 1,
+    error: null,
+    report: { command: 'extract', input: 'a.onnx', output: 'cut/a.onnx', features: [{ index: 0 }, { index: 1 }] },
+  });
+  expect(summary).toEqual({
+    schema: 1,
+    command: 'batch-summary',
+    done: 3,
+    skipped: 0,
+    failed: 0,
+    remaining: 0,
+    elapsed_ms: expect.any(Number),
+  });
 });
 
 test('verify runs every model beside its cut; one that differs fails, and its output is as it was', async () => {
   renameSync(join(root, 'b.onnx'), join(root, 'turned-bit.onnx'));
   mkdirSync(join(root, 'cut'));
   writeFileSync(join(root, 'cut', 'b.onnx'), 'before');
-  const jobs = JOBS.map(({ output }, at) => ({ input: ['a.onnx', 'turned-bit.onnx', 'c.onnx'][at], output, options: { out: [0, 1], verify: true } }));
+  const jobs = JOBS.map(({ output }, at) => ({
+    input: ['a.onnx', 'turned-bit.onnx', 'c.onnx'][at],
+    output,
+    options: { out: [0, 1], verify: true },
+  }));
   const { reports } = await run({}, jobs);
-  expect(reports.map(({ status, report, error }) => [status, report?.verified, error?.code])).toEqual([['done', true, undefined], ['failed', undefined, 'FEATX_VERIFY'], ['done', true, undefined]]);
-  expect([...folderOf(join(root, 'cut'))].map(([name, bytes]) => [name, bytes.length > 6])).toEqual([['a.onnx', true], ['b.onnx', false], ['c.onnx', true]]);
+  expect(reports.map(({ status, report, error }) => [status, report?.verified, error?.code])).toEqual([
+    ['done', true, undefined],
+    ['failed', undefined, 'FEATX_VERIFY'],
+    ['done', true, undefined],
+  ]);
+  expect([...folderOf(join(root, 'cut'))].map(([name, bytes]) => [name, bytes.length > 6])).toEqual([
+    ['a.onnx', true],
+    ['b.onnx', false],
+    ['c.onnx', true],
+  ]);
   expect(await statuses({}, [jobs[0], jobs[2]])).toBe('ss');
   // A cut that nobody has verified is no verified cut.
   expect(await statuses({}, [{ ...jobs[0], options: { out: [0, 1] } }])).toBe('d');
@@ -97,13 +144,28 @@ test('what has not changed is skipped, what has is cut', async () => {
   expect(await statuses()).toBe('ssd');
   alter(join(root, 'cut', 'a.onnx'), 400);
   expect(await statuses()).toBe('dss');
-  expect(await statuses({}, JOBS.map((job) => ({ ...job, options: { out: [1] } })))).toBe('ddd');
-  expect(await statuses({}, JOBS.map((job) => ({ ...job, output: job.output.replace('cut', 'other') })))).toBe('ddd');
+  expect(
+    await statuses(
+      {},
+      JOBS.map((job) => ({ ...job, options: { out: [1] } })),
+    ),
+  ).toBe('ddd');
+  expect(
+    await statuses(
+      {},
+      JOBS.map((job) => ({ ...job, output: job.output.replace('cut', 'other') })),
+    ),
+  ).toBe('ddd');
 });
 
 test('only what a cut reads counts: the inside of a dropped weight may change, a kept weight may not', async () => {
   const jobs = [{ input: 'a.onnx', output: 'cut/a.onnx', options: { out: [0] } }];
-  const initializers = [weights('stem.weight', [4, 3, 3, 3], 1), weights('layer1.weight', [8, 4, 3, 3], 2), weights('fc.weight', [40_000, 8], 3), weights('fc.bias', [40_000], 4)];
+  const initializers = [
+    weights('stem.weight', [4, 3, 3, 3], 1),
+    weights('layer1.weight', [8, 4, 3, 3], 2),
+    weights('fc.weight', [40_000, 8], 3),
+    weights('fc.bias', [40_000], 4),
+  ];
   const path = join(root, 'a.onnx');
   writeFileSync(path, encodeModel({ graph: backbone({ initializers, outputs: [value('y', [1, 40_000])] }) }));
   expect(await statuses({}, jobs)).toBe('d');
@@ -148,7 +210,10 @@ describe('a record that is stale or poisoned is not believed', () => {
     'no bytes read': (made) => ({ ...made, reads: [{ ...made.reads[0], ranges: [] }] }),
     'nothing written': (made) => ({ ...made, writes: [] }),
     'another model': (made) => ({ ...made, reads: [{ ...made.reads[0], path: 'b.onnx' }] }),
-    'a file elsewhere': (made) => ({ ...made, writes: [...made.writes, { ...made.writes[0], path: '../../etc/passwd' }] }),
+    'a file elsewhere': (made) => ({
+      ...made,
+      writes: [...made.writes, { ...made.writes[0], path: '../../etc/passwd' }],
+    }),
     'ranges past the end': (made) => ({ ...made, reads: [{ ...made.reads[0], ranges: [0, made.reads[0].size + 1] }] }),
     'ranges backwards': (made) => ({ ...made, reads: [{ ...made.reads[0], ranges: [10, 5] }] }),
     'no record at all': () => 'yes',
@@ -161,10 +226,14 @@ describe('a record that is stale or poisoned is not believed', () => {
     const { items } = planJobs([job], root);
     const verdict = async (value: unknown): Promise<string> => {
       const read = readMade(JSON.parse(JSON.stringify(value)));
-      return read === null ? 'changed' : (await judge(read, { root, ...items[0] }, { fileSystem: nodeFileSystem, content: true, hashLimit: Infinity })).is;
+      return read === null
+        ? 'changed'
+        : (await judge(read, { root, ...items[0] }, { fileSystem: nodeFileSystem, content: true, hashLimit: Infinity }))
+            .is;
     };
     expect(await verdict(made)).toBe('same');
-    for (const [what, edit] of Object.entries(edits)) expect([what, await verdict(edit(made))]).toEqual([what, 'changed']);
+    for (const [what, edit] of Object.entries(edits))
+      expect([what, await verdict(edit(made))]).toEqual([what, 'changed']);
     editMemory(edits['another digest of the output']);
     expect(await statuses({ check: 'content' }, [job])).toBe('d');
     expect(await statuses({ check: 'content' }, [job])).toBe('s');
@@ -173,7 +242,12 @@ describe('a record that is stale or poisoned is not believed', () => {
   test('a line that is torn, altered or foreign is as good as none', async () => {
     await run();
     const whole = readFileSync(journal(), 'utf8');
-    for (const broken of [whole.replaceAll('"done"', '"d0ne"'), whole.replaceAll('"path":"c.onnx"', '"path":"d.onnx"'), `${whole}{"kind":"item"}\n[]\nnull\n\x00\n{"sum":"x`, '']) {
+    for (const broken of [
+      whole.replaceAll('"done"', '"d0ne"'),
+      whole.replaceAll('"path":"c.onnx"', '"path":"d.onnx"'),
+      `${whole}{"kind":"item"}\n[]\nnull\n\x00\n{"sum":"x`,
+      '',
+    ]) {
       writeFileSync(journal(), broken);
       expect(await statuses()).toMatch(broken.startsWith(whole) ? /^sss$/ : /^[ds]{2}d$/);
       expect(await statuses()).toBe('sss');
@@ -195,11 +269,17 @@ test('an unchanged file is taken at the word of the file system unless content i
 test('--fail-fast starts nothing after a failure; --resume does the rest once', async () => {
   writeFileSync(join(root, 'a.onnx'), 'no model');
   const { reports, summary } = await run({ failFast: true });
-  expect(reports.map(({ item, status, error }) => [item, status, error?.path])).toEqual([['a.onnx', 'failed', 'a.onnx']]);
+  expect(reports.map(({ item, status, error }) => [item, status, error?.path])).toEqual([
+    ['a.onnx', 'failed', 'a.onnx'],
+  ]);
   expect(JSON.stringify(reports)).not.toContain(root);
   expect(summary).toMatchObject({ failed: 1, remaining: 2 });
   const resumed = await run({ resume: true });
-  expect(resumed.reports.map(({ item, status }) => [item, status])).toEqual([['a.onnx', 'failed'], ['b.onnx', 'done'], ['c.onnx', 'done']]);
+  expect(resumed.reports.map(({ item, status }) => [item, status])).toEqual([
+    ['a.onnx', 'failed'],
+    ['b.onnx', 'done'],
+    ['c.onnx', 'done'],
+  ]);
   // That run has ended: the next one begins anew.
   writeFileSync(join(root, 'a.onnx'), smallModel(1));
   expect(await statuses({ resume: true })).toBe('dss');
@@ -218,7 +298,11 @@ test('a stopped run kills what is being worked on, and says what is left', async
   const jobs = [JOBS[0], { input: 'inject-hang.onnx', output: 'cut/b.onnx', options: { out: [0] } }, JOBS[2]];
   const controller = new AbortController();
   let stoppedAt = 0;
-  const onProgress = (): void => void setTimeout(() => { stoppedAt = performance.now(); controller.abort(); }, 300);
+  const onProgress = (): void =>
+    void setTimeout(() => {
+      stoppedAt = performance.now();
+      controller.abort();
+    }, 300);
   const { reports, summary } = await run({ signal: controller.signal, onProgress }, jobs);
   expect(performance.now() - stoppedAt).toBeLessThan(500);
   expect(reports.map(({ item }) => item)).toEqual(['a.onnx']);
@@ -228,12 +312,36 @@ test('a stopped run kills what is being worked on, and says what is left', async
 test('a crash, an exit and garbage are one failure each, tried twice, and the rest goes on', async () => {
   const kinds = ['crash', 'abort', 'exit', 'garbage'];
   for (const kind of kinds) writeFileSync(join(root, `inject-${kind}.onnx`), smallModel(3));
-  const jobs = [JOBS[0], ...kinds.map((kind) => ({ input: `inject-${kind}.onnx`, output: `cut/${kind}.onnx`, options: { out: [0] } })), JOBS[1]];
+  const jobs = [
+    JOBS[0],
+    ...kinds.map((kind) => ({ input: `inject-${kind}.onnx`, output: `cut/${kind}.onnx`, options: { out: [0] } })),
+    JOBS[1],
+  ];
   const { reports } = await run({ jobs: 2 }, jobs);
-  const errors = new Map(reports.map(({ item, status, attempts, error }) => [item, { status, attempts, code: error?.code, signal: error?.signal }]));
-  expect(errors.get('inject-crash.onnx')).toEqual({ status: 'failed', attempts: 2, code: 'FEATX_CHILD_CRASH', signal: 'SIGSEGV' });
-  expect(errors.get('inject-abort.onnx')).toEqual({ status: 'failed', attempts: 2, code: 'FEATX_CHILD_CRASH', signal: 'SIGABRT' });
-  expect(errors.get('inject-exit.onnx')).toEqual({ status: 'failed', attempts: 2, code: 'FEATX_CHILD_CRASH', signal: undefined });
+  const errors = new Map(
+    reports.map(({ item, status, attempts, error }) => [
+      item,
+      { status, attempts, code: error?.code, signal: error?.signal },
+    ]),
+  );
+  expect(errors.get('inject-crash.onnx')).toEqual({
+    status: 'failed',
+    attempts: 2,
+    code: 'FEATX_CHILD_CRASH',
+    signal: 'SIGSEGV',
+  });
+  expect(errors.get('inject-abort.onnx')).toEqual({
+    status: 'failed',
+    attempts: 2,
+    code: 'FEATX_CHILD_CRASH',
+    signal: 'SIGABRT',
+  });
+  expect(errors.get('inject-exit.onnx')).toEqual({
+    status: 'failed',
+    attempts: 2,
+    code: 'FEATX_CHILD_CRASH',
+    signal: undefined,
+  });
   expect(errors.get('inject-garbage.onnx')).toMatchObject({ status: 'failed', attempts: 2, code: 'FEATX_CHILD_CRASH' });
   expect(reports.find(({ item }) => item === 'inject-exit.onnx')?.error?.message).toContain('exit code 3');
   for (const item of ['a.onnx', 'b.onnx']) expect(errors.get(item)?.status).toBe('done');
@@ -258,7 +366,10 @@ test('two runs at once both finish, and every output is whole', async () => {
 test('a directory of outputs that cannot be made fails its items', async () => {
   writeFileSync(join(root, 'file'), '');
   const { reports } = await run({}, [{ ...JOBS[0], output: 'file/a.onnx' }, JOBS[1]]);
-  expect(reports.map(({ item, status, error }) => [item, status, error?.code, error?.path])).toEqual([['a.onnx', 'failed', 'FEATX_IO', 'file'], ['b.onnx', 'done', undefined, undefined]]);
+  expect(reports.map(({ item, status, error }) => [item, status, error?.code, error?.path])).toEqual([
+    ['a.onnx', 'failed', 'FEATX_IO', 'file'],
+    ['b.onnx', 'done', undefined, undefined],
+  ]);
   expect(reports[0].error?.message).toMatch(/^cannot make the directory file: .*\((EEXIST|ENOTDIR)\)$/);
 });
 

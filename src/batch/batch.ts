@@ -50,29 +50,46 @@ const UNREAD_REPORTS = 256;
  * @example `for await (const { item, status } of batch([{ input: 'a.onnx', output: 'out/a.onnx', options: { out: [1, 2] } }])) …`
  * @throws IoError where the journal cannot be kept; what happens to an item is in its record
  */
-export async function* batch(jobs: Iterable<Job>, options: BatchOptions = {}): AsyncGenerator<JobReport, BatchSummary, undefined> {
+export async function* batch(
+  jobs: Iterable<Job>,
+  options: BatchOptions = {},
+): AsyncGenerator<JobReport, BatchSummary, undefined> {
   return yield* runPlan(planJobs(jobs, options.root ?? '.', options.reads), options);
 }
 
 /** `batch` of a plan that is already made. */
-export async function* runPlan(plan: Plan, options: BatchOptions = {}): AsyncGenerator<JobReport, BatchSummary, undefined> {
+export async function* runPlan(
+  plan: Plan,
+  options: BatchOptions = {},
+): AsyncGenerator<JobReport, BatchSummary, undefined> {
   const channel = new Channel<JobReport>(UNREAD_REPORTS);
   const stop = new AbortController();
   const run = new Run(plan, {
     fileSystem: options.fileSystem ?? nodeFileSystem,
     jobs: options.jobs ?? availableParallelism(),
-    worker: { timeoutMs: options.timeoutMs ?? TIMEOUT_MS, memoryBytes: options.memoryBytes === undefined ? (process.platform === 'win32' ? null : MEMORY_BYTES) : options.memoryBytes, entry: options.workerEntry },
+    worker: {
+      timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
+      memoryBytes:
+        options.memoryBytes === undefined ? (process.platform === 'win32' ? null : MEMORY_BYTES) : options.memoryBytes,
+      entry: options.workerEntry,
+    },
     stateDirectory: options.stateDirectory === undefined ? null : resolve(plan.root, options.stateDirectory),
     manifest: options.manifest === undefined ? null : resolve(plan.root, options.manifest),
     reads: (options.reads ?? []).map((path) => resolve(plan.root, path)),
-    resume: options.resume ?? false, force: options.force ?? false, content: options.check === 'content', failFast: options.failFast ?? false,
+    resume: options.resume ?? false,
+    force: options.force ?? false,
+    content: options.check === 'content',
+    failFast: options.failFast ?? false,
     shard: options.shard ?? null,
     signal: options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal]),
     onProgress: options.onProgress ?? (() => undefined),
     report: (record) => channel.push(record),
   });
   const finished = run.go();
-  finished.then(() => channel.close(), (error: unknown) => channel.fail(error));
+  finished.then(
+    () => channel.close(),
+    (error: unknown) => channel.fail(error),
+  );
   try {
     yield* channel.drain();
     return await finished;

@@ -39,7 +39,10 @@ interface Running {
 
 /** Starts `featx batch` in the campaign's folder. */
 function start(args: readonly string[], onLine: (lines: number) => void = () => undefined): Running {
-  const child = spawn(process.execPath, [cli.main, 'batch', '--json', ...args], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [cli.main, 'batch', '--json', ...args], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let stdout = '';
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -47,7 +50,11 @@ function start(args: readonly string[], onLine: (lines: number) => void = () => 
     onLine(stdout.split('\n').length - 1);
   });
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-  const ended = new Promise<Ended>((resolve) => child.on('close', (exit, signal) => resolve({ exit, signal, lines: stdout.split('\n').filter((line) => line !== ''), stderr })));
+  const ended = new Promise<Ended>((resolve) =>
+    child.on('close', (exit, signal) =>
+      resolve({ exit, signal, lines: stdout.split('\n').filter((line) => line !== ''), stderr }),
+    ),
+  );
   return { process: child, ended };
 }
 
@@ -69,13 +76,17 @@ function assertRecords({ lines, stderr, exit }: Ended): void {
     if (isGood) continue;
     const code = fault === null ? (refused.get(output) ?? 'none') : FAULTS[fault];
     expect([input, error.code, error.code.startsWith(code)]).toEqual([input, error.code, true]);
-    if (fault?.startsWith('inject')) expect([attempts, error.signal]).toEqual([2, fault === 'inject-crash' ? 'SIGSEGV' : 'SIGKILL']);
+    if (fault?.startsWith('inject'))
+      expect([attempts, error.signal]).toEqual([2, fault === 'inject-crash' ? 'SIGSEGV' : 'SIGKILL']);
   }
 }
 
 function assertOutputs(): void {
-  for (const [output, bytes] of serial) expect([output, readFileSync(join(root, output)).equals(bytes)]).toEqual([output, true]);
-  const names = [...serial.keys()].filter((output) => output.startsWith('cut/')).map((output) => output.replace('cut/', ''));
+  for (const [output, bytes] of serial)
+    expect([output, readFileSync(join(root, output)).equals(bytes)]).toEqual([output, true]);
+  const names = [...serial.keys()]
+    .filter((output) => output.startsWith('cut/'))
+    .map((output) => output.replace('cut/', ''));
   expect([...folderOf(join(root, 'cut')).keys()]).toEqual(names.sort());
 }
 
@@ -100,7 +111,10 @@ function orphans(): readonly string[] {
   return readdirSync('/proc').filter((pid) => {
     if (!/^\d+$/.test(pid)) return false;
     try {
-      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(cli.worker) && !readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ');
+      return (
+        readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(cli.worker) &&
+        !readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ')
+      );
     } catch {
       return false;
     }
@@ -109,9 +123,17 @@ function orphans(): readonly string[] {
 
 function copyZoo(folder: string): Campaign['jobs'] {
   mkdirSync(join(root, 'zoo'));
-  const names = readdirSync(folder).filter((name) => name.endsWith('.onnx')).sort((a, b) => statSync(join(folder, a)).size - statSync(join(folder, b)).size).slice(0, ZOO_COUNT);
+  const names = readdirSync(folder)
+    .filter((name) => name.endsWith('.onnx'))
+    .sort((a, b) => statSync(join(folder, a)).size - statSync(join(folder, b)).size)
+    .slice(0, ZOO_COUNT);
   for (const name of names) copyFileSync(join(folder, name), join(root, 'zoo', name));
-  return names.map((name) => ({ input: `zoo/${name}`, output: `zoo/${name.replace('.onnx', '.cut')}`, options: { out: [-1] }, fault: null }));
+  return names.map((name) => ({
+    input: `zoo/${name}`,
+    output: `zoo/${name.replace('.onnx', '.cut')}`,
+    options: { out: [-1] },
+    fault: null,
+  }));
 }
 
 beforeAll(async () => {
@@ -143,48 +165,64 @@ beforeEach(() => {
   for (const name of ['cut', '.featx']) rmSync(join(root, name), { recursive: true, force: true });
 });
 
-test('every item has one terminal record, the good are as a serial run makes them, and the parent lives', async () => {
-  assertRecords(await start([]).ended);
-  assertOutputs();
-  expect([...journalledItems().values()].every((count) => count === 1)).toBe(true);
-  expect(orphans()).toEqual([]);
-  if (!IS_LONG) return;
-  const { lines } = await start([]).ended;
-  expect(JSON.parse(lines.at(-1) ?? '')).toMatchObject({ done: 0, skipped: serial.size });
-}, LIMIT_MS);
+test(
+  'every item has one terminal record, the good are as a serial run makes them, and the parent lives',
+  async () => {
+    assertRecords(await start([]).ended);
+    assertOutputs();
+    expect([...journalledItems().values()].every((count) => count === 1)).toBe(true);
+    expect(orphans()).toEqual([]);
+    if (!IS_LONG) return;
+    const { lines } = await start([]).ended;
+    expect(JSON.parse(lines.at(-1) ?? '')).toMatchObject({ done: 0, skipped: serial.size });
+  },
+  LIMIT_MS,
+);
 
-test('kill -9 of the parent at any moment, then --resume: nothing is lost, doubled or torn', async () => {
-  for (let kill = 1; kill <= KILLS; kill++) {
-    const at = Math.floor((COUNT * kill) / (KILLS + 1)) + 3;
-    const running = start(kill === 1 ? [] : ['--resume'], (lines) => {
-      if (lines >= at) running.process.kill('SIGKILL');
+test(
+  'kill -9 of the parent at any moment, then --resume: nothing is lost, doubled or torn',
+  async () => {
+    for (let kill = 1; kill <= KILLS; kill++) {
+      const at = Math.floor((COUNT * kill) / (KILLS + 1)) + 3;
+      const running = start(kill === 1 ? [] : ['--resume'], (lines) => {
+        if (lines >= at) running.process.kill('SIGKILL');
+      });
+      expect(await running.ended).toMatchObject({ signal: 'SIGKILL' });
+      for (const [name, bytes] of folderOf(join(root, 'cut')))
+        if (!name.startsWith('.')) expect([name, serial.get(`cut/${name}`)?.equals(bytes)]).toEqual([name, true]);
+    }
+    assertRecords(await start(['--resume']).ended);
+    assertOutputs();
+    const counts = journalledItems();
+    expect(counts.size).toBe(campaign.jobs.length);
+    expect([...counts.values()].every((count) => count === 1)).toBe(true);
+    expect(orphans()).toEqual([]);
+  },
+  LIMIT_MS,
+);
+
+test.each([
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const)(
+  '%s stops within half a second, with a summary',
+  async (name, code) => {
+    let at = 0;
+    const running = start([], (lines) => {
+      if (lines < 5 || at > 0) return;
+      at = performance.now();
+      running.process.kill(name);
     });
-    expect(await running.ended).toMatchObject({ signal: 'SIGKILL' });
-    for (const [name, bytes] of folderOf(join(root, 'cut'))) if (!name.startsWith('.')) expect([name, serial.get(`cut/${name}`)?.equals(bytes)]).toEqual([name, true]);
-  }
-  assertRecords(await start(['--resume']).ended);
-  assertOutputs();
-  const counts = journalledItems();
-  expect(counts.size).toBe(campaign.jobs.length);
-  expect([...counts.values()].every((count) => count === 1)).toBe(true);
-  expect(orphans()).toEqual([]);
-}, LIMIT_MS);
-
-test.each([['SIGINT', 130], ['SIGTERM', 143]] as const)('%s stops within half a second, with a summary', async (name, code) => {
-  let at = 0;
-  const running = start([], (lines) => {
-    if (lines < 5 || at > 0) return;
-    at = performance.now();
-    running.process.kill(name);
-  });
-  const { exit, lines, stderr } = await running.ended;
-  const took = performance.now() - at;
-  const records = lines.map((line) => JSON.parse(line));
-  const summary = records.pop();
-  expect({ exit, stderr }).toEqual({ exit: code, stderr: '' });
-  expect(summary).toMatchObject({ command: 'batch-summary', remaining: campaign.jobs.length - records.length });
-  expect(summary.done + summary.failed).toBe(records.length);
-  expect(took).toBeLessThan(500);
-  expect(orphans()).toEqual([]);
-  expect([...folderOf(join(root, 'cut')).keys()].filter((file) => file.startsWith('.'))).toEqual([]);
-}, LIMIT_MS);
+    const { exit, lines, stderr } = await running.ended;
+    const took = performance.now() - at;
+    const records = lines.map((line) => JSON.parse(line));
+    const summary = records.pop();
+    expect({ exit, stderr }).toEqual({ exit: code, stderr: '' });
+    expect(summary).toMatchObject({ command: 'batch-summary', remaining: campaign.jobs.length - records.length });
+    expect(summary.done + summary.failed).toBe(records.length);
+    expect(took).toBeLessThan(500);
+    expect(orphans()).toEqual([]);
+    expect([...folderOf(join(root, 'cut')).keys()].filter((file) => file.startsWith('.'))).toEqual([]);
+  },
+  LIMIT_MS,
+);

@@ -12,7 +12,8 @@ export class Channel<T> {
   async push(value: T): Promise<void> {
     this.values.push(value);
     this.wakeUp();
-    if (this.values.length >= this.capacity && this.state === 'open') await new Promise<void>((resolve) => this.blocked.push(resolve));
+    if (this.values.length >= this.capacity && this.state === 'open')
+      await new Promise<void>((resolve) => this.blocked.push(resolve));
   }
 
   /** No more values come. */

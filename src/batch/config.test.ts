@@ -21,42 +21,105 @@ function errorOf(config: unknown): UsageError {
 }
 
 test('the published schema is the one that is validated against', () => {
-  expect(JSON.parse(readFileSync('schema/featx.config.schema.json', 'utf8'))).toEqual(JSON.parse(JSON.stringify(CONFIG_SCHEMA)));
+  expect(JSON.parse(readFileSync('schema/featx.config.schema.json', 'utf8'))).toEqual(
+    JSON.parse(JSON.stringify(CONFIG_SCHEMA)),
+  );
 });
 
 test('the schema knows every option of the config and nothing else', () => {
   const everything = {
-    $schema: './schema.json', models: ['a.onnx', { model: 'b/*.onnx', output: 'out/{rel}/{name}.onnx', options: { out: [0, -1] }, feature_info: [{ index: 0, module: null }] }], exclude: ['x/**'], output: '{dir}/{name}.f.onnx',
+    $schema: './schema.json',
+    models: [
+      'a.onnx',
+      {
+        model: 'b/*.onnx',
+        output: 'out/{rel}/{name}.onnx',
+        options: { out: [0, -1] },
+        feature_info: [{ index: 0, module: null }],
+      },
+    ],
+    exclude: ['x/**'],
+    output: '{dir}/{name}.f.onnx',
     options: {
-      select: [{ module: 'layer1' }, { tensor: 't*' }, { node: 'n' }], features: [{ num_chs: 64, reduction: 2, module: 'act1' }], hook_type: 'forward_pre', embedding: true, input_shape: { '': [1, 3, 224, 224] }, include_head: true,
-      allow_folded: false, flatten_sequential: true, feature_concat: true, mode: 'hook', rewrite: true, keep_outputs: true, order: 'exec', out_map: ['p2'], output_fmt: 'NHWC', weights: 'external', align: 65536, follow: true, strict: true,
-      strict_external: true, verify: true, limits: { index_bytes: 1, depth: 2, name_bytes: 3, functions: 4, calls: 5, expansion: 6 },
+      select: [{ module: 'layer1' }, { tensor: 't*' }, { node: 'n' }],
+      features: [{ num_chs: 64, reduction: 2, module: 'act1' }],
+      hook_type: 'forward_pre',
+      embedding: true,
+      input_shape: { '': [1, 3, 224, 224] },
+      include_head: true,
+      allow_folded: false,
+      flatten_sequential: true,
+      feature_concat: true,
+      mode: 'hook',
+      rewrite: true,
+      keep_outputs: true,
+      order: 'exec',
+      out_map: ['p2'],
+      output_fmt: 'NHWC',
+      weights: 'external',
+      align: 65536,
+      follow: true,
+      strict: true,
+      strict_external: true,
+      verify: true,
+      limits: { index_bytes: 1, depth: 2, name_bytes: 3, functions: 4, calls: 5, expansion: 6 },
     },
-    jobs: 2, timeout_seconds: 1.5, memory_bytes: 1, fail_fast: true, check: 'content',
+    jobs: 2,
+    timeout_seconds: 1.5,
+    memory_bytes: 1,
+    fail_fast: true,
+    check: 'content',
   };
   expect(parseConfig(JSON.stringify(everything))).toEqual(everything);
   const { properties = {} } = CONFIG_SCHEMA;
   expect(Object.keys(everything).sort()).toEqual(Object.keys(properties).sort());
-  expect([...Object.keys(everything.options), 'out', 'last'].sort()).toEqual(Object.keys(properties.options.properties ?? {}).sort());
+  expect([...Object.keys(everything.options), 'out', 'last'].sort()).toEqual(
+    Object.keys(properties.options.properties ?? {}).sort(),
+  );
 });
 
 test('every error is named at once, with its path', () => {
   const { message, code, field } = errorOf({
-    models: ['', { output: 'x', model: 3 }, 7], optoins: {}, jobs: 0, options: { out: [1.5, '2'], mode: 'dikt', input_shape: { 'a b': [0] }, select: [{ module: 'a', tensor: 'b' }], align: 'x' }, check: null, memory_bytes: 1e300,
+    models: ['', { output: 'x', model: 3 }, 7],
+    optoins: {},
+    jobs: 0,
+    options: {
+      out: [1.5, '2'],
+      mode: 'dikt',
+      input_shape: { 'a b': [0] },
+      select: [{ module: 'a', tensor: 'b' }],
+      align: 'x',
+    },
+    check: null,
+    memory_bytes: 1e300,
   });
   expect(code).toBe('FEATX_CONFIG');
   expect(field).toBe('$.models[0]');
   for (const part of [
-    '$.models[0] is empty', '$.models[1].model is 3, not a string', '$.models[2] is 7, not a string or an object', '$.optoins is not a known key; did you mean options?', '$.jobs is 0; the least is 1', '$.options.out[0] is 1.5, not a whole number',
-    '$.options.out[1] is "2", not a whole number', '$.options.mode is "dikt", not one of dict, list, hook', '$.options.input_shape["a b"][0] is 0; the least is 1', '$.options.select[0] has 2 keys', '$.options.align is "x", not a whole number', '$.check is null, not a string',
+    '$.models[0] is empty',
+    '$.models[1].model is 3, not a string',
+    '$.models[2] is 7, not a string or an object',
+    '$.optoins is not a known key; did you mean options?',
+    '$.jobs is 0; the least is 1',
+    '$.options.out[0] is 1.5, not a whole number',
+    '$.options.out[1] is "2", not a whole number',
+    '$.options.mode is "dikt", not one of dict, list, hook',
+    '$.options.input_shape["a b"][0] is 0; the least is 1',
+    '$.options.select[0] has 2 keys',
+    '$.options.align is "x", not a whole number',
+    '$.check is null, not a string',
     '$.memory_bytes is',
-  ]) expect(message).toContain(part);
+  ])
+    expect(message).toContain(part);
   expect(message).toContain('13 errors');
 });
 
 test('hostile keys are names like any other', () => {
-  for (const key of ['__proto__', 'constructor', 'toString']) expect(errorOf(`{"models":["a"],"${key}":{}}`).message).toContain(key);
-  expect(parseConfig('{"models":["a"],"options":{"input_shape":{"__proto__":[1]}}}').options?.input_shape).toEqual(JSON.parse('{"__proto__":[1]}'));
+  for (const key of ['__proto__', 'constructor', 'toString'])
+    expect(errorOf(`{"models":["a"],"${key}":{}}`).message).toContain(key);
+  expect(parseConfig('{"models":["a"],"options":{"input_shape":{"__proto__":[1]}}}').options?.input_shape).toEqual(
+    JSON.parse('{"__proto__":[1]}'),
+  );
 });
 
 test.each([
@@ -76,21 +139,54 @@ test('a model of its own options replaces how features are selected and keeps th
   for (const name of ['a', 'b', 'c']) writeFileSync(join(folder, 'models', `${name}.onnx`), '');
   writeFileSync(join(folder, 'info.json'), '[{"num_chs": 8, "reduction": 2, "module": "stem"}]');
   const config = {
-    models: ['models/a.onnx', { model: 'models/b.onnx', options: { select: [{ tensor: 't' }], features: 'info.json' } }, { model: 'models/*.onnx', output: 'all/{name}.onnx' }],
-    exclude: ['models/c*'], output: 'cut/{dir}/{name}.onnx', options: { last: 2, mode: 'list' },
+    models: [
+      'models/a.onnx',
+      { model: 'models/b.onnx', options: { select: [{ tensor: 't' }], features: 'info.json' } },
+      { model: 'models/*.onnx', output: 'all/{name}.onnx' },
+    ],
+    exclude: ['models/c*'],
+    output: 'cut/{dir}/{name}.onnx',
+    options: { last: 2, mode: 'list' },
   };
   writeFileSync(join(folder, 'featx.config.json'), JSON.stringify(config));
   const { jobs } = await configJobs(await readConfig(join(folder, 'featx.config.json')));
   expect(jobs.map(({ input, output }) => [input, output])).toEqual([
-    ['models/a.onnx', 'cut/models/a.onnx'], ['models/b.onnx', 'cut/models/b.onnx'], ['models/a.onnx', 'all/a.onnx'], ['models/b.onnx', 'all/b.onnx'],
+    ['models/a.onnx', 'cut/models/a.onnx'],
+    ['models/b.onnx', 'cut/models/b.onnx'],
+    ['models/a.onnx', 'all/a.onnx'],
+    ['models/b.onnx', 'all/b.onnx'],
   ]);
-  expect(jobs[1].options).toMatchObject({ mode: 'list', last: undefined, named: [{ by: 'tensor', name: 't' }], features: [{ num_chs: 8, reduction: 2, module: 'stem' }] });
+  expect(jobs[1].options).toMatchObject({
+    mode: 'list',
+    last: undefined,
+    named: [{ by: 'tensor', name: 't' }],
+    features: [{ num_chs: 8, reduction: 2, module: 'stem' }],
+  });
 });
 
 test('options survive the way to a worker, and the order of keys does not matter', () => {
-  const options = { out: [1, -1], inputShapes: new Map([['b', [1, 2]], ['a', [3]]]), includeHead: true, features: [{ num_chs: 1, reduction: 1, module: 'm' }], limits: { depth: 5 }, last: undefined };
+  const options = {
+    out: [1, -1],
+    inputShapes: new Map([
+      ['b', [1, 2]],
+      ['a', [3]],
+    ]),
+    includeHead: true,
+    features: [{ num_chs: 1, reduction: 1, module: 'm' }],
+    limits: { depth: 5 },
+    last: undefined,
+  };
   expect(decodeOptions(encodeOptions(options))).toEqual({
-    extract: { out: [1, -1], inputShapes: new Map([['a', [3]], ['b', [1, 2]]]), limits: { depth: 5 }, resolve: { explicit: [{ num_chs: 1, reduction: 1, module: 'm' }], includeHead: true } }, verify: false,
+    extract: {
+      out: [1, -1],
+      inputShapes: new Map([
+        ['a', [3]],
+        ['b', [1, 2]],
+      ]),
+      limits: { depth: 5 },
+      resolve: { explicit: [{ num_chs: 1, reduction: 1, module: 'm' }], includeHead: true },
+    },
+    verify: false,
   });
   expect(encodeOptions({ mode: 'dict', out: [1] })).toBe(encodeOptions({ out: [1], mode: 'dict', last: undefined }));
 });

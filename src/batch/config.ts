@@ -53,15 +53,25 @@ export function parseConfig(json: string, path = CONFIG_NAME): Config {
   try {
     value = parseJson(json);
   } catch (cause) {
-    throw new UsageError(`${path} is not JSON: ${cause instanceof Error ? cause.message : String(cause)}`, { code: 'FEATX_CONFIG', path, cause });
+    throw new UsageError(`${path} is not JSON: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      code: 'FEATX_CONFIG',
+      path,
+      cause,
+    });
   }
   const found = [...violations(value, CONFIG_SCHEMA)];
   if (found.length === 0) found.push(...contradictions(value as Config));
   if (found.length > 0) {
     const things = found.map(({ path: at, message }) => `${at} ${message}`);
-    throw new UsageError(things.length === 1 ? `${path}: ${things[0]}` : `${path} has ${things.length} errors: ${things.join('; ')}`, {
-      code: 'FEATX_CONFIG', path, field: found[0].path, hint: 'schema/featx.config.schema.json in the package says what a config holds; featx init writes one',
-    });
+    throw new UsageError(
+      things.length === 1 ? `${path}: ${things[0]}` : `${path} has ${things.length} errors: ${things.join('; ')}`,
+      {
+        code: 'FEATX_CONFIG',
+        path,
+        field: found[0].path,
+        hint: 'schema/featx.config.schema.json in the package says what a config holds; featx init writes one',
+      },
+    );
   }
   return value as Config;
 }
@@ -77,7 +87,8 @@ function contradictions(config: Config): Violation[] {
     const whole = { ...inherited, ...record };
     const ways = (['out', 'last', 'select'] as const).filter((way) => record?.[way] !== undefined);
     if (ways.length > 1) found.push({ path, message: `has ${ways.join(' and ')}, which exclude each other` });
-    if (whole.rewrite !== undefined && whole.mode !== 'hook') found.push({ path, message: 'has rewrite, which is for mode hook' });
+    if (whole.rewrite !== undefined && whole.mode !== 'hook')
+      found.push({ path, message: 'has rewrite, which is for mode hook' });
   };
   template(config.output, '$.output');
   options(config.options, '$.options');
@@ -96,17 +107,30 @@ export async function readConfig(path: string, fs: FileSystem = nodeFileSystem):
 
 /** The files that a config was read from: itself, and those of `features`. */
 export function configReads(path: string, { config, root }: LoadedConfig): readonly string[] {
-  const options = [config.options, ...config.models.map((entry) => (typeof entry === 'string' ? undefined : entry.options))];
-  return [...new Set([resolve(path), ...options.flatMap((one) => (typeof one?.features === 'string' ? [resolve(root, one.features)] : []))])];
+  const options = [
+    config.options,
+    ...config.models.map((entry) => (typeof entry === 'string' ? undefined : entry.options)),
+  ];
+  return [
+    ...new Set([
+      resolve(path),
+      ...options.flatMap((one) => (typeof one?.features === 'string' ? [resolve(root, one.features)] : [])),
+    ]),
+  ];
 }
 
 /** What a config asks for, in a fixed order. @throws UsageError for patterns that find nothing; IoError */
 export async function configJobs({ config, root }: LoadedConfig, fs: FileSystem = nodeFileSystem): Promise<FoundJobs> {
   const patterns: JobPattern[] = [];
   for (const entry of config.models) {
-    const { model, output, options } = typeof entry === 'string' ? { model: entry, output: undefined, options: undefined } : entry;
+    const { model, output, options } =
+      typeof entry === 'string' ? { model: entry, output: undefined, options: undefined } : entry;
     const merged = mergeOptions(config.options ?? {}, options ?? {});
-    patterns.push({ pattern: model, output: output ?? config.output, options: cutOptions(merged, await featureEntries(merged.features, root, fs)) });
+    patterns.push({
+      pattern: model,
+      output: output ?? config.output,
+      options: cutOptions(merged, await featureEntries(merged.features, root, fs)),
+    });
   }
   return findJobs(patterns, config.exclude ?? [], root, fs);
 }
@@ -117,15 +141,22 @@ function mergeOptions(common: ConfigOptions, own: ConfigOptions): ConfigOptions 
   return { ...common, ...(selects ? { out: undefined, last: undefined, select: undefined } : {}), ...own };
 }
 
-async function featureEntries(features: ConfigOptions['features'], root: string, fs: FileSystem): Promise<readonly FeatureEntry[] | undefined> {
+async function featureEntries(
+  features: ConfigOptions['features'],
+  root: string,
+  fs: FileSystem,
+): Promise<readonly FeatureEntry[] | undefined> {
   if (features === undefined) return undefined;
-  return FeatureInfo.fromJSON(typeof features === 'string' ? await readText(resolve(root, features), fs) : features).toJSON();
+  return FeatureInfo.fromJSON(
+    typeof features === 'string' ? await readText(resolve(root, features), fs) : features,
+  ).toJSON();
 }
 
 async function readText(path: string, fs: FileSystem): Promise<string> {
   const source = await FileSource.open(path, fs);
   try {
-    if (source.size > LARGEST_CONFIG) throw new UsageError(`${path} is too large: ${source.size} bytes, at most ${LARGEST_CONFIG}`, { path });
+    if (source.size > LARGEST_CONFIG)
+      throw new UsageError(`${path} is too large: ${source.size} bytes, at most ${LARGEST_CONFIG}`, { path });
     return decodeText(await source.read(0, source.size)).replace(/^\ufeff/, '');
   } finally {
     await source.close();

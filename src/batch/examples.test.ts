@@ -1,5 +1,16 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -37,32 +48,53 @@ function command(name: string, script: string): void {
   chmodSync(join(root, 'bin', name), 0o755);
 }
 
-function shell(script: string, more: NodeJS.ProcessEnv = {}): { readonly status: number | null; readonly stdout: string; readonly stderr: string } {
+function shell(
+  script: string,
+  more: NodeJS.ProcessEnv = {},
+): { readonly status: number | null; readonly stdout: string; readonly stderr: string } {
   return spawnSync('sh', ['-euc', script], { cwd: root, env: { ...env, ...more }, encoding: 'utf8' });
 }
 
 function config(): void {
-  writeFileSync(join(root, 'featx.config.json'), '{"models": ["models/*.onnx"], "output": "features/{name}.onnx", "options": {"out": [0, 1]}}');
+  writeFileSync(
+    join(root, 'featx.config.json'),
+    '{"models": ["models/*.onnx"], "output": "features/{name}.onnx", "options": {"out": [0, 1]}}',
+  );
 }
 
 /** What a run without shards makes of the same. */
 function assertMergedIsWhole(): void {
   expect(shell('featx merge')).toMatchObject({ status: 0, stdout: expect.stringContaining('6 items of 4 shards') });
-  expect(shell('featx batch --shard 1/1 --state alone --manifest alone/manifest.json --force --json')).toMatchObject({ status: 0 });
-  expect(readFileSync(join(root, '.featx', 'manifest.json'), 'utf8')).toBe(readFileSync(join(root, 'alone', 'manifest.json'), 'utf8'));
+  expect(shell('featx batch --shard 1/1 --state alone --manifest alone/manifest.json --force --json')).toMatchObject({
+    status: 0,
+  });
+  expect(readFileSync(join(root, '.featx', 'manifest.json'), 'utf8')).toBe(
+    readFileSync(join(root, 'alone', 'manifest.json'), 'utf8'),
+  );
 }
 
 function at(value: unknown, ...path: readonly (string | number)[]): unknown {
   let inside = value;
-  for (const step of path) inside = Array.isArray(inside) ? inside[Number(step)] : isRecord(inside) ? inside[step] : undefined;
+  for (const step of path)
+    inside = Array.isArray(inside) ? inside[Number(step)] : isRecord(inside) ? inside[step] : undefined;
   return inside;
 }
 
 const file = (...path: readonly string[]): string => readFileSync(join(EXAMPLES, ...path), 'utf8');
 
 test('there is no example that is not tested here', () => {
-  const files = readdirSync(EXAMPLES, { recursive: true, encoding: 'utf8' }).filter((path) => statSync(join(EXAMPLES, path)).isFile()).map((path) => path.replaceAll('\\', '/'));
-  expect(files.sort()).toEqual(['config/featx.config.json', 'github-actions/features.yml', 'kubernetes/job.yaml', 'make/Makefile', 'npm/package.json', 'slurm/featx-array.sbatch', 'slurm/one-node.sh']);
+  const files = readdirSync(EXAMPLES, { recursive: true, encoding: 'utf8' })
+    .filter((path) => statSync(join(EXAMPLES, path)).isFile())
+    .map((path) => path.replaceAll('\\', '/'));
+  expect(files.sort()).toEqual([
+    'config/featx.config.json',
+    'github-actions/features.yml',
+    'kubernetes/job.yaml',
+    'make/Makefile',
+    'npm/package.json',
+    'slurm/featx-array.sbatch',
+    'slurm/one-node.sh',
+  ]);
 });
 
 (hasShell ? describe : describe.skip)('examples that are run', () => {
@@ -72,11 +104,15 @@ test('there is no example that is not tested here', () => {
     writeFileSync(join(root, 'models', 'drafts', 'x.onnx'), smallModel(1));
     writeFileSync(join(root, 'models', 'teacher.onnx'), smallModel(2));
     const { stdout, status } = shell('featx batch --plan --json');
-    const planned = stdout.trim().split('\n').map((line) => JSON.parse(line));
+    const planned = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
     expect(status).toBe(0);
     expect(planned.map(({ item, output, action }) => [item, output, action])).toEqual([
       ...[1, 2, 3, 4, 5, 6].map((number) => [`models/m${number}.onnx`, `features/m${number}.onnx`, 'cut']),
-      ['models/teacher.onnx', 'features/teacher.onnx', 'cut'], ['models/teacher.onnx', 'features/teacher.pooled.onnx', 'cut'],
+      ['models/teacher.onnx', 'features/teacher.onnx', 'cut'],
+      ['models/teacher.onnx', 'features/teacher.pooled.onnx', 'cut'],
     ]);
     expect(existsSync(join(EXAMPLES, 'config', JSON.parse(file('config', 'featx.config.json')).$schema))).toBe(true);
     expect(shell('featx batch --json models/m1.onnx --last 2').status).toBe(0);
@@ -85,13 +121,27 @@ test('there is no example that is not tested here', () => {
   test('Slurm: an array of four, a merge, and a task that is submitted again', () => {
     config();
     const script = join(EXAMPLES, 'slurm', 'featx-array.sbatch');
-    const [array, join_] = file('slurm', 'featx-array.sbatch').split('\n').filter((line) => /^# {3}/.test(line)).map((line) => line.replace(/^# +/, '').replace('examples/slurm/featx-array.sbatch', script));
+    const [array, join_] = file('slurm', 'featx-array.sbatch')
+      .split('\n')
+      .filter((line) => /^# {3}/.test(line))
+      .map((line) => line.replace(/^# +/, '').replace('examples/slurm/featx-array.sbatch', script));
     expect(shell(`${array}\n${join_}`)).toMatchObject({ status: 0 });
     expect(readFileSync(join(root, 'featx-merge.out'), 'utf8')).toContain('6 items of 4 shards');
-    const sizes = [0, 1, 2, 3].map((task) => JSON.parse(readFileSync(join(root, `featx-${task}.out`), 'utf8').trimEnd().split('\n').findLast((line) => line.includes('batch-summary')) ?? '').done);
+    const sizes = [0, 1, 2, 3].map(
+      (task) =>
+        JSON.parse(
+          readFileSync(join(root, `featx-${task}.out`), 'utf8')
+            .trimEnd()
+            .split('\n')
+            .findLast((line) => line.includes('batch-summary')) ?? '',
+        ).done,
+    );
     expect(sizes).toEqual([2, 2, 1, 1]);
     rmSync(join(root, 'features', 'm5.onnx'));
-    expect(shell('featx merge')).toMatchObject({ status: 1, stdout: expect.stringContaining('features/m5.onnx is missing') });
+    expect(shell('featx merge')).toMatchObject({
+      status: 1,
+      stdout: expect.stringContaining('features/m5.onnx is missing'),
+    });
     expect(shell(`FEATX_SHARD=3/4 sbatch --array=2 ${script}`)).toMatchObject({ status: 0 });
     assertMergedIsWhole();
   });
@@ -100,7 +150,11 @@ test('there is no example that is not tested here', () => {
     const script = join(EXAMPLES, 'slurm', 'one-node.sh');
     execFileSync('/bin/sh', ['-n', script]);
     for (const program of ['dirname', 'id']) command(program, `exec $(PATH=/usr/bin:/bin command -v ${program}) "$@"`);
-    const { status, stderr } = spawnSync('/bin/sh', [script], { cwd: root, env: { PATH: join(root, 'bin') }, encoding: 'utf8' });
+    const { status, stderr } = spawnSync('/bin/sh', [script], {
+      cwd: root,
+      env: { PATH: join(root, 'bin') },
+      encoding: 'utf8',
+    });
     expect([status, stderr]).toEqual([77, expect.stringMatching(/^skipped: (root is needed|\w+ is not installed)/)]);
   });
 
@@ -110,14 +164,22 @@ test('there is no example that is not tested here', () => {
     const pod = at(job, 'spec', 'template', 'spec');
     const container = at(pod, 'containers', 0);
     const completions = at(job, 'spec', 'completions');
-    expect([at(job, 'apiVersion'), at(job, 'kind'), at(job, 'spec', 'completionMode'), at(pod, 'restartPolicy')]).toEqual(['batch/v1', 'Job', 'Indexed', 'Never']);
+    expect([
+      at(job, 'apiVersion'),
+      at(job, 'kind'),
+      at(job, 'spec', 'completionMode'),
+      at(pod, 'restartPolicy'),
+    ]).toEqual(['batch/v1', 'Job', 'Indexed', 'Never']);
     expect(at(container, 'env', 0)).toEqual({ name: 'FEATX_SHARD_COUNT', value: String(completions) });
     expect(at(container, 'volumeMounts', 0, 'name')).toBe(at(pod, 'volumes', 0, 'name'));
     expect(at(container, 'volumeMounts', 0, 'mountPath')).toBe(at(container, 'workingDir'));
     const words = at(container, 'command');
     if (!Array.isArray(words)) throw new Error('the container has no command');
     for (let index = 0; index < Number(completions); index++) {
-      const { status } = spawnSync(String(words[0]), words.slice(1).map(String), { cwd: root, env: { ...env, JOB_COMPLETION_INDEX: String(index), FEATX_SHARD_COUNT: String(completions) } });
+      const { status } = spawnSync(String(words[0]), words.slice(1).map(String), {
+        cwd: root,
+        env: { ...env, JOB_COMPLETION_INDEX: String(index), FEATX_SHARD_COUNT: String(completions) },
+      });
       expect(status).toBe(0);
     }
     assertMergedIsWhole();
@@ -136,7 +198,10 @@ test('there is no example that is not tested here', () => {
       if ('uses' in step) expect(step.uses).toMatch(/^actions\/(checkout|setup-node|cache|upload-artifact)@v\d+$/);
       expect(Object.keys(step).filter((key) => !['uses', 'with', 'run', 'name'].includes(key))).toEqual([]);
     }
-    const cached = steps.find(({ uses }) => String(uses).startsWith('actions/cache')).with.path.trim().split('\n');
+    const cached = steps
+      .find(({ uses }) => String(uses).startsWith('actions/cache'))
+      .with.path.trim()
+      .split('\n');
     const run = steps.find(({ run: script }) => String(script).includes('featx')).run;
     expect(shell(run)).toMatchObject({ status: 0 });
     for (const path of cached) expect(existsSync(join(root, path))).toBe(true);
@@ -148,13 +213,17 @@ test('there is no example that is not tested here', () => {
     const { scripts } = JSON.parse(file('npm', 'package.json'));
     expect(shell(scripts.features)).toMatchObject({ status: 0 });
     expect(readdirSync(join(root, 'features'))).toHaveLength(6);
-    expect(shell(scripts['features:plan'])).toMatchObject({ status: 0, stdout: expect.stringMatching(/^(skip {4}models\/m\d\.onnx -> features\/m\d\.onnx\n){6}$/) });
+    expect(shell(scripts['features:plan'])).toMatchObject({
+      status: 0,
+      stdout: expect.stringMatching(/^(skip {4}models\/m\d\.onnx -> features\/m\d\.onnx\n){6}$/),
+    });
   });
 
   const hasMake = hasShell && spawnSync('make', ['--version']).status === 0;
   (hasMake ? test : test.skip)('Makefile', () => {
     cpSync(join(EXAMPLES, 'make', 'Makefile'), join(root, 'Makefile'));
-    const make = (target: string): string => execFileSync('make', [target, 'OUT=0,1'], { cwd: root, env, encoding: 'utf8' });
+    const make = (target: string): string =>
+      execFileSync('make', [target, 'OUT=0,1'], { cwd: root, env, encoding: 'utf8' });
     make('features');
     expect(readdirSync(join(root, 'features')).filter((name) => name.endsWith('.onnx'))).toHaveLength(6);
     expect(make('features')).toContain('Nothing to be done');

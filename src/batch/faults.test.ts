@@ -12,7 +12,11 @@ import type { Job } from './jobs.js';
 
 let cli: Awaited<ReturnType<typeof buildCli>>;
 let root: string;
-const JOBS: readonly Job[] = ['a', 'b'].map((name) => ({ input: `${name}.onnx`, output: `cut/${name}.onnx`, options: { out: [0] } }));
+const JOBS: readonly Job[] = ['a', 'b'].map((name) => ({
+  input: `${name}.onnx`,
+  output: `cut/${name}.onnx`,
+  options: { out: [0] },
+}));
 
 beforeAll(async () => {
   cli = await buildCli();
@@ -58,9 +62,14 @@ test('a journal that cannot take a record stops the run; the next one goes on', 
   const records = counting.calls.flatMap((call, index) => (call === 'write' ? [index + 1] : []));
   rmSync(join(root, '.featx'), { recursive: true });
   // The first write is the header of the run, the second the record of the first item.
-  await expect(collect(JOBS, { ...options(), fileSystem: faultyFileSystem(records[1], 'ENOSPC', true).fileSystem })).rejects.toThrow('no space left');
+  await expect(
+    collect(JOBS, { ...options(), fileSystem: faultyFileSystem(records[1], 'ENOSPC', true).fileSystem }),
+  ).rejects.toThrow('no space left');
   const { reports } = await collect(JOBS, { ...options(), resume: true });
-  expect(reports.map(({ item, status }) => [item, status])).toEqual([['a.onnx', 'done'], ['b.onnx', 'done']]);
+  expect(reports.map(({ item, status }) => [item, status])).toEqual([
+    ['a.onnx', 'done'],
+    ['b.onnx', 'done'],
+  ]);
   expect(readFileSync(join(root, '.featx', 'batch.journal.jsonl'), 'utf8').match(/"kind":"run"/g)).toHaveLength(1);
 });
 
@@ -73,7 +82,12 @@ test('no record is written behind half of another one', async () => {
     open: async (...args) => {
       const handle = await nodeFileSystem.open(...args);
       return {
-        read: (buffer, position) => handle.read(buffer, position), stat: () => handle.stat(), chmod: (mode) => handle.chmod(mode), truncate: (size) => handle.truncate(size), sync: () => handle.sync(), close: () => handle.close(),
+        read: (buffer, position) => handle.read(buffer, position),
+        stat: () => handle.stat(),
+        chmod: (mode) => handle.chmod(mode),
+        truncate: (size) => handle.truncate(size),
+        sync: () => handle.sync(),
+        close: () => handle.close(),
         write: async (buffer, position) => {
           if (++writes === 3) throw Object.assign(new Error('full'), { code: 'ENOSPC' });
           return handle.write(writes === 2 ? buffer.subarray(0, buffer.length / 2) : buffer, position);

@@ -29,13 +29,25 @@ export async function findFiles(pattern: string, root: string, fs: FileSystem): 
   const exact = isGlob(normal) && (await orNothing(fs.lstat(resolve(root, normal)), normal)) !== null;
   if (exact || !isGlob(normal)) {
     const item = relativeTo(root, exact ? normal : unescaped(normal));
-    if (!(await isDirectory(fs, resolve(root, item)))) return { files: [{ item, base: posix.dirname(item) }], isLiteral: true };
+    if (!(await isDirectory(fs, resolve(root, item))))
+      return { files: [{ item, base: posix.dirname(item) }], isLiteral: true };
     return { files: await walk(root, item, ['**', '*.onnx'], fs), isLiteral: false };
   }
   const segments = normal.split('/');
   const firstWild = segments.findIndex((segment) => isGlob(segment));
-  const base = relativeTo(root, segments.slice(0, firstWild).map(unescaped).join('/') || (normal.startsWith('/') ? '/' : '.'));
-  return { files: await walk(root, base, segments.slice(firstWild).filter((segment) => segment !== '' && segment !== '.'), fs), isLiteral: false };
+  const base = relativeTo(
+    root,
+    segments.slice(0, firstWild).map(unescaped).join('/') || (normal.startsWith('/') ? '/' : '.'),
+  );
+  return {
+    files: await walk(
+      root,
+      base,
+      segments.slice(firstWild).filter((segment) => segment !== '' && segment !== '.'),
+      fs,
+    ),
+    isLiteral: false,
+  };
 }
 
 /** Whether a pattern (path, folder or glob) covers an item. */
@@ -78,13 +90,18 @@ async function walk(root: string, base: string, segments: readonly string[], fs:
       else if (await isFile(fs, resolve(root, path))) found.add(path);
       return;
     }
-    const names = (await list(fs, resolve(root, directory), directory === base)).filter((name) => !name.startsWith('.') || segment.startsWith('.'));
-    const paths = names.filter((name) => segment === '**' || matchesGlob(segment, name)).map((name) => normalized(`${directory}/${name}`));
+    const names = (await list(fs, resolve(root, directory), directory === base)).filter(
+      (name) => !name.startsWith('.') || segment.startsWith('.'),
+    );
+    const paths = names
+      .filter((name) => segment === '**' || matchesGlob(segment, name))
+      .map((name) => normalized(`${directory}/${name}`));
     if (isLast && segment !== '**') {
       for (const path of paths) found.add(path);
       return;
     }
-    const isDeeper = segment === '**' ? await Promise.all(paths.map((path) => isPlainDirectory(fs, resolve(root, path)))) : [];
+    const isDeeper =
+      segment === '**' ? await Promise.all(paths.map((path) => isPlainDirectory(fs, resolve(root, path)))) : [];
     for (const [index, path] of paths.entries()) {
       if (segment !== '**') await visit(path, at + 1, depth + 1);
       else if (isDeeper[index]) await visit(path, at, depth + 1);

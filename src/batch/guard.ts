@@ -59,7 +59,12 @@ export class Guard {
   /** @throws UsageError where the target is needed */
   async assertFree(target: string, subject: string, hint: string): Promise<void> {
     const need = await this.need(target);
-    if (need !== null) throw new UsageError(`${subject} would replace ${target}, which is ${need}`, { code: 'FEATX_USAGE_SAME_FILE', path: target, hint });
+    if (need !== null)
+      throw new UsageError(`${subject} would replace ${target}, which is ${need}`, {
+        code: 'FEATX_USAGE_SAME_FILE',
+        path: target,
+        hint,
+      });
   }
 
   private direct(): readonly Needed[] {
@@ -84,7 +89,8 @@ export class Guard {
       for (const model of queue) {
         const outcome = await perform({ kind: 'sidecars', root: '.', item: model });
         // A model that cannot be read has no weights to lose that anybody knows of.
-        if (outcome?.result.is === 'sidecars') for (const path of outcome.result.paths) needed.push({ path, what: `the weights of ${nameOf(model)}` });
+        if (outcome?.result.is === 'sidecars')
+          for (const path of outcome.result.paths) needed.push({ path, what: `the weights of ${nameOf(model)}` });
       }
     };
     await Promise.all(Array.from({ length: Math.min(jobs, models.length) }, work));

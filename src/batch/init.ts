@@ -57,14 +57,23 @@ export async function init(patterns: readonly string[], options: InitOptions = {
     for (const { item } of files) if (isLiteral || !NOT_MEANT.test(item)) (isLiteral ? named : found).add(item);
   }
   const cuts: string[] = [];
-  for (const [item, kind] of await lookInto([...found].filter((item) => !named.has(item)), root, fs)) {
+  for (const [item, kind] of await lookInto(
+    [...found].filter((item) => !named.has(item)),
+    root,
+    fs,
+  )) {
     if (kind !== 'file') found.delete(item);
     if (kind === 'cut') cuts.push(item);
   }
   for (const item of named) found.add(item);
   if (found.size === 0 && cuts.length > 0) throw new UsageError(leftOutText(cuts), { code: 'FEATX_USAGE_NO_MODELS' });
-  if (found.size === 0) throw new UsageError(`there are no models in ${patterns.length === 0 ? root : patterns.join(', ')}`, { code: 'FEATX_USAGE_NO_MODELS', hint: 'name a folder or a glob such as "models/**/*.onnx"' });
-  if ((await orNothing(fs.lstat(output), output)) !== null) await assertFree(output, [...found, ...cuts], root, options);
+  if (found.size === 0)
+    throw new UsageError(`there are no models in ${patterns.length === 0 ? root : patterns.join(', ')}`, {
+      code: 'FEATX_USAGE_NO_MODELS',
+      hint: 'name a folder or a glob such as "models/**/*.onnx"',
+    });
+  if ((await orNothing(fs.lstat(output), output)) !== null)
+    await assertFree(output, [...found, ...cuts], root, options);
   const models: ConfigModel[] = [];
   const leftOut: { readonly model: string; readonly error: ItemError }[] = [];
   const seen = await inspectAll([...found], root, options);
@@ -72,23 +81,58 @@ export async function init(patterns: readonly string[], options: InitOptions = {
     if ('code' in result) leftOut.push({ model, error: result });
     else models.push(result);
   }
-  if (models.length === 0) throw new UsageError(`none of ${found.size} models has features: ${leftOut[0].model}: ${leftOut[0].error.message}`, { code: 'FEATX_USAGE_NO_MODELS', path: leftOut[0].model });
-  const config: Config = { $schema: './node_modules/featx/schema/featx.config.schema.json', models, output: DEFAULT_OUTPUT };
-  await writeFile(new BufferSource(new Uint8Array(0)), [new TextEncoder().encode(configText(config))], output, { fileSystem: fs, beforeCommit: async () => assertAbsent(output, options.force === true, fs) });
+  if (models.length === 0)
+    throw new UsageError(
+      `none of ${found.size} models has features: ${leftOut[0].model}: ${leftOut[0].error.message}`,
+      { code: 'FEATX_USAGE_NO_MODELS', path: leftOut[0].model },
+    );
+  const config: Config = {
+    $schema: './node_modules/featx/schema/featx.config.schema.json',
+    models,
+    output: DEFAULT_OUTPUT,
+  };
+  await writeFile(new BufferSource(new Uint8Array(0)), [new TextEncoder().encode(configText(config))], output, {
+    fileSystem: fs,
+    beforeCommit: async () => assertAbsent(output, options.force === true, fs),
+  });
   return {
-    schema: 1, command: 'init', output: options.output ?? CONFIG_NAME, models: models.map(({ model, feature_info: features = [] }) => ({ model, features: features.length })), left_out: leftOut, warnings: cuts.length === 0 ? [] : [leftOutText(cuts)],
+    schema: 1,
+    command: 'init',
+    output: options.output ?? CONFIG_NAME,
+    models: models.map(({ model, feature_info: features = [] }) => ({ model, features: features.length })),
+    left_out: leftOut,
+    warnings: cuts.length === 0 ? [] : [leftOutText(cuts)],
     elapsed_ms: Math.round(performance.now() - started),
   };
 }
 
 /** Not even `force` replaces what the models are made of. @throws UsageError, IoError */
-async function assertFree(output: string, items: readonly string[], root: string, { fileSystem = nodeFileSystem, jobs = availableParallelism(), timeoutMs = TIMEOUT_MS, signal, workerEntry }: InitOptions): Promise<void> {
+async function assertFree(
+  output: string,
+  items: readonly string[],
+  root: string,
+  {
+    fileSystem = nodeFileSystem,
+    jobs = availableParallelism(),
+    timeoutMs = TIMEOUT_MS,
+    signal,
+    workerEntry,
+  }: InitOptions,
+): Promise<void> {
   await resolveTarget(output, [], { fileSystem, inPlace: false });
   const pool = new WorkerPool({ timeoutMs, memoryBytes: null, entry: workerEntry });
   const stop = (): void => void pool.stop();
   signal?.addEventListener('abort', stop, { once: true });
   try {
-    const guard = new Guard({ models: items.map((item) => resolve(root, item)), modelText: 'a model', files: [], fileSystem, jobs, nameOf: (model) => relativeTo(root, model), perform: (task) => pool.perform(task) });
+    const guard = new Guard({
+      models: items.map((item) => resolve(root, item)),
+      modelText: 'a model',
+      files: [],
+      fileSystem,
+      jobs,
+      nameOf: (model) => relativeTo(root, model),
+      perform: (task) => pool.perform(task),
+    });
     await guard.assertFree(output, 'the config', 'choose another -o');
     signal?.throwIfAborted();
   } finally {
@@ -99,7 +143,11 @@ async function assertFree(output: string, items: readonly string[], root: string
 
 async function assertAbsent(path: string, force: boolean, fs: FileSystem): Promise<void> {
   if (force || (await orNothing(fs.lstat(path), path)) === null) return;
-  throw new UsageError(`${path} exists`, { code: 'FEATX_USAGE_EXISTS', path, hint: 'name another file with -o, or pass --force to replace it' });
+  throw new UsageError(`${path} exists`, {
+    code: 'FEATX_USAGE_EXISTS',
+    path,
+    hint: 'name another file with -o, or pass --force to replace it',
+  });
 }
 
 /** One entry per line, so that a model's features can be read at a glance. */
@@ -116,11 +164,21 @@ function entryText({ feature_info: features = [], ...entry }: ConfigModel): stri
 }
 
 /** The features of every model, or why there are none, in the order given. */
-async function inspectAll(models: readonly string[], root: string, options: InitOptions): Promise<ReadonlyMap<string, ConfigModel | ItemError>> {
-  const pool = new WorkerPool({ timeoutMs: options.timeoutMs ?? TIMEOUT_MS, memoryBytes: null, entry: options.workerEntry });
+async function inspectAll(
+  models: readonly string[],
+  root: string,
+  options: InitOptions,
+): Promise<ReadonlyMap<string, ConfigModel | ItemError>> {
+  const pool = new WorkerPool({
+    timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
+    memoryBytes: null,
+    entry: options.workerEntry,
+  });
   const stop = (): void => void pool.stop();
   options.signal?.addEventListener('abort', stop, { once: true });
-  const results = new Map<string, ConfigModel | ItemError>(models.map((model) => [model, { code: 'FEATX_STOPPED', message: 'it was not reached', hint: null }]));
+  const results = new Map<string, ConfigModel | ItemError>(
+    models.map((model) => [model, { code: 'FEATX_STOPPED', message: 'it was not reached', hint: null }]),
+  );
   let next = 0;
   const work = async (): Promise<void> => {
     for (let at = next++; at < models.length; at = next++) {
@@ -142,14 +200,26 @@ async function inspectAll(models: readonly string[], root: string, options: Init
 type InspectOutcome = NonNullable<Awaited<ReturnType<WorkerPool['perform']>>>['result'];
 
 function entryOf(model: string, result: InspectOutcome): ConfigModel | ItemError {
-  if (result.is === 'fault') return { code: result.error.code, message: result.error.message, hint: result.error.hint ?? null };
+  if (result.is === 'fault')
+    return { code: result.error.code, message: result.error.message, hint: result.error.hint ?? null };
   if (result.is === 'failed') return result.error;
   if (result.is !== 'inspected') throw new Error('an inspection was asked for');
   const features = result.report.feature_info.filter(({ tensor }) => tensor !== null);
-  if (features.length === 0) return { code: 'FEATX_RESOLVE', message: `${model} has no features`, hint: 'name tensors of it with select in its options' };
+  if (features.length === 0)
+    return {
+      code: 'FEATX_RESOLVE',
+      message: `${model} has no features`,
+      hint: 'name tensors of it with select in its options',
+    };
   return {
     model,
     options: { out: features.map(({ index }) => index) },
-    feature_info: result.report.feature_info.map(({ index, module, num_chs, reduction, tensor }) => ({ index, module, num_chs, reduction, tensor })),
+    feature_info: result.report.feature_info.map(({ index, module, num_chs, reduction, tensor }) => ({
+      index,
+      module,
+      num_chs,
+      reduction,
+      tensor,
+    })),
   };
 }

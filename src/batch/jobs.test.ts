@@ -11,18 +11,33 @@ import { outputName } from './template.js';
 let root: string;
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'featx-jobs-'));
-  for (const path of ['b.onnx', 'a.onnx', 'a.txt', '.hidden.onnx', 'deep/x/y/z.onnx', 'deep/x/q.onnx', 'deep/.git/no.onnx', 'deep/B.onnx', 'odd/[1]*.onnx', 'node/a.features.onnx']) {
+  for (const path of [
+    'b.onnx',
+    'a.onnx',
+    'a.txt',
+    '.hidden.onnx',
+    'deep/x/y/z.onnx',
+    'deep/x/q.onnx',
+    'deep/.git/no.onnx',
+    'deep/B.onnx',
+    'odd/[1]*.onnx',
+    'node/a.features.onnx',
+  ]) {
     mkdirSync(dirname(join(root, path)), { recursive: true });
     writeFileSync(join(root, path), '');
   }
 });
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
-const items = async (pattern: string): Promise<readonly string[]> => (await findFiles(pattern, root, nodeFileSystem)).files.map(({ item }) => item);
+const items = async (pattern: string): Promise<readonly string[]> =>
+  (await findFiles(pattern, root, nodeFileSystem)).files.map(({ item }) => item);
 
 test.each([
   ['*.onnx', ['a.onnx', 'b.onnx']],
-  ['**/*.onnx', ['a.onnx', 'b.onnx', 'deep/B.onnx', 'deep/x/q.onnx', 'deep/x/y/z.onnx', 'node/a.features.onnx', 'odd/[1]*.onnx']],
+  [
+    '**/*.onnx',
+    ['a.onnx', 'b.onnx', 'deep/B.onnx', 'deep/x/q.onnx', 'deep/x/y/z.onnx', 'node/a.features.onnx', 'odd/[1]*.onnx'],
+  ],
   ['deep', ['deep/B.onnx', 'deep/x/q.onnx', 'deep/x/y/z.onnx']],
   ['deep/**/?.onnx', ['deep/B.onnx', 'deep/x/q.onnx', 'deep/x/y/z.onnx']],
   ['**/x/**/z.onnx', ['deep/x/y/z.onnx']],
@@ -51,7 +66,8 @@ test('many ** take linear time', () => {
 });
 
 test('exclude takes paths, folders and globs', () => {
-  for (const pattern of ['deep', 'deep/x/q.onnx', '**/q.onnx', 'deep/**', '*/x']) expect(covers(pattern, 'deep/x/q.onnx')).toBe(true);
+  for (const pattern of ['deep', 'deep/x/q.onnx', '**/q.onnx', 'deep/**', '*/x'])
+    expect(covers(pattern, 'deep/x/q.onnx')).toBe(true);
   for (const pattern of ['dee', 'x', '*.onnx', 'deep/y/**']) expect(covers(pattern, 'deep/x/q.onnx')).toBe(false);
 });
 
@@ -70,32 +86,70 @@ test('results of other jobs are no models', async () => {
 });
 
 test('cuts that featx made are found out by what they say, whatever they are called, and only where they are not named', async () => {
-  const cut = encodeModel({ graph: backbone(), metadata: [['other', 'x'], ['featx.feature_info', '{}']] });
+  const cut = encodeModel({
+    graph: backbone(),
+    metadata: [
+      ['other', 'x'],
+      ['featx.feature_info', '{}'],
+    ],
+  });
   const model = encodeModel({ graph: backbone(), metadata: [['other', 'featx.feature_info']] });
   // An earlier cut that would write what a model would write, and one that would write a model.
-  for (const [path, bytes] of [['deep/a.onnx', cut], ['a.onnx', model], ['b.onnx', cut], ['b.features.onnx', model], ['torn.onnx', cut.subarray(0, 300)]] as const) writeFileSync(join(root, path), bytes);
-  const { jobs, cuts } = await findJobs([{ pattern: '**/?.onnx', output: 'out/{name}.onnx' }, { pattern: '*.onnx' }], ['odd', 'deep/x', 'deep/B.onnx'], root);
+  for (const [path, bytes] of [
+    ['deep/a.onnx', cut],
+    ['a.onnx', model],
+    ['b.onnx', cut],
+    ['b.features.onnx', model],
+    ['torn.onnx', cut.subarray(0, 300)],
+  ] as const)
+    writeFileSync(join(root, path), bytes);
+  const { jobs, cuts } = await findJobs(
+    [{ pattern: '**/?.onnx', output: 'out/{name}.onnx' }, { pattern: '*.onnx' }],
+    ['odd', 'deep/x', 'deep/B.onnx'],
+    root,
+  );
   expect(cuts).toEqual(['b.onnx', 'deep/a.onnx']);
   expect(jobs.map(({ input, output }) => [input, output])).toEqual([
-    ['a.onnx', 'out/a.onnx'], ['a.onnx', 'a.features.onnx'], ['b.features.onnx', 'b.features.features.onnx'], ['torn.onnx', 'torn.features.onnx'],
+    ['a.onnx', 'out/a.onnx'],
+    ['a.onnx', 'a.features.onnx'],
+    ['b.features.onnx', 'b.features.features.onnx'],
+    ['torn.onnx', 'torn.features.onnx'],
   ]);
-  expect(await findJobs([{ pattern: 'b.onnx' }], [], root)).toEqual({ jobs: [{ input: 'b.onnx', output: 'b.features.onnx', options: undefined }], cuts: [] });
+  expect(await findJobs([{ pattern: 'b.onnx' }], [], root)).toEqual({
+    jobs: [{ input: 'b.onnx', output: 'b.features.onnx', options: undefined }],
+    cuts: [],
+  });
   await expect(findJobs([{ pattern: 'b.onn?' }], [], root)).rejects.toThrow('b.onnx is a cut that featx made');
 });
 
 test('patterns that find nothing are all named', async () => {
   mkdirSync(join(root, 'nothing.onnx'));
   symlinkSync('nothing.onnx', join(root, 'nolink.onnx'));
-  await expect(findJobs([{ pattern: 'no*.onnx' }, { pattern: '*.onnx' }, { pattern: '**/none.onnx' }], [], root)).rejects.toThrow("'no*.onnx', '**/none.onnx' find no model");
+  await expect(
+    findJobs([{ pattern: 'no*.onnx' }, { pattern: '*.onnx' }, { pattern: '**/none.onnx' }], [], root),
+  ).rejects.toThrow("'no*.onnx', '**/none.onnx' find no model");
 });
 
 test('items that would overwrite one another, or a model, are refused, the rest are not', () => {
-  const plan = planJobs([
-    { input: 'x/a.onnx', output: 'out/a.onnx' }, { input: 'y/a.onnx', output: 'out/../out/a.onnx' }, { input: 'b.onnx', output: 'out/b.onnx' }, { input: 'c.onnx', output: './b.onnx' },
-    { input: 'b.onnx', output: 'out/b.onnx' }, { input: 'd.onnx', output: 'out/d.onnx', options: { out: [1] } }, { input: 'd.onnx', output: 'out/d.onnx', options: { out: [2] } },
-  ], root);
+  const plan = planJobs(
+    [
+      { input: 'x/a.onnx', output: 'out/a.onnx' },
+      { input: 'y/a.onnx', output: 'out/../out/a.onnx' },
+      { input: 'b.onnx', output: 'out/b.onnx' },
+      { input: 'c.onnx', output: './b.onnx' },
+      { input: 'b.onnx', output: 'out/b.onnx' },
+      { input: 'd.onnx', output: 'out/d.onnx', options: { out: [1] } },
+      { input: 'd.onnx', output: 'out/d.onnx', options: { out: [2] } },
+    ],
+    root,
+  );
   expect(plan.items.map(({ item, fault }) => [item, fault?.code ?? null])).toEqual([
-    ['x/a.onnx', 'FEATX_USAGE_DUPLICATE_OUTPUT'], ['y/a.onnx', 'FEATX_USAGE_DUPLICATE_OUTPUT'], ['b.onnx', null], ['c.onnx', 'FEATX_USAGE_SAME_FILE'], ['d.onnx', 'FEATX_USAGE_DUPLICATE_OUTPUT'], ['d.onnx', 'FEATX_USAGE_DUPLICATE_OUTPUT'],
+    ['x/a.onnx', 'FEATX_USAGE_DUPLICATE_OUTPUT'],
+    ['y/a.onnx', 'FEATX_USAGE_DUPLICATE_OUTPUT'],
+    ['b.onnx', null],
+    ['c.onnx', 'FEATX_USAGE_SAME_FILE'],
+    ['d.onnx', 'FEATX_USAGE_DUPLICATE_OUTPUT'],
+    ['d.onnx', 'FEATX_USAGE_DUPLICATE_OUTPUT'],
   ]);
   expect(plan.items[0].fault?.message).toContain('x/a.onnx, y/a.onnx');
   expect(new Set(plan.items.map(({ id }) => id)).size).toBe(plan.items.length);

@@ -37,21 +37,33 @@ type FoundJob = Job & { readonly isLiteral: boolean };
  * has cut from some model before, is a result, not a model, and is left out; a file that is named is taken for what its user takes it.
  * @throws UsageError naming every pattern that finds nothing; IoError
  */
-export async function findJobs(patterns: readonly JobPattern[], exclude: readonly string[], root: string, fs: FileSystem = nodeFileSystem): Promise<FoundJobs> {
+export async function findJobs(
+  patterns: readonly JobPattern[],
+  exclude: readonly string[],
+  root: string,
+  fs: FileSystem = nodeFileSystem,
+): Promise<FoundJobs> {
   const found: FoundJob[] = [];
   const itemsOf = new Map<string, readonly string[]>();
   for (const { pattern, output = DEFAULT_OUTPUT, options } of patterns) {
     const { files, isLiteral } = await findFiles(pattern, root, fs);
     const wanted = isLiteral ? files : files.filter(({ item }) => !exclude.some((excluded) => covers(excluded, item)));
-    itemsOf.set(pattern, wanted.map(({ item }) => item));
+    itemsOf.set(
+      pattern,
+      wanted.map(({ item }) => item),
+    );
     for (const file of wanted) found.push({ input: file.item, output: outputName(output, file), options, isLiteral });
   }
   const { kept, cuts, folders } = await modelsAmong(found, root, fs);
   const empty = [...itemsOf].flatMap(([pattern, items]) => (items.every((item) => folders.has(item)) ? [pattern] : []));
   if (empty.length > 0) {
-    throw new UsageError(`${empty.map((pattern) => `'${pattern}'`).join(', ')} ${empty.length === 1 ? 'finds' : 'find'} no model under ${root}`, {
-      code: 'FEATX_USAGE_NO_MODELS', hint: 'give paths, folders, or globs with * within a name and ** for any folders, in quotes so that the shell leaves them alone',
-    });
+    throw new UsageError(
+      `${empty.map((pattern) => `'${pattern}'`).join(', ')} ${empty.length === 1 ? 'finds' : 'find'} no model under ${root}`,
+      {
+        code: 'FEATX_USAGE_NO_MODELS',
+        hint: 'give paths, folders, or globs with * within a name and ** for any folders, in quotes so that the shell leaves them alone',
+      },
+    );
   }
   if (kept.length === 0) throw new UsageError(leftOutText(cuts), { code: 'FEATX_USAGE_NO_MODELS' });
   return { jobs: kept.map(({ input, output, options }) => ({ input, output, options })), cuts };
@@ -67,12 +79,17 @@ interface Models {
 async function modelsAmong(found: readonly FoundJob[], root: string, fs: FileSystem): Promise<Models> {
   const kinds = new Map<string, Kind>();
   for (;;) {
-    const kept = withoutResults(found.filter(({ input, isLiteral }) => isLiteral || (kinds.get(input) ?? 'file') === 'file'));
-    const unknown = [...new Set(kept.flatMap(({ input, isLiteral }) => (isLiteral || kinds.has(input) ? [] : [input])))];
+    const kept = withoutResults(
+      found.filter(({ input, isLiteral }) => isLiteral || (kinds.get(input) ?? 'file') === 'file'),
+    );
+    const unknown = [
+      ...new Set(kept.flatMap(({ input, isLiteral }) => (isLiteral || kinds.has(input) ? [] : [input]))),
+    ];
     const seen = await lookInto(unknown, root, fs);
     for (const [item, kind] of seen) kinds.set(item, kind);
     if ([...seen.values()].some((kind) => kind !== 'file')) continue;
-    const those = (wanted: Kind): readonly string[] => [...kinds].flatMap(([item, kind]) => (kind === wanted ? [item] : []));
+    const those = (wanted: Kind): readonly string[] =>
+      [...kinds].flatMap(([item, kind]) => (kind === wanted ? [item] : []));
     return { kept, cuts: [...those('cut')].sort(byCodeUnit), folders: new Set(those('folder')) };
   }
 }
@@ -137,10 +154,17 @@ export function planJobs(jobs: Iterable<Job>, root: string, reads: readonly stri
     if (drafts.has(key)) continue;
     const again = names.get(`${item}\n${target}`) ?? 0;
     names.set(`${item}\n${target}`, again + 1);
-    drafts.set(key, { id: `${item} -> ${target}${again === 0 ? '' : ` #${again + 1}`}`, item, output: target, options: text });
+    drafts.set(key, {
+      id: `${item} -> ${target}${again === 0 ? '' : ` #${again + 1}`}`,
+      item,
+      output: target,
+      options: text,
+    });
   }
   const writers = new Map<string, string[]>();
-  const needed = new Map<string, string>(reads.map((path) => [fileKey(relativeTo(base, path)), 'a file that this batch reads']));
+  const needed = new Map<string, string>(
+    reads.map((path) => [fileKey(relativeTo(base, path)), 'a file that this batch reads']),
+  );
   for (const { item, output } of drafts.values()) {
     needed.set(fileKey(item), 'a model of this batch');
     writers.set(fileKey(output), [...(writers.get(fileKey(output)) ?? []), item]);
@@ -149,15 +173,24 @@ export function planJobs(jobs: Iterable<Job>, root: string, reads: readonly stri
   const items: PlannedItem[] = [];
   for (const draft of drafts.values()) {
     hash.update(`${JSON.stringify([draft.item, draft.output, draft.options])}\n`);
-    items.push({ ...draft, position: items.length, fault: faultOf(draft.output, writers.get(fileKey(draft.output)) ?? [], needed) });
+    items.push({
+      ...draft,
+      position: items.length,
+      fault: faultOf(draft.output, writers.get(fileKey(draft.output)) ?? [], needed),
+    });
   }
   return { root: base, items, digest: hash.digest('hex') };
 }
 
 function faultOf(output: string, writers: readonly string[], needed: ReadonlyMap<string, string>): ItemFault | null {
   if (writers.length > 1) {
-    const shown = writers.length > 5 ? `${writers.slice(0, 5).join(', ')} and ${writers.length - 5} more` : writers.join(', ');
-    return { code: 'FEATX_USAGE_DUPLICATE_OUTPUT', message: `${writers.length} items would write ${output}: ${shown}`, hint: 'use {dir}, {rel} or {name} in the output, or give these items outputs of their own' };
+    const shown =
+      writers.length > 5 ? `${writers.slice(0, 5).join(', ')} and ${writers.length - 5} more` : writers.join(', ');
+    return {
+      code: 'FEATX_USAGE_DUPLICATE_OUTPUT',
+      message: `${writers.length} items would write ${output}: ${shown}`,
+      hint: 'use {dir}, {rel} or {name} in the output, or give these items outputs of their own',
+    };
   }
   const need = needed.get(fileKey(output));
   return need === undefined ? null : sameFileFault(output, need);
@@ -165,7 +198,11 @@ function faultOf(output: string, writers: readonly string[], needed: ReadonlyMap
 
 /** The fault of an item whose output is needed. */
 export function sameFileFault(output: string, need: string): ItemFault {
-  return { code: 'FEATX_USAGE_SAME_FILE', message: `the output ${output} is also ${need}`, hint: 'choose another output' };
+  return {
+    code: 'FEATX_USAGE_SAME_FILE',
+    message: `the output ${output} is also ${need}`,
+    hint: 'choose another output',
+  };
 }
 
 /** Names that the file systems of this operating system usually take for one. */

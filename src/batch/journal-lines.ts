@@ -4,13 +4,18 @@ import { isRecord } from './validate.js';
 /** Lines of the journal: JSON that carries a digest of itself, so that a torn or altered line is as good as none. */
 
 /** A line of the journal. */
-export type JournalRecord = { readonly kind: 'run' | 'item' | 'made' | 'end'; readonly run: string; readonly [key: string]: unknown };
+export type JournalRecord = {
+  readonly kind: 'run' | 'item' | 'made' | 'end';
+  readonly run: string;
+  readonly [key: string]: unknown;
+};
 
 const KINDS = ['run', 'item', 'made', 'end'] as const;
 const SUM_LENGTH = 16;
 const PREFIX = '{"sum":"';
 /** The start of a line, as `append` writes it: kind, run, and for items their name and whether they say what was made. */
-const HEAD = /^\{"sum":"[0-9a-f]{16}","kind":"(run|item|made|end)","run":"([0-9a-f]+)"(?:,"id":("(?:[^"\\]|\\.)*"),"remembers":(true|false))?/;
+const HEAD =
+  /^\{"sum":"[0-9a-f]{16}","kind":"(run|item|made|end)","run":"([0-9a-f]+)"(?:,"id":("(?:[^"\\]|\\.)*"),"remembers":(true|false))?/;
 const LONGEST_HEAD = 64 * 1024;
 
 /** What a line is about, without reading all of it. */
@@ -26,7 +31,9 @@ export interface LineHead {
 /** The head of a line; null where it is none of ours. Whether the line is whole shows when it is decoded. */
 export function headOf(line: Buffer): LineHead | null {
   const [, kind, run, id, remembers] = HEAD.exec(line.toString('utf8', 0, LONGEST_HEAD)) ?? [];
-  return kind === undefined || run === undefined ? null : { kind, run, id: parsedId(id), remembers: remembers === 'true' };
+  return kind === undefined || run === undefined
+    ? null
+    : { kind, run, id: parsedId(id), remembers: remembers === 'true' };
 }
 
 function parsedId(text: string | undefined): string | null {

@@ -65,9 +65,17 @@ export class Journal {
     const path = join(directory, `${name}${SUFFIX}`);
     try {
       await fs.mkdir(directory);
-      const others = (await fs.readdir(directory)).filter((entry) => entry.endsWith(SUFFIX)).sort().map((entry) => join(directory, entry));
+      const others = (await fs.readdir(directory))
+        .filter((entry) => entry.endsWith(SUFFIX))
+        .sort()
+        .map((entry) => join(directory, entry));
       const state = await orNothing(fs.lstat(path), path);
-      if (state !== null && !state.isFile()) throw new PolicyError(`${path} is no regular file, and the journal of the batch would be written through it`, { code: 'FEATX_BATCH_JOURNAL', path, hint: 'remove it, or choose another --state directory' });
+      if (state !== null && !state.isFile())
+        throw new PolicyError(`${path} is no regular file, and the journal of the batch would be written through it`, {
+          code: 'FEATX_BATCH_JOURNAL',
+          path,
+          hint: 'remove it, or choose another --state directory',
+        });
       const journal = new Journal(fs, path, await fs.open(path, 'a', 0o666), 0);
       // Its own last: it knows best.
       for (const other of [...others.filter((entry) => entry !== path), path]) await journal.load(other);
@@ -81,9 +89,11 @@ export class Journal {
   static async recall(fs: FileSystem, directory: string): Promise<Journal> {
     const journal = new Journal(fs, '', null, 0);
     try {
-      for (const entry of (await fs.readdir(directory)).sort()) if (entry.endsWith(SUFFIX)) await journal.load(join(directory, entry));
+      for (const entry of (await fs.readdir(directory)).sort())
+        if (entry.endsWith(SUFFIX)) await journal.load(join(directory, entry));
     } catch (error) {
-      if (errnoOf(error) !== 'ENOENT') throw error instanceof FeatxError ? error : ioError(error, 'read the journal of the batch in', directory);
+      if (errnoOf(error) !== 'ENOENT')
+        throw error instanceof FeatxError ? error : ioError(error, 'read the journal of the batch in', directory);
     }
     return journal;
   }
@@ -104,7 +114,9 @@ export class Journal {
 
   /** Makes a record durable. Records that come together are synced together. */
   private async append(record: JournalRecord): Promise<void> {
-    const written = new Promise<void>((resolve, reject) => this.waiting.push({ bytes: encodeLine(record), resolve, reject }));
+    const written = new Promise<void>((resolve, reject) =>
+      this.waiting.push({ bytes: encodeLine(record), resolve, reject }),
+    );
     this.flushing ??= this.flush().finally(() => (this.flushing = null));
     await written;
   }
@@ -115,7 +127,11 @@ export class Journal {
 
   /** Remembers what was made of an item; its record in this run stays as it is. Goes to the device with the next record: where it is lost, the next run hashes. */
   remember(id: string, made: object): void {
-    this.waiting.push({ bytes: encodeLine({ kind: 'made', run: this.run, id, remembers: true, made }), resolve: () => undefined, reject: () => undefined });
+    this.waiting.push({
+      bytes: encodeLine({ kind: 'made', run: this.run, id, remembers: true, made }),
+      resolve: () => undefined,
+      reject: () => undefined,
+    });
   }
 
   /** Makes the records of this run readable. */
@@ -194,7 +210,10 @@ export class Journal {
         const chunk = Buffer.from(await source.read(start, Math.min(source.size, start + WINDOW)));
         let from = 0;
         for (let newline = chunk.indexOf(10, from); newline >= 0; newline = chunk.indexOf(10, from)) {
-          const line = rest.length === 0 ? chunk.subarray(from, newline + 1) : Buffer.concat([rest, chunk.subarray(from, newline + 1)]);
+          const line =
+            rest.length === 0
+              ? chunk.subarray(from, newline + 1)
+              : Buffer.concat([rest, chunk.subarray(from, newline + 1)]);
           rest = Buffer.alloc(0);
           this.note(line, { file: path, start: at, end: at + line.length }, isOwn, run);
           at += line.length;
@@ -252,11 +271,14 @@ export class Journal {
     await before?.close();
     this.file = await this.fs.open(this.path, 'a', 0o666);
     this.size = 0;
-    for (const [id, { start, end }] of live) this.cache.set(id, { file: this.path, start: this.size, end: (this.size += end - start) });
+    for (const [id, { start, end }] of live)
+      this.cache.set(id, { file: this.path, start: this.size, end: (this.size += end - start) });
     this.written = this.size;
   }
 }
 
 function writerOf({ writer }: JournalRecord): Writer {
-  return isRecord(writer) && typeof writer.host === 'string' && typeof writer.process === 'number' ? { host: writer.host, process: writer.process } : { host: '', process: 0 };
+  return isRecord(writer) && typeof writer.host === 'string' && typeof writer.process === 'number'
+    ? { host: writer.host, process: writer.process }
+    : { host: '', process: 0 };
 }

@@ -13,7 +13,11 @@ const MANIFEST_HEAD = 64;
 export type Kind = 'cut' | 'folder' | 'file';
 
 /** What found names stand for. Paths are relative to the root. */
-export async function lookInto(items: readonly string[], root: string, fs: FileSystem): Promise<ReadonlyMap<string, Kind>> {
+export async function lookInto(
+  items: readonly string[],
+  root: string,
+  fs: FileSystem,
+): Promise<ReadonlyMap<string, Kind>> {
   const kinds = new Map<string, Kind>();
   for (let start = 0; start < items.length; start += AT_ONCE) {
     const some = items.slice(start, start + AT_ONCE);

@@ -31,7 +31,10 @@ export interface Expected {
 }
 
 /** `same`: nothing to do; `changed`: make it; `unsure`: more bytes than allowed would have to be hashed to know. */
-export type Verdict = { readonly is: 'same'; readonly made: Made; readonly refreshed: boolean } | { readonly is: 'changed' } | { readonly is: 'unsure' };
+export type Verdict =
+  | { readonly is: 'same'; readonly made: Made; readonly refreshed: boolean }
+  | { readonly is: 'changed' }
+  | { readonly is: 'unsure' };
 
 /** A file that is not at least this much older than the record may have changed in the same tick of the clock. */
 export const RACE_MS = 2_000;
@@ -55,7 +58,14 @@ export function runtimeVersion(): string | null {
 }
 
 export function newMade(options: string, reads: readonly ReadRecord[], writes: readonly WrittenRecord[]): Made {
-  return { featx: VERSION, runtime: runtimeVersion(), options: optionsDigest(options), at_ms: Date.now(), reads, writes };
+  return {
+    featx: VERSION,
+    runtime: runtimeVersion(),
+    options: optionsDigest(options),
+    at_ms: Date.now(),
+    reads,
+    writes,
+  };
 }
 
 export interface JudgeOptions {
@@ -87,7 +97,8 @@ export async function judge(made: Made, expected: Expected, options: JudgeOption
   }
   if (toHash > options.hashLimit) return { is: 'unsure' };
   const refreshed = files.some(({ isTrusted }) => !isTrusted);
-  for (const file of files) if (!file.isTrusted && !(await matches(file, expected.root, options.fileSystem))) return { is: 'changed' };
+  for (const file of files)
+    if (!file.isTrusted && !(await matches(file, expected.root, options.fileSystem))) return { is: 'changed' };
   if (!refreshed) return { is: 'same', made, refreshed };
   const states = files.map(({ state }) => state);
   const reads = made.reads.map((record, index) => ({ ...record, state: states[index] }));
@@ -105,7 +116,12 @@ interface Seen {
 async function matches({ record, ranges, state }: Seen, root: string, fs: FileSystem): Promise<boolean> {
   try {
     const digest = await hashRanges(fs, resolve(root, record.path), record.size === 0 ? [] : ranges);
-    return digest !== null && digest.sha256 === record.sha256 && digest.size === record.size && isSameState(digest.state, state);
+    return (
+      digest !== null &&
+      digest.sha256 === record.sha256 &&
+      digest.size === record.size &&
+      isSameState(digest.state, state)
+    );
   } catch (error) {
     // What cannot be read now is made again, and fails there with its reason.
     if (error instanceof IoError || errnoOf(error) !== undefined) return false;
@@ -126,9 +142,11 @@ function isOlder({ mtime_ns, ctime_ns }: FileState, atMs: number): boolean {
 
 /** Whether a record is about this item, this featx and these options, and names no file but the item's own. */
 function speaksOf(made: Made, { item, output, options }: Expected): boolean {
-  if (made.featx !== VERSION || made.runtime !== runtimeVersion() || made.options !== optionsDigest(options)) return false;
+  if (made.featx !== VERSION || made.runtime !== runtimeVersion() || made.options !== optionsDigest(options))
+    return false;
   if (made.at_ms > Date.now() || made.reads[0]?.path !== item || made.reads[0].ranges.length === 0) return false;
-  const belongs = ({ path }: WrittenRecord): boolean => path === output || (dirname(path) === dirname(output) && path.startsWith(`${output}.`));
+  const belongs = ({ path }: WrittenRecord): boolean =>
+    path === output || (dirname(path) === dirname(output) && path.startsWith(`${output}.`));
   return made.writes.some(({ path }) => path === output) && made.writes.every(belongs);
 }
 
@@ -137,24 +155,54 @@ export function readMade(value: unknown): Made | null {
   if (!isRecord(value)) return null;
   const { featx, runtime: version, options, at_ms, reads, writes } = value;
   const isFile = (file: unknown): file is WrittenRecord =>
-    isRecord(file) && typeof file.path === 'string' && normalized(file.path) === file.path && Number.isSafeInteger(file.size) && typeof file.sha256 === 'string' && /^[0-9a-f]{64}$/.test(file.sha256) && isState(file.state);
+    isRecord(file) &&
+    typeof file.path === 'string' &&
+    normalized(file.path) === file.path &&
+    Number.isSafeInteger(file.size) &&
+    typeof file.sha256 === 'string' &&
+    /^[0-9a-f]{64}$/.test(file.sha256) &&
+    isState(file.state);
   const isRead = (file: unknown): boolean => isFile(file) && 'ranges' in file && areRanges(file.ranges, file.size);
-  if (typeof featx !== 'string' || !(typeof version === 'string' || version === null) || typeof options !== 'string' || typeof at_ms !== 'number') return null;
+  if (
+    typeof featx !== 'string' ||
+    !(typeof version === 'string' || version === null) ||
+    typeof options !== 'string' ||
+    typeof at_ms !== 'number'
+  )
+    return null;
   if (!Array.isArray(reads) || !reads.every(isRead) || !Array.isArray(writes) || !writes.every(isFile)) return null;
   return { featx, runtime: version, options, at_ms, reads, writes };
 }
 
 function isState(value: unknown): boolean {
-  return isRecord(value) && [value.dev, value.ino, value.mtime_ns, value.ctime_ns].every((text) => typeof text === 'string' && /^-?\d{0,20}$/.test(text)) && value.ctime_ns !== '-' && value.mtime_ns !== '-';
+  return (
+    isRecord(value) &&
+    [value.dev, value.ino, value.mtime_ns, value.ctime_ns].every(
+      (text) => typeof text === 'string' && /^-?\d{0,20}$/.test(text),
+    ) &&
+    value.ctime_ns !== '-' &&
+    value.mtime_ns !== '-'
+  );
 }
 
 function areRanges(value: unknown, size: number): boolean {
   if (!Array.isArray(value) || value.length % 2 !== 0) return false;
   const numbers: unknown[] = value;
-  return numbers.every((at, index) => typeof at === 'number' && Number.isSafeInteger(at) && at <= size && at >= 0 && (index === 0 || at > Number(numbers[index - 1])));
+  return numbers.every(
+    (at, index) =>
+      typeof at === 'number' &&
+      Number.isSafeInteger(at) &&
+      at <= size &&
+      at >= 0 &&
+      (index === 0 || at > Number(numbers[index - 1])),
+  );
 }
 
-async function statOrNull(fs: FileSystem, path: string, isOutput: boolean): Promise<Awaited<ReturnType<FileSystem['stat']>> | null> {
+async function statOrNull(
+  fs: FileSystem,
+  path: string,
+  isOutput: boolean,
+): Promise<Awaited<ReturnType<FileSystem['stat']>> | null> {
   try {
     return await (isOutput ? fs.lstat(path) : fs.stat(path));
   } catch (error) {

@@ -53,21 +53,45 @@ export function manifestName({ index, count }: Pick<Shard, 'index' | 'count'>): 
   return count === 1 ? 'manifest.json' : `manifest.${index}-of-${count}.json`;
 }
 
-export async function writeManifest(path: string, { plan, shard, items, madeOf }: ManifestSource, fs: FileSystem): Promise<void> {
+export async function writeManifest(
+  path: string,
+  { plan, shard, items, madeOf }: ManifestSource,
+  fs: FileSystem,
+): Promise<void> {
   const records: ManifestItem[] = [];
   for (const item of items) {
     const made = await madeOf(item);
     const { position, item: model, output } = item;
     if (made === null || 'error' in made) {
       const error = made?.error as ManifestItem['error'] | undefined;
-      records.push({ position, item: model, output, status: 'failed', error: { code: error?.code ?? 'FEATX_BATCH', message: error?.message ?? 'nothing is known of what was made' }, files: [] });
+      records.push({
+        position,
+        item: model,
+        output,
+        status: 'failed',
+        error: { code: error?.code ?? 'FEATX_BATCH', message: error?.message ?? 'nothing is known of what was made' },
+        files: [],
+      });
     } else {
       const files = made.writes.map(({ path: file, size, sha256 }) => ({ path: file, size_bytes: size, sha256 }));
       records.push({ position, item: model, output, status: 'done', error: null, files });
     }
   }
   const { index, count } = shard;
-  await storeManifest(path, { schema: 1, command: 'batch-manifest', featx: VERSION, plan: plan.digest, shard: { index, count }, root: relativeTo(dirname(path), plan.root), total: plan.items.length, items: records }, fs);
+  await storeManifest(
+    path,
+    {
+      schema: 1,
+      command: 'batch-manifest',
+      featx: VERSION,
+      plan: plan.digest,
+      shard: { index, count },
+      root: relativeTo(dirname(path), plan.root),
+      total: plan.items.length,
+      items: records,
+    },
+    fs,
+  );
 }
 
 /** Writes a manifest, whole or not at all: a header and one item per line. @throws IoError */

@@ -28,26 +28,53 @@ const ROWS_AT_ONCE = 64;
 export async function mergeRuns(shards: readonly LoadedRun[], options: MergeOptions = {}): Promise<MergeReport> {
   const started = performance.now();
   const fs = options.fileSystem ?? nodeFileSystem;
-  const ordered = [...shards].sort((a, b) => a.manifest.first - b.manifest.first || a.manifest.shard.index - b.manifest.shard.index);
+  const ordered = [...shards].sort(
+    (a, b) => a.manifest.first - b.manifest.first || a.manifest.shard.index - b.manifest.shard.index,
+  );
   const [first] = ordered;
   assertOneRun(ordered);
   const problems = [...gaps(ordered), ...(await damage(ordered, options.content ?? true, fs))];
   const target = options.output ?? join(dirname(first.path), first.manifest.output);
   const rows = ordered.reduce((sum, { manifest }) => sum + manifest.rows, 0);
-  const needed = ordered.flatMap(({ path, manifest }) => [path, ...manifest.files.map((file) => join(dirname(path), file.path))]);
-  if (problems.length === 0) await joinArrays(ordered.filter(({ manifest }) => manifest.rows > 0), { target, needed, rows, fs });
+  const needed = ordered.flatMap(({ path, manifest }) => [
+    path,
+    ...manifest.files.map((file) => join(dirname(path), file.path)),
+  ]);
+  if (problems.length === 0)
+    await joinArrays(
+      ordered.filter(({ manifest }) => manifest.rows > 0),
+      { target, needed, rows, fs },
+    );
   const files = ordered.flatMap(({ manifest }) => manifest.files);
   return {
-    schema: 1, command: 'merge', output: problems.length === 0 ? target : null, shards: first.manifest.shard.count, items: rows, done: rows, failed: 0, files: files.length,
-    size_bytes: files.reduce((sum, { size_bytes: bytes }) => sum + bytes, 0), problems, elapsed_ms: Math.round(performance.now() - started),
+    schema: 1,
+    command: 'merge',
+    output: problems.length === 0 ? target : null,
+    shards: first.manifest.shard.count,
+    items: rows,
+    done: rows,
+    failed: 0,
+    files: files.length,
+    size_bytes: files.reduce((sum, { size_bytes: bytes }) => sum + bytes, 0),
+    problems,
+    elapsed_ms: Math.round(performance.now() - started),
   };
 }
 
 function assertOneRun(shards: readonly LoadedRun[]): void {
   const [{ path: firstPath, manifest: first }] = shards;
   for (const { path, manifest } of shards) {
-    const isSame = manifest.plan === first.plan && manifest.featx === first.featx && manifest.shard.count === first.shard.count && manifest.total === first.total;
-    if (!isSame) throw new UsageError(`${path} and ${firstPath} are of different runs`, { code: 'FEATX_MERGE', path, hint: 'run every shard with the same model, flags, inputs and featx' });
+    const isSame =
+      manifest.plan === first.plan &&
+      manifest.featx === first.featx &&
+      manifest.shard.count === first.shard.count &&
+      manifest.total === first.total;
+    if (!isSame)
+      throw new UsageError(`${path} and ${firstPath} are of different runs`, {
+        code: 'FEATX_MERGE',
+        path,
+        hint: 'run every shard with the same model, flags, inputs and featx',
+      });
   }
 }
 
@@ -63,10 +90,12 @@ function gaps(shards: readonly LoadedRun[]): string[] {
   }
   let at = 0;
   for (const { path, manifest } of shards) {
-    if (problems.length === 0 && manifest.first !== at) problems.push(`${path} begins at input ${manifest.first}, not ${at}`);
+    if (problems.length === 0 && manifest.first !== at)
+      problems.push(`${path} begins at input ${manifest.first}, not ${at}`);
     at = manifest.end;
   }
-  if (problems.length === 0 && at !== shards[0].manifest.total) problems.push(`the shards end at input ${at} of ${shards[0].manifest.total}`);
+  if (problems.length === 0 && at !== shards[0].manifest.total)
+    problems.push(`the shards end at input ${at} of ${shards[0].manifest.total}`);
   return problems;
 }
 
@@ -77,18 +106,34 @@ async function damage(shards: readonly LoadedRun[], content: boolean, fs: FileSy
       const full = join(dirname(manifestPath), path);
       const stats = await orNothing(fs.stat(full), full);
       if (stats === null || !stats.isFile()) problems.push(`${path} is missing`);
-      else if (Number(stats.size) !== size) problems.push(`${path} has ${stats.size} bytes, not the ${size} that were written`);
-      else if (content && (await hashRanges(fs, full, [0, size]))?.sha256 !== sha256) problems.push(`${path} is not what was written: its content has changed`);
+      else if (Number(stats.size) !== size)
+        problems.push(`${path} has ${stats.size} bytes, not the ${size} that were written`);
+      else if (content && (await hashRanges(fs, full, [0, size]))?.sha256 !== sha256)
+        problems.push(`${path} is not what was written: its content has changed`);
     }
   }
   return problems;
 }
 
-async function joinArrays(shards: readonly LoadedRun[], { target, needed, rows, fs }: { readonly target: string; readonly needed: readonly string[]; readonly rows: number; readonly fs: FileSystem }): Promise<void> {
-  await using writer = await TensorWriter.open(target, { inputs: needed, totalRows: rows, fileSystem: fs, inPlace: false });
+async function joinArrays(
+  shards: readonly LoadedRun[],
+  {
+    target,
+    needed,
+    rows,
+    fs,
+  }: { readonly target: string; readonly needed: readonly string[]; readonly rows: number; readonly fs: FileSystem },
+): Promise<void> {
+  await using writer = await TensorWriter.open(target, {
+    inputs: needed,
+    totalRows: rows,
+    fileSystem: fs,
+    inPlace: false,
+  });
   for (const { path, manifest } of shards) {
     const arrays: LazyArray[] = [];
-    for (const file of manifest.files) arrays.push(...(await openArrayFile(join(dirname(path), file.path), { fileSystem: fs })).arrays);
+    for (const file of manifest.files)
+      arrays.push(...(await openArrayFile(join(dirname(path), file.path), { fileSystem: fs })).arrays);
     assertEntries(path, manifest.rows, arrays);
     for (let start = 0; start < manifest.rows; start += ROWS_AT_ONCE) {
       const end = Math.min(manifest.rows, start + ROWS_AT_ONCE);
@@ -109,7 +154,11 @@ function assertEntries(path: string, rows: number, arrays: readonly LazyArray[])
   const seen = new Set<string>();
   for (const { key, shape } of arrays) {
     const parts = (shape[0] ?? 0) / rows;
-    const wrong = seen.has(key) ? 'stands twice' : Number.isInteger(parts) && parts >= 1 ? null : `has ${shape[0] ?? 'no'} entries along axis 0 for ${rows} inputs`;
+    const wrong = seen.has(key)
+      ? 'stands twice'
+      : Number.isInteger(parts) && parts >= 1
+        ? null
+        : `has ${shape[0] ?? 'no'} entries along axis 0 for ${rows} inputs`;
     if (wrong !== null) throw new UsageError(`${key} of ${path} ${wrong}`, { code: 'FEATX_MERGE', path });
     seen.add(key);
   }

@@ -57,7 +57,9 @@ export async function merge(sources: readonly string[], options: MergeOptions = 
   const started = performance.now();
   const fs = options.fileSystem ?? nodeFileSystem;
   const loaded = await loadAll(sources, fs);
-  const runs = loaded.flatMap(({ path, manifest }) => (manifest.command === 'run-manifest' ? [{ path, manifest }] : []));
+  const runs = loaded.flatMap(({ path, manifest }) =>
+    manifest.command === 'run-manifest' ? [{ path, manifest }] : [],
+  );
   if (runs.length > 0 && runs.length === loaded.length) return mergeRuns(runs, options);
   const shards = ofOneBatch(loaded);
   const [first] = shards;
@@ -87,7 +89,16 @@ export async function merge(sources: readonly string[], options: MergeOptions = 
   }
   const failed = items.filter(({ status }) => status === 'failed').length;
   return {
-    schema: 1, command: 'merge', output: problems.length === 0 ? target : null, shards: count, items: items.length, done: items.length - failed, failed, files, size_bytes: bytes, problems,
+    schema: 1,
+    command: 'merge',
+    output: problems.length === 0 ? target : null,
+    shards: count,
+    items: items.length,
+    done: items.length - failed,
+    failed,
+    files,
+    size_bytes: bytes,
+    problems,
     elapsed_ms: Math.round(performance.now() - started),
   };
 }
@@ -95,13 +106,30 @@ export async function merge(sources: readonly string[], options: MergeOptions = 
 /** Nothing that is joined may be written over. @throws UsageError, IoError */
 async function assertFree(target: string, shards: readonly Loaded[], fs: FileSystem): Promise<void> {
   if ((await orNothing(fs.lstat(target), target)) === null) return;
-  await resolveTarget(target, shards.map(({ path }) => path), { fileSystem: fs, inPlace: false });
-  const items = shards.flatMap(({ path, manifest }) => manifest.items.map((item) => ({ ...item, root: resolve(dirname(path), manifest.root) })));
-  const files = items.flatMap(({ root, output, files: made }) => [output, ...made.map(({ path }) => path)].map((path) => ({ path: resolve(root, path), what: 'what the shards made' })));
+  await resolveTarget(
+    target,
+    shards.map(({ path }) => path),
+    { fileSystem: fs, inPlace: false },
+  );
+  const items = shards.flatMap(({ path, manifest }) =>
+    manifest.items.map((item) => ({ ...item, root: resolve(dirname(path), manifest.root) })),
+  );
+  const files = items.flatMap(({ root, output, files: made }) =>
+    [output, ...made.map(({ path }) => path)].map((path) => ({
+      path: resolve(root, path),
+      what: 'what the shards made',
+    })),
+  );
   const pool = new WorkerPool({ timeoutMs: TIMEOUT_MS, memoryBytes: null });
   try {
     const guard = new Guard({
-      models: items.map(({ root, item }) => resolve(root, item)), modelText: 'a model of the shards', files, fileSystem: fs, jobs: availableParallelism(), isResult: (path) => isManifestFile(path, fs), perform: (task) => pool.perform(task),
+      models: items.map(({ root, item }) => resolve(root, item)),
+      modelText: 'a model of the shards',
+      files,
+      fileSystem: fs,
+      jobs: availableParallelism(),
+      isResult: (path) => isManifestFile(path, fs),
+      perform: (task) => pool.perform(task),
     });
     await guard.assertFree(target, 'the manifest', 'choose another -o');
   } finally {
@@ -117,13 +145,21 @@ interface LoadedAny {
 async function loadAll(sources: readonly string[], fs: FileSystem): Promise<LoadedAny[]> {
   const paths: string[] = [];
   for (const source of sources) {
-    const isDirectory = (await fs.stat(source).catch((error: unknown) => { throw ioError(error, 'read', source); })).isDirectory();
+    const isDirectory = (
+      await fs.stat(source).catch((error: unknown) => {
+        throw ioError(error, 'read', source);
+      })
+    ).isDirectory();
     if (!isDirectory) paths.push(source);
-    else paths.push(...(await fs.readdir(source)).filter((name) => SHARD_MANIFEST.test(name)).map((name) => join(source, name)));
+    else
+      paths.push(
+        ...(await fs.readdir(source)).filter((name) => SHARD_MANIFEST.test(name)).map((name) => join(source, name)),
+      );
   }
   if (paths.length === 0) {
     throw new UsageError(`there is no manifest of a shard in ${sources.join(', ')}`, {
-      code: 'FEATX_MERGE', hint: 'featx batch --shard I/N writes manifest.I-of-N.json into its state directory, featx run --shard I/N one beside each of its files',
+      code: 'FEATX_MERGE',
+      hint: 'featx batch --shard I/N writes manifest.I-of-N.json into its state directory, featx run --shard I/N one beside each of its files',
     });
   }
   const loaded: LoadedAny[] = [];
@@ -134,14 +170,24 @@ async function loadAll(sources: readonly string[], fs: FileSystem): Promise<Load
 /** Manifests of one batch, in the order of the shards. @throws UsageError */
 function ofOneBatch(all: readonly LoadedAny[]): readonly Loaded[] {
   const loaded = all.map(({ path, manifest }) => {
-    if (manifest.command === 'run-manifest') throw new UsageError(`${path} is of a run, and others are of a batch`, { code: 'FEATX_MERGE', path, hint: 'join each by itself' });
+    if (manifest.command === 'run-manifest')
+      throw new UsageError(`${path} is of a run, and others are of a batch`, {
+        code: 'FEATX_MERGE',
+        path,
+        hint: 'join each by itself',
+      });
     return { path, manifest };
   });
   loaded.sort((a, b) => a.manifest.shard.index - b.manifest.shard.index);
   const [{ path: firstPath, manifest: first }] = loaded;
   for (const { path, manifest } of loaded) {
     const difference = differenceOf(manifest, first);
-    if (difference !== null) throw new UsageError(`${path} and ${firstPath} are of different runs: ${difference}`, { code: 'FEATX_MERGE', path, hint: 'run every shard with the same config, flags and featx on the same models' });
+    if (difference !== null)
+      throw new UsageError(`${path} and ${firstPath} are of different runs: ${difference}`, {
+        code: 'FEATX_MERGE',
+        path,
+        hint: 'run every shard with the same config, flags and featx on the same models',
+      });
   }
   return loaded;
 }
@@ -159,11 +205,15 @@ function missingShards(shards: readonly Loaded[]): string[] {
   const problems: string[] = [];
   for (const { path, manifest } of shards) {
     const other = seen.get(manifest.shard.index);
-    if (other !== undefined) problems.push(`shard ${manifest.shard.index} of ${count} stands twice: ${other} and ${path}`);
+    if (other !== undefined)
+      problems.push(`shard ${manifest.shard.index} of ${count} stands twice: ${other} and ${path}`);
     seen.set(manifest.shard.index, path);
   }
   const missing = Array.from({ length: count }, (_, at) => at + 1).filter((index) => !seen.has(index));
-  if (missing.length > 0) problems.push(`${missing.length === 1 ? 'shard' : 'shards'} ${missing.slice(0, 20).join(', ')}${missing.length > 20 ? ', …' : ''} of ${count} ${missing.length === 1 ? 'is' : 'are'} missing`);
+  if (missing.length > 0)
+    problems.push(
+      `${missing.length === 1 ? 'shard' : 'shards'} ${missing.slice(0, 20).join(', ')}${missing.length > 20 ? ', …' : ''} of ${count} ${missing.length === 1 ? 'is' : 'are'} missing`,
+    );
   return problems;
 }
 
@@ -174,11 +224,17 @@ function misplaced(path: string, { shard, total, items }: Manifest): string[] {
   return isWhole ? [] : [`${basename(path)} does not hold items ${first} to ${end} of ${total}`];
 }
 
-async function problemOf({ path, size_bytes, sha256 }: ManifestFile, root: string, content: boolean, fs: FileSystem): Promise<string | null> {
+async function problemOf(
+  { path, size_bytes, sha256 }: ManifestFile,
+  root: string,
+  content: boolean,
+  fs: FileSystem,
+): Promise<string | null> {
   const full = resolve(root, path);
   const stats = await orNothing(fs.stat(full), full);
   if (stats === null || !stats.isFile()) return `${path} is missing`;
-  if (Number(stats.size) !== size_bytes) return `${path} has ${stats.size} bytes, not the ${size_bytes} that were written`;
+  if (Number(stats.size) !== size_bytes)
+    return `${path} has ${stats.size} bytes, not the ${size_bytes} that were written`;
   if (!content || size_bytes === 0) return null;
   const digest = await hashRanges(fs, full, [0, size_bytes]);
   return digest?.sha256 === sha256 ? null : `${path} is not what was written: its content has changed`;

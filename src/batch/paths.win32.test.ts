@@ -35,7 +35,11 @@ test.each([
   ['out/{rel}/{name}.onnx', { item: 'D:/models/deep/a.ONNX', base: 'D:/models' }, 'out/deep/a.onnx'],
   ['{dir}/{name}.cut.onnx', { item: 'a.onnx', base: '.' }, 'a.cut.onnx'],
   ['{dir}/{name}.cut.onnx', { item: '//server/share/a.onnx', base: '//server/share' }, '//server/share/a.cut.onnx'],
-  ['\\\\server\\share\\out\\{rel}\\{name}.onnx', { item: 'models/deep/a.onnx', base: 'models' }, '//server/share/out/deep/a.onnx'],
+  [
+    '\\\\server\\share\\out\\{rel}\\{name}.onnx',
+    { item: 'models/deep/a.onnx', base: 'models' },
+    '//server/share/out/deep/a.onnx',
+  ],
 ])('%s of %j is %s', (template, named, output) => {
   expect(outputName(template, named)).toBe(output);
 });
@@ -45,13 +49,28 @@ test('models on a file server are found where they are', async () => {
     throw Object.assign(new Error(path), { code: 'ENOENT' });
   };
   const kind = (path: string): 'file' | 'directory' => (path.endsWith('.onnx') ? 'file' : 'directory');
-  const state = async (path: string): Promise<BigIntStats> => ({ isFile: () => kind(path) === 'file', isDirectory: () => kind(path) === 'directory', isSymbolicLink: () => false }) as unknown as BigIntStats;
-  const folders: { readonly [path: string]: readonly string[] } = { '\\\\server\\share\\': ['a.onnx', 'deep'], '\\\\server\\share\\deep': ['b.onnx'] };
-  const fs = { ...nodeFileSystem, stat: state, lstat: async (path: string) => (path.includes('*') ? never(path) : state(path)), readdir: async (path: string) => [...(folders[path] ?? never(path))] };
+  const state = async (path: string): Promise<BigIntStats> =>
+    ({
+      isFile: () => kind(path) === 'file',
+      isDirectory: () => kind(path) === 'directory',
+      isSymbolicLink: () => false,
+    }) as unknown as BigIntStats;
+  const folders: { readonly [path: string]: readonly string[] } = {
+    '\\\\server\\share\\': ['a.onnx', 'deep'],
+    '\\\\server\\share\\deep': ['b.onnx'],
+  };
+  const fs = {
+    ...nodeFileSystem,
+    stat: state,
+    lstat: async (path: string) => (path.includes('*') ? never(path) : state(path)),
+    readdir: async (path: string) => [...(folders[path] ?? never(path))],
+  };
   const found = await findFiles('//server/share/**/*.onnx', ROOT, fs);
   expect(found.files.map(({ item }) => item)).toEqual(['//server/share/a.onnx', '//server/share/deep/b.onnx']);
   expect(covers('//server/share/deep', '//server/share/deep/b.onnx')).toBe(true);
-  expect((await findFiles('//server/share/deep/*.onnx', ROOT, fs)).files).toEqual([{ item: '//server/share/deep/b.onnx', base: '//server/share/deep' }]);
+  expect((await findFiles('//server/share/deep/*.onnx', ROOT, fs)).files).toEqual([
+    { item: '//server/share/deep/b.onnx', base: '//server/share/deep' },
+  ]);
 });
 
 test('what a template makes of a file under its base stays under the directory that the template names', () => {

@@ -31,14 +31,28 @@ export interface PreviewOptions {
 const HASH_LIMIT = 4 * 1024 * 1024;
 
 /** What `runPlan` would do, in order. Reads what it must, writes nothing. @throws IoError where the journal cannot be read */
-export async function* previewPlan(plan: Plan, options: PreviewOptions = {}): AsyncGenerator<PlannedReport & { readonly output: string }> {
+export async function* previewPlan(
+  plan: Plan,
+  options: PreviewOptions = {},
+): AsyncGenerator<PlannedReport & { readonly output: string }> {
   const { fileSystem = nodeFileSystem, shard, stateDirectory } = options;
-  const journal = stateDirectory === undefined ? null : await Journal.recall(fileSystem, resolve(plan.root, stateDirectory));
+  const journal =
+    stateDirectory === undefined ? null : await Journal.recall(fileSystem, resolve(plan.root, stateDirectory));
   try {
-    for (const { id, item, output, options: text, fault } of shard === undefined ? plan.items : takeShard(plan.items, shard)) {
+    for (const { id, item, output, options: text, fault } of shard === undefined
+      ? plan.items
+      : takeShard(plan.items, shard)) {
       const made = options.force ? null : readMade((await journal?.cached(id))?.made);
-      const verdict = made === null ? null : await judge(made, { root: plan.root, item, output, options: text }, { fileSystem, content: options.check === 'content', hashLimit: HASH_LIMIT });
-      const action = fault !== null ? 'refuse' : verdict?.is === 'same' ? 'skip' : verdict?.is === 'unsure' ? 'check' : 'cut';
+      const verdict =
+        made === null
+          ? null
+          : await judge(
+              made,
+              { root: plan.root, item, output, options: text },
+              { fileSystem, content: options.check === 'content', hashLimit: HASH_LIMIT },
+            );
+      const action =
+        fault !== null ? 'refuse' : verdict?.is === 'same' ? 'skip' : verdict?.is === 'unsure' ? 'check' : 'cut';
       yield { schema: 1, command: 'batch-plan', item, output, action, error: fault, options: JSON.parse(text) };
     }
   } finally {

@@ -19,7 +19,8 @@ const MOST_INPUTS = 1_000_000_000;
 export async function readManifest(path: string, fs: FileSystem): Promise<Manifest | RunManifest> {
   const source = await FileSource.open(path, fs);
   try {
-    if (source.size > LARGEST_MANIFEST) throw new UsageError(`${path} is too large for a manifest: ${source.size} bytes`, { code: 'FEATX_MERGE', path });
+    if (source.size > LARGEST_MANIFEST)
+      throw new UsageError(`${path} is too large for a manifest: ${source.size} bytes`, { code: 'FEATX_MERGE', path });
     const value = parseJson(decodeText(await source.read(0, source.size)));
     if (isManifest(value) || isRunManifest(value)) return value;
   } catch (cause) {
@@ -31,17 +32,42 @@ export async function readManifest(path: string, fs: FileSystem): Promise<Manife
 }
 
 function isManifest(value: unknown): value is Manifest {
-  if (!isRecord(value) || value.schema !== 1 || value.command !== 'batch-manifest' || !isShard(value.shard) || !Array.isArray(value.items)) return false;
-  return [value.plan, value.featx].every((text) => typeof text === 'string') && isPath(value.root) && Number.isSafeInteger(value.total) && value.items.every(isItem);
+  if (
+    !isRecord(value) ||
+    value.schema !== 1 ||
+    value.command !== 'batch-manifest' ||
+    !isShard(value.shard) ||
+    !Array.isArray(value.items)
+  )
+    return false;
+  return (
+    [value.plan, value.featx].every((text) => typeof text === 'string') &&
+    isPath(value.root) &&
+    Number.isSafeInteger(value.total) &&
+    value.items.every(isItem)
+  );
 }
 
 function isRunManifest(value: unknown): value is RunManifest {
-  if (!isRecord(value) || value.schema !== 1 || value.command !== 'run-manifest' || !isShard(value.shard) || !Array.isArray(value.files)) return false;
+  if (
+    !isRecord(value) ||
+    value.schema !== 1 ||
+    value.command !== 'run-manifest' ||
+    !isShard(value.shard) ||
+    !Array.isArray(value.files)
+  )
+    return false;
   const { total, first, end, rows, files, output } = value;
-  if (!isCount(total) || !isCount(first) || !isCount(end) || first > end || end > total || rows !== end - first) return false;
+  if (!isCount(total) || !isCount(first) || !isCount(end) || first > end || end > total || rows !== end - first)
+    return false;
   const isBeside = isInside(output) && !/[\\/]/.test(output);
   const paths = new Set(files.map((file) => (isRecord(file) ? file.path : null)));
-  return isBeside && [value.plan, value.featx].every((text) => typeof text === 'string') && files.every((file) => isFile(file) && isInside(file.path)) && paths.size === files.length;
+  return (
+    isBeside &&
+    [value.plan, value.featx].every((text) => typeof text === 'string') &&
+    files.every((file) => isFile(file) && isInside(file.path)) &&
+    paths.size === files.length
+  );
 }
 
 function isShard(shard: unknown): boolean {
@@ -59,14 +85,28 @@ function isPath(value: unknown): value is string {
 
 /** A path that leads to something below the folder it is relative to. */
 function isInside(value: unknown): value is string {
-  return isPath(value) && !/^(?:[a-z]:|[\\/])/i.test(value) && value.split(/[\\/]/).every((part) => part !== '' && part !== '.' && part !== '..');
+  return (
+    isPath(value) &&
+    !/^(?:[a-z]:|[\\/])/i.test(value) &&
+    value.split(/[\\/]/).every((part) => part !== '' && part !== '.' && part !== '..')
+  );
 }
 
 function isFile(file: unknown): file is { readonly path: string } {
-  return isRecord(file) && isPath(file.path) && Number.isSafeInteger(file.size_bytes) && typeof file.sha256 === 'string';
+  return (
+    isRecord(file) && isPath(file.path) && Number.isSafeInteger(file.size_bytes) && typeof file.sha256 === 'string'
+  );
 }
 
 function isItem(value: unknown): boolean {
-  if (!isRecord(value) || !isPath(value.item) || !isPath(value.output) || !Number.isSafeInteger(value.position) || !Array.isArray(value.files) || !value.files.every(isFile)) return false;
+  if (
+    !isRecord(value) ||
+    !isPath(value.item) ||
+    !isPath(value.output) ||
+    !Number.isSafeInteger(value.position) ||
+    !Array.isArray(value.files) ||
+    !value.files.every(isFile)
+  )
+    return false;
   return value.status === 'failed' || (value.status === 'done' && value.files.length > 0);
 }

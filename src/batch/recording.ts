@@ -147,7 +147,13 @@ export class RecordingFileSystem implements FileSystem {
       const digest = await hashRanges(this.base, path, merged);
       const state = stateOf(stats);
       if (digest === null || digest.size !== Number(stats.size) || !isSameState(digest.state, state)) return null;
-      const record = { path: relativeTo(this.root, path), size: digest.size, ranges: merged, sha256: digest.sha256, state };
+      const record = {
+        path: relativeTo(this.root, path),
+        size: digest.size,
+        ranges: merged,
+        sha256: digest.sha256,
+        state,
+      };
       if (record.path === first) records.unshift(record);
       else records.push(record);
     }
@@ -205,7 +211,11 @@ export async function hashRanges(fs: FileSystem, path: string, ranges: readonly 
     }
     await source.assertUnchanged();
     const { dev, ino, mtimeNs, ctimeNs } = source.state;
-    return { size: source.size, sha256: hash.digest('hex'), state: { dev: String(dev), ino: String(ino), mtime_ns: String(mtimeNs), ctime_ns: String(ctimeNs) } };
+    return {
+      size: source.size,
+      sha256: hash.digest('hex'),
+      state: { dev: String(dev), ino: String(ino), mtime_ns: String(mtimeNs), ctime_ns: String(ctimeNs) },
+    };
   } finally {
     if (spare.length < SPARE_WINDOWS) spare.push(window);
     await source.close();

@@ -18,15 +18,23 @@ let model: string;
 /** A picture as a network sees it: [1, 3, 8, 8] float32. */
 function npy(seed: number): Buffer {
   const header = "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 3, 8, 8), }".padEnd(117) + '\n';
-  return Buffer.concat([Buffer.from([0x93, ...Buffer.from('NUMPY'), 1, 0, header.length, 0]), Buffer.from(header), Buffer.from(seededFloats(192, seed).buffer)]);
+  return Buffer.concat([
+    Buffer.from([0x93, ...Buffer.from('NUMPY'), 1, 0, header.length, 0]),
+    Buffer.from(header),
+    Buffer.from(seededFloats(192, seed).buffer),
+  ]);
 }
 
 beforeAll(() => {
   root = mkdtempSync(join(tmpdir(), 'featx-run-shard-'));
   mkdirSync(join(root, 'pictures'));
-  for (let at = 0; at < COUNT; at++) writeFileSync(join(root, 'pictures', `p${String(at).padStart(3, '0')}.npy`), npy(at + 1));
+  for (let at = 0; at < COUNT; at++)
+    writeFileSync(join(root, 'pictures', `p${String(at).padStart(3, '0')}.npy`), npy(at + 1));
   model = join(root, 'model.onnx');
-  writeFileSync(model, encodeModel({ graph: backbone({ inputs: [value('x', ['N', 3, 8, 8])], outputs: [value('y', ['N', 5])] }) }));
+  writeFileSync(
+    model,
+    encodeModel({ graph: backbone({ inputs: [value('x', ['N', 3, 8, 8])], outputs: [value('y', ['N', 5])] }) }),
+  );
 });
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
@@ -38,10 +46,18 @@ test('names', () => {
 /** Parts of a photograph, a few pixels each, in the formats that cameras and web pages use. */
 async function takePictures(folder: string): Promise<void> {
   const { default: sharp } = await import('sharp');
-  const { data, info } = await sharp(join('fixtures', 'pictures', 'chelsea.png')).removeAlpha().raw().toBuffer({ resolveWithObject: true });
+  const { data, info } = await sharp(join('fixtures', 'pictures', 'chelsea.png'))
+    .removeAlpha()
+    .raw()
+    .toBuffer({ resolveWithObject: true });
   mkdirSync(folder);
   for (let at = 0; at < COUNT; at++) {
-    const part = sharp(data, { raw: { width: info.width, height: info.height, channels: 3 } }).extract({ left: (at * 37) % (info.width - 16), top: (at * 23) % (info.height - 12), width: 16, height: 12 });
+    const part = sharp(data, { raw: { width: info.width, height: info.height, channels: 3 } }).extract({
+      left: (at * 37) % (info.width - 16),
+      top: (at * 23) % (info.height - 12),
+      width: 16,
+      height: 12,
+    });
     const format = (['jpeg', 'png', 'webp'] as const)[at % 3];
     writeFileSync(join(folder, `p${String(at).padStart(3, '0')}.${format}`), await part.toFormat(format).toBuffer());
   }
@@ -60,7 +76,8 @@ async function killWhileWriting(child: ChildProcess, folder: string): Promise<No
   }
 }
 
-const temporaries = (folder: string): readonly string[] => readdirSync(folder).filter((name) => name.startsWith('.featx-'));
+const temporaries = (folder: string): readonly string[] =>
+  readdirSync(folder).filter((name) => name.startsWith('.featx-'));
 
 test('four shards of a run over 200 pictures, one killed and run again, merged: as the run without shards', async () => {
   const cli = await buildCli();
@@ -69,12 +86,35 @@ test('four shards of a run over 200 pictures, one killed and run again, merged: 
     const folder = join(root, 'features');
     await takePictures(pictures);
     mkdirSync(folder);
-    const featx = (...args: readonly string[]): readonly string[] => [cli.main, 'run', model, '--out', '0,1', '--input', pictures, '--batch-size', '16', '-o', join(folder, 'cli.npz'), '--json', ...args];
-    expect(await killWhileWriting(spawn(process.execPath, [...featx('--shard', '3/4')], { stdio: 'ignore' }), folder)).toBe('SIGKILL');
+    const featx = (...args: readonly string[]): readonly string[] => [
+      cli.main,
+      'run',
+      model,
+      '--out',
+      '0,1',
+      '--input',
+      pictures,
+      '--batch-size',
+      '16',
+      '-o',
+      join(folder, 'cli.npz'),
+      '--json',
+      ...args,
+    ];
+    expect(
+      await killWhileWriting(spawn(process.execPath, [...featx('--shard', '3/4')], { stdio: 'ignore' }), folder),
+    ).toBe('SIGKILL');
     expect(readdirSync(folder)).toEqual(temporaries(folder));
     const sizes = [0, 1, 2, 3].map((task) => {
       // The same variables that Slurm gives.
-      const env = { ...process.env, NODE_OPTIONS: '', SLURM_ARRAY_TASK_ID: String(task), SLURM_ARRAY_TASK_COUNT: '4', SLURM_ARRAY_TASK_MIN: '0', SLURM_ARRAY_TASK_MAX: '3' };
+      const env = {
+        ...process.env,
+        NODE_OPTIONS: '',
+        SLURM_ARRAY_TASK_ID: String(task),
+        SLURM_ARRAY_TASK_COUNT: '4',
+        SLURM_ARRAY_TASK_MIN: '0',
+        SLURM_ARRAY_TASK_MAX: '3',
+      };
       const { stdout, status, stderr } = spawnSync(process.execPath, [...featx()], { env, encoding: 'utf8' });
       expect([status, status === 0 ? '' : stderr]).toEqual([0, '']);
       const { images, features } = JSON.parse(stdout);
@@ -83,43 +123,77 @@ test('four shards of a run over 200 pictures, one killed and run again, merged: 
     });
     expect(sizes).toEqual([64, 48, 48, 40]);
     expect(temporaries(folder)).toEqual([]);
-    expect(spawnSync(process.execPath, [cli.main, 'merge', folder], { encoding: 'utf8' })).toMatchObject({ stderr: '', status: 0, stdout: expect.stringContaining('200 items of 4 shards') });
-    await run(model, { out: [0, 1], inputs: [pictures], batchSize: 16, output: join(root, 'whole.npz'), providers: 'auto' });
+    expect(spawnSync(process.execPath, [cli.main, 'merge', folder], { encoding: 'utf8' })).toMatchObject({
+      stderr: '',
+      status: 0,
+      stdout: expect.stringContaining('200 items of 4 shards'),
+    });
+    await run(model, {
+      out: [0, 1],
+      inputs: [pictures],
+      batchSize: 16,
+      output: join(root, 'whole.npz'),
+      providers: 'auto',
+    });
     expect(readFileSync(join(folder, 'cli.npz')).equals(readFileSync(join(root, 'whole.npz')))).toBe(true);
   } finally {
     cli.remove();
   }
 });
 
-test.each(['f.safetensors', 'f.npz', 'pb/'])('merged %s is what one run writes, more shards than batches included; a second time a shard writes the same', async (name) => {
-  const inputs = [join(root, 'pictures', 'p00?.npy')];
-  const output = join(root, `sharded-${name}`);
-  const options = { out: [0, 1], inputs, batchSize: 4, output, isolate: false };
-  const manifests: string[] = [];
-  for (let index = 1; index <= 4; index++) manifests.push((await runShard(model, options, { index, count: 4 })).manifest);
-  const before = readFileSync(manifests[1]);
-  await runShard(model, options, { index: 2, count: 4 });
-  expect(readFileSync(manifests[1]).equals(before)).toBe(true);
-  const joined = join(root, `joined-${name}`);
-  expect(await merge(manifests, { output: joined })).toMatchObject({ output: joined, items: 10, problems: [] });
-  const whole = join(root, `whole-${name}`);
-  await run(model, { ...options, output: whole });
-  const contents = (path: string): readonly (readonly [string, Buffer])[] => (path.endsWith('/') ? readdirSync(path).sort().map((file) => [file, readFileSync(join(path, file))] as const) : [['', readFileSync(path)]]);
-  expect(contents(joined)).toEqual(contents(whole));
-});
+test.each(['f.safetensors', 'f.npz', 'pb/'])(
+  'merged %s is what one run writes, more shards than batches included; a second time a shard writes the same',
+  async (name) => {
+    const inputs = [join(root, 'pictures', 'p00?.npy')];
+    const output = join(root, `sharded-${name}`);
+    const options = { out: [0, 1], inputs, batchSize: 4, output, isolate: false };
+    const manifests: string[] = [];
+    for (let index = 1; index <= 4; index++)
+      manifests.push((await runShard(model, options, { index, count: 4 })).manifest);
+    const before = readFileSync(manifests[1]);
+    await runShard(model, options, { index: 2, count: 4 });
+    expect(readFileSync(manifests[1]).equals(before)).toBe(true);
+    const joined = join(root, `joined-${name}`);
+    expect(await merge(manifests, { output: joined })).toMatchObject({ output: joined, items: 10, problems: [] });
+    const whole = join(root, `whole-${name}`);
+    await run(model, { ...options, output: whole });
+    const contents = (path: string): readonly (readonly [string, Buffer])[] =>
+      path.endsWith('/')
+        ? readdirSync(path)
+            .sort()
+            .map((file) => [file, readFileSync(join(path, file))] as const)
+        : [['', readFileSync(path)]];
+    expect(contents(joined)).toEqual(contents(whole));
+  },
+);
 
 test('what does not belong together is not joined', async () => {
-  const options = { out: [0], inputs: [join(root, 'pictures', 'p00?.npy')], batchSize: 2, output: join(root, 'bad.npy'), isolate: false };
+  const options = {
+    out: [0],
+    inputs: [join(root, 'pictures', 'p00?.npy')],
+    batchSize: 2,
+    output: join(root, 'bad.npy'),
+    isolate: false,
+  };
   const one = await runShard(model, options, { index: 1, count: 2 });
   expect(await merge([one.manifest])).toMatchObject({ output: null, problems: ['shard 2 of 2 is missing'] });
-  const other = await runShard(model, { ...options, out: [1], output: join(root, 'other.npy') }, { index: 2, count: 2 });
+  const other = await runShard(
+    model,
+    { ...options, out: [1], output: join(root, 'other.npy') },
+    { index: 2, count: 2 },
+  );
   await expect(merge([one.manifest, other.manifest])).rejects.toThrow('different runs');
   const two = await runShard(model, options, { index: 2, count: 2 });
   const part = readFileSync(join(root, 'bad.2-of-2.npy'));
   part[part.length - 1] ^= 1;
   writeFileSync(join(root, 'bad.2-of-2.npy'), part);
-  expect(await merge([one.manifest, two.manifest])).toMatchObject({ output: null, problems: [expect.stringContaining('content has changed')] });
+  expect(await merge([one.manifest, two.manifest])).toMatchObject({
+    output: null,
+    problems: [expect.stringContaining('content has changed')],
+  });
   expect(existsSync(join(root, 'bad.npy'))).toBe(false);
   await expect(runShard(model, { ...options, inputs: ['random'] }, { index: 1, count: 2 })).rejects.toThrow('random');
-  await expect(runShard(model, { ...options, inputs: ['x=a.npy'] }, { index: 1, count: 2 })).rejects.toThrow('several inputs');
+  await expect(runShard(model, { ...options, inputs: ['x=a.npy'] }, { index: 1, count: 2 })).rejects.toThrow(
+    'several inputs',
+  );
 });

@@ -49,7 +49,11 @@ export interface ShardedRun {
  * `<name>.I-of-N.<ext>` and its manifest beside it; a second time it writes the same.
  * @throws UsageError where the inputs cannot be divided; as `run`
  */
-export async function runShard(model: string, options: RunOptions & { readonly output: string }, shard: Pick<Shard, 'index' | 'count'>): Promise<ShardedRun> {
+export async function runShard(
+  model: string,
+  options: RunOptions & { readonly output: string },
+  shard: Pick<Shard, 'index' | 'count'>,
+): Promise<ShardedRun> {
   const fs = options.fileSystem ?? nodeFileSystem;
   const { output, batchSize = DEFAULT_BATCH } = options;
   if (options.profile !== undefined) throw new UsageError('--profile is of a whole run, not of a shard');
@@ -61,11 +65,35 @@ export async function runShard(model: string, options: RunOptions & { readonly o
   const target = shardName(output, shard);
   const manifest = `${target.replace(TRAILING, '')}.manifest.json`;
   const plan = await planDigest(model, options, files, fs);
-  const report = first === end ? null : await run(model, { ...options, inputs: files.slice(first, end).map((file) => (file.includes('=') ? resolve(file) : file)), output: target });
+  const report =
+    first === end
+      ? null
+      : await run(model, {
+          ...options,
+          inputs: files.slice(first, end).map((file) => (file.includes('=') ? resolve(file) : file)),
+          output: target,
+        });
   const written = report === null ? [] : await writtenFiles(target, fs);
   const rows = report === null ? 0 : end - first;
-  const record: RunManifest = { schema: 1, command: 'run-manifest', featx: VERSION, plan, shard: { index: shard.index, count: shard.count }, total: files.length, first, end, rows, output: basename(output), files: written };
-  await writeFile(new BufferSource(new Uint8Array(0)), [new TextEncoder().encode(`${JSON.stringify(record)}\n`)], manifest, { fileSystem: fs });
+  const record: RunManifest = {
+    schema: 1,
+    command: 'run-manifest',
+    featx: VERSION,
+    plan,
+    shard: { index: shard.index, count: shard.count },
+    total: files.length,
+    first,
+    end,
+    rows,
+    output: basename(output),
+    files: written,
+  };
+  await writeFile(
+    new BufferSource(new Uint8Array(0)),
+    [new TextEncoder().encode(`${JSON.stringify(record)}\n`)],
+    manifest,
+    { fileSystem: fs },
+  );
   return { report, manifest };
 }
 
@@ -81,33 +109,83 @@ async function inputFiles(specs: readonly string[], fs: FileSystem): Promise<rea
   const files: string[] = [];
   for (const text of specs) {
     const spec = parseInputSpec(text, []);
-    if ('seed' in spec) throw new UsageError('random inputs have no parts that shards could take', { code: 'FEATX_USAGE_SHARD' });
+    if ('seed' in spec)
+      throw new UsageError('random inputs have no parts that shards could take', { code: 'FEATX_USAGE_SHARD' });
     if (/^[^/\\=]+=/.test(text) && (await fs.stat(text).catch(() => null)) === null) {
-      throw new UsageError(`--input ${text} is for one of several inputs, and shards divide the files of one`, { code: 'FEATX_USAGE_SHARD', hint: 'give pictures or one-entry arrays of the only input: files, directories, globs' });
+      throw new UsageError(`--input ${text} is for one of several inputs, and shards divide the files of one`, {
+        code: 'FEATX_USAGE_SHARD',
+        hint: 'give pictures or one-entry arrays of the only input: files, directories, globs',
+      });
     }
-    files.push(...(await expandPath(spec.path, { fs, limits: DEFAULT_TENSOR_LIMITS, warn: () => undefined, inputNames: [] })));
+    files.push(
+      ...(await expandPath(spec.path, { fs, limits: DEFAULT_TENSOR_LIMITS, warn: () => undefined, inputNames: [] })),
+    );
   }
   return files;
 }
 
-async function planDigest(model: string, options: RunOptions, files: readonly string[], fs: FileSystem): Promise<string> {
+async function planDigest(
+  model: string,
+  options: RunOptions,
+  files: readonly string[],
+  fs: FileSystem,
+): Promise<string> {
   // What says how to work and not what comes out may differ between machines.
-  const { inputs: _files, output, inputShapes, fileSystem: _fs, signal: _signal, onProgress: _progress, name: _name, isolate: _isolate, timeoutMs: _time, memoryBytes: _memory, ...rest } = options;
-  const { noClobber: _clobber, follow: _follow, strict: _strict, strictExternal: _external, limits: _limits, tensorLimits: _arrays, deviceId: _device, threads: _threads, ...asked } = rest;
-  const wanted = { ...asked, output: extname(output ?? ''), inputShapes: inputShapes === undefined ? undefined : [...inputShapes] };
+  const {
+    inputs: _files,
+    output,
+    inputShapes,
+    fileSystem: _fs,
+    signal: _signal,
+    onProgress: _progress,
+    name: _name,
+    isolate: _isolate,
+    timeoutMs: _time,
+    memoryBytes: _memory,
+    ...rest
+  } = options;
+  const {
+    noClobber: _clobber,
+    follow: _follow,
+    strict: _strict,
+    strictExternal: _external,
+    limits: _limits,
+    tensorLimits: _arrays,
+    deviceId: _device,
+    threads: _threads,
+    ...asked
+  } = rest;
+  const wanted = {
+    ...asked,
+    output: extname(output ?? ''),
+    inputShapes: inputShapes === undefined ? undefined : [...inputShapes],
+  };
   const { sha256 } = await hashFile(fs, model);
-  return createHash('sha256').update(`${sha256}\n${canonicalJson(wanted)}\n${JSON.stringify(files.map((file) => relative('.', file).replaceAll('\\', '/')))}`).digest('hex');
+  return createHash('sha256')
+    .update(
+      `${sha256}\n${canonicalJson(wanted)}\n${JSON.stringify(files.map((file) => relative('.', file).replaceAll('\\', '/')))}`,
+    )
+    .digest('hex');
 }
 
 async function writtenFiles(target: string, fs: FileSystem): Promise<RunManifest['files'][number][]> {
   const stats = await fs.stat(target).catch((error: unknown) => {
     throw ioError(error, 'read', target);
   });
-  const paths = stats.isDirectory() ? (await fs.readdir(target)).filter((name) => name.endsWith('.pb')).sort().map((name) => join(target, name)) : [target];
+  const paths = stats.isDirectory()
+    ? (await fs.readdir(target))
+        .filter((name) => name.endsWith('.pb'))
+        .sort()
+        .map((name) => join(target, name))
+    : [target];
   const files: RunManifest['files'][number][] = [];
   for (const path of paths) {
     const { size, sha256 } = await hashFile(fs, path);
-    files.push({ path: relative(dirname(target.replace(TRAILING, '')), path).replaceAll('\\', '/'), size_bytes: size, sha256 });
+    files.push({
+      path: relative(dirname(target.replace(TRAILING, '')), path).replaceAll('\\', '/'),
+      size_bytes: size,
+      sha256,
+    });
   }
   return files;
 }

@@ -82,7 +82,9 @@ export class Run {
       }
       await this.tidy();
       const todos = this.triage();
-      await Promise.all(Array.from({ length: Math.min(settings.jobs, Math.max(1, this.items.length)) }, () => this.work(todos)));
+      await Promise.all(
+        Array.from({ length: Math.min(settings.jobs, Math.max(1, this.items.length)) }, () => this.work(todos)),
+      );
       await this.pool.stop();
       await this.refresher?.settle();
       // Again: a worker of a killed run may have outlived it by a moment.
@@ -92,7 +94,9 @@ export class Run {
       return summary;
     } catch (error) {
       // What the file system says of the batch's own files; an item's failure is in its record.
-      throw error instanceof FeatxError || errnoOf(error) === undefined ? error : ioError(error, 'keep the journal of the batch in', stateDirectory ?? plan.root);
+      throw error instanceof FeatxError || errnoOf(error) === undefined
+        ? error
+        : ioError(error, 'keep the journal of the batch in', stateDirectory ?? plan.root);
     } finally {
       signal.removeEventListener('abort', stop);
       await this.pool.stop();
@@ -108,8 +112,14 @@ export class Run {
     const { done, skipped, failed } = this.counts;
     const { shard } = this.settings;
     return {
-      schema: 1, command: 'batch-summary', done, skipped, failed, remaining: this.items.length - done - skipped - failed,
-      ...(shard === null ? {} : { shard: { index: shard.index, count: shard.count } }), elapsed_ms: Math.round(performance.now() - this.started),
+      schema: 1,
+      command: 'batch-summary',
+      done,
+      skipped,
+      failed,
+      remaining: this.items.length - done - skipped - failed,
+      ...(shard === null ? {} : { shard: { index: shard.index, count: shard.count } }),
+      elapsed_ms: Math.round(performance.now() - this.started),
     };
   }
 
@@ -121,28 +131,50 @@ export class Run {
     const path = this.manifestPath();
     if (path === null || journal === null) return;
     await journal.reread();
-    await writeManifest(path, { plan, shard: shard ?? { index: 1, count: 1 }, items, madeOf: (item) => this.madeOf(journal, item) }, fileSystem);
+    await writeManifest(
+      path,
+      { plan, shard: shard ?? { index: 1, count: 1 }, items, madeOf: (item) => this.madeOf(journal, item) },
+      fileSystem,
+    );
   }
 
   private manifestPath(): string | null {
     const { manifest, shard, stateDirectory } = this.settings;
-    return manifest ?? (shard === null || stateDirectory === null ? null : resolve(stateDirectory, manifestName(shard)));
+    return (
+      manifest ?? (shard === null || stateDirectory === null ? null : resolve(stateDirectory, manifestName(shard)))
+    );
   }
 
   /** @throws UsageError where the manifest would replace what the batch reads or makes */
   private async assertManifest(): Promise<void> {
     const path = this.manifestPath();
     if (path === null) return;
-    const outputs = this.plan.items.map(({ output }) => ({ path: resolve(this.plan.root, output), what: 'an output of this batch' }));
-    await this.guardOf(outputs, (file) => isManifestFile(file, this.settings.fileSystem)).assertFree(path, 'the manifest', 'choose another --manifest');
+    const outputs = this.plan.items.map(({ output }) => ({
+      path: resolve(this.plan.root, output),
+      what: 'an output of this batch',
+    }));
+    await this.guardOf(outputs, (file) => isManifestFile(file, this.settings.fileSystem)).assertFree(
+      path,
+      'the manifest',
+      'choose another --manifest',
+    );
   }
 
   private guardOf(others: readonly Needed[], isResult: (path: string) => Promise<boolean>): Guard {
     const { reads, stateDirectory, shard, fileSystem, jobs } = this.settings;
     const { root, items } = this.plan;
     const files = [...reads.map((path) => ({ path, what: 'a file that this batch reads' })), ...others];
-    if (stateDirectory !== null) files.push({ path: join(stateDirectory, `${shardName(shard)}${SUFFIX}`), what: 'the journal of this batch' });
-    return new Guard({ models: items.map(({ item }) => resolve(root, item)), files, fileSystem, jobs, isResult, nameOf: (model) => relativeTo(root, model), perform: (task) => this.pool.perform(task) });
+    if (stateDirectory !== null)
+      files.push({ path: join(stateDirectory, `${shardName(shard)}${SUFFIX}`), what: 'the journal of this batch' });
+    return new Guard({
+      models: items.map(({ item }) => resolve(root, item)),
+      files,
+      fileSystem,
+      jobs,
+      isResult,
+      nameOf: (model) => relativeTo(root, model),
+      perform: (task) => this.pool.perform(task),
+    });
   }
 
   /** What this run left of an item: its outputs, or the error. */
@@ -170,7 +202,15 @@ export class Run {
           continue;
         }
         const { root } = this.plan;
-        const outcome = await this.pool.perform({ kind: 'extract', root, item: item.item, output: item.output, options: item.options, made, remember: this.journal !== null });
+        const outcome = await this.pool.perform({
+          kind: 'extract',
+          root,
+          item: item.item,
+          output: item.output,
+          options: item.options,
+          made,
+          remember: this.journal !== null,
+        });
         if (outcome === null) break;
         await settle(settled(item, outcome));
       }
@@ -222,18 +262,41 @@ export class Run {
 
   private judge(made: Made, { item, output, options }: PlannedItem): Promise<Verdict> {
     const { fileSystem, content } = this.settings;
-    return judge(made, { root: this.plan.root, item, output, options }, { fileSystem, content, hashLimit: OWN_HASHING });
+    return judge(
+      made,
+      { root: this.plan.root, item, output, options },
+      { fileSystem, content, hashLimit: OWN_HASHING },
+    );
   }
 
   /** Records and reports an item. */
   private async settle({ item, status, attempts, error, report, made, isRecorded }: Settled): Promise<void> {
     this.counts[status]++;
     if (status === 'failed' && this.settings.failFast) this.isClosing = true;
-    if (!isRecorded) await this.journal?.item(item.id, { item: item.item, output: item.output, options: optionsDigest(item.options), status, attempts, error, report, ...(made === null ? {} : { made }) });
+    if (!isRecorded)
+      await this.journal?.item(item.id, {
+        item: item.item,
+        output: item.output,
+        options: optionsDigest(item.options),
+        status,
+        attempts,
+        error,
+        report,
+        ...(made === null ? {} : { made }),
+      });
     else if (made !== null) this.journal?.remember(item.id, made);
     if (status === 'done' && made !== null) this.refresher?.add(item, made);
     this.settings.onProgress({ ...this.counts, total: this.items.length, elapsedMs: performance.now() - this.started });
-    await this.settings.report({ schema: 1, command: 'batch', item: item.item, output: item.output, status, attempts, error, report });
+    await this.settings.report({
+      schema: 1,
+      command: 'batch',
+      item: item.item,
+      output: item.output,
+      status,
+      attempts,
+      error,
+      report,
+    });
   }
 
   /** The directory of an output, made once, and whether the output may be written. */
@@ -255,7 +318,10 @@ export class Run {
     const { fileSystem } = this.settings;
     const directories = new Set(this.items.map(({ output }) => dirname(resolve(this.plan.root, output))));
     for (const directory of directories) {
-      const isThere = await fileSystem.stat(directory).then((stats) => stats.isDirectory(), (error: unknown) => errnoOf(error) === undefined);
+      const isThere = await fileSystem.stat(directory).then(
+        (stats) => stats.isDirectory(),
+        (error: unknown) => errnoOf(error) === undefined,
+      );
       if (isThere) await removeStale(fileSystem, directory);
     }
   }

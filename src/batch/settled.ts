@@ -28,7 +28,14 @@ export function settled(item: PlannedItem, { result, attempts }: Outcome): Settl
     case 'same':
       return { item, status: 'skipped', attempts: 0, error: null, report: null, made: result.made };
     case 'fault':
-      return { item, status: 'failed', attempts, error: { ...itemError(result.error), ...(result.signal === null ? {} : { signal: result.signal }) }, report: null, made: null };
+      return {
+        item,
+        status: 'failed',
+        attempts,
+        error: { ...itemError(result.error), ...(result.signal === null ? {} : { signal: result.signal }) },
+        report: null,
+        made: null,
+      };
     case 'failed':
       return { item, status: 'failed', attempts, error: result.error, report: null, made: null };
     case 'inspected':
@@ -40,7 +47,15 @@ export function settled(item: PlannedItem, { result, attempts }: Outcome): Settl
 /** A record of the interrupted run, as it was. */
 export function carried(item: PlannedItem, record: JournalRecord): Settled {
   const status = record.status === 'done' || record.status === 'skipped' ? record.status : 'failed';
-  return { item, status, attempts: attemptsOf(record), error: isRecord(record.error) ? (record.error as unknown as ItemError) : null, report: reportOf(record), made: null, isRecorded: true };
+  return {
+    item,
+    status,
+    attempts: attemptsOf(record),
+    error: isRecord(record.error) ? (record.error as unknown as ItemError) : null,
+    report: reportOf(record),
+    made: null,
+    isRecorded: true,
+  };
 }
 
 function attemptsOf({ attempts }: JournalRecord): number {

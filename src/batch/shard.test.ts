@@ -16,16 +16,25 @@ test('shards are even, in order, and together the whole', () => {
 
 test('--shard', () => {
   expect(parseShard('3/8')).toEqual({ index: 3, count: 8, from: '--shard' });
-  for (const text of ['0/8', '9/8', '3', '3/', '/8', '-1/8', '1.5/8', '1/0', ' 1/2', '1/99999999']) expect(() => parseShard(text)).toThrow(`'${text}'`);
+  for (const text of ['0/8', '9/8', '3', '3/', '/8', '-1/8', '1.5/8', '1/0', ' 1/2', '1/99999999'])
+    expect(() => parseShard(text)).toThrow(`'${text}'`);
 });
 
 /** What `sbatch --array` gives each of its tasks. */
 function slurmTasks(ids: readonly number[]): Record<string, string>[] {
-  return ids.map((id) => ({ SLURM_ARRAY_TASK_ID: String(id), SLURM_ARRAY_TASK_COUNT: String(ids.length), SLURM_ARRAY_TASK_MIN: String(Math.min(...ids)), SLURM_ARRAY_TASK_MAX: String(Math.max(...ids)), SLURM_ARRAY_TASK_STEP: '1' }));
+  return ids.map((id) => ({
+    SLURM_ARRAY_TASK_ID: String(id),
+    SLURM_ARRAY_TASK_COUNT: String(ids.length),
+    SLURM_ARRAY_TASK_MIN: String(Math.min(...ids)),
+    SLURM_ARRAY_TASK_MAX: String(Math.max(...ids)),
+    SLURM_ARRAY_TASK_STEP: '1',
+  }));
 }
 
 test.each([[[0, 1, 2, 3]], [[1, 2, 3]], [[5]], [[0, 4, 8, 12]], [[10, 20, 30]]])('Slurm --array=%j', (ids) => {
-  expect(slurmTasks(ids).map(shardFromEnvironment)).toEqual(ids.map((_, at) => ({ index: at + 1, count: ids.length, from: 'SLURM_ARRAY_TASK_ID' })));
+  expect(slurmTasks(ids).map(shardFromEnvironment)).toEqual(
+    ids.map((_, at) => ({ index: at + 1, count: ids.length, from: 'SLURM_ARRAY_TASK_ID' })),
+  );
 });
 
 test('a Slurm array with gaps is not guessed at', () => {
@@ -49,5 +58,6 @@ test.each([
 ])('%j says too little', (env, message) => expect(() => shardFromEnvironment(env)).toThrow(message));
 
 test('elsewhere there is no shard', () => {
-  for (const env of [{}, { AZ_BATCH_TASK_ID: 'task-1' }, { SLURM_JOB_ID: '5' }, { FEATX_SHARD_COUNT: '4' }]) expect(shardFromEnvironment(env)).toBeNull();
+  for (const env of [{}, { AZ_BATCH_TASK_ID: 'task-1' }, { SLURM_JOB_ID: '5' }, { FEATX_SHARD_COUNT: '4' }])
+    expect(shardFromEnvironment(env)).toBeNull();
 });

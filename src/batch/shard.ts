@@ -15,7 +15,10 @@ export function takeShard<T>(items: readonly T[], { index, count }: Pick<Shard, 
 }
 
 /** Positions `[first, end)` of a shard in a list of `total`. */
-export function shardRange(total: number, { index, count }: Pick<Shard, 'index' | 'count'>): { readonly first: number; readonly end: number } {
+export function shardRange(
+  total: number,
+  { index, count }: Pick<Shard, 'index' | 'count'>,
+): { readonly first: number; readonly end: number } {
   const size = Math.floor(total / count);
   const larger = total % count;
   const first = (index - 1) * size + Math.min(index - 1, larger);
@@ -28,8 +31,17 @@ export const MOST_SHARDS = 1_000_000;
 export function parseShard(text: string, from = '--shard'): Shard {
   const [, index, count] = /^(\d{1,7})\/(\d{1,7})$/.exec(text) ?? [];
   const shard = { index: Number(index), count: Number(count), from };
-  if (index === undefined || shard.count < 1 || shard.count > MOST_SHARDS || shard.index < 1 || shard.index > shard.count) {
-    throw new UsageError(`${from} takes I/N with I from 1 to N, not '${text}'`, { code: 'FEATX_USAGE_SHARD', hint: 'such as --shard 1/8 for the first of eight parts; --shard 1/1 for everything' });
+  if (
+    index === undefined ||
+    shard.count < 1 ||
+    shard.count > MOST_SHARDS ||
+    shard.index < 1 ||
+    shard.index > shard.count
+  ) {
+    throw new UsageError(`${from} takes I/N with I from 1 to N, not '${text}'`, {
+      code: 'FEATX_USAGE_SHARD',
+      hint: 'such as --shard 1/8 for the first of eight parts; --shard 1/1 for everything',
+    });
   }
   return shard;
 }
@@ -54,9 +66,14 @@ export const SHARD_COUNT = 'FEATX_SHARD_COUNT';
 export function shardFromEnvironment(env: Environment): Shard | null {
   if (env.SLURM_ARRAY_TASK_ID) return slurmShard(env);
   if (env.AWS_BATCH_JOB_ARRAY_INDEX) {
-    return fromZero(integer(env, 'AWS_BATCH_JOB_ARRAY_INDEX'), integer(env, 'AWS_BATCH_JOB_ARRAY_SIZE'), 'AWS_BATCH_JOB_ARRAY_INDEX');
+    return fromZero(
+      integer(env, 'AWS_BATCH_JOB_ARRAY_INDEX'),
+      integer(env, 'AWS_BATCH_JOB_ARRAY_SIZE'),
+      'AWS_BATCH_JOB_ARRAY_INDEX',
+    );
   }
-  if (env.JOB_COMPLETION_INDEX) return fromZero(integer(env, 'JOB_COMPLETION_INDEX'), integer(env, SHARD_COUNT), 'JOB_COMPLETION_INDEX');
+  if (env.JOB_COMPLETION_INDEX)
+    return fromZero(integer(env, 'JOB_COMPLETION_INDEX'), integer(env, SHARD_COUNT), 'JOB_COMPLETION_INDEX');
   if (env.AZ_BATCH_TASK_ID && env[SHARD_COUNT]) {
     const [digits] = /\d{1,7}$/.exec(env.AZ_BATCH_TASK_ID) ?? [];
     if (digits === undefined) throw unclear(`AZ_BATCH_TASK_ID '${env.AZ_BATCH_TASK_ID}' does not end in a number`);
@@ -72,7 +89,8 @@ function slurmShard(env: Environment): Shard {
   const most = integer(env, 'SLURM_ARRAY_TASK_MAX');
   const step = count === 1 ? 1 : (most - least) / (count - 1);
   // A list such as --array=1,2,9 does not tell a task its place.
-  if (!Number.isInteger(step) || step < 1 || (id - least) % step !== 0) throw unclear(`the array of Slurm has ${count} tasks from ${least} to ${most} that are not evenly spaced`);
+  if (!Number.isInteger(step) || step < 1 || (id - least) % step !== 0)
+    throw unclear(`the array of Slurm has ${count} tasks from ${least} to ${most} that are not evenly spaced`);
   return fromZero((id - least) / step, count, 'SLURM_ARRAY_TASK_ID');
 }
 
@@ -90,6 +108,7 @@ function integer(env: Environment, name: string): number {
 
 function unclear(what: string): UsageError {
   return new UsageError(`which shard this is cannot be read from the environment: ${what}`, {
-    code: 'FEATX_USAGE_SHARD', hint: `say it with --shard I/N, or set ${SHARD_COUNT} to the number of tasks; --shard 1/1 works on everything`,
+    code: 'FEATX_USAGE_SHARD',
+    hint: `say it with --shard I/N, or set ${SHARD_COUNT} to the number of tasks; --shard 1/1 works on everything`,
   });
 }

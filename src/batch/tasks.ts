@@ -54,9 +54,17 @@ export type TaskResult =
  * Does one piece of work, in a process that may be killed: ONNX Runtime runs here. A failure is a result.
  * @param onProgress called as bytes are written
  */
-export async function performTask(task: Task, onProgress: () => void, fs: FileSystem = nodeFileSystem): Promise<TaskResult> {
+export async function performTask(
+  task: Task,
+  onProgress: () => void,
+  fs: FileSystem = nodeFileSystem,
+): Promise<TaskResult> {
   try {
-    if (task.kind === 'inspect') return { is: 'inspected', report: await inspect(resolve(task.root, task.item), { name: task.item, isolate: false, fileSystem: fs }) };
+    if (task.kind === 'inspect')
+      return {
+        is: 'inspected',
+        report: await inspect(resolve(task.root, task.item), { name: task.item, isolate: false, fileSystem: fs }),
+      };
     if (task.kind === 'sidecars') return { is: 'sidecars', paths: await sidecarsOf(resolve(task.root, task.item), fs) };
     return await cut(task, onProgress, fs);
   } catch (error) {
@@ -74,27 +82,54 @@ export function relativeError({ message, hint, path, ...rest }: ItemError, root:
   const prefix = `${resolve(root)}${sep}`.replace(/[$()*+.?[\\\]^{|}]/g, '\\$&');
   const inside = new RegExp(`(?<![^\\s'"(:=,])${prefix}`, 'g');
   const relative = (text: string): string => text.replace(inside, '');
-  return { ...rest, message: relative(message), hint: hint === null ? null : relative(hint), ...(path === undefined ? {} : { path: relative(path) }) };
+  return {
+    ...rest,
+    message: relative(message),
+    hint: hint === null ? null : relative(hint),
+    ...(path === undefined ? {} : { path: relative(path) }),
+  };
 }
 
-async function cut({ root, item, output, options, made: earlier, remember }: ExtractTask, onProgress: () => void, fs: FileSystem): Promise<TaskResult> {
+async function cut(
+  { root, item, output, options, made: earlier, remember }: ExtractTask,
+  onProgress: () => void,
+  fs: FileSystem,
+): Promise<TaskResult> {
   const known = earlier === null ? null : readMade(earlier);
   if (known !== null) {
-    const verdict = await judge(known, { root, item, output, options }, { fileSystem: fs, content: true, hashLimit: Infinity });
+    const verdict = await judge(
+      known,
+      { root, item, output, options },
+      { fileSystem: fs, content: true, hashLimit: Infinity },
+    );
     if (verdict.is === 'same') return { is: 'same', made: verdict.made };
   }
   const fileSystem = new RecordingFileSystem(fs, root);
   const { extract: wanted, verify: isVerified } = decodeOptions(options);
   // Outside the record: what the cut is made of is what extract reads.
-  const verifyFile = isVerified ? (path: string): Promise<boolean> => isSame(resolve(root, item), path, wanted, fs) : undefined;
-  const report = await extract(resolve(root, item), resolve(root, output), { ...wanted, isolate: false, fileSystem, onProgress, name: item, verifyFile });
+  const verifyFile = isVerified
+    ? (path: string): Promise<boolean> => isSame(resolve(root, item), path, wanted, fs)
+    : undefined;
+  const report = await extract(resolve(root, item), resolve(root, output), {
+    ...wanted,
+    isolate: false,
+    fileSystem,
+    onProgress,
+    name: item,
+    verifyFile,
+  });
   // Where a file has changed since it was read, the record says what was written and never holds.
   const made = remember ? newMade(options, (await fileSystem.reads(item)) ?? [], fileSystem.writes()) : null;
   return { is: 'made', report: { ...report, output }, made: made };
 }
 
 /** Whether the finished file computes what the model computes. */
-async function isSame(model: string, cut: string, { inputShapes, limits }: ExtractOptions, fileSystem: FileSystem): Promise<boolean> {
+async function isSame(
+  model: string,
+  cut: string,
+  { inputShapes, limits }: ExtractOptions,
+  fileSystem: FileSystem,
+): Promise<boolean> {
   const { verify } = await import('../verify.js');
   return (await verify(model, cut, { inputShapes, limits, isolate: false, fileSystem })).equal;
 }
@@ -104,5 +139,9 @@ export function itemError(error: unknown): ItemError {
   if (error instanceof FeatxError) return errorRecord('batch', error).error;
   const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   if (/^E[A-Z0-9]+$/.test(errnoOf(error) ?? '')) return { code: 'FEATX_IO', message, hint: null };
-  return { code: 'FEATX_INTERNAL', message: `this is a bug in featx: ${message}`, hint: 'run featx extract on this model with --debug and report the output' };
+  return {
+    code: 'FEATX_INTERNAL',
+    message: `this is a bug in featx: ${message}`,
+    hint: 'run featx extract on this model with --debug and report the output',
+  };
 }

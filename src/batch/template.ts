@@ -17,7 +17,9 @@ export interface Named {
 
 /** What is wrong with a template; null where nothing is. */
 export function templateFault(template: string): string | null {
-  const unknown = [...template.matchAll(/\{([^{}]*)\}/g)].map(([, place]) => place).filter((place) => !PLACES.some((known) => known === place));
+  const unknown = [...template.matchAll(/\{([^{}]*)\}/g)]
+    .map(([, place]) => place)
+    .filter((place) => !PLACES.some((known) => known === place));
   if (unknown.length > 0) return `has no place {${unknown.join('}, {')}}; there are {dir}, {rel} and {name}`;
   if (/[{}]/.test(template.replace(/\{[^{}]*\}/g, ''))) return 'has a brace without its partner';
   if (/[\\/]$/.test(template)) return 'ends in a separator and names no file';
@@ -30,6 +32,14 @@ export function outputName(template: string, { item, base }: Named): string {
   const fault = templateFault(template);
   if (fault !== null) throw new UsageError(`the output '${template}' ${fault}`, { code: 'FEATX_USAGE_TEMPLATE' });
   const dir = dirname(item);
-  const values = { dir, rel: relative(base, dir).replaceAll('\\', '/') || '.', name: basename(item).replace(/\.onnx$/i, '') };
-  return normalized(template.replaceAll('\\', '/').replace(/\{(dir|rel|name)\}/g, (_whole, place: (typeof PLACES)[number]) => values[place]));
+  const values = {
+    dir,
+    rel: relative(base, dir).replaceAll('\\', '/') || '.',
+    name: basename(item).replace(/\.onnx$/i, ''),
+  };
+  return normalized(
+    template
+      .replaceAll('\\', '/')
+      .replace(/\{(dir|rel|name)\}/g, (_whole, place: (typeof PLACES)[number]) => values[place]),
+  );
 }

@@ -57,7 +57,8 @@ function check(value: unknown, schema: Schema, path: string, found: Found): void
   else if (isRecord(value)) checkObject(value, schema, path, found);
   else if (typeof value === 'string') {
     if (value.length < (schema.minLength ?? 0)) wrong('is empty');
-    if (schema.enum !== undefined && !schema.enum.includes(value)) wrong(`is ${JSON.stringify(value)}, not one of ${schema.enum.join(', ')}`);
+    if (schema.enum !== undefined && !schema.enum.includes(value))
+      wrong(`is ${JSON.stringify(value)}, not one of ${schema.enum.join(', ')}`);
   } else if (typeof value === 'number') {
     if (schema.minimum !== undefined && value < schema.minimum) wrong(`is ${value}; the least is ${schema.minimum}`);
     if (schema.maximum !== undefined && value > schema.maximum) wrong(`is ${value}; the most is ${schema.maximum}`);
@@ -65,16 +66,24 @@ function check(value: unknown, schema: Schema, path: string, found: Found): void
 }
 
 function checkArray(value: readonly unknown[], { items, minItems = 0 }: Schema, path: string, found: Found): void {
-  if (value.length < minItems) note(found, path, () => (minItems === 1 ? 'is empty' : `has ${value.length} entries; the least is ${minItems}`));
+  if (value.length < minItems)
+    note(found, path, () => (minItems === 1 ? 'is empty' : `has ${value.length} entries; the least is ${minItems}`));
   if (items !== undefined) value.forEach((entry, index) => check(entry, items, `${path}[${index}]`, found));
 }
 
 function checkObject(value: Readonly<Record<string, unknown>>, schema: Schema, path: string, found: Found): void {
-  const { properties = {}, required = [], additionalProperties = true, minProperties = 0, maxProperties = Infinity } = schema;
+  const {
+    properties = {},
+    required = [],
+    additionalProperties = true,
+    minProperties = 0,
+    maxProperties = Infinity,
+  } = schema;
   const keys = Object.keys(value);
   const known = Object.keys(properties);
   for (const key of required) if (!Object.hasOwn(value, key)) note(found, path, () => `lacks ${key}`);
-  if (keys.length < minProperties || keys.length > maxProperties) note(found, path, () => `has ${keys.length} keys; it takes one of ${known.join(', ')}`);
+  if (keys.length < minProperties || keys.length > maxProperties)
+    note(found, path, () => `has ${keys.length} keys; it takes one of ${known.join(', ')}`);
   for (const key of keys) {
     const inside = /^[A-Za-z_$][\w$]*$/.test(key) ? `${path}.${key}` : `${path}[${JSON.stringify(key)}]`;
     if (Object.hasOwn(properties, key)) check(value[key], properties[key], inside, found);
@@ -107,7 +116,14 @@ function isOfType(value: unknown, type: SchemaType): boolean {
   }
 }
 
-const ARTICLES: { readonly [type in SchemaType]: string } = { object: 'an object', array: 'an array', string: 'a string', integer: 'a whole number', number: 'a number', boolean: 'true or false' };
+const ARTICLES: { readonly [type in SchemaType]: string } = {
+  object: 'an object',
+  array: 'an array',
+  string: 'a string',
+  integer: 'a whole number',
+  number: 'a number',
+  boolean: 'true or false',
+};
 
 function nameOf(value: unknown): string {
   if (value === null) return 'null';

@@ -47,6 +47,7 @@ export function serve(perform: typeof performTask = performTask): void {
     send({ value: { id: request.id, result: await perform(request.task, onProgress) }, payloads: [] });
   };
   requests.on('data', (chunk) => {
-    for (const { value } of reader.push(chunk)) done = done.then(() => answer(value as { readonly id: number; readonly task: Task }));
+    for (const { value } of reader.push(chunk))
+      done = done.then(() => answer(value as { readonly id: number; readonly task: Task }));
   });
 }

@@ -39,7 +39,9 @@ const STOPPED = 'FEATX_STOPPED';
 function workerEntry(moduleUrl: string): string {
   const here = fileURLToPath(moduleUrl);
   if (here.endsWith('.ts')) return fileURLToPath(new URL('../testing/batch-worker.mjs', moduleUrl));
-  return fileURLToPath(new URL(basename(dirname(here)) === 'batch' ? './worker-entry.js' : './batch-worker.js', moduleUrl));
+  return fileURLToPath(
+    new URL(basename(dirname(here)) === 'batch' ? './worker-entry.js' : './batch-worker.js', moduleUrl),
+  );
 }
 
 /** A process that does one task after another and can be killed at any of them. */
@@ -57,16 +59,31 @@ export class BatchWorker {
   constructor(private readonly options: WorkerOptions) {
     const { NODE_OPTIONS: _ours, ...inherited } = process.env;
     const env = { ALLOW_RELEASED_ONNX_OPSET_ONLY: '0', ...inherited };
-    this.process = spawn(process.execPath, [options.entry ?? workerEntry(import.meta.url), String(process.pid)], { stdio: ['pipe', 'ignore', 'pipe', 'pipe'], env, windowsHide: true });
+    this.process = spawn(process.execPath, [options.entry ?? workerEntry(import.meta.url), String(process.pid)], {
+      stdio: ['pipe', 'ignore', 'pipe', 'pipe'],
+      env,
+      windowsHide: true,
+    });
     const { memoryBytes } = options;
-    this.stopWatching = memoryBytes === null ? () => undefined : watchMemory(this.process.pid, memoryBytes, (seen) => this.stop(outOfMemory(this.subject, memoryBytes, seen), 'SIGKILL'));
+    this.stopWatching =
+      memoryBytes === null
+        ? () => undefined
+        : watchMemory(this.process.pid, memoryBytes, (seen) =>
+            this.stop(outOfMemory(this.subject, memoryBytes, seen), 'SIGKILL'),
+          );
     this.gone = new Promise((resolve) => {
       this.process.on('close', (code, signal) => {
         this.onEnd(code, signal);
         resolve();
       });
       this.process.on('error', (error) => {
-        this.stop(new RuntimeError(`a worker process does not start: ${error.message}`, { code: 'FEATX_CHILD_CRASH', cause: error }), null);
+        this.stop(
+          new RuntimeError(`a worker process does not start: ${error.message}`, {
+            code: 'FEATX_CHILD_CRASH',
+            cause: error,
+          }),
+          null,
+        );
         resolve();
       });
     });
@@ -104,7 +121,12 @@ export class BatchWorker {
   private startTimer(subject: string): NodeJS.Timeout {
     const { timeoutMs } = this.options;
     return setTimeout(() => {
-      this.stop(new TimeoutError(`the work on ${subject} made no progress for ${timeoutMs / 1000} s and was killed`, { hint: 'give it more time with --timeout SECONDS' }), 'SIGKILL');
+      this.stop(
+        new TimeoutError(`the work on ${subject} made no progress for ${timeoutMs / 1000} s and was killed`, {
+          hint: 'give it more time with --timeout SECONDS',
+        }),
+        'SIGKILL',
+      );
     }, timeoutMs);
   }
 
@@ -127,7 +149,13 @@ export class BatchWorker {
     try {
       for (const { value } of this.reader.push(chunk)) this.onAnswer(value);
     } catch (error) {
-      this.stop(new RuntimeError(`the process that worked on ${this.subject} answered garbage: ${error instanceof Error ? error.message : String(error)}`, { code: 'FEATX_CHILD_CRASH', cause: error }), 'SIGKILL');
+      this.stop(
+        new RuntimeError(
+          `the process that worked on ${this.subject} answered garbage: ${error instanceof Error ? error.message : String(error)}`,
+          { code: 'FEATX_CHILD_CRASH', cause: error },
+        ),
+        'SIGKILL',
+      );
     }
   }
 
@@ -145,8 +173,17 @@ export class BatchWorker {
     if (this.fault !== null) return;
     const how = signal === null ? `ended with exit code ${code ?? 'unknown'}` : `was killed by ${signal}`;
     const words = printable(this.stderr.trim());
-    const hint = signal === 'SIGKILL' ? 'the system may have run out of memory' : 'the model may be malformed, or ONNX Runtime has a defect';
-    this.stop(new RuntimeError(`the process that worked on ${this.subject} ${how}${words && `; it said: ${words}`}`, { code: 'FEATX_CHILD_CRASH', hint }), signal);
+    const hint =
+      signal === 'SIGKILL'
+        ? 'the system may have run out of memory'
+        : 'the model may be malformed, or ONNX Runtime has a defect';
+    this.stop(
+      new RuntimeError(`the process that worked on ${this.subject} ${how}${words && `; it said: ${words}`}`, {
+        code: 'FEATX_CHILD_CRASH',
+        hint,
+      }),
+      signal,
+    );
   }
 }
 
@@ -156,10 +193,20 @@ export function isStopped({ error }: Fault): boolean {
 }
 
 function isResult(value: unknown): value is TaskResult {
-  if (isRecord(value) && value.is === 'sidecars') return Array.isArray(value.paths) && value.paths.every((path) => typeof path === 'string');
-  return isRecord(value) && (value.is === 'made' || value.is === 'same' || value.is === 'inspected' || (value.is === 'failed' && isRecord(value.error)));
+  if (isRecord(value) && value.is === 'sidecars')
+    return Array.isArray(value.paths) && value.paths.every((path) => typeof path === 'string');
+  return (
+    isRecord(value) &&
+    (value.is === 'made' ||
+      value.is === 'same' ||
+      value.is === 'inspected' ||
+      (value.is === 'failed' && isRecord(value.error)))
+  );
 }
 
 function outOfMemory(subject: string, limit: number, seen: number): TimeoutError {
-  return new TimeoutError(`the work on ${subject} took ${seen} bytes of memory, more than the ${limit} allowed, and was killed`, { code: 'FEATX_MEMORY', hint: 'raise the limit with --memory BYTES' });
+  return new TimeoutError(
+    `the work on ${subject} took ${seen} bytes of memory, more than the ${limit} allowed, and was killed`,
+    { code: 'FEATX_MEMORY', hint: 'raise the limit with --memory BYTES' },
+  );
 }

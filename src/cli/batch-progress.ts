@@ -7,7 +7,10 @@ const REDRAW_MS = 200;
  * A line on a terminal's standard error: how many items are done, how fast, and how long the rest will take. `clear` takes it away for what is printed beside
  * it; the next update draws it again.
  */
-export function batchProgress(context: Context, now: () => number = Date.now): { readonly update: (progress: BatchProgress) => void; clear(): void } {
+export function batchProgress(
+  context: Context,
+  now: () => number = Date.now,
+): { readonly update: (progress: BatchProgress) => void; clear(): void } {
   const { stderr, stderrIsTerminal } = context.io;
   if (!stderrIsTerminal || context.flags.quiet) return { update: () => undefined, clear: () => undefined };
   let drawn = -Infinity;
@@ -33,7 +36,8 @@ export function progressText({ done, skipped, failed, total, elapsedMs }: BatchP
   if (skipped > 0) parts.push(`${skipped} unchanged`);
   if (failed > 0) parts.push(`${failed} failed`);
   const rate = (done + failed) / (elapsedMs / 1_000);
-  if (rate > 0 && Number.isFinite(rate)) parts.push(`${rate < 10 ? rate.toFixed(1) : Math.round(rate)}/s`, `${durationText((total - reached) / rate)} left`);
+  if (rate > 0 && Number.isFinite(rate))
+    parts.push(`${rate < 10 ? rate.toFixed(1) : Math.round(rate)}/s`, `${durationText((total - reached) / rate)} left`);
   return parts.join('  ');
 }
 

@@ -11,18 +11,39 @@ let common: readonly string[];
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'featx-cli-batch-'));
   mkdirSync(join(root, 'models'));
-  for (const name of ['a', 'b', 'c']) writeFileSync(join(root, 'models', `${name}.onnx`), smallModel(name.charCodeAt(0)));
-  common = ['batch', join(root, 'models', '*.onnx'), '--out', '0,1', '-o', join(root, 'cut', '{name}.onnx'), '--state', join(root, 'state')];
+  for (const name of ['a', 'b', 'c'])
+    writeFileSync(join(root, 'models', `${name}.onnx`), smallModel(name.charCodeAt(0)));
+  common = [
+    'batch',
+    join(root, 'models', '*.onnx'),
+    '--out',
+    '0,1',
+    '-o',
+    join(root, 'cut', '{name}.onnx'),
+    '--state',
+    join(root, 'state'),
+  ];
 });
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
-const records = (text: string): readonly Record<string, unknown>[] => text.trim().split('\n').map((line) => JSON.parse(line));
+const records = (text: string): readonly Record<string, unknown>[] =>
+  text
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
 const here = (...path: readonly string[]): string => relative('.', join(root, ...path)).replaceAll('\\', '/');
 
 test('the plan, the batch, and the plan again', async () => {
   const plan = await runCli([...common, '--plan', '--json']);
   expect(plan).toMatchObject({ exit: 0, stderr: '' });
-  expect(records(plan.stdout).map(({ item, output, action, options }) => [item, output, action, options])).toEqual(['a', 'b', 'c'].map((name) => [here('models', `${name}.onnx`), here('cut', `${name}.onnx`), 'cut', { out: [0, 1] }]));
+  expect(records(plan.stdout).map(({ item, output, action, options }) => [item, output, action, options])).toEqual(
+    ['a', 'b', 'c'].map((name) => [
+      here('models', `${name}.onnx`),
+      here('cut', `${name}.onnx`),
+      'cut',
+      { out: [0, 1] },
+    ]),
+  );
   expect(readdirSync(root)).toEqual(['models']);
   writeFileSync(join(root, 'models', 'b.onnx'), 'no model');
   const { exit, stdout, stderr } = await runCli([...common, '--jobs', '1']);
@@ -30,12 +51,29 @@ test('the plan, the batch, and the plan again', async () => {
   expect(exit).toBe(1);
   expect(lines.slice(0, 3)).toEqual([
     expect.objectContaining({ schema: 1, command: 'batch', status: 'done', attempts: 1, error: null }),
-    expect.objectContaining({ status: 'failed', report: null, error: expect.objectContaining({ code: expect.stringMatching(/^FEATX_/), message: expect.any(String) }) }),
+    expect.objectContaining({
+      status: 'failed',
+      report: null,
+      error: expect.objectContaining({ code: expect.stringMatching(/^FEATX_/), message: expect.any(String) }),
+    }),
     expect.objectContaining({ status: 'done' }),
   ]);
-  expect(lines[3]).toEqual({ schema: 1, command: 'batch-summary', done: 2, skipped: 0, failed: 1, remaining: 0, elapsed_ms: expect.any(Number) });
+  expect(lines[3]).toEqual({
+    schema: 1,
+    command: 'batch-summary',
+    done: 2,
+    skipped: 0,
+    failed: 1,
+    remaining: 0,
+    elapsed_ms: expect.any(Number),
+  });
   expect(stderr).toBe('2 cut, 0 unchanged, 1 failed\n');
-  expect((await runCli([...common, '--plan'])).stdout.split('\n').map((line) => line.split(' ')[0])).toEqual(['skip', 'cut', 'skip', '']);
+  expect((await runCli([...common, '--plan'])).stdout.split('\n').map((line) => line.split(' ')[0])).toEqual([
+    'skip',
+    'cut',
+    'skip',
+    '',
+  ]);
 });
 
 test.each([
@@ -56,13 +94,31 @@ test.each([
 });
 
 test('shards from the environment, and their merge', async () => {
-  const first = await runCli([...common, '--plan'], { env: { SLURM_ARRAY_TASK_ID: '1', SLURM_ARRAY_TASK_MIN: '0', SLURM_ARRAY_TASK_MAX: '1', SLURM_ARRAY_TASK_COUNT: '2' } });
+  const first = await runCli([...common, '--plan'], {
+    env: {
+      SLURM_ARRAY_TASK_ID: '1',
+      SLURM_ARRAY_TASK_MIN: '0',
+      SLURM_ARRAY_TASK_MAX: '1',
+      SLURM_ARRAY_TASK_COUNT: '2',
+    },
+  });
   expect(first.stderr).toBe('shard 2 of 2 (from SLURM_ARRAY_TASK_ID)\n');
   expect(first.stdout).toContain(here('models', 'c.onnx'));
-  expect((await runCli([...common, '--plan', '--shard', '1/1'], { env: { JOB_COMPLETION_INDEX: '0' } })).stdout.trim().split('\n')).toHaveLength(3);
-  expect(await runCli([...common, '--plan'], { env: { JOB_COMPLETION_INDEX: '0' } })).toMatchObject({ exit: 2, stderr: expect.stringContaining('FEATX_SHARD_COUNT') });
-  for (const shard of ['1/2', '2/2']) expect(await runCli([...common, '--shard', shard, '--quiet'])).toMatchObject({ exit: 0, stderr: '' });
-  expect(await runCli(['merge', join(root, 'state'), '--json'])).toMatchObject({ exit: 0, stdout: expect.stringContaining('"items":3,"done":3') });
+  expect(
+    (await runCli([...common, '--plan', '--shard', '1/1'], { env: { JOB_COMPLETION_INDEX: '0' } })).stdout
+      .trim()
+      .split('\n'),
+  ).toHaveLength(3);
+  expect(await runCli([...common, '--plan'], { env: { JOB_COMPLETION_INDEX: '0' } })).toMatchObject({
+    exit: 2,
+    stderr: expect.stringContaining('FEATX_SHARD_COUNT'),
+  });
+  for (const shard of ['1/2', '2/2'])
+    expect(await runCli([...common, '--shard', shard, '--quiet'])).toMatchObject({ exit: 0, stderr: '' });
+  expect(await runCli(['merge', join(root, 'state'), '--json'])).toMatchObject({
+    exit: 0,
+    stdout: expect.stringContaining('"items":3,"done":3'),
+  });
   rmSync(join(root, 'state', 'manifest.1-of-2.json'));
   expect(await runCli(['merge', join(root, 'state')])).toMatchObject({ exit: 1, stdout: 'shard 1 of 2 is missing\n' });
   expect(await runCli(['merge', join(root, 'models')])).toMatchObject({ exit: 2 });
@@ -73,22 +129,41 @@ test('init writes a config that batch takes, and leaves an existing one alone', 
   const output = join(root, 'featx.config.json');
   const { exit, stdout, stderr } = await runCli(['init', 'models/*.onnx', '-o', output, '--json', '--jobs', '1']);
   expect(exit).toBe(1);
-  expect(JSON.parse(stdout)).toMatchObject({ command: 'init', models: [{ features: 2 }, { features: 2 }, { features: 2 }], left_out: [{ model: 'models/broken.onnx', error: { code: expect.stringMatching(/^FEATX_WIRE/) } }] });
+  expect(JSON.parse(stdout)).toMatchObject({
+    command: 'init',
+    models: [{ features: 2 }, { features: 2 }, { features: 2 }],
+    left_out: [{ model: 'models/broken.onnx', error: { code: expect.stringMatching(/^FEATX_WIRE/) } }],
+  });
   expect(stderr).toContain('featx batch');
   const text = readFileSync(output, 'utf8');
-  expect(parseConfig(text).models[0]).toMatchObject({ model: 'models/a.onnx', options: { out: [0, 1] }, feature_info: [{ index: 0, num_chs: 4, reduction: 2 }, { index: 1, num_chs: 8, reduction: 4 }] });
+  expect(parseConfig(text).models[0]).toMatchObject({
+    model: 'models/a.onnx',
+    options: { out: [0, 1] },
+    feature_info: [
+      { index: 0, num_chs: 4, reduction: 2 },
+      { index: 1, num_chs: 8, reduction: 4 },
+    ],
+  });
   expect((await runCli(['batch', output, '--plan'])).stdout.trim().split('\n')).toHaveLength(3);
-  expect(await runCli(['init', 'models/*.onnx', '-o', output])).toMatchObject({ exit: 2, stderr: expect.stringContaining('--force') });
+  expect(await runCli(['init', 'models/*.onnx', '-o', output])).toMatchObject({
+    exit: 2,
+    stderr: expect.stringContaining('--force'),
+  });
   expect(readFileSync(output, 'utf8')).toBe(text);
   expect(existsSync(join(root, 'node_modules'))).toBe(false);
 });
 
 test('cuts of earlier runs are no models, wherever they were put', async () => {
   const models = join(root, 'models');
-  expect(await runCli(['extract', join(models, 'a.onnx'), '--out', '0', '-o', join(models, 'old.onnx'), '--quiet'])).toMatchObject({ exit: 0 });
+  expect(
+    await runCli(['extract', join(models, 'a.onnx'), '--out', '0', '-o', join(models, 'old.onnx'), '--quiet']),
+  ).toMatchObject({ exit: 0 });
   const config = join(root, 'featx.config.json');
   const started = await runCli(['init', 'models', '-o', config, '--jobs', '1']);
-  expect(started).toMatchObject({ exit: 0, stderr: expect.stringContaining('models/old.onnx is a cut that featx made and is left out') });
+  expect(started).toMatchObject({
+    exit: 0,
+    stderr: expect.stringContaining('models/old.onnx is a cut that featx made and is left out'),
+  });
   expect(parseConfig(readFileSync(config, 'utf8')).models).toHaveLength(3);
   const all = ['batch', models, '--out', '0', '--jobs', '1', '--state', join(root, 'state')];
   // The second run finds what the first one wrote, under another template too.
@@ -96,17 +171,41 @@ test('cuts of earlier runs are no models, wherever they were put', async () => {
     const { exit, stdout } = await runCli([...all, '-o', template, '--json']);
     const { done, skipped, failed, left_out: leftOut } = records(stdout).at(-1) ?? {};
     const count = template.includes('one') ? 1 : 4;
-    expect([exit, done === 3 || skipped === 3, failed, Array.isArray(leftOut) && leftOut.length]).toEqual([0, true, 0, count]);
+    expect([exit, done === 3 || skipped === 3, failed, Array.isArray(leftOut) && leftOut.length]).toEqual([
+      0,
+      true,
+      0,
+      count,
+    ]);
   }
   const plan = records((await runCli([...all, '-o', '{dir}/{name}.two.onnx', '--plan', '--json'])).stdout);
   expect(plan.map(({ action }) => action)).toEqual(['skip', 'skip', 'skip', 'leave', 'leave', 'leave', 'leave']);
-  expect(await runCli([...all, '--strict'])).toMatchObject({ exit: 2, stdout: '', stderr: expect.stringContaining('are left out') });
-  expect(await runCli(['batch', join(models, 'old.onnx'), '-o', join(root, 'again.onnx'), '--state', join(root, 'state'), '--quiet'])).toMatchObject({ exit: 0, stderr: '' });
+  expect(await runCli([...all, '--strict'])).toMatchObject({
+    exit: 2,
+    stdout: '',
+    stderr: expect.stringContaining('are left out'),
+  });
+  expect(
+    await runCli([
+      'batch',
+      join(models, 'old.onnx'),
+      '-o',
+      join(root, 'again.onnx'),
+      '--state',
+      join(root, 'state'),
+      '--quiet',
+    ]),
+  ).toMatchObject({ exit: 0, stderr: '' });
 });
 
 test('on a terminal no record is written into the line of progress', async () => {
   const { stdout, stderr } = await runCli([...common, '--jobs', '1'], { isTerminal: true });
-  expect(stdout.split('\n').slice(0, 4).map((line) => JSON.parse(line).command)).toEqual(['batch', 'batch', 'batch', 'batch-summary']);
+  expect(
+    stdout
+      .split('\n')
+      .slice(0, 4)
+      .map((line) => JSON.parse(line).command),
+  ).toEqual(['batch', 'batch', 'batch', 'batch-summary']);
   const [drawn, ...rest] = stderr.split('\r\x1b[K').slice(1);
   expect(drawn).toMatch(/^1\/3 {2}/);
   expect(rest[0]).toBe(rest.length === 1 ? '3 cut, 0 unchanged, 0 failed\n' : '');
@@ -114,7 +213,13 @@ test('on a terminal no record is written into the line of progress', async () =>
 });
 
 test('progress', () => {
-  expect(progressText({ done: 50, skipped: 0, failed: 0, total: 100, elapsedMs: 10_000 })).toBe('50/100  5.0/s  10 s left');
-  expect(progressText({ done: 0, skipped: 900, failed: 0, total: 1000, elapsedMs: 10 })).toBe('900/1000  900 unchanged');
-  expect(progressText({ done: 90, skipped: 5, failed: 5, total: 1000, elapsedMs: 50_000 })).toBe('100/1000  5 unchanged  5 failed  1.9/s  7 min 54 s left');
+  expect(progressText({ done: 50, skipped: 0, failed: 0, total: 100, elapsedMs: 10_000 })).toBe(
+    '50/100  5.0/s  10 s left',
+  );
+  expect(progressText({ done: 0, skipped: 900, failed: 0, total: 1000, elapsedMs: 10 })).toBe(
+    '900/1000  900 unchanged',
+  );
+  expect(progressText({ done: 90, skipped: 5, failed: 5, total: 1000, elapsedMs: 50_000 })).toBe(
+    '100/1000  5 unchanged  5 failed  1.9/s  7 min 54 s left',
+  );
 });

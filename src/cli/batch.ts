@@ -36,40 +36,114 @@ interface BatchFlags {
   readonly timeout?: number;
 }
 
-type CutFlags = Pick<CutOptions, 'mode' | 'rewrite' | 'keepOutputs' | 'order' | 'outMap' | 'outputFmt' | 'featureConcat' | 'weights' | 'align' | 'verify' | 'follow' | 'strictExternal'> & { readonly clobber?: boolean };
+type CutFlags = Pick<
+  CutOptions,
+  | 'mode'
+  | 'rewrite'
+  | 'keepOutputs'
+  | 'order'
+  | 'outMap'
+  | 'outputFmt'
+  | 'featureConcat'
+  | 'weights'
+  | 'align'
+  | 'verify'
+  | 'follow'
+  | 'strictExternal'
+> & { readonly clobber?: boolean };
 
 /** Flags of extract that make no sense for many models, or mean something else here. */
 const NOT_FOR_BATCH = new Set(['output', 'dryRun', 'inPlace', 'timeout', 'maxStdin', 'maxMemory']);
 const STATE_DIRECTORY = '.featx';
 /** Flags that say how to work, not what to cut. */
-const WORK_FLAGS = new Set(['jobs', 'plan', 'failFast', 'keepGoing', 'resume', 'force', 'check', 'state', 'shard', 'manifest', 'memory', 'timeout', 'json', 'quiet', 'color', 'strict', 'debug', 'version']);
+const WORK_FLAGS = new Set([
+  'jobs',
+  'plan',
+  'failFast',
+  'keepGoing',
+  'resume',
+  'force',
+  'check',
+  'state',
+  'shard',
+  'manifest',
+  'memory',
+  'timeout',
+  'json',
+  'quiet',
+  'color',
+  'strict',
+  'debug',
+  'version',
+]);
 
 export const batchCommand: CliCommand = {
   configure(command) {
     command
       .argument('[config|model...]', `a config (default: ${CONFIG_NAME}), or models: paths, folders, globs in quotes`)
       .usage('CONFIG | MODEL... [flags]')
-      .addOption(new Option('-o, --output <template>', 'output of each model: {dir}, {rel} and {name} stand for parts of its path (default: {dir}/{name}.features.onnx)'))
-      .addOption(new Option('--exclude <glob>', 'leave out models that a folder or glob finds; repeatable').argParser((glob: string, previous: readonly string[] | undefined) => [...(previous ?? []), glob]))
+      .addOption(
+        new Option(
+          '-o, --output <template>',
+          'output of each model: {dir}, {rel} and {name} stand for parts of its path (default: {dir}/{name}.features.onnx)',
+        ),
+      )
+      .addOption(
+        new Option('--exclude <glob>', 'leave out models that a folder or glob finds; repeatable').argParser(
+          (glob: string, previous: readonly string[] | undefined) => [...(previous ?? []), glob],
+        ),
+      )
       .addOption(new Option('--plan', 'print what would be done and do nothing'))
-      .addOption(new Option('--jobs <n>', 'items worked on at the same time (default: the processors)').argParser((text: string) => parseCount('--jobs', text, 1)))
+      .addOption(
+        new Option('--jobs <n>', 'items worked on at the same time (default: the processors)').argParser(
+          (text: string) => parseCount('--jobs', text, 1),
+        ),
+      )
       .addOption(new Option('--fail-fast', 'start no other item once one has failed'))
       .addOption(new Option('--keep-going', 'work on every item whatever fails (default)').conflicts('failFast'))
-      .addOption(new Option('--resume', 'go on with an interrupted run: report again what it reported, do only the rest'))
+      .addOption(
+        new Option('--resume', 'go on with an interrupted run: report again what it reported, do only the rest'),
+      )
       .addOption(new Option('--force', 'cut what has not changed, too'))
-      .addOption(new Option('--check <how>', 'how an unchanged item is recognized: by what the file system says, or by hashing always (default: stat)').choices(['stat', 'content']))
+      .addOption(
+        new Option(
+          '--check <how>',
+          'how an unchanged item is recognized: by what the file system says, or by hashing always (default: stat)',
+        ).choices(['stat', 'content']),
+      )
       .addOption(new Option('--state <dir>', `where the journal is kept (default: ${STATE_DIRECTORY})`))
-      .addOption(new Option('--shard <I/N>', 'work on part I of N only (default: the array variables of Slurm, Kubernetes, AWS Batch or Azure Batch)').argParser((text: string) => parseShard(text)))
-      .addOption(new Option('--manifest <file>', 'write what was made, with digests (default for a shard: in the state directory)'))
-      .addOption(new Option('--timeout <seconds>', 'time that an item may take without making progress (default: 120)').argParser((text: string) => parseCount('--timeout', text, 1)))
-      .addOption(new Option('--memory <bytes>', 'memory that the work on an item may take (default: 4GiB; not on Windows)').argParser((text: string) => parseBytes('--memory', text)))
+      .addOption(
+        new Option(
+          '--shard <I/N>',
+          'work on part I of N only (default: the array variables of Slurm, Kubernetes, AWS Batch or Azure Batch)',
+        ).argParser((text: string) => parseShard(text)),
+      )
+      .addOption(
+        new Option(
+          '--manifest <file>',
+          'write what was made, with digests (default for a shard: in the state directory)',
+        ),
+      )
+      .addOption(
+        new Option(
+          '--timeout <seconds>',
+          'time that an item may take without making progress (default: 120)',
+        ).argParser((text: string) => parseCount('--timeout', text, 1)),
+      )
+      .addOption(
+        new Option(
+          '--memory <bytes>',
+          'memory that the work on an item may take (default: 4GiB; not on Windows)',
+        ).argParser((text: string) => parseBytes('--memory', text)),
+      )
       .addHelpText('after', EXAMPLES);
     addSelectionFlags(command);
     const donor = new Command();
     extractCommand.configure(donor);
     const known = new Set(command.options.map((option) => option.attributeName()));
     // Flags come in pairs (--rewrite and --no-rewrite) that share a name.
-    for (const option of donor.options) if (!known.has(option.attributeName()) && !NOT_FOR_BATCH.has(option.attributeName())) command.addOption(option);
+    for (const option of donor.options)
+      if (!known.has(option.attributeName()) && !NOT_FOR_BATCH.has(option.attributeName())) command.addOption(option);
   },
 
   async run(operands, command, context) {
@@ -79,26 +153,55 @@ export const batchCommand: CliCommand = {
     if (context.flags.strict) assertNoWarnings(warnings);
     await context.warn(warnings);
     const shard = flags.shard ?? shardFromEnvironment(context.io.env);
-    if (shard !== null && flags.shard === undefined) await context.note(`shard ${shard.index} of ${shard.count} (from ${shard.from})`);
+    if (shard !== null && flags.shard === undefined)
+      await context.note(`shard ${shard.index} of ${shard.count} (from ${shard.from})`);
     const part = shard === null || shard.count === 1 ? {} : { shard: { index: shard.index, count: shard.count } };
     const plan = planJobs(jobs, root, reads);
-    const common = { stateDirectory: flags.state ?? STATE_DIRECTORY, force: flags.force, check: flags.check ?? config.check, fileSystem: context.fileSystem, ...part };
+    const common = {
+      stateDirectory: flags.state ?? STATE_DIRECTORY,
+      force: flags.force,
+      check: flags.check ?? config.check,
+      fileSystem: context.fileSystem,
+      ...part,
+    };
     if (flags.plan) {
       for await (const record of previewPlan(plan, common)) {
         if (context.flags.json) await context.record(record);
-        else await context.stdout.write(`${record.action.padEnd(6)}  ${escapeText(record.item)} -> ${escapeText(record.output)}${record.error === null ? '' : `  (${escapeText(record.error.message)})`}\n`);
+        else
+          await context.stdout.write(
+            `${record.action.padEnd(6)}  ${escapeText(record.item)} -> ${escapeText(record.output)}${record.error === null ? '' : `  (${escapeText(record.error.message)})`}\n`,
+          );
       }
-      if (context.flags.json) for (const item of cuts) await context.record({ schema: 1, command: 'batch-plan', item, output: null, action: 'leave', error: null, options: null } satisfies PlannedReport);
+      if (context.flags.json)
+        for (const item of cuts)
+          await context.record({
+            schema: 1,
+            command: 'batch-plan',
+            item,
+            output: null,
+            action: 'leave',
+            error: null,
+            options: null,
+          } satisfies PlannedReport);
       return ExitCode.done;
     }
     const progress = batchProgress(context);
     const reports = runPlan(plan, {
       ...common,
       jobs: flags.jobs ?? config.jobs,
-      timeoutMs: flags.timeout !== undefined ? flags.timeout * 1_000 : config.timeout_seconds !== undefined ? config.timeout_seconds * 1_000 : undefined,
+      timeoutMs:
+        flags.timeout !== undefined
+          ? flags.timeout * 1_000
+          : config.timeout_seconds !== undefined
+            ? config.timeout_seconds * 1_000
+            : undefined,
       memoryBytes: flags.memory ?? config.memory_bytes,
       failFast: flags.failFast ?? (command.getOptionValue('keepGoing') === true ? false : config.fail_fast),
-      resume: flags.resume, manifest: flags.manifest, reads, signal: context.io.signal, onProgress: progress.update,
+      resume: flags.resume,
+      manifest: flags.manifest,
+      reads,
+      signal: context.io.signal,
+      onProgress: progress.update,
     });
     let summary: BatchSummary;
     try {
@@ -114,7 +217,15 @@ export const batchCommand: CliCommand = {
     } finally {
       progress.clear();
       // Where standard output is gone, the run stops too.
-      await reports.return({ schema: 1, command: 'batch-summary', done: 0, skipped: 0, failed: 0, remaining: 0, elapsed_ms: 0 });
+      await reports.return({
+        schema: 1,
+        command: 'batch-summary',
+        done: 0,
+        skipped: 0,
+        failed: 0,
+        remaining: 0,
+        elapsed_ms: 0,
+      });
     }
     await context.record(cuts.length === 0 ? summary : { ...summary, left_out: cuts });
     if (!context.flags.json) await context.note(summaryText(summary));
@@ -135,32 +246,96 @@ interface Requested extends FoundJobs {
 async function requested(operands: readonly string[], command: Command, context: Context): Promise<Requested> {
   const configs = operands.filter((operand) => /\.json$/i.test(operand));
   if (operands.length > 0 && configs.length === 0) return fromPatterns(operands, command, context);
-  if (operands.length > 1) throw new UsageError(`${configs[0]} is a config, and a config says which models`, { hint: 'give one config, or models' });
-  const given = command.options.filter((option) => command.getOptionValueSource(option.attributeName()) === 'cli' && !WORK_FLAGS.has(option.attributeName())).map(({ long }) => long ?? '');
+  if (operands.length > 1)
+    throw new UsageError(`${configs[0]} is a config, and a config says which models`, {
+      hint: 'give one config, or models',
+    });
+  const given = command.options
+    .filter(
+      (option) =>
+        command.getOptionValueSource(option.attributeName()) === 'cli' && !WORK_FLAGS.has(option.attributeName()),
+    )
+    .map(({ long }) => long ?? '');
   if (given.length > 0) {
-    throw new UsageError(`${[...new Set(given)].join(', ')} ${given.length === 1 ? 'goes' : 'go'} with models on the command line, not with a config`, { hint: 'say it in the options of the config, or name models' });
+    throw new UsageError(
+      `${[...new Set(given)].join(', ')} ${given.length === 1 ? 'goes' : 'go'} with models on the command line, not with a config`,
+      { hint: 'say it in the options of the config, or name models' },
+    );
   }
   const path = configs[0] ?? CONFIG_NAME;
   const loaded = await readConfig(path, context.fileSystem).catch((error: unknown) => {
     if (operands.length > 0 || !(error instanceof IoError) || error.code !== 'FEATX_IO_NOT_FOUND') throw error;
-    throw new UsageError(`no model is named, and there is no ${CONFIG_NAME} here`, { hint: 'name models, such as "models/**/*.onnx", or write a config with featx init' });
+    throw new UsageError(`no model is named, and there is no ${CONFIG_NAME} here`, {
+      hint: 'name models, such as "models/**/*.onnx", or write a config with featx init',
+    });
   });
-  const { root, config } = context.flags.strict ? { ...loaded, config: { ...loaded.config, options: { ...loaded.config.options, strict: true } } } : loaded;
-  return { root, config, reads: configReads(path, loaded), ...(await configJobs({ config, root }, context.fileSystem)) };
+  const { root, config } = context.flags.strict
+    ? { ...loaded, config: { ...loaded.config, options: { ...loaded.config.options, strict: true } } }
+    : loaded;
+  return {
+    root,
+    config,
+    reads: configReads(path, loaded),
+    ...(await configJobs({ config, root }, context.fileSystem)),
+  };
 }
 
 async function fromPatterns(patterns: readonly string[], command: Command, context: Context): Promise<Requested> {
   const { output, exclude = [] } = command.opts<BatchFlags>();
-  const { mode, rewrite, keepOutputs, order, outMap, outputFmt, featureConcat, weights, align, verify, follow, strictExternal, clobber } = command.opts<CutFlags>();
+  const {
+    mode,
+    rewrite,
+    keepOutputs,
+    order,
+    outMap,
+    outputFmt,
+    featureConcat,
+    weights,
+    align,
+    verify,
+    follow,
+    strictExternal,
+    clobber,
+  } = command.opts<CutFlags>();
   const { resolve: resolving, named, ...selection } = await selectionOptions(command, context.fileSystem);
   const limits = modelLimits(command);
   const options: CutOptions = {
-    ...defined(selection), ...defined({ mode, rewrite, keepOutputs, order, outMap, outputFmt, featureConcat, weights, align, verify, follow, strictExternal }),
-    ...defined({ named: named?.length === 0 ? undefined : named, features: resolving.explicit, includeHead: resolving.includeHead, strict: context.flags.strict, noClobber: clobber === false ? true : undefined }),
+    ...defined(selection),
+    ...defined({
+      mode,
+      rewrite,
+      keepOutputs,
+      order,
+      outMap,
+      outputFmt,
+      featureConcat,
+      weights,
+      align,
+      verify,
+      follow,
+      strictExternal,
+    }),
+    ...defined({
+      named: named?.length === 0 ? undefined : named,
+      features: resolving.explicit,
+      includeHead: resolving.includeHead,
+      strict: context.flags.strict,
+      noClobber: clobber === false ? true : undefined,
+    }),
     ...(Object.keys(limits).length === 0 ? {} : { limits }),
   };
   const { features } = command.opts<{ readonly features?: string }>();
-  return { root: '.', config: {}, reads: features === undefined ? [] : [resolve(features)], ...(await findJobs(patterns.map((pattern) => ({ pattern, output, options })), exclude, process.cwd(), context.fileSystem)) };
+  return {
+    root: '.',
+    config: {},
+    reads: features === undefined ? [] : [resolve(features)],
+    ...(await findJobs(
+      patterns.map((pattern) => ({ pattern, output, options })),
+      exclude,
+      process.cwd(),
+      context.fileSystem,
+    )),
+  };
 }
 
 function summaryText({ done, skipped, failed, remaining }: BatchSummary): string {

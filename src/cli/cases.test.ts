@@ -24,7 +24,14 @@ interface Case {
     readonly never?: readonly string[];
     /** What the record on standard output must contain; lists are compared item by item. Several records: a list. */
     readonly json?: unknown;
-    readonly files?: { readonly [name: string]: { readonly outputs?: readonly string[]; readonly nodes?: number; readonly largest_bytes?: number; readonly absent?: boolean } };
+    readonly files?: {
+      readonly [name: string]: {
+        readonly outputs?: readonly string[];
+        readonly nodes?: number;
+        readonly largest_bytes?: number;
+        readonly absent?: boolean;
+      };
+    };
   };
 }
 
@@ -32,7 +39,11 @@ const FIXTURES = join(process.cwd(), 'fixtures');
 const CASES = join(FIXTURES, 'cases');
 const home = process.cwd();
 
-describe.each(readdirSync(CASES, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map(({ name }) => name))('%s', (name) => {
+describe.each(
+  readdirSync(CASES, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name),
+)('%s', (name) => {
   const definition: Case = JSON.parse(readFileSync(join(CASES, name, 'case.json'), 'utf8'));
   let folder: string;
 
@@ -62,7 +73,12 @@ describe.each(readdirSync(CASES, { withFileTypes: true }).filter((entry) => entr
 });
 
 function run({ argv, stdin, columns }: Case): Promise<CliResult> {
-  return runCli(argv, { columns, isTerminal: columns !== undefined, env: { NO_COLOR: '1' }, ...(stdin === undefined ? {} : { stdin: readFileSync(join(FIXTURES, stdin)) }) });
+  return runCli(argv, {
+    columns,
+    isTerminal: columns !== undefined,
+    env: { NO_COLOR: '1' },
+    ...(stdin === undefined ? {} : { stdin: readFileSync(join(FIXTURES, stdin)) }),
+  });
 }
 
 async function check({ expect: wanted }: Case, { exit, stdout, stderr }: CliResult, folder: string): Promise<void> {
@@ -70,7 +86,10 @@ async function check({ expect: wanted }: Case, { exit, stdout, stderr }: CliResu
   expect([exit, stderr]).toEqual([wanted.exit, stderr]);
   if (wanted.json === undefined) matches(stdout, wanted.stdout);
   else {
-    const records: unknown[] = stdout.trim().split('\n').map((line) => JSON.parse(line));
+    const records: unknown[] = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
     if (Array.isArray(wanted.json)) expect(records).toMatchObject(wanted.json);
     else {
       expect(records).toHaveLength(1);
@@ -96,10 +115,16 @@ function matches(text: string, patterns: readonly string[] | undefined): void {
 }
 
 function withoutTime({ exit, stdout, stderr }: CliResult): object {
-  return { exit, stderr, stdout: stdout.replace(/"(elapsed|run)_ms":\d+/g, '"$1_ms":0').replace(/ in \d+ ms/g, ' in 0 ms') };
+  return {
+    exit,
+    stderr,
+    stdout: stdout.replace(/"(elapsed|run)_ms":\d+/g, '"$1_ms":0').replace(/ in \d+ ms/g, ' in 0 ms'),
+  };
 }
 
 function contents(folder: string): ReadonlyMap<string, string> {
-  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
   return new Map(files.sort().map((path) => [path, readFileSync(path).toString('latin1')]));
 }

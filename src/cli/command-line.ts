@@ -8,7 +8,11 @@ import { asFeatxError, ClosedPipe, type CliIo } from './io.js';
 export async function runCommandLine(argv: readonly string[], io: CliIo): Promise<number> {
   // Unparsed flags still decide how an error in the parsing itself is told.
   const flags = argv.slice(0, argv.includes('--') ? argv.indexOf('--') : argv.length);
-  const early = { json: flags.includes('--json'), color: !flags.includes('--no-color'), debug: flags.includes('--debug') };
+  const early = {
+    json: flags.includes('--json'),
+    color: !flags.includes('--no-color'),
+    debug: flags.includes('--debug'),
+  };
   let context = new Context(io, commandName(argv) ?? null, early);
   io.onExit?.(removeUnfinished);
   try {

@@ -31,7 +31,11 @@ export class Context {
     this.fileSystem = io.fileSystem ?? nodeFileSystem;
     this.stdout = new Output(io.stdout, 'standard output');
     this.stderr = new Output(io.stderr, 'standard error');
-    this.style = { color: this.wantsColor(io.stdoutIsTerminal), unicode: isUnicode(io.env), width: io.stdoutIsTerminal ? io.columns : null };
+    this.style = {
+      color: this.wantsColor(io.stdoutIsTerminal),
+      unicode: isUnicode(io.env),
+      width: io.stdoutIsTerminal ? io.columns : null,
+    };
   }
 
   /** A report record, one line. */
@@ -55,7 +59,13 @@ export class Context {
   }
 
   /** An error: a record on stdout under `--json`, else text on stderr; its stack under `--debug`. `subject` is the file in hand, where the error names none. */
-  async fail(error: FeatxError, { recordIsDue = this.flags.json === true, subject }: { readonly recordIsDue?: boolean; readonly subject?: string } = {}): Promise<void> {
+  async fail(
+    error: FeatxError,
+    {
+      recordIsDue = this.flags.json === true,
+      subject,
+    }: { readonly recordIsDue?: boolean; readonly subject?: string } = {},
+  ): Promise<void> {
     if (recordIsDue) await this.record(errorRecord(this.command, error, subject));
     else await this.complain(errorText(error, this.errorStyle(), subject));
     if (this.flags.debug) await this.complain(stackText(error));

@@ -16,14 +16,28 @@ export const doctorCommand: CliCommand = {
   configure(command) {
     command
       .usage('[flags]')
-      .addOption(new Option('--provider <names>', 'execution providers to try (default: all that this platform can have)').argParser(parseProviders))
-      .addOption(new Option('--timeout <seconds>', 'time for each of them (default: 60)').argParser((text: string) => parseCount('--timeout', text, 1)))
+      .addOption(
+        new Option(
+          '--provider <names>',
+          'execution providers to try (default: all that this platform can have)',
+        ).argParser(parseProviders),
+      )
+      .addOption(
+        new Option('--timeout <seconds>', 'time for each of them (default: 60)').argParser((text: string) =>
+          parseCount('--timeout', text, 1),
+        ),
+      )
       .addHelpText('after', EXAMPLES);
   },
 
   async run(_operands, command, context) {
     const { provider, timeout } = command.opts<DoctorFlags>();
-    const report = await doctor({ providers: provider, timeoutMs: timeout === undefined ? undefined : timeout * 1_000, fileSystem: context.fileSystem, signal: context.io.signal });
+    const report = await doctor({
+      providers: provider,
+      timeoutMs: timeout === undefined ? undefined : timeout * 1_000,
+      fileSystem: context.fileSystem,
+      signal: context.io.signal,
+    });
     await context.warn(report.warnings);
     if (context.flags.json) await context.record(report);
     else await context.stdout.write(doctorText(report, context.style));
@@ -34,7 +48,8 @@ export const doctorCommand: CliCommand = {
 function parseProviders(text: string): readonly Provider[] {
   return parseNames('--provider', text).map((name) => {
     const known = PROVIDERS.find((provider) => provider === name);
-    if (known === undefined) throw new UsageError(`--provider: there is no '${name}'`, { hint: `there are ${PROVIDERS.join(', ')}` });
+    if (known === undefined)
+      throw new UsageError(`--provider: there is no '${name}'`, { hint: `there are ${PROVIDERS.join(', ')}` });
     return known;
   });
 }

@@ -1,7 +1,28 @@
-import { FeatxError, IoError, ModelFormatError, PolicyError, ResolveError, RuntimeError, TimeoutError, UnsupportedModelError, UsageError } from '../errors.js';
+import {
+  FeatxError,
+  IoError,
+  ModelFormatError,
+  PolicyError,
+  ResolveError,
+  RuntimeError,
+  TimeoutError,
+  UnsupportedModelError,
+  UsageError,
+} from '../errors.js';
 
 /** What the process says to its caller; fixed. */
-export const ExitCode = { done: 0, partial: 1, usage: 2, model: 3, io: 4, policy: 5, runtime: 6, timeout: 7, bug: 70, closedPipe: 141 } as const;
+export const ExitCode = {
+  done: 0,
+  partial: 1,
+  usage: 2,
+  model: 3,
+  io: 4,
+  policy: 5,
+  runtime: 6,
+  timeout: 7,
+  bug: 70,
+  closedPipe: 141,
+} as const;
 
 const BY_CLASS = [
   [UsageError, ExitCode.usage],

@@ -25,7 +25,9 @@ export const inspectCommand: CliCommand = {
       .usage('MODEL... [flags]')
       .addOption(new Option('--tensors', 'list every tensor too'))
       .addOption(new Option('--csv', 'print CSV, one line per feature (with --tensors: per tensor)'))
-      .addOption(new Option('--explain <index>', 'say why a feature was chosen and what else was tried').argParser(parseIndex))
+      .addOption(
+        new Option('--explain <index>', 'say why a feature was chosen and what else was tried').argParser(parseIndex),
+      )
       .addHelpText('after', EXAMPLES);
     addSelectionFlags(command);
     addModelFlags(command);
@@ -34,10 +36,17 @@ export const inspectCommand: CliCommand = {
   async run(operands, command, context) {
     const { csv, tensors, explain } = command.opts<InspectFlags>();
     if (csv && context.flags.json) throw new UsageError('--csv and --json exclude each other');
-    if (operands.filter((operand) => operand === '-').length > 1) throw new UsageError('standard input (-) can be read once only');
+    if (operands.filter((operand) => operand === '-').length > 1)
+      throw new UsageError('standard input (-) can be read once only');
     const options = {
       ...(await selectionOptions(command, context.fileSystem)),
-      listTensors: tensors, explain, limits: modelLimits(command), ...runtimeLimits(command), strict: context.flags.strict, signal: context.io.signal, fileSystem: context.fileSystem,
+      listTensors: tensors,
+      explain,
+      limits: modelLimits(command),
+      ...runtimeLimits(command),
+      strict: context.flags.strict,
+      signal: context.io.signal,
+      fileSystem: context.fileSystem,
     };
     const failures: number[] = [];
     for (const [position, operand] of operands.entries()) {
@@ -51,7 +60,11 @@ export const inspectCommand: CliCommand = {
         failures.push(exitCodeOf(failure));
         continue;
       }
-      await context.warn(operands.length === 1 ? report.warnings : report.warnings.map((warning) => (warning.includes(operand) ? warning : `${operand}: ${warning}`)));
+      await context.warn(
+        operands.length === 1
+          ? report.warnings
+          : report.warnings.map((warning) => (warning.includes(operand) ? warning : `${operand}: ${warning}`)),
+      );
       await print(report, position === failures.length, command, context);
     }
     if (failures.length === 0) return ExitCode.done;

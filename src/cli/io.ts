@@ -30,7 +30,9 @@ export class ClosedPipe extends FeatxError {
 
 function outputError(cause: unknown, name: string): FeatxError {
   const errno = errnoOf(cause);
-  return errno === 'EPIPE' || errno === 'ERR_STREAM_DESTROYED' || errno === 'EOF' ? new ClosedPipe(cause) : ioError(cause, 'write to', name);
+  return errno === 'EPIPE' || errno === 'ERR_STREAM_DESTROYED' || errno === 'EOF'
+    ? new ClosedPipe(cause)
+    : ioError(cause, 'write to', name);
 }
 
 /** Writes that have arrived when their promise resolves. */
@@ -61,7 +63,8 @@ export function asFeatxError(error: unknown): FeatxError {
   const errno = errnoOf(error);
   if (errno === 'EPIPE') return new ClosedPipe(error);
   // System calls that no room has wrapped still tell the user about their machine, not about featx.
-  if (errno !== undefined && /^E[A-Z0-9]+$/.test(errno) && (error as { syscall?: unknown }).syscall !== undefined) return new IoError(messageOf(error), { cause: error });
+  if (errno !== undefined && /^E[A-Z0-9]+$/.test(errno) && (error as { syscall?: unknown }).syscall !== undefined)
+    return new IoError(messageOf(error), { cause: error });
   return new InternalError(error);
 }
 
@@ -69,7 +72,8 @@ export function asFeatxError(error: unknown): FeatxError {
 export class InternalError extends FeatxError {
   constructor(cause: unknown) {
     super('InternalError', 'FEATX_INTERNAL', `this is a bug in featx ${VERSION}: ${messageOf(cause)}`, {
-      cause, hint: 'run again with --debug and report the output, with the command and if you can the model',
+      cause,
+      hint: 'run again with --debug and report the output, with the command and if you can the model',
     });
   }
 }

@@ -14,24 +14,29 @@ beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'featx-main-'))));
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 function failing(code: string): Writable {
-  return new Writable({ write: (_chunk, _encoding, done) => done(Object.assign(new Error(`write ${code}`), { code, syscall: 'write' })) });
+  return new Writable({
+    write: (_chunk, _encoding, done) => done(Object.assign(new Error(`write ${code}`), { code, syscall: 'write' })),
+  });
 }
 
 describe('version and help', () => {
   test('the version is that of package.json, everywhere', async () => {
     expect(VERSION).toBe(JSON.parse(readFileSync('package.json', 'utf8')).version);
-    for (const argv of [['--version'], ['-V'], ['inspect', '--version'], ['extract', '-V']]) expect(await runCli(argv)).toMatchObject({ exit: 0, stdout: `${VERSION}\n`, stderr: '' });
+    for (const argv of [['--version'], ['-V'], ['inspect', '--version'], ['extract', '-V']])
+      expect(await runCli(argv)).toMatchObject({ exit: 0, stdout: `${VERSION}\n`, stderr: '' });
   });
 
   test('help goes to standard output; no command is a usage error that shows it', async () => {
-    for (const argv of [['--help'], ['-h'], ['help']]) expect(await runCli(argv)).toMatchObject({ exit: 0, stdout: expect.stringContaining('extract'), stderr: '' });
+    for (const argv of [['--help'], ['-h'], ['help']])
+      expect(await runCli(argv)).toMatchObject({ exit: 0, stdout: expect.stringContaining('extract'), stderr: '' });
     expect(await runCli([])).toMatchObject({ exit: 2, stdout: '', stderr: expect.stringContaining('Usage: featx') });
   });
 
   test.each(COMMANDS.map(({ name }) => name))('%s --help has the common flags and examples', async (name) => {
     const { exit, stdout } = await runCli([name, '--help']);
     expect(exit).toBe(0);
-    for (const flag of ['--json', '--quiet', '--no-color', '--version', '--debug', '--strict', 'Examples:']) expect(stdout).toContain(flag);
+    for (const flag of ['--json', '--quiet', '--no-color', '--version', '--debug', '--strict', 'Examples:'])
+      expect(stdout).toContain(flag);
     expect((await runCli(['help', name])).stdout).toBe(stdout);
   });
 });
@@ -40,9 +45,23 @@ describe('version and help', () => {
 const BELOW = ['wire', 'onnx', 'features', 'rewrite', 'report', 'tensors', 'runtime'];
 
 test('every flag that a message or a hint names exists', async () => {
-  const help = (await Promise.all(COMMANDS.map(({ name }) => runCli([name, '--help'])))).map(({ stdout }) => stdout).join('');
-  const source = BELOW.flatMap((room) => readdirSync(join('src', room), { recursive: true, encoding: 'utf8' }).filter((file) => /(?<!\.test)\.ts$/.test(file)).map((file) => join('src', room, file)));
-  const named = new Set([...source, join('src', 'inspect.ts'), join('src', 'extract.ts'), join('src', 'run.ts'), join('src', 'runner.ts')].flatMap((file) => readFileSync(file, 'utf8').match(/(?<![\w-])--[a-z]+(-[a-z]+)*(?!\[| <)\b/g) ?? []));
+  const help = (await Promise.all(COMMANDS.map(({ name }) => runCli([name, '--help']))))
+    .map(({ stdout }) => stdout)
+    .join('');
+  const source = BELOW.flatMap((room) =>
+    readdirSync(join('src', room), { recursive: true, encoding: 'utf8' })
+      .filter((file) => /(?<!\.test)\.ts$/.test(file))
+      .map((file) => join('src', room, file)),
+  );
+  const named = new Set(
+    [
+      ...source,
+      join('src', 'inspect.ts'),
+      join('src', 'extract.ts'),
+      join('src', 'run.ts'),
+      join('src', 'runner.ts'),
+    ].flatMap((file) => readFileSync(file, 'utf8').match(/(?<![\w-])--[a-z]+(-[a-z]+)*(?!\[| <)\b/g) ?? []),
+  );
   expect(named.size).toBeGreaterThan(10);
   expect([...named].filter((flag) => !new RegExp(`${flag}(?![\\w-])`).test(help))).toEqual([]);
 });
@@ -65,7 +84,11 @@ describe('usage errors name the nearest', () => {
   ])('%j', async (argv, message, hint) => {
     const { exit, stdout, stderr } = await runCli(argv);
     expect(exit).toBe(2);
-    if (argv.includes('--json')) expect(JSON.parse(stdout)).toMatchObject({ schema: 1, error: { code: 'FEATX_USAGE', message: expect.stringContaining(message) } });
+    if (argv.includes('--json'))
+      expect(JSON.parse(stdout)).toMatchObject({
+        schema: 1,
+        error: { code: 'FEATX_USAGE', message: expect.stringContaining(message) },
+      });
     else expect(stdout).toBe('');
     expect(stdout + stderr).toContain(message);
     expect(stdout + stderr).toContain(hint);
@@ -75,8 +98,14 @@ describe('usage errors name the nearest', () => {
     const { exit, stdout, stderr } = await runCli(['inspect', join(folder, 'no.onnx'), '--json']);
     expect({ exit, stderr }).toEqual({ exit: 4, stderr: '' });
     expect(JSON.parse(stdout)).toEqual({
-      schema: 1, command: 'inspect',
-      error: { code: 'FEATX_IO_NOT_FOUND', message: expect.stringContaining('no.onnx'), hint: null, path: join(folder, 'no.onnx') },
+      schema: 1,
+      command: 'inspect',
+      error: {
+        code: 'FEATX_IO_NOT_FOUND',
+        message: expect.stringContaining('no.onnx'),
+        hint: null,
+        path: join(folder, 'no.onnx'),
+      },
     });
     expect(stdout.split('\n')).toHaveLength(2);
   });
@@ -86,24 +115,41 @@ describe('inspect', () => {
   test('--json is the report of the library', async () => {
     const { exit, stdout, stderr } = await runCli(['inspect', MODEL, '--json']);
     expect({ exit, stderr }).toEqual({ exit: 0, stderr: '' });
-    expect({ ...JSON.parse(stdout), elapsed_ms: 0 }).toEqual(JSON.parse(JSON.stringify({ ...(await inspect(MODEL)), elapsed_ms: 0 })));
+    expect({ ...JSON.parse(stdout), elapsed_ms: 0 }).toEqual(
+      JSON.parse(JSON.stringify({ ...(await inspect(MODEL)), elapsed_ms: 0 })),
+    );
   });
 
   test('a model from standard input', async () => {
     const { stdout } = await runCli(['inspect', '-', '--json'], { stdin: readFileSync(MODEL) });
-    expect(JSON.parse(stdout)).toMatchObject({ model: { path: '-', size_bytes: readFileSync(MODEL).length }, out_indices: [0, 1, 2, 3, 4] });
+    expect(JSON.parse(stdout)).toMatchObject({
+      model: { path: '-', size_bytes: readFileSync(MODEL).length },
+      out_indices: [0, 1, 2, 3, 4],
+    });
   });
 
   test('standard input has a limit', async () => {
-    expect(await runCli(['inspect', '-', '--max-stdin', '1KiB'], { stdin: readFileSync(MODEL) })).toMatchObject({ exit: 5, stdout: '', stderr: expect.stringContaining('--max-stdin') });
+    expect(await runCli(['inspect', '-', '--max-stdin', '1KiB'], { stdin: readFileSync(MODEL) })).toMatchObject({
+      exit: 5,
+      stdout: '',
+      stderr: expect.stringContaining('--max-stdin'),
+    });
   });
 
   test('several models: each its record, and one that fails does not stop the others', async () => {
     const broken = join(folder, 'broken.onnx');
     writeFileSync(broken, readFileSync(MODEL).subarray(0, 5000));
     const { exit, stdout } = await runCli(['inspect', broken, MODEL, join(folder, 'no.onnx'), MODEL, '--json']);
-    const records = stdout.trim().split('\n').map((line) => JSON.parse(line));
-    expect(records.map((record) => record.error?.code ?? record.model.path)).toEqual([expect.stringMatching(/^FEATX_WIRE/), MODEL, 'FEATX_IO_NOT_FOUND', MODEL]);
+    const records = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(records.map((record) => record.error?.code ?? record.model.path)).toEqual([
+      expect.stringMatching(/^FEATX_WIRE/),
+      MODEL,
+      'FEATX_IO_NOT_FOUND',
+      MODEL,
+    ]);
     expect(exit).toBe(1);
     expect((await runCli(['inspect', broken, join(folder, 'no.onnx')])).exit).toBe(4);
   });
@@ -112,7 +158,10 @@ describe('inspect', () => {
     const bare = join(folder, 'bare.onnx');
     writeFileSync(bare, readFileSync(join(process.cwd(), 'fixtures', 'models', '13-unsorted.onnx')));
     const argv = ['inspect', MODEL, bare, '--tensor', '/layer1/layer1.0/act2/Relu_output_0'];
-    const records = (await runCli([...argv, '--json'])).stdout.trim().split('\n').map((line) => JSON.parse(line));
+    const records = (await runCli([...argv, '--json'])).stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
     expect(records[1].error).toMatchObject({ code: 'FEATX_RESOLVE', path: bare });
     expect((await runCli(argv)).stderr).toMatch(/no tensor is named .*\n  in .*bare\.onnx\n/);
   });
@@ -120,17 +169,26 @@ describe('inspect', () => {
   test('colour and width follow the terminal', async () => {
     const wide = await runCli(['inspect', MODEL], { isTerminal: true, columns: 200 });
     expect(wide.stdout).toContain('\x1b[1m');
-    for (const setting of [{ isTerminal: true, columns: 60, env: { NO_COLOR: '1' } }, { isTerminal: true, columns: 60, env: { TERM: 'dumb' } }]) {
+    for (const setting of [
+      { isTerminal: true, columns: 60, env: { NO_COLOR: '1' } },
+      { isTerminal: true, columns: 60, env: { TERM: 'dumb' } },
+    ]) {
       const { stdout } = await runCli(['inspect', MODEL], setting);
       expect(stdout).not.toContain('\x1b');
       const table = stdout.slice(stdout.indexOf('index'));
       expect(table.split('\n').every((line) => line.length <= 60)).toBe(true);
       expect(table).toContain('…');
     }
-    expect((await runCli(['inspect', MODEL, '--no-color'], { isTerminal: true, columns: 60 })).stdout).not.toContain('\x1b');
-    expect((await runCli(['--no-color', 'inspect', MODEL], { isTerminal: true, columns: 60 })).stdout).not.toContain('\x1b');
+    expect((await runCli(['inspect', MODEL, '--no-color'], { isTerminal: true, columns: 60 })).stdout).not.toContain(
+      '\x1b',
+    );
+    expect((await runCli(['--no-color', 'inspect', MODEL], { isTerminal: true, columns: 60 })).stdout).not.toContain(
+      '\x1b',
+    );
     expect((await runCli(['inspect', MODEL], { env: { FORCE_COLOR: '1' } })).stdout).toContain('\x1b[1m');
-    expect((await runCli(['inspect', MODEL], { isTerminal: true, columns: 60, env: { LC_ALL: 'C' } })).stdout).toMatch(/^[\x1b\n -~]*$/);
+    expect((await runCli(['inspect', MODEL], { isTerminal: true, columns: 60, env: { LC_ALL: 'C' } })).stdout).toMatch(
+      /^[\x1b\n -~]*$/,
+    );
   });
 });
 
@@ -142,7 +200,10 @@ describe('output that cannot be delivered', () => {
 
   test('a full disk is an input/output error, said on standard error even under --json', async () => {
     for (const argv of [['inspect', MODEL], ['inspect', MODEL, '--json'], ['--help']]) {
-      expect(await runCli(argv, { stdout: failing('ENOSPC') })).toMatchObject({ exit: 4, stderr: expect.stringContaining('no space left') });
+      expect(await runCli(argv, { stdout: failing('ENOSPC') })).toMatchObject({
+        exit: 4,
+        stderr: expect.stringContaining('no space left'),
+      });
     }
   });
 });
@@ -151,7 +212,9 @@ describe('ways to end', () => {
   test('a signal wins over whatever error it causes', async () => {
     const controller = new AbortController();
     controller.abort(130);
-    expect(await runCli(['extract', MODEL, '--out', '1', '-o', join(folder, 'out.onnx')], { signal: controller.signal })).toMatchObject({ exit: 130, stdout: '' });
+    expect(
+      await runCli(['extract', MODEL, '--out', '1', '-o', join(folder, 'out.onnx')], { signal: controller.signal }),
+    ).toMatchObject({ exit: 130, stdout: '' });
   });
 
   test('--debug shows the stack, without control characters', async () => {
@@ -162,7 +225,11 @@ describe('ways to end', () => {
 
   test('--quiet leaves results and errors', async () => {
     const output = join(folder, 'out.onnx');
-    expect(await runCli(['extract', MODEL, '--out', '1', '-o', output, '--quiet'])).toMatchObject({ exit: 0, stdout: '', stderr: '' });
+    expect(await runCli(['extract', MODEL, '--out', '1', '-o', output, '--quiet'])).toMatchObject({
+      exit: 0,
+      stdout: '',
+      stderr: '',
+    });
     expect((await runCli(['inspect', MODEL, '--quiet'])).stdout).toContain('layer1');
     expect((await runCli(['inspect', join(folder, 'no'), '--quiet'])).stderr).toContain('no such file');
   });
@@ -177,24 +244,41 @@ test('-o - writes the model and nothing else to standard output', async () => {
 });
 
 test('-o - prints no model on a terminal', async () => {
-  expect(await runCli(['extract', MODEL, '--out', '1', '-o', '-'], { isTerminal: true })).toMatchObject({ exit: 2, stdout: '', stderr: expect.stringContaining('terminal') });
+  expect(await runCli(['extract', MODEL, '--out', '1', '-o', '-'], { isTerminal: true })).toMatchObject({
+    exit: 2,
+    stdout: '',
+    stderr: expect.stringContaining('terminal'),
+  });
 });
 
 test('features go to a file, and - is none', async () => {
-  expect(await runCli(['run', MODEL, '--input', 'random', '-o', '-'])).toMatchObject({ exit: 2, stdout: '', stderr: expect.stringContaining('standard output') });
+  expect(await runCli(['run', MODEL, '--input', 'random', '-o', '-'])).toMatchObject({
+    exit: 2,
+    stdout: '',
+    stderr: expect.stringContaining('standard output'),
+  });
 });
 
 test('features do not replace the FeatureInfo that they were found by', async () => {
   const info = join(folder, 'info.npz');
   const { stdout } = await runCli(['inspect', MODEL, '--json']);
   writeFileSync(info, stdout);
-  expect(await runCli(['run', MODEL, '--features', info, '--out', '0', '--input', 'random', '-o', info])).toMatchObject({ exit: 2, stderr: expect.stringContaining('info.npz') });
+  expect(await runCli(['run', MODEL, '--features', info, '--out', '0', '--input', 'random', '-o', info])).toMatchObject(
+    { exit: 2, stderr: expect.stringContaining('info.npz') },
+  );
   expect(readFileSync(info, 'utf8')).toBe(stdout);
 });
 
 test('help of a command that does not exist says which there are', async () => {
-  expect(await runCli(['help', 'nosuch'])).toMatchObject({ exit: 2, stdout: '', stderr: expect.stringMatching(/no command 'nosuch'[^]*inspect, extract/) });
-  expect(await runCli(['inspect', '--bogus'])).toMatchObject({ exit: 2, stderr: expect.stringContaining('featx help inspect lists its flags') });
+  expect(await runCli(['help', 'nosuch'])).toMatchObject({
+    exit: 2,
+    stdout: '',
+    stderr: expect.stringMatching(/no command 'nosuch'[^]*inspect, extract/),
+  });
+  expect(await runCli(['inspect', '--bogus'])).toMatchObject({
+    exit: 2,
+    stderr: expect.stringContaining('featx help inspect lists its flags'),
+  });
 });
 
 test('after an extract one line on standard error says how to run the result', async () => {

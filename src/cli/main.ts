@@ -5,7 +5,11 @@ import type { CliIo } from './io.js';
 /** How long a command may take to clean up after a signal. */
 const GRACE_MS = 2_000;
 const STDOUT = 1;
-const SIGNALS = [['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129]] as const;
+const SIGNALS = [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+  ['SIGHUP', 129],
+] as const;
 
 /** Runs one command line; resolves to the exit code once everything printed has been delivered. */
 export async function main(argv: readonly string[], io: CliIo): Promise<number> {

@@ -17,18 +17,33 @@ export const mergeCommand: CliCommand = {
     command
       .argument('[manifest|dir...]', `manifests of shards, or directories that hold them (default: ${STATE_DIRECTORY})`)
       .usage('[MANIFEST|DIR...] [flags]')
-      .addOption(new Option('-o, --output <file>', 'manifest to write (default: manifest.json beside those of the shards)'))
-      .addOption(new Option('--check <how>', 'hash every file that the shards made, or look at sizes only (default: content)').choices(['content', 'stat']))
+      .addOption(
+        new Option('-o, --output <file>', 'manifest to write (default: manifest.json beside those of the shards)'),
+      )
+      .addOption(
+        new Option(
+          '--check <how>',
+          'hash every file that the shards made, or look at sizes only (default: content)',
+        ).choices(['content', 'stat']),
+      )
       .addHelpText('after', EXAMPLES);
   },
 
   async run(operands, command, context) {
     const { output, check } = command.opts<MergeFlags>();
-    const report = await merge(operands.length === 0 ? [STATE_DIRECTORY] : operands, { output, content: check !== 'stat', fileSystem: context.fileSystem });
+    const report = await merge(operands.length === 0 ? [STATE_DIRECTORY] : operands, {
+      output,
+      content: check !== 'stat',
+      fileSystem: context.fileSystem,
+    });
     const { problems, failed, shards, files, size_bytes: bytes } = report;
     if (context.flags.json) await context.record(report);
-    else if (problems.length > 0) await context.stdout.write(problems.map((problem) => `${escapeText(problem)}\n`).join(''));
-    else await context.stdout.write(`wrote ${escapeText(report.output ?? '')}: ${plural(report.items, 'item')} of ${plural(shards, 'shard')}, ${plural(files, 'file')} of ${bytesText(bytes)}, ${failed} failed\n`);
+    else if (problems.length > 0)
+      await context.stdout.write(problems.map((problem) => `${escapeText(problem)}\n`).join(''));
+    else
+      await context.stdout.write(
+        `wrote ${escapeText(report.output ?? '')}: ${plural(report.items, 'item')} of ${plural(shards, 'shard')}, ${plural(files, 'file')} of ${bytesText(bytes)}, ${failed} failed\n`,
+      );
     return problems.length > 0 || failed > 0 ? ExitCode.partial : ExitCode.done;
   },
 };

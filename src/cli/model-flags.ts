@@ -14,7 +14,14 @@ interface ModelFlags extends Partial<Record<(typeof READ_FLAGS)[number][1], numb
 const GROUP = 'Limits:';
 
 /** The limits of the reader and the names under which commander keeps their flags. */
-const READ_FLAGS = [['indexBytes', 'maxIndex'], ['depth', 'maxDepth'], ['nameBytes', 'maxName'], ['functions', 'maxFunctions'], ['calls', 'maxCalls'], ['expansion', 'maxExpansion']] as const;
+const READ_FLAGS = [
+  ['indexBytes', 'maxIndex'],
+  ['depth', 'maxDepth'],
+  ['nameBytes', 'maxName'],
+  ['functions', 'maxFunctions'],
+  ['calls', 'maxCalls'],
+  ['expansion', 'maxExpansion'],
+] as const;
 
 /** Memory for ONNX Runtime where it works out shapes, which takes no weights. */
 const SHAPES_MEMORY_BYTES = 4 * 2 ** 30;
@@ -29,11 +36,25 @@ export function addModelFlags(command: Command, work: 'shapes' | 'run' = 'shapes
     ...READ_FLAGS.map(([name]) => {
       const { flag, unit, what, reason, default: standard } = LIMITS[name];
       const isBytes = unit === 'bytes';
-      return new Option(`${flag} <${unit}>`, `${what} (default: ${isBytes ? sizeText(standard) : standard}, ${reason})`).argParser((text: string) => (isBytes ? parseBytes(flag, text) : parseCount(flag, text, 1)));
+      return new Option(
+        `${flag} <${unit}>`,
+        `${what} (default: ${isBytes ? sizeText(standard) : standard}, ${reason})`,
+      ).argParser((text: string) => (isBytes ? parseBytes(flag, text) : parseCount(flag, text, 1)));
     }),
-    new Option('--max-stdin <bytes>', 'largest model on standard input (default: 1GiB, it is held in memory)').argParser((text: string) => parseBytes('--max-stdin', text)),
-    new Option('--max-memory <bytes>', `memory of the process of ONNX Runtime (${toRun ? 'default: no limit' : 'default: 4GiB, it gets no weights'}; not on Windows)`).argParser((text: string) => parseBytes('--max-memory', text)),
-    new Option('--timeout <seconds>', toRun ? `time for opening the model and for each batch (default: ${RUN_SECONDS}, so that no model hangs a build)` : `time for ONNX Runtime to work out shapes (default: ${SHAPES_SECONDS}, so that no model hangs a build)`).argParser((text: string) => parseCount('--timeout', text, 1)),
+    new Option(
+      '--max-stdin <bytes>',
+      'largest model on standard input (default: 1GiB, it is held in memory)',
+    ).argParser((text: string) => parseBytes('--max-stdin', text)),
+    new Option(
+      '--max-memory <bytes>',
+      `memory of the process of ONNX Runtime (${toRun ? 'default: no limit' : 'default: 4GiB, it gets no weights'}; not on Windows)`,
+    ).argParser((text: string) => parseBytes('--max-memory', text)),
+    new Option(
+      '--timeout <seconds>',
+      toRun
+        ? `time for opening the model and for each batch (default: ${RUN_SECONDS}, so that no model hangs a build)`
+        : `time for ONNX Runtime to work out shapes (default: ${SHAPES_SECONDS}, so that no model hangs a build)`,
+    ).argParser((text: string) => parseCount('--timeout', text, 1)),
   ];
   for (const option of options) command.addOption(option.helpGroup(GROUP));
 }
@@ -44,7 +65,9 @@ function sizeText(bytes: number): string {
 
 export function modelLimits(command: Command): Partial<ReadLimits> {
   const flags = command.opts<ModelFlags>();
-  return Object.fromEntries(READ_FLAGS.flatMap(([name, flag]) => (flags[flag] === undefined ? [] : [[name, flags[flag]]])));
+  return Object.fromEntries(
+    READ_FLAGS.flatMap(([name, flag]) => (flags[flag] === undefined ? [] : [[name, flags[flag]]])),
+  );
 }
 
 /** Time limit of the runtime in milliseconds; undefined for the default. */
@@ -54,10 +77,16 @@ export function timeoutMs(command: Command): number | undefined {
 }
 
 /** Limits of the process of ONNX Runtime. */
-export function runtimeLimits(command: Command, work: 'shapes' | 'run' = 'shapes'): { readonly timeoutMs: number; readonly memoryBytes?: number } {
+export function runtimeLimits(
+  command: Command,
+  work: 'shapes' | 'run' = 'shapes',
+): { readonly timeoutMs: number; readonly memoryBytes?: number } {
   const { maxMemory } = command.opts<ModelFlags>();
   const standard = work === 'run' || process.platform === 'win32' ? undefined : SHAPES_MEMORY_BYTES;
-  return { timeoutMs: timeoutMs(command) ?? (work === 'run' ? RUN_SECONDS : SHAPES_SECONDS) * 1_000, memoryBytes: maxMemory ?? standard };
+  return {
+    timeoutMs: timeoutMs(command) ?? (work === 'run' ? RUN_SECONDS : SHAPES_SECONDS) * 1_000,
+    memoryBytes: maxMemory ?? standard,
+  };
 }
 
 /** What a MODEL operand names: a path, or the bytes on standard input for `-`. */

@@ -34,7 +34,9 @@ export async function parseCommandLine(argv: readonly string[], context: Context
   addCommonFlags(prepare(program))
     .usage('COMMAND [flags]')
     .helpCommand('help [command]', 'print the help of a command')
-    .description("Finds, cuts out and runs intermediate features of any ONNX backbone: timm's features_only for people who hold an .onnx file.")
+    .description(
+      "Finds, cuts out and runs intermediate features of any ONNX backbone: timm's features_only for people who hold an .onnx file.",
+    )
     .enablePositionalOptions()
     .addHelpText('after', ROOT_EXAMPLES);
   let parsed: ParsedCommandLine | null = null;
@@ -46,7 +48,11 @@ export async function parseCommandLine(argv: readonly string[], context: Context
     loaded.configure(command.optionsGroup('Flags:'));
     addCommonFlags(command);
     command.action(() => {
-      parsed = { command: entry.name, flags: commonFlags(program, command), run: (running) => loaded.run(command.args, command, running) };
+      parsed = {
+        command: entry.name,
+        flags: commonFlags(program, command),
+        run: (running) => loaded.run(command.args, command, running),
+      };
     });
   }
   try {
@@ -57,7 +63,10 @@ export async function parseCommandLine(argv: readonly string[], context: Context
     if (error.exitCode === 0) return { help: printed.join(''), exitCode: ExitCode.done };
     if (error.code !== 'commander.help') throw usageError(error, wanted?.name);
     const unknown = argv[0] === 'help' ? argv.slice(1).find((operand) => !operand.startsWith('-')) : undefined;
-    if (unknown !== undefined && !COMMANDS.some(({ name }) => name === unknown)) throw new UsageError(`there is no command '${unknown}'`, { hint: `there are ${COMMANDS.map(({ name }) => name).join(', ')}` });
+    if (unknown !== undefined && !COMMANDS.some(({ name }) => name === unknown))
+      throw new UsageError(`there is no command '${unknown}'`, {
+        hint: `there are ${COMMANDS.map(({ name }) => name).join(', ')}`,
+      });
   }
   return parsed ?? { help: printed.join(''), exitCode: ExitCode.usage };
 }
@@ -93,8 +102,13 @@ const COMMON = 'Common flags:';
 /** commander's words as one of our errors: its suggestion becomes the hint. */
 function usageError(error: CommanderError, command: string | undefined): UsageError {
   const [message, suggestion] = error.message.replace(/^error: /, '').split('\n');
-  const hint = suggestion?.replace(/^\((.*)\)$/, '$1').replace(/^Did you mean one of (.*)\?$/, 'did you mean one of $1?').replace(/^Did you mean/, 'did you mean');
-  return new UsageError(message, { hint: hint ?? (command === undefined ? 'featx help lists the commands' : `featx help ${command} lists its flags`) });
+  const hint = suggestion
+    ?.replace(/^\((.*)\)$/, '$1')
+    .replace(/^Did you mean one of (.*)\?$/, 'did you mean one of $1?')
+    .replace(/^Did you mean/, 'did you mean');
+  return new UsageError(message, {
+    hint: hint ?? (command === undefined ? 'featx help lists the commands' : `featx help ${command} lists its flags`),
+  });
 }
 
 const ROOT_EXAMPLES = `

@@ -6,10 +6,22 @@ import { readStdin } from './stdin.js';
 import { Readable } from 'node:stream';
 import { PolicyError } from '../errors.js';
 
-function contextOf(stderrIsTerminal: boolean, quiet = false): { readonly context: Context; readonly written: string[] } {
+function contextOf(
+  stderrIsTerminal: boolean,
+  quiet = false,
+): { readonly context: Context; readonly written: string[] } {
   const written: string[] = [];
   const stream = new Writable({ write: (chunk: Buffer, _encoding, done) => (written.push(chunk.toString()), done()) });
-  const io: CliIo = { stdin: Readable.from([]), stdout: stream, stderr: stream, env: {}, stdoutIsTerminal: false, stderrIsTerminal, columns: null, signal: new AbortController().signal };
+  const io: CliIo = {
+    stdin: Readable.from([]),
+    stdout: stream,
+    stderr: stream,
+    env: {},
+    stdoutIsTerminal: false,
+    stderrIsTerminal,
+    columns: null,
+    signal: new AbortController().signal,
+  };
   return { context: new Context(io, 'extract', { quiet }), written };
 }
 
@@ -53,8 +65,12 @@ describe('readStdin', () => {
   const never = new AbortController().signal;
 
   test('joins what comes, up to the limit', async () => {
-    expect(await readStdin(Readable.from([Buffer.from('ab'), Buffer.from('c')]), 3, never)).toEqual(new Uint8Array(Buffer.from('abc')));
-    await expect(readStdin(Readable.from([Buffer.from('ab'), Buffer.from('cd')]), 3, never)).rejects.toThrow(PolicyError);
+    expect(await readStdin(Readable.from([Buffer.from('ab'), Buffer.from('c')]), 3, never)).toEqual(
+      new Uint8Array(Buffer.from('abc')),
+    );
+    await expect(readStdin(Readable.from([Buffer.from('ab'), Buffer.from('cd')]), 3, never)).rejects.toThrow(
+      PolicyError,
+    );
   });
 
   test('stops reading at the limit', async () => {

@@ -12,7 +12,12 @@ export interface Progress {
 }
 
 /** Draws only where standard error is a terminal and `--quiet` is off. */
-export function progressLine(context: Context, what: string, amount: (count: number) => string = bytesText, now: () => number = Date.now): Progress {
+export function progressLine(
+  context: Context,
+  what: string,
+  amount: (count: number) => string = bytesText,
+  now: () => number = Date.now,
+): Progress {
   const { stderr, stderrIsTerminal } = context.io;
   if (!stderrIsTerminal || context.flags.quiet) return { update: () => undefined, end: () => undefined };
   const started = now();
@@ -27,7 +32,9 @@ export function progressLine(context: Context, what: string, amount: (count: num
       const rate = done / ((time - started) / 1_000);
       const left = rate > 0 ? Math.ceil((total - done) / rate) : 0;
       const share = total > 0 ? Math.floor((100 * done) / total) : 100;
-      stderr.write(`\r\x1b[K${what}  ${share}%  ${amount(done)} of ${amount(total)}  ${amount(Math.round(rate))}/s  ${left} s left`);
+      stderr.write(
+        `\r\x1b[K${what}  ${share}%  ${amount(done)} of ${amount(total)}  ${amount(Math.round(rate))}/s  ${left} s left`,
+      );
     },
     end: () => {
       if (visible) stderr.write('\r\x1b[K');

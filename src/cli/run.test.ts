@@ -10,10 +10,24 @@ import { node, tensor, value } from '../testing/model-spec.js';
 const PROGRAM = join(process.cwd(), 'bin', 'featx.js');
 /** Where processes and their parents can be listed. */
 const linux = existsSync('/proc/self/stat') ? test : test.skip;
-const ENDLESS = encodeModel({ graph: {
-  inputs: [value('x', [1])], outputs: [value('y', null, null)], initializers: [tensor('times', [], [2 ** 53 - 1], 'int64'), tensor('yes', [], [1], 'bool')],
-  nodes: [node('Loop', ['times', 'yes', 'x'], ['y'], { body: { graph: { inputs: [value('i', [], 'int64'), value('c', [], 'bool'), value('v', [1])], nodes: [node('Identity', ['c'], ['go']), node('Neg', ['v'], ['w'])], outputs: [value('go', [], 'bool'), value('w', [1])] } } })],
-} });
+const ENDLESS = encodeModel({
+  graph: {
+    inputs: [value('x', [1])],
+    outputs: [value('y', null, null)],
+    initializers: [tensor('times', [], [2 ** 53 - 1], 'int64'), tensor('yes', [], [1], 'bool')],
+    nodes: [
+      node('Loop', ['times', 'yes', 'x'], ['y'], {
+        body: {
+          graph: {
+            inputs: [value('i', [], 'int64'), value('c', [], 'bool'), value('v', [1])],
+            nodes: [node('Identity', ['c'], ['go']), node('Neg', ['v'], ['w'])],
+            outputs: [value('go', [], 'bool'), value('w', [1])],
+          },
+        },
+      }),
+    ],
+  },
+});
 
 const folder = mkdtempSync(join(tmpdir(), 'featx-run-cli-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -29,8 +43,17 @@ function start(name: string, ...flags: readonly string[]): Program {
   const place = join(folder, name);
   mkdirSync(place);
   writeFileSync(join(place, 'endless.onnx'), ENDLESS);
-  const child: ChildProcess = spawn(process.execPath, [PROGRAM, 'run', 'endless.onnx', '--tensor', 'y', '--input', 'random', '-o', 'out.npz', ...flags], { cwd: place, stdio: 'ignore' });
-  return { pid: child.pid ?? 0, place, ended: new Promise((resolve) => child.on('exit', (code, signal) => resolve(signal ?? code))), kill: (signal) => void child.kill(signal) };
+  const child: ChildProcess = spawn(
+    process.execPath,
+    [PROGRAM, 'run', 'endless.onnx', '--tensor', 'y', '--input', 'random', '-o', 'out.npz', ...flags],
+    { cwd: place, stdio: 'ignore' },
+  );
+  return {
+    pid: child.pid ?? 0,
+    place,
+    ended: new Promise((resolve) => child.on('exit', (code, signal) => resolve(signal ?? code))),
+    kill: (signal) => void child.kill(signal),
+  };
 }
 
 /** Processes that `pid` started and that are there. */
@@ -79,22 +102,34 @@ async function childrenInRun({ pid }: Program): Promise<readonly number[]> {
 }
 
 // All at once: starting up is what takes long.
-linux.concurrent.each([['SIGINT', 130], ['SIGTERM', 143], ['SIGKILL', 'SIGKILL']] as const)('%s in the middle of a run leaves no process and no file', async (signal, code) => {
-  const program = start(signal);
-  const children = await childrenInRun(program);
-  program.kill(signal);
-  expect(await program.ended).toBe(code);
-  expect(await until(() => !children.some(isAlive), 10_000)).toBe(true);
-  // Nothing can tidy up after SIGKILL.
-  if (signal !== 'SIGKILL') expect(readdirSync(program.place)).toEqual(['endless.onnx']);
-  expect(existsSync(join(program.place, 'out.npz'))).toBe(false);
-}, 90_000);
+linux.concurrent.each([
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+  ['SIGKILL', 'SIGKILL'],
+] as const)(
+  '%s in the middle of a run leaves no process and no file',
+  async (signal, code) => {
+    const program = start(signal);
+    const children = await childrenInRun(program);
+    program.kill(signal);
+    expect(await program.ended).toBe(code);
+    expect(await until(() => !children.some(isAlive), 10_000)).toBe(true);
+    // Nothing can tidy up after SIGKILL.
+    if (signal !== 'SIGKILL') expect(readdirSync(program.place)).toEqual(['endless.onnx']);
+    expect(existsSync(join(program.place, 'out.npz'))).toBe(false);
+  },
+  90_000,
+);
 
-linux.concurrent('--timeout ends a run that goes on, and leaves no process and no file', async () => {
-  const program = start('timeout', '--timeout', '3');
-  expect(await until(() => childrenOf(program.pid).length > 0, 50_000)).toBe(true);
-  const children = childrenOf(program.pid);
-  expect(await program.ended).toBe(7);
-  expect(await until(() => !children.some(isAlive), 10_000)).toBe(true);
-  expect(readdirSync(program.place)).toEqual(['endless.onnx']);
-}, 90_000);
+linux.concurrent(
+  '--timeout ends a run that goes on, and leaves no process and no file',
+  async () => {
+    const program = start('timeout', '--timeout', '3');
+    expect(await until(() => childrenOf(program.pid).length > 0, 50_000)).toBe(true);
+    const children = childrenOf(program.pid);
+    expect(await program.ended).toBe(7);
+    expect(await until(() => !children.some(isAlive), 10_000)).toBe(true);
+    expect(readdirSync(program.place)).toEqual(['endless.onnx']);
+  },
+  90_000,
+);

@@ -43,10 +43,16 @@ export function addSelectionFlags(command: Command): void {
       return true;
     });
   const options = [
-    new Option('--out <indices>', 'out_indices into the FeatureInfo: 1,2,3 or 0-3 or -1').argParser((text: string, previous: readonly number[] = []) => [...previous, ...parseIndices('--out', text)]),
+    new Option('--out <indices>', 'out_indices into the FeatureInfo: 1,2,3 or 0-3 or -1').argParser(
+      (text: string, previous: readonly number[] = []) => [...previous, ...parseIndices('--out', text)],
+    ),
     new Option('--last <n>', 'the last N features').argParser((text: string) => parseCount('--last', text, 1)),
     new Option('--features <file>', "use this FeatureInfo (timm's list as JSON) instead of recovering one"),
-    byName('module', '--module <path>', 'a module by path or glob; layer#1 its second output, layer@2 its second call; repeatable'),
+    byName(
+      'module',
+      '--module <path>',
+      'a module by path or glob; layer#1 its second output, layer@2 its second call; repeatable',
+    ),
     byName('tensor', '--tensor <name>', 'a tensor by name or glob; repeatable'),
     byName('node', '--node <name>', 'a node by name or glob; repeatable'),
     new Option('--hook-type <type>', "a module's output or its input").choices(['forward', 'forward_pre']),
@@ -60,9 +66,13 @@ export function addSelectionFlags(command: Command): void {
 }
 
 function inputShapeOption(): Option {
-  return new Option('--input-shape <shape>', 'numbers for symbolic input dims: [NAME:]1,3,224,224; repeatable').argParser((text: string, previous: ReadonlyMap<string, readonly number[]> | undefined) => {
+  return new Option(
+    '--input-shape <shape>',
+    'numbers for symbolic input dims: [NAME:]1,3,224,224; repeatable',
+  ).argParser((text: string, previous: ReadonlyMap<string, readonly number[]> | undefined) => {
     const { name, shape } = parseInputShape('--input-shape', text);
-    if (previous?.has(name)) throw new UsageError(`--input-shape is given twice for ${name === '' ? 'the input' : `'${name}'`}`);
+    if (previous?.has(name))
+      throw new UsageError(`--input-shape is given twice for ${name === '' ? 'the input' : `'${name}'`}`);
     return new Map(previous).set(name, shape);
   });
 }
@@ -89,7 +99,17 @@ export async function selectionOptions(command: Command, fs: FileSystem): Promis
     throw new UsageError(`${byIndex[0]} selects by index and ${kinds} by name`, { hint: 'give one or the other' });
   }
   const explicit = features === undefined ? undefined : await readFeatureInfo(features, fs);
-  return { out, last, named: names, hookType, embedding, allowFolded, flattenSequential, inputShapes: inputShape, resolve: { explicit, includeHead } };
+  return {
+    out,
+    last,
+    named: names,
+    hookType,
+    embedding,
+    allowFolded,
+    flattenSequential,
+    inputShapes: inputShape,
+    resolve: { explicit, includeHead },
+  };
 }
 
 /** A FeatureInfo of any size that is one; more is another kind of file. */
@@ -99,11 +119,16 @@ const LARGEST_FEATURE_INFO = 16 * 1024 * 1024;
 async function readFeatureInfo(path: string, fs: FileSystem): Promise<readonly FeatureEntry[]> {
   const source = await FileSource.open(path, fs);
   try {
-    if (source.size > LARGEST_FEATURE_INFO) throw new UsageError(`${path} is too large for a FeatureInfo: ${source.size} bytes, at most ${LARGEST_FEATURE_INFO}`, { path });
+    if (source.size > LARGEST_FEATURE_INFO)
+      throw new UsageError(
+        `${path} is too large for a FeatureInfo: ${source.size} bytes, at most ${LARGEST_FEATURE_INFO}`,
+        { path },
+      );
     const text = decodeText(await source.read(0, source.size));
     return FeatureInfo.fromJSON(featureList(text)).toJSON();
   } catch (error) {
-    if (error instanceof UsageError) throw new UsageError(`${path}: ${error.message}`, { code: error.code, hint: error.hint, path, cause: error });
+    if (error instanceof UsageError)
+      throw new UsageError(`${path}: ${error.message}`, { code: error.code, hint: error.hint, path, cause: error });
     throw error;
   } finally {
     await source.close();
@@ -118,6 +143,7 @@ function featureList(text: string): string | readonly unknown[] {
     // FeatureInfo says what is wrong with it.
     return text;
   }
-  const list: unknown = typeof parsed === 'object' && parsed !== null && 'feature_info' in parsed ? parsed.feature_info : parsed;
+  const list: unknown =
+    typeof parsed === 'object' && parsed !== null && 'feature_info' in parsed ? parsed.feature_info : parsed;
   return Array.isArray(list) ? list : text;
 }

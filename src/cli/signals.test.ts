@@ -1,5 +1,14 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, linkSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -24,7 +33,14 @@ beforeAll(() => {
   mkdirSync(join(home, 'models'));
   mkdirSync(join(home, 'inputs'));
   const header = "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 3, 96, 96), }".padEnd(117) + '\n';
-  writeFileSync(join(home, 'inputs', '0.npy'), Buffer.concat([Buffer.from([0x93, ...Buffer.from('NUMPY'), 1, 0, header.length, 0]), Buffer.from(header), Buffer.alloc(4 * 3 * 96 * 96)]));
+  writeFileSync(
+    join(home, 'inputs', '0.npy'),
+    Buffer.concat([
+      Buffer.from([0x93, ...Buffer.from('NUMPY'), 1, 0, header.length, 0]),
+      Buffer.from(header),
+      Buffer.alloc(4 * 3 * 96 * 96),
+    ]),
+  );
   for (let at = 1; at < 600; at++) linkSync(join(home, 'inputs', '0.npy'), join(home, 'inputs', `${at}.npy`));
   writeFileSync(join(home, 'models', '0.onnx'), readFileSync(RESNET));
   for (let at = 1; at < 400; at++) linkSync(join(home, 'models', '0.onnx'), join(home, 'models', `${at}.onnx`));
@@ -38,7 +54,8 @@ const WORK: { readonly [command: string]: readonly string[] } = {
   batch: ['batch', '../models', '--out', '1', '-o', 'out/{name}.onnx', '--jobs', '2'],
 };
 
-const temporaries = (folder: string): string[] => readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.tmp'));
+const temporaries = (folder: string): string[] =>
+  readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.tmp'));
 
 /** Processes that inherited an environment variable. */
 function processesWith(token: string): readonly string[] {
@@ -46,7 +63,10 @@ function processesWith(token: string): readonly string[] {
   return readdirSync('/proc').filter((pid) => {
     if (!/^\d+$/.test(pid)) return false;
     try {
-      return readFileSync(`/proc/${pid}/environ`, 'latin1').includes(token) && !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+      return (
+        readFileSync(`/proc/${pid}/environ`, 'latin1').includes(token) &&
+        !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'latin1'))
+      );
     } catch {
       return false;
     }
@@ -54,7 +74,8 @@ function processesWith(token: string): readonly string[] {
 }
 
 async function until(holds: () => boolean, ms: number): Promise<boolean> {
-  for (const end = Date.now() + ms; !holds(); await new Promise((resolve) => setTimeout(resolve, 5))) if (Date.now() > end) return false;
+  for (const end = Date.now() + ms; !holds(); await new Promise((resolve) => setTimeout(resolve, 5)))
+    if (Date.now() > end) return false;
   return true;
 }
 
@@ -71,16 +92,25 @@ async function interrupt(command: string, signals: readonly NodeJS.Signals[]): P
   const token = `FEATX_TEST_TURN=${process.pid}-${turns}`;
   mkdirSync(folder);
   for (const name of ['out.onnx', 'out.npz']) writeFileSync(join(folder, name), OLD);
-  const child = spawn(process.execPath, [PROGRAM, ...WORK[command]], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, NODE_OPTIONS: '', FEATX_TEST_TURN: `${process.pid}-${turns}` } });
+  const child = spawn(process.execPath, [PROGRAM, ...WORK[command]], {
+    cwd: folder,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, NODE_OPTIONS: '', FEATX_TEST_TURN: `${process.pid}-${turns}` },
+  });
   let printed = 0;
   let complaints = '';
   child.stdout.on('data', (chunk: Buffer) => (printed += chunk.length));
   child.stderr.on('data', (chunk: Buffer) => (complaints += chunk.toString('utf8')));
   // As a shell tells it; a signal that comes while the process ends is its end.
-  const ended = new Promise<number | null>((resolve) => child.on('exit', (code, signal) => resolve(signal === null ? code : 128 + constants.signals[signal])));
+  const ended = new Promise<number | null>((resolve) =>
+    child.on('exit', (code, signal) => resolve(signal === null ? code : 128 + constants.signals[signal])),
+  );
   // `verify` writes nothing: it works once ONNX Runtime has a process.
-  const isWorking = { batch: () => printed > 0, verify: () => processesWith(token).length > 1 }[command] ?? (() => temporaries(folder).length > 0);
-  if (!(await until(() => isWorking() || child.exitCode !== null, 20_000)) || child.exitCode !== null) throw new Error(`${command} did no work: ${complaints}`);
+  const isWorking =
+    { batch: () => printed > 0, verify: () => processesWith(token).length > 1 }[command] ??
+    (() => temporaries(folder).length > 0);
+  if (!(await until(() => isWorking() || child.exitCode !== null, 20_000)) || child.exitCode !== null)
+    throw new Error(`${command} did no work: ${complaints}`);
   await new Promise((resolve) => setTimeout(resolve, 30));
   const began = performance.now();
   for (const signal of signals) {
@@ -95,13 +125,25 @@ async function interrupt(command: string, signals: readonly NodeJS.Signals[]): P
 }
 
 (onUnix ? test : test.skip).each([
-  ['extract', ['SIGTERM'], 143], ['extract', ['SIGINT', 'SIGINT'], 130],
-  ['run', ['SIGTERM'], 143], ['run', ['SIGINT', 'SIGINT'], 130],
-  ['batch', ['SIGINT'], 130], ['batch', ['SIGTERM'], 143],
+  ['extract', ['SIGTERM'], 143],
+  ['extract', ['SIGINT', 'SIGINT'], 130],
+  ['run', ['SIGTERM'], 143],
+  ['run', ['SIGINT', 'SIGINT'], 130],
+  ['batch', ['SIGINT'], 130],
+  ['batch', ['SIGTERM'], 143],
   ...(existsSync('/proc/self/environ') ? [['verify', ['SIGINT'], 130] as const] : []),
-] as const)('%s ends on %j with %d and leaves nothing', async (command, signals, code) => {
-  const ending = await interrupt(command, signals);
-  expect({ ...ending, isAtOnce: ending.ms < AT_ONCE_MS, left: temporaries(ending.folder) }).toMatchObject({ code, isAtOnce: true, left: [], processes: [] });
-  for (const name of ['out.onnx', 'out.npz']) expect(readFileSync(join(ending.folder, name), 'utf8')).toBe(OLD);
-  rmSync(ending.folder, { recursive: true });
-}, 60_000);
+] as const)(
+  '%s ends on %j with %d and leaves nothing',
+  async (command, signals, code) => {
+    const ending = await interrupt(command, signals);
+    expect({ ...ending, isAtOnce: ending.ms < AT_ONCE_MS, left: temporaries(ending.folder) }).toMatchObject({
+      code,
+      isAtOnce: true,
+      left: [],
+      processes: [],
+    });
+    for (const name of ['out.onnx', 'out.npz']) expect(readFileSync(join(ending.folder, name), 'utf8')).toBe(OLD);
+    rmSync(ending.folder, { recursive: true });
+  },
+  60_000,
+);

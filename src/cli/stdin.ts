@@ -23,7 +23,10 @@ export async function readStdin(stdin: Readable, limit: number, signal: AbortSig
     throw ioError(cause, 'read', 'standard input');
   }
   if (size > limit) {
-    throw new PolicyError(`standard input is longer than ${limit} bytes (${bytesText(limit)})`, { code: 'FEATX_LIMIT_STDIN', hint: 'raise the limit with --max-stdin BYTES, or give the model as a file, which is not read into memory' });
+    throw new PolicyError(`standard input is longer than ${limit} bytes (${bytesText(limit)})`, {
+      code: 'FEATX_LIMIT_STDIN',
+      hint: 'raise the limit with --max-stdin BYTES, or give the model as a file, which is not read into memory',
+    });
   }
   return concat(chunks);
 }

@@ -35,9 +35,25 @@ const COMMANDS: { readonly [name: string]: readonly string[] } = {
 };
 const EVERY_SINK = ['inspect --tensors --json', 'extract -o -', 'version'];
 /** What a command writes beside standard output, which must be there and whole though nobody reads. */
-const WRITES: { readonly [name: string]: string } = { 'extract --json': 'out.onnx', extract: 'out.onnx', 'run --json': 'out.npz', init: 'featx.config.json', merge: 'all.json' };
+const WRITES: { readonly [name: string]: string } = {
+  'extract --json': 'out.onnx',
+  extract: 'out.onnx',
+  'run --json': 'out.npz',
+  init: 'featx.config.json',
+  merge: 'all.json',
+};
 
-const SINKS = ['pipe', 'slow pipe', 'closed pipe', '/dev/full', 'head -1', 'file', 'terminal', 'null', 'file that may not grow'] as const;
+const SINKS = [
+  'pipe',
+  'slow pipe',
+  'closed pipe',
+  '/dev/full',
+  'head -1',
+  'file',
+  'terminal',
+  'null',
+  'file that may not grow',
+] as const;
 type Sink = (typeof SINKS)[number];
 const FAILING: readonly Sink[] = ['closed pipe', '/dev/full'];
 /** These start processes of their own and print as others do. */
@@ -59,22 +75,46 @@ const references = new Map<string, Promise<Delivery>>();
 beforeAll(async () => {
   home = mkdtempSync(join(tmpdir(), 'featx-stdout-'));
   mkdirSync(join(home, 'seed'));
-  await shell(`"${process.execPath}" "${PROGRAM}" extract "${MODEL}" --out 1,2 -o "${join(home, 'seed', 'cut.onnx')}" --quiet`, home);
-  writeFileSync(join(home, 'seed', 'manifest.1-of-1.json'), JSON.stringify({ schema: 1, command: 'batch-manifest', featx: JSON.parse(readFileSync('package.json', 'utf8')).version, plan: 'p', shard: { index: 1, count: 1 }, root: '.', total: 0, items: [] }));
+  await shell(
+    `"${process.execPath}" "${PROGRAM}" extract "${MODEL}" --out 1,2 -o "${join(home, 'seed', 'cut.onnx')}" --quiet`,
+    home,
+  );
+  writeFileSync(
+    join(home, 'seed', 'manifest.1-of-1.json'),
+    JSON.stringify({
+      schema: 1,
+      command: 'batch-manifest',
+      featx: JSON.parse(readFileSync('package.json', 'utf8')).version,
+      plan: 'p',
+      shard: { index: 1, count: 1 },
+      root: '.',
+      total: 0,
+      items: [],
+    }),
+  );
 });
 afterAll(() => rmSync(home, { recursive: true, force: true }));
 
-function shell(script: string, cwd: string): Promise<{ readonly exit: number; readonly stdout: Buffer; readonly stderr: string }> {
+function shell(
+  script: string,
+  cwd: string,
+): Promise<{ readonly exit: number; readonly stdout: Buffer; readonly stderr: string }> {
   const { FORCE_COLOR: _color, ...env } = process.env;
   return new Promise((resolve) => {
-    execFile('bash', ['-c', script], { cwd, encoding: 'buffer', maxBuffer: 2 ** 28, env: { ...env, NODE_OPTIONS: '', NO_COLOR: '1', TERM: 'xterm' } }, (error, stdout, stderr) => {
-      resolve({ exit: error === null ? 0 : Number(error.code ?? -1), stdout, stderr: stderr.toString('utf8') });
-    });
+    execFile(
+      'bash',
+      ['-c', script],
+      { cwd, encoding: 'buffer', maxBuffer: 2 ** 28, env: { ...env, NODE_OPTIONS: '', NO_COLOR: '1', TERM: 'xterm' } },
+      (error, stdout, stderr) => {
+        resolve({ exit: error === null ? 0 : Number(error.code ?? -1), stdout, stderr: stderr.toString('utf8') });
+      },
+    );
   });
 }
 
 /** Each word in quotes that a shell leaves alone. */
-const quoted = (words: readonly string[]): string => words.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ');
+const quoted = (words: readonly string[]): string =>
+  words.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ');
 
 /** Runs a program into a sink. */
 async function deliver(program: readonly string[], sink: Sink, writes: string | undefined): Promise<Delivery> {
@@ -95,7 +135,11 @@ async function deliver(program: readonly string[], sink: Sink, writes: string | 
     'file that may not grow': `ulimit -f ${LIMIT_BYTES / 1024}; ${line} > got`,
   };
   const { exit, stdout, stderr } = await shell(scripts[sink], cwd);
-  const got = existsSync(join(cwd, 'got')) ? readFileSync(join(cwd, 'got')) : sink === 'pipe' || sink === 'terminal' ? stdout : null;
+  const got = existsSync(join(cwd, 'got'))
+    ? readFileSync(join(cwd, 'got'))
+    : sink === 'pipe' || sink === 'terminal'
+      ? stdout
+      : null;
   const written = writes !== undefined && existsSync(join(cwd, writes)) ? readFileSync(join(cwd, writes)) : null;
   rmSync(cwd, { recursive: true });
   return { exit, got, stderr, written };
@@ -103,7 +147,10 @@ async function deliver(program: readonly string[], sink: Sink, writes: string | 
 
 /** Without what differs from run to run. */
 function settled(bytes: Buffer): string {
-  return bytes.toString('latin1').replace(/"(elapsed_ms|run_ms|started_ms)":\d+/g, '"$1":0').replace(/\d+(\.\d+)? m?s\b/g, '0 s');
+  return bytes
+    .toString('latin1')
+    .replace(/"(elapsed_ms|run_ms|started_ms)":\d+/g, '"$1":0')
+    .replace(/\d+(\.\d+)? m?s\b/g, '0 s');
 }
 
 function reference(name: string, program: readonly string[]): Promise<Delivery> {
@@ -128,7 +175,8 @@ async function judge(name: string, program: readonly string[], sink: Sink): Prom
     if (exit !== 4 || !/no space left|ENOSPC/.test(stderr)) wrong.push(`exit ${exit} with a full device: ${stderr}`);
   } else if (sink === 'file that may not grow') {
     // The limit holds for the files of a batch's items too, and those that fail are an exit code of 1.
-    if (exit === 0 ? text !== whole : exit !== 4 && !(exit === 1 && program.includes('batch'))) wrong.push(`exit ${exit} with ${got?.length} of ${expected.got?.length} bytes: ${stderr}`);
+    if (exit === 0 ? text !== whole : exit !== 4 && !(exit === 1 && program.includes('batch')))
+      wrong.push(`exit ${exit} with ${got?.length} of ${expected.got?.length} bytes: ${stderr}`);
   } else if (sink === 'head -1') {
     if (exit !== 0 && exit !== 141) wrong.push(`exit ${exit}: ${stderr}`);
     if (text === null || !whole.startsWith(text)) wrong.push('head saw another first line');
@@ -136,10 +184,20 @@ async function judge(name: string, program: readonly string[], sink: Sink): Prom
     if (exit !== 0) wrong.push(`exit ${exit}: ${stderr}`);
     // A terminal ends lines its own way, may be narrow, and shows standard error too.
     const words = (printed: string): string => printed.replace(/\s+/g, '');
-    if (sink === 'terminal' ? !(text ?? '').includes('\n') || (program.includes('--json') && !words(text ?? '').includes(words(whole))) : text !== null && text !== whole) wrong.push(`exit ${exit} with other bytes: ${got?.length} of ${expected.got?.length}`);
+    if (
+      sink === 'terminal'
+        ? !(text ?? '').includes('\n') || (program.includes('--json') && !words(text ?? '').includes(words(whole)))
+        : text !== null && text !== whole
+    )
+      wrong.push(`exit ${exit} with other bytes: ${got?.length} of ${expected.got?.length}`);
   }
   // Nobody who reads is no reason not to do the work.
-  if (name in WRITES && sink !== 'file that may not grow' && (written === null || expected.written === null || settled(written) !== settled(expected.written))) wrong.push(`${WRITES[name]} is ${written === null ? 'missing' : 'another'}`);
+  if (
+    name in WRITES &&
+    sink !== 'file that may not grow' &&
+    (written === null || expected.written === null || settled(written) !== settled(expected.written))
+  )
+    wrong.push(`${WRITES[name]} is ${written === null ? 'missing' : 'another'}`);
   return wrong;
 }
 
@@ -154,16 +212,29 @@ async function all<T>(items: readonly T[], work: (item: T) => Promise<readonly s
   return found;
 }
 
-const possible = SINKS.filter((sink) => (sink === '/dev/full' ? existsSync('/dev/full') : sink === 'terminal' ? existsSync('/usr/bin/script') : true));
+const possible = SINKS.filter((sink) =>
+  sink === '/dev/full' ? existsSync('/dev/full') : sink === 'terminal' ? existsSync('/usr/bin/script') : true,
+);
 const left = SINKS.filter((sink) => !possible.includes(sink));
 const title = `exit 0 says that every byte has arrived${left.length === 0 ? '' : ` (not tried on this system: ${left.join(', ')})`}`;
 
-(hasShell ? test.each([...possible]) : test.skip.each([...possible]))(`%s: ${title}`, async (sink) => {
-  const names = Object.keys(COMMANDS).filter((name) => isWhole || EVERY_SINK.includes(name) || (FAILING.includes(sink) && !LONG.includes(name)));
-  expect(await all(names, async (name) => (await judge(name, [PROGRAM, ...COMMANDS[name]], sink)).map((wrong) => `${name}: ${wrong}`))).toEqual([]);
-}, 300_000);
+(hasShell ? test.each([...possible]) : test.skip.each([...possible]))(
+  `%s: ${title}`,
+  async (sink) => {
+    const names = Object.keys(COMMANDS).filter(
+      (name) => isWhole || EVERY_SINK.includes(name) || (FAILING.includes(sink) && !LONG.includes(name)),
+    );
+    expect(
+      await all(names, async (name) =>
+        (await judge(name, [PROGRAM, ...COMMANDS[name]], sink)).map((wrong) => `${name}: ${wrong}`),
+      ),
+    ).toEqual([]);
+  },
+  300_000,
+);
 
 (hasShell && existsSync('/dev/full') ? test : test.skip)('a program that prints and exits is found out', async () => {
   const careless = ['-e', `console.log('x'.repeat(${LIMIT_BYTES * 8})); process.exit();`];
-  for (const sink of ['closed pipe', '/dev/full', 'file that may not grow'] as const) expect(await judge('careless', careless, sink)).not.toEqual([]);
+  for (const sink of ['closed pipe', '/dev/full', 'file that may not grow'] as const)
+    expect(await judge('careless', careless, sink)).not.toEqual([]);
 });

@@ -22,10 +22,28 @@ export const verifyCommand: CliCommand = {
       .argument('<model>', 'the original; - reads standard input')
       .argument('<extracted>', 'what was cut from it')
       .usage('MODEL EXTRACTED [flags]')
-      .addOption(new Option('--map <pair>', 'compare this tensor of MODEL with this output of EXTRACTED: TENSOR=OUTPUT; repeatable (default: what EXTRACTED says of itself, else equal names)').argParser(parsePair))
-      .addOption(new Option('--tolerance <x>', 'largest difference at full optimisation, relative to the standard deviation (default: 0.001, float16 0.05)').argParser((text: string) => parseFractions('--tolerance', text, 1)[0]))
-      .addOption(new Option('--seed <n>', 'seed of the inputs (default: 0)').argParser((text: string) => parseCount('--seed', text, 0)))
-      .addOption(new Option('--threads <n>', 'threads inside an operator').argParser((text: string) => parseCount('--threads', text, 1)));
+      .addOption(
+        new Option(
+          '--map <pair>',
+          'compare this tensor of MODEL with this output of EXTRACTED: TENSOR=OUTPUT; repeatable (default: what EXTRACTED says of itself, else equal names)',
+        ).argParser(parsePair),
+      )
+      .addOption(
+        new Option(
+          '--tolerance <x>',
+          'largest difference at full optimisation, relative to the standard deviation (default: 0.001, float16 0.05)',
+        ).argParser((text: string) => parseFractions('--tolerance', text, 1)[0]),
+      )
+      .addOption(
+        new Option('--seed <n>', 'seed of the inputs (default: 0)').argParser((text: string) =>
+          parseCount('--seed', text, 0),
+        ),
+      )
+      .addOption(
+        new Option('--threads <n>', 'threads inside an operator').argParser((text: string) =>
+          parseCount('--threads', text, 1),
+        ),
+      );
     addInputShapeFlag(command);
     command.addHelpText('after', EXAMPLES);
     addModelFlags(command, 'run');
@@ -34,9 +52,23 @@ export const verifyCommand: CliCommand = {
   async run([model, extracted], command, context) {
     const { map, seed, tolerance, threads } = command.opts<VerifyFlags>();
     if (model === '-' && extracted === '-') throw new UsageError('standard input (-) can be read once only');
-    const report = await verify(await modelSource(model, command, context), await modelSource(extracted, command, context), {
-      map, seed, tolerance, threads, inputShapes: inputShapes(command), limits: modelLimits(command), isolate: true, ...runtimeLimits(command, 'run'), names: [model, extracted], fileSystem: context.fileSystem, signal: context.io.signal,
-    });
+    const report = await verify(
+      await modelSource(model, command, context),
+      await modelSource(extracted, command, context),
+      {
+        map,
+        seed,
+        tolerance,
+        threads,
+        inputShapes: inputShapes(command),
+        limits: modelLimits(command),
+        isolate: true,
+        ...runtimeLimits(command, 'run'),
+        names: [model, extracted],
+        fileSystem: context.fileSystem,
+        signal: context.io.signal,
+      },
+    );
     if (context.flags.strict) assertNoWarnings(report.warnings, extracted);
     await context.warn(report.warnings);
     if (context.flags.json) await context.record(report);

@@ -30,11 +30,25 @@ export function analyse(view: GraphView, types: InferredTypes): Analysis {
 function analyseAnew(view: GraphView, types: InferredTypes): Analysis {
   const { order, data, inputs, whole } = wholeFlow(view);
   const input = imageInput(inputs, types.nominal);
-  if (input === null) return { view, types, classifies: false, flow: { ...whole, nodes: [], position: new Map(), readers: new Map() }, whole, geometry: new Map() };
+  if (input === null)
+    return {
+      view,
+      types,
+      classifies: false,
+      flow: { ...whole, nodes: [], position: new Map(), readers: new Map() },
+      whole,
+      geometry: new Map(),
+    };
   const geometry = geometryOf(view, { ...whole, input }, types.nominal);
   const fromImage = inputs.length === 1 ? data : reachableFrom(order, [input]);
-  const { sinks, classifies } = sinksOf(input, fromImage, geometry, [...view.outputs.keys()].filter((name) => fromImage.has(name)));
-  const isWhole = inputs.length === 1 && sinks.length === view.outputs.size && sinks.every((name) => view.outputs.has(name));
+  const { sinks, classifies } = sinksOf(
+    input,
+    fromImage,
+    geometry,
+    [...view.outputs.keys()].filter((name) => fromImage.has(name)),
+  );
+  const isWhole =
+    inputs.length === 1 && sinks.length === view.outputs.size && sinks.every((name) => view.outputs.has(name));
   const flow = isWhole ? withCuts(whole, input) : flowBetween(order, input, fromImage, sinks);
   return { view, types, flow, classifies, whole, geometry };
 }
@@ -52,7 +66,12 @@ export function imageInput(inputs: readonly string[], types: TensorTypes): strin
 }
 
 /** A classifier's path ends at its scores. Otherwise it ends at the deepest map that is not made by an upsampling. */
-function sinksOf(input: string, data: ReadonlySet<string>, geometry: ReadonlyMap<string, Geometry>, outputs: readonly string[]): { readonly sinks: readonly string[]; readonly classifies: boolean } {
+function sinksOf(
+  input: string,
+  data: ReadonlySet<string>,
+  geometry: ReadonlyMap<string, Geometry>,
+  outputs: readonly string[],
+): { readonly sinks: readonly string[]; readonly classifies: boolean } {
   const batch = geometry.get(input)?.shape?.[0] ?? 1;
   const scores = outputs.find((name) => {
     const shape = geometry.get(name)?.shape;
@@ -62,7 +81,16 @@ function sinksOf(input: string, data: ReadonlySet<string>, geometry: ReadonlyMap
   let deepest: string | null = null;
   let stride = 0;
   for (const [name, place] of geometry) {
-    if (place.upsampled || place.pooled || place.stride === null || place.axes === null || place.axes.includes('?') || place.stride < stride || !data.has(name)) continue;
+    if (
+      place.upsampled ||
+      place.pooled ||
+      place.stride === null ||
+      place.axes === null ||
+      place.axes.includes('?') ||
+      place.stride < stride ||
+      !data.has(name)
+    )
+      continue;
     deepest = name;
     stride = place.stride;
   }
@@ -74,7 +102,8 @@ export function layersBehindPool({ flow, geometry }: Analysis): number {
   let layers = 0;
   for (const tensor of flow.cuts) {
     const at = flow.position.get(tensor) ?? -1;
-    if (at >= 0 && ['Conv', 'Gemm', 'MatMul'].includes(flow.nodes[at].opType) && geometry.get(tensor)?.pooled === true) layers++;
+    if (at >= 0 && ['Conv', 'Gemm', 'MatMul'].includes(flow.nodes[at].opType) && geometry.get(tensor)?.pooled === true)
+      layers++;
   }
   return layers;
 }

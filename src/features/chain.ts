@@ -20,7 +20,15 @@ export interface Link {
   /** Positions in the flow of the nodes behind the cut before, up to this one. */
   readonly nodes: readonly number[];
   /** Of a convolution: kernel, groups, widths, and how many branches are summed into it. */
-  readonly conv: { readonly kernel: number; readonly depthwise: boolean; readonly grouped: boolean; readonly from: number; readonly to: number; readonly stride: number; readonly branches: number } | null;
+  readonly conv: {
+    readonly kernel: number;
+    readonly depthwise: boolean;
+    readonly grouped: boolean;
+    readonly from: number;
+    readonly to: number;
+    readonly stride: number;
+    readonly branches: number;
+  } | null;
   /** Whether the value before is added to what the branches made: a residual. */
   readonly residual: boolean;
   /** How many of its nodes do more than change the layout; how many of those are convolutions, and sums. */
@@ -31,12 +39,61 @@ export interface Link {
   readonly normed: boolean;
 }
 
-const MOVES = new Set(['Transpose', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Pad', 'Slice', 'Identity', 'Dropout', 'Cast', 'QuantizeLinear', 'DequantizeLinear', 'DepthToSpace', 'SpaceToDepth', 'Split', 'Gather', 'Expand']);
+const MOVES = new Set([
+  'Transpose',
+  'Reshape',
+  'Flatten',
+  'Squeeze',
+  'Unsqueeze',
+  'Pad',
+  'Slice',
+  'Identity',
+  'Dropout',
+  'Cast',
+  'QuantizeLinear',
+  'DequantizeLinear',
+  'DepthToSpace',
+  'SpaceToDepth',
+  'Split',
+  'Gather',
+  'Expand',
+]);
 const POOLS = new Set(['MaxPool', 'AveragePool', 'LpPool', 'QLinearAveragePool', 'Resize', 'Upsample']);
-const NORMS = new Set(['BatchNormalization', 'LayerNormalization', 'InstanceNormalization', 'GroupNormalization', 'SimplifiedLayerNormalization', 'RMSNormalization', 'LpNormalization', 'LRN', 'MeanVarianceNormalization']);
+const NORMS = new Set([
+  'BatchNormalization',
+  'LayerNormalization',
+  'InstanceNormalization',
+  'GroupNormalization',
+  'SimplifiedLayerNormalization',
+  'RMSNormalization',
+  'LpNormalization',
+  'LRN',
+  'MeanVarianceNormalization',
+]);
 const CONVS = new Set(['Conv', 'QLinearConv', 'FusedConv', 'ConvTranspose']);
-const MATRICES = new Set(['MatMul', 'Gemm', 'FusedMatMul', 'QLinearMatMul', 'MatMulNBits', 'Einsum', 'Attention', 'MultiHeadAttention', 'LSTM', 'GRU', 'RNN']);
-const REDUCTIONS = new Set(['ReduceMean', 'ReduceSum', 'ReduceMax', 'ReduceL2', 'GlobalAveragePool', 'GlobalMaxPool', 'ReduceSumSquare', 'ReduceMin']);
+const MATRICES = new Set([
+  'MatMul',
+  'Gemm',
+  'FusedMatMul',
+  'QLinearMatMul',
+  'MatMulNBits',
+  'Einsum',
+  'Attention',
+  'MultiHeadAttention',
+  'LSTM',
+  'GRU',
+  'RNN',
+]);
+const REDUCTIONS = new Set([
+  'ReduceMean',
+  'ReduceSum',
+  'ReduceMax',
+  'ReduceL2',
+  'GlobalAveragePool',
+  'GlobalMaxPool',
+  'ReduceSumSquare',
+  'ReduceMin',
+]);
 const SCALES = new Set(['Mul', 'Add', 'Sub', 'Div']);
 const JOINS = new Set(['Add', 'Sum', 'Sub', 'QLinearAdd', 'Max']);
 
@@ -48,20 +105,45 @@ export function linksOf({ view, flow, geometry }: Analysis): readonly Link[] {
   for (const tensor of flow.cuts) {
     const place = geometry.get(tensor);
     const at = flow.position.get(tensor) ?? -1;
-    if (place === undefined || place.stride === null || place.pooled || place.axes === null || place.axes.length < 3 || place.axes.includes('?') || at < from) continue;
+    if (
+      place === undefined ||
+      place.stride === null ||
+      place.pooled ||
+      place.axes === null ||
+      place.axes.length < 3 ||
+      place.axes.includes('?') ||
+      at < from
+    )
+      continue;
     const nodes = Array.from({ length: at + 1 - from }, (_, offset) => from + offset);
     const span = nodes.map((index) => flow.nodes[index]);
-    const count = (ops: ReadonlySet<string>): number => span.reduce((total, { opType }) => total + (ops.has(opType) ? 1 : 0), 0);
+    const count = (ops: ReadonlySet<string>): number =>
+      span.reduce((total, { opType }) => total + (ops.has(opType) ? 1 : 0), 0);
     // A chain of activations may be as long as the network: it grows in place.
     const joined = ({ nodes: earlier }: { readonly nodes: number[] }): number[] => {
       for (const node of nodes) earlier.push(node);
       return earlier;
     };
-    const link = { tensor, place, stride: place.stride, nodes, size: nodes.length - count(MOVES), convs: count(CONVS), sums: count(JOINS), normed: false, ...linkKind(view, span, before, geometry) };
+    const link = {
+      tensor,
+      place,
+      stride: place.stride,
+      nodes,
+      size: nodes.length - count(MOVES),
+      convs: count(CONVS),
+      sums: count(JOINS),
+      normed: false,
+      ...linkKind(view, span, before, geometry),
+    };
     const last = links.at(-1);
     const isOwnNorm = last?.kind === 'conv' && link.kind === 'norm' && place.axes.join('') === 'NCHW';
-    const isItsScale = last !== undefined && (last.kind === 'norm' || (last.kind === 'conv' && last.normed)) && link.kind === 'act' && span.every((node) => SCALES.has(node.opType) && node.inputs.filter((name) => geometry.has(name)).length === 1);
-    if (isOwnNorm || isItsScale) links[links.length - 1] = { ...last, tensor, place, nodes: joined(last), normed: true };
+    const isItsScale =
+      last !== undefined &&
+      (last.kind === 'norm' || (last.kind === 'conv' && last.normed)) &&
+      link.kind === 'act' &&
+      span.every((node) => SCALES.has(node.opType) && node.inputs.filter((name) => geometry.has(name)).length === 1);
+    if (isOwnNorm || isItsScale)
+      links[links.length - 1] = { ...last, tensor, place, nodes: joined(last), normed: true };
     else if (link.kind === 'act' && last?.kind === 'act') links[links.length - 1] = { ...link, nodes: joined(last) };
     else links.push(link);
     from = at + 1;
@@ -70,7 +152,12 @@ export function linksOf({ view, flow, geometry }: Analysis): readonly Link[] {
   return links;
 }
 
-function linkKind(view: GraphView, nodes: readonly Node[], before: string, geometry: ReadonlyMap<string, Geometry>): Pick<Link, 'kind' | 'conv' | 'residual'> {
+function linkKind(
+  view: GraphView,
+  nodes: readonly Node[],
+  before: string,
+  geometry: ReadonlyMap<string, Geometry>,
+): Pick<Link, 'kind' | 'conv' | 'residual'> {
   const plain = (kind: LinkKind): Pick<Link, 'kind' | 'conv' | 'residual'> => ({ kind, conv: null, residual: false });
   const core = nodes.filter(({ opType }) => !MOVES.has(opType));
   if (core.length === 0) return plain('move');
@@ -82,12 +169,24 @@ function linkKind(view: GraphView, nodes: readonly Node[], before: string, geome
   if (mixed !== null) return { kind: 'conv', conv: mixed, residual: false };
   const convs = core.filter(({ opType }) => CONVS.has(opType));
   const isOnMap = (node: Node): boolean => node.outputs.some((name) => geometry.get(name)?.pooled === false);
-  const working = convs.some(isOnMap) || core.some((node) => (MATRICES.has(node.opType) && isOnMap(node)) || POOLS.has(node.opType));
+  const working =
+    convs.some(isOnMap) || core.some((node) => (MATRICES.has(node.opType) && isOnMap(node)) || POOLS.has(node.opType));
   const last = nodes[nodes.length - 1];
   if (!working) {
     if (core.some((node) => NORMS.has(node.opType))) return plain('norm');
     const reduced = core.some(({ opType }) => REDUCTIONS.has(opType));
-    if (reduced) return plain(core.some((node) => convs.includes(node) || MATRICES.has(node.opType) || node.opType === 'Sigmoid' || node.opType === 'HardSigmoid') ? 'scale' : 'norm');
+    if (reduced)
+      return plain(
+        core.some(
+          (node) =>
+            convs.includes(node) ||
+            MATRICES.has(node.opType) ||
+            node.opType === 'Sigmoid' ||
+            node.opType === 'HardSigmoid',
+        )
+          ? 'scale'
+          : 'norm',
+      );
     return plain(last.opType === 'Concat' ? 'concat' : 'act');
   }
   const end = core[core.length - 1];
@@ -99,23 +198,40 @@ function linkKind(view: GraphView, nodes: readonly Node[], before: string, geome
 /** Convolutions side by side on parts of the channels, joined again: one convolution of several kernels. */
 function mixedConv(view: GraphView, core: readonly Node[]): Link['conv'] {
   const parts = core.slice(0, -1);
-  if (core[core.length - 1].opType !== 'Concat' || parts.length < 2 || !parts.every(({ opType }) => CONVS.has(opType))) return null;
+  if (core[core.length - 1].opType !== 'Concat' || parts.length < 2 || !parts.every(({ opType }) => CONVS.has(opType)))
+    return null;
   const convs = parts.flatMap((node) => convOf(view, node) ?? []);
-  const sum = (read: (conv: NonNullable<Link['conv']>) => number): number => convs.reduce((total, conv) => total + read(conv), 0);
+  const sum = (read: (conv: NonNullable<Link['conv']>) => number): number =>
+    convs.reduce((total, conv) => total + read(conv), 0);
   return {
-    kernel: Math.max(...convs.map(({ kernel }) => kernel)), depthwise: convs.every(({ depthwise }) => depthwise), grouped: true, from: sum(({ from }) => from), to: sum(({ to }) => to),
-    stride: Math.max(...convs.map(({ stride }) => stride)), branches: 1,
+    kernel: Math.max(...convs.map(({ kernel }) => kernel)),
+    depthwise: convs.every(({ depthwise }) => depthwise),
+    grouped: true,
+    from: sum(({ from }) => from),
+    to: sum(({ to }) => to),
+    stride: Math.max(...convs.map(({ stride }) => stride)),
+    branches: 1,
   };
 }
 
 /** Convolutions and norms of the same input, summed with nothing else between: one convolution that was trained in branches (RepVGG, MobileOne). */
-function summedConv(view: GraphView, core: readonly Node[], before: string, geometry: ReadonlyMap<string, Geometry>): Link['conv'] {
+function summedConv(
+  view: GraphView,
+  core: readonly Node[],
+  before: string,
+  geometry: ReadonlyMap<string, Geometry>,
+): Link['conv'] {
   if (!JOINS.has(core[core.length - 1].opType)) return null;
   const inside = new Set(core.flatMap(({ outputs }) => outputs));
   for (const node of core) {
     const [data] = node.inputs;
     const isLayer = CONVS.has(node.opType) || node.opType === 'BatchNormalization';
-    if (isLayer ? data !== before : !JOINS.has(node.opType) || !node.inputs.every((name) => inside.has(name) || !geometry.has(name))) return null;
+    if (
+      isLayer
+        ? data !== before
+        : !JOINS.has(node.opType) || !node.inputs.every((name) => inside.has(name) || !geometry.has(name))
+    )
+      return null;
   }
   const convs = core.filter(({ opType }) => CONVS.has(opType)).flatMap((node) => convOf(view, node) ?? []);
   if (convs.length === 0) return null;
@@ -128,5 +244,13 @@ function convOf(view: GraphView, node: Node): Link['conv'] {
   const groups = intOf(node, 'group', 1);
   const [to = 0, perGroup = 0] = dims;
   const kernel = Math.max(1, ...(dims.length > 2 ? dims.slice(2) : intsOf(node, 'kernel_shape')));
-  return { kernel, depthwise: groups > 1 && perGroup === 1, grouped: groups > 1, from: perGroup * groups, to, stride: Math.max(1, ...intsOf(node, 'strides')), branches: 1 };
+  return {
+    kernel,
+    depthwise: groups > 1 && perGroup === 1,
+    grouped: groups > 1,
+    from: perGroup * groups,
+    to,
+    stride: Math.max(1, ...intsOf(node, 'strides')),
+    branches: 1,
+  };
 }

@@ -5,9 +5,46 @@ import type { Embedding } from './feature.js';
 
 /** Ops between the classifier and the scores. */
 const AFTERMATH = new Set([
-  'Softmax', 'LogSoftmax', 'Sigmoid', 'Identity', 'Cast', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Add', 'Sub', 'Mul', 'Div', 'Sum', 'Mean', 'Dropout', 'QuantizeLinear', 'DequantizeLinear', 'QLinearAdd', 'Transpose', 'Concat', 'ReduceMean', 'Log', 'Neg', 'Exp', 'Clip', 'Tanh',
+  'Softmax',
+  'LogSoftmax',
+  'Sigmoid',
+  'Identity',
+  'Cast',
+  'Reshape',
+  'Flatten',
+  'Squeeze',
+  'Unsqueeze',
+  'Add',
+  'Sub',
+  'Mul',
+  'Div',
+  'Sum',
+  'Mean',
+  'Dropout',
+  'QuantizeLinear',
+  'DequantizeLinear',
+  'QLinearAdd',
+  'Transpose',
+  'Concat',
+  'ReduceMean',
+  'Log',
+  'Neg',
+  'Exp',
+  'Clip',
+  'Tanh',
 ]);
-const CLASSIFIERS = new Set(['Gemm', 'MatMul', 'FusedGemm', 'FusedMatMul', 'QGemm', 'QLinearMatMul', 'MatMulInteger', 'MatMulNBits', 'Conv', 'QLinearConv']);
+const CLASSIFIERS = new Set([
+  'Gemm',
+  'MatMul',
+  'FusedGemm',
+  'FusedMatMul',
+  'QGemm',
+  'QLinearMatMul',
+  'MatMulInteger',
+  'MatMulNBits',
+  'Conv',
+  'QLinearConv',
+]);
 /** Steps from the scores back to the classifier. */
 const LONGEST_AFTERMATH = 32;
 

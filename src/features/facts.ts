@@ -7,9 +7,14 @@ export function factsOf({ types, geometry }: Analysis, tensor: string): TensorFa
   const type = types.types.get(tensor);
   const place = geometry.get(tensor);
   return {
-    numChs: place?.channels || null, reduction: place === undefined || place.pooled ? null : place.stride, dtype: type?.dtype ?? null, shape: type?.shape ?? null,
+    numChs: place?.channels || null,
+    reduction: place === undefined || place.pooled ? null : place.stride,
+    dtype: type?.dtype ?? null,
+    shape: type?.shape ?? null,
     // The order of axes is a guess where not even their number is known.
-    layout: (type?.shape ?? types.nominal.get(tensor)?.shape) == null ? null : layoutOf(place), prefixTokens: place?.prefix ?? 0, grid: place?.axes?.includes('L') && place.shuffles % 2 === 0 ? place.grid : null,
+    layout: (type?.shape ?? types.nominal.get(tensor)?.shape) == null ? null : layoutOf(place),
+    prefixTokens: place?.prefix ?? 0,
+    grid: place?.axes?.includes('L') && place.shuffles % 2 === 0 ? place.grid : null,
   };
 }
 
@@ -19,12 +24,17 @@ export function concatenatedFacts(analysis: Analysis, tensors: readonly string[]
   const [first] = all;
   if (all.length === 1) return first;
   const widths = all.map(({ shape }) => shape?.[1] ?? null);
-  const sum = widths.every((width) => typeof width === 'number') ? widths.reduce((total, width) => total + Number(width), 0) : null;
+  const sum = widths.every((width) => typeof width === 'number')
+    ? widths.reduce((total, width) => total + Number(width), 0)
+    : null;
   const channels = all.map(({ numChs }) => numChs);
   const onChannels = first.layout === 'NCHW' || first.layout === 'NCL';
   return {
     ...first,
-    numChs: onChannels && channels.every((width) => width !== null) ? channels.reduce((total, width) => total + width, 0) : first.numChs,
+    numChs:
+      onChannels && channels.every((width) => width !== null)
+        ? channels.reduce((total, width) => total + width, 0)
+        : first.numChs,
     shape: first.shape === null ? null : first.shape.map((dim, axis) => (axis === 1 ? sum : dim)),
   };
 }

@@ -10,7 +10,9 @@ const entries: readonly FeatureEntry[] = [
 describe('construction', () => {
   test('mandatory keys are num_chs, reduction and module; others are carried through', () => {
     expect(new FeatureInfo(entries).at(1)['stage']).toBe(1);
-    expect(() => new FeatureInfo([{ reduction: 2 } as unknown as FeatureEntry])).toThrow('entry 0 has no num_chs; entry 0 has no module');
+    expect(() => new FeatureInfo([{ reduction: 2 } as unknown as FeatureEntry])).toThrow(
+      'entry 0 has no num_chs; entry 0 has no module',
+    );
   });
 
   test.each([0, -3, '64'])('num_chs %p is refused', (num_chs) => {
@@ -18,14 +20,21 @@ describe('construction', () => {
   });
 
   test('reductions may be equal and may be fractions, from 1 on, and may not fall', () => {
-    const of = (...reductions: number[]): FeatureInfo => new FeatureInfo(reductions.map((reduction) => ({ num_chs: 1, reduction, module: 'm' })));
+    const of = (...reductions: number[]): FeatureInfo =>
+      new FeatureInfo(reductions.map((reduction) => ({ num_chs: 1, reduction, module: 'm' })));
     expect(of(1, 1, 2.5).reduction()).toEqual([1, 1, 2.5]);
     expect(() => of(4, 2)).toThrow('reduction 2 (at least 4');
     expect(() => of(0.5)).toThrow('reduction 0.5 (at least 1');
   });
 
   test('every wrong entry is in one error', () => {
-    expect(() => new FeatureInfo([{ num_chs: 0, reduction: 2, module: 'a' }, { num_chs: 8, reduction: 1, module: 'b' }])).toThrow(/entry 0 .*entry 1 /);
+    expect(
+      () =>
+        new FeatureInfo([
+          { num_chs: 0, reduction: 2, module: 'a' },
+          { num_chs: 8, reduction: 1, module: 'b' },
+        ]),
+    ).toThrow(/entry 0 .*entry 1 /);
   });
 
   test('indices are checked here, unlike in timm, where (0, 9) fails in channels()', () => {
@@ -38,11 +47,19 @@ describe('construction', () => {
 
   test('negative indices stay as given and count from the end', () => {
     const info = new FeatureInfo(entries, [-1, 0]);
-    expect([info.outIndices, info.channels()]).toEqual([[-1, 0], [512, 64]]);
+    expect([info.outIndices, info.channels()]).toEqual([
+      [-1, 0],
+      [512, 64],
+    ]);
   });
 
   test('what a graph does not tell is null and passes', () => {
-    expect(new FeatureInfo([{ num_chs: null, reduction: 4, module: null }, { num_chs: 8, reduction: 4, module: 'b' }]).channels()).toEqual([null, 8]);
+    expect(
+      new FeatureInfo([
+        { num_chs: null, reduction: 4, module: null },
+        { num_chs: 8, reduction: 4, module: 'b' },
+      ]).channels(),
+    ).toEqual([null, 8]);
   });
 });
 
@@ -81,7 +98,10 @@ describe('getDicts', () => {
   test('with keys: those, in the three modes of an index', () => {
     expect(info.getDicts(['module'])).toEqual([{ module: 'layer1' }]);
     expect(info.getDicts(['module'], 2)).toEqual({ module: 'layer2' });
-    expect(info.getDicts(['module', 'stage'], [0, 2])).toEqual([{ module: 'act1', stage: 0 }, { module: 'layer2', stage: 2 }]);
+    expect(info.getDicts(['module', 'stage'], [0, 2])).toEqual([
+      { module: 'act1', stage: 0 },
+      { module: 'layer2', stage: 2 },
+    ]);
   });
 
   test('a missing key is an error', () => {
@@ -93,12 +113,20 @@ test('channels, reduction and moduleName are get of num_chs, reduction and modul
   const info = new FeatureInfo(entries, [0, 2]);
   expect([info.channels(), info.channels(1), info.channels([2])]).toEqual([[64, 512], 256, [512]]);
   expect([info.reduction(), info.reduction(-1), info.reduction([1, 1])]).toEqual([[2, 8], 8, [4, 4]]);
-  expect([info.moduleName(), info.moduleName(0), info.moduleName([2, 1])]).toEqual([['act1', 'layer2'], 'act1', ['layer2', 'layer1']]);
+  expect([info.moduleName(), info.moduleName(0), info.moduleName([2, 1])]).toEqual([
+    ['act1', 'layer2'],
+    'act1',
+    ['layer2', 'layer1'],
+  ]);
 });
 
 test('indexing, length and iteration are over all entries, not the selected ones', () => {
   const info = new FeatureInfo(entries, [1]);
-  expect([info.length, [...info].map(({ module }) => module), info.at(-1).module]).toEqual([3, ['act1', 'layer1', 'layer2'], 'layer2']);
+  expect([info.length, [...info].map(({ module }) => module), info.at(-1).module]).toEqual([
+    3,
+    ['act1', 'layer1', 'layer2'],
+    'layer2',
+  ]);
 });
 
 test('the constructor keeps the list, fromOther copies deeply', () => {
@@ -116,7 +144,12 @@ describe('JSON', () => {
     expect([...FeatureInfo.fromJSON(JSON.stringify(info))]).toEqual(entries);
   });
 
-  test.each([['{', 'is not JSON'], ['{}', 'is a list of entries'], ['null', 'not null'], ['[1, [], {}]', 'entries 0, 1 of the FeatureInfo are not objects']])('%s is refused', (text, message) => {
+  test.each([
+    ['{', 'is not JSON'],
+    ['{}', 'is a list of entries'],
+    ['null', 'not null'],
+    ['[1, [], {}]', 'entries 0, 1 of the FeatureInfo are not objects'],
+  ])('%s is refused', (text, message) => {
     expect(() => FeatureInfo.fromJSON(text)).toThrow(message);
   });
 
@@ -135,12 +168,17 @@ describe('takeIndices', () => {
   });
 
   test.each([0, 5, -1, 1.5])('the last %p of 4 is refused with the range', (count) => {
-    expect(() => takeIndices(4, count)).toThrow(expect.objectContaining({ name: 'UsageError', hint: 'ask for 1 to 4' }));
+    expect(() => takeIndices(4, count)).toThrow(
+      expect.objectContaining({ name: 'UsageError', hint: 'ask for 1 to 4' }),
+    );
   });
 
   test('every index out of range is in one error, with the range', () => {
     expect(() => takeIndices(4, [0, 4, -5, 1.5])).toThrow(
-      expect.objectContaining({ message: 'feature indices 4, -5, 1.5 are out of range: the model has 4 features', hint: 'use 0 to 3, or -4 to -1 from the end' }),
+      expect.objectContaining({
+        message: 'feature indices 4, -5, 1.5 are out of range: the model has 4 features',
+        hint: 'use 0 to 3, or -4 to -1 from the end',
+      }),
     );
   });
 

@@ -31,7 +31,8 @@ export class FeatureInfo implements Iterable<FeatureEntry> {
   constructor(entries: readonly FeatureEntry[], outIndices: FeatureIndex = entries.map((_entry, index) => index)) {
     assertEntries(entries);
     this.entries = entries;
-    this.outIndices = typeof outIndices === 'number' ? takeIndices(entries.length, outIndices).indices : [...outIndices];
+    this.outIndices =
+      typeof outIndices === 'number' ? takeIndices(entries.length, outIndices).indices : [...outIndices];
     takeIndices(entries.length, this.outIndices);
   }
 
@@ -78,7 +79,9 @@ export class FeatureInfo implements Iterable<FeatureEntry> {
   get(key: string, index: readonly number[]): readonly unknown[];
   get(key: string, index?: FeatureIndex | null): unknown {
     if (typeof index === 'number') return valueOf(this.at(index), key, index);
-    return takeIndices(this.entries.length, index ?? this.outIndices).indices.map((at) => valueOf(this.entries[at], key, at));
+    return takeIndices(this.entries.length, index ?? this.outIndices).indices.map((at) =>
+      valueOf(this.entries[at], key, at),
+    );
   }
 
   /** Whole entries, or only the given keys of them; entries are the live records, not copies. @throws ResolveError */
@@ -121,7 +124,14 @@ export class FeatureInfo implements Iterable<FeatureEntry> {
 /** A feature as timm's dict; `hook_type` only where it is not a module's output, `tensor` where there is one. */
 export function entryOf(feature: Feature): FeatureEntry {
   const { index, numChs, reduction, module, hookType, tensor } = feature;
-  return { num_chs: numChs, reduction, module, index, ...(hookType === 'forward' ? {} : { hook_type: hookType }), ...(tensor === null ? {} : { tensor }) };
+  return {
+    num_chs: numChs,
+    reduction,
+    module,
+    index,
+    ...(hookType === 'forward' ? {} : { hook_type: hookType }),
+    ...(tensor === null ? {} : { tensor }),
+  };
 }
 
 /**
@@ -130,16 +140,25 @@ export function entryOf(feature: Feature): FeatureEntry {
  * @throws ResolveError naming every index that is out of range
  * @see https://github.com/huggingface/pytorch-image-models/blob/main/timm/models/_features.py (feature_take_indices)
  */
-export function takeIndices(count: number, indices?: FeatureIndex | null): { readonly indices: readonly number[]; readonly max: number } {
+export function takeIndices(
+  count: number,
+  indices?: FeatureIndex | null,
+): { readonly indices: readonly number[]; readonly max: number } {
   if (indices == null) return { indices: Array.from({ length: count }, (_, index) => index), max: count - 1 };
   if (typeof indices === 'number') {
-    if (!Number.isInteger(indices) || indices < 1 || indices > count) throw new UsageError(`the last ${indices} features were asked for; the model has ${count}`, { hint: count > 0 ? `ask for 1 to ${count}` : NO_FEATURES });
+    if (!Number.isInteger(indices) || indices < 1 || indices > count)
+      throw new UsageError(`the last ${indices} features were asked for; the model has ${count}`, {
+        hint: count > 0 ? `ask for 1 to ${count}` : NO_FEATURES,
+      });
     return { indices: Array.from({ length: indices }, (_, index) => count - indices + index), max: count - 1 };
   }
   const wrong = indices.filter((index) => !Number.isInteger(index) || index >= count || index < -count);
   if (wrong.length > 0) {
     const range = count > 0 ? `use 0 to ${count - 1}, or -${count} to -1 from the end` : NO_FEATURES;
-    throw new ResolveError(`feature ${wrong.length === 1 ? `index ${wrong[0]} is` : `indices ${wrong.join(', ')} are`} out of range: the model has ${count} feature${count === 1 ? '' : 's'}`, { hint: range });
+    throw new ResolveError(
+      `feature ${wrong.length === 1 ? `index ${wrong[0]} is` : `indices ${wrong.join(', ')} are`} out of range: the model has ${count} feature${count === 1 ? '' : 's'}`,
+      { hint: range },
+    );
   }
   const absolute = indices.map((index) => (index < 0 ? count + index : index));
   return { indices: absolute, max: absolute.reduce((max, index) => Math.max(max, index), -1) };
@@ -148,7 +167,8 @@ export function takeIndices(count: number, indices?: FeatureIndex | null): { rea
 const NO_FEATURES = 'no feature pyramid was found in this model; name tensors with --tensor';
 
 function valueOf(entry: FeatureEntry, key: string, index: number): unknown {
-  if (!Object.hasOwn(entry, key)) throw new ResolveError(`feature ${index} has no '${key}'`, { hint: `it has ${Object.keys(entry).join(', ')}` });
+  if (!Object.hasOwn(entry, key))
+    throw new ResolveError(`feature ${index} has no '${key}'`, { hint: `it has ${Object.keys(entry).join(', ')}` });
   return entry[key];
 }
 
@@ -159,13 +179,23 @@ export function parseEntries(json: string | readonly unknown[]): readonly Featur
     try {
       list = parseJson(json);
     } catch (cause) {
-      throw new UsageError(`the FeatureInfo is not JSON: ${cause instanceof Error ? cause.message : String(cause)}`, { cause, hint: ENTRY_HINT });
+      throw new UsageError(`the FeatureInfo is not JSON: ${cause instanceof Error ? cause.message : String(cause)}`, {
+        cause,
+        hint: ENTRY_HINT,
+      });
     }
   }
-  if (!Array.isArray(list)) throw new UsageError(`a FeatureInfo is a list of entries, not ${list === null ? 'null' : typeof list}`, { hint: ENTRY_HINT });
+  if (!Array.isArray(list))
+    throw new UsageError(`a FeatureInfo is a list of entries, not ${list === null ? 'null' : typeof list}`, {
+      hint: ENTRY_HINT,
+    });
   const entries: unknown[] = list;
   const wrong = entries.flatMap((entry, index) => (isRecord(entry) ? [] : [index]));
-  if (wrong.length > 0) throw new UsageError(`entries ${wrong.slice(0, 20).join(', ')}${wrong.length > 20 ? ` and ${wrong.length - 20} more` : ''} of the FeatureInfo are not objects`, { hint: ENTRY_HINT });
+  if (wrong.length > 0)
+    throw new UsageError(
+      `entries ${wrong.slice(0, 20).join(', ')}${wrong.length > 20 ? ` and ${wrong.length - 20} more` : ''} of the FeatureInfo are not objects`,
+      { hint: ENTRY_HINT },
+    );
   const records = entries.filter(isRecord).map((entry) => ({ ...entry }));
   assertEntries(records);
   return records;
@@ -181,12 +211,16 @@ function assertEntries(entries: readonly FeatureDict[]): asserts entries is read
   const wrong: string[] = [];
   let previous = 1;
   entries.forEach((entry, index) => {
-    for (const key of ['num_chs', 'reduction', 'module']) if (!Object.hasOwn(entry, key)) wrong.push(`entry ${index} has no ${key}`);
+    for (const key of ['num_chs', 'reduction', 'module'])
+      if (!Object.hasOwn(entry, key)) wrong.push(`entry ${index} has no ${key}`);
     const { num_chs: channels, reduction, module } = entry;
-    if (channels != null && !(typeof channels === 'number' && channels > 0)) wrong.push(`entry ${index} has num_chs ${show(channels)} (above 0)`);
-    if (module != null && typeof module !== 'string') wrong.push(`entry ${index} has module ${show(module)} (a module path)`);
+    if (channels != null && !(typeof channels === 'number' && channels > 0))
+      wrong.push(`entry ${index} has num_chs ${show(channels)} (above 0)`);
+    if (module != null && typeof module !== 'string')
+      wrong.push(`entry ${index} has module ${show(module)} (a module path)`);
     if (reduction == null) return;
-    if (typeof reduction !== 'number' || !(reduction >= previous)) wrong.push(`entry ${index} has reduction ${show(reduction)} (at least ${previous}, as the entry before)`);
+    if (typeof reduction !== 'number' || !(reduction >= previous))
+      wrong.push(`entry ${index} has reduction ${show(reduction)} (at least ${previous}, as the entry before)`);
     else previous = reduction;
   });
   if (wrong.length > 0) throw new UsageError(`the FeatureInfo is wrong: ${wrong.join('; ')}`, { hint: ENTRY_HINT });

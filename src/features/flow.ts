@@ -27,7 +27,9 @@ export function readsOf(node: Node): readonly string[] {
 export function executionOrder(view: GraphView): readonly Node[] {
   const { nodes } = view.model.graph;
   if (view.sorted) return nodes;
-  const waiting = nodes.map((node) => new Set(readsOf(node).flatMap((name) => view.producerOf.get(name)?.node ?? [])).size);
+  const waiting = nodes.map(
+    (node) => new Set(readsOf(node).flatMap((name) => view.producerOf.get(name)?.node ?? [])).size,
+  );
   const order = nodes.filter((node) => waiting[node.index] === 0);
   for (let at = 0; at < order.length; at++) {
     const readers = new Set(order[at].outputs.flatMap((name) => view.consumersOf.get(name) ?? []));
@@ -50,17 +52,35 @@ export function reachableFrom(order: readonly Node[], inputs: Iterable<string>):
   return data;
 }
 
-const flows = new WeakMap<GraphView, { readonly order: readonly Node[]; readonly data: ReadonlySet<string>; readonly inputs: readonly string[]; readonly whole: Flow }>();
+const flows = new WeakMap<
+  GraphView,
+  {
+    readonly order: readonly Node[];
+    readonly data: ReadonlySet<string>;
+    readonly inputs: readonly string[];
+    readonly whole: Flow;
+  }
+>();
 
 /** The graph in execution order, its inputs that are no initializers, what depends on them, and the path from all of them to every output (without cuts). */
-export function wholeFlow(view: GraphView): { readonly order: readonly Node[]; readonly data: ReadonlySet<string>; readonly inputs: readonly string[]; readonly whole: Flow } {
+export function wholeFlow(view: GraphView): {
+  readonly order: readonly Node[];
+  readonly data: ReadonlySet<string>;
+  readonly inputs: readonly string[];
+  readonly whole: Flow;
+} {
   const known = flows.get(view);
   if (known !== undefined) return known;
   const order = executionOrder(view);
   const inputs = [...view.inputs.keys()].filter((name) => !view.initializers.has(name));
   const data = reachableFrom(order, inputs);
   const { position, ...rest } = flowBetween(order, null, data, view.outputs.keys());
-  const made = { order, inputs, data, whole: { ...rest, position: new Map([...inputs.map((name) => [name, -1] as const), ...position]) } };
+  const made = {
+    order,
+    inputs,
+    data,
+    whole: { ...rest, position: new Map([...inputs.map((name) => [name, -1] as const), ...position]) },
+  };
   flows.set(view, made);
   return made;
 }
@@ -71,7 +91,12 @@ export function withCuts(flow: Flow, input: string): Flow {
 }
 
 /** The path to `sinks` among `order`, with the cuts between `input` and them. `data` is what `reachableFrom` gave. */
-export function flowBetween(order: readonly Node[], input: string | null, data: ReadonlySet<string>, sinks: Iterable<string>): Flow {
+export function flowBetween(
+  order: readonly Node[],
+  input: string | null,
+  data: ReadonlySet<string>,
+  sinks: Iterable<string>,
+): Flow {
   const needed = new Set<string>(sinks);
   const kept: Node[] = [];
   for (let at = order.length - 1; at >= 0; at--) {
@@ -90,7 +115,12 @@ export function flowBetween(order: readonly Node[], input: string | null, data: 
   return { ...indexed(kept, input, data, needed), input };
 }
 
-function indexed(nodes: readonly Node[], input: string | null, data: ReadonlySet<string>, needed: ReadonlySet<string>): Omit<Flow, 'input'> {
+function indexed(
+  nodes: readonly Node[],
+  input: string | null,
+  data: ReadonlySet<string>,
+  needed: ReadonlySet<string>,
+): Omit<Flow, 'input'> {
   const position = new Map<string, number>(input === null ? [] : [[input, -1]]);
   const readers = new Map<string, number[]>();
   nodes.forEach((node, at) => {
@@ -106,7 +136,12 @@ function indexed(nodes: readonly Node[], input: string | null, data: ReadonlySet
 }
 
 /** One scan with the set of tensors that are still to be read: where it holds one tensor, that tensor is a cut. */
-function cutsOf(nodes: readonly Node[], position: ReadonlyMap<string, number>, readers: ReadonlyMap<string, readonly number[]>, input: string): readonly string[] {
+function cutsOf(
+  nodes: readonly Node[],
+  position: ReadonlyMap<string, number>,
+  readers: ReadonlyMap<string, readonly number[]>,
+  input: string,
+): readonly string[] {
   const live = new Set([input]);
   const cuts: string[] = [];
   nodes.forEach((node, at) => {

@@ -30,10 +30,40 @@ export interface Geometry {
   readonly shuffles: number;
 }
 
-const WINDOW_OPS = new Set(['Conv', 'MaxPool', 'AveragePool', 'LpPool', 'QLinearConv', 'ConvInteger', 'FusedConv', 'QLinearAveragePool', 'NhwcFusedConv', 'DeformConv']);
-const CHANNEL_FIRST_OPS = new Set([...WINDOW_OPS, 'BatchNormalization', 'InstanceNormalization', 'GroupNormalization', 'GlobalAveragePool', 'GlobalMaxPool', 'GlobalLpPool', 'ConvTranspose', 'SpaceToDepth', 'DepthToSpace']);
+const WINDOW_OPS = new Set([
+  'Conv',
+  'MaxPool',
+  'AveragePool',
+  'LpPool',
+  'QLinearConv',
+  'ConvInteger',
+  'FusedConv',
+  'QLinearAveragePool',
+  'NhwcFusedConv',
+  'DeformConv',
+]);
+const CHANNEL_FIRST_OPS = new Set([
+  ...WINDOW_OPS,
+  'BatchNormalization',
+  'InstanceNormalization',
+  'GroupNormalization',
+  'GlobalAveragePool',
+  'GlobalMaxPool',
+  'GlobalLpPool',
+  'ConvTranspose',
+  'SpaceToDepth',
+  'DepthToSpace',
+]);
 const CONVS = new Set(['Conv', 'QLinearConv', 'ConvInteger', 'FusedConv', 'DeformConv']);
-const MATRIX_OPS = new Set(['MatMul', 'Gemm', 'FusedMatMul', 'MatMulInteger', 'QLinearMatMul', 'MatMulNBits', 'FusedGemm']);
+const MATRIX_OPS = new Set([
+  'MatMul',
+  'Gemm',
+  'FusedMatMul',
+  'MatMulInteger',
+  'QLinearMatMul',
+  'MatMulNBits',
+  'FusedGemm',
+]);
 const UPSAMPLERS = new Set(['Resize', 'Upsample', 'ConvTranspose', 'DepthToSpace']);
 const LARGEST_PREFIX = 16;
 
@@ -100,9 +130,20 @@ function inputGeometry(view: GraphView, flow: Flow, input: string, shape: Shape 
   const first = (view.consumersOf.get(input) ?? []).filter((node) => flow.nodes.length > 0 && node.inputs.length > 0);
   const movesChannels = first.some((node) => node.opType === 'Transpose' && intsOf(node, 'perm').join() === '0,3,1,2');
   if (rank === 4) {
-    const last = movesChannels || (shape !== null && isColour(shape[3]) && !isColour(shape[1]) && !first.some((node) => CHANNEL_FIRST_OPS.has(node.opType)));
+    const last =
+      movesChannels ||
+      (shape !== null &&
+        isColour(shape[3]) &&
+        !isColour(shape[1]) &&
+        !first.some((node) => CHANNEL_FIRST_OPS.has(node.opType)));
     const axes: readonly Axis[] = last ? ['N', 'H', 'W', 'C'] : ['N', 'C', 'H', 'W'];
-    return { ...base, batch: shape?.[0] ?? 1, axes, grid: gridOf(axes, shape), channels: shape?.[last ? 3 : 1] ?? null };
+    return {
+      ...base,
+      batch: shape?.[0] ?? 1,
+      axes,
+      grid: gridOf(axes, shape),
+      channels: shape?.[last ? 3 : 1] ?? null,
+    };
   }
   if (rank === 3 && shape !== null) {
     const last = isColour(shape[2]) && !isColour(shape[0]);
@@ -122,13 +163,21 @@ function step(view: GraphView, node: Node, sources: readonly Geometry[], shape: 
   const source = mainSource(sources, shape);
   if (CHANNEL_FIRST_OPS.has(node.opType)) return windowed(view, node, source, shape, grids);
   if (node.opType === 'Transpose') return transposed(node, source, shape, grids);
-  if (MATRIX_OPS.has(node.opType)) return sources.length > 1 ? foreign(source, shape) : projected(view, node, source, shape, grids);
-  if (shape === null) return isElementwise(node) ? source : { ...source, shape: sources.length > 1 ? source.shape : null };
-  return node.opType === 'Reshape' || node.opType === 'Flatten' ? reshaped(source, shape, grids) : settled(source, shape, grids);
+  if (MATRIX_OPS.has(node.opType))
+    return sources.length > 1 ? foreign(source, shape) : projected(view, node, source, shape, grids);
+  if (shape === null)
+    return isElementwise(node) ? source : { ...source, shape: sources.length > 1 ? source.shape : null };
+  return node.opType === 'Reshape' || node.opType === 'Flatten'
+    ? reshaped(source, shape, grids)
+    : settled(source, shape, grids);
 }
 
 function isElementwise(node: Node): boolean {
-  return !['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Slice', 'Split', 'Gather', 'Pad', 'Resize', 'Upsample'].includes(node.opType) && !node.opType.startsWith('Reduce');
+  return (
+    !['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Slice', 'Split', 'Gather', 'Pad', 'Resize', 'Upsample'].includes(
+      node.opType,
+    ) && !node.opType.startsWith('Reduce')
+  );
 }
 
 /** Of several inputs the one that has the output's shape and a place in the pyramid. */
@@ -136,9 +185,13 @@ function mainSource(sources: readonly Geometry[], shape: Shape | null): Geometry
   if (sources.length === 1) return sources[0];
   const placed = sources.filter((source) => source.axes !== null && !source.axes.includes('?') && !source.pooled);
   let same: Geometry | null = null;
-  for (const source of placed) if (shape !== null && sameShape(source.shape, shape) && (same === null || source.shuffles < same.shuffles)) same = source;
+  for (const source of placed)
+    if (shape !== null && sameShape(source.shape, shape) && (same === null || source.shuffles < same.shuffles))
+      same = source;
   if (same !== null) return same;
-  const ranked = placed.find((source) => source.shape !== null && shape !== null && source.shape.length === shape.length);
+  const ranked = placed.find(
+    (source) => source.shape !== null && shape !== null && source.shape.length === shape.length,
+  );
   return ranked ?? placed[0] ?? sources.find((source) => sameShape(source.shape, shape)) ?? sources[0];
 }
 
@@ -151,29 +204,54 @@ function windowed(view: GraphView, node: Node, source: Geometry, shape: Shape | 
   const rank = shape?.length ?? source.axes?.length ?? 4;
   const weight = CONVS.has(node.opType) ? weightDims(view, node.inputs[node.opType === 'QLinearConv' ? 3 : 1]) : null;
   const channels = shape?.[1] ?? weight?.[0] ?? source.channels;
-  if (rank !== 4) return { ...source, shape, axes: rank === 3 && source.axes?.[2] === 'L' ? ['N', 'C', 'L'] : source.axes?.length === rank ? source.axes : null, channels };
+  if (rank !== 4)
+    return {
+      ...source,
+      shape,
+      axes:
+        rank === 3 && source.axes?.[2] === 'L' ? ['N', 'C', 'L'] : source.axes?.length === rank ? source.axes : null,
+      channels,
+    };
   const axes: readonly Axis[] = ['N', 'C', 'H', 'W'];
   const grid = gridOf(axes, shape);
   if (node.opType.startsWith('Global')) return { ...source, axes, shape, grid: [1, 1], channels, pooled: true };
-  if (source.axes?.includes('?') && source.grid !== null && grid !== null && !isAlike(source.grid, grid)) return foreign(source, shape);
+  if (source.axes?.includes('?') && source.grid !== null && grid !== null && !isAlike(source.grid, grid))
+    return foreign(source, shape);
   const strides = WINDOW_OPS.has(node.opType) ? Math.max(1, intsOf(node, 'strides')[0] ?? 1) : null;
   const moved = regridded(source, grid, strides, grids);
   return { ...moved, axes, shape, channels, prefix: 0 };
 }
 
 /** The stride after the grid changed: by the op's own strides where it has them, else that of the same grid seen before, else by the nearest whole ratio. */
-function regridded(source: Geometry, grid: readonly [number, number] | null, strides: number | null, grids: Grids): Geometry {
+function regridded(
+  source: Geometry,
+  grid: readonly [number, number] | null,
+  strides: number | null,
+  grids: Grids,
+): Geometry {
   const { stride, grid: from } = source;
   if (source.pooled) return { ...source, grid };
-  if (grid === null) return { ...source, grid: strides === 1 ? from : null, stride: stride === null || strides === null ? stride : stride * strides };
-  if (grid[0] * grid[1] === 1 && from !== null && from[0] * from[1] > 1 && (strides === null || from[0] > 2 * strides)) return { ...source, grid, pooled: true };
+  if (grid === null)
+    return {
+      ...source,
+      grid: strides === 1 ? from : null,
+      stride: stride === null || strides === null ? stride : stride * strides,
+    };
+  if (grid[0] * grid[1] === 1 && from !== null && from[0] * from[1] > 1 && (strides === null || from[0] > 2 * strides))
+    return { ...source, grid, pooled: true };
   if (stride === null) return { ...source, grid };
   const next = stridden(stride, from, grid, strides, grids);
   if (strides !== null && !grids.has(grid.join('x'))) grids.set(grid.join('x'), next);
   return { ...source, grid, stride: next };
 }
 
-function stridden(stride: number, from: readonly [number, number] | null, grid: readonly [number, number], strides: number | null, grids: Grids): number {
+function stridden(
+  stride: number,
+  from: readonly [number, number] | null,
+  grid: readonly [number, number],
+  strides: number | null,
+  grids: Grids,
+): number {
   if (strides !== null && strides > 1) return stride * strides;
   if (from === null || from[0] === grid[0]) return stride;
   const seen = grids.get(grid.join('x'));
@@ -189,7 +267,12 @@ function transposed(node: Node, source: Geometry, shape: Shape | null, grids: Gr
   const order = perm.length > 0 ? perm : axes.map((_, at) => axes.length - 1 - at);
   if (order.length !== axes.length) return settled(source, shape, grids);
   const shuffles = source.shuffles + (axes.length > 4 && axes.includes('?') ? 1 : 0);
-  return { ...source, shuffles, axes: order.map((from) => axes[from]), shape: shape ?? (source.shape === null ? null : order.map((from) => source.shape?.[from] ?? null)) };
+  return {
+    ...source,
+    shuffles,
+    axes: order.map((from) => axes[from]),
+    shape: shape ?? (source.shape === null ? null : order.map((from) => source.shape?.[from] ?? null)),
+  };
 }
 
 /** A matrix times a weight: the last axis changes its size, not its meaning. */
@@ -197,9 +280,15 @@ function projected(view: GraphView, node: Node, source: Geometry, shape: Shape |
   const dims = weightDims(view, node.inputs[1]);
   const transB = node.opType === 'Gemm' && intOf(node, 'transB', 0) === 1;
   const width = shape?.at(-1) ?? dims?.at(transB ? 0 : -1) ?? null;
-  if (source.axes !== null && shape !== null && source.axes.length !== shape.length) return settled(source, shape, grids);
+  if (source.axes !== null && shape !== null && source.axes.length !== shape.length)
+    return settled(source, shape, grids);
   const axes = source.axes === null && shape?.length === 3 ? settled(source, shape, grids).axes : source.axes;
-  return { ...source, axes, shape: shape ?? (source.shape === null ? null : [...source.shape.slice(0, -1), width]), channels: axes?.at(-1) === 'C' ? width : source.channels };
+  return {
+    ...source,
+    axes,
+    shape: shape ?? (source.shape === null ? null : [...source.shape.slice(0, -1), width]),
+    channels: axes?.at(-1) === 'C' ? width : source.channels,
+  };
 }
 
 /** Attention scores and the like: outside the pyramid until a shape brings them back. */
@@ -211,10 +300,12 @@ function foreign(source: Geometry, shape: Shape | null): Geometry {
 function settled(source: Geometry, shape: Shape | null, grids: Grids): Geometry {
   if (shape === null) return { ...source, shape };
   if (source.axes !== null && sameShape(source.shape, shape) && !source.axes.includes('?')) return source;
-  if (source.axes !== null && source.axes.length === shape.length && !source.axes.includes('?')) return moved(source, source.axes, shape, grids);
+  if (source.axes !== null && source.axes.length === shape.length && !source.axes.includes('?'))
+    return moved(source, source.axes, shape, grids);
   if (shape.length === 4) return map(source, shape, grids);
   if (shape.length === 3) return tokens(source, shape);
-  if (shape.length === 2 && shape[0] === source.batch) return { ...source, axes: ['N', 'C'], shape, channels: shape[1], pooled: true };
+  if (shape.length === 2 && shape[0] === source.batch)
+    return { ...source, axes: ['N', 'C'], shape, channels: shape[1], pooled: true };
   return foreign(source, shape);
 }
 
@@ -245,18 +336,23 @@ function isAlike(from: readonly [number, number], to: readonly [number, number])
 }
 
 /** How `length` tokens lie on a grid: the grid of before, with other prefix tokens, or one that is a whole factor smaller. */
-function tokenGrid(source: Geometry, length: number | null): Pick<Geometry, 'grid' | 'prefix' | 'stride' | 'pooled' | 'upsampled'> {
+function tokenGrid(
+  source: Geometry,
+  length: number | null,
+): Pick<Geometry, 'grid' | 'prefix' | 'stride' | 'pooled' | 'upsampled'> {
   const { grid, prefix, stride, pooled, upsampled } = source;
   if (length === null || grid === null) return { grid, prefix, stride, pooled, upsampled };
   const area = grid[0] * grid[1];
-  if (length >= area && length - area <= LARGEST_PREFIX) return { grid, prefix: length - area, stride, pooled, upsampled };
+  if (length >= area && length - area <= LARGEST_PREFIX)
+    return { grid, prefix: length - area, stride, pooled, upsampled };
   if (length === 1) return { grid: [1, 1], prefix: 0, stride, pooled: true, upsampled };
   const factor = Math.round(Math.sqrt(area / Math.max(1, length - prefix)));
   if (factor > 1) {
     for (const round of [Math.ceil, Math.floor]) {
       const smaller = [round(grid[0] / factor), round(grid[1] / factor)] as const;
       const rest = length - smaller[0] * smaller[1];
-      if (rest === 0 || rest === prefix) return { grid: smaller, prefix: rest, stride: stride === null ? null : stride * factor, pooled, upsampled };
+      if (rest === 0 || rest === prefix)
+        return { grid: smaller, prefix: rest, stride: stride === null ? null : stride * factor, pooled, upsampled };
     }
   }
   return { grid, prefix, stride, pooled, upsampled };
@@ -275,9 +371,18 @@ function map(source: Geometry, shape: Shape, grids: Grids): Geometry {
   const first = fit(source.grid, b, c);
   const last = fit(source.grid, a, b);
   if (first === 0 && last === 0) return foreign(source, shape);
-  const channelFirst = first === last ? (channelsLead(source) ?? (a === source.channels || (c !== source.channels && b === c))) : first > last;
+  const channelFirst =
+    first === last
+      ? (channelsLead(source) ?? (a === source.channels || (c !== source.channels && b === c)))
+      : first > last;
   const axes: readonly Axis[] = channelFirst ? ['N', 'C', 'H', 'W'] : ['N', 'H', 'W', 'C'];
-  return { ...regridded(source, channelFirst ? [b, c] : [a, b], null, grids), axes, shape, channels: channelFirst ? a : c, prefix: 0 };
+  return {
+    ...regridded(source, channelFirst ? [b, c] : [a, b], null, grids),
+    axes,
+    shape,
+    channels: channelFirst ? a : c,
+    prefix: 0,
+  };
 }
 
 /** 3: the grid itself; 2: half of it; 1: about its size (padded to whole windows), or square where no grid is known; 0: no. */
@@ -286,7 +391,11 @@ function fit(grid: readonly [number, number] | null, height: number, width: numb
   if (grid[0] === height && grid[1] === width) return 3;
   const ratio = grid[0] / height;
   if (ratio > 0.8 && ratio < 1.25 && Math.abs(ratio - grid[1] / width) < 0.1) return 1;
-  if (Math.abs(ratio - grid[1] / width) < 0.34 && (Math.ceil(grid[0] / 2) === height || Math.floor(grid[0] / 2) === height)) return 2;
+  if (
+    Math.abs(ratio - grid[1] / width) < 0.34 &&
+    (Math.ceil(grid[0] / 2) === height || Math.floor(grid[0] / 2) === height)
+  )
+    return 2;
   return 0;
 }
 
@@ -295,10 +404,24 @@ function tokens(source: Geometry, shape: Shape): Geometry {
   const [batch, a, b] = shape;
   if (batch !== source.batch || a === null || b === null) return foreign(source, shape);
   const area = source.grid === null ? null : source.grid[0] * source.grid[1];
-  const score = (length: number): number => (area === null ? 0 : length === area + source.prefix ? 3 : length === area ? 2 : length > area && length - area <= LARGEST_PREFIX ? 1 : 0);
+  const score = (length: number): number =>
+    area === null
+      ? 0
+      : length === area + source.prefix
+        ? 3
+        : length === area
+          ? 2
+          : length > area && length - area <= LARGEST_PREFIX
+            ? 1
+            : 0;
   const coarser = [a, b].map((length) => tokenGrid(source, length).stride !== source.stride);
   if (score(a) === 0 && score(b) === 0 && !coarser[0] && !coarser[1]) return foreign(source, shape);
-  const tokensFirst = score(a) !== score(b) ? score(a) > score(b) : coarser[0] !== coarser[1] ? coarser[0] : !(channelsLead(source) ?? (b !== source.channels && a === source.channels));
+  const tokensFirst =
+    score(a) !== score(b)
+      ? score(a) > score(b)
+      : coarser[0] !== coarser[1]
+        ? coarser[0]
+        : !(channelsLead(source) ?? (b !== source.channels && a === source.channels));
   const axes: readonly Axis[] = tokensFirst ? ['N', 'L', 'C'] : ['N', 'C', 'L'];
   return { ...source, ...tokenGrid(source, tokensFirst ? a : b), axes, shape, channels: tokensFirst ? b : a };
 }

@@ -16,10 +16,14 @@ interface Entry {
  * The names that each of many patterns matches, in the order of the names. Every name is read once, and only patterns of which it holds a rare row of four
  * characters are tried, so that a thousand patterns over a million names take about as long as one.
  */
-export function matchesOfGlobs(patterns: readonly string[], names: readonly string[]): ReadonlyMap<string, readonly string[]> {
+export function matchesOfGlobs(
+  patterns: readonly string[],
+  names: readonly string[],
+): ReadonlyMap<string, readonly string[]> {
   const entries = new Map<string, Entry>(patterns.map((pattern) => [pattern, { glob: globOf(pattern), matches: [] }]));
   const frequency = new Uint32Array(BUCKETS);
-  for (let at = 0; at < names.length; at += Math.ceil(names.length / SAMPLE)) for (const slot of slotsOf(names[at])) frequency[slot]++;
+  for (let at = 0; at < names.length; at += Math.ceil(names.length / SAMPLE))
+    for (const slot of slotsOf(names[at])) frequency[slot]++;
   const short: Entry[] = [];
   const buckets = new Map<number, Entry[]>();
   for (const entry of entries.values()) {

@@ -54,15 +54,25 @@ function slowly(pattern: string, name: string, separator: string): boolean {
   if (pattern === '') return name === '';
   const [token] = pattern;
   const wild = name !== '' && (separator === '' || name[0] !== separator);
-  if (token === '*') return slowly(pattern.slice(1), name, separator) || (wild && slowly(pattern, name.slice(1), separator));
+  if (token === '*')
+    return slowly(pattern.slice(1), name, separator) || (wild && slowly(pattern, name.slice(1), separator));
   if (token === '?') return wild && slowly(pattern.slice(1), name.slice(1), separator);
   const length = token === '\\' && pattern.length > 1 ? 2 : 1;
   return name[0] === pattern[length - 1] && slowly(pattern.slice(length), name.slice(1), separator);
 }
 
 test('matches what the definition matches', () => {
-  const letters = (alphabet: string): fc.Arbitrary<string> => fc.array(fc.constantFrom(...alphabet), { maxLength: 9 }).map((list) => list.join(''));
-  fc.assert(fc.property(letters('ab.*?\\'), letters('ab.'), fc.constantFrom('', '.'), (pattern, name, separator) => matchesGlob(pattern, name, separator) === slowly(pattern, name, separator)), { numRuns: 5000 });
+  const letters = (alphabet: string): fc.Arbitrary<string> =>
+    fc.array(fc.constantFrom(...alphabet), { maxLength: 9 }).map((list) => list.join(''));
+  fc.assert(
+    fc.property(
+      letters('ab.*?\\'),
+      letters('ab.'),
+      fc.constantFrom('', '.'),
+      (pattern, name, separator) => matchesGlob(pattern, name, separator) === slowly(pattern, name, separator),
+    ),
+    { numRuns: 5000 },
+  );
 });
 
 test.each([
@@ -79,9 +89,21 @@ test.each([
 describe('many globs at once', () => {
   test('each matches what it matches alone', () => {
     const names = Array.from({ length: 500 }, (_, index) => `/layer${index % 7}/conv${index}/Relu_output_0`);
-    const patterns = ['*', 'x', '/layer1*', '*conv12?/*', '*Relu_output_0', '?', '*/conv4*_0', '\\*', '*conv7/*', '*é*'];
+    const patterns = [
+      '*',
+      'x',
+      '/layer1*',
+      '*conv12?/*',
+      '*Relu_output_0',
+      '?',
+      '*/conv4*_0',
+      '\\*',
+      '*conv7/*',
+      '*é*',
+    ];
     const found = matchesOfGlobs(patterns, names);
-    for (const pattern of patterns) expect(found.get(pattern)).toEqual(names.filter((name) => matchesGlob(pattern, name)));
+    for (const pattern of patterns)
+      expect(found.get(pattern)).toEqual(names.filter((name) => matchesGlob(pattern, name)));
     expect(found.get('*conv12?/*')).toHaveLength(10);
   });
 

@@ -105,7 +105,13 @@ export function matchesGlob(pattern: string | Glob, name: string, separator = ''
   const tail = name.length - end.text.length;
   let at = first.text.length;
   for (let index = 1; index < runs.length - 1; index++) {
-    const found = findRun(runs[index], name, at, Math.min(reachOf(name, at, separator), tail - runs[index].text.length), separator);
+    const found = findRun(
+      runs[index],
+      name,
+      at,
+      Math.min(reachOf(name, at, separator), tail - runs[index].text.length),
+      separator,
+    );
     if (found < 0) return false;
     at = found + runs[index].text.length;
   }
@@ -143,7 +149,13 @@ export function nearestNames(wanted: string, names: Iterable<string>, count = 3)
     const distance = within ?? editDistance(goal, candidate, Math.max(2, Math.ceil(goal.length / 2)));
     if (distance !== null && candidate !== '') scored.push({ name, distance });
   }
-  return scored.sort((a, b) => a.distance - b.distance || Math.abs(a.name.length - wanted.length) - Math.abs(b.name.length - wanted.length)).slice(0, count).map(({ name }) => name);
+  return scored
+    .sort(
+      (a, b) =>
+        a.distance - b.distance || Math.abs(a.name.length - wanted.length) - Math.abs(b.name.length - wanted.length),
+    )
+    .slice(0, count)
+    .map(({ name }) => name);
 }
 
 const LONGEST_COMPARED = 64;
@@ -155,7 +167,8 @@ function editDistance(a: string, b: string, limit: number): number | null {
   let row = Array.from({ length: b.length + 1 }, (_, at) => at);
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
-    for (let j = 1; j <= b.length; j++) next.push(Math.min(row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1)));
+    for (let j = 1; j <= b.length; j++)
+      next.push(Math.min(row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1)));
     if (Math.min(...next) > limit) return null;
     row = next;
   }

@@ -25,7 +25,10 @@ export function innerNames(view: GraphView, kind: 'tensor' | 'node', name: strin
     const holds = definition.nodes.some((node) => isMatch(node, kind, name) || !placesIn(node, kind, name).next().done);
     if (!holds) continue;
     const overload = definition.overload === '' ? '' : `:${definition.overload}`;
-    found.push({ place: `the function ${definition.domain}:${definition.name}${overload}`, instead: callersOf(view, definition).flatMap((node) => node.outputs.filter((output) => output !== '')) });
+    found.push({
+      place: `the function ${definition.domain}:${definition.name}${overload}`,
+      instead: callersOf(view, definition).flatMap((node) => node.outputs.filter((output) => output !== '')),
+    });
     if (found.length === MOST_PLACES) return found;
   }
   return found;
@@ -34,10 +37,13 @@ export function innerNames(view: GraphView, kind: 'tensor' | 'node', name: strin
 /** Nodes of the main graph that call a function, in their bodies or through other functions too. */
 function callersOf({ model }: GraphView, definition: FunctionDef): readonly Node[] {
   const calling = new Set([functionKey(definition.domain, definition.name, definition.overload)]);
-  const callees = new Map(model.functions.map((caller) => [functionKey(caller.domain, caller.name, caller.overload), calledBy(caller.nodes)]));
+  const callees = new Map(
+    model.functions.map((caller) => [functionKey(caller.domain, caller.name, caller.overload), calledBy(caller.nodes)]),
+  );
   for (let before = 0; before < calling.size; ) {
     before = calling.size;
-    for (const [key, keys] of callees) if (!calling.has(key) && keys.some((callee) => calling.has(callee))) calling.add(key);
+    for (const [key, keys] of callees)
+      if (!calling.has(key) && keys.some((callee) => calling.has(callee))) calling.add(key);
   }
   return model.graph.nodes.filter((node) => calledBy([node]).some((key) => calling.has(key)));
 }
@@ -61,17 +67,25 @@ function isMatch(node: Node, kind: 'tensor' | 'node', name: string): boolean {
   return kind === 'tensor' ? node.outputs.includes(name) : node.name === name;
 }
 
-function* placesIn(node: { readonly attributes: readonly Attribute[] }, kind: 'tensor' | 'node', name: string): Generator<string> {
+function* placesIn(
+  node: { readonly attributes: readonly Attribute[] },
+  kind: 'tensor' | 'node',
+  name: string,
+): Generator<string> {
   for (const attribute of node.attributes) {
     for (const [index, body] of attribute.graphs.entries()) {
       const label = `the ${attribute.name}${attribute.graphs.length > 1 ? `[${index}]` : ''}`;
       if (holdsItself(body, kind, name)) yield label;
-      for (const inner of body.nodes) for (const place of placesIn(inner, kind, name)) yield `${place} of ${labelOf(inner)} in ${label}`;
+      for (const inner of body.nodes)
+        for (const place of placesIn(inner, kind, name)) yield `${place} of ${labelOf(inner)} in ${label}`;
     }
   }
 }
 
 function holdsItself(body: Graph, kind: 'tensor' | 'node', name: string): boolean {
   if (body.nodes.some((node) => isMatch(node, kind, name))) return true;
-  return kind === 'tensor' && (body.inputs.some((input) => input.name === name) || body.initializers.some((tensor) => tensor.name === name));
+  return (
+    kind === 'tensor' &&
+    (body.inputs.some((input) => input.name === name) || body.initializers.some((tensor) => tensor.name === name))
+  );
 }

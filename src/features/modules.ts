@@ -38,7 +38,15 @@ export function moduleTree(flow: Flow, paths: NodePaths): ModuleTree {
     for (let up: Module | null = module; up !== null; up = up.parent) up.nodes.push(at);
     return module;
   });
-  return { root, modules, owner, named, classes: paths.classes, separator, isNested: paths.style === 'dynamo' || paths.style === 'torchscript' };
+  return {
+    root,
+    modules,
+    owner,
+    named,
+    classes: paths.classes,
+    separator,
+    isNested: paths.style === 'dynamo' || paths.style === 'torchscript',
+  };
 }
 
 function shallow(path: string, separator: string): string {
@@ -55,7 +63,13 @@ function moduleAt(modules: Map<string, Module>, path: string, separator: string)
     module = modules.get(parent);
   }
   for (const next of missing.reverse()) {
-    const child: Module = { path: next, name: next.slice(module.path === '' ? 0 : module.path.length + 1), parent: module, children: [], nodes: [] };
+    const child: Module = {
+      path: next,
+      name: next.slice(module.path === '' ? 0 : module.path.length + 1),
+      parent: module,
+      children: [],
+      nodes: [],
+    };
     module.children.push(child);
     modules.set(next, child);
     module = child;
@@ -70,14 +84,17 @@ function inherited(flow: Flow, given: readonly (string | null)[], separator: str
     if (before[at] !== null) return;
     for (const name of node.inputs) {
       const from = flow.position.get(name);
-      if (from !== undefined && from >= 0 && before[from] !== null) before[at] = before[at] === null ? before[from] : common(before[at], before[from], separator);
+      if (from !== undefined && from >= 0 && before[from] !== null)
+        before[at] = before[at] === null ? before[from] : common(before[at], before[from], separator);
     }
   });
   const after: (string | null)[] = [...given];
   for (let at = flow.nodes.length - 1; at >= 0; at--) {
     if (after[at] !== null) continue;
     for (const name of flow.nodes[at].outputs) {
-      for (const reader of flow.readers.get(name) ?? []) if (after[reader] !== null) after[at] = after[at] === null ? after[reader] : common(after[at], after[reader], separator);
+      for (const reader of flow.readers.get(name) ?? [])
+        if (after[reader] !== null)
+          after[at] = after[at] === null ? after[reader] : common(after[at], after[reader], separator);
     }
   }
   return given.map((path, at) => path ?? common(before[at] ?? after[at], after[at] ?? before[at], separator));

@@ -31,31 +31,53 @@ interface Named {
 }
 
 /** A chain of Relus with these names. */
-async function pathsOf(nodes: readonly Named[]): Promise<{ style: NamingStyle; paths: (string | null)[]; classes: Map<string, string> }> {
+async function pathsOf(
+  nodes: readonly Named[],
+): Promise<{ style: NamingStyle; paths: (string | null)[]; classes: Map<string, string> }> {
   const model = await openModel(
     encodeModel({
       graph: {
         inputs: [{ name: 'x', type: { tensor: 'float32', shape: [1, 3, 8, 8] } }],
         outputs: [{ name: nodes[nodes.length - 1].output }],
         nodes: nodes.map(({ name, output, scopes, classes }, at) => ({
-          op: 'Relu', name, inputs: [at === 0 ? 'x' : nodes[at - 1].output], outputs: [output],
-          metadata: scopes === undefined ? undefined : [['pkg.torch.onnx.name_scopes', scopes], ...(classes === undefined ? [] : [['pkg.torch.onnx.class_hierarchy', classes] as const])],
+          op: 'Relu',
+          name,
+          inputs: [at === 0 ? 'x' : nodes[at - 1].output],
+          outputs: [output],
+          metadata:
+            scopes === undefined
+              ? undefined
+              : [
+                  ['pkg.torch.onnx.name_scopes', scopes],
+                  ...(classes === undefined ? [] : [['pkg.torch.onnx.class_hierarchy', classes] as const]),
+                ],
         })),
       },
     }),
   );
   const found = nodePaths(viewGraph(model), model.graph.nodes);
-  return { style: found.style, paths: model.graph.nodes.map((node) => found.of(node)), classes: new Map(found.classes) };
+  return {
+    style: found.style,
+    paths: model.graph.nodes.map((node) => found.of(node)),
+    classes: new Map(found.classes),
+  };
 }
 
 test("dynamo's metadata names modules and classes; a node without it has no path", async () => {
   const { style, paths, classes } = await pathsOf([
-    { output: 'a', scopes: "['', 'act1', 'relu']", classes: "['timm.models.resnet.ResNet', 'torch.nn.ReLU', 'aten.relu']" },
+    {
+      output: 'a',
+      scopes: "['', 'act1', 'relu']",
+      classes: "['timm.models.resnet.ResNet', 'torch.nn.ReLU', 'aten.relu']",
+    },
     { output: 'b', scopes: "['', 'layer1', 'layer1.0', 'relu_1']" },
     { output: 'c' },
   ]);
   expect([style, paths]).toEqual(['dynamo', ['act1', 'layer1.0', null]]);
-  expect([...classes]).toEqual([['', 'timm.models.resnet.ResNet'], ['act1', 'torch.nn.ReLU']]);
+  expect([...classes]).toEqual([
+    ['', 'timm.models.resnet.ResNet'],
+    ['act1', 'torch.nn.ReLU'],
+  ]);
 });
 
 test('TorchScript scopes are read from the tensor before the node, and a second call belongs to the same module', async () => {
@@ -69,21 +91,47 @@ test('TorchScript scopes are read from the tensor before the node, and a second 
 });
 
 test('a leading slash without scopes is no module path (Keras 3)', async () => {
-  expect((await pathsOf([{ name: '/Conv', output: '/Conv_output_0' }, { name: '/Relu', output: '/Relu_output_0' }])).style).toBe('none');
+  expect(
+    (
+      await pathsOf([
+        { name: '/Conv', output: '/Conv_output_0' },
+        { name: '/Relu', output: '/Relu_output_0' },
+      ])
+    ).style,
+  ).toBe('none');
 });
 
 test('TensorFlow names are paths of layers', async () => {
-  expect(await pathsOf([{ name: 'resnet50/conv1_conv/Conv2D', output: 'resnet50/conv1_conv/BiasAdd:0' }, { name: 'resnet50/conv1_relu/Relu', output: 'resnet50/conv1_relu/Relu:0' }])).toMatchObject({
-    style: 'path', paths: ['resnet50/conv1_conv', 'resnet50/conv1_relu'],
+  expect(
+    await pathsOf([
+      { name: 'resnet50/conv1_conv/Conv2D', output: 'resnet50/conv1_conv/BiasAdd:0' },
+      { name: 'resnet50/conv1_relu/Relu', output: 'resnet50/conv1_relu/Relu:0' },
+    ]),
+  ).toMatchObject({
+    style: 'path',
+    paths: ['resnet50/conv1_conv', 'resnet50/conv1_relu'],
   });
 });
 
 test('MXNet names carry their stage', async () => {
-  expect(await pathsOf([{ name: 'resnetv17_stage1_conv0_fwd', output: 'resnetv17_stage1_conv0_fwd' }, { name: 'resnetv17_stage2_relu0_fwd', output: 'resnetv17_stage2_relu0_fwd' }])).toMatchObject({
-    style: 'underscore', paths: ['stage1', 'stage2'],
+  expect(
+    await pathsOf([
+      { name: 'resnetv17_stage1_conv0_fwd', output: 'resnetv17_stage1_conv0_fwd' },
+      { name: 'resnetv17_stage2_relu0_fwd', output: 'resnetv17_stage2_relu0_fwd' },
+    ]),
+  ).toMatchObject({
+    style: 'underscore',
+    paths: ['stage1', 'stage2'],
   });
 });
 
 test('numbers say nothing', async () => {
-  expect((await pathsOf([{ name: 'Relu_0', output: '126' }, { name: 'Relu_1', output: '127' }])).style).toBe('none');
+  expect(
+    (
+      await pathsOf([
+        { name: 'Relu_0', output: '126' },
+        { name: 'Relu_1', output: '127' },
+      ])
+    ).style,
+  ).toBe('none');
 });

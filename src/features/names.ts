@@ -49,7 +49,8 @@ function dynamoPaths(view: GraphView, nodes: readonly Node[]): NodePaths | null 
     paths.set(node, path);
     if (classes.has(path)) continue;
     const types = pythonStrings(metadata.get(CLASSES[0]) ?? metadata.get(CLASSES[1]) ?? '');
-    if (types.length === names.length) for (let at = 0; at + 1 < names.length; at++) if (!classes.has(names[at])) classes.set(names[at], types[at]);
+    if (types.length === names.length)
+      for (let at = 0; at + 1 < names.length; at++) if (!classes.has(names[at])) classes.set(names[at], types[at]);
   }
   if (read < nodes.length * EVIDENCE) return null;
   return { style: 'dynamo', of: (node) => paths.get(node) ?? null, classes };
@@ -57,7 +58,8 @@ function dynamoPaths(view: GraphView, nodes: readonly Node[]): NodePaths | null 
 
 /** The strings of a Python list literal: `['a', "it's"]`. */
 export function pythonStrings(literal: string): string[] {
-  if (literal.startsWith("['") && literal.endsWith("']") && !literal.includes('"') && !literal.includes('\\')) return literal.slice(2, -2).split("', '");
+  if (literal.startsWith("['") && literal.endsWith("']") && !literal.includes('"') && !literal.includes('\\'))
+    return literal.slice(2, -2).split("', '");
   const strings: string[] = [];
   for (let at = 0; at < literal.length; at++) {
     const quote = literal[at];
@@ -96,7 +98,11 @@ function torchScriptPaths(nodes: readonly Node[]): NodePaths | null {
   if (deep < nodes.length * EVIDENCE) return null;
   const known = new Set(byScope.values());
   const parents = new Set([...known].map((path) => path.slice(0, Math.max(0, path.lastIndexOf('.')))));
-  return { style: 'torchscript', of: (node) => withoutCallSuffix(decoded.get(node) ?? null, known, parents), classes: new Map() };
+  return {
+    style: 'torchscript',
+    of: (node) => withoutCallSuffix(decoded.get(node) ?? null, known, parents),
+    classes: new Map(),
+  };
 }
 
 /**
@@ -122,7 +128,11 @@ function isNumber(atom: string): boolean {
 }
 
 /** The second call of a module is written `relu_1`; where `relu` exists beside it and nothing lies inside, it is the same module. */
-function withoutCallSuffix(path: string | null, known: ReadonlySet<string>, parents: ReadonlySet<string>): string | null {
+function withoutCallSuffix(
+  path: string | null,
+  known: ReadonlySet<string>,
+  parents: ReadonlySet<string>,
+): string | null {
   if (path === null || parents.has(path)) return path;
   const cut = path.lastIndexOf('_');
   if (cut < 0 || !isNumber(path.slice(cut + 1))) return path;
@@ -142,15 +152,21 @@ function slashPaths(nodes: readonly Node[]): NodePaths | null {
     deep++;
     paths.set(node, segments.slice(0, -1).join('/'));
   }
-  return deep < nodes.length * EVIDENCE ? null : { style: 'path', of: (node) => paths.get(node) ?? null, classes: new Map() };
+  return deep < nodes.length * EVIDENCE
+    ? null
+    : { style: 'path', of: (node) => paths.get(node) ?? null, classes: new Map() };
 }
 
 /** MXNet's Gluon: `resnetv17_stage1_conv0_fwd`; the module is the prefix up to the stage. */
 function underscorePaths(nodes: readonly Node[]): NodePaths | null {
   const paths = new Map<Node, string>();
   for (const node of nodes) {
-    const match = /^(?:(.+?)_)?((?:stage|layers?|stages|features|block)_?\d+)_(?:(.+)_)?[a-z]+\d*(?:_fwd)?$/i.exec(node.name || (node.outputs[0] ?? ''));
+    const match = /^(?:(.+?)_)?((?:stage|layers?|stages|features|block)_?\d+)_(?:(.+)_)?[a-z]+\d*(?:_fwd)?$/i.exec(
+      node.name || (node.outputs[0] ?? ''),
+    );
     if (match !== null) paths.set(node, match[2]);
   }
-  return paths.size < nodes.length * EVIDENCE ? null : { style: 'underscore', of: (node) => paths.get(node) ?? null, classes: new Map() };
+  return paths.size < nodes.length * EVIDENCE
+    ? null
+    : { style: 'underscore', of: (node) => paths.get(node) ?? null, classes: new Map() };
 }

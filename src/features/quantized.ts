@@ -5,6 +5,8 @@ export function behindQuantization(view: GraphView, tensor: string): string {
   const readers = view.consumersOf.get(tensor) ?? [];
   if (view.outputs.has(tensor) || readers.length !== 1 || readers[0].opType !== 'QuantizeLinear') return tensor;
   const [quantized] = readers[0].outputs;
-  const dequantized = view.consumersOf.get(quantized)?.find(({ opType, inputs }) => opType === 'DequantizeLinear' && inputs[0] === quantized);
+  const dequantized = view.consumersOf
+    .get(quantized)
+    ?.find(({ opType, inputs }) => opType === 'DequantizeLinear' && inputs[0] === quantized);
   return dequantized?.outputs[0] ?? tensor;
 }

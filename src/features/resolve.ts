@@ -46,7 +46,10 @@ export function resolveFeatures(view: GraphView, types: InferredTypes, options: 
   const topology = lazy(() => resolveByTopology(analysis, tree()));
   const byModules = lazy(() => resolveByModules(view, analysis, tree(), topology, options));
   const resolvers: readonly Resolver[] = [
-    { name: 'explicit', answer: () => (explicit === undefined ? null : resolveExplicit(view, analysis, wholeTree(), explicit, byModules)) },
+    {
+      name: 'explicit',
+      answer: () => (explicit === undefined ? null : resolveExplicit(view, analysis, wholeTree(), explicit, byModules)),
+    },
     { name: 'metadata', answer: () => (stored == null ? null : resolveStored(view, analysis, stored)) },
     { name: 'module-path', answer: byModules },
     { name: 'topology', answer: topology },
@@ -77,7 +80,13 @@ function dequantized(view: GraphView, analysis: Analysis, feature: Feature): Fea
   const tensor = behindQuantization(view, feature.tensor);
   if (tensor === feature.tensor) return feature;
   const { dtype, shape } = factsOf(analysis, tensor);
-  return { ...feature, tensor, dtype: dtype ?? feature.dtype, shape: shape ?? feature.shape, because: `${feature.because}; behind its DequantizeLinear` };
+  return {
+    ...feature,
+    tensor,
+    dtype: dtype ?? feature.dtype,
+    shape: shape ?? feature.shape,
+    because: `${feature.because}; behind its DequantizeLinear`,
+  };
 }
 
 function lazy<T>(make: () => T): () => T {
@@ -86,11 +95,23 @@ function lazy<T>(make: () => T): () => T {
 }
 
 function warningsOf({ flow, types }: Analysis, features: readonly Feature[]): readonly string[] {
-  if (flow.input === null) return ['no input holds an image (rank 3 or 4), so there is no feature pyramid; name tensors with --tensor'];
-  if (features.length === 0) return ['no feature pyramid was found: nothing on the way to the outputs is a smaller map of the image; name tensors with --tensor'];
-  const unknown = features.filter(({ tensor, numChs, reduction }) => tensor !== null && (numChs === null || reduction === null));
+  if (flow.input === null)
+    return ['no input holds an image (rank 3 or 4), so there is no feature pyramid; name tensors with --tensor'];
+  if (features.length === 0)
+    return [
+      'no feature pyramid was found: nothing on the way to the outputs is a smaller map of the image; name tensors with --tensor',
+    ];
+  const unknown = features.filter(
+    ({ tensor, numChs, reduction }) => tensor !== null && (numChs === null || reduction === null),
+  );
   const gone = features.filter(({ tensor, resolvedBy }) => tensor === null && resolvedBy !== 'metadata');
-  const left = gone.map(({ index, module, because }) => `feature ${index}${module === null ? '' : ` (${module})`} is left out unless it is asked for: ${because}`);
+  const left = gone.map(
+    ({ index, module, because }) =>
+      `feature ${index}${module === null ? '' : ` (${module})`} is left out unless it is asked for: ${because}`,
+  );
   if (unknown.length === 0 || types.types.size === 0) return left;
-  return [...left, `channels or stride of ${unknown.length === 1 ? `feature ${unknown[0].index}` : `features ${unknown.map(({ index }) => index).join(', ')}`} are not known: no shapes are known there`];
+  return [
+    ...left,
+    `channels or stride of ${unknown.length === 1 ? `feature ${unknown[0].index}` : `features ${unknown.map(({ index }) => index).join(', ')}`} are not known: no shapes are known there`,
+  ];
 }

@@ -29,110 +29,205 @@ async function select(file: string, options: SelectOptions): Promise<readonly Se
   return selectFeatures(view, types, resolution, options);
 }
 
-const named = (by: NamedSelector['by'], ...names: string[]): SelectOptions => ({ named: names.map((name) => ({ by, name })) });
-const modules = (file: string, ...names: string[]): Promise<readonly Selection[]> => select(file, named('module', ...names));
+const named = (by: NamedSelector['by'], ...names: string[]): SelectOptions => ({
+  named: names.map((name) => ({ by, name })),
+});
+const modules = (file: string, ...names: string[]): Promise<readonly Selection[]> =>
+  select(file, named('module', ...names));
 const RESNET = 'resnet18.ts.onnx';
 
 describe('by index', () => {
   test('all by default; --out in its order, negatives from the end, duplicates kept', async () => {
     expect((await select(RESNET, {})).map(({ index }) => index)).toEqual([0, 1, 2, 3, 4]);
     expect((await select(RESNET, { out: [3, -5, 3] })).map(({ index, tensors }) => [index, tensors])).toEqual([
-      [3, ['/layer3/layer3.1/act2/Relu_output_0']], [0, ['/act1/Relu_output_0']], [3, ['/layer3/layer3.1/act2/Relu_output_0']],
+      [3, ['/layer3/layer3.1/act2/Relu_output_0']],
+      [0, ['/act1/Relu_output_0']],
+      [3, ['/layer3/layer3.1/act2/Relu_output_0']],
     ]);
   });
 
   test('the last n', async () => {
-    expect((await select(RESNET, { last: 2 })).map(({ index, module, numChs, reduction, layout }) => [index, module, numChs, reduction, layout])).toEqual([[3, 'layer3', 256, 16, 'NCHW'], [4, 'layer4', 512, 32, 'NCHW']]);
+    expect(
+      (await select(RESNET, { last: 2 })).map(({ index, module, numChs, reduction, layout }) => [
+        index,
+        module,
+        numChs,
+        reduction,
+        layout,
+      ]),
+    ).toEqual([
+      [3, 'layer3', 256, 16, 'NCHW'],
+      [4, 'layer4', 512, 32, 'NCHW'],
+    ]);
   });
 
   test('out of range names the range', async () => {
-    await expect(select(RESNET, { out: [5, 7] })).rejects.toMatchObject({ name: 'ResolveError', message: 'feature indices 5, 7 are out of range: the model has 5 features' });
+    await expect(select(RESNET, { out: [5, 7] })).rejects.toMatchObject({
+      name: 'ResolveError',
+      message: 'feature indices 5, 7 are out of range: the model has 5 features',
+    });
   });
 
   test('together with names, or --last with --out, is refused', async () => {
-    await expect(select(RESNET, { out: [1], ...named('module', 'layer1') })).rejects.toMatchObject({ name: 'UsageError' });
+    await expect(select(RESNET, { out: [1], ...named('module', 'layer1') })).rejects.toMatchObject({
+      name: 'UsageError',
+    });
     await expect(select(RESNET, { out: [1], last: 1 })).rejects.toMatchObject({ name: 'UsageError' });
   });
 
   test('a model without features points to --tensor', async () => {
-    await expect(select('none_mlp.onnx', { out: [0] })).rejects.toMatchObject({ name: 'ResolveError', hint: expect.stringContaining('--tensor') });
+    await expect(select('none_mlp.onnx', { out: [0] })).rejects.toMatchObject({
+      name: 'ResolveError',
+      hint: expect.stringContaining('--tensor'),
+    });
   });
 });
 
 describe('by module', () => {
   test('in the order given; an exact name wins over a glob; wildcards stay inside one atom', async () => {
-    expect((await modules(RESNET, 'layer2', 'layer1.0.act1', 'layer*')).map(({ module }) => module)).toEqual(['layer2', 'layer1.0.act1', 'layer1', 'layer2', 'layer3', 'layer4']);
+    expect((await modules(RESNET, 'layer2', 'layer1.0.act1', 'layer*')).map(({ module }) => module)).toEqual([
+      'layer2',
+      'layer1.0.act1',
+      'layer1',
+      'layer2',
+      'layer3',
+      'layer4',
+    ]);
   });
 
   test('forward_pre is the first tensor read inside and made outside', async () => {
     const [pre] = await select(RESNET, { ...named('module', 'layer2'), hookType: 'forward_pre' });
-    expect(pre).toMatchObject({ hookType: 'forward_pre', tensors: ['/layer1/layer1.1/act2/Relu_output_0'], numChs: 64 });
+    expect(pre).toMatchObject({
+      hookType: 'forward_pre',
+      tensors: ['/layer1/layer1.1/act2/Relu_output_0'],
+      numChs: 64,
+    });
   });
 
   test('every bad name is in one error, with the nearest names', async () => {
-    await expect(modules(RESNET, 'layer9', 'layer1', 'lyaer2')).rejects.toMatchObject({ name: 'ResolveError', message: expect.stringMatching(/'layer9' \(nearest: layer\d.*'lyaer2' \(nearest: layer/) });
+    await expect(modules(RESNET, 'layer9', 'layer1', 'lyaer2')).rejects.toMatchObject({
+      name: 'ResolveError',
+      message: expect.stringMatching(/'layer9' \(nearest: layer\d.*'lyaer2' \(nearest: layer/),
+    });
   });
 
   test('a graph without names says so', async () => {
-    await expect(modules('resnet18.anon.onnx', 'layer1')).rejects.toMatchObject({ message: expect.stringContaining('carries no module names'), hint: expect.stringContaining('--tensor') });
+    await expect(modules('resnet18.anon.onnx', 'layer1')).rejects.toMatchObject({
+      message: expect.stringContaining('carries no module names'),
+      hint: expect.stringContaining('--tensor'),
+    });
   });
 
   test('the sum is the last output of a dual path; its outputs by number, and all of them concatenated', async () => {
     const [first, second] = await modules('dpn48b.ts.onnx', 'features.conv2_3#0', 'features.conv2_3#1');
     expect(first.tensors).not.toEqual(second.tensors);
     const joined = { tensors: ['/features/conv3_1/Concat_output_0'], numChs: 144 };
-    expect((await select('dpn48b.ts.onnx', { out: [1], featureConcat: true }))[0]).toMatchObject({ ...joined, index: 1 });
-    expect((await select('dpn48b.ts.onnx', { ...named('module', 'features.conv2_3'), featureConcat: true }))[0]).toMatchObject({ ...joined, index: null });
-    await expect(modules('dpn48b.ts.onnx', 'features.conv2_3#9')).rejects.toMatchObject({ message: expect.stringMatching(/has \d outputs, so output 9 does not exist/) });
+    expect((await select('dpn48b.ts.onnx', { out: [1], featureConcat: true }))[0]).toMatchObject({
+      ...joined,
+      index: 1,
+    });
+    expect(
+      (await select('dpn48b.ts.onnx', { ...named('module', 'features.conv2_3'), featureConcat: true }))[0],
+    ).toMatchObject({ ...joined, index: null });
+    await expect(modules('dpn48b.ts.onnx', 'features.conv2_3#9')).rejects.toMatchObject({
+      message: expect.stringMatching(/has \d outputs, so output 9 does not exist/),
+    });
   });
 
   test('a call by number', async () => {
     expect((await modules(RESNET, 'layer1.0.act1@1'))[0].tensors).toEqual(['/layer1/layer1.0/act1/Relu_output_0']);
-    await expect(modules(RESNET, 'layer1.0.act1@2')).rejects.toMatchObject({ message: expect.stringContaining('has 1 call'), hint: 'calls count from 1: 1 to 1' });
+    await expect(modules(RESNET, 'layer1.0.act1@2')).rejects.toMatchObject({
+      message: expect.stringContaining('has 1 call'),
+      hint: 'calls count from 1: 1 to 1',
+    });
   });
 
   test('a folded convolution is refused, and taken after the fold where that is allowed', async () => {
-    await expect(modules('ghostnet_050.ts.onnx', 'conv_stem')).rejects.toMatchObject({ name: 'ResolveError', hint: expect.stringContaining('--allow-folded') });
-    expect((await select('ghostnet_050.ts.onnx', { ...named('module', 'conv_stem'), allowFolded: true }))[0].tensors).toEqual(['/conv_stem/Conv_output_0']);
+    await expect(modules('ghostnet_050.ts.onnx', 'conv_stem')).rejects.toMatchObject({
+      name: 'ResolveError',
+      hint: expect.stringContaining('--allow-folded'),
+    });
+    expect(
+      (await select('ghostnet_050.ts.onnx', { ...named('module', 'conv_stem'), allowFolded: true }))[0].tensors,
+    ).toEqual(['/conv_stem/Conv_output_0']);
   });
 
   test("dynamo leaves a folded convolution's parameters and no node", async () => {
-    await expect(modules('resnet18.dy.onnx', 'conv1')).rejects.toMatchObject({ message: expect.stringContaining("folded 'conv1' away") });
-    expect((await select('resnet18.dy.onnx', { ...named('module', 'conv1'), allowFolded: true }))[0].tensors).toEqual(['getitem']);
+    await expect(modules('resnet18.dy.onnx', 'conv1')).rejects.toMatchObject({
+      message: expect.stringContaining("folded 'conv1' away"),
+    });
+    expect((await select('resnet18.dy.onnx', { ...named('module', 'conv1'), allowFolded: true }))[0].tensors).toEqual([
+      'getitem',
+    ]);
   });
 
   test('a name that timm declares and the network does not have', async () => {
-    expect((await modules('twins_pcpvt_small.ts.onnx', 'block.1', 'blocks.1')).map(({ module, tensors }) => [module, tensors.length])).toEqual([['block.1', 1], ['blocks.1', 1]]);
-    expect((await modules('resnext26ts.ts.onnx', 'final_conv'))[0]).toMatchObject({ module: 'final_conv', reduction: 32 });
+    expect(
+      (await modules('twins_pcpvt_small.ts.onnx', 'block.1', 'blocks.1')).map(({ module, tensors }) => [
+        module,
+        tensors.length,
+      ]),
+    ).toEqual([
+      ['block.1', 1],
+      ['blocks.1', 1],
+    ]);
+    expect((await modules('resnext26ts.ts.onnx', 'final_conv'))[0]).toMatchObject({
+      module: 'final_conv',
+      reduction: 32,
+    });
   });
 
   test('flattened names are accepted and reported', async () => {
     const flat = { flattenSequential: true };
-    expect((await select('resnet18.dy.onnx', { ...named('module', 'layer1_0', 'layer1.1', 'layer1'), ...flat })).map(({ module }) => module)).toEqual(['layer1_0', 'layer1_1', 'layer1']);
+    expect(
+      (await select('resnet18.dy.onnx', { ...named('module', 'layer1_0', 'layer1.1', 'layer1'), ...flat })).map(
+        ({ module }) => module,
+      ),
+    ).toEqual(['layer1_0', 'layer1_1', 'layer1']);
     await expect(modules('resnet18.dy.onnx', 'layer1_0')).rejects.toMatchObject({ name: 'ResolveError' });
   });
 });
 
 describe('by tensor and node', () => {
   test('exact names, inputs, and globs that cross slashes', async () => {
-    expect((await select(RESNET, named('tensor', '/layer1/layer1.0/act1/Relu_output_0', 'input'))).map(({ tensors, numChs, reduction }) => [tensors[0], numChs, reduction])).toEqual([
-      ['/layer1/layer1.0/act1/Relu_output_0', 64, 4], ['input', 3, 1],
+    expect(
+      (await select(RESNET, named('tensor', '/layer1/layer1.0/act1/Relu_output_0', 'input'))).map(
+        ({ tensors, numChs, reduction }) => [tensors[0], numChs, reduction],
+      ),
+    ).toEqual([
+      ['/layer1/layer1.0/act1/Relu_output_0', 64, 4],
+      ['input', 3, 1],
     ]);
     expect(await select(RESNET, named('tensor', '/layer4/*Relu_output_?'))).toHaveLength(4);
   });
 
   test('a node stands for its first output', async () => {
-    expect((await select(RESNET, named('node', '/maxpool/MaxPool')))[0]).toMatchObject({ index: null, module: null, by: 'node', tensors: ['/maxpool/MaxPool_output_0'], reduction: 4 });
+    expect((await select(RESNET, named('node', '/maxpool/MaxPool')))[0]).toMatchObject({
+      index: null,
+      module: null,
+      by: 'node',
+      tensors: ['/maxpool/MaxPool_output_0'],
+      reduction: 4,
+    });
   });
 
   test('missing ones are named together', async () => {
-    await expect(select(RESNET, { named: [{ by: 'tensor', name: '/layr1' }, { by: 'node', name: 'no*' }] })).rejects.toMatchObject({ message: expect.stringMatching(/no tensor is named '\/layr1'.*no node matches 'no\*'/) });
+    await expect(
+      select(RESNET, {
+        named: [
+          { by: 'tensor', name: '/layr1' },
+          { by: 'node', name: 'no*' },
+        ],
+      }),
+    ).rejects.toMatchObject({ message: expect.stringMatching(/no tensor is named '\/layr1'.*no node matches 'no\*'/) });
   });
 });
 
 describe('the embedding', () => {
   test('alone, and beside features', async () => {
-    expect((await select(RESNET, { embedding: true })).map(({ tensors, numChs, by }) => [tensors[0], numChs, by])).toEqual([['/global_pool/flatten/Flatten_output_0', 512, 'embedding']]);
+    expect(
+      (await select(RESNET, { embedding: true })).map(({ tensors, numChs, by }) => [tensors[0], numChs, by]),
+    ).toEqual([['/global_pool/flatten/Flatten_output_0', 512, 'embedding']]);
     expect((await select(RESNET, { embedding: true, out: [4] })).map(({ by }) => by)).toEqual(['index', 'embedding']);
   });
 

@@ -11,7 +11,8 @@ export interface SequentialModules {
 export function sequentialModules(tree: ModuleTree): SequentialModules {
   const certain = tree.classes.size > 0;
   const paths: string[] = [];
-  for (const child of tree.root.children) if (isSequential(tree, child, certain)) for (const { path } of child.children) paths.push(path);
+  for (const child of tree.root.children)
+    if (isSequential(tree, child, certain)) for (const { path } of child.children) paths.push(path);
   return { paths, certain };
 }
 

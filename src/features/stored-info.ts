@@ -45,13 +45,72 @@ export interface StoredInfo {
 }
 
 export function storedFeature(feature: Feature): StoredFeature {
-  const { index, module, numChs, reduction, tensor, dtype, shape, layout, hookType, prefixTokens, grid, resolvedBy, confidence, because } = feature;
+  const {
+    index,
+    module,
+    numChs,
+    reduction,
+    tensor,
+    dtype,
+    shape,
+    layout,
+    hookType,
+    prefixTokens,
+    grid,
+    resolvedBy,
+    confidence,
+    because,
+  } = feature;
   return {
-    index, module, num_chs: numChs, reduction, tensor, dtype, shape, layout, hook_type: hookType, prefix_tokens: prefixTokens, grid, resolved_by: resolvedBy, confidence, because,
+    index,
+    module,
+    num_chs: numChs,
+    reduction,
+    tensor,
+    dtype,
+    shape,
+    layout,
+    hook_type: hookType,
+    prefix_tokens: prefixTokens,
+    grid,
+    resolved_by: resolvedBy,
+    confidence,
+    because,
   };
 }
 
 export function featureOfStored(stored: StoredFeature): Feature {
-  const { index, module, num_chs: numChs, reduction, tensor, dtype, shape, layout, hook_type: hookType, prefix_tokens: prefixTokens, grid, resolved_by: resolvedBy, confidence, because } = stored;
-  return { index, module, numChs, reduction, tensor, folded: null, dtype, shape, layout, hookType, prefixTokens, grid, resolvedBy, confidence, because };
+  const {
+    index,
+    module,
+    num_chs: numChs,
+    reduction,
+    tensor,
+    dtype,
+    shape,
+    layout,
+    hook_type: hookType,
+    prefix_tokens: prefixTokens,
+    grid,
+    resolved_by: resolvedBy,
+    confidence,
+    because,
+  } = stored;
+  return {
+    index,
+    module,
+    numChs,
+    reduction,
+    tensor,
+    folded: null,
+    dtype,
+    shape,
+    layout,
+    hookType,
+    prefixTokens,
+    grid,
+    resolvedBy,
+    confidence,
+    because,
+  };
 }

@@ -24,7 +24,11 @@ export function callsOf(module: Module): readonly (readonly number[])[] {
 }
 
 /** Tensors made by the given nodes and read outside them (or handed out of the graph), in the order they are made. */
-export function exitsOf(flow: Flow, nodes: readonly number[], outputs: ReadonlyMap<string, unknown>): readonly string[] {
+export function exitsOf(
+  flow: Flow,
+  nodes: readonly number[],
+  outputs: ReadonlyMap<string, unknown>,
+): readonly string[] {
   const inside = new Set(nodes);
   const exits: string[] = [];
   for (const at of nodes) {
@@ -38,7 +42,14 @@ export function exitsOf(flow: Flow, nodes: readonly number[], outputs: ReadonlyM
 
 /** What `torch.cat(x, 1)` of a module's outputs is: the Concat behind them that joins them all, perhaps with what the module passes through; else the outputs themselves. */
 export function concatenated(view: GraphView, exits: readonly string[]): readonly string[] {
-  const joint = view.consumersOf.get(exits[0])?.find(({ opType, inputs, attributes }) => opType === 'Concat' && attributes.some(({ name, i }) => name === 'axis' && Number(i) === 1) && exits.every((exit) => inputs.includes(exit)));
+  const joint = view.consumersOf
+    .get(exits[0])
+    ?.find(
+      ({ opType, inputs, attributes }) =>
+        opType === 'Concat' &&
+        attributes.some(({ name, i }) => name === 'axis' && Number(i) === 1) &&
+        exits.every((exit) => inputs.includes(exit)),
+    );
   return joint === undefined ? exits : joint.outputs.slice(0, 1);
 }
 
@@ -65,7 +76,8 @@ export function tapModule(view: GraphView, flow: Flow, module: Module, hookType:
   }
   const last = flow.nodes[nodes[nodes.length - 1]].outputs.filter((name) => flow.position.has(name));
   if (last.length === 0) return { tensors: [], folded: null };
-  if (module.children.length === 0 && nodes.length === 1 && isFolded(view, flow.nodes[nodes[0]])) return { tensors: [], folded: last[0] };
+  if (module.children.length === 0 && nodes.length === 1 && isFolded(view, flow.nodes[nodes[0]]))
+    return { tensors: [], folded: last[0] };
   return { tensors: [last[0]], folded: null };
 }
 
@@ -85,7 +97,8 @@ export function foldedModules(view: GraphView, tree: ModuleTree): ReadonlyMap<st
     const path = cut < 0 ? '' : name.slice(0, cut);
     if (path === '' || folded.has(path) || tree.modules.has(path)) continue;
     const reader = view.consumersOf.get(name)?.[0];
-    if (reader !== undefined && reader.outputs.length > 0 && reader.outputs[0] !== '') folded.set(path, reader.outputs[0]);
+    if (reader !== undefined && reader.outputs.length > 0 && reader.outputs[0] !== '')
+      folded.set(path, reader.outputs[0]);
   }
   return folded;
 }

@@ -14,7 +14,14 @@ interface Truth {
   readonly model: string;
   readonly exporter: 'torchscript' | 'dynamo' | 'anonymous' | 'none';
   readonly file: string;
-  readonly features: readonly { readonly module: string; readonly num_chs: number; readonly reduction: number; readonly shape: readonly number[] | null; readonly tensors: readonly string[]; readonly tensors_intermediates: readonly string[] }[];
+  readonly features: readonly {
+    readonly module: string;
+    readonly num_chs: number;
+    readonly reduction: number;
+    readonly shape: readonly number[] | null;
+    readonly tensors: readonly string[];
+    readonly tensors_intermediates: readonly string[];
+  }[];
 }
 
 const truths: readonly Truth[] = JSON.parse(readFileSync('fixtures/zoo/truth.json', 'utf8')).models;
@@ -43,12 +50,15 @@ function isTold(truth: Truth['features'][number]): boolean {
 
 /** The features that are not what PyTorch saw. */
 function misses(truth: Truth, features: readonly Feature[]): readonly string[] {
-  const wrong: string[] = features.length === truth.features.length ? [] : [`${features.length} features, not ${truth.features.length}`];
+  const wrong: string[] =
+    features.length === truth.features.length ? [] : [`${features.length} features, not ${truth.features.length}`];
   truth.features.forEach((want, index) => {
     const got = features[index] as Feature | undefined;
     if (!isTold(want)) return;
-    if (got?.tensor == null || ![...want.tensors, ...want.tensors_intermediates].includes(got.tensor)) wrong.push(`${index}: ${got?.tensor}, not ${want.tensors[0]}`);
-    else if (got.module !== (truth.exporter === 'anonymous' ? null : want.module)) wrong.push(`${index}: module ${got.module}, not ${want.module}`);
+    if (got?.tensor == null || ![...want.tensors, ...want.tensors_intermediates].includes(got.tensor))
+      wrong.push(`${index}: ${got?.tensor}, not ${want.tensors[0]}`);
+    else if (got.module !== (truth.exporter === 'anonymous' ? null : want.module))
+      wrong.push(`${index}: module ${got.module}, not ${want.module}`);
   });
   return wrong;
 }
@@ -85,7 +95,14 @@ describe.each(truths.filter(({ file }) => !HARD.has(file)))('$file', (truth) => 
 describe('without shapes', () => {
   const named = truths.filter(({ exporter }) => exporter === 'torchscript' || exporter === 'dynamo');
 
-  test.each(named.filter(({ file }) => !['pit_ti_224.ts.onnx', 'mixer_s32_224.ts.onnx', 'test_vit.ts.onnx', 'twins_pcpvt_small.ts.onnx'].includes(file)))('$file: names are enough', async (truth) => {
+  test.each(
+    named.filter(
+      ({ file }) =>
+        !['pit_ti_224.ts.onnx', 'mixer_s32_224.ts.onnx', 'test_vit.ts.onnx', 'twins_pcpvt_small.ts.onnx'].includes(
+          file,
+        ),
+    ),
+  )('$file: names are enough', async (truth) => {
     const { view } = await survey(truth.file);
     expect(misses(truth, resolveFeatures(view, unasked(view)).features)).toEqual([]);
   });
@@ -93,7 +110,13 @@ describe('without shapes', () => {
   test('strides of a chain of convolutions prove reductions, weights prove channels', async () => {
     const { view } = await survey('resnet18.ts.onnx');
     const { features } = resolveFeatures(view, unasked(view));
-    expect(features.map(({ numChs, reduction, shape }) => [numChs, reduction, shape])).toEqual([[64, 2, null], [64, 4, null], [128, 8, null], [256, 16, null], [512, 32, null]]);
+    expect(features.map(({ numChs, reduction, shape }) => [numChs, reduction, shape])).toEqual([
+      [64, 2, null],
+      [64, 4, null],
+      [128, 8, null],
+      [256, 16, null],
+      [512, 32, null],
+    ]);
   });
 });
 
@@ -103,17 +126,38 @@ test('the rules that hold without a table of families find most backbones by nam
     const { view, types } = await survey(truth.file);
     if (misses(truth, resolveFeatures(view, types, { families: [] }).features).length > 0) wrong.push(truth.model);
   }
-  expect(wrong).toEqual(['dpn48b', 'ghostnet_050', 'hgnet_tiny', 'pit_ti_224', 'resnext26ts', 'starnet_s050', 'twins_pcpvt_small']);
+  expect(wrong).toEqual([
+    'dpn48b',
+    'ghostnet_050',
+    'hgnet_tiny',
+    'pit_ti_224',
+    'resnext26ts',
+    'starnet_s050',
+    'twins_pcpvt_small',
+  ]);
 });
 
 describe('what the exporter folded away', () => {
-  test.each(['ghostnet_050.ts.onnx', 'repghostnet_050.dy.onnx'])('%s: the stem keeps its index and has no tensor', async (file) => {
-    const { view, types } = await survey(file);
-    const resolution = resolveFeatures(view, types);
-    expect(resolution.features[0]).toMatchObject({ module: 'conv_stem', tensor: null, folded: expect.any(String), numChs: 8, reduction: 2 });
-    expect(() => selectFeatures(view, types, resolution, { out: [0, 1] })).toThrow(expect.objectContaining({ name: 'ResolveError', hint: expect.stringContaining('--allow-folded') }));
-    expect(selectFeatures(view, types, resolution, { out: [0], allowFolded: true })[0].tensors).toEqual([resolution.features[0].folded]);
-  });
+  test.each(['ghostnet_050.ts.onnx', 'repghostnet_050.dy.onnx'])(
+    '%s: the stem keeps its index and has no tensor',
+    async (file) => {
+      const { view, types } = await survey(file);
+      const resolution = resolveFeatures(view, types);
+      expect(resolution.features[0]).toMatchObject({
+        module: 'conv_stem',
+        tensor: null,
+        folded: expect.any(String),
+        numChs: 8,
+        reduction: 2,
+      });
+      expect(() => selectFeatures(view, types, resolution, { out: [0, 1] })).toThrow(
+        expect.objectContaining({ name: 'ResolveError', hint: expect.stringContaining('--allow-folded') }),
+      );
+      expect(selectFeatures(view, types, resolution, { out: [0], allowFolded: true })[0].tensors).toEqual([
+        resolution.features[0].folded,
+      ]);
+    },
+  );
 });
 
 describe('the embedding', () => {
@@ -133,5 +177,8 @@ describe('the embedding', () => {
 test('--explain asks every resolver', async () => {
   const { view, types } = await survey('resnet18.ts.onnx');
   const { tried }: Resolution = resolveFeatures(view, types, { explain: true });
-  expect(tried.map(({ resolver, features }) => [resolver, features.length])).toEqual([['module-path', 5], ['topology', 5]]);
+  expect(tried.map(({ resolver, features }) => [resolver, features.length])).toEqual([
+    ['module-path', 5],
+    ['topology', 5],
+  ]);
 });

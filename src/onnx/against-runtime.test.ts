@@ -19,7 +19,10 @@ async function typesOf(spec: ModelSpec): Promise<Map<string, TensorType>> {
   return certainTypes(viewGraph(model), model.graph.nodes);
 }
 
-async function skeletonOf(file: Uint8Array, tensors: readonly string[]): Promise<{ bytes: Uint8Array; model: OnnxModel }> {
+async function skeletonOf(
+  file: Uint8Array,
+  tensors: readonly string[],
+): Promise<{ bytes: Uint8Array; model: OnnxModel }> {
   const bytes = (await skeleton(viewGraph(await indexModel(file)), tensors)).slice();
   return { bytes, model: await indexModel(bytes) };
 }
@@ -37,34 +40,75 @@ describe('the rules never contradict ONNX Runtime', () => {
 
   const compare = async (spec: ModelSpec): Promise<void> => {
     const types = await typesOf(spec);
-    const session = await ort.InferenceSession.create(encodeModel(spec), { graphOptimizationLevel: 'disabled', logSeverityLevel: 4 });
+    const session = await ort.InferenceSession.create(encodeModel(spec), {
+      graphOptimizationLevel: 'disabled',
+      logSeverityLevel: 4,
+    });
     for (const output of session.outputMetadata) {
       const ours = types.get(output.name);
       if (ours === undefined) continue;
       expect([output.name, ours.type === undefined]).toEqual([output.name, output.isTensor]);
       if (!output.isTensor) continue;
       if (ours.dtype !== null) expect([output.name, ours.dtype]).toEqual([output.name, output.type]);
-      if (ours.shape !== null && output.shape.length > 0) expect([output.name, ours.shape]).toEqual([output.name, output.shape.map((dim) => (dim === '' ? null : dim))]);
+      if (ours.shape !== null && output.shape.length > 0)
+        expect([output.name, ours.shape]).toEqual([output.name, output.shape.map((dim) => (dim === '' ? null : dim))]);
     }
     await session.release();
   };
 
   // ONNX Runtime has no way to say bytes that are not UTF-8, and finds sidecars by path only.
-  test.each(FIXTURES.filter(({ notRunnable, sidecars, name }) => notRunnable === undefined && sidecars === undefined && name !== '13-names-not-utf8'))('$name', async ({ model }) => {
+  test.each(
+    FIXTURES.filter(
+      ({ notRunnable, sidecars, name }) =>
+        notRunnable === undefined && sidecars === undefined && name !== '13-names-not-utf8',
+    ),
+  )('$name', async ({ model }) => {
     await compare(bare(model));
   });
 
   test('of generated models', async () => {
-    await fc.assert(fc.asyncProperty(arbitraryModel, async ({ spec }) => compare(bare(spec))), { numRuns: 25 });
+    await fc.assert(
+      fc.asyncProperty(arbitraryModel, async ({ spec }) => compare(bare(spec))),
+      { numRuns: 25 },
+    );
   });
 });
 
 test('Constants: big ones become inputs at the top, random values in bodies and functions; nothing big remains', async () => {
-  const constant = (output: string, type: TensorSpec['type'] = 'float32'): ReturnType<typeof node> => node('Constant', [], [output], { value: { tensor: { name: '', dims: BIG, type, data: type === 'float32' ? big('').data : new Uint8Array(64 * 64 * 8) } } });
-  const sparseConstant = node('Constant', [], ['k4'], { sparse_value: { sparse: { values: weights('', [500], 4), indices: tensor('', [500], Array.from({ length: 500 }, (_, index) => index), 'int64'), dims: BIG } } });
+  const constant = (output: string, type: TensorSpec['type'] = 'float32'): ReturnType<typeof node> =>
+    node('Constant', [], [output], {
+      value: {
+        tensor: { name: '', dims: BIG, type, data: type === 'float32' ? big('').data : new Uint8Array(64 * 64 * 8) },
+      },
+    });
+  const sparseConstant = node('Constant', [], ['k4'], {
+    sparse_value: {
+      sparse: {
+        values: weights('', [500], 4),
+        indices: tensor(
+          '',
+          [500],
+          Array.from({ length: 500 }, (_, index) => index),
+          'int64',
+        ),
+        dims: BIG,
+      },
+    },
+  });
   const file = encodeModel({
-    opset: [['', 17], ['featx.test', 1]],
-    functions: [{ name: 'F', domain: 'featx.test', inputs: ['p'], outputs: ['q'], nodes: [constant('k1'), node('MatMul', ['p', 'k1'], ['q'])] }],
+    opset: [
+      ['', 17],
+      ['featx.test', 1],
+    ],
+    functions: [
+      {
+        name: 'F',
+        domain: 'featx.test',
+        inputs: ['p'],
+        outputs: ['q'],
+        nodes: [constant('k1'), node('MatMul', ['p', 'k1'], ['q'])],
+      },
+    ],
     graph: {
       nodes: [
         constant('k0'),
@@ -73,8 +117,37 @@ test('Constants: big ones become inputs at the top, random values in bodies and 
         node('MatMul', ['a0', 'k4'], ['a']),
         node('F', ['a'], ['f'], {}, { domain: 'featx.test' }),
         node('If', ['cond'], ['y'], {
-          then_branch: { graph: { name: 'then', nodes: [constant('k2', 'int64'), node('Cast', ['k2'], ['k2f'], { to: { int: 1 } }), node('MatMul', ['f', 'k2f'], ['t'])], outputs: [value('t', null)] } },
-          else_branch: { graph: { name: 'else', nodes: [node('MatMul', ['f', 'k3'], ['m']), node('MatMul', ['m', 'k5'], ['e'])], initializers: [big('k3'), weights('tiny', [1], 5)], sparseInitializers: [{ values: weights('k5', [500], 6), indices: tensor('', [500], Array.from({ length: 500 }, (_, index) => index), 'int64'), dims: BIG }], outputs: [value('e', null)] } },
+          then_branch: {
+            graph: {
+              name: 'then',
+              nodes: [
+                constant('k2', 'int64'),
+                node('Cast', ['k2'], ['k2f'], { to: { int: 1 } }),
+                node('MatMul', ['f', 'k2f'], ['t']),
+              ],
+              outputs: [value('t', null)],
+            },
+          },
+          else_branch: {
+            graph: {
+              name: 'else',
+              nodes: [node('MatMul', ['f', 'k3'], ['m']), node('MatMul', ['m', 'k5'], ['e'])],
+              initializers: [big('k3'), weights('tiny', [1], 5)],
+              sparseInitializers: [
+                {
+                  values: weights('k5', [500], 6),
+                  indices: tensor(
+                    '',
+                    [500],
+                    Array.from({ length: 500 }, (_, index) => index),
+                    'int64',
+                  ),
+                  dims: BIG,
+                },
+              ],
+              outputs: [value('e', null)],
+            },
+          },
         }),
       ],
       inputs: [value('x', [1, 64]), value('cond', [], 'bool')],
@@ -90,18 +163,26 @@ test('Constants: big ones become inputs at the top, random values in bodies and 
 });
 
 describe('ONNX Runtime loads the skeleton of every tensor at once', () => {
-  const everything = (model: OnnxModel): string[] => model.graph.nodes.flatMap(({ outputs }) => outputs.filter((name) => name !== ''));
+  const everything = (model: OnnxModel): string[] =>
+    model.graph.nodes.flatMap(({ outputs }) => outputs.filter((name) => name !== ''));
 
-  test.each(FIXTURES.filter(({ notRunnable }) => notRunnable === undefined))('$name', async ({ model: spec, style }) => {
-    const file = encodeModel(spec, style);
-    const { bytes } = await skeletonOf(file, everything(await indexModel(file)));
-    await (await ort.InferenceSession.create(bytes, { graphOptimizationLevel: 'disabled', logSeverityLevel: 4 })).release();
-  });
+  test.each(FIXTURES.filter(({ notRunnable }) => notRunnable === undefined))(
+    '$name',
+    async ({ model: spec, style }) => {
+      const file = encodeModel(spec, style);
+      const { bytes } = await skeletonOf(file, everything(await indexModel(file)));
+      await (
+        await ort.InferenceSession.create(bytes, { graphOptimizationLevel: 'disabled', logSeverityLevel: 4 })
+      ).release();
+    },
+  );
 
   test.each(fixtureFiles('zoo').filter(({ name }) => /anon|none_/.test(name)))('$name', async ({ read }) => {
     const file = read();
     const { bytes } = await skeletonOf(file, everything(await indexModel(file)));
-    await (await ort.InferenceSession.create(bytes, { graphOptimizationLevel: 'disabled', logSeverityLevel: 4 })).release();
+    await (
+      await ort.InferenceSession.create(bytes, { graphOptimizationLevel: 'disabled', logSeverityLevel: 4 })
+    ).release();
   });
 
   test('of generated models, one tensor each', async () => {
@@ -110,7 +191,9 @@ describe('ONNX Runtime loads the skeleton of every tensor at once', () => {
         const made = [...tensors.keys()].filter((name) => name.startsWith('t'));
         const { bytes, model } = await skeletonOf(encodeModel(generated, style), [made[at % made.length]]);
         expect(model.graph.outputs).toHaveLength(1);
-        await (await ort.InferenceSession.create(bytes, { graphOptimizationLevel: 'disabled', logSeverityLevel: 4 })).release();
+        await (
+          await ort.InferenceSession.create(bytes, { graphOptimizationLevel: 'disabled', logSeverityLevel: 4 })
+        ).release();
       }),
       { numRuns: 25 },
     );

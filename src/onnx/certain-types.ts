@@ -9,19 +9,128 @@ import { declaredTypes, dtypeWord, type TensorType } from './types.js';
 
 /** Output 0 has the dtype and the shape of input 0. */
 const SAME_AS_INPUT = new Set([
-  'Abs', 'Acos', 'Acosh', 'Asin', 'Asinh', 'Atan', 'Atanh', 'BatchNormalization', 'BitwiseNot', 'Ceil', 'Celu', 'Clip', 'Cos', 'Cosh', 'CumSum', 'Dropout', 'Elu', 'Erf', 'Exp', 'Floor', 'Gelu',
-  'GroupNormalization', 'HardSigmoid', 'HardSwish', 'Hardmax', 'Identity', 'InstanceNormalization', 'LRN', 'LayerNormalization', 'LeakyRelu', 'Log', 'LogSoftmax', 'LpNormalization',
-  'MeanVarianceNormalization', 'Mish', 'Neg', 'Not', 'PRelu', 'RMSNormalization', 'Reciprocal', 'Relu', 'Round', 'Selu', 'Shrink', 'Sigmoid', 'Sign', 'Sin', 'Sinh', 'Softmax', 'Softplus', 'Softsign',
-  'Sqrt', 'Tan', 'Tanh', 'ThresholdedRelu',
+  'Abs',
+  'Acos',
+  'Acosh',
+  'Asin',
+  'Asinh',
+  'Atan',
+  'Atanh',
+  'BatchNormalization',
+  'BitwiseNot',
+  'Ceil',
+  'Celu',
+  'Clip',
+  'Cos',
+  'Cosh',
+  'CumSum',
+  'Dropout',
+  'Elu',
+  'Erf',
+  'Exp',
+  'Floor',
+  'Gelu',
+  'GroupNormalization',
+  'HardSigmoid',
+  'HardSwish',
+  'Hardmax',
+  'Identity',
+  'InstanceNormalization',
+  'LRN',
+  'LayerNormalization',
+  'LeakyRelu',
+  'Log',
+  'LogSoftmax',
+  'LpNormalization',
+  'MeanVarianceNormalization',
+  'Mish',
+  'Neg',
+  'Not',
+  'PRelu',
+  'RMSNormalization',
+  'Reciprocal',
+  'Relu',
+  'Round',
+  'Selu',
+  'Shrink',
+  'Sigmoid',
+  'Sign',
+  'Sin',
+  'Sinh',
+  'Softmax',
+  'Softplus',
+  'Softsign',
+  'Sqrt',
+  'Tan',
+  'Tanh',
+  'ThresholdedRelu',
 ]);
 
 /** Output 0 has the dtype of the input at this index. */
 const DTYPE_OF_INPUT = new Map<string, number>([
   ...[
-    'Add', 'AveragePool', 'Compress', 'Concat', 'Conv', 'ConvTranspose', 'DepthToSpace', 'Div', 'Einsum', 'Expand', 'Flatten', 'GRU', 'Gather', 'GatherElements', 'GatherND', 'Gemm', 'GlobalAveragePool',
-    'GlobalLpPool', 'GlobalMaxPool', 'GridSample', 'LSTM', 'LpPool', 'MatMul', 'Max', 'MaxPool', 'Mean', 'Min', 'Mod', 'Mul', 'Pad', 'Pow', 'RNN', 'Range', 'ReduceL1', 'ReduceL2', 'ReduceLogSum',
-    'ReduceLogSumExp', 'ReduceMax', 'ReduceMean', 'ReduceMin', 'ReduceProd', 'ReduceSum', 'ReduceSumSquare', 'Reshape', 'Resize', 'ReverseSequence', 'RoiAlign', 'Scatter', 'ScatterElements', 'ScatterND',
-    'Slice', 'SpaceToDepth', 'Split', 'Squeeze', 'Sub', 'Sum', 'Tile', 'TopK', 'Transpose', 'Trilu', 'Unsqueeze', 'Upsample',
+    'Add',
+    'AveragePool',
+    'Compress',
+    'Concat',
+    'Conv',
+    'ConvTranspose',
+    'DepthToSpace',
+    'Div',
+    'Einsum',
+    'Expand',
+    'Flatten',
+    'GRU',
+    'Gather',
+    'GatherElements',
+    'GatherND',
+    'Gemm',
+    'GlobalAveragePool',
+    'GlobalLpPool',
+    'GlobalMaxPool',
+    'GridSample',
+    'LSTM',
+    'LpPool',
+    'MatMul',
+    'Max',
+    'MaxPool',
+    'Mean',
+    'Min',
+    'Mod',
+    'Mul',
+    'Pad',
+    'Pow',
+    'RNN',
+    'Range',
+    'ReduceL1',
+    'ReduceL2',
+    'ReduceLogSum',
+    'ReduceLogSumExp',
+    'ReduceMax',
+    'ReduceMean',
+    'ReduceMin',
+    'ReduceProd',
+    'ReduceSum',
+    'ReduceSumSquare',
+    'Reshape',
+    'Resize',
+    'ReverseSequence',
+    'RoiAlign',
+    'Scatter',
+    'ScatterElements',
+    'ScatterND',
+    'Slice',
+    'SpaceToDepth',
+    'Split',
+    'Squeeze',
+    'Sub',
+    'Sum',
+    'Tile',
+    'TopK',
+    'Transpose',
+    'Trilu',
+    'Unsqueeze',
+    'Upsample',
   ].map((opType) => [opType, 0] as const),
   ['CastLike', 1],
   ['Where', 1],
@@ -30,7 +139,9 @@ const DTYPE_OF_INPUT = new Map<string, number>([
 
 /** Output 0 has this dtype whatever goes in. */
 const FIXED_DTYPE = new Map<string, string>([
-  ...['And', 'Equal', 'Greater', 'GreaterOrEqual', 'IsInf', 'IsNaN', 'Less', 'LessOrEqual', 'Or', 'Xor'].map((opType) => [opType, 'bool'] as const),
+  ...['And', 'Equal', 'Greater', 'GreaterOrEqual', 'IsInf', 'IsNaN', 'Less', 'LessOrEqual', 'Or', 'Xor'].map(
+    (opType) => [opType, 'bool'] as const,
+  ),
   ...['ArgMax', 'ArgMin', 'NonMaxSuppression', 'NonZero', 'Shape', 'Size'].map((opType) => [opType, 'int64'] as const),
 ]);
 
@@ -39,23 +150,35 @@ const SAME_SHAPE = new Set(['Cast', 'CastLike', 'IsInf', 'IsNaN']);
 
 /** What an output that is no tensor is, by operator. */
 const NON_TENSORS = new Map<string, string>([
-  ...['SequenceConstruct', 'SequenceEmpty', 'SequenceErase', 'SequenceInsert', 'SequenceMap', 'SplitToSequence'].map((opType) => [opType, 'sequence'] as const),
+  ...['SequenceConstruct', 'SequenceEmpty', 'SequenceErase', 'SequenceInsert', 'SequenceMap', 'SplitToSequence'].map(
+    (opType) => [opType, 'sequence'] as const,
+  ),
   ['Optional', 'optional'],
 ]);
 
 /** Types of the outputs of nodes, in their order, from the file's declarations and from certain rules; unknown parts are null. */
 export function certainTypes(view: GraphView, nodes: Iterable<Node>): Map<string, TensorType> {
   const types = declaredTypes(view.model);
-  const overridden = new Set(view.model.functions.map((definition) => functionKey(definition.domain, definition.name, definition.overload)));
+  const overridden = new Set(
+    view.model.functions.map((definition) => functionKey(definition.domain, definition.name, definition.overload)),
+  );
   const waiting = [...nodes].sort((a, b) => a.index - b.index);
   for (const node of view.sorted ? waiting : inOrder(view, waiting)) {
     node.outputs.forEach((name, output) => {
       if (name === '') return;
       const declared = types.get(name);
       if (declared !== undefined && isComplete(declared)) return;
-      const certain = node.domain === '' && !overridden.has(functionKey('', node.opType, node.overload)) ? outputType(node, output, types) : null;
+      const certain =
+        node.domain === '' && !overridden.has(functionKey('', node.opType, node.overload))
+          ? outputType(node, output, types)
+          : null;
       if (certain === null) return;
-      types.set(name, declared === undefined ? certain : { ...declared, dtype: declared.dtype ?? certain.dtype, shape: declared.shape ?? certain.shape });
+      types.set(
+        name,
+        declared === undefined
+          ? certain
+          : { ...declared, dtype: declared.dtype ?? certain.dtype, shape: declared.shape ?? certain.shape },
+      );
     });
   }
   return types;
@@ -74,7 +197,9 @@ function inOrder(view: GraphView, nodes: readonly Node[]): Node[] {
   for (const first of nodes) {
     stack.push(first);
     for (let node = stack.at(-1); node !== undefined; node = stack.at(-1)) {
-      const next = node.inputs.map((name) => view.producerOf.get(name)?.node).find((producer) => producer !== undefined && pending.has(producer) && producer !== node);
+      const next = node.inputs
+        .map((name) => view.producerOf.get(name)?.node)
+        .find((producer) => producer !== undefined && pending.has(producer) && producer !== node);
       if (pending.has(node) && next !== undefined) {
         stack.push(next);
         continue;
@@ -109,12 +234,15 @@ function outputType(node: Node, output: number, types: ReadonlyMap<string, Tenso
   }
   const index = DTYPE_OF_INPUT.get(opType);
   const source = index === undefined ? undefined : input(index);
-  return source === undefined || source.type !== undefined || source.dtype === null ? null : { dtype: source.dtype, shape };
+  return source === undefined || source.type !== undefined || source.dtype === null
+    ? null
+    : { dtype: source.dtype, shape };
 }
 
 function laterOutput({ opType }: Node, output: number, first: TensorType | undefined): TensorType | null {
   if ((opType === 'MaxPool' || opType === 'TopK') && output === 1) return { dtype: 'int64', shape: null };
-  if (['Split', 'LSTM', 'GRU', 'RNN'].includes(opType) && first !== undefined && first.dtype !== null) return { dtype: first.dtype, shape: null };
+  if (['Split', 'LSTM', 'GRU', 'RNN'].includes(opType) && first !== undefined && first.dtype !== null)
+    return { dtype: first.dtype, shape: null };
   return null;
 }
 
@@ -127,9 +255,13 @@ function constantType(node: Node): TensorType | null {
   if (value === undefined || node.attributes.length > 1) return null;
   switch (value.name) {
     case 'value':
-      return value.tensors.length === 0 ? null : { dtype: dtypeWord(value.tensors[0].dataType), shape: value.tensors[0].dims };
+      return value.tensors.length === 0
+        ? null
+        : { dtype: dtypeWord(value.tensors[0].dataType), shape: value.tensors[0].dims };
     case 'sparse_value':
-      return value.sparseTensors[0]?.values ? { dtype: dtypeWord(value.sparseTensors[0].values.dataType), shape: value.sparseTensors[0].dims } : null;
+      return value.sparseTensors[0]?.values
+        ? { dtype: dtypeWord(value.sparseTensors[0].values.dataType), shape: value.sparseTensors[0].dims }
+        : null;
     case 'value_float':
       return { dtype: 'float32', shape: [] };
     case 'value_int':

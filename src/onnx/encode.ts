@@ -63,7 +63,8 @@ export function encodeNode(node: NewNode): Uint8Array {
 function encodeAttribute(attribute: NewAttribute): Uint8Array {
   const writer = text(Writer.create(), 1, attribute.name);
   if ('int' in attribute) return int(int(writer, 3, attribute.int), 20, AttributeType.int).finish();
-  if ('tensor' in attribute) return int(bytes(writer, 5, encodeTensor(attribute.tensor)), 20, AttributeType.tensor).finish();
+  if ('tensor' in attribute)
+    return int(bytes(writer, 5, encodeTensor(attribute.tensor)), 20, AttributeType.tensor).finish();
   for (const value of attribute.ints) int(writer, 8, value);
   return int(writer, 20, AttributeType.ints).finish();
 }
@@ -138,6 +139,11 @@ export function encodeEntry(key: string, value: string): Uint8Array {
 /** The fields that make a TensorProto external: `external_data` entries and `data_location`. */
 export function encodeExternal(location: string, offset: number, length: number): Uint8Array {
   const writer = Writer.create();
-  for (const [key, value] of [['location', location], ['offset', String(offset)], ['length', String(length)]]) bytes(writer, TensorField.externalData, encodeEntry(key, value));
+  for (const [key, value] of [
+    ['location', location],
+    ['offset', String(offset)],
+    ['length', String(length)],
+  ])
+    bytes(writer, TensorField.externalData, encodeEntry(key, value));
   return int(writer, TensorField.dataLocation, 1).finish();
 }

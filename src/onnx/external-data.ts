@@ -40,11 +40,15 @@ const WINDOWS_DEVICE = /^(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u
  * Reads and checks the external-data entries of a tensor, without touching any file.
  * @throws PolicyError for a location that is not plainly inside the model's directory, or entries that are not what the format allows
  */
-export function externalReference(tensor: Tensor, warn: (message: string) => void = () => undefined): ExternalReference {
+export function externalReference(
+  tensor: Tensor,
+  warn: (message: string) => void = () => undefined,
+): ExternalReference {
   const values = new Map<string, string>();
   for (const { key, value } of tensor.external ?? []) {
     if (values.has(key)) throw refused(tensor, `the key '${key}' stands twice`, 'FEATX_EXTERNAL_KEY');
-    if (value.length > LONGEST_VALUE) throw refused(tensor, `the value of '${key}' is longer than ${LONGEST_VALUE} characters`, 'FEATX_EXTERNAL_KEY');
+    if (value.length > LONGEST_VALUE)
+      throw refused(tensor, `the value of '${key}' is longer than ${LONGEST_VALUE} characters`, 'FEATX_EXTERNAL_KEY');
     if (!KNOWN_KEYS.has(key)) warn(`${tensor.place}: the unknown external data key '${key}' is ignored`);
     values.set(key, value);
   }
@@ -54,7 +58,8 @@ export function externalReference(tensor: Tensor, warn: (message: string) => voi
   const integer = (key: string): number | null => {
     const value = values.get(key);
     if (value === undefined) return null;
-    if (!INTEGER.test(value) || BigInt(value) > BigInt(Number.MAX_SAFE_INTEGER)) throw refused(tensor, `its ${key} '${value}' is not a byte count`, 'FEATX_EXTERNAL_RANGE');
+    if (!INTEGER.test(value) || BigInt(value) > BigInt(Number.MAX_SAFE_INTEGER))
+      throw refused(tensor, `its ${key} '${value}' is not a byte count`, 'FEATX_EXTERNAL_RANGE');
     return Number(value);
   };
   return { location, offset: integer('offset') ?? 0, length: integer('length') };
@@ -114,7 +119,11 @@ function subjectOf({ name, place }: Tensor): string {
 }
 
 function refusal(subject: string, field: string, what: string, code: string): PolicyError {
-  return new PolicyError(`${subject} is refused: ${what}`, { code, field, hint: 'external data must lie in the directory of the model; do not trust this file unless you know why it points elsewhere' });
+  return new PolicyError(`${subject} is refused: ${what}`, {
+    code,
+    field,
+    hint: 'external data must lie in the directory of the model; do not trust this file unless you know why it points elsewhere',
+  });
 }
 
 /**
@@ -122,7 +131,12 @@ function refusal(subject: string, field: string, what: string, code: string): Po
  * @param subject what the location belongs to, for the message
  * @throws PolicyError, IoError
  */
-export async function openContained(location: string, subject: string, field: string, files: SidecarFiles): Promise<ByteSource> {
+export async function openContained(
+  location: string,
+  subject: string,
+  field: string,
+  files: SidecarFiles,
+): Promise<ByteSource> {
   assertContained(location, subject, field);
   return files.open(location, field);
 }
@@ -130,7 +144,8 @@ export async function openContained(location: string, subject: string, field: st
 /** The locations that the tensors of a model name, each once, but for those that the gate refuses. */
 export function containedLocations(model: OnnxModel): ReadonlySet<string> {
   const locations = new Set<string>();
-  for (const { external } of tensorsOf(model)) for (const { key, value } of external ?? []) if (key === 'location' && isContained(value)) locations.add(value);
+  for (const { external } of tensorsOf(model))
+    for (const { key, value } of external ?? []) if (key === 'location' && isContained(value)) locations.add(value);
   return locations;
 }
 
@@ -144,7 +159,11 @@ export interface OpenedTensor {
  * Opens the file of an external tensor and checks that its bytes are there and are as many as dims and dtype say.
  * @throws PolicyError, IoError, ModelFormatError
  */
-export async function openExternal(tensor: Tensor, files: SidecarFiles, warn?: (message: string) => void): Promise<OpenedTensor> {
+export async function openExternal(
+  tensor: Tensor,
+  files: SidecarFiles,
+  warn?: (message: string) => void,
+): Promise<OpenedTensor> {
   const { location, offset, length } = externalReference(tensor, warn);
   const source = await openContained(location, subjectOf(tensor), tensor.place, files);
   const end = length === null ? source.size : offset + length;
@@ -152,8 +171,14 @@ export async function openExternal(tensor: Tensor, files: SidecarFiles, warn?: (
   const expected = tensorBytes(tensor);
   if (outside || (expected !== null && end - offset !== expected)) {
     const range = `bytes ${offset} to ${length === null && outside ? 'the end' : end} of '${location}'`;
-    const problem = outside ? `it asks for ${range}, which has ${source.size}` : `${range} are ${end - offset} bytes, but its dims [${tensor.dims.join(', ')}] take ${expected}`;
-    throw new ModelFormatError(`external data of ${tensor.place} '${tensor.name}' does not fit: ${problem}`, { code: 'FEATX_GRAPH_DATA', field: tensor.place, path: source.path });
+    const problem = outside
+      ? `it asks for ${range}, which has ${source.size}`
+      : `${range} are ${end - offset} bytes, but its dims [${tensor.dims.join(', ')}] take ${expected}`;
+    throw new ModelFormatError(`external data of ${tensor.place} '${tensor.name}' does not fit: ${problem}`, {
+      code: 'FEATX_GRAPH_DATA',
+      field: tensor.place,
+      path: source.path,
+    });
   }
   return { source, range: { start: offset, end } };
 }

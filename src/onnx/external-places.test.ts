@@ -30,9 +30,16 @@ beforeAll(async () => {
   await mkdir(join(directory, 'sub'), { recursive: true });
   await mkdir(join(directory, 'directory'));
   await mkdir(join(root, 'model-secret'));
-  for (const path of ['secret.bin', 'model-secret/w.bin', 'model/w.bin', 'model/sub/inner.bin']) await writeFile(join(root, path), new Uint8Array(SIZE));
+  for (const path of ['secret.bin', 'model-secret/w.bin', 'model/w.bin', 'model/sub/inner.bin'])
+    await writeFile(join(root, path), new Uint8Array(SIZE));
   const links: readonly (readonly [string, string])[] = [
-    ['../secret.bin', 'link-out.bin'], ['..', 'dir-out'], ['link-out.bin', 'chain.bin'], [join(root, 'secret.bin'), 'link-absolute.bin'], ['/dev/zero', 'device'], ['../model-secret/w.bin', 'link-sibling.bin'], ['w.bin', 'link-inside.bin'],
+    ['../secret.bin', 'link-out.bin'],
+    ['..', 'dir-out'],
+    ['link-out.bin', 'chain.bin'],
+    [join(root, 'secret.bin'), 'link-absolute.bin'],
+    ['/dev/zero', 'device'],
+    ['../model-secret/w.bin', 'link-sibling.bin'],
+    ['w.bin', 'link-inside.bin'],
   ];
   for (const [target, name] of links) await symlink(target, join(directory, name));
   // A pipe that nobody writes to; what is no file at all on Windows.
@@ -52,7 +59,8 @@ async function outside(seen: readonly Seen[]): Promise<readonly string[]> {
     if (call === 'realpath') continue;
     const real = await nodeFileSystem.realpath(path).catch(() => null);
     if (real === null) continue;
-    if (isOutside(real) || (call === 'open' && real !== directory && !(await nodeFileSystem.stat(real)).isFile())) found.add(path);
+    if (isOutside(real) || (call === 'open' && real !== directory && !(await nodeFileSystem.stat(real)).isFile()))
+      found.add(path);
   }
   return [...found];
 }
@@ -82,11 +90,27 @@ describe('hostile locations', () => {
   test('a cut of such a model is refused, and looks at nothing but the model and its directory', async () => {
     for (const [place, spec] of modelsWith(tensorAt('../secret.bin'))) {
       const path = await written(spec, 'hostile.onnx');
-      for (const [mode, weights] of [['hook', 'embed'], ['hook', 'external'], ['hook', 'keep'], ['hook', 'reference']] as const) {
+      for (const [mode, weights] of [
+        ['hook', 'embed'],
+        ['hook', 'external'],
+        ['hook', 'keep'],
+        ['hook', 'reference'],
+      ] as const) {
         const { fileSystem, seen, opened } = watchingFileSystem();
-        const cut = extract(path, join(directory, 'cut.onnx'), { mode, weights, fileSystem, named: [{ by: 'tensor', name: 'y' }], resolve: {}, isolate: false });
+        const cut = extract(path, join(directory, 'cut.onnx'), {
+          mode,
+          weights,
+          fileSystem,
+          named: [{ by: 'tensor', name: 'y' }],
+          resolve: {},
+          isolate: false,
+        });
         await expect(cut).rejects.toMatchObject({ name: 'PolicyError', code: 'FEATX_EXTERNAL_LOCATION' });
-        expect({ place, opened: new Set(opened()), outside: await outside(seen) }).toEqual({ place, opened: new Set([path]), outside: [] });
+        expect({ place, opened: new Set(opened()), outside: await outside(seen) }).toEqual({
+          place,
+          opened: new Set([path]),
+          outside: [],
+        });
       }
     }
   });
@@ -94,19 +118,56 @@ describe('hostile locations', () => {
   test('a tensor that the cut leaves out names no file, wherever it points', async () => {
     const unused = tensorAt('../secret.bin');
     const y = value('y', null);
-    const path = await written({ graph: { inputs: [value('x', [1])], outputs: [y], initializers: [unused], nodes: [node('Relu', ['x'], ['y']), node('Identity', ['w'], ['z'])] } }, 'unused.onnx');
+    const path = await written(
+      {
+        graph: {
+          inputs: [value('x', [1])],
+          outputs: [y],
+          initializers: [unused],
+          nodes: [node('Relu', ['x'], ['y']), node('Identity', ['w'], ['z'])],
+        },
+      },
+      'unused.onnx',
+    );
     const { fileSystem, seen, opened } = watchingFileSystem();
-    await extract(path, join(directory, 'cut.onnx'), { fileSystem, named: [{ by: 'tensor', name: 'y' }], resolve: {}, isolate: false });
+    await extract(path, join(directory, 'cut.onnx'), {
+      fileSystem,
+      named: [{ by: 'tensor', name: 'y' }],
+      resolve: {},
+      isolate: false,
+    });
     expect(opened()).toContain(path);
     expect(await outside(seen)).toEqual([]);
   });
 
-  test.each([['embed', 'ABOVE/cut.onnx'], ['external', 'ABOVE/cut.onnx'], ['keep', 'ABOVE/cut.onnx']] as const)('with --weights %s, links out are refused before anything is written', async (weights, output) => {
+  test.each([
+    ['embed', 'ABOVE/cut.onnx'],
+    ['external', 'ABOVE/cut.onnx'],
+    ['keep', 'ABOVE/cut.onnx'],
+  ] as const)('with --weights %s, links out are refused before anything is written', async (weights, output) => {
     for (const location of HOSTILE_LINKS) {
-      const path = await written({ graph: { nodes: [node('Identity', ['w'], ['y'])], outputs: [value('y', null)], initializers: [tensorAt(location)] } }, 'hostile.onnx');
+      const path = await written(
+        {
+          graph: {
+            nodes: [node('Identity', ['w'], ['y'])],
+            outputs: [value('y', null)],
+            initializers: [tensorAt(location)],
+          },
+        },
+        'hostile.onnx',
+      );
       const { fileSystem, opened } = watchingFileSystem();
-      const cut = extract(path, output.replace('ABOVE', root), { weights, fileSystem, named: [{ by: 'tensor', name: 'y' }], resolve: {}, isolate: false });
-      await expect(cut).rejects.toMatchObject({ name: 'PolicyError', code: expect.stringMatching(/^FEATX_EXTERNAL_(LINK|KIND)$/) });
+      const cut = extract(path, output.replace('ABOVE', root), {
+        weights,
+        fileSystem,
+        named: [{ by: 'tensor', name: 'y' }],
+        resolve: {},
+        isolate: false,
+      });
+      await expect(cut).rejects.toMatchObject({
+        name: 'PolicyError',
+        code: expect.stringMatching(/^FEATX_EXTERNAL_(LINK|KIND)$/),
+      });
       expect({ location, opened: opened() }).toEqual({ location, opened: [path] });
     }
   });
@@ -116,8 +177,13 @@ describe('hostile locations', () => {
     const files = new DirectorySidecars(join(directory, 'model.onnx'), { fileSystem });
     for (const file of [...HOSTILE_LOCATIONS, ...HOSTILE_LINKS]) {
       const record = JSON.stringify({ schema: 1, file, size_bytes: SIZE, sha256: '0'.repeat(64) });
-      await using model = await openModel(encodeModel({ graph: { nodes: [], outputs: [] }, metadata: [[REFERENCE_KEY, record]] }));
-      await expect(assertReference(model, files)).rejects.toMatchObject({ name: 'PolicyError', code: expect.stringMatching(/^FEATX_EXTERNAL_/) });
+      await using model = await openModel(
+        encodeModel({ graph: { nodes: [], outputs: [] }, metadata: [[REFERENCE_KEY, record]] }),
+      );
+      await expect(assertReference(model, files)).rejects.toMatchObject({
+        name: 'PolicyError',
+        code: expect.stringMatching(/^FEATX_EXTERNAL_/),
+      });
     }
     await files.close();
     expect(seen.filter(({ call }) => call === 'open')).toEqual([]);
@@ -142,7 +208,14 @@ describe('hostile locations', () => {
       }
     }
     const escaped = await outside(seen);
-    expect(escaped.map((path) => relative(directory, path))).toEqual(expect.arrayContaining(['link-out.bin', join('dir-out', 'secret.bin'), 'chain.bin', join('..', 'model-secret', 'w.bin')]));
+    expect(escaped.map((path) => relative(directory, path))).toEqual(
+      expect.arrayContaining([
+        'link-out.bin',
+        join('dir-out', 'secret.bin'),
+        'chain.bin',
+        join('..', 'model-secret', 'w.bin'),
+      ]),
+    );
   });
 
   test.each(IN_DIRECTORY)('%j is a place in the directory of the model', async (location) => {
@@ -165,7 +238,11 @@ describe('hostile locations', () => {
       for (const [place, spec] of modelsWith(tensorAt(location))) {
         await using model = await openModel(encodeModel(spec));
         const codes = await openAll(model, files);
-        expect({ place, location, codes }).toEqual({ place, location, codes: [expect.stringMatching(/^FEATX_EXTERNAL_/)] });
+        expect({ place, location, codes }).toEqual({
+          place,
+          location,
+          codes: [expect.stringMatching(/^FEATX_EXTERNAL_/)],
+        });
       }
       if (HOSTILE_LOCATIONS.includes(location)) expect({ location, seen }).toEqual({ location, seen: [] });
     }
@@ -176,7 +253,17 @@ describe('hostile locations', () => {
 });
 
 test('a model in memory has no files beside it', async () => {
-  const bytes = encodeModel({ graph: { nodes: [node('Identity', ['w'], ['y'])], outputs: [value('y', [SIZE / 4])], initializers: [tensorAt('w.bin')] } });
-  const cut = extract(bytes, join(dirname(directory), 'cut.onnx'), { weights: 'embed', named: [{ by: 'tensor', name: 'y' }], isolate: false });
+  const bytes = encodeModel({
+    graph: {
+      nodes: [node('Identity', ['w'], ['y'])],
+      outputs: [value('y', [SIZE / 4])],
+      initializers: [tensorAt('w.bin')],
+    },
+  });
+  const cut = extract(bytes, join(dirname(directory), 'cut.onnx'), {
+    weights: 'embed',
+    named: [{ by: 'tensor', name: 'y' }],
+    isolate: false,
+  });
   await expect(cut).rejects.toMatchObject({ name: 'UsageError', code: 'FEATX_USAGE_NO_DIRECTORY' });
 });

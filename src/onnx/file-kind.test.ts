@@ -35,12 +35,20 @@ test.each<[string, Uint8Array, RegExp]>([
   const source = new BufferSource(bytes, 'm.onnx');
   const error: unknown = await assertOnnxFile(source).catch((reason: unknown) => reason);
   expect(error).toBeInstanceOf(UnsupportedModelError);
-  expect(error).toMatchObject({ code: 'FEATX_UNSUPPORTED_FILE', path: 'm.onnx', message: expect.stringMatching(message), hint: expect.stringMatching(/./) });
+  expect(error).toMatchObject({
+    code: 'FEATX_UNSUPPORTED_FILE',
+    path: 'm.onnx',
+    message: expect.stringMatching(message),
+    hint: expect.stringMatching(/./),
+  });
   await expect(indexModel(source)).rejects.toThrow(message);
 });
 
 test.each(['ORTModule', 'ORTM', 'TFL3', 'NUMPY'])('a model made by %s is a model', async (producer) => {
-  for (const irVersion of [3, 8, 300]) expect((await indexModel(encodeModel({ irVersion, producer: [producer, ''], graph: {} }))).producerName).toBe(producer);
+  for (const irVersion of [3, 8, 300])
+    expect((await indexModel(encodeModel({ irVersion, producer: [producer, ''], graph: {} }))).producerName).toBe(
+      producer,
+    );
 });
 
 test('bytes without a path are called the model', async () => {

@@ -28,7 +28,8 @@ const BLOCK = 4096;
 export async function fingerprint(model: OnnxModel): Promise<string> {
   const { source } = model;
   const payloads: ByteRange[] = [];
-  for (const tensor of tensorsOf(model)) for (const payload of tensor.payloads) if (payload.end - payload.start > PAYLOAD_THRESHOLD) payloads.push(payload);
+  for (const tensor of tensorsOf(model))
+    for (const payload of tensor.payloads) if (payload.end - payload.start > PAYLOAD_THRESHOLD) payloads.push(payload);
   payloads.sort((a, b) => a.start - b.start);
   const parts: Uint8Array[] = [];
   let at = 0;
@@ -42,7 +43,9 @@ export async function fingerprint(model: OnnxModel): Promise<string> {
     const start = Math.floor((last * sample) / (SAMPLES - 1));
     parts.push(await source.read(start, Math.min(source.size, start + BLOCK)));
   }
-  const digest = new Uint8Array(await globalThis.crypto.subtle.digest('SHA-256', concat(parts) as Uint8Array<ArrayBuffer>));
+  const digest = new Uint8Array(
+    await globalThis.crypto.subtle.digest('SHA-256', concat(parts) as Uint8Array<ArrayBuffer>),
+  );
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
@@ -70,7 +73,11 @@ export async function referenceOf(model: OnnxModel): Promise<ReferenceRecord | n
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
   }
-  throw new PolicyError(`${model.source.path ?? 'the model'} has a ${REFERENCE_KEY} that cannot be read`, { code: 'FEATX_REFERENCE', path: model.source.path, hint: 'cut it again from the original' });
+  throw new PolicyError(`${model.source.path ?? 'the model'} has a ${REFERENCE_KEY} that cannot be read`, {
+    code: 'FEATX_REFERENCE',
+    path: model.source.path,
+    hint: 'cut it again from the original',
+  });
 }
 
 function isRecord(value: unknown): value is ReferenceRecord {
@@ -90,7 +97,12 @@ export async function assertReference(model: OnnxModel, files: SidecarFiles): Pr
   const hasSize = source.size === record.size_bytes;
   if (hasSize && (await fingerprintOf(source)) === record.sha256) return;
   const difference = hasSize ? 'its content differs' : `it has ${source.size} bytes and had ${record.size_bytes}`;
-  throw new PolicyError(`${model.source.path ?? 'the model'} points into ${record.file}, which has changed since it was cut: ${difference}`, {
-    code: 'FEATX_REFERENCE_CHANGED', path: source.path, hint: 'put the original back, or cut again from the new file',
-  });
+  throw new PolicyError(
+    `${model.source.path ?? 'the model'} points into ${record.file}, which has changed since it was cut: ${difference}`,
+    {
+      code: 'FEATX_REFERENCE_CHANGED',
+      path: source.path,
+      hint: 'put the original back, or cut again from the new file',
+    },
+  );
 }

@@ -14,7 +14,8 @@ export function assertFunctions(model: OnnxModel): readonly string[] {
   const byKey = new Map<string, FunctionDef>();
   model.functions.forEach((definition, index) => {
     const key = functionKey(definition.domain, definition.name, definition.overload);
-    if (byKey.has(key)) throw invalid(model, 'FEATX_GRAPH_DUPLICATE', `two functions are ${label(definition)}`, `functions[${index}]`);
+    if (byKey.has(key))
+      throw invalid(model, 'FEATX_GRAPH_DUPLICATE', `two functions are ${label(definition)}`, `functions[${index}]`);
     byKey.set(key, definition);
     assertOwnTensors(model, definition, `functions[${index}]`);
   });
@@ -29,16 +30,34 @@ function assertOwnTensors(model: OnnxModel, definition: FunctionDef, field: stri
   const made = new Set(definition.inputs);
   for (const node of definition.nodes) {
     for (const output of node.outputs) {
-      if (output !== '' && made.has(output)) throw invalid(model, 'FEATX_GRAPH_DUPLICATE', `'${output}' is defined twice in the function ${label(definition)}, again by ${nodeLabel(node)}`, `${field}.node[${node.index}]`);
+      if (output !== '' && made.has(output))
+        throw invalid(
+          model,
+          'FEATX_GRAPH_DUPLICATE',
+          `'${output}' is defined twice in the function ${label(definition)}, again by ${nodeLabel(node)}`,
+          `${field}.node[${node.index}]`,
+        );
       made.add(output);
     }
   }
   for (const node of definition.nodes) {
     const missing = readsOf(node).find((name) => !made.has(name));
-    if (missing !== undefined) throw invalid(model, 'FEATX_GRAPH_MISSING_TENSOR', `'${missing}' is read by ${nodeLabel(node)} of the function ${label(definition)} and never made in it`, `${field}.node[${node.index}]`);
+    if (missing !== undefined)
+      throw invalid(
+        model,
+        'FEATX_GRAPH_MISSING_TENSOR',
+        `'${missing}' is read by ${nodeLabel(node)} of the function ${label(definition)} and never made in it`,
+        `${field}.node[${node.index}]`,
+      );
   }
   const missing = definition.outputs.find((name) => !made.has(name));
-  if (missing !== undefined) throw invalid(model, 'FEATX_GRAPH_MISSING_TENSOR', `the output '${missing}' of the function ${label(definition)} is never made`, field);
+  if (missing !== undefined)
+    throw invalid(
+      model,
+      'FEATX_GRAPH_MISSING_TENSOR',
+      `the output '${missing}' of the function ${label(definition)} is never made`,
+      field,
+    );
 }
 
 /** What stands in a list of nodes and, at any depth, in their bodies. */
@@ -48,7 +67,10 @@ interface Contents {
   readonly calls: Map<FunctionDef, number>;
 }
 
-function contentsOf(holders: Iterable<Pick<Node, 'attributes'> & Partial<Node>>, byKey: ReadonlyMap<string, FunctionDef>): Contents {
+function contentsOf(
+  holders: Iterable<Pick<Node, 'attributes'> & Partial<Node>>,
+  byKey: ReadonlyMap<string, FunctionDef>,
+): Contents {
   const contents: Contents = { nodes: 0, calls: new Map() };
   const stack = [...holders];
   for (let holder = stack.pop(); holder !== undefined; holder = stack.pop()) {
@@ -76,7 +98,10 @@ interface Step extends Contents {
 
 /** Visits every function once, callees first, without recursion of its own: a function on the trail that is called again calls itself. */
 function assertCalls(model: OnnxModel, byKey: ReadonlyMap<string, FunctionDef>): readonly string[] {
-  const { limits, source: { path } } = model;
+  const {
+    limits,
+    source: { path },
+  } = model;
   const known = new Map<FunctionDef, Expansion>();
   const trail: Step[] = [];
   const onTrail = new Set<FunctionDef>();
@@ -95,17 +120,34 @@ function assertCalls(model: OnnxModel, byKey: ReadonlyMap<string, FunctionDef>):
         trail.pop();
       } else if (onTrail.has(callee)) {
         const chain = trail.slice(trail.findIndex(({ caller }) => caller === callee)).map(({ caller }) => caller);
-        throw invalid(model, 'FEATX_GRAPH_RECURSION', `a function calls itself: ${chainText([...chain, callee])}`, `functions[${model.functions.indexOf(callee)}]`);
+        throw invalid(
+          model,
+          'FEATX_GRAPH_RECURSION',
+          `a function calls itself: ${chainText([...chain, callee])}`,
+          `functions[${model.functions.indexOf(callee)}]`,
+        );
       } else if (!known.has(callee)) enter(callee);
     }
   }
   for (const [definition, { depth }] of known) {
-    if (depth > limits.calls) throw overLimit('calls', limits.calls, `the function ${label(definition)} calls functions ${depth} deep`, { path, field: `functions[${model.functions.indexOf(definition)}]` });
+    if (depth > limits.calls)
+      throw overLimit('calls', limits.calls, `the function ${label(definition)} calls functions ${depth} deep`, {
+        path,
+        field: `functions[${model.functions.indexOf(definition)}]`,
+      });
   }
   const { nodes, calls } = contentsOf(model.graph.nodes, byKey);
   const expanded = expansionOf({ nodes, calls }, known).nodes - nodes;
-  if (expanded > limits.expansion) throw overLimit('expansion', limits.expansion, `the functions that its graph calls expand to ${countText(expanded)} nodes`, { path, field: 'functions' });
-  return expanded >= LARGE_EXPANSION ? [`the functions that the graph calls expand to ${expanded} nodes: ONNX Runtime may take long to open it`] : [];
+  if (expanded > limits.expansion)
+    throw overLimit(
+      'expansion',
+      limits.expansion,
+      `the functions that its graph calls expand to ${countText(expanded)} nodes`,
+      { path, field: 'functions' },
+    );
+  return expanded >= LARGE_EXPANSION
+    ? [`the functions that the graph calls expand to ${expanded} nodes: ONNX Runtime may take long to open it`]
+    : [];
 }
 
 function expansionOf({ nodes, calls }: Contents, known: ReadonlyMap<FunctionDef, Expansion>): Expansion {
@@ -120,7 +162,11 @@ function expansionOf({ nodes, calls }: Contents, known: ReadonlyMap<FunctionDef,
 }
 
 function countText(count: number): string {
-  return Number.isSafeInteger(count) ? String(count) : Number.isFinite(count) ? `about ${count.toExponential(0)}` : 'more than 1e308';
+  return Number.isSafeInteger(count)
+    ? String(count)
+    : Number.isFinite(count)
+      ? `about ${count.toExponential(0)}`
+      : 'more than 1e308';
 }
 
 /** At most six of a ring of functions. */

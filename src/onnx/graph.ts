@@ -38,7 +38,9 @@ export function viewGraph(model: OnnxModel): GraphView {
   const producerOf = new Map<string, Producer>();
   const consumersOf = new Map<string, Node[]>();
   const initializers = new Map(graph.initializers.map((tensor) => [tensor.name, tensor]));
-  const sparseInitializers = new Map(graph.sparseInitializers.flatMap((sparse) => (sparse.values ? [[sparse.values.name, sparse] as const] : [])));
+  const sparseInitializers = new Map(
+    graph.sparseInitializers.flatMap((sparse) => (sparse.values ? [[sparse.values.name, sparse] as const] : [])),
+  );
   const inputs = new Map(graph.inputs.map((input) => [input.name, input]));
   const outputs = new Map(graph.outputs.map((output) => [output.name, output]));
   const isGiven = (name: string): boolean => initializers.has(name) || inputs.has(name) || sparseInitializers.has(name);
@@ -61,12 +63,28 @@ export function viewGraph(model: OnnxModel): GraphView {
   }
   if (missing.size > 0) {
     const some = [...missing].slice(0, 5).map(([name, node]) => `'${name}' (read by ${nodeLabel(node)})`);
-    throw invalid(model, 'FEATX_GRAPH_MISSING_TENSOR', `${missing.size === 1 ? 'a tensor is' : `${missing.size} tensors are`} read and never made: ${some.join(', ')}`, `graph.node[${[...missing.values()][0].index}]`);
+    throw invalid(
+      model,
+      'FEATX_GRAPH_MISSING_TENSOR',
+      `${missing.size === 1 ? 'a tensor is' : `${missing.size} tensors are`} read and never made: ${some.join(', ')}`,
+      `graph.node[${[...missing.values()][0].index}]`,
+    );
   }
   for (const output of graph.outputs) {
-    if (!producerOf.has(output.name) && !isGiven(output.name)) throw invalid(model, 'FEATX_GRAPH_MISSING_TENSOR', `the output '${output.name}' is never made`, 'graph.output');
+    if (!producerOf.has(output.name) && !isGiven(output.name))
+      throw invalid(model, 'FEATX_GRAPH_MISSING_TENSOR', `the output '${output.name}' is never made`, 'graph.output');
   }
-  const view: GraphView = { model, producerOf, consumersOf, initializers, sparseInitializers, inputs, outputs, sorted, warnings };
+  const view: GraphView = {
+    model,
+    producerOf,
+    consumersOf,
+    initializers,
+    sparseInitializers,
+    inputs,
+    outputs,
+    sorted,
+    warnings,
+  };
   if (!sorted) {
     assertAcyclic(view);
     warnings.push(UNSORTED);
@@ -77,7 +95,8 @@ export function viewGraph(model: OnnxModel): GraphView {
 /** IR version 3 brought the list of operator sets; no reader knows what a later model without one means. */
 function assertOperatorSets(model: OnnxModel): void {
   const { opsetImports, irVersion } = model;
-  if (opsetImports.length === 0 && (irVersion === 0 || irVersion >= 3)) throw invalid(model, 'FEATX_GRAPH_OPSET', 'it imports no operator set', 'opset_import');
+  if (opsetImports.length === 0 && (irVersion === 0 || irVersion >= 3))
+    throw invalid(model, 'FEATX_GRAPH_OPSET', 'it imports no operator set', 'opset_import');
 }
 
 /** No two inputs, and no two initializers, of one name. */
@@ -85,13 +104,20 @@ function assertGivenOnce(model: OnnxModel, differentInitializers: number): void 
   const { graph } = model;
   const given = new Set<string>();
   graph.inputs.forEach(({ name }, index) => {
-    if (given.has(name)) throw invalid(model, 'FEATX_GRAPH_DUPLICATE', `two inputs are named '${name}'`, `graph.input[${index}]`);
+    if (given.has(name))
+      throw invalid(model, 'FEATX_GRAPH_DUPLICATE', `two inputs are named '${name}'`, `graph.input[${index}]`);
     given.add(name);
   });
   if (differentInitializers === graph.initializers.length && graph.sparseInitializers.length === 0) return;
   const constants = new Set<string>();
   for (const [name, field] of constantsOf(graph)) {
-    if (constants.has(name)) throw invalid(model, 'FEATX_GRAPH_DUPLICATE', `'${name}' is defined twice, by ${constantNamed(graph, name)} and by ${field}`, field);
+    if (constants.has(name))
+      throw invalid(
+        model,
+        'FEATX_GRAPH_DUPLICATE',
+        `'${name}' is defined twice, by ${constantNamed(graph, name)} and by ${field}`,
+        field,
+      );
     constants.add(name);
   }
 }
@@ -99,7 +125,8 @@ function assertGivenOnce(model: OnnxModel, differentInitializers: number): void 
 /** Names of initializers, dense and sparse, and where they stand. */
 function* constantsOf(graph: Graph): Generator<readonly [string, string]> {
   for (const { name, place } of graph.initializers) yield [name, place];
-  for (const [index, { values }] of graph.sparseInitializers.entries()) yield [values?.name ?? '', `graph.sparse_initializer[${index}]`];
+  for (const [index, { values }] of graph.sparseInitializers.entries())
+    yield [values?.name ?? '', `graph.sparse_initializer[${index}]`];
 }
 
 function constantNamed(graph: Graph, wanted: string): string {
@@ -115,8 +142,18 @@ function produce(model: OnnxModel, producerOf: Map<string, Producer>, isGiven: (
       if (name === '') return;
       const maker = producerOf.get(name)?.node;
       if (maker !== undefined || isGiven(name)) {
-        const earlier = maker !== undefined ? nodeLabel(maker) : graph.inputs.some((input) => input.name === name) ? 'an input of the graph' : constantNamed(graph, name);
-        throw invalid(model, 'FEATX_GRAPH_DUPLICATE', `'${name}' is defined twice, by ${earlier} and by ${nodeLabel(node)}`, `graph.node[${node.index}]`);
+        const earlier =
+          maker !== undefined
+            ? nodeLabel(maker)
+            : graph.inputs.some((input) => input.name === name)
+              ? 'an input of the graph'
+              : constantNamed(graph, name);
+        throw invalid(
+          model,
+          'FEATX_GRAPH_DUPLICATE',
+          `'${name}' is defined twice, by ${earlier} and by ${nodeLabel(node)}`,
+          `graph.node[${node.index}]`,
+        );
       }
       producerOf.set(name, { node, output });
     });
@@ -126,7 +163,9 @@ function produce(model: OnnxModel, producerOf: Map<string, Producer>, isGiven: (
 /** Kahn's algorithm over a graph whose nodes are out of order. */
 function assertAcyclic(view: GraphView): void {
   const { nodes } = view.model.graph;
-  const waiting = nodes.map((node) => new Set(readsOf(node).flatMap((name) => view.producerOf.get(name)?.node ?? [])).size);
+  const waiting = nodes.map(
+    (node) => new Set(readsOf(node).flatMap((name) => view.producerOf.get(name)?.node ?? [])).size,
+  );
   const ready = nodes.filter((node) => waiting[node.index] === 0);
   let done = 0;
   for (let node = ready.pop(); node !== undefined; node = ready.pop()) {
@@ -136,12 +175,20 @@ function assertAcyclic(view: GraphView): void {
   }
   if (done === nodes.length) return;
   const stuck = nodes.filter((node) => waiting[node.index] > 0);
-  throw invalid(view.model, 'FEATX_GRAPH_CYCLE', `its nodes depend on each other in a cycle: ${cycleThrough(view, stuck[0], waiting)}`, `graph.node[${stuck[0].index}]`);
+  throw invalid(
+    view.model,
+    'FEATX_GRAPH_CYCLE',
+    `its nodes depend on each other in a cycle: ${cycleThrough(view, stuck[0], waiting)}`,
+    `graph.node[${stuck[0].index}]`,
+  );
 }
 
 /** The shortest cycle through the first node that is found to lie on one, each node reading from the next. */
 function cycleThrough(view: GraphView, start: Node, waiting: readonly number[]): string {
-  const before = (node: Node): Node[] => readsOf(node).flatMap((name) => view.producerOf.get(name)?.node ?? []).filter(({ index }) => waiting[index] > 0);
+  const before = (node: Node): Node[] =>
+    readsOf(node)
+      .flatMap((name) => view.producerOf.get(name)?.node ?? [])
+      .filter(({ index }) => waiting[index] > 0);
   const seen = new Set<Node>();
   let on = start;
   // A node that waits has a producer that waits: the way back ends on a cycle.
@@ -181,7 +228,12 @@ export function ancestorsOf(view: GraphView, tensors: Iterable<string>): Readonl
 
 /** The model-local functions that the given nodes call, directly, inside bodies, or through other functions. */
 export function functionsUsedBy(model: OnnxModel, nodes: Iterable<Node>): ReadonlySet<FunctionDef> {
-  const byKey = new Map(model.functions.map((definition) => [functionKey(definition.domain, definition.name, definition.overload), definition]));
+  const byKey = new Map(
+    model.functions.map((definition) => [
+      functionKey(definition.domain, definition.name, definition.overload),
+      definition,
+    ]),
+  );
   const used = new Set<FunctionDef>();
   const stack: Node[] = [...nodes];
   for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
@@ -189,7 +241,8 @@ export function functionsUsedBy(model: OnnxModel, nodes: Iterable<Node>): Readon
     if (definition !== undefined && !used.has(definition)) {
       used.add(definition);
       for (const inner of definition.nodes) stack.push(inner);
-      for (const body of bodiesOf({ attributes: definition.defaults })) for (const inner of body.nodes) stack.push(inner);
+      for (const body of bodiesOf({ attributes: definition.defaults }))
+        for (const inner of body.nodes) stack.push(inner);
     }
     for (const body of bodiesOf(node)) for (const inner of body.nodes) stack.push(inner);
   }

@@ -36,7 +36,10 @@ describe('nesting', () => {
   /** `depth` messages around `innermost`, as the branches of If nodes; every level adds graph, node and attribute. */
   const nestedIfs = (levels: number, innermost: GraphSpec): Uint8Array => {
     let graph = graphMessage(innermost);
-    for (let level = 0; level < levels; level++) graph = message([bytes(1, message([bytes(4, 'If'), bytes(5, message([bytes(1, 'then_branch'), bytes(6, graph)]))]))]);
+    for (let level = 0; level < levels; level++)
+      graph = message([
+        bytes(1, message([bytes(4, 'If'), bytes(5, message([bytes(1, 'then_branch'), bytes(6, graph)]))])),
+      ]);
     return message([int(1, 8), bytes(7, graph)]);
   };
 
@@ -44,7 +47,12 @@ describe('nesting', () => {
     let { graph } = await indexModel(nestedIfs(33, {}));
     for (let level = 0; level < 33; level++) graph = graph.nodes[0].attributes[0].graphs[0];
     expect(graph.nodes).toEqual([]);
-    expect('meaning' in (await outcome(nestedIfs(32, { nodes: [node('Constant', [], ['c'], { value: { tensor: { dims: [1], data: [1] } } })] })))).toBe(true);
+    expect(
+      'meaning' in
+        (await outcome(
+          nestedIfs(32, { nodes: [node('Constant', [], ['c'], { value: { tensor: { dims: [1], data: [1] } } })] }),
+        )),
+    ).toBe(true);
   });
 
   test.each([
@@ -93,7 +101,8 @@ describe('nesting', () => {
 
 describe('hostile wire data', () => {
   const model = encodeModel({ graph: {} });
-  const graphOf = (...content: readonly Uint8Array[]): Uint8Array => join(int(1, 8).bytes, bytes(7, join(...content)).bytes);
+  const graphOf = (...content: readonly Uint8Array[]): Uint8Array =>
+    join(int(1, 8).bytes, bytes(7, join(...content)).bytes);
 
   test.each([
     ['trailing zeros', join(model, new Uint8Array(16)), 'FEATX_WIRE_TAG', model.length],
@@ -108,12 +117,32 @@ describe('hostile wire data', () => {
     ['a length of six bytes', join(model, tag(9001, 2), varint(0, 6)), 'FEATX_WIRE_LENGTH', model.length + 3],
     ['a negative length', join(model, tag(9001, 2), varint(-1)), 'FEATX_WIRE_LENGTH', model.length + 3],
     ['a length of 2^31 - 1', join(model, tag(7, 2), varint(2 ** 31 - 1)), 'FEATX_WIRE_TRUNCATED', model.length + 1],
-    ['a node longer than its graph, but not than the file', join(graphOf(tag(1, 2), varint(10)), bytes(9001, 'x'.repeat(20)).bytes), 'FEATX_WIRE_TRUNCATED', 5],
-    ['a length inside a group beyond its message', graphOf(tag(100, 3), tag(1, 2), varint(99)), 'FEATX_WIRE_TRUNCATED', 7],
+    [
+      'a node longer than its graph, but not than the file',
+      join(graphOf(tag(1, 2), varint(10)), bytes(9001, 'x'.repeat(20)).bytes),
+      'FEATX_WIRE_TRUNCATED',
+      5,
+    ],
+    [
+      'a length inside a group beyond its message',
+      graphOf(tag(100, 3), tag(1, 2), varint(99)),
+      'FEATX_WIRE_TRUNCATED',
+      7,
+    ],
     ['a fixed64 that is cut off', join(model, tag(9001, 1), new Uint8Array(7)), 'FEATX_WIRE_TRUNCATED', model.length],
     ['a fixed32 that is cut off by its message', graphOf(tag(9001, 5), new Uint8Array(3)), 'FEATX_WIRE_TRUNCATED', 4],
-    ['a packed list that ends inside a varint', graphOf(bytes(5, join(bytes(1, Uint8Array.of(0x80)).bytes)).bytes), 'FEATX_WIRE_TRUNCATED', 8],
-    ['packed floats of five bytes', graphOf(bytes(1, bytes(5, bytes(7, new Uint8Array(5)).bytes).bytes).bytes), 'FEATX_WIRE_TRUNCATED', 8],
+    [
+      'a packed list that ends inside a varint',
+      graphOf(bytes(5, join(bytes(1, Uint8Array.of(0x80)).bytes)).bytes),
+      'FEATX_WIRE_TRUNCATED',
+      8,
+    ],
+    [
+      'packed floats of five bytes',
+      graphOf(bytes(1, bytes(5, bytes(7, new Uint8Array(5)).bytes).bytes).bytes),
+      'FEATX_WIRE_TRUNCATED',
+      8,
+    ],
   ])('%s', async (_what, file, code, offset) => {
     const error = await failure(file);
     expect(error).toBeInstanceOf(ModelFormatError);
@@ -122,8 +151,14 @@ describe('hostile wire data', () => {
   });
 
   test('the message names the field path', async () => {
-    const bad = message([bytes(1, message([bytes(4, 'Relu')])), bytes(1, join(bytes(5, bytes(5, bytes(1, Uint8Array.of(0x80)).bytes).bytes).bytes))]);
-    expect(await failure(message([bytes(7, bad)]))).toMatchObject({ field: 'graph.node[1].attribute[0].t', message: expect.stringContaining('in graph.node[1].attribute[0].t') });
+    const bad = message([
+      bytes(1, message([bytes(4, 'Relu')])),
+      bytes(1, join(bytes(5, bytes(5, bytes(1, Uint8Array.of(0x80)).bytes).bytes).bytes)),
+    ]);
+    expect(await failure(message([bytes(7, bad)]))).toMatchObject({
+      field: 'graph.node[1].attribute[0].t',
+      message: expect.stringContaining('in graph.node[1].attribute[0].t'),
+    });
   });
 
   test('no graph, an empty graph', async () => {
@@ -132,7 +167,11 @@ describe('hostile wire data', () => {
   });
 
   test('more graph than the limit is refused with the way to raise it', async () => {
-    const file = encodeModel({ graph: { nodes: Array.from({ length: 5000 }, (_, index) => node('Relu', [`t${index}`], [`t${index + 1}`])) } });
-    await expect(indexModel(file, { limits: { indexBytes: 70_000 } })).rejects.toThrow(expect.objectContaining({ code: 'FEATX_LIMIT_INDEX', hint: expect.stringContaining('--max-index') }));
+    const file = encodeModel({
+      graph: { nodes: Array.from({ length: 5000 }, (_, index) => node('Relu', [`t${index}`], [`t${index + 1}`])) },
+    });
+    await expect(indexModel(file, { limits: { indexBytes: 70_000 } })).rejects.toThrow(
+      expect.objectContaining({ code: 'FEATX_LIMIT_INDEX', hint: expect.stringContaining('--max-index') }),
+    );
   });
 });

@@ -33,14 +33,29 @@ async function indexSource(source: ByteSource, options: OpenOptions): Promise<On
   await assertOnnxFile(source);
   const warnings: string[] = [];
   const draft: ModelDraft = {
-    irVersion: 0, producerName: '', producerVersion: '', opsetImports: [], metadata: [], graph: null, functions: [], trainingInfo: [], modelFields: [], graphFields: [],
+    irVersion: 0,
+    producerName: '',
+    producerVersion: '',
+    opsetImports: [],
+    metadata: [],
+    graph: null,
+    functions: [],
+    trainingInfo: [],
+    modelFields: [],
+    graphFields: [],
   };
   const window = await readMessage(source, modelRule, draft, limits, (message) => warnings.push(message));
   const { graph } = draft;
   if (graph === null) {
-    throw new ModelFormatError(`${source.path ?? 'the model'} holds no graph`, { code: 'FEATX_GRAPH_MISSING', path: source.path, field: 'graph', hint: 'is it really an ONNX model?' });
+    throw new ModelFormatError(`${source.path ?? 'the model'} holds no graph`, {
+      code: 'FEATX_GRAPH_MISSING',
+      path: source.path,
+      field: 'graph',
+      hint: 'is it really an ONNX model?',
+    });
   }
-  const read = async (range: ByteRange): Promise<Uint8Array> => window.resident(range) ?? source.read(range.start, range.end);
+  const read = async (range: ByteRange): Promise<Uint8Array> =>
+    window.resident(range) ?? source.read(range.start, range.end);
   return {
     ...draft,
     graph,
@@ -54,7 +69,13 @@ async function indexSource(source: ByteSource, options: OpenOptions): Promise<On
   };
 }
 
-interface ModelDraft extends Draft<Omit<OnnxModel, 'source' | 'limits' | 'graph' | 'warnings' | 'resident' | 'read' | 'text' | typeof Symbol.asyncDispose>> {
+interface ModelDraft
+  extends Draft<
+    Omit<
+      OnnxModel,
+      'source' | 'limits' | 'graph' | 'warnings' | 'resident' | 'read' | 'text' | typeof Symbol.asyncDispose
+    >
+  > {
   graph: Draft<Graph> | null;
 }
 
@@ -64,15 +85,25 @@ interface ModelDraft extends Draft<Omit<OnnxModel, 'source' | 'limits' | 'graph'
 /** A version as a number; one that a number cannot hold is none. */
 function versionOf(value: number | bigint, { start: offset }: Field, what: string): number {
   if (typeof value === 'number') return value;
-  throw new ModelFormatError(`${what} is ${value}, no version that there is (byte ${offset})`, { code: 'FEATX_GRAPH_VERSION', offset, field: what });
+  throw new ModelFormatError(`${what} is ${value}, no version that there is (byte ${offset})`, {
+    code: 'FEATX_GRAPH_VERSION',
+    offset,
+    field: what,
+  });
 }
 
 const opsetRule: MessageRule<Draft<OpsetImport>> = {
-  fields: { 1: text((opset, value) => (opset.domain = value === 'ai.onnx' ? '' : value)), 2: int((opset, value, field) => (opset.version = versionOf(value, field, 'opset_import.version'))) },
+  fields: {
+    1: text((opset, value) => (opset.domain = value === 'ai.onnx' ? '' : value)),
+    2: int((opset, value, field) => (opset.version = versionOf(value, field, 'opset_import.version'))),
+  },
 };
 
 const metadataRule: MessageRule<Draft<MetadataEntry>> = {
-  fields: { 1: text((entry, value) => (entry.key = value)), 2: skipped((entry, { payload: start, end }) => (entry.value = { start, end })) },
+  fields: {
+    1: text((entry, value) => (entry.key = value)),
+    2: skipped((entry, { payload: start, end }) => (entry.value = { start, end })),
+  },
 };
 
 type TrainingDraft = Draft<TrainingInfo> & { initialization: Draft<Graph> | null; algorithm: Draft<Graph> | null };
@@ -94,7 +125,10 @@ function trainingGraph(label: 'initialization' | 'algorithm'): FieldRule<Trainin
   };
 }
 
-const mainGraphRule: (fields: Field[]) => MessageRule<Draft<Graph>> = (fields) => ({ ...graphRule, each: (_graph, field) => void fields.push(field) });
+const mainGraphRule: (fields: Field[]) => MessageRule<Draft<Graph>> = (fields) => ({
+  ...graphRule,
+  each: (_graph, field) => void fields.push(field),
+});
 
 const modelRule: MessageRule<ModelDraft> = {
   each: (model, field) => void model.modelFields.push(field),
@@ -134,8 +168,24 @@ const modelRule: MessageRule<ModelDraft> = {
     25: {
       kind: 'message',
       enter: (model, field, { limits, sourcePath }) => {
-        if (model.functions.length >= limits.functions) throw overLimit('functions', limits.functions, `it has model-local functions, ${limits.functions + 1} or more`, { path: sourcePath, offset: field.start, field: 'functions' });
-        const definition: Draft<FunctionDef> = { field, name: '', domain: '', overload: '', inputs: [], outputs: [], nodes: [], defaults: [], valueInfo: [] };
+        if (model.functions.length >= limits.functions)
+          throw overLimit(
+            'functions',
+            limits.functions,
+            `it has model-local functions, ${limits.functions + 1} or more`,
+            { path: sourcePath, offset: field.start, field: 'functions' },
+          );
+        const definition: Draft<FunctionDef> = {
+          field,
+          name: '',
+          domain: '',
+          overload: '',
+          inputs: [],
+          outputs: [],
+          nodes: [],
+          defaults: [],
+          valueInfo: [],
+        };
         return entered(functionRule, definition, 'functions', model.functions.push(definition) - 1);
       },
     },

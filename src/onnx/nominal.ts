@@ -31,13 +31,21 @@ const ROLE_NAMES: readonly (readonly [Role, RegExp])[] = [
  * anything else; a symbol has one number wherever it stands. `given` (by input name; `''` names the only input) wins.
  * @throws UsageError naming every given shape that contradicts the model
  */
-export function nominalInputs(view: GraphView, side: number, given: ReadonlyMap<string, readonly number[]> = new Map()): NominalInputs {
-  const inputs = view.model.graph.inputs.filter(({ name }) => !view.initializers.has(name) && !view.sparseInitializers.has(name));
+export function nominalInputs(
+  view: GraphView,
+  side: number,
+  given: ReadonlyMap<string, readonly number[]> = new Map(),
+): NominalInputs {
+  const inputs = view.model.graph.inputs.filter(
+    ({ name }) => !view.initializers.has(name) && !view.sparseInitializers.has(name),
+  );
   const named = givenByName(inputs, given);
-  const shapeOf = new Map(inputs.flatMap((input) => {
-    const shape = inputShape(view, input) ?? named.get(input.name)?.map(() => null) ?? null;
-    return shape === null ? [] : [[input.name, shape] as const];
-  }));
+  const shapeOf = new Map(
+    inputs.flatMap((input) => {
+      const shape = inputShape(view, input) ?? named.get(input.name)?.map(() => null) ?? null;
+      return shape === null ? [] : [[input.name, shape] as const];
+    }),
+  );
   const symbols = symbolsOf(shapeOf, named);
   const shapes = new Map<string, readonly number[]>();
   const symbolic = new Set<string>();
@@ -48,7 +56,11 @@ export function nominalInputs(view: GraphView, side: number, given: ReadonlyMap<
     if (!open && !named.has(name)) continue;
     if (open) symbolic.add(name);
     const roles = rolesOf(shape);
-    shapes.set(name, named.get(name) ?? shape.map((dim, axis) => numberFor(view, name, dim, roles[axis], otherSide(shape, roles) ?? side, symbols)));
+    shapes.set(
+      name,
+      named.get(name) ??
+        shape.map((dim, axis) => numberFor(view, name, dim, roles[axis], otherSide(shape, roles) ?? side, symbols)),
+    );
   }
   return { shapes, symbolic, symbols };
 }
@@ -64,26 +76,40 @@ export function substituted(shape: readonly Dim[], symbols: ReadonlyMap<string, 
   return numbers;
 }
 
-function givenByName(inputs: readonly ValueInfo[], given: ReadonlyMap<string, readonly number[]>): Map<string, readonly number[]> {
+function givenByName(
+  inputs: readonly ValueInfo[],
+  given: ReadonlyMap<string, readonly number[]>,
+): Map<string, readonly number[]> {
   const named = new Map<string, readonly number[]>();
   const wrong: string[] = [];
   for (const [key, numbers] of given) {
     const name = key === '' && inputs.length === 1 ? inputs[0].name : key;
     const input = inputs.find((candidate) => candidate.name === name);
     if (input === undefined) {
-      wrong.push(key === '' ? `a shape without a name, but the model has ${inputs.length} inputs` : `'${key}' is no input of the model`);
+      wrong.push(
+        key === ''
+          ? `a shape without a name, but the model has ${inputs.length} inputs`
+          : `'${key}' is no input of the model`,
+      );
       continue;
     }
     const declared = input.type?.kind === 'tensor' ? input.type.shape : null;
     const bad = numbers.some((number) => !Number.isSafeInteger(number) || number < 0);
     if (bad) wrong.push(`'${name}' gets ${numbers.join(',')}: dims are integers from 0`);
-    else if (declared !== null && declared.length !== numbers.length) wrong.push(`'${name}' gets ${numbers.length} dims and has ${declared.length}`);
-    else if (declared?.some((dim, axis) => typeof dim === 'number' && dim !== numbers[axis])) wrong.push(`'${name}' gets ${numbers.join(',')} and is fixed to ${shapeText(declared)}`);
+    else if (declared !== null && declared.length !== numbers.length)
+      wrong.push(`'${name}' gets ${numbers.length} dims and has ${declared.length}`);
+    else if (declared?.some((dim, axis) => typeof dim === 'number' && dim !== numbers[axis]))
+      wrong.push(`'${name}' gets ${numbers.join(',')} and is fixed to ${shapeText(declared)}`);
     else named.set(name, numbers);
   }
   if (wrong.length === 0) return named;
-  const known = inputs.map(({ name, type }) => `${name} (${type?.kind === 'tensor' && type.shape !== null ? shapeText(type.shape) : 'unknown shape'})`);
-  throw new UsageError(`the input shapes do not fit the model: ${wrong.join('; ')}`, { hint: `its inputs are ${known.join(', ') || 'none'}` });
+  const known = inputs.map(
+    ({ name, type }) =>
+      `${name} (${type?.kind === 'tensor' && type.shape !== null ? shapeText(type.shape) : 'unknown shape'})`,
+  );
+  throw new UsageError(`the input shapes do not fit the model: ${wrong.join('; ')}`, {
+    hint: `its inputs are ${known.join(', ') || 'none'}`,
+  });
 }
 
 function shapeText(shape: readonly Dim[]): string {
@@ -91,13 +117,19 @@ function shapeText(shape: readonly Dim[]): string {
 }
 
 /** The symbols that the given shapes settle. */
-function symbolsOf(shapeOf: ReadonlyMap<string, readonly Dim[]>, named: ReadonlyMap<string, readonly number[]>): Map<string, number> {
+function symbolsOf(
+  shapeOf: ReadonlyMap<string, readonly Dim[]>,
+  named: ReadonlyMap<string, readonly number[]>,
+): Map<string, number> {
   const symbols = new Map<string, number>();
   for (const [name, numbers] of named) {
     shapeOf.get(name)?.forEach((dim, axis) => {
       if (typeof dim !== 'string') return;
       const earlier = symbols.get(dim);
-      if (earlier !== undefined && earlier !== numbers[axis]) throw new UsageError(`the input shapes give the dim '${dim}' two sizes: ${earlier} and ${numbers[axis]}`, { hint: 'a dim of one name has one size in all inputs' });
+      if (earlier !== undefined && earlier !== numbers[axis])
+        throw new UsageError(`the input shapes give the dim '${dim}' two sizes: ${earlier} and ${numbers[axis]}`, {
+          hint: 'a dim of one name has one size in all inputs',
+        });
       symbols.set(dim, numbers[axis]);
     });
   }
@@ -112,7 +144,10 @@ function inputShape(view: GraphView, input: ValueInfo): readonly Dim[] | null {
 }
 
 /** Weight of the first convolution that reads a tensor, and into how many groups it splits the channels. */
-function convolutionOf(view: GraphView, tensor: string): { readonly dims: readonly number[]; readonly groups: number } | null {
+function convolutionOf(
+  view: GraphView,
+  tensor: string,
+): { readonly dims: readonly number[]; readonly groups: number } | null {
   for (const node of view.consumersOf.get(tensor) ?? []) {
     if (node.opType !== 'Conv' || node.domain !== '' || node.inputs[0] !== tensor) continue;
     const weight = view.initializers.get(node.inputs[1]);
@@ -127,9 +162,13 @@ function rolesOf(shape: readonly Dim[]): readonly Role[] {
   const isOpen = (dim: Dim): boolean => typeof dim !== 'number';
   switch (shape.length) {
     case 4:
-      return isChannels(shape[3]) && isOpen(shape[1]) ? ['batch', 'side', 'side', 'channel'] : ['batch', 'channel', 'side', 'side'];
+      return isChannels(shape[3]) && isOpen(shape[1])
+        ? ['batch', 'side', 'side', 'channel']
+        : ['batch', 'channel', 'side', 'side'];
     case 5:
-      return isChannels(shape[2]) && !isChannels(shape[1]) ? ['batch', 'length', 'channel', 'side', 'side'] : ['batch', 'channel', 'length', 'side', 'side'];
+      return isChannels(shape[2]) && !isChannels(shape[1])
+        ? ['batch', 'length', 'channel', 'side', 'side']
+        : ['batch', 'channel', 'length', 'side', 'side'];
     case 3:
       if (isChannels(shape[0]) && isOpen(shape[1]) && isOpen(shape[2])) return ['channel', 'side', 'side'];
       if (isChannels(shape[2]) && isOpen(shape[0]) && isOpen(shape[1])) return ['side', 'side', 'channel'];
@@ -145,12 +184,22 @@ function otherSide(shape: readonly Dim[], roles: readonly Role[]): number | null
   return typeof fixed === 'number' ? fixed : null;
 }
 
-function numberFor(view: GraphView, input: string, dim: Dim, role: Role, side: number, symbols: Map<string, number>): number {
+function numberFor(
+  view: GraphView,
+  input: string,
+  dim: Dim,
+  role: Role,
+  side: number,
+  symbols: Map<string, number>,
+): number {
   if (typeof dim === 'number') return dim;
   const settled = dim === null ? undefined : symbols.get(dim);
   if (settled !== undefined) return settled;
   // One letter says less than the place in a picture does.
-  const byName = dim === null || (dim.length === 1 && role !== 'length') ? undefined : ROLE_NAMES.find(([, pattern]) => pattern.test(dim))?.[0];
+  const byName =
+    dim === null || (dim.length === 1 && role !== 'length')
+      ? undefined
+      : ROLE_NAMES.find(([, pattern]) => pattern.test(dim))?.[0];
   const number = nominalNumber(view, input, byName ?? role, side);
   if (dim !== null) symbols.set(dim, number);
   return number;

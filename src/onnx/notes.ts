@@ -9,7 +9,17 @@ const NEWEST = { irVersion: 14, opset: 28 } as const;
 
 /** Domains whose operators ONNX defines or ONNX Runtime brings along. */
 const KNOWN_DOMAINS = new Set([
-  '', 'ai.onnx.ml', 'ai.onnx.training', 'ai.onnx.preview', 'ai.onnx.preview.training', 'com.microsoft', 'com.microsoft.dml', 'com.microsoft.experimental', 'com.microsoft.nchwc', 'com.ms.internal.nhwc', 'org.pytorch.aten',
+  '',
+  'ai.onnx.ml',
+  'ai.onnx.training',
+  'ai.onnx.preview',
+  'ai.onnx.preview.training',
+  'com.microsoft',
+  'com.microsoft.dml',
+  'com.microsoft.experimental',
+  'com.microsoft.nchwc',
+  'com.ms.internal.nhwc',
+  'org.pytorch.aten',
 ]);
 
 export const UNSORTED = 'the nodes of this model are not in topological order; their order is kept';
@@ -18,11 +28,16 @@ export const UNSORTED = 'the nodes of this model are not in topological order; t
 export function notesOn(model: OnnxModel): readonly string[] {
   const notes: string[] = [];
   const { irVersion, opsetImports } = model;
-  if (irVersion > NEWEST.irVersion) notes.push(`the model has IR version ${irVersion}, newer than any that this featx knows (${NEWEST.irVersion})`);
-  for (const { domain, version } of opsetImports) if (domain === '' && version > NEWEST.opset) notes.push(`the model imports operator set ${version}, newer than any that this featx knows (${NEWEST.opset})`);
+  if (irVersion > NEWEST.irVersion)
+    notes.push(`the model has IR version ${irVersion}, newer than any that this featx knows (${NEWEST.irVersion})`);
+  for (const { domain, version } of opsetImports)
+    if (domain === '' && version > NEWEST.opset)
+      notes.push(`the model imports operator set ${version}, newer than any that this featx knows (${NEWEST.opset})`);
   for (const [domain, operators] of foreignOperators(model)) {
     const some = [...operators].slice(0, 3).join(', ');
-    notes.push(`operators of the domain '${domain}' (${some}${operators.size > 3 ? ', …' : ''}) are defined neither by ONNX nor in the model: types behind them may stay unknown, and featx run fails where ONNX Runtime lacks them`);
+    notes.push(
+      `operators of the domain '${domain}' (${some}${operators.size > 3 ? ', …' : ''}) are defined neither by ONNX nor in the model: types behind them may stay unknown, and featx run fails where ONNX Runtime lacks them`,
+    );
   }
   return notes;
 }

@@ -8,8 +8,19 @@ import type { OnnxModel } from './records.js';
 import { patched, type Patch } from './patch.js';
 import { payloadRanges } from './reader.js';
 
-const body = { name: 'body', nodes: [node('Constant', [], ['k'], { value: { tensor: tensor('inner', [2], [1, 2]) } })], initializers: [tensor('b', [1], [3])], outputs: [value('k', [2])] };
-const file = encodeModel({ graph: { nodes: [node('Relu', ['x'], ['y']), node('If', ['c'], ['z'], { then_branch: { graph: body } })], initializers: [tensor('w', [2], [5, 6])], inputs: [value('x', [1])] } });
+const body = {
+  name: 'body',
+  nodes: [node('Constant', [], ['k'], { value: { tensor: tensor('inner', [2], [1, 2]) } })],
+  initializers: [tensor('b', [1], [3])],
+  outputs: [value('k', [2])],
+};
+const file = encodeModel({
+  graph: {
+    nodes: [node('Relu', ['x'], ['y']), node('If', ['c'], ['z'], { then_branch: { graph: body } })],
+    initializers: [tensor('w', [2], [5, 6])],
+    inputs: [value('x', [1])],
+  },
+});
 
 /** The graph with patches inside, read again. */
 async function patchedGraph(model: OnnxModel, patches: readonly Patch[]): Promise<OnnxModel> {
@@ -18,7 +29,11 @@ async function patchedGraph(model: OnnxModel, patches: readonly Patch[]): Promis
 }
 
 test('no patches: the bytes themselves, as one range', async () => {
-  const { graph: { parts: [graph] } } = await indexModel(file);
+  const {
+    graph: {
+      parts: [graph],
+    },
+  } = await indexModel(file);
   expect(patched(graph, [])).toEqual([{ start: graph.payload, end: graph.end }]);
 });
 
@@ -27,10 +42,17 @@ test('patches at several depths at once: every length around them follows', asyn
   const owner = model.graph.nodes[1];
   const inner = owner.attributes[0].graphs[0];
   const replace = (tensorAt: OnnxModel['graph']['initializers'][number], number: number, name: string): Patch => ({
-    start: tensorAt.parts[0].start, end: tensorAt.parts[0].end, enclosing: tensorAt.enclosing, pieces: [bytes(number, bytes(8, name).bytes).bytes],
+    start: tensorAt.parts[0].start,
+    end: tensorAt.parts[0].end,
+    enclosing: tensorAt.enclosing,
+    pieces: [bytes(number, bytes(8, name).bytes).bytes],
   });
   const long = 'n'.repeat(300);
-  const result = await patchedGraph(model, [replace(inner.nodes[0].attributes[0].tensors[0], 5, long), replace(model.graph.initializers[0], 5, 'new_w'), replace(inner.initializers[0], 5, 'new_b')]);
+  const result = await patchedGraph(model, [
+    replace(inner.nodes[0].attributes[0].tensors[0], 5, long),
+    replace(model.graph.initializers[0], 5, 'new_w'),
+    replace(inner.initializers[0], 5, 'new_b'),
+  ]);
   const newInner = result.graph.nodes[1].attributes[0].graphs[0];
   expect(newInner.nodes[0].attributes[0].tensors[0].name).toBe(long);
   expect(newInner.initializers.map(({ name }) => name)).toEqual(['new_b']);
@@ -53,5 +75,8 @@ test('payloadRanges are the message, its parts one after the other', async () =>
   const split = encodeModel({ graph: { nodes: [node('Relu', ['x'], ['y'])], name: 'g' } }, { graphPieces: 2 });
   const model = await indexModel(split);
   const whole = await materialize(new BufferSource(split), payloadRanges(model.graph.parts));
-  expect((await indexModel(join(bytes(7, whole).bytes))).graph).toMatchObject({ name: 'g', nodes: [{ opType: 'Relu' }] });
+  expect((await indexModel(join(bytes(7, whole).bytes))).graph).toMatchObject({
+    name: 'g',
+    nodes: [{ opType: 'Relu' }],
+  });
 });

@@ -62,11 +62,17 @@ test.each([
   ['packed float_data', 4],
 ])('100 MB of %s: only what stands between the payloads is read', async (_what, field) => {
   const { model, counting } = await indexed(weighty(10, 10 * MB, field, relu));
-  expect(model.graph.initializers.map(({ name }) => name)).toEqual(Array.from({ length: 10 }, (_, index) => `weight_${index}`));
+  expect(model.graph.initializers.map(({ name }) => name)).toEqual(
+    Array.from({ length: 10 }, (_, index) => `weight_${index}`),
+  );
   expect(model.graph.initializers[3].payloads).toMatchObject([{ fieldNumber: field, contiguous: true }]);
   expect(model.graph.nodes[0].opType).toBe('Relu');
   expect(counting.bytesRead).toBeLessThan(256 * 1024);
-  const [{ payloads: [payload] }] = model.graph.initializers;
+  const [
+    {
+      payloads: [payload],
+    },
+  ] = model.graph.initializers;
   expect(payload.end - payload.start).toBe(10 * MB);
   expect(model.resident(payload)).toBeNull();
 });
@@ -84,7 +90,10 @@ test('a payload in a Constant, in a body, in a sparse tensor and in an unknown f
   const size = 30 * MB;
   const open = (field: number, inner: number): { head: Uint8Array; length: number } => {
     const values = header(inner, size);
-    return { head: join(header(field, values.length + size), values), length: header(field, values.length + size).length + values.length + size };
+    return {
+      head: join(header(field, values.length + size), values),
+      length: header(field, values.length + size).length + values.length + size,
+    };
   };
   const inTensor = open(5, 9);
   const attribute = join(header(5, inTensor.length), inTensor.head);
@@ -103,20 +112,35 @@ test('a payload in a Constant, in a body, in a sparse tensor and in an unknown f
   ]);
   const { model, counting } = await indexed(source);
   expect(model.graph.nodes.map(({ opType }) => opType)).toEqual(['', 'Relu']);
-  expect(model.graph.nodes[0].attributes[0].tensors[0]).toMatchObject({ place: 'graph.node[0].attribute[0].t', payloads: [{ fieldNumber: 9 }] });
+  expect(model.graph.nodes[0].attributes[0].tensors[0]).toMatchObject({
+    place: 'graph.node[0].attribute[0].t',
+    payloads: [{ fieldNumber: 9 }],
+  });
   expect(model.graph.sparseInitializers[0].values?.payloads).toHaveLength(1);
   expect(model.graphFields.map(({ number }) => number)).toEqual([1, 15, 9001, 1]);
   expect(counting.bytesRead).toBeLessThan(128 * 1024);
 });
 
 test('small payloads and node metadata stay in memory, wherever the windows end', async () => {
-  const nodes = Array.from({ length: 4000 }, (_, index) => node('Constant', [], [`c${index}`], { value: { tensor: { dims: [20], data: new Uint8Array(80).fill(index & 255) } } }, { metadata: [['scope', `layer.${index}`]] }));
+  const nodes = Array.from({ length: 4000 }, (_, index) =>
+    node(
+      'Constant',
+      [],
+      [`c${index}`],
+      { value: { tensor: { dims: [20], data: new Uint8Array(80).fill(index & 255) } } },
+      { metadata: [['scope', `layer.${index}`]] },
+    ),
+  );
   const counting = new CountingSource(new BufferSource(encodeModel({ graph: { nodes } })));
   const model = await indexModel(counting);
   const reads = counting.reads.length;
   expect(reads).toBeLessThan(10);
   model.graph.nodes.forEach(({ attributes, metadata }, index) => {
-    const [{ payloads: [payload] }] = attributes[0].tensors;
+    const [
+      {
+        payloads: [payload],
+      },
+    ] = attributes[0].tensors;
     expect(model.resident(payload)?.every((byte) => byte === (index & 255))).toBe(true);
     expect(new TextDecoder().decode(model.resident(metadata[0]) ?? undefined)).toContain(`layer.${index}`);
   });
@@ -126,15 +150,26 @@ test('small payloads and node metadata stay in memory, wherever the windows end'
 
 test('what was skipped can be read when asked for', async () => {
   const { model } = await indexed(weighty(2, MB, 9, relu));
-  const [{ payloads: [payload] }] = model.graph.initializers;
+  const [
+    {
+      payloads: [payload],
+    },
+  ] = model.graph.initializers;
   expect(await model.read({ start: payload.end - 4, end: payload.end })).toEqual(new Uint8Array(4));
-  expect(await model.text({ start: model.graph.initializers[0].parts[0].end - 8, end: model.graph.initializers[0].parts[0].end })).toBe('weight_0');
+  expect(
+    await model.text({
+      start: model.graph.initializers[0].parts[0].end - 8,
+      end: model.graph.initializers[0].parts[0].end,
+    }),
+  ).toBe('weight_0');
 });
 
 test('every size of a payload around the limits of a window', async () => {
   for (const size of [4092, 4096, 4100, 8192, 64 * 1024 - 100, 64 * 1024, 64 * 1024 + 4]) {
     const { model } = await indexed(weighty(40, size, 9, relu));
-    expect(model.graph.initializers.map(({ name, payloads: [{ start, end }] }) => [name, end - start])).toEqual(Array.from({ length: 40 }, (_, index) => [`weight_${index}`, size]));
+    expect(model.graph.initializers.map(({ name, payloads: [{ start, end }] }) => [name, end - start])).toEqual(
+      Array.from({ length: 40 }, (_, index) => [`weight_${index}`, size]),
+    );
     expect(model.graph.nodes).toHaveLength(1);
   }
 });

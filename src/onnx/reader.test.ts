@@ -30,13 +30,24 @@ const rule: MessageRule<Said> = {
     2: { kind: 'float', list: true, set: (said, value) => said.floats.push(value) },
     3: { kind: 'text', list: true, set: (said, value) => said.texts.push(value) },
     4: { kind: 'value', list: true, set: (said, value) => said.texts.push(value) },
-    5: { kind: 'range', list: true, kept: true, scalar: WireType.varint, set: (said, field) => said.ranges.push(place(field)) },
+    5: {
+      kind: 'range',
+      list: true,
+      kept: true,
+      scalar: WireType.varint,
+      set: (said, field) => said.ranges.push(place(field)),
+    },
     6: {
       kind: 'message',
       enter: (said, field, context) => {
         const inner = nothing();
         said.inner.push(inner);
-        inner.paths.push(`${context.path()} in ${context.enclosing().map(({ number }) => number).join('.')}, ${place(field)}`);
+        inner.paths.push(
+          `${context.path()} in ${context
+            .enclosing()
+            .map(({ number }) => number)
+            .join('.')}, ${place(field)}`,
+        );
         return entered(rule, inner, 'inner', said.inner.length - 1);
       },
     },
@@ -46,7 +57,10 @@ const rule: MessageRule<Said> = {
   },
 };
 
-async function read(file: Uint8Array, limits: Partial<ReadLimits> = {}): Promise<{ readonly said: Said; readonly source: CountingSource; readonly warnings: readonly string[] }> {
+async function read(
+  file: Uint8Array,
+  limits: Partial<ReadLimits> = {},
+): Promise<{ readonly said: Said; readonly source: CountingSource; readonly warnings: readonly string[] }> {
   const said = nothing();
   const source = new CountingSource(new BufferSource(file));
   const warnings: string[] = [];
@@ -56,10 +70,22 @@ async function read(file: Uint8Array, limits: Partial<ReadLimits> = {}): Promise
 
 const WINDOW = 64 * 1024;
 const fields: { readonly [what: string]: RawField } = {
-  'a number': int(1, 300), 'a number of ten bytes': int(1, -1), 'a run of numbers': bytes(1, join(...[1, 300, 70_000, -5].map((value) => varint(value)))), 'a float': float(2, 0.5),
-  'a run of floats': bytes(2, new Uint8Array(Float32Array.of(1, -2, 3.5, 4, 5, 6, 7, 8).buffer)), 'a name': bytes(3, 'a name of some length'), 'a value': bytes(4, 'a value é'), 'a range': bytes(5, new Uint8Array(100)),
-  'a message': { number: 6, bytes: bytes(6, join(int(1, 7).bytes, bytes(3, 'in').bytes, bytes(6, int(1, 9).bytes).bytes)).bytes }, 'a short payload': bytes(7, new Uint8Array(40)), 'what is unknown': bytes(20, 'abcdefgh'),
-  'an unknown group': group(21, int(1, 1), bytes(3, 'x'), group(22, float(2, 1))), 'eight bytes': { number: 23, bytes: join(tag(23, 1), new Uint8Array(8)) },
+  'a number': int(1, 300),
+  'a number of ten bytes': int(1, -1),
+  'a run of numbers': bytes(1, join(...[1, 300, 70_000, -5].map((value) => varint(value)))),
+  'a float': float(2, 0.5),
+  'a run of floats': bytes(2, new Uint8Array(Float32Array.of(1, -2, 3.5, 4, 5, 6, 7, 8).buffer)),
+  'a name': bytes(3, 'a name of some length'),
+  'a value': bytes(4, 'a value é'),
+  'a range': bytes(5, new Uint8Array(100)),
+  'a message': {
+    number: 6,
+    bytes: bytes(6, join(int(1, 7).bytes, bytes(3, 'in').bytes, bytes(6, int(1, 9).bytes).bytes)).bytes,
+  },
+  'a short payload': bytes(7, new Uint8Array(40)),
+  'what is unknown': bytes(20, 'abcdefgh'),
+  'an unknown group': group(21, int(1, 1), bytes(3, 'x'), group(22, float(2, 1))),
+  'eight bytes': { number: 23, bytes: join(tag(23, 1), new Uint8Array(8)) },
 };
 
 test.each(Object.entries(fields))('%s is read alike wherever a window ends', async (_what, field) => {
@@ -69,7 +95,10 @@ test.each(Object.entries(fields))('%s is read alike wherever a window ends', asy
     const filler = bytes(3, 'x'.repeat(WINDOW - before - 4)).bytes;
     expect(filler).toHaveLength(WINDOW - before);
     const { said, source } = await read(join(filler, field.bytes, behind));
-    expect({ before, ...said, texts: said.texts.slice(1), fields: said.fields.slice(1) }).toEqual({ before, ...expected });
+    expect({ before, ...said, texts: said.texts.slice(1), fields: said.fields.slice(1) }).toEqual({
+      before,
+      ...expected,
+    });
     expect(source.reads.length).toBe(field.bytes.length + behind.length > before ? 2 : 1);
   }
 });
@@ -83,7 +112,12 @@ describe('where a message is', () => {
 
   test.each([
     ['the model', join(bytes(9, 'x'.repeat(11)).bytes), 'a name in the model takes 11 bytes, more than 10 (byte 0)', 0],
-    ['a message', bytes(6, bytes(9, 'x'.repeat(11)).bytes).bytes, 'a name in inner[0] takes 11 bytes, more than 10 (byte 2)', 2],
+    [
+      'a message',
+      bytes(6, bytes(9, 'x'.repeat(11)).bytes).bytes,
+      'a name in inner[0] takes 11 bytes, more than 10 (byte 2)',
+      2,
+    ],
   ])('a name that is too long is said to be in %s', async (_where, file, message, offset) => {
     const error = await read(file, { nameBytes: 10 }).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(PolicyError);
@@ -92,9 +126,15 @@ describe('where a message is', () => {
 
   test('what stands twice is said with the place of the first, and how many there are', async () => {
     const twice = join(int(8, 1).bytes, int(8, 2).bytes);
-    expect((await read(twice)).warnings).toEqual(['field 8 of the model (byte 2) may stand once and stands again; the last one counts']);
-    expect((await read(bytes(6, twice).bytes)).warnings).toEqual(['field 8 of inner[0] (byte 4) may stand once and stands again; the last one counts']);
-    expect((await read(join(twice, int(8, 3).bytes, bytes(9, 'a').bytes, bytes(9, 'b').bytes))).warnings).toEqual(['3 fields may stand once and stand again, the first of them field 8 of the model (byte 2); the last one counts']);
+    expect((await read(twice)).warnings).toEqual([
+      'field 8 of the model (byte 2) may stand once and stands again; the last one counts',
+    ]);
+    expect((await read(bytes(6, twice).bytes)).warnings).toEqual([
+      'field 8 of inner[0] (byte 4) may stand once and stands again; the last one counts',
+    ]);
+    expect((await read(join(twice, int(8, 3).bytes, bytes(9, 'a').bytes, bytes(9, 'b').bytes))).warnings).toEqual([
+      '3 fields may stand once and stand again, the first of them field 8 of the model (byte 2); the last one counts',
+    ]);
     expect((await read(join(twice, int(8, 3).bytes))).said.ints).toEqual([3]);
   });
 });
@@ -106,7 +146,9 @@ test('a run of numbers longer than a window is read to its end, in windows', asy
   expect([ints.length, new Set(ints.slice(0, -1)), ints.at(-1)]).toEqual([700_001, new Set([300]), 5]);
   expect(source.reads.length).toBeGreaterThan(2);
   expect(Math.max(...source.reads.map(({ start, end }) => end - start))).toBeLessThanOrEqual(1024 * 1024);
-  await expect(read(bytes(1, payload.subarray(0, payload.length - 1)).bytes)).rejects.toMatchObject({ code: 'FEATX_WIRE_TRUNCATED' });
+  await expect(read(bytes(1, payload.subarray(0, payload.length - 1)).bytes)).rejects.toMatchObject({
+    code: 'FEATX_WIRE_TRUNCATED',
+  });
 });
 
 test('a type that says nothing is none, however often it stands', async () => {
@@ -116,5 +158,8 @@ test('a type that says nothing is none, however often it stands', async () => {
 });
 
 test('floats that are no multiple of four bytes are refused', async () => {
-  await expect(read(bytes(2, new Uint8Array(6)).bytes)).rejects.toMatchObject({ code: 'FEATX_WIRE_TRUNCATED', message: expect.stringContaining('a list of floats takes 6 bytes, not a multiple of 4') });
+  await expect(read(bytes(2, new Uint8Array(6)).bytes)).rejects.toMatchObject({
+    code: 'FEATX_WIRE_TRUNCATED',
+    message: expect.stringContaining('a list of floats takes 6 bytes, not a multiple of 4'),
+  });
 });

@@ -6,7 +6,6 @@ import { ResidentWindow } from '../wire/window.js';
 import { raiseHint, type ReadLimits } from './limits.js';
 import { LONGEST_MEMO, ValueMemo, type Memo } from './memo.js';
 
-
 /** Longer payloads are stepped over with a seek unless a field is declared to be kept. */
 const LONGEST_RESIDENT_PAYLOAD = 4 * 1024;
 const LONGEST_KEPT_PAYLOAD = 1024 * 1024;
@@ -19,9 +18,19 @@ export type FieldRule<B> =
   /** A name; `value`: a string that is left in the file where it is longer than a name may be. */
   | { readonly kind: 'text' | 'value'; readonly list: boolean; set(record: B, value: string, field: Field): void }
   /** Note where it is; `kept` stays in memory where it is not huge. `scalar`: the wire type of a single value, where the field is a list of numbers. */
-  | { readonly kind: 'range'; readonly list: boolean; readonly kept: boolean; readonly scalar?: WireType; set(record: B, field: Field): void }
+  | {
+      readonly kind: 'range';
+      readonly list: boolean;
+      readonly kept: boolean;
+      readonly scalar?: WireType;
+      set(record: B, field: Field): void;
+    }
   /** Note where it is and walk into it. `memo`: where many such messages are the same bytes, they may share one value. */
-  | { readonly kind: 'message'; enter(record: B, field: Field, context: ReadContext): Entered; readonly memo?: Memo<B> };
+  | {
+      readonly kind: 'message';
+      enter(record: B, field: Field, context: ReadContext): Entered;
+      readonly memo?: Memo<B>;
+    };
 
 export interface MessageRule<B> {
   readonly fields: { readonly [number: number]: FieldRule<B> };
@@ -41,7 +50,12 @@ interface Entered {
 }
 
 /** Ties a record to the rule that fills it. */
-export function entered<B extends object>(rule: MessageRule<B>, record: B, label: string, index: number | null = null): Entered {
+export function entered<B extends object>(
+  rule: MessageRule<B>,
+  record: B,
+  label: string,
+  index: number | null = null,
+): Entered {
   return { rule: rule as MessageRule<never>, record, label, index };
 }
 
@@ -108,7 +122,13 @@ function enclosingOf(frame: Frame): readonly Field[] {
 }
 
 /** Fills `record` by `rule` from the whole of `source`, in one pass of windowed reads, without recursion. */
-export async function readMessage<B extends object>(source: ByteSource, rule: MessageRule<B>, record: B, limits: ReadLimits, warn: (message: string) => void): Promise<ResidentWindow> {
+export async function readMessage<B extends object>(
+  source: ByteSource,
+  rule: MessageRule<B>,
+  record: B,
+  limits: ReadLimits,
+  warn: (message: string) => void,
+): Promise<ResidentWindow> {
   const reader = new MessageReader(source, rule as unknown as MessageRule<object>, record, limits);
   for (let missing = reader.advance(); missing !== null; missing = reader.advance()) await reader.load(missing);
   if (reader.repeats !== null) warn(repeatsText(reader.repeats));
@@ -122,7 +142,9 @@ interface Repeats {
 }
 
 function repeatsText({ count, first }: Repeats): string {
-  return count === 1 ? `${first} may stand once and stands again; the last one counts` : `${count} fields may stand once and stand again, the first of them ${first}; the last one counts`;
+  return count === 1
+    ? `${first} may stand once and stands again; the last one counts`
+    : `${count} fields may stand once and stand again, the first of them ${first}; the last one counts`;
 }
 
 /** What a step of the reader still lacks: the file offset up to which it needs bytes; `DONE` where it lacks nothing. */
@@ -149,8 +171,26 @@ class MessageReader {
   ) {
     this.window = new ResidentWindow(source, limits.indexBytes);
     this.cursor = new Cursor((code, message, offset) => this.failure(code, message, offset));
-    this.frame = { rule, record, end: source.size, depth: 0, parent: null, label: '', index: null, path: null, enclosing: null, memo: null, seen: 0, run: null };
-    this.context = { path: () => pathOf(this.frame), enclosing: () => enclosingOf(this.frame), limits, sourcePath: source.path };
+    this.frame = {
+      rule,
+      record,
+      end: source.size,
+      depth: 0,
+      parent: null,
+      label: '',
+      index: null,
+      path: null,
+      enclosing: null,
+      memo: null,
+      seen: 0,
+      run: null,
+    };
+    this.context = {
+      path: () => pathOf(this.frame),
+      enclosing: () => enclosingOf(this.frame),
+      limits,
+      sourcePath: source.path,
+    };
   }
 
   async load({ start, end }: ByteRange): Promise<void> {
@@ -167,7 +207,8 @@ class MessageReader {
       const start = cursor.position;
       if (start >= frame.end) {
         const open = groups.at(-1);
-        if (open !== undefined) throw this.failure('FEATX_WIRE_GROUP', `group ${open.number} is not closed`, open.start);
+        if (open !== undefined)
+          throw this.failure('FEATX_WIRE_GROUP', `group ${open.number} is not closed`, open.start);
         if (frame.parent === null) return null;
         this.frame = frame.parent;
         if (frame.memo !== null) this.remember(frame, frame.memo);
@@ -215,8 +256,16 @@ class MessageReader {
 
   private closeGroup(frame: Frame, number: number, start: number): Missing {
     const open = this.groups.pop();
-    if (open?.number !== number) throw this.failure('FEATX_WIRE_GROUP', `group ${number} is closed but not open`, start);
-    if (this.groups.length === 0) frame.rule.each?.(frame.record, { number, wireType: WireType.startGroup, start: open.start, payload: open.payload, end: this.cursor.position });
+    if (open?.number !== number)
+      throw this.failure('FEATX_WIRE_GROUP', `group ${number} is closed but not open`, start);
+    if (this.groups.length === 0)
+      frame.rule.each?.(frame.record, {
+        number,
+        wireType: WireType.startGroup,
+        start: open.start,
+        payload: open.payload,
+        end: this.cursor.position,
+      });
     return DONE;
   }
 
@@ -234,18 +283,37 @@ class MessageReader {
       if (wireType === WireType.varint) this.takeInt(frame, rule, field);
       return wireType === WireType.bytes && rule.list ? this.takePackedInts(frame, rule, field) : DONE;
     }
-    if (rule.kind === 'float') return wireType === WireType.fixed32 || (wireType === WireType.bytes && rule.list) ? this.takeFloats(frame, rule, field) : DONE;
-    if (rule.kind === 'range') return wireType === WireType.bytes || wireType === rule.scalar ? this.takeRange(frame, rule, field) : DONE;
+    if (rule.kind === 'float')
+      return wireType === WireType.fixed32 || (wireType === WireType.bytes && rule.list)
+        ? this.takeFloats(frame, rule, field)
+        : DONE;
+    if (rule.kind === 'range')
+      return wireType === WireType.bytes || wireType === rule.scalar ? this.takeRange(frame, rule, field) : DONE;
     return wireType === WireType.bytes ? this.takeText(frame, rule, field) : DONE;
   }
 
   private enter(frame: Frame, rule: FieldRule<object> & { kind: 'message' }, field: Field): Missing {
     if (frame.depth >= this.limits.depth) throw this.tooDeep(field.start);
-    const memo = rule.memo !== undefined && this.isMemorable(field) && rule.memo.get(frame.record) === null ? rule.memo : null;
+    const memo =
+      rule.memo !== undefined && this.isMemorable(field) && rule.memo.get(frame.record) === null ? rule.memo : null;
     if (memo !== null && this.recall(frame, memo, field)) return DONE;
     const { rule: inner, record, label, index } = rule.enter(frame.record, field, this.context);
     this.window.charge(inner.bytes ?? MESSAGE_BYTES);
-    this.frame = { rule: inner as unknown as MessageRule<object>, record, end: field.end, depth: frame.depth + 1, field, parent: frame, label, index, path: null, enclosing: null, memo, seen: 0, run: null };
+    this.frame = {
+      rule: inner as unknown as MessageRule<object>,
+      record,
+      end: field.end,
+      depth: frame.depth + 1,
+      field,
+      parent: frame,
+      label,
+      index,
+      path: null,
+      enclosing: null,
+      memo,
+      seen: 0,
+      run: null,
+    };
     this.cursor.position = field.payload;
     return DONE;
   }
@@ -272,7 +340,8 @@ class MessageReader {
   private note(frame: Frame, { number, start }: Field): void {
     const bit = 1 << number;
     if ((frame.seen & bit) === 0) frame.seen |= bit;
-    else if (this.repeats === null) this.repeats = { count: 1, first: `field ${number} of ${pathOf(frame) || 'the model'} (byte ${start})` };
+    else if (this.repeats === null)
+      this.repeats = { count: 1, first: `field ${number} of ${pathOf(frame) || 'the model'} (byte ${start})` };
     else this.repeats.count++;
   }
 
@@ -286,7 +355,17 @@ class MessageReader {
     const { cursor } = this;
     const { payload, end } = field;
     if (end - payload > LONGEST_KEPT_PAYLOAD) {
-      this.frame = { ...frame, end, field, parent: frame, path: pathOf(frame), enclosing: enclosingOf(frame), memo: null, seen: 0, run: { rule, field } };
+      this.frame = {
+        ...frame,
+        end,
+        field,
+        parent: frame,
+        path: pathOf(frame),
+        enclosing: enclosingOf(frame),
+        memo: null,
+        seen: 0,
+        run: { rule, field },
+      };
       cursor.position = payload;
       return DONE;
     }
@@ -314,7 +393,12 @@ class MessageReader {
   private takeFloats(frame: Frame, rule: FieldRule<object> & { kind: 'float' }, field: Field): Missing {
     const { window } = this;
     const { start, payload, end } = field;
-    if ((end - payload) % 4 !== 0) throw this.failure('FEATX_WIRE_TRUNCATED', `a list of floats takes ${end - payload} bytes, not a multiple of 4`, start);
+    if ((end - payload) % 4 !== 0)
+      throw this.failure(
+        'FEATX_WIRE_TRUNCATED',
+        `a list of floats takes ${end - payload} bytes, not a multiple of 4`,
+        start,
+      );
     if (end - payload > LONGEST_KEPT_PAYLOAD) return this.skip(field);
     if (!window.has(payload, end)) return end;
     if (!rule.list) this.note(frame, field);
@@ -329,9 +413,15 @@ class MessageReader {
     const { start, payload, end } = field;
     if (end - payload > limits.nameBytes) {
       if (rule.kind === 'value') return this.skip(field);
-      throw new PolicyError(`a name in ${this.context.path() || 'the model'} takes ${end - payload} bytes, more than ${limits.nameBytes} (byte ${start})`, {
-        code: 'FEATX_LIMIT_NAME', offset: start, path: this.source.path, hint: raiseHint('nameBytes'),
-      });
+      throw new PolicyError(
+        `a name in ${this.context.path() || 'the model'} takes ${end - payload} bytes, more than ${limits.nameBytes} (byte ${start})`,
+        {
+          code: 'FEATX_LIMIT_NAME',
+          offset: start,
+          path: this.source.path,
+          hint: raiseHint('nameBytes'),
+        },
+      );
     }
     if (!window.has(payload, end)) return end;
     if (!rule.list) this.note(frame, field);
@@ -353,14 +443,23 @@ class MessageReader {
   private failure(code: string, message: string, offset: number): ModelFormatError {
     const field = this.context.path();
     const { path } = this.source;
-    return new ModelFormatError(`${path ?? 'the model'} is not a valid ONNX file: ${message}${field && ` in ${field}`} (byte ${offset})`, { code, offset, field: field || undefined, path });
+    return new ModelFormatError(
+      `${path ?? 'the model'} is not a valid ONNX file: ${message}${field && ` in ${field}`} (byte ${offset})`,
+      { code, offset, field: field || undefined, path },
+    );
   }
 
   private tooDeep(offset: number): PolicyError {
     const { depth } = this.limits;
-    return new PolicyError(`messages are nested more than ${depth} deep in ${this.context.path().slice(0, 200) || this.source.path || 'the model'} (byte ${offset})`, {
-      code: 'FEATX_WIRE_DEPTH', offset, path: this.source.path, hint: `protobuf readers stop at 100 too; ${raiseHint('depth')}`,
-    });
+    return new PolicyError(
+      `messages are nested more than ${depth} deep in ${this.context.path().slice(0, 200) || this.source.path || 'the model'} (byte ${offset})`,
+      {
+        code: 'FEATX_WIRE_DEPTH',
+        offset,
+        path: this.source.path,
+        hint: `protobuf readers stop at 100 too; ${raiseHint('depth')}`,
+      },
+    );
   }
 }
 

@@ -9,7 +9,15 @@ import type { Node, OnnxModel, Tensor } from './records.js';
 
 /** Numbers of the fields that featx writes or replaces. */
 export const ModelField = { graph: 7, opsetImport: 8, metadataProps: 14, trainingInfo: 20, functions: 25 } as const;
-export const GraphField = { node: 1, initializer: 5, input: 11, output: 12, valueInfo: 13, quantizationAnnotation: 14, sparseInitializer: 15 } as const;
+export const GraphField = {
+  node: 1,
+  initializer: 5,
+  input: 11,
+  output: 12,
+  valueInfo: 13,
+  quantizationAnnotation: 14,
+  sparseInitializer: 15,
+} as const;
 export const TensorField = { floatData: 4, rawData: 9, doubleData: 10, externalData: 13, dataLocation: 14 } as const;
 
 /** AttributeProto.AttributeType */
@@ -19,7 +27,11 @@ export const AttributeType = { float: 1, int: 2, string: 3, tensor: 4, graph: 5,
  * `metadata_props` of a node: the exporter's names for scopes and classes, only the wanted keys where some are given. Entries too long to keep in memory are left out.
  * @throws ModelFormatError where an entry is not a message
  */
-export function nodeMetadata(model: OnnxModel, node: Node, wanted: ReadonlySet<string> | null = null): ReadonlyMap<string, string> {
+export function nodeMetadata(
+  model: OnnxModel,
+  node: Node,
+  wanted: ReadonlySet<string> | null = null,
+): ReadonlyMap<string, string> {
   const entries = new Map<string, string>();
   for (const range of node.metadata) {
     const resident = model.resident(range);
@@ -44,7 +56,10 @@ function textOf(bytes: Uint8Array, range: ByteRange, part: ByteRange | null): st
 }
 
 /** Where key and value of a StringStringEntryProto lie. */
-function entryRanges(bytes: Uint8Array, { start, end }: ByteRange): { readonly key: ByteRange | null; readonly value: ByteRange | null } {
+function entryRanges(
+  bytes: Uint8Array,
+  { start, end }: ByteRange,
+): { readonly key: ByteRange | null; readonly value: ByteRange | null } {
   const cursor = cursorOver(bytes, start);
   let key: ByteRange | null = null;
   let value: ByteRange | null = null;
@@ -81,7 +96,8 @@ export function smallIntegers(model: OnnxModel, tensor: Tensor): readonly number
     if (payload.fieldNumber === TensorField.rawData) {
       const width = dataType === 7 ? 8 : 4;
       const view = new DataView(resident.buffer, resident.byteOffset, resident.byteLength);
-      for (let at = 0; at + width <= view.byteLength; at += width) values.push(width === 8 ? Number(view.getBigInt64(at, true)) : view.getInt32(at, true));
+      for (let at = 0; at + width <= view.byteLength; at += width)
+        values.push(width === 8 ? Number(view.getBigInt64(at, true)) : view.getInt32(at, true));
       continue;
     }
     const cursor = cursorOver(resident, payload.start);

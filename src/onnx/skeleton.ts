@@ -4,7 +4,17 @@ import { sizeOf, wrap, type Piece } from '../wire/pieces.js';
 import { encodeText } from '../wire/text.js';
 import { attributeTensors, bodiesOf, functionsUsedBy, readsOf, type GraphView } from './graph.js';
 import { patched, type Patch } from './patch.js';
-import type { Attribute, Dim, FunctionDef, Graph, Node, OnnxModel, SparseTensor, Tensor, ValueType } from './records.js';
+import type {
+  Attribute,
+  Dim,
+  FunctionDef,
+  Graph,
+  Node,
+  OnnxModel,
+  SparseTensor,
+  Tensor,
+  ValueType,
+} from './records.js';
 import { encodeNode, encodeValueInfo } from './encode.js';
 import { AttributeType, GraphField, ModelField } from './schema.js';
 import { tensorBytes } from './types.js';
@@ -37,7 +47,11 @@ export interface SkeletonOptions {
  * of more than 1 KiB (or outside the file) a graph input of its type and shape, the bytes of nodes and functions borrowed. Node `i` of the graph is
  * named `n<i>`, so that messages can be traced; names of tensors are untouched.
  */
-export async function skeleton(view: GraphView, tensors: Iterable<string>, options: SkeletonOptions = {}): Promise<Uint8Array> {
+export async function skeleton(
+  view: GraphView,
+  tensors: Iterable<string>,
+  options: SkeletonOptions = {},
+): Promise<Uint8Array> {
   const { model } = view;
   const { graph } = model;
   const outputs = [...tensors];
@@ -55,21 +69,29 @@ export async function skeleton(view: GraphView, tensors: Iterable<string>, optio
     if (weight === null) await writeNode(model, node, body, asHalf);
     else weights.set(node.outputs[0], weight);
   }
-  probes.forEach((name, index) => body.field(GraphField.node, encodeNode({ opType: 'Shape', name: '', inputs: [name], outputs: [`featx.rank.${index}`] })));
+  probes.forEach((name, index) =>
+    body.field(
+      GraphField.node,
+      encodeNode({ opType: 'Shape', name: '', inputs: [name], outputs: [`featx.rank.${index}`] }),
+    ),
+  );
   for (const tensor of graph.initializers) {
     if (!read.has(tensor.name)) continue;
-    if (isSmall(tensor) && !(asHalf && tensor.dataType === BFLOAT)) for (const part of tensor.parts) body.raw(await bytesOf(model, part));
+    if (isSmall(tensor) && !(asHalf && tensor.dataType === BFLOAT))
+      for (const part of tensor.parts) body.raw(await bytesOf(model, part));
     else weights.set(tensor.name, typeOf(tensor));
   }
   for (const sparse of graph.sparseInitializers) {
     if (sparse.values === null || !read.has(sparse.values.name)) continue;
-    if (isSmall(sparse.values) && (sparse.indices === null || isSmall(sparse.indices))) body.raw(await bytesOf(model, sparse.field));
+    if (isSmall(sparse.values) && (sparse.indices === null || isSmall(sparse.indices)))
+      body.raw(await bytesOf(model, sparse.field));
     else weights.set(sparse.values.name, sparseType(sparse));
   }
   for (const input of graph.inputs) {
     if (!read.has(input.name) || weights.has(input.name)) continue;
     if (options.fixDefaults === true && model.irVersion >= 4 && view.initializers.has(input.name)) continue;
-    const shape = options.inputShapes?.get(input.name) ?? (asHalf && input.type?.kind === 'tensor' ? input.type.shape : undefined);
+    const shape =
+      options.inputShapes?.get(input.name) ?? (asHalf && input.type?.kind === 'tensor' ? input.type.shape : undefined);
     if (shape === undefined || input.type?.kind !== 'tensor') body.raw(await bytesOf(model, input.field));
     else body.field(GraphField.input, encodeValueInfo(input.name, halved({ ...input.type, shape }, asHalf)));
   }
@@ -80,8 +102,10 @@ export async function skeleton(view: GraphView, tensors: Iterable<string>, optio
   for (const name of outputs) writeNamed(body, GraphField.output, encodeText(name));
   probes.forEach((_name, index) => writeNamed(body, GraphField.output, encodeText(`featx.rank.${index}`)));
   const whole = new ByteWriter();
-  for (const field of model.modelFields) if (field.number === 1 || field.number === ModelField.opsetImport) whole.raw(await bytesOf(model, field));
-  for (const definition of functionsUsedBy(model, nodes)) await writePieces(model, ModelField.functions, functionPieces(definition), whole);
+  for (const field of model.modelFields)
+    if (field.number === 1 || field.number === ModelField.opsetImport) whole.raw(await bytesOf(model, field));
+  for (const definition of functionsUsedBy(model, nodes))
+    await writePieces(model, ModelField.functions, functionPieces(definition), whole);
   whole.field(ModelField.graph, body.written);
   return whole.written;
 }
@@ -91,7 +115,14 @@ async function writeNode(model: OnnxModel, node: Node, writer: ByteWriter, asHal
   const name = encodeText(`n${node.index}`);
   const patches: Patch[] = [];
   patchAttributes(node, patches);
-  if (asHalf) for (const attribute of node.attributes) if (DTYPE_ATTRIBUTES.has(attribute.name) && attribute.i === BFLOAT) patches.push({ ...attribute.field, enclosing: [node.field], pieces: wrap(5, [intAttribute(attribute.name, HALF)]) });
+  if (asHalf)
+    for (const attribute of node.attributes)
+      if (DTYPE_ATTRIBUTES.has(attribute.name) && attribute.i === BFLOAT)
+        patches.push({
+          ...attribute.field,
+          enclosing: [node.field],
+          pieces: wrap(5, [intAttribute(attribute.name, HALF)]),
+        });
   if (patches.length > 0) {
     await writePieces(model, GraphField.node, [...patched(node.field, patches), ...wrap(3, [name])], writer);
     return;
@@ -126,7 +157,12 @@ function writeNamed(writer: ByteWriter, fieldNumber: number, name: Uint8Array): 
 
 /** A graph input; the common case, a tensor of known shape, is written in place, because a backbone has hundreds of weights. */
 function writeInput(writer: ByteWriter, name: Uint8Array, type: ValueType, encode: () => Uint8Array): void {
-  if (type.kind !== 'tensor' || type.shape === null || type.elemType < 0 || type.shape.some((dim) => typeof dim !== 'number' || dim < 0)) {
+  if (
+    type.kind !== 'tensor' ||
+    type.shape === null ||
+    type.elemType < 0 ||
+    type.shape.some((dim) => typeof dim !== 'number' || dim < 0)
+  ) {
     writer.field(GraphField.input, encode());
     return;
   }
@@ -153,7 +189,12 @@ function varintSize(value: number): number {
   return value < 128 ? 1 : 1 + varintSize(Math.floor(value / 128));
 }
 
-async function writePieces(model: OnnxModel, fieldNumber: number, pieces: readonly Piece[], writer: ByteWriter): Promise<void> {
+async function writePieces(
+  model: OnnxModel,
+  fieldNumber: number,
+  pieces: readonly Piece[],
+  writer: ByteWriter,
+): Promise<void> {
   writer.header(fieldNumber, sizeOf(pieces));
   for (const piece of pieces) writer.raw(piece instanceof Uint8Array ? piece : await bytesOf(model, piece));
 }
@@ -177,7 +218,10 @@ function neededNodes(view: GraphView, tensors: readonly string[], given: Readonl
 
 function isSmall(tensor: Tensor): boolean {
   if (tensor.external !== null) return false;
-  return (tensorBytes(tensor) ?? 0) <= SMALL_BYTES && tensor.payloads.reduce((sum, { start, end }) => sum + end - start, 0) <= 2 * SMALL_BYTES;
+  return (
+    (tensorBytes(tensor) ?? 0) <= SMALL_BYTES &&
+    tensor.payloads.reduce((sum, { start, end }) => sum + end - start, 0) <= 2 * SMALL_BYTES
+  );
 }
 
 function typeOf({ dataType, dims }: Tensor): ValueType {
@@ -192,8 +236,10 @@ function sparseType({ values, dims }: SparseTensor): ValueType {
 function constantWeight(node: Node, asHalf = false): ValueType | null {
   if (node.opType !== 'Constant' || node.domain !== '' || node.outputs.length !== 1) return null;
   for (const attribute of node.attributes) {
-    for (const tensor of attribute.tensors) if (!isSmall(tensor) || (asHalf && tensor.dataType === BFLOAT)) return typeOf(tensor);
-    for (const sparse of attribute.sparseTensors) if (sparse.values !== null && !isSmall(sparse.values)) return sparseType(sparse);
+    for (const tensor of attribute.tensors)
+      if (!isSmall(tensor) || (asHalf && tensor.dataType === BFLOAT)) return typeOf(tensor);
+    for (const sparse of attribute.sparseTensors)
+      if (sparse.values !== null && !isSmall(sparse.values)) return sparseType(sparse);
   }
   return null;
 }
@@ -213,9 +259,11 @@ function patchBody(body: Graph, patches: Patch[]): void {
     fresh.push(...placeholder(name, type, GraphField.node));
     for (const part of parts) patches.push({ start: part.start, end: part.end, enclosing: around, pieces: [] });
   };
-  for (const tensor of body.initializers) if (!isSmall(tensor)) replace(tensor.parts, tensor.enclosing, tensor.name, typeOf(tensor));
+  for (const tensor of body.initializers)
+    if (!isSmall(tensor)) replace(tensor.parts, tensor.enclosing, tensor.name, typeOf(tensor));
   for (const sparse of body.sparseInitializers) {
-    if (sparse.values !== null && !(isSmall(sparse.values) && (sparse.indices === null || isSmall(sparse.indices)))) replace([sparse.field], sparse.values.enclosing.slice(0, -1), sparse.values.name, sparseType(sparse));
+    if (sparse.values !== null && !(isSmall(sparse.values) && (sparse.indices === null || isSmall(sparse.indices))))
+      replace([sparse.field], sparse.values.enclosing.slice(0, -1), sparse.values.name, sparseType(sparse));
   }
   const first = enclosing.at(-1);
   if (first !== undefined) patches.push({ start: first.payload, end: first.payload, enclosing, pieces: fresh });
@@ -225,7 +273,13 @@ function patchBody(body: Graph, patches: Patch[]): void {
 function patchNodes(nodes: readonly Node[], fieldNumber: number, patches: Patch[]): void {
   for (const node of nodes) {
     const weight = constantWeight(node);
-    if (weight !== null) patches.push({ start: node.field.start, end: node.field.end, enclosing: aroundConstant(node), pieces: placeholder(node.outputs[0], weight, fieldNumber) });
+    if (weight !== null)
+      patches.push({
+        start: node.field.start,
+        end: node.field.end,
+        enclosing: aroundConstant(node),
+        pieces: placeholder(node.outputs[0], weight, fieldNumber),
+      });
     else patchAttributes(node, patches);
   }
 }
@@ -234,15 +288,23 @@ function patchNodes(nodes: readonly Node[], fieldNumber: number, patches: Patch[
 function patchAttributes(holder: { readonly attributes: readonly Attribute[] }, patches: Patch[]): void {
   for (const body of bodiesOf(holder)) patchBody(body, patches);
   for (const { external, parts, enclosing, header } of attributeTensors(holder)) {
-    if (external !== null) parts.forEach(({ number, start, end }, index) => patches.push({ start, end, enclosing, pieces: index === 0 ? wrap(number, header) : [] }));
+    if (external !== null)
+      parts.forEach(({ number, start, end }, index) =>
+        patches.push({ start, end, enclosing, pieces: index === 0 ? wrap(number, header) : [] }),
+      );
   }
 }
 
 /** The fields around a Constant: those around its value, less the node and the attribute (and the sparse tensor) themselves. */
 function aroundConstant(node: Node): readonly Field[] {
-  const value = node.attributes.map((attribute: Attribute) => attribute.tensors[0] ?? attribute.sparseTensors[0]?.values).find((tensor) => tensor !== undefined && tensor !== null);
+  const value = node.attributes
+    .map((attribute: Attribute) => attribute.tensors[0] ?? attribute.sparseTensors[0]?.values)
+    .find((tensor) => tensor !== undefined && tensor !== null);
   const around = value?.enclosing ?? [];
-  return around.slice(0, around.findIndex(({ start }) => start === node.field.start));
+  return around.slice(
+    0,
+    around.findIndex(({ start }) => start === node.field.start),
+  );
 }
 
 /** Nodes for a tensor of that type inside a body or a function. ONNX Runtime folds constants, but nothing random, so that nothing is allocated. */
@@ -251,7 +313,24 @@ function placeholder(name: string, type: ValueType, fieldNumber: number): Piece[
   const dims = (type.shape ?? []).map(Number);
   const isFloat = type.elemType === FLOAT;
   const random = isFloat ? name : `${name}.featx.float`;
-  const nodes = [encodeNode({ opType: 'RandomUniform', name: '', inputs: [], outputs: [random], attributes: [{ name: 'shape', ints: dims }] })];
-  if (!isFloat) nodes.push(encodeNode({ opType: 'Cast', name: '', inputs: [random], outputs: [name], attributes: [{ name: 'to', int: type.elemType }] }));
+  const nodes = [
+    encodeNode({
+      opType: 'RandomUniform',
+      name: '',
+      inputs: [],
+      outputs: [random],
+      attributes: [{ name: 'shape', ints: dims }],
+    }),
+  ];
+  if (!isFloat)
+    nodes.push(
+      encodeNode({
+        opType: 'Cast',
+        name: '',
+        inputs: [random],
+        outputs: [name],
+        attributes: [{ name: 'to', int: type.elemType }],
+      }),
+    );
   return nodes.flatMap((node) => wrap(fieldNumber, [node]));
 }

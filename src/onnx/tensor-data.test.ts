@@ -26,19 +26,62 @@ test.each<[string, TensorSpec]>([
 });
 
 test.each<[string, TensorSpec, string, RegExp]>([
-  ['a negative dim', { name: 't', dims: [-1, 2] }, 'FEATX_GRAPH_DIMS', /graph\.initializer\[0\] 't' has the impossible dims \[-1, 2\]/],
+  [
+    'a negative dim',
+    { name: 't', dims: [-1, 2] },
+    'FEATX_GRAPH_DIMS',
+    /graph\.initializer\[0\] 't' has the impossible dims \[-1, 2\]/,
+  ],
   ['dims whose product is no number', { name: 't', dims: [2 ** 40, 2 ** 40] }, 'FEATX_GRAPH_DIMS', /impossible dims/],
-  ['dims whose bytes are no number', { name: 't', dims: [2 ** 52], type: 'complex128' }, 'FEATX_GRAPH_DIMS', /impossible dims/],
-  ['a data_type to come', { name: 't', dims: [1], extra: [{ number: 2, bytes: Uint8Array.of(0x10, 99) }] }, 'FEATX_GRAPH_DTYPE', /unknown data_type 99/],
-  ['too few bytes', { name: 't', dims: [3], data: new Uint8Array(8) }, 'FEATX_GRAPH_DATA', /has 8 bytes of values, but its dims \[3\] and dtype float32 take 12/],
+  [
+    'dims whose bytes are no number',
+    { name: 't', dims: [2 ** 52], type: 'complex128' },
+    'FEATX_GRAPH_DIMS',
+    /impossible dims/,
+  ],
+  [
+    'a data_type to come',
+    { name: 't', dims: [1], extra: [{ number: 2, bytes: Uint8Array.of(0x10, 99) }] },
+    'FEATX_GRAPH_DTYPE',
+    /unknown data_type 99/,
+  ],
+  [
+    'too few bytes',
+    { name: 't', dims: [3], data: new Uint8Array(8) },
+    'FEATX_GRAPH_DATA',
+    /has 8 bytes of values, but its dims \[3\] and dtype float32 take 12/,
+  ],
   ['too many bytes', { name: 't', dims: [1], data: new Uint8Array(8) }, 'FEATX_GRAPH_DATA', /has 8 bytes.*take 4/],
-  ['a claim of 1 TiB over 64 bytes', { name: 't', dims: [2 ** 38], data: new Uint8Array(64) }, 'FEATX_GRAPH_DATA', /has 64 bytes/],
-  ['values in two fields', { name: 't', dims: [1], data: new Uint8Array(4), extra: floats(4, [1]) }, 'FEATX_GRAPH_DATA', /values in 2 fields/],
-  ['strings in raw_data', { name: 't', dims: [1], type: 'string', data: new Uint8Array(3) }, 'FEATX_GRAPH_DATA', /strings in raw_data/],
+  [
+    'a claim of 1 TiB over 64 bytes',
+    { name: 't', dims: [2 ** 38], data: new Uint8Array(64) },
+    'FEATX_GRAPH_DATA',
+    /has 64 bytes/,
+  ],
+  [
+    'values in two fields',
+    { name: 't', dims: [1], data: new Uint8Array(4), extra: floats(4, [1]) },
+    'FEATX_GRAPH_DATA',
+    /values in 2 fields/,
+  ],
+  [
+    'strings in raw_data',
+    { name: 't', dims: [1], type: 'string', data: new Uint8Array(3) },
+    'FEATX_GRAPH_DATA',
+    /strings in raw_data/,
+  ],
 ])('%s cannot', async (_what, spec, code, message) => {
   const found = await indexed(spec);
   expect(() => checkTensor(found, 'm.onnx')).toThrow(ModelFormatError);
-  expect(() => checkTensor(found, 'm.onnx')).toThrow(expect.objectContaining({ code, path: 'm.onnx', field: 'graph.initializer[0]', offset: expect.any(Number), message: expect.stringMatching(message) }));
+  expect(() => checkTensor(found, 'm.onnx')).toThrow(
+    expect.objectContaining({
+      code,
+      path: 'm.onnx',
+      field: 'graph.initializer[0]',
+      offset: expect.any(Number),
+      message: expect.stringMatching(message),
+    }),
+  );
 });
 
 describe('plainValues: where the runtime could map the values', () => {
@@ -62,7 +105,12 @@ describe('plainValues: where the runtime could map the values', () => {
   });
 
   test('the last raw_data counts', async () => {
-    const found = await indexed({ name: 't', dims: [1], data: new Uint8Array(8), extra: [bytes(9, new Uint8Array(4))] });
+    const found = await indexed({
+      name: 't',
+      dims: [1],
+      data: new Uint8Array(8),
+      extra: [bytes(9, new Uint8Array(4))],
+    });
     expect(plainValues(found)).toBe(found.payloads[0]);
     expect(() => checkTensor(found)).not.toThrow();
   });

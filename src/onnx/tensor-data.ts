@@ -5,7 +5,11 @@ import { bitsOf, dtypeWord, elementCount, tensorBytes } from './types.js';
 
 const STRING = 8;
 /** Element size of the packed fields whose bytes are the values themselves, little endian. */
-const PLAIN_FIELDS: { readonly [fieldNumber: number]: number } = { [TensorField.floatData]: 4, [TensorField.rawData]: 1, [TensorField.doubleData]: 8 };
+const PLAIN_FIELDS: { readonly [fieldNumber: number]: number } = {
+  [TensorField.floatData]: 4,
+  [TensorField.rawData]: 1,
+  [TensorField.doubleData]: 8,
+};
 
 /**
  * Checks that a tensor can be what it says: known dtype, dims whose product is a number, one kind of values, as many bytes as it takes.
@@ -13,22 +17,45 @@ const PLAIN_FIELDS: { readonly [fieldNumber: number]: number } = { [TensorField.
  */
 export function checkTensor(tensor: Tensor, path?: string): void {
   const { dims, dataType, payloads, place } = tensor;
-  const wrong = (code: string, message: string): ModelFormatError => new ModelFormatError(`${place} '${tensor.name}' ${message}`, { code, field: place, path, offset: tensor.parts[0].start });
-  if (dims.some((dim) => dim < 0) || !Number.isSafeInteger(elementCount(dims)) || !Number.isSafeInteger(tensorBytes(tensor) ?? 0)) throw wrong('FEATX_GRAPH_DIMS', `has the impossible dims [${dims.join(', ')}]`);
+  const wrong = (code: string, message: string): ModelFormatError =>
+    new ModelFormatError(`${place} '${tensor.name}' ${message}`, {
+      code,
+      field: place,
+      path,
+      offset: tensor.parts[0].start,
+    });
+  if (
+    dims.some((dim) => dim < 0) ||
+    !Number.isSafeInteger(elementCount(dims)) ||
+    !Number.isSafeInteger(tensorBytes(tensor) ?? 0)
+  )
+    throw wrong('FEATX_GRAPH_DIMS', `has the impossible dims [${dims.join(', ')}]`);
   if (dtypeWord(dataType) === null) throw wrong('FEATX_GRAPH_DTYPE', `has the unknown data_type ${dataType}`);
   if (tensor.external !== null) return;
   const fields = new Set(payloads.map(({ fieldNumber }) => fieldNumber));
-  if (fields.size > 1) throw wrong('FEATX_GRAPH_DATA', `has values in ${fields.size} fields (${[...fields].join(', ')}); only one may be set`);
+  if (fields.size > 1)
+    throw wrong(
+      'FEATX_GRAPH_DATA',
+      `has values in ${fields.size} fields (${[...fields].join(', ')}); only one may be set`,
+    );
   const values = plainValues(tensor);
   if (values === null) {
     const least = leastBytes(tensor);
-    if (least !== null && least.have < least.need) throw wrong('FEATX_GRAPH_DATA', `has ${least.have} bytes of values, but its dims [${dims.join(', ')}] take at least ${least.need}`);
+    if (least !== null && least.have < least.need)
+      throw wrong(
+        'FEATX_GRAPH_DATA',
+        `has ${least.have} bytes of values, but its dims [${dims.join(', ')}] take at least ${least.need}`,
+      );
     return;
   }
   if (dataType === STRING) throw wrong('FEATX_GRAPH_DATA', 'keeps strings in raw_data');
   const expected = tensorBytes(tensor);
   const bytes = values.end - values.start;
-  if (expected !== null && bytes !== expected) throw wrong('FEATX_GRAPH_DATA', `has ${bytes} bytes of values, but its dims [${dims.join(', ')}] and dtype ${dtypeWord(dataType)} take ${expected}`);
+  if (expected !== null && bytes !== expected)
+    throw wrong(
+      'FEATX_GRAPH_DATA',
+      `has ${bytes} bytes of values, but its dims [${dims.join(', ')}] and dtype ${dtypeWord(dataType)} take ${expected}`,
+    );
 }
 
 /** Bytes of values that are encoded one by one, and how many they are at least; null where there are none. Two, four or more values of less than a byte may share one. */
@@ -48,6 +75,7 @@ export function plainValues(tensor: Tensor): TensorPayload | null {
   if (last.fieldNumber === TensorField.rawData) return last;
   const size = PLAIN_FIELDS[last.fieldNumber];
   if (payloads.length > 1 || !last.contiguous || size === undefined) return null;
-  const isNative = size * 8 === bitsOf(dataType) || (size * 16 === bitsOf(dataType) && (dataType === 14 || dataType === 15));
+  const isNative =
+    size * 8 === bitsOf(dataType) || (size * 16 === bitsOf(dataType) && (dataType === 14 || dataType === 15));
   return isNative ? last : null;
 }

@@ -7,7 +7,8 @@ const models = smallModels(200);
 
 test('cuts and flips of 200 small models are located errors, or mean what the second decoder finds', async () => {
   const tally = newTally();
-  for (const [index, { name, bytes }] of models.entries()) await checkWhole(bytes, name, tally, { sampling: { cuts: 29, flips: 307, offset: index } });
+  for (const [index, { name, bytes }] of models.entries())
+    await checkWhole(bytes, name, tally, { sampling: { cuts: 29, flips: 307, offset: index } });
   expect(tally.wrong).toEqual([]);
   expect(tally.files).toBe(200);
   expect(tally.cuts).toBeGreaterThan(1_000);
@@ -17,7 +18,9 @@ test('cuts and flips of 200 small models are located errors, or mean what the se
 
 test('so are cuts and flips at the field boundaries of real graphs', async () => {
   const tally = newTally();
-  const [small] = fixtureFiles('zoo').map(({ name, read }) => ({ name, bytes: read() })).sort((a, b) => a.bytes.length - b.bytes.length);
+  const [small] = fixtureFiles('zoo')
+    .map(({ name, read }) => ({ name, bytes: read() }))
+    .sort((a, b) => a.bytes.length - b.bytes.length);
   await checkBoundaries(small.bytes, small.name, tally, { sampling: { cuts: 7, flips: 97, offset: 3 } });
   expect(tally.wrong).toEqual([]);
   expect(tally.cuts).toBeGreaterThan(20);
@@ -25,6 +28,9 @@ test('so are cuts and flips at the field boundaries of real graphs', async () =>
 
 test.each(Object.entries(CONTROLS))('a reader where %s is caught', async (_what, reader) => {
   const tally = newTally();
-  for (const { name, bytes } of models.filter(({ name: each }) => ['01-capture-if', '01-capture-if in pieces'].includes(each))) await checkWhole(bytes, name, tally, { reader, sampling: { cuts: 50, flips: 211, offset: 0 } });
+  for (const { name, bytes } of models.filter(({ name: each }) =>
+    ['01-capture-if', '01-capture-if in pieces'].includes(each),
+  ))
+    await checkWhole(bytes, name, tally, { reader, sampling: { cuts: 50, flips: 211, offset: 0 } });
   expect(tally.wrong.filter((wrong) => /another meaning|malformed/.test(wrong)).length).toBeGreaterThan(0);
 });

@@ -12,13 +12,61 @@ export type TensorTypes = ReadonlyMap<string, TensorType>;
 
 /** TensorProto.DataType in numpy's words. @see https://github.com/onnx/onnx/blob/main/onnx/onnx.proto (enum DataType) */
 const DTYPE_WORDS: readonly (string | null)[] = [
-  null, 'float32', 'uint8', 'int8', 'uint16', 'int16', 'int32', 'int64', 'string', 'bool', 'float16', 'float64', 'uint32', 'uint64', 'complex64', 'complex128',
-  'bfloat16', 'float8e4m3fn', 'float8e4m3fnuz', 'float8e5m2', 'float8e5m2fnuz', 'uint4', 'int4', 'float4e2m1', 'float8e8m0', 'uint2', 'int2',
+  null,
+  'float32',
+  'uint8',
+  'int8',
+  'uint16',
+  'int16',
+  'int32',
+  'int64',
+  'string',
+  'bool',
+  'float16',
+  'float64',
+  'uint32',
+  'uint64',
+  'complex64',
+  'complex128',
+  'bfloat16',
+  'float8e4m3fn',
+  'float8e4m3fnuz',
+  'float8e5m2',
+  'float8e5m2fnuz',
+  'uint4',
+  'int4',
+  'float4e2m1',
+  'float8e8m0',
+  'uint2',
+  'int2',
 ];
 
 const BITS: { readonly [word: string]: number } = {
-  bool: 8, uint2: 2, int2: 2, uint4: 4, int4: 4, float4e2m1: 4, uint8: 8, int8: 8, uint16: 16, int16: 16, float16: 16, bfloat16: 16, int32: 32, uint32: 32, float32: 32,
-  int64: 64, uint64: 64, float64: 64, complex64: 64, complex128: 128, float8e4m3fn: 8, float8e4m3fnuz: 8, float8e5m2: 8, float8e5m2fnuz: 8, float8e8m0: 8,
+  bool: 8,
+  uint2: 2,
+  int2: 2,
+  uint4: 4,
+  int4: 4,
+  float4e2m1: 4,
+  uint8: 8,
+  int8: 8,
+  uint16: 16,
+  int16: 16,
+  float16: 16,
+  bfloat16: 16,
+  int32: 32,
+  uint32: 32,
+  float32: 32,
+  int64: 64,
+  uint64: 64,
+  float64: 64,
+  complex64: 64,
+  complex128: 128,
+  float8e4m3fn: 8,
+  float8e4m3fnuz: 8,
+  float8e5m2: 8,
+  float8e5m2fnuz: 8,
+  float8e8m0: 8,
 };
 
 /** numpy's word for a TensorProto.DataType, or null where it is unknown. */
@@ -66,9 +114,11 @@ export function declaredTypes(model: OnnxModel): Map<string, TensorType> {
       types.set(name, known);
     }
   }
-  const initializer = ({ name, dataType, dims }: Tensor): void => void types.set(name, { dtype: dtypeWord(dataType), shape: dims });
+  const initializer = ({ name, dataType, dims }: Tensor): void =>
+    void types.set(name, { dtype: dtypeWord(dataType), shape: dims });
   graph.initializers.forEach(initializer);
-  for (const { values, dims } of graph.sparseInitializers) if (values) types.set(values.name, { dtype: dtypeWord(values.dataType), shape: dims });
+  for (const { values, dims } of graph.sparseInitializers)
+    if (values) types.set(values.name, { dtype: dtypeWord(values.dataType), shape: dims });
   return types;
 }
 

@@ -4,7 +4,8 @@ import { bodiesOf } from './scopes.js';
 /** Every graph of the model: the main graph, its bodies at any depth, and those of functions and of training. */
 export function* graphsOf(model: OnnxModel): Generator<Graph> {
   const stack: Graph[] = [model.graph, ...model.trainingInfo.flatMap((info) => info.graphs)];
-  for (const { nodes, defaults } of model.functions) for (const holder of [...nodes, { attributes: defaults }]) for (const body of bodiesOf(holder)) stack.push(body);
+  for (const { nodes, defaults } of model.functions)
+    for (const holder of [...nodes, { attributes: defaults }]) for (const body of bodiesOf(holder)) stack.push(body);
   for (let graph = stack.pop(); graph !== undefined; graph = stack.pop()) {
     yield graph;
     for (const node of graph.nodes) for (const body of bodiesOf(node)) stack.push(body);
@@ -18,7 +19,8 @@ export function* tensorsOf(model: OnnxModel): Generator<Tensor> {
     for (const sparse of graph.sparseInitializers) yield* sparseParts(sparse);
     for (const node of graph.nodes) yield* attributeTensors(node);
   }
-  for (const { nodes, defaults } of model.functions) for (const holder of [...nodes, { attributes: defaults }]) yield* attributeTensors(holder);
+  for (const { nodes, defaults } of model.functions)
+    for (const holder of [...nodes, { attributes: defaults }]) yield* attributeTensors(holder);
 }
 
 export function* attributeTensors(node: { readonly attributes: readonly Attribute[] }): Generator<Tensor> {

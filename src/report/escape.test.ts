@@ -5,7 +5,8 @@ const HOSTILE = '\x1b]0;owned\x07\x1b[2J\r\n\t\x7f\x9b31m\u202egnp\u2066\u200b\u
 
 describe('escapeText', () => {
   test('leaves ordinary text of any script alone', () => {
-    for (const text of ['', '/layer1/layer1.0/act1/Relu_output_0', 'größe', '層/出力', '🙂', "a b'\"\\<>&"]) expect(escapeText(text)).toBe(text);
+    for (const text of ['', '/layer1/layer1.0/act1/Relu_output_0', 'größe', '層/出力', '🙂', 'a b\'"\\<>&'])
+      expect(escapeText(text)).toBe(text);
   });
 
   test.each([
@@ -26,7 +27,8 @@ describe('escapeText', () => {
 
   test('no character of any plane that a terminal acts on comes through', () => {
     const acting = /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/;
-    for (let point = 0; point <= 0x10ffff; point += point < 0x3000 ? 1 : 257) expect(acting.test(escapeText(String.fromCodePoint(point)))).toBe(false);
+    for (let point = 0; point <= 0x10ffff; point += point < 0x3000 ? 1 : 257)
+      expect(acting.test(escapeText(String.fromCodePoint(point)))).toBe(false);
   });
 });
 
@@ -53,6 +55,8 @@ describe('jsonLine', () => {
 });
 
 test('escapeHtml leaves nothing that ends an element or a quoted attribute', () => {
-  expect(escapeHtml('</script><img src=x onerror="a" b=\'`&')).toBe('&#60;/script&#62;&#60;img src=x onerror=&#34;a&#34; b=&#39;&#96;&#38;');
+  expect(escapeHtml('</script><img src=x onerror="a" b=\'`&')).toBe(
+    '&#60;/script&#62;&#60;img src=x onerror=&#34;a&#34; b=&#39;&#96;&#38;',
+  );
   expect(escapeHtml(HOSTILE)).not.toMatch(/[<>"'`\x00-\x1f\x7f-\x9f\u202e]/);
 });

@@ -32,9 +32,11 @@ export function escapeHtml(text: string): string {
 
 /** A JSON document on one line that a terminal cannot misread: what `escapeText` would change is a `\uNNNN` escape, so parsing it gives the data back. */
 export function jsonLine(value: unknown): string {
-  return JSON.stringify(value).replace(LOG_COMMAND, '\\u0023').replace(UNSAFE, (character) => {
-    let escaped = '';
-    for (let index = 0; index < character.length; index++) escaped += `\\u${hex(character.charCodeAt(index), 4)}`;
-    return escaped;
-  });
+  return JSON.stringify(value)
+    .replace(LOG_COMMAND, '\\u0023')
+    .replace(UNSAFE, (character) => {
+      let escaped = '';
+      for (let index = 0; index < character.length; index++) escaped += `\\u${hex(character.charCodeAt(index), 4)}`;
+      return escaped;
+    });
 }

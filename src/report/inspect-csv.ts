@@ -2,7 +2,21 @@ import { csvLine } from './csv.js';
 import type { InspectReport } from './records.js';
 import { kindText, shapeText } from './shapes.js';
 
-const FEATURE_TITLES = ['model', 'index', 'module', 'num_chs', 'reduction', 'tensor', 'dtype', 'shape', 'layout', 'hook_type', 'resolved_by', 'confidence', 'because'] as const;
+const FEATURE_TITLES = [
+  'model',
+  'index',
+  'module',
+  'num_chs',
+  'reduction',
+  'tensor',
+  'dtype',
+  'shape',
+  'layout',
+  'hook_type',
+  'resolved_by',
+  'confidence',
+  'because',
+] as const;
 const TENSOR_TITLES = ['model', 'name', 'dtype', 'shape', 'op_type', 'node', 'module'] as const;
 
 /** The titles of `inspectCsv`'s records. */
@@ -13,11 +27,51 @@ export function inspectCsvHeader(tensors: boolean): string {
 /** A record per feature, or per tensor where the report lists them. */
 export function inspectCsv({ model, feature_info, tensors }: InspectReport): string {
   if (tensors !== undefined) {
-    return tensors.map((tensor) => csvLine([model.path, tensor.name, kindText(tensor), shapeText(tensor.shape), tensor.op_type, tensor.node, tensor.module])).join('');
+    return tensors
+      .map((tensor) =>
+        csvLine([
+          model.path,
+          tensor.name,
+          kindText(tensor),
+          shapeText(tensor.shape),
+          tensor.op_type,
+          tensor.node,
+          tensor.module,
+        ]),
+      )
+      .join('');
   }
   return feature_info
-    .map(({ index, module, num_chs, reduction, tensor, dtype, shape, layout, hook_type, resolved_by, confidence, because }) =>
-      csvLine([model.path, index, module, num_chs, reduction, tensor, dtype, shape === null ? null : shapeText(shape), layout, hook_type, resolved_by, confidence, because]),
+    .map(
+      ({
+        index,
+        module,
+        num_chs,
+        reduction,
+        tensor,
+        dtype,
+        shape,
+        layout,
+        hook_type,
+        resolved_by,
+        confidence,
+        because,
+      }) =>
+        csvLine([
+          model.path,
+          index,
+          module,
+          num_chs,
+          reduction,
+          tensor,
+          dtype,
+          shape === null ? null : shapeText(shape),
+          layout,
+          hook_type,
+          resolved_by,
+          confidence,
+          because,
+        ]),
     )
     .join('');
 }

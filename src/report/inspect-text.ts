@@ -1,6 +1,14 @@
 import { escapeText } from './escape.js';
 import { pyramidBars } from './pyramid.js';
-import type { ExplanationRecord, FeatureRecord, InspectReport, ModelRecord, NodeTensorRecord, SelectedRecord, TensorRecord } from './records.js';
+import type {
+  ExplanationRecord,
+  FeatureRecord,
+  InspectReport,
+  ModelRecord,
+  NodeTensorRecord,
+  SelectedRecord,
+  TensorRecord,
+} from './records.js';
 import { kindText, shapeText } from './shapes.js';
 import { paint, type TextStyle } from './style.js';
 import { renderTable, type Column } from './table.js';
@@ -17,10 +25,16 @@ export function inspectText(report: InspectReport, style: TextStyle): string {
 }
 
 function modelText({ model, inputs, outputs, nominal_input_shape }: InspectReport, style: TextStyle): string {
-  const lines = [`${paint(style, 'bold', escapeText(model.path ?? 'model in memory'))}  ${modelFacts(model).join(', ')}`];
-  const values = [...inputs.map((value) => ['input', value] as const), ...outputs.map((value) => ['output', value] as const)];
+  const lines = [
+    `${paint(style, 'bold', escapeText(model.path ?? 'model in memory'))}  ${modelFacts(model).join(', ')}`,
+  ];
+  const values = [
+    ...inputs.map((value) => ['input', value] as const),
+    ...outputs.map((value) => ['output', value] as const),
+  ];
   const width = Math.max(...values.map(([, { name }]) => displayWidth(escapeText(name))));
-  for (const [role, value] of values) lines.push(`  ${padEnd(role, 6)}  ${padEnd(escapeText(value.name), width)}  ${typeText(value)}`);
+  for (const [role, value] of values)
+    lines.push(`  ${padEnd(role, 6)}  ${padEnd(escapeText(value.name), width)}  ${typeText(value)}`);
   for (const [name, shape] of Object.entries(nominal_input_shape)) {
     lines.push(paint(style, 'dim', `  channels and strides were found with ${escapeText(name)} = ${shapeText(shape)}`));
   }
@@ -28,8 +42,14 @@ function modelText({ model, inputs, outputs, nominal_input_shape }: InspectRepor
 }
 
 function modelFacts(model: ModelRecord): readonly string[] {
-  const facts = [bytesText(model.size_bytes), plural(model.nodes, 'node'), `${plural(model.initializers, 'initializer')} (${bytesText(model.weights_bytes)})`];
-  const opsets = Object.entries(model.opset_imports).map(([domain, version]) => `${domain === '' ? 'opset' : escapeText(domain)} ${version}`);
+  const facts = [
+    bytesText(model.size_bytes),
+    plural(model.nodes, 'node'),
+    `${plural(model.initializers, 'initializer')} (${bytesText(model.weights_bytes)})`,
+  ];
+  const opsets = Object.entries(model.opset_imports).map(
+    ([domain, version]) => `${domain === '' ? 'opset' : escapeText(domain)} ${version}`,
+  );
   if (model.external_data.length > 0) facts.push(`weights in ${model.external_data.map(escapeText).join(', ')}`);
   if (model.functions > 0) facts.push(plural(model.functions, 'function'));
   facts.push(`IR ${model.ir_version}`, ...opsets);
@@ -38,7 +58,9 @@ function modelFacts(model: ModelRecord): readonly string[] {
 }
 
 function typeText(value: TensorRecord): string {
-  return value.type === undefined || value.shape !== null ? `${kindText(value)} ${shapeText(value.shape)}` : kindText(value);
+  return value.type === undefined || value.shape !== null
+    ? `${kindText(value)} ${shapeText(value.shape)}`
+    : kindText(value);
 }
 
 const FEATURE_COLUMNS: readonly Column[] = [
@@ -55,7 +77,8 @@ const FEATURE_COLUMNS: readonly Column[] = [
 function featuresText(report: InspectReport, style: TextStyle): string {
   const { feature_info: features, embedding, out_indices } = report;
   const lines: string[] = [];
-  if (features.length === 0) lines.push('no features found; cut tensors by name with --tensor (inspect --tensors lists them)\n');
+  if (features.length === 0)
+    lines.push('no features found; cut tensors by name with --tensor (inspect --tensors lists them)\n');
   else {
     const some = out_indices.length < features.length;
     lines.push(renderTable(FEATURE_COLUMNS, featureRows(features, some ? new Set(out_indices) : null, style), style));
@@ -63,14 +86,27 @@ function featuresText(report: InspectReport, style: TextStyle): string {
   const unsure = features.filter(({ confidence }) => confidence !== 'high');
   for (const level of ['medium', 'low'] as const) {
     const indices = unsure.filter(({ confidence }) => confidence === level).map(({ index }) => index);
-    if (indices.length > 0) lines.push(paint(style, 'dim', `${level} confidence: ${indices.join(', ')} (--explain ${indices[0]} says why)`) + '\n');
+    if (indices.length > 0)
+      lines.push(
+        paint(style, 'dim', `${level} confidence: ${indices.join(', ')} (--explain ${indices[0]} says why)`) + '\n',
+      );
   }
-  if (embedding !== null) lines.push(`${fitted('embedding  ', escapeText(embedding.tensor), `  ${kindText(embedding)} ${shapeText(embedding.shape)}`, style)}\n`);
+  if (embedding !== null)
+    lines.push(
+      `${fitted('embedding  ', escapeText(embedding.tensor), `  ${kindText(embedding)} ${shapeText(embedding.shape)}`, style)}\n`,
+    );
   return lines.join('');
 }
 
-function featureRows(features: readonly FeatureRecord[], selected: ReadonlySet<number> | null, style: TextStyle): readonly (readonly string[])[] {
-  const bars = pyramidBars(features.map(({ reduction }) => reduction), style);
+function featureRows(
+  features: readonly FeatureRecord[],
+  selected: ReadonlySet<number> | null,
+  style: TextStyle,
+): readonly (readonly string[])[] {
+  const bars = pyramidBars(
+    features.map(({ reduction }) => reduction),
+    style,
+  );
   return features.map(({ index, module, num_chs, reduction, shape, layout, tensor, hook_type }, at) => [
     selected?.has(index) ? `* ${index}` : String(index),
     module === null ? '-' : `${escapeText(module)}${hook_type === 'forward_pre' ? ' (input)' : ''}`,
@@ -91,11 +127,18 @@ function fitted(before: string, name: string, after: string, { width, unicode }:
 
 const SHORTEST_NAME = 12;
 
-const SELECTED_COLUMNS: readonly Column[] = FEATURE_COLUMNS.filter(({ title }) => title !== '').map((column) => (column.title === 'index' ? { title: 'selected', align: 'right' } : column));
+const SELECTED_COLUMNS: readonly Column[] = FEATURE_COLUMNS.filter(({ title }) => title !== '').map((column) =>
+  column.title === 'index' ? { title: 'selected', align: 'right' } : column,
+);
 
 function selectedText(selected: readonly SelectedRecord[], style: TextStyle): string {
   const rows = selected.map(({ module, num_chs, reduction, shape, layout, tensors }, at) => [
-    String(at), module === null ? '-' : escapeText(module), num_chs === null ? '?' : String(num_chs), reduction === null ? '?' : String(reduction), shapeText(shape), layout ?? '-',
+    String(at),
+    module === null ? '-' : escapeText(module),
+    num_chs === null ? '?' : String(num_chs),
+    reduction === null ? '?' : String(reduction),
+    shapeText(shape),
+    layout ?? '-',
     tensors.map(escapeText).join(' + '),
   ]);
   return renderTable(SELECTED_COLUMNS, rows, style);
@@ -108,7 +151,9 @@ function explanationText({ index, tried }: ExplanationRecord, style: TextStyle):
     lines.push(`  ${padEnd(resolver, width)}  ${escapeText(outcome)}`);
     if (feature === null) continue;
     const what = [feature.module, feature.tensor].map((name) => (name === null ? '-' : escapeText(name))).join('  ');
-    lines.push(`  ${padEnd('', width)}  ${what}  ${feature.num_chs ?? '?'} channels, stride ${feature.reduction ?? '?'}, confidence ${feature.confidence}`);
+    lines.push(
+      `  ${padEnd('', width)}  ${what}  ${feature.num_chs ?? '?'} channels, stride ${feature.reduction ?? '?'}, confidence ${feature.confidence}`,
+    );
     lines.push(`  ${padEnd('', width)}  ${escapeText(feature.because)}`);
   }
   return `${lines.join('\n')}\n`;
@@ -125,7 +170,12 @@ const TENSOR_COLUMNS: readonly Column[] = [
 
 function tensorsText(tensors: readonly NodeTensorRecord[], style: TextStyle): string {
   const rows = tensors.map((tensor) => [
-    escapeText(tensor.name), kindText(tensor), shapeText(tensor.shape), escapeText(tensor.op_type), tensor.module === null ? '-' : escapeText(tensor.module), escapeText(tensor.node),
+    escapeText(tensor.name),
+    kindText(tensor),
+    shapeText(tensor.shape),
+    escapeText(tensor.op_type),
+    tensor.module === null ? '-' : escapeText(tensor.module),
+    escapeText(tensor.node),
   ]);
   return renderTable(TENSOR_COLUMNS, rows, style);
 }

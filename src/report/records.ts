@@ -216,10 +216,20 @@ export interface DoctorReport {
   readonly platform: string;
   readonly arch: string;
   /** onnxruntime-node; version null where it is not installed. */
-  readonly runtime: { readonly version: string | null; readonly works: boolean; readonly reason: string | null; readonly hint: string | null };
+  readonly runtime: {
+    readonly version: string | null;
+    readonly works: boolean;
+    readonly reason: string | null;
+    readonly hint: string | null;
+  };
   readonly providers: readonly ProviderRecord[];
   /** sharp, which decodes pictures; version null where it is not installed. */
-  readonly pictures: { readonly version: string | null; readonly works: boolean; readonly reason: string | null; readonly hint: string | null };
+  readonly pictures: {
+    readonly version: string | null;
+    readonly works: boolean;
+    readonly reason: string | null;
+    readonly hint: string | null;
+  };
   readonly warnings: readonly string[];
   readonly elapsed_ms: number;
 }
@@ -246,7 +256,16 @@ export function featureRecord(feature: Feature): FeatureRecord {
 }
 
 /** A selection in the contract's spelling. */
-export function selectedRecord({ index, module, tensors, numChs, reduction, dtype, shape, layout }: Selection): SelectedRecord {
+export function selectedRecord({
+  index,
+  module,
+  tensors,
+  numChs,
+  reduction,
+  dtype,
+  shape,
+  layout,
+}: Selection): SelectedRecord {
   return { index, module, tensors, num_chs: numChs, reduction, dtype, shape, layout };
 }
 

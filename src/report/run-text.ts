@@ -19,12 +19,24 @@ const COLUMNS: readonly Column[] = [
 
 /** What was run, where, and the table of what came out. */
 export function runText({ output, features, provider, images, inputs, run_ms }: RunReport, style: TextStyle): string {
-  const what = images > 0 ? plural(images, 'image') : inputs.length > 0 ? plural(inputs.length, 'file') : 'random values';
+  const what =
+    images > 0 ? plural(images, 'image') : inputs.length > 0 ? plural(inputs.length, 'file') : 'random values';
   const where = output === null ? '' : `, wrote ${paint(style, 'bold', escapeText(output))}`;
   const rows = features.map(({ output: name, index, module, dtype, shape, min, max, mean, std }) => [
-    escapeText(name), index === null ? '-' : String(index), module === null ? '-' : escapeText(module), escapeText(dtype), shapeText(shape), ...[min, max, mean, std].map(numberText),
+    escapeText(name),
+    index === null ? '-' : String(index),
+    module === null ? '-' : escapeText(module),
+    escapeText(dtype),
+    shapeText(shape),
+    ...[min, max, mean, std].map(numberText),
   ]);
-  const odd = features.flatMap(({ output: name, nan = 0, infinite = 0 }) => (nan + infinite === 0 ? [] : [`\n${escapeText(name)}: ${countText(nan)} values are not a number, ${countText(infinite)} are infinite; the figures are those of the others`]));
+  const odd = features.flatMap(({ output: name, nan = 0, infinite = 0 }) =>
+    nan + infinite === 0
+      ? []
+      : [
+          `\n${escapeText(name)}: ${countText(nan)} values are not a number, ${countText(infinite)} are infinite; the figures are those of the others`,
+        ],
+  );
   return `ran ${what} on ${escapeText(provider)} in ${run_ms} ms${where}\n\n${renderTable(COLUMNS, rows, style)}${odd.join('')}`;
 }
 

@@ -12,7 +12,14 @@ export const PLAIN: TextStyle = { color: false, unicode: true, width: null };
 type Emphasis = 'bold' | 'dim' | 'red' | 'yellow' | 'green' | 'cyan';
 
 /** SGR on and off codes. @see https://ecma-international.org/publications-and-standards/standards/ecma-48/ 8.3.117 */
-const CODES: { readonly [K in Emphasis]: readonly [number, number] } = { bold: [1, 22], dim: [2, 22], red: [31, 39], yellow: [33, 39], green: [32, 39], cyan: [36, 39] };
+const CODES: { readonly [K in Emphasis]: readonly [number, number] } = {
+  bold: [1, 22],
+  dim: [2, 22],
+  red: [31, 39],
+  yellow: [33, 39],
+  green: [32, 39],
+  cyan: [36, 39],
+};
 
 /** `text` emphasised where colour is on; `text` itself elsewhere. */
 export function paint(style: TextStyle, emphasis: Emphasis, text: string): string {

@@ -6,7 +6,14 @@ import { bytesText, countText, plural } from './units.js';
 import { displayWidth, padEnd, padStart, shorten } from './width.js';
 
 describe('width', () => {
-  test.each([['abc', 3], ['größe', 5], ['層出力', 6], ['e\u0301', 1], ['🙂a', 3], ['', 0]])('%s takes %d columns', (text, width) => expect(displayWidth(text)).toBe(width));
+  test.each([
+    ['abc', 3],
+    ['größe', 5],
+    ['層出力', 6],
+    ['e\u0301', 1],
+    ['🙂a', 3],
+    ['', 0],
+  ])('%s takes %d columns', (text, width) => expect(displayWidth(text)).toBe(width));
 
   test('padding counts columns, not characters', () => {
     expect(padEnd('層', 4)).toBe('層  ');
@@ -24,22 +31,33 @@ describe('width', () => {
     expect(displayWidth(shown)).toBeLessThanOrEqual(width);
   });
 
-  test('a plain ellipsis where the terminal knows ASCII only', () => expect(shorten('abcdefghij', 7, '...')).toBe('ab...ij'));
+  test('a plain ellipsis where the terminal knows ASCII only', () =>
+    expect(shorten('abcdefghij', 7, '...')).toBe('ab...ij'));
 });
 
 describe('renderTable', () => {
-  const columns: readonly Column[] = [{ title: 'n', align: 'right' }, { title: 'bar', align: 'center', expendable: 1 }, { title: 'name', least: 6 }];
-  const rows = [['1', '###', 'a-rather-long-tensor-name'], ['22', '#', '層']];
+  const columns: readonly Column[] = [
+    { title: 'n', align: 'right' },
+    { title: 'bar', align: 'center', expendable: 1 },
+    { title: 'name', least: 6 },
+  ];
+  const rows = [
+    ['1', '###', 'a-rather-long-tensor-name'],
+    ['22', '#', '層'],
+  ];
 
   test('aligns columns', () => {
     expect(renderTable(columns, rows, PLAIN)).toBe(' n  bar  name\n 1  ###  a-rather-long-tensor-name\n22   #   層\n');
   });
 
   test('fits any width, first by the middle of long cells, then by expendable columns', () => {
-    expect(renderTable(columns, rows, { ...PLAIN, width: 20 })).toBe(' n  bar  name\n 1  ###  a-rat…-name\n22   #   層\n');
+    expect(renderTable(columns, rows, { ...PLAIN, width: 20 })).toBe(
+      ' n  bar  name\n 1  ###  a-rat…-name\n22   #   層\n',
+    );
     expect(renderTable(columns, rows, { ...PLAIN, width: 12 })).toBe(' n  name\n 1  a-r…name\n22  層\n');
     for (let width = 10; width < 60; width++) {
-      for (const line of renderTable(columns, rows, { ...PLAIN, width }).split('\n')) expect(displayWidth(line)).toBeLessThanOrEqual(width);
+      for (const line of renderTable(columns, rows, { ...PLAIN, width }).split('\n'))
+        expect(displayWidth(line)).toBeLessThanOrEqual(width);
     }
   });
 
@@ -56,7 +74,8 @@ test('paint is the text itself without colour', () => {
 });
 
 describe('pyramidBars', () => {
-  const lengths = (reductions: readonly (number | null)[]): readonly number[] => pyramidBars(reductions, { unicode: false }).map((bar) => bar.length);
+  const lengths = (reductions: readonly (number | null)[]): readonly number[] =>
+    pyramidBars(reductions, { unicode: false }).map((bar) => bar.length);
 
   test('a bar gets shorter as the stride grows', () => {
     expect(lengths([2, 4, 8, 16, 32])).toEqual([9, 7, 5, 3, 1]);
@@ -70,11 +89,13 @@ describe('pyramidBars', () => {
     expect(lengths([])).toEqual([]);
   });
 
-  test('a deep pyramid stays narrow', () => expect(Math.max(...lengths([1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]))).toBeLessThanOrEqual(13));
+  test('a deep pyramid stays narrow', () =>
+    expect(Math.max(...lengths([1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]))).toBeLessThanOrEqual(13));
 });
 
 describe('csvLine', () => {
-  test('quotes what needs it', () => expect(csvLine(['a', 'b,c', 'say "hi"', ' pad', 3, -1, null])).toBe('a,"b,c","say ""hi"""," pad",3,-1,\r\n'));
+  test('quotes what needs it', () =>
+    expect(csvLine(['a', 'b,c', 'say "hi"', ' pad', 3, -1, null])).toBe('a,"b,c","say ""hi"""," pad",3,-1,\r\n'));
 
   test.each(['=1+1', '+1', '-1', '@SUM(A1)', ' =1', '\uff1d1'])('%s is no formula', (text) => {
     expect(csvLine([text]).replace(/^"/, '').startsWith("'")).toBe(true);
@@ -84,13 +105,23 @@ describe('csvLine', () => {
 });
 
 test('units', () => {
-  expect([0, 999, 1000, 1882534, 9_960_000, 2 ** 30].map(bytesText)).toEqual(['0 B', '999 B', '1.0 KB', '1.9 MB', '10 MB', '1.1 GB']);
+  expect([0, 999, 1000, 1882534, 9_960_000, 2 ** 30].map(bytesText)).toEqual([
+    '0 B',
+    '999 B',
+    '1.0 KB',
+    '1.9 MB',
+    '10 MB',
+    '1.1 GB',
+  ]);
   expect([0, 999, 1000, 1234567].map(countText)).toEqual(['0', '999', '1,000', '1,234,567']);
   expect([plural(1, 'node'), plural(0, 'node'), plural(2, 'node')]).toEqual(['1 node', '0 nodes', '2 nodes']);
 });
 
 test('one long cell does not pad the others where nothing bounds a line', () => {
-  const rows = [['short', '1'], ['x'.repeat(60_000), '2']];
+  const rows = [
+    ['short', '1'],
+    ['x'.repeat(60_000), '2'],
+  ];
   const lines = renderTable([{ title: 'name' }, { title: 'n' }], rows, PLAIN).split('\n');
   expect(lines.map(({ length }) => length)).toEqual([203, 203, 60_003, 0]);
   expect(lines[2]).toBe(`${'x'.repeat(60_000)}  2`);

@@ -14,9 +14,15 @@ const COLUMNS: readonly Column[] = [
 /** The verdict, and the table of what was compared. */
 export function verifyText({ model, extracted, equal, features }: VerifyReport, style: TextStyle): string {
   const names = [model, extracted].map((name) => escapeText(name ?? 'bytes in memory'));
-  const verdict = equal ? `${paint(style, 'green', 'equal')}: ${names[1]} computes what ${names[0]} computes` : `${paint(style, 'red', 'different')}: ${names[1]} does not compute what ${names[0]} computes`;
+  const verdict = equal
+    ? `${paint(style, 'green', 'equal')}: ${names[1]} computes what ${names[0]} computes`
+    : `${paint(style, 'red', 'different')}: ${names[1]} does not compute what ${names[0]} computes`;
   const rows = features.map(({ output, index, bit_equal, max_difference, tensor }) => [
-    escapeText(output), index === null ? '-' : String(index), bit_equal ? 'yes' : 'no', max_difference === null ? '-' : max_difference.toPrecision(2), escapeText(tensor),
+    escapeText(output),
+    index === null ? '-' : String(index),
+    bit_equal ? 'yes' : 'no',
+    max_difference === null ? '-' : max_difference.toPrecision(2),
+    escapeText(tensor),
   ]);
   return `${verdict}\n\n${renderTable(COLUMNS, rows, style)}`;
 }

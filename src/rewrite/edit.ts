@@ -38,33 +38,61 @@ export interface OutputEdit {
 }
 
 export const NO_DROPS: Drops = {
-  nodes: [], initializers: [], sparseInitializers: [], inputs: [], valueInfo: [], quantizationAnnotations: [], functions: [], metadata: [], trainingInfo: false,
+  nodes: [],
+  initializers: [],
+  sparseInitializers: [],
+  inputs: [],
+  valueInfo: [],
+  quantizationAnnotations: [],
+  functions: [],
+  metadata: [],
+  trainingInfo: false,
 };
 
-export const EMPTY_EDIT: GraphEdit = { drop: NO_DROPS, addNodes: [], addInitializers: [], outputs: null, addOpsetImports: [], setMetadata: [] };
+export const EMPTY_EDIT: GraphEdit = {
+  drop: NO_DROPS,
+  addNodes: [],
+  addInitializers: [],
+  outputs: null,
+  addOpsetImports: [],
+  setMetadata: [],
+};
 
 export function isEmpty(edit: GraphEdit): boolean {
   const { drop } = edit;
-  return edit.outputs === null && edit.addNodes.length + edit.addInitializers.length + edit.addOpsetImports.length + edit.setMetadata.length === 0
-    && !drop.trainingInfo && Object.values(drop).every((value) => typeof value === 'boolean' || value.length === 0);
+  return (
+    edit.outputs === null &&
+    edit.addNodes.length + edit.addInitializers.length + edit.addOpsetImports.length + edit.setMetadata.length === 0 &&
+    !drop.trainingInfo &&
+    Object.values(drop).every((value) => typeof value === 'boolean' || value.length === 0)
+  );
 }
 
 /** @throws UsageError naming every index that the model does not have, and every output that has no name, the name of another, or that nothing makes */
 export function validateEdit(model: OnnxModel, edit: GraphEdit): void {
   const problems = [...badIndices(model, edit), ...badOutputs(model, edit)];
-  if (problems.length > 0) throw new UsageError(`this edit does not fit the model: ${problems.join('; ')}`, { code: 'FEATX_USAGE_EDIT' });
+  if (problems.length > 0)
+    throw new UsageError(`this edit does not fit the model: ${problems.join('; ')}`, { code: 'FEATX_USAGE_EDIT' });
 }
 
 function badIndices(model: OnnxModel, { drop }: GraphEdit): readonly string[] {
   const { graph } = model;
   const lists: { readonly [K in Exclude<keyof Drops, 'trainingInfo'>]: readonly unknown[] } = {
-    nodes: graph.nodes, initializers: graph.initializers, sparseInitializers: graph.sparseInitializers, inputs: graph.inputs, valueInfo: graph.valueInfo,
-    quantizationAnnotations: graph.quantizationAnnotations, functions: model.functions, metadata: model.metadata,
+    nodes: graph.nodes,
+    initializers: graph.initializers,
+    sparseInitializers: graph.sparseInitializers,
+    inputs: graph.inputs,
+    valueInfo: graph.valueInfo,
+    quantizationAnnotations: graph.quantizationAnnotations,
+    functions: model.functions,
+    metadata: model.metadata,
   };
-  return (Object.entries(lists) as [Exclude<keyof Drops, 'trainingInfo'>, readonly unknown[]][]).flatMap(([name, list]) => {
-    const bad = drop[name].filter((index) => !Number.isInteger(index) || index < 0 || index >= list.length);
-    return bad.length > 0 ? [`drop.${name}: ${bad.join(', ')} (the model has ${list.length})`] : [];
-  });
+  return (Object.entries(lists) as [Exclude<keyof Drops, 'trainingInfo'>, readonly unknown[]][]).flatMap(
+    ([name, list]) => {
+      const bad = drop[name].filter((index) => !Number.isInteger(index) || index < 0 || index >= list.length);
+      return bad.length > 0 ? [`drop.${name}: ${bad.join(', ')} (the model has ${list.length})`] : [];
+    },
+  );
 }
 
 function badOutputs(model: OnnxModel, edit: GraphEdit): readonly string[] {
@@ -78,7 +106,9 @@ function badOutputs(model: OnnxModel, edit: GraphEdit): readonly string[] {
     else if (!made.has(name)) problems.push(`nothing makes the output '${name}'`);
     names.add(name);
   }
-  for (const { inputs, opType } of edit.addNodes) for (const name of inputs) if (name !== '' && !made.has(name)) problems.push(`nothing makes '${name}', which a new ${opType} reads`);
+  for (const { inputs, opType } of edit.addNodes)
+    for (const name of inputs)
+      if (name !== '' && !made.has(name)) problems.push(`nothing makes '${name}', which a new ${opType} reads`);
   return problems;
 }
 
@@ -90,7 +120,13 @@ function namesMade({ graph }: OnnxModel, { drop, addNodes, addInitializers }: Gr
     return gone.size === 0 ? list : list.filter((_item, index) => !gone.has(index));
   };
   for (const { outputs } of [...kept(graph.nodes, drop.nodes), ...addNodes]) for (const name of outputs) made.add(name);
-  for (const { name } of [...kept(graph.initializers, drop.initializers), ...kept(graph.inputs, drop.inputs), ...addInitializers]) made.add(name);
-  for (const { values } of kept(graph.sparseInitializers, drop.sparseInitializers)) if (values !== null) made.add(values.name);
+  for (const { name } of [
+    ...kept(graph.initializers, drop.initializers),
+    ...kept(graph.inputs, drop.inputs),
+    ...addInitializers,
+  ])
+    made.add(name);
+  for (const { values } of kept(graph.sparseInitializers, drop.sparseInitializers))
+    if (values !== null) made.add(values.name);
   return made;
 }

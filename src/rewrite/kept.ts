@@ -36,8 +36,20 @@ export function keptFor(view: GraphView, roots: readonly string[]): Kept {
 
 /** The whole main graph. */
 export function everything(view: GraphView): Kept {
-  const { model: { graph }, inputs, outputs, initializers, sparseInitializers } = view;
-  const tensors = new Set([...inputs.keys(), ...outputs.keys(), ...initializers.keys(), ...sparseInitializers.keys(), ...graph.valueInfo.map(({ name }) => name)]);
+  const {
+    model: { graph },
+    inputs,
+    outputs,
+    initializers,
+    sparseInitializers,
+  } = view;
+  const tensors = new Set([
+    ...inputs.keys(),
+    ...outputs.keys(),
+    ...initializers.keys(),
+    ...sparseInitializers.keys(),
+    ...graph.valueInfo.map(({ name }) => name),
+  ]);
   for (const node of graph.nodes) {
     for (const name of readsOf(node)) tensors.add(name);
     for (const name of node.outputs) tensors.add(name);

@@ -8,7 +8,11 @@ export interface LayoutContext {
   /** Version of the default domain: Slice takes its bounds as inputs from 10 on. */
   readonly opset: number;
   /** The image input whose height and width, over the feature's stride, are the grid of its tokens; null where there is none. */
-  readonly image: { readonly name: string; readonly shape: readonly Dim[] | null; readonly layout: 'NCHW' | 'NHWC' } | null;
+  readonly image: {
+    readonly name: string;
+    readonly shape: readonly Dim[] | null;
+    readonly layout: 'NCHW' | 'NHWC';
+  } | null;
   fresh(base: string): string;
 }
 
@@ -20,16 +24,29 @@ export interface Conversion {
 
 const INT64_MAX = Number.MAX_SAFE_INTEGER;
 const PERMUTATIONS: { readonly [way: string]: readonly number[] } = {
-  'NCHW>NHWC': [0, 2, 3, 1], 'NHWC>NCHW': [0, 3, 1, 2], 'NCL>NLC': [0, 2, 1], 'NLC>NCL': [0, 2, 1],
+  'NCHW>NHWC': [0, 2, 3, 1],
+  'NHWC>NCHW': [0, 3, 1, 2],
+  'NCL>NLC': [0, 2, 1],
+  'NLC>NCL': [0, 2, 1],
 };
 
 /**
  * The nodes that bring a feature from its own layout into another; prefix tokens (class token, registers) are sliced off.
  * @throws ResolveError where the feature's layout, or the grid of its tokens, is unknown
  */
-export function convertLayout(tensor: string, facts: TensorFacts, target: Layout, context: LayoutContext, label: string): Conversion {
+export function convertLayout(
+  tensor: string,
+  facts: TensorFacts,
+  target: Layout,
+  context: LayoutContext,
+  label: string,
+): Conversion {
   const { layout } = facts;
-  if (layout === null) throw new ResolveError(`${label} cannot leave as ${target}: the layout of '${tensor}' is not known`, { code: 'FEATX_RESOLVE_LAYOUT', hint: 'leave out --output-fmt, or select a feature that inspect shows with a layout' });
+  if (layout === null)
+    throw new ResolveError(`${label} cannot leave as ${target}: the layout of '${tensor}' is not known`, {
+      code: 'FEATX_RESOLVE_LAYOUT',
+      hint: 'leave out --output-fmt, or select a feature that inspect shows with a layout',
+    });
   const chain = new Chain(tensor, facts.shape, context);
   if (facts.prefixTokens > 0) chain.dropPrefix(layout === 'NCL' ? 2 : 1, facts.prefixTokens);
   if (isMap(layout) === isMap(target)) chain.permute(layout, target);
@@ -68,13 +85,28 @@ class Chain implements Conversion {
     if (from === to) return;
     const perm = PERMUTATIONS[`${from}>${to}`];
     const { shape } = this;
-    this.append('Transpose', [], [{ name: 'perm', ints: perm }], shape === null ? null : perm.map((axis) => shape[axis]));
+    this.append(
+      'Transpose',
+      [],
+      [{ name: 'perm', ints: perm }],
+      shape === null ? null : perm.map((axis) => shape[axis]),
+    );
   }
 
   dropPrefix(axis: number, count: number): void {
-    const shape = this.shape?.map((dim, index) => (index !== axis ? dim : typeof dim === 'number' ? dim - count : null)) ?? null;
+    const shape =
+      this.shape?.map((dim, index) => (index !== axis ? dim : typeof dim === 'number' ? dim - count : null)) ?? null;
     if (this.context.opset < 10) {
-      this.append('Slice', [], [{ name: 'axes', ints: [axis] }, { name: 'starts', ints: [count] }, { name: 'ends', ints: [INT64_MAX] }], shape);
+      this.append(
+        'Slice',
+        [],
+        [
+          { name: 'axes', ints: [axis] },
+          { name: 'starts', ints: [count] },
+          { name: 'ends', ints: [INT64_MAX] },
+        ],
+        shape,
+      );
     } else this.append('Slice', [this.constant([count]), this.constant([INT64_MAX]), this.constant([axis])], [], shape);
   }
 
@@ -90,14 +122,27 @@ class Chain implements Conversion {
   unflatten(facts: TensorFacts, label: string): void {
     const { shape } = this;
     const { image } = this.context;
-    const spatial = image?.shape === null || image === null ? null : image.layout === 'NCHW' ? image.shape.slice(2) : image.shape.slice(1, 3);
+    const spatial =
+      image?.shape === null || image === null
+        ? null
+        : image.layout === 'NCHW'
+          ? image.shape.slice(2)
+          : image.shape.slice(1, 3);
     const isStatic = spatial?.every((dim) => typeof dim === 'number') ?? isGridOf(facts.grid, shape?.[2]);
     if (facts.grid === null || (!isStatic && (facts.reduction === null || image === null))) {
-      throw new ResolveError(`${label} cannot leave as a map: the grid of its tokens is not known`, { code: 'FEATX_RESOLVE_LAYOUT', hint: 'ask for NLC or NCL' });
+      throw new ResolveError(`${label} cannot leave as a map: the grid of its tokens is not known`, {
+        code: 'FEATX_RESOLVE_LAYOUT',
+        hint: 'ask for NLC or NCL',
+      });
     }
     if (isStatic || image === null) {
       const [height, width] = facts.grid;
-      this.append('Reshape', [this.constant([0, 0, height, width])], [], shape === null ? null : [shape[0], shape[1], height, width]);
+      this.append(
+        'Reshape',
+        [this.constant([0, 0, height, width])],
+        [],
+        shape === null ? null : [shape[0], shape[1], height, width],
+      );
       return;
     }
     const sizes = this.node('Shape', [image.name], []);
@@ -108,7 +153,12 @@ class Chain implements Conversion {
     this.append('Reshape', [target], [], shape === null ? null : [shape[0], shape[1], null, null]);
   }
 
-  private append(opType: string, inputs: readonly string[], attributes: readonly NewAttribute[], shape: readonly Dim[] | null): void {
+  private append(
+    opType: string,
+    inputs: readonly string[],
+    attributes: readonly NewAttribute[],
+    shape: readonly Dim[] | null,
+  ): void {
     this.tensor = this.node(opType, [this.tensor, ...inputs], attributes);
     this.shape = shape;
   }

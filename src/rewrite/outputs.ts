@@ -10,24 +10,43 @@ import type { BuiltTap } from './taps.js';
 /** What the outputs of a result are called, and what they say of themselves. */
 
 /** @throws UsageError naming every tensor that the main graph does not have */
-export function assertTensors({ producerOf, inputs, initializers, sparseInitializers }: GraphView, taps: readonly Tap[]): void {
+export function assertTensors(
+  { producerOf, inputs, initializers, sparseInitializers }: GraphView,
+  taps: readonly Tap[],
+): void {
   // An empty name is an omitted value, whatever a file calls by it.
-  const absent = taps.flatMap(({ tensors }) => tensors).filter((name) => name === '' || ![producerOf, inputs, initializers, sparseInitializers].some((known) => known.has(name)));
-  if (absent.length > 0) throw new UsageError(`the main graph has no tensor ${quoted(absent)}`, { code: 'FEATX_USAGE_TENSOR', hint: 'list every tensor with `featx inspect MODEL --tensors`' });
+  const absent = taps
+    .flatMap(({ tensors }) => tensors)
+    .filter(
+      (name) => name === '' || ![producerOf, inputs, initializers, sparseInitializers].some((known) => known.has(name)),
+    );
+  if (absent.length > 0)
+    throw new UsageError(`the main graph has no tensor ${quoted(absent)}`, {
+      code: 'FEATX_USAGE_TENSOR',
+      hint: 'list every tensor with `featx inspect MODEL --tensors`',
+    });
 }
 
 /** @throws UsageError where names and selection do not fit together */
 export function assertSelection(taps: readonly Tap[], { mode, outMap }: PlanOptions): void {
   if (outMap !== null && outMap.length !== taps.length) {
-    throw new UsageError(`--out-map names ${outMap.length} outputs, but ${taps.length} features are selected`, { code: 'FEATX_USAGE_OUT_MAP', hint: 'give one name per selected feature, in their order' });
+    throw new UsageError(`--out-map names ${outMap.length} outputs, but ${taps.length} features are selected`, {
+      code: 'FEATX_USAGE_OUT_MAP',
+      hint: 'give one name per selected feature, in their order',
+    });
   }
   const repeated = repeatedIn(outMap ?? []);
-  if (repeated.length > 0) throw new UsageError(`--out-map repeats ${quoted(repeated)}`, { code: 'FEATX_USAGE_OUT_MAP' });
+  if (repeated.length > 0)
+    throw new UsageError(`--out-map repeats ${quoted(repeated)}`, { code: 'FEATX_USAGE_OUT_MAP' });
   if (outMap?.includes('')) throw new UsageError('--out-map has an empty name', { code: 'FEATX_USAGE_OUT_MAP' });
   if (mode !== 'dict' || outMap !== null) return;
   const keys = taps.map(({ index, tensors, name }) => name ?? (index === null ? tensors.join('+') : String(index)));
   const twice = repeatedIn(keys);
-  if (twice.length > 0) throw new UsageError(`${quoted(twice)} selected twice: a dict has one entry per key`, { code: 'FEATX_USAGE_DUPLICATE', hint: 'leave out the repetition, name the outputs with --out-map, or use --mode list' });
+  if (twice.length > 0)
+    throw new UsageError(`${quoted(twice)} selected twice: a dict has one entry per key`, {
+      code: 'FEATX_USAGE_DUPLICATE',
+      hint: 'leave out the repetition, name the outputs with --out-map, or use --mode list',
+    });
 }
 
 function repeatedIn(names: readonly string[]): readonly string[] {
@@ -41,18 +60,41 @@ function quoted(names: readonly string[]): string {
 }
 
 /** One name per output: the map's, else `str(index)` in a dict, else the tensor's own. @throws UsageError for a name of the map that is taken */
-export function nameOutputs(view: GraphView, built: readonly BuiltTap[], { mode, outMap }: PlanOptions, names: NamePool, warnings: string[]): readonly string[] {
+export function nameOutputs(
+  view: GraphView,
+  built: readonly BuiltTap[],
+  { mode, outMap }: PlanOptions,
+  names: NamePool,
+  warnings: string[],
+): readonly string[] {
   if (outMap !== null) {
     const taken = outMap.filter((name, position) => names.has(name) && !isOwnName(view, built[position], name));
-    if (taken.length > 0) throw new UsageError(`--out-map: ${quoted(taken)} ${taken.length === 1 ? 'is' : 'are'} taken by another tensor of the model`, { code: 'FEATX_USAGE_OUT_MAP', hint: 'choose names that the model does not use' });
+    if (taken.length > 0)
+      throw new UsageError(
+        `--out-map: ${quoted(taken)} ${taken.length === 1 ? 'is' : 'are'} taken by another tensor of the model`,
+        { code: 'FEATX_USAGE_OUT_MAP', hint: 'choose names that the model does not use' },
+      );
     for (const name of outMap) names.claim(name);
     return outMap;
   }
   const reused = new Set<string>();
   return built.map((tap) => {
     const { index, tensors, name: given } = tap.tap;
-    const wanted = given !== undefined ? given : mode === 'dict' && index !== null ? String(index) : tensors.length > 1 ? tap.tap.module ?? tensors[0] : tensors[0];
-    if (tap.own && tap.tensor === wanted && names.isGivenAway(wanted) && view.outputs.has(wanted) && !reused.has(wanted)) {
+    const wanted =
+      given !== undefined
+        ? given
+        : mode === 'dict' && index !== null
+          ? String(index)
+          : tensors.length > 1
+            ? (tap.tap.module ?? tensors[0])
+            : tensors[0];
+    if (
+      tap.own &&
+      tap.tensor === wanted &&
+      names.isGivenAway(wanted) &&
+      view.outputs.has(wanted) &&
+      !reused.has(wanted)
+    ) {
       reused.add(wanted);
       return wanted;
     }
@@ -62,7 +104,10 @@ export function nameOutputs(view: GraphView, built: readonly BuiltTap[], { mode,
       return wanted;
     }
     const name = names.fresh(index === null ? `${wanted}_feature` : `feature_${index}`);
-    if (!(tap.own && tensors[0] === wanted)) warnings.push(`the name '${wanted}' is taken by another tensor; ${index === null ? 'the output' : `feature ${index}`} is named '${name}'`);
+    if (!(tap.own && tensors[0] === wanted))
+      warnings.push(
+        `the name '${wanted}' is taken by another tensor; ${index === null ? 'the output' : `feature ${index}`} is named '${name}'`,
+      );
     names.claim(name);
     return name;
   });
@@ -74,22 +119,38 @@ function isOwnName(view: GraphView, { tensor, own }: BuiltTap, name: string): bo
 }
 
 /** Whether outputs may bear other names than their tensors: Identity takes tensors, sequences of tensors from opset 14 on, and optionals from opset 16 on. @throws UsageError */
-export function assertAliases(model: OnnxModel, declared: Declarations, types: TensorTypes, renamed: readonly BuiltTap[]): void {
+export function assertAliases(
+  model: OnnxModel,
+  declared: Declarations,
+  types: TensorTypes,
+  renamed: readonly BuiltTap[],
+): void {
   const opset = model.opsetImports.find(({ domain }) => domain === '')?.version ?? 0;
   const refused = renamed.filter(({ tensor, own }) => {
     const type = own ? declared.get(tensor)?.type : undefined;
     const kind = type?.kind ?? types.get(tensor)?.type ?? 'tensor';
-    if (kind === 'sequence') return opset < 14 || (type?.kind === 'sequence' && type.element !== null && type.element.kind !== 'tensor');
+    if (kind === 'sequence')
+      return opset < 14 || (type?.kind === 'sequence' && type.element !== null && type.element.kind !== 'tensor');
     return kind === 'optional' ? opset < 16 : kind !== 'tensor';
   });
   if (refused.length === 0) return;
-  throw new UsageError(`${quoted(refused.map(({ tensor }) => tensor))}: what is no tensor cannot leave under another name in this model (opset ${opset})`, {
-    code: 'FEATX_USAGE_ALIAS', hint: 'leave out --out-map and repetitions, and select it by name: it keeps its own name',
-  });
+  throw new UsageError(
+    `${quoted(refused.map(({ tensor }) => tensor))}: what is no tensor cannot leave under another name in this model (opset ${opset})`,
+    {
+      code: 'FEATX_USAGE_ALIAS',
+      hint: 'leave out --out-map and repetitions, and select it by name: it keeps its own name',
+    },
+  );
 }
 
 /** A graph output with what is known of it: the file's own words, else what was inferred, else its name alone. */
-export function typedOutput(declared: Declarations, types: TensorTypes, { tap, tensor, shape, own }: BuiltTap, name: string, warnings: string[]): OutputEdit {
+export function typedOutput(
+  declared: Declarations,
+  types: TensorTypes,
+  { tap, tensor, shape, own }: BuiltTap,
+  name: string,
+  warnings: string[],
+): OutputEdit {
   if (own) {
     const declaration = declared.get(tensor);
     if (declaration !== undefined) return { name, borrow: declaration.borrow, type: null };
@@ -97,7 +158,7 @@ export function typedOutput(declared: Declarations, types: TensorTypes, { tap, t
   const known = types.get(own ? tensor : tap.tensors[0]);
   const elemType = dataTypeOf(known?.dtype ?? '');
   if (elemType > 0 && known?.type === undefined) {
-    const type: ValueType = { kind: 'tensor', elemType, shape: own ? known?.shape ?? null : shape };
+    const type: ValueType = { kind: 'tensor', elemType, shape: own ? (known?.shape ?? null) : shape };
     if (type.shape === null) warnings.push(`the shape of the output '${name}' is not known; it is left open`);
     return { name, borrow: null, type };
   }
@@ -110,7 +171,11 @@ export type Declarations = ReadonlyMap<string, { readonly borrow: OutputEdit['bo
 
 export function declarationsOf({ graph }: OnnxModel): Declarations {
   const declared = new Map<string, { readonly borrow: OutputEdit['borrow']; readonly type: ValueType }>();
-  for (const [list, infos] of [['output', graph.outputs], ['valueInfo', graph.valueInfo], ['input', graph.inputs]] as const) {
+  for (const [list, infos] of [
+    ['output', graph.outputs],
+    ['valueInfo', graph.valueInfo],
+    ['input', graph.inputs],
+  ] as const) {
     infos.forEach(({ name, type }, index) => {
       const says = type !== null && !('elemType' in type && type.elemType === 0);
       if (says && !declared.has(name)) declared.set(name, { borrow: { list, index }, type });

@@ -33,7 +33,14 @@ export interface PlanOptions {
   readonly outputFmt: Layout | null;
 }
 
-export const DEFAULT_PLAN: PlanOptions = { mode: 'dict', rewrite: true, keepOutputs: false, order: 'out', outMap: null, outputFmt: null };
+export const DEFAULT_PLAN: PlanOptions = {
+  mode: 'dict',
+  rewrite: true,
+  keepOutputs: false,
+  order: 'out',
+  outMap: null,
+  outputFmt: null,
+};
 
 /** A feature as it leaves the graph. */
 export interface PlannedOutput {
@@ -62,11 +69,18 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
   const { model } = view;
   const warnings: string[] = [];
   const ordered = options.order === 'exec' ? inExecutionOrder(view, taps) : taps;
-  if (ordered.length === 0) throw new UsageError('nothing is selected', { code: 'FEATX_USAGE_EMPTY', hint: 'select features with --out, --module, --tensor or --node' });
+  if (ordered.length === 0)
+    throw new UsageError('nothing is selected', {
+      code: 'FEATX_USAGE_EMPTY',
+      hint: 'select features with --out, --module, --tensor or --node',
+    });
   assertTensors(view, ordered);
   const prune = options.mode !== 'hook' || options.rewrite;
   const keepsOwn = !prune || options.keepOutputs;
-  const roots = [...ordered.flatMap(({ tensors }) => tensors), ...(keepsOwn ? model.graph.outputs.map(({ name }) => name) : [])];
+  const roots = [
+    ...ordered.flatMap(({ tensors }) => tensors),
+    ...(keepsOwn ? model.graph.outputs.map(({ name }) => name) : []),
+  ];
   const kept = prune ? keptFor(view, roots) : everything(view);
   const names = new NamePool(view, kept, keepsOwn);
   assertSelection(ordered, options);
@@ -74,15 +88,24 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
   const built = ordered.map((tap) => buildTap(view, types, tap, options, names));
   const outputNames = nameOutputs(view, built, options, names, warnings);
   const declared = declarationsOf(model);
-  assertAliases(model, declared, types, built.filter(({ tensor }, position) => tensor !== outputNames[position]));
+  assertAliases(
+    model,
+    declared,
+    types,
+    built.filter(({ tensor }, position) => tensor !== outputNames[position]),
+  );
   const nodes: NewNode[] = built.flatMap((tap) => tap.nodes);
   const outputs = built.map((tap, position): OutputEdit => {
     const name = outputNames[position];
-    if (name !== tap.tensor) nodes.push({ opType: 'Identity', name: names.fresh('featx/Identity'), inputs: [tap.tensor], outputs: [name] });
+    if (name !== tap.tensor)
+      nodes.push({ opType: 'Identity', name: names.fresh('featx/Identity'), inputs: [tap.tensor], outputs: [name] });
     return typedOutput(declared, types, tap, name, warnings);
   });
   // A name that stands twice among the outputs is one value.
-  const own = joined([], model.graph.outputs.map(({ name }, index): OutputEdit => ({ name, borrow: { list: 'output', index }, type: null })));
+  const own = joined(
+    [],
+    model.graph.outputs.map(({ name }, index): OutputEdit => ({ name, borrow: { list: 'output', index }, type: null })),
+  );
   const drop = prune ? drops(view, kept, outputs, keepsOwn) : NO_DROPS;
   if (drop.trainingInfo) warnings.push('training_info is dropped: it refers to tensors that the cut leaves out');
   if (!view.sorted) warnings.push(UNSORTED);
@@ -91,11 +114,20 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
   const needsOpset = nodes.length > 0 && !model.opsetImports.some(({ domain }) => domain === '');
   return {
     edit: {
-      drop, addNodes: nodes, addInitializers: [], outputs: finalOutputs, setMetadata: [],
+      drop,
+      addNodes: nodes,
+      addInitializers: [],
+      outputs: finalOutputs,
+      setMetadata: [],
       addOpsetImports: needsOpset ? [{ domain: '', version: defaultOpset(model) }] : [],
     },
     outputs: built.map(({ tap, shape, own }, position) => ({
-      tap, shape, output: outputNames[position], layout: options.outputFmt ?? tap.layout, prefixTokens: options.outputFmt === null ? tap.prefixTokens : 0, converted: !own,
+      tap,
+      shape,
+      output: outputNames[position],
+      layout: options.outputFmt ?? tap.layout,
+      prefixTokens: options.outputFmt === null ? tap.prefixTokens : 0,
+      converted: !own,
     })),
     warnings,
   };
@@ -108,7 +140,11 @@ function memoryNeeded(built: readonly BuiltTap[]): readonly string[] {
     const dims = shape?.map((dim) => (typeof dim === 'number' ? dim : 1));
     bytes += dims === undefined ? 0 : (tensorBytes({ dims, dataType: dataTypeOf(tap.dtype ?? '') }) ?? 0);
   }
-  return bytes > MUCH_MEMORY ? [`these ${built.length} features take ${(bytes / 2 ** 30).toFixed(1)} GiB of memory at once, more where their shapes are symbolic`] : [];
+  return bytes > MUCH_MEMORY
+    ? [
+        `these ${built.length} features take ${(bytes / 2 ** 30).toFixed(1)} GiB of memory at once, more where their shapes are symbolic`,
+      ]
+    : [];
 }
 
 /** Outputs of both lists, those of the first in front; an output that stands in both keeps its first place. */
@@ -120,7 +156,8 @@ function joined(first: readonly OutputEdit[], second: readonly OutputEdit[]): re
 
 /** timm's order: as the network computes them. */
 function inExecutionOrder(view: GraphView, taps: readonly Tap[]): readonly Tap[] {
-  const position = ({ tensors }: Tap): number => Math.max(...tensors.map((name) => view.producerOf.get(name)?.node.index ?? -1));
+  const position = ({ tensors }: Tap): number =>
+    Math.max(...tensors.map((name) => view.producerOf.get(name)?.node.index ?? -1));
   return [...taps].sort((a, b) => position(a) - position(b));
 }
 
@@ -134,7 +171,10 @@ function drops(view: GraphView, { nodes, tensors }: Kept, outputs: readonly Outp
   return {
     nodes: indicesWhere(graph.nodes, (node) => !nodes.has(node)),
     initializers: indicesWhere(graph.initializers, ({ name }) => !tensors.has(name)),
-    sparseInitializers: indicesWhere(graph.sparseInitializers, ({ values }) => values !== null && !tensors.has(values.name)),
+    sparseInitializers: indicesWhere(
+      graph.sparseInitializers,
+      ({ values }) => values !== null && !tensors.has(values.name),
+    ),
     inputs: indicesWhere(graph.inputs, ({ name }) => !tensors.has(name)),
     valueInfo: indicesWhere(graph.valueInfo, ({ name }) => !tensors.has(name) || outputNames.has(name)),
     quantizationAnnotations: indicesWhere(graph.quantizationAnnotations, ({ tensorName }) => !tensors.has(tensorName)),
@@ -155,10 +195,17 @@ export function cutFeatures(view: GraphView, features: readonly Feature[], edit:
   const { graph } = view.model;
   const { drop } = edit;
   const nodes = new Set(drop.nodes);
-  const given = new Set([...drop.inputs.map((index) => graph.inputs[index].name), ...drop.initializers.map((index) => graph.initializers[index].name)]);
+  const given = new Set([
+    ...drop.inputs.map((index) => graph.inputs[index].name),
+    ...drop.initializers.map((index) => graph.initializers[index].name),
+  ]);
   const isKept = (tensor: string): boolean => {
     const producer = view.producerOf.get(tensor);
-    return producer === undefined ? (view.inputs.has(tensor) || view.initializers.has(tensor)) && !given.has(tensor) : !nodes.has(producer.node.index);
+    return producer === undefined
+      ? (view.inputs.has(tensor) || view.initializers.has(tensor)) && !given.has(tensor)
+      : !nodes.has(producer.node.index);
   };
-  return features.map((feature) => (feature.tensor !== null && !isKept(feature.tensor) ? { ...feature, tensor: null } : feature));
+  return features.map((feature) =>
+    feature.tensor !== null && !isKept(feature.tensor) ? { ...feature, tensor: null } : feature,
+  );
 }

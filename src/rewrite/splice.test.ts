@@ -9,16 +9,30 @@ import { concat, materialize, wrap } from '../wire/pieces.js';
 import { EMPTY_EDIT, type GraphEdit } from './edit.js';
 import { splice, type TensorContents } from './splice.js';
 
-const file = encodeModel({ graph: { nodes: [node('Relu', ['x'], ['y'])], inputs: [value('x', [1])], outputs: [value('y', [1])], initializers: [tensor('w', [1], [4])] } });
+const file = encodeModel({
+  graph: {
+    nodes: [node('Relu', ['x'], ['y'])],
+    inputs: [value('x', [1])],
+    outputs: [value('y', [1])],
+    initializers: [tensor('w', [1], [4])],
+  },
+});
 
-async function applied(model: OnnxModel, edit: Partial<GraphEdit>, contents?: TensorContents): Promise<ReturnType<typeof decodeModel>> {
+async function applied(
+  model: OnnxModel,
+  edit: Partial<GraphEdit>,
+  contents?: TensorContents,
+): Promise<ReturnType<typeof decodeModel>> {
   return decodeModel(await materialize(model.source, splice(model, { ...EMPTY_EDIT, ...edit }, contents)));
 }
 
 test('initializers that an edit adds follow those of the file', async () => {
   await using model = await indexModel(file);
   const { graph } = await applied(model, { addInitializers: [{ name: 'shape', dims: [2], int64: [-1, 4] }] });
-  expect(graph?.initializer?.map(({ name, dims }) => [name, dims?.map(Number)])).toEqual([['w', [1]], ['shape', [2]]]);
+  expect(graph?.initializer?.map(({ name, dims }) => [name, dims?.map(Number)])).toEqual([
+    ['w', [1]],
+    ['shape', [2]],
+  ]);
   expect(graph?.output?.map(({ name }) => name)).toEqual(['y']);
 });
 
@@ -26,7 +40,17 @@ test('outputs that are only added stand behind those of the file; others take th
   await using model = await indexModel(file);
   const own = { name: 'y', borrow: { list: 'output', index: 0 }, type: null } as const;
   const other = { name: 'x', borrow: { list: 'input', index: 0 }, type: null } as const;
-  for (const [outputs, names] of [[[own, other], ['y', 'x']], [[other, own], ['x', 'y']], [[other], ['x']]] as const) {
+  for (const [outputs, names] of [
+    [
+      [own, other],
+      ['y', 'x'],
+    ],
+    [
+      [other, own],
+      ['x', 'y'],
+    ],
+    [[other], ['x']],
+  ] as const) {
     const { graph } = await applied(model, { outputs });
     expect(graph?.output?.map(({ name }) => name)).toEqual(names);
   }
@@ -35,7 +59,14 @@ test('outputs that are only added stand behind those of the file; others take th
 test('a tensor that stands in two pieces inside a node becomes one', async () => {
   const half = (data: readonly number[]): Uint8Array => tensorMessage({ name: 'k', dims: [data.length], data });
   const split = { int: 0, untyped: true, extra: [bytes(5, half([1])), bytes(5, half([2]))] } as const;
-  await using model = await indexModel(encodeModel({ graph: { nodes: [node('Constant', [], ['c'], { value: split }), node('Relu', ['c'], ['y'])], outputs: [value('y', null)] } }));
+  await using model = await indexModel(
+    encodeModel({
+      graph: {
+        nodes: [node('Constant', [], ['c'], { value: split }), node('Relu', ['c'], ['y'])],
+        outputs: [value('y', null)],
+      },
+    }),
+  );
   const [constant] = [...tensorsOf(model)];
   expect(constant.parts).toHaveLength(2);
   const fresh = concat(wrap(8, [new TextEncoder().encode('fresh')]).map((piece) => piece as Uint8Array));

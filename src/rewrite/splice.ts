@@ -35,7 +35,8 @@ export function splice(model: OnnxModel, edit: GraphEdit, contents: TensorConten
     if (dropped.has(field.start) || replacedEntries.has(field.start)) continue;
     fields.push(withContents(field, nested));
   }
-  for (const { domain, version } of edit.addOpsetImports) fields.push(wrap(ModelField.opsetImport, [encodeOpsetImport(domain, version)]));
+  for (const { domain, version } of edit.addOpsetImports)
+    fields.push(wrap(ModelField.opsetImport, [encodeOpsetImport(domain, version)]));
   for (const { key, value } of edit.setMetadata) fields.push(wrap(ModelField.metadataProps, [encodeEntry(key, value)]));
   return merge(fields.flat());
 }
@@ -48,20 +49,49 @@ function startsOf(fields: readonly Field[], indices: readonly number[]): Set<num
 export function droppedStarts(model: OnnxModel, { drop }: GraphEdit): Set<number> {
   const { graph } = model;
   return new Set<number>([
-    ...startsOf(graph.nodes.map(({ field }) => field), drop.nodes),
-    ...startsOf(graph.initializers.map(({ parts }) => parts[0]), drop.initializers),
-    ...startsOf(graph.sparseInitializers.map(({ field }) => field), drop.sparseInitializers),
-    ...startsOf(graph.inputs.map(({ field }) => field), drop.inputs),
-    ...startsOf(graph.valueInfo.map(({ field }) => field), drop.valueInfo),
-    ...startsOf(graph.quantizationAnnotations.map(({ field }) => field), drop.quantizationAnnotations),
-    ...startsOf(model.functions.map(({ field }) => field), drop.functions),
-    ...startsOf(model.metadata.map(({ field }) => field), drop.metadata),
+    ...startsOf(
+      graph.nodes.map(({ field }) => field),
+      drop.nodes,
+    ),
+    ...startsOf(
+      graph.initializers.map(({ parts }) => parts[0]),
+      drop.initializers,
+    ),
+    ...startsOf(
+      graph.sparseInitializers.map(({ field }) => field),
+      drop.sparseInitializers,
+    ),
+    ...startsOf(
+      graph.inputs.map(({ field }) => field),
+      drop.inputs,
+    ),
+    ...startsOf(
+      graph.valueInfo.map(({ field }) => field),
+      drop.valueInfo,
+    ),
+    ...startsOf(
+      graph.quantizationAnnotations.map(({ field }) => field),
+      drop.quantizationAnnotations,
+    ),
+    ...startsOf(
+      model.functions.map(({ field }) => field),
+      drop.functions,
+    ),
+    ...startsOf(
+      model.metadata.map(({ field }) => field),
+      drop.metadata,
+    ),
     ...(drop.trainingInfo ? model.trainingInfo.map(({ field }) => field.start) : []),
   ]);
 }
 
 /** The content of the main graph: what stays, in file order, then what is new. */
-function graphPieces(model: OnnxModel, edit: GraphEdit, droppedFields: ReadonlySet<number>, nested: NestedContents): Piece[] {
+function graphPieces(
+  model: OnnxModel,
+  edit: GraphEdit,
+  droppedFields: ReadonlySet<number>,
+  nested: NestedContents,
+): Piece[] {
   const { graph } = model;
   const dropped = new Set(droppedFields);
   const { added, keepsOwn } = newOutputs(model, edit.outputs);
@@ -75,16 +105,28 @@ function graphPieces(model: OnnxModel, edit: GraphEdit, droppedFields: ReadonlyS
 }
 
 /** The outputs to write, and whether those of the file stay before them. */
-function newOutputs({ graph }: OnnxModel, outputs: GraphEdit['outputs']): { readonly added: readonly OutputEdit[]; readonly keepsOwn: boolean } {
+function newOutputs(
+  { graph }: OnnxModel,
+  outputs: GraphEdit['outputs'],
+): { readonly added: readonly OutputEdit[]; readonly keepsOwn: boolean } {
   if (outputs === null) return { added: [], keepsOwn: true };
-  const keepsOwn = graph.outputs.every(({ name }, index) => outputs[index]?.name === name && outputs[index].borrow?.list === 'output' && outputs[index].borrow.index === index);
+  const keepsOwn = graph.outputs.every(
+    ({ name }, index) =>
+      outputs[index]?.name === name &&
+      outputs[index].borrow?.list === 'output' &&
+      outputs[index].borrow.index === index,
+  );
   return { added: keepsOwn ? outputs.slice(graph.outputs.length) : outputs, keepsOwn };
 }
 
 function outputPieces(model: OnnxModel, { name, borrow, type }: OutputEdit): readonly Piece[] {
   if (borrow === null) return [encodeValueInfo(name, type)];
   const { graph } = model;
-  const lists: { readonly [list in 'output' | 'valueInfo' | 'input']: readonly ValueInfo[] } = { output: graph.outputs, valueInfo: graph.valueInfo, input: graph.inputs };
+  const lists: { readonly [list in 'output' | 'valueInfo' | 'input']: readonly ValueInfo[] } = {
+    output: graph.outputs,
+    valueInfo: graph.valueInfo,
+    input: graph.inputs,
+  };
   const info = lists[borrow.list][borrow.index];
   if (info.name === name) return payloadRanges([info.field]);
   const text = encodeText(name);
@@ -139,7 +181,13 @@ function rewriteField(field: Field, contents: readonly NestedContent[]): Piece[]
   const deeper = new Map<number, { readonly field: Field; readonly contents: NestedContent[] }>();
   for (const content of contents) {
     if (content.chain.length === 0) {
-      content.parts.forEach((part, index) => replacements.push({ start: part.start, end: part.end, pieces: index === 0 ? wrap(part.number, content.content) : [] }));
+      content.parts.forEach((part, index) =>
+        replacements.push({
+          start: part.start,
+          end: part.end,
+          pieces: index === 0 ? wrap(part.number, content.content) : [],
+        }),
+      );
       continue;
     }
     const [next, ...chain] = content.chain;
@@ -147,7 +195,8 @@ function rewriteField(field: Field, contents: readonly NestedContent[]): Piece[]
     group.contents.push({ ...content, chain });
     deeper.set(next.start, group);
   }
-  for (const { field: inner, contents: within } of deeper.values()) replacements.push({ start: inner.start, end: inner.end, pieces: rewriteField(inner, within) });
+  for (const { field: inner, contents: within } of deeper.values())
+    replacements.push({ start: inner.start, end: inner.end, pieces: rewriteField(inner, within) });
   replacements.sort((a, b) => a.start - b.start);
   const parts: (readonly Piece[])[] = [];
   let at = field.payload;

@@ -18,18 +18,42 @@ export interface BuiltTap {
 }
 
 /** @throws ResolveError for a layout that cannot be had */
-export function buildTap(view: GraphView, types: TensorTypes, tap: Tap, { outputFmt }: PlanOptions, names: NamePool): BuiltTap {
+export function buildTap(
+  view: GraphView,
+  types: TensorTypes,
+  tap: Tap,
+  { outputFmt }: PlanOptions,
+  names: NamePool,
+): BuiltTap {
   const nodes: NewNode[] = [];
   let [tensor] = tap.tensors;
   let shape = tap.shape;
   if (tap.tensors.length > 1) {
     tensor = names.fresh('featx/Concat');
-    nodes.push({ opType: 'Concat', name: tensor, inputs: tap.tensors, outputs: [tensor], attributes: [{ name: 'axis', int: 1 }] });
+    nodes.push({
+      opType: 'Concat',
+      name: tensor,
+      inputs: tap.tensors,
+      outputs: [tensor],
+      attributes: [{ name: 'axis', int: 1 }],
+    });
     shape = concatenated(tap.tensors.map((name) => types.get(name)?.shape ?? null));
   }
   if (outputFmt !== null && (outputFmt !== tap.layout || tap.prefixTokens > 0)) {
-    const conversion = convertLayout(tensor, { ...tap, shape }, outputFmt, layoutContext(view, types, tap, names), tap.index === null ? `'${tensor}'` : `feature ${tap.index}`);
-    return { tap, nodes: [...nodes, ...conversion.nodes], tensor: conversion.tensor, shape: conversion.shape, own: false };
+    const conversion = convertLayout(
+      tensor,
+      { ...tap, shape },
+      outputFmt,
+      layoutContext(view, types, tap, names),
+      tap.index === null ? `'${tensor}'` : `feature ${tap.index}`,
+    );
+    return {
+      tap,
+      nodes: [...nodes, ...conversion.nodes],
+      tensor: conversion.tensor,
+      shape: conversion.shape,
+      own: false,
+    };
   }
   return { tap, nodes, tensor, shape, own: nodes.length === 0 };
 }
@@ -47,18 +71,25 @@ const OPSET_OF_IR: { readonly [ir: number]: number } = { 3: 8, 4: 9, 5: 10, 6: 1
 
 /** Version of the default domain: what the model imports, or what a model of its IR version may. */
 export function defaultOpset({ opsetImports, irVersion }: OnnxModel): number {
-  return opsetImports.find(({ domain }) => domain === '')?.version ?? OPSET_OF_IR[irVersion] ?? (irVersion < 3 ? 7 : 22);
+  return (
+    opsetImports.find(({ domain }) => domain === '')?.version ?? OPSET_OF_IR[irVersion] ?? (irVersion < 3 ? 7 : 22)
+  );
 }
 
 function layoutContext(view: GraphView, types: TensorTypes, { tensors }: Tap, names: NamePool): LayoutContext {
   const { model } = view;
   const above = keptFor(view, tensors).tensors;
-  const image = model.graph.inputs.find(({ name }) => above.has(name) && !view.initializers.has(name) && types.get(name)?.shape?.length === 4);
-  const shape = image === undefined ? null : types.get(image.name)?.shape ?? null;
+  const image = model.graph.inputs.find(
+    ({ name }) => above.has(name) && !view.initializers.has(name) && types.get(name)?.shape?.length === 4,
+  );
+  const shape = image === undefined ? null : (types.get(image.name)?.shape ?? null);
   const isChannels = (dim: Dim | undefined): boolean => dim === 1 || dim === 3 || dim === 4;
   return {
     opset: defaultOpset(model),
-    image: image === undefined ? null : { name: image.name, shape, layout: !isChannels(shape?.[1]) && isChannels(shape?.[3]) ? 'NHWC' : 'NCHW' },
+    image:
+      image === undefined
+        ? null
+        : { name: image.name, shape, layout: !isChannels(shape?.[1]) && isChannels(shape?.[3]) ? 'NHWC' : 'NCHW' },
     fresh: (base) => names.fresh(base),
   };
 }

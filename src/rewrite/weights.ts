@@ -1,5 +1,11 @@
 import { PolicyError, UsageError } from '../errors.js';
-import { externalReference, isContained, openExternal, type OpenedTensor, type SidecarFiles } from '../onnx/external-data.js';
+import {
+  externalReference,
+  isContained,
+  openExternal,
+  type OpenedTensor,
+  type SidecarFiles,
+} from '../onnx/external-data.js';
 import { tensorsOf } from '../onnx/graph.js';
 import type { OnnxModel, Tensor } from '../onnx/records.js';
 import { encodeExternal } from '../onnx/encode.js';
@@ -52,9 +58,17 @@ const SMALLEST_EXTERNAL = 1024;
  * Decides for every kept tensor where its values go.
  * @throws UsageError for a reference that cannot be made; PolicyError, IoError or ModelFormatError for external data that cannot be used
  */
-export async function planWeights(model: OnnxModel, edit: GraphEdit, files: SidecarFiles, options: WeightsOptions): Promise<WeightsPlan> {
+export async function planWeights(
+  model: OnnxModel,
+  edit: GraphEdit,
+  files: SidecarFiles,
+  options: WeightsOptions,
+): Promise<WeightsPlan> {
   if (!Number.isSafeInteger(options.align) || options.align < 1 || options.align > LARGEST_ALIGN) {
-    throw new UsageError(`tensors cannot start at multiples of ${options.align} bytes`, { code: 'FEATX_USAGE_ALIGN', hint: `give a whole number from 1 to ${LARGEST_ALIGN}; memory pages take 4096, Windows maps by 65536` });
+    throw new UsageError(`tensors cannot start at multiples of ${options.align} bytes`, {
+      code: 'FEATX_USAGE_ALIGN',
+      hint: `give a whole number from 1 to ${LARGEST_ALIGN}; memory pages take 4096, Windows maps by 65536`,
+    });
   }
   const dropped = droppedStarts(model, edit);
   const tensors = [...tensorsOf(model)].filter((tensor) => !dropped.has(topStart(model, tensor)));
@@ -62,7 +76,8 @@ export async function planWeights(model: OnnxModel, edit: GraphEdit, files: Side
   const external = tensors.filter((tensor) => tensor.external !== null);
   switch (options.mode) {
     case 'keep':
-      if (external.length === 0 || options.sameDirectory) return { ...NOTHING_MOVED, keepsExternal: external.length > 0 };
+      if (external.length === 0 || options.sameDirectory)
+        return { ...NOTHING_MOVED, keepsExternal: external.length > 0 };
       return externalize(model.source, external, await openAll(external, files, options), options);
     case 'embed':
       return { ...NOTHING_MOVED, contents: inline(await openAll(external, files, options)) };
@@ -80,12 +95,18 @@ const NOTHING_MOVED: WeightsPlan = { contents: new Map(), sidecar: null, isRefer
 /** What is kept of training is kept as it is, but for data in files that the result could not find. */
 function movable(model: OnnxModel, tensors: readonly Tensor[]): readonly Tensor[] {
   const starts = new Set(model.trainingInfo.map(({ field }) => field.start));
-  return starts.size === 0 ? tensors : tensors.filter((tensor) => tensor.external !== null || !starts.has(topStart(model, tensor)));
+  return starts.size === 0
+    ? tensors
+    : tensors.filter((tensor) => tensor.external !== null || !starts.has(topStart(model, tensor)));
 }
 
 type OpenedTensors = ReadonlyMap<Tensor, OpenedTensor>;
 
-async function openAll(tensors: readonly Tensor[], files: SidecarFiles, { warn }: WeightsOptions): Promise<OpenedTensors> {
+async function openAll(
+  tensors: readonly Tensor[],
+  files: SidecarFiles,
+  { warn }: WeightsOptions,
+): Promise<OpenedTensors> {
   const opened = new Map<Tensor, OpenedTensor>();
   for (const tensor of tensors) opened.set(tensor, await openExternal(tensor, files, warn));
   return opened;
@@ -93,11 +114,17 @@ async function openAll(tensors: readonly Tensor[], files: SidecarFiles, { warn }
 
 function inline(opened: OpenedTensors): Map<Tensor, readonly Piece[]> {
   const contents = new Map<Tensor, readonly Piece[]>();
-  for (const [tensor, { source, range }] of opened) contents.set(tensor, [...tensor.header, ...wrap(TensorField.rawData, [{ ...range, from: source }])]);
+  for (const [tensor, { source, range }] of opened)
+    contents.set(tensor, [...tensor.header, ...wrap(TensorField.rawData, [{ ...range, from: source }])]);
   return contents;
 }
 
-function externalize(source: ByteSource, tensors: readonly Tensor[], opened: OpenedTensors, options: WeightsOptions): WeightsPlan {
+function externalize(
+  source: ByteSource,
+  tensors: readonly Tensor[],
+  opened: OpenedTensors,
+  options: WeightsOptions,
+): WeightsPlan {
   const moved = new Map<Tensor, OpenedTensor>();
   const small = new Map<Tensor, OpenedTensor>();
   for (const tensor of tensors) {
@@ -114,7 +141,8 @@ function externalize(source: ByteSource, tensors: readonly Tensor[], opened: Ope
 function toSidecar(moved: OpenedTensors, others: TensorContents, { align, warn }: WeightsOptions): WeightsPlan {
   if (moved.size === 0) return { ...NOTHING_MOVED, contents: others };
   const runs = runsOf([...moved.values()]);
-  if (runs.some(({ isMixed }) => isMixed)) warn('external data of several tensors overlap in part; the bytes they share are written once');
+  if (runs.some(({ isMixed }) => isMixed))
+    warn('external data of several tensors overlap in part; the bytes they share are written once');
   const pieces: Piece[] = [];
   let at = 0;
   for (const run of runs) {
@@ -126,7 +154,11 @@ function toSidecar(moved: OpenedTensors, others: TensorContents, { align, warn }
   const places = new Map<Tensor, { readonly offset: number; readonly length: number }>();
   for (const [tensor, opened] of moved) {
     const run = runOf.get(opened);
-    if (run !== undefined) places.set(tensor, { offset: run.offset + opened.range.start - run.start, length: opened.range.end - opened.range.start });
+    if (run !== undefined)
+      places.set(tensor, {
+        offset: run.offset + opened.range.start - run.start,
+        length: opened.range.end - opened.range.start,
+      });
   }
   const contents = (location: string): TensorContents => {
     const all = new Map(others);
@@ -185,12 +217,22 @@ function runsOf(opened: readonly OpenedTensor[]): readonly Run[] {
 /** Initializers that point into the model file itself. */
 function references(tensors: readonly Tensor[], { sameDirectory, sourceName }: WeightsOptions): TensorContents {
   if (sourceName === null || !sameDirectory) {
-    throw new UsageError('--weights reference needs the output in the directory of the model file itself: it points into that file', {
-      code: 'FEATX_USAGE_REFERENCE', hint: 'choose an output beside the model (where the model is a link: beside what it links to), or --weights keep',
-    });
+    throw new UsageError(
+      '--weights reference needs the output in the directory of the model file itself: it points into that file',
+      {
+        code: 'FEATX_USAGE_REFERENCE',
+        hint: 'choose an output beside the model (where the model is a link: beside what it links to), or --weights keep',
+      },
+    );
   }
   if (!isContained(sourceName)) {
-    throw new UsageError(`--weights reference: the model is called '${sourceName}', which no model may name as a place of its weights`, { code: 'FEATX_USAGE_REFERENCE', hint: 'give it a name without a colon, and not that of a device or a home directory' });
+    throw new UsageError(
+      `--weights reference: the model is called '${sourceName}', which no model may name as a place of its weights`,
+      {
+        code: 'FEATX_USAGE_REFERENCE',
+        hint: 'give it a name without a colon, and not that of a device or a home directory',
+      },
+    );
   }
   const contents = new Map<Tensor, readonly Piece[]>();
   for (const tensor of tensors) {
@@ -199,7 +241,10 @@ function references(tensors: readonly Tensor[], { sameDirectory, sourceName }: W
     contents.set(tensor, [...tensor.header, encodeExternal(sourceName, values.start, values.end - values.start)]);
   }
   if (contents.size === 0 && tensors.some(({ external }) => external !== null)) {
-    throw new UsageError('--weights reference points into inline weights, and this model keeps its weights in other files', { code: 'FEATX_USAGE_REFERENCE', hint: 'use --weights keep: the result refers to the same files' });
+    throw new UsageError(
+      '--weights reference points into inline weights, and this model keeps its weights in other files',
+      { code: 'FEATX_USAGE_REFERENCE', hint: 'use --weights keep: the result refers to the same files' },
+    );
   }
   return contents;
 }
@@ -212,6 +257,7 @@ export function assertLoadable(pieces: readonly Piece[]): void {
   const size = sizeOf(pieces);
   if (size <= LARGEST_MODEL) return;
   throw new PolicyError(`the result would take ${size} bytes, and no ONNX file may be larger than ${LARGEST_MODEL}`, {
-    code: 'FEATX_LIMIT_MODEL', hint: 'keep the weights outside: --weights external, or --weights reference beside the original',
+    code: 'FEATX_LIMIT_MODEL',
+    hint: 'keep the weights outside: --weights external, or --weights reference beside the original',
   });
 }

@@ -12,16 +12,32 @@ const TIMEOUT_MS = 60_000;
  * Puts a question about types to ONNX Runtime, in a child unless it is wanted in place.
  * @throws RuntimeError, TimeoutError
  */
-export async function askForTypes(view: GraphView, question: Question, otherInputs: () => NominalInputs, options: InferOptions, warnings: string[]): Promise<Answers> {
+export async function askForTypes(
+  view: GraphView,
+  question: Question,
+  otherInputs: () => NominalInputs,
+  options: InferOptions,
+  warnings: string[],
+): Promise<Answers> {
   if (!isRuntimeInstalled()) throw runtimeMissing();
   if (options.isolate === false && options.child === undefined) {
-    return askRuntime(view, question, otherInputs, async (levels, models) => typesOf({ kind: 'types', levels }, models), warnings);
+    return askRuntime(
+      view,
+      question,
+      otherInputs,
+      async (levels, models) => typesOf({ kind: 'types', levels }, models),
+      warnings,
+    );
   }
   const child = options.child ?? RuntimeChild.start({ memoryBytes: options.memoryBytes, signal: options.signal });
   const deadline = Date.now() + (options.timeoutMs ?? TIMEOUT_MS);
   const ask: Asker = async (levels, models, watch) => {
     const subject = `the types of ${view.model.source.path ?? 'the model'}`;
-    const { value } = await child.ask({ kind: 'types', levels }, models, { timeoutMs: Math.max(1, deadline - Date.now()), subject, watch });
+    const { value } = await child.ask({ kind: 'types', levels }, models, {
+      timeoutMs: Math.max(1, deadline - Date.now()),
+      subject,
+      watch,
+    });
     return value as SessionTypes[];
   };
   try {

@@ -70,7 +70,10 @@ async function main(): Promise<void> {
   const requests = shares ? new SharedFile(SHARED_REQUESTS) : null;
   const answers = shares ? new SharedFile(SHARED_ANSWERS) : null;
   const pool = new BufferPool();
-  const reader = new FrameReader({ take: (length) => pool.take(length), fetch: (position, target) => requests?.read(position, target) });
+  const reader = new FrameReader({
+    take: (length) => pool.take(length),
+    fetch: (position, target) => requests?.read(position, target),
+  });
   try {
     // Loading takes longer than the parent needs to think of its question.
     loadNative('error');
@@ -78,7 +81,12 @@ async function main(): Promise<void> {
     // The first question gets this error as its answer.
   }
   for (let frame = nextFrame(reader); frame !== null; frame = nextFrame(reader)) {
-    const request = frame.value as { readonly id: number; readonly read: number; readonly watch: boolean; readonly ask: unknown };
+    const request = frame.value as {
+      readonly id: number;
+      readonly read: number;
+      readonly watch: boolean;
+      readonly ask: unknown;
+    };
     answers?.release(request.read);
     if (request.watch && !watched) {
       startWatchdog(Number(process.argv[2]));
@@ -91,7 +99,10 @@ async function main(): Promise<void> {
     } catch (error) {
       reply = { value: { id: request.id, error: wireError(error) }, payloads: [] };
     }
-    if (!send(reply, (payload) => (payload.length < LEAST_SHARED ? null : (answers?.place(payload, request.id) ?? null)))) break;
+    if (
+      !send(reply, (payload) => (payload.length < LEAST_SHARED ? null : (answers?.place(payload, request.id) ?? null)))
+    )
+      break;
     for (const payload of frame.payloads) pool.give(payload);
   }
   process.exit(0);

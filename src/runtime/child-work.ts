@@ -1,7 +1,16 @@
 import { FeatxError, RuntimeError } from '../errors.js';
 import type { Frame } from './frames.js';
 import { packTensors, unpackTensors, type TensorHead } from './runtime-tensor.js';
-import { createSession, messageOf, outputTypes, type LocalSession, type OptimizationLevel, type OutputType, type SessionSpec, type SessionValue } from './session.js';
+import {
+  createSession,
+  messageOf,
+  outputTypes,
+  type LocalSession,
+  type OptimizationLevel,
+  type OutputType,
+  type SessionSpec,
+  type SessionValue,
+} from './session.js';
 
 /** Types of the outputs of models: payload `i` is loaded at level `i`. */
 export interface TypesRequest {

@@ -19,11 +19,27 @@ function program(name: string, source: string): string {
   return path;
 }
 
-const relu = encodeModel({ graph: { inputs: [value('x', ['b', 2])], outputs: [value('y', null, null)], nodes: [node('Relu', ['x'], ['y'])] } });
-const endless = encodeModel({ graph: {
-  inputs: [value('x', [1])], outputs: [value('y', null, null)], initializers: [tensor('times', [], [2 ** 53 - 1], 'int64'), tensor('yes', [], [1], 'bool')],
-  nodes: [node('Loop', ['times', 'yes', 'x'], ['y'], { body: { graph: { inputs: [value('i', [], 'int64'), value('c', [], 'bool'), value('v', [1])], nodes: [node('Identity', ['c'], ['go']), node('Neg', ['v'], ['w'])], outputs: [value('go', [], 'bool'), value('w', [1])] } } })],
-} });
+const relu = encodeModel({
+  graph: { inputs: [value('x', ['b', 2])], outputs: [value('y', null, null)], nodes: [node('Relu', ['x'], ['y'])] },
+});
+const endless = encodeModel({
+  graph: {
+    inputs: [value('x', [1])],
+    outputs: [value('y', null, null)],
+    initializers: [tensor('times', [], [2 ** 53 - 1], 'int64'), tensor('yes', [], [1], 'bool')],
+    nodes: [
+      node('Loop', ['times', 'yes', 'x'], ['y'], {
+        body: {
+          graph: {
+            inputs: [value('i', [], 'int64'), value('c', [], 'bool'), value('v', [1])],
+            nodes: [node('Identity', ['c'], ['go']), node('Neg', ['v'], ['w'])],
+            outputs: [value('go', [], 'bool'), value('w', [1])],
+          },
+        },
+      }),
+    ],
+  },
+});
 const question = { kind: 'types', levels: ['basic'] } as const;
 
 function isAlive(pid: number): boolean {
@@ -57,28 +73,58 @@ describe('a child', () => {
 
   test('that takes too long is killed', async () => {
     const child = RuntimeChild.start({ entry: program('hang', 'for (;;);') });
-    await expect(child.ask(question, [], { timeoutMs: 150, subject: 'the types of m.onnx' })).rejects.toMatchObject({ name: 'TimeoutError', code: 'FEATX_TIMEOUT', message: expect.stringContaining('the types of m.onnx within 0.15 s') });
+    await expect(child.ask(question, [], { timeoutMs: 150, subject: 'the types of m.onnx' })).rejects.toMatchObject({
+      name: 'TimeoutError',
+      code: 'FEATX_TIMEOUT',
+      message: expect.stringContaining('the types of m.onnx within 0.15 s'),
+    });
     expect(await isGone(child.pid ?? 0)).toBe(true);
   });
 
   test('that takes too much memory is killed', async () => {
-    const child = RuntimeChild.start({ entry: program('eat', 'const kept = []; for (;;) kept.push(Buffer.alloc(1 << 20, 1));'), memoryBytes: 256 * 1024 * 1024 });
-    await expect(child.ask(question, [], { timeoutMs: 20_000 })).rejects.toMatchObject({ name: 'TimeoutError', code: 'FEATX_MEMORY' });
+    const child = RuntimeChild.start({
+      entry: program('eat', 'const kept = []; for (;;) kept.push(Buffer.alloc(1 << 20, 1));'),
+      memoryBytes: 256 * 1024 * 1024,
+    });
+    await expect(child.ask(question, [], { timeoutMs: 20_000 })).rejects.toMatchObject({
+      name: 'TimeoutError',
+      code: 'FEATX_MEMORY',
+    });
     expect(await isGone(child.pid ?? 0)).toBe(true);
   });
 
   test('that crashes is named with its signal and its last words, made safe', async () => {
-    using child = RuntimeChild.start({ entry: program('crash', 'process.stderr.write("\\u001b[31mterminate called"); process.kill(process.pid, "SIGABRT");') });
+    using child = RuntimeChild.start({
+      entry: program(
+        'crash',
+        'process.stderr.write("\\u001b[31mterminate called"); process.kill(process.pid, "SIGABRT");',
+      ),
+    });
     await expect(child.ask(question, [], { subject: 'm.onnx' })).rejects.toMatchObject({
-      name: 'RuntimeError', code: 'FEATX_CHILD_CRASH', message: 'the process that ran ONNX Runtime was killed by SIGABRT while it worked on m.onnx; it said: \\x1b[31mterminate called',
+      name: 'RuntimeError',
+      code: 'FEATX_CHILD_CRASH',
+      message:
+        'the process that ran ONNX Runtime was killed by SIGABRT while it worked on m.onnx; it said: \\x1b[31mterminate called',
     });
   });
 
   test.each([
     ['ends without an answer', 'process.exit(0)', /ended with exit code 0/],
-    ['answers garbage', 'require("fs").writeSync(3, "Segmentation fault (core dumped)"); setTimeout(() => 0, 1e6)', /answers garbage: the bytes are no message/],
-    ['answers another question', `${FRAME_SOURCE()}; send({ id: 99, answer: 1 }); setTimeout(() => 0, 1e6)`, /answers garbage: an answer to no question/],
-    ['answers with a wrong checksum', `${FRAME_SOURCE()}; send({ id: 1, answer: 1 }, 1); setTimeout(() => 0, 1e6)`, /answers garbage: the checksum/],
+    [
+      'answers garbage',
+      'require("fs").writeSync(3, "Segmentation fault (core dumped)"); setTimeout(() => 0, 1e6)',
+      /answers garbage: the bytes are no message/,
+    ],
+    [
+      'answers another question',
+      `${FRAME_SOURCE()}; send({ id: 99, answer: 1 }); setTimeout(() => 0, 1e6)`,
+      /answers garbage: an answer to no question/,
+    ],
+    [
+      'answers with a wrong checksum',
+      `${FRAME_SOURCE()}; send({ id: 1, answer: 1 }, 1); setTimeout(() => 0, 1e6)`,
+      /answers garbage: the checksum/,
+    ],
   ])('that %s is an error', async (name, source, message) => {
     using child = RuntimeChild.start({ entry: program(name, source) });
     await expect(child.ask(question, [], { timeoutMs: 20_000 })).rejects.toThrow(message);
@@ -86,22 +132,59 @@ describe('a child', () => {
 
   test.each([
     ['idle', []],
-    ['inside a run that never ends', [
-      { value: { id: 1, watch: true, ask: { kind: 'open', spec: { provider: 'cpu', deviceId: null, threads: 1, optimization: 'disabled', prepacking: true, folder: null, profilePrefix: null } } }, payloads: [endless] },
-      { value: { id: 2, watch: true, ask: { kind: 'run', feeds: [{ name: 'x', dtype: 'float32', shape: [1], strings: null }], fetches: ['y'] } }, payloads: [new Uint8Array(4)] },
-    ]],
+    [
+      'inside a run that never ends',
+      [
+        {
+          value: {
+            id: 1,
+            watch: true,
+            ask: {
+              kind: 'open',
+              spec: {
+                provider: 'cpu',
+                deviceId: null,
+                threads: 1,
+                optimization: 'disabled',
+                prepacking: true,
+                folder: null,
+                profilePrefix: null,
+              },
+            },
+          },
+          payloads: [endless],
+        },
+        {
+          value: {
+            id: 2,
+            watch: true,
+            ask: { kind: 'run', feeds: [{ name: 'x', dtype: 'float32', shape: [1], strings: null }], fetches: ['y'] },
+          },
+          payloads: [new Uint8Array(4)],
+        },
+      ],
+    ],
   ])('%s ends with its parent, however the parent ends', async (_state, frames) => {
     const questions = join(folder, 'questions.bin');
     writeFileSync(questions, Buffer.concat(frames.flatMap((frame) => encodeFrame(frame))));
-    const parent = spawn(process.execPath, ['-e', `
+    const parent = spawn(
+      process.execPath,
+      [
+        '-e',
+        `
       const { spawn } = require('node:child_process');
       const child = spawn(process.execPath, [${JSON.stringify(childEntry(new URL('./child.ts', import.meta.url).href))}], { stdio: ['pipe', 'ignore', 'inherit', 'pipe'] });
       child.stdin.write(require('node:fs').readFileSync(${JSON.stringify(questions)}));
       if (${frames.length} === 0) console.log(child.pid);
       // The first answer says that the session is open; by then the run has begun.
       else child.stdio[3].once('data', () => setTimeout(() => console.log(child.pid), 300));
-      setInterval(() => 0, 1000);`], { stdio: ['ignore', 'pipe', 'inherit'] });
-    const pid = await new Promise<number>((resolve) => parent.stdout.once('data', (text: Buffer) => resolve(Number(text.toString()))));
+      setInterval(() => 0, 1000);`,
+      ],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    );
+    const pid = await new Promise<number>((resolve) =>
+      parent.stdout.once('data', (text: Buffer) => resolve(Number(text.toString()))),
+    );
     parent.kill('SIGKILL');
     expect(await isGone(pid)).toBe(true);
   });
@@ -116,12 +199,18 @@ head.writeUInt32BE(json.length, 4); head.writeUInt32BE(sum(json) - off, 8); requ
 
 test('frames survive being cut anywhere', () => {
   const payloads = [new Uint8Array(0), Uint8Array.from([1, 2, 3]), new Uint8Array(3_000).fill(7)];
-  const whole = Buffer.concat([...encodeFrame({ value: { a: 'ä' }, payloads }), ...encodeFrame({ value: 2, payloads: [] })]);
+  const whole = Buffer.concat([
+    ...encodeFrame({ value: { a: 'ä' }, payloads }),
+    ...encodeFrame({ value: 2, payloads: [] }),
+  ]);
   for (const size of [1, 7, 15, 16, 17, 1_000, whole.length]) {
     const reader = new FrameReader();
     const frames = [];
     for (let at = 0; at < whole.length; at += size) frames.push(...reader.push(whole.subarray(at, at + size)));
-    expect(frames).toEqual([{ value: { a: 'ä' }, payloads }, { value: 2, payloads: [] }]);
+    expect(frames).toEqual([
+      { value: { a: 'ä' }, payloads },
+      { value: 2, payloads: [] },
+    ]);
   }
 });
 
@@ -129,7 +218,9 @@ test('the child program is found beside the module, in the bundle, and in the so
   const found = (url: string): string => childEntry(url).replaceAll('\\', '/');
   expect(found('file:///lib/dist/runtime/child.js')).toBe('/lib/dist/runtime/child-entry.js');
   expect(found('file:///lib/dist/cli/chunk-ABC.js')).toBe('/lib/dist/cli/runtime-child.js');
-  expect(found(new URL('./child.ts', import.meta.url).href)).toBe(fileURLToPath(new URL('../testing/runtime-child.mjs', import.meta.url)));
+  expect(found(new URL('./child.ts', import.meta.url).href)).toBe(
+    fileURLToPath(new URL('../testing/runtime-child.mjs', import.meta.url)),
+  );
 });
 
 test('text of the runtime cannot steer a terminal', () => {

@@ -44,7 +44,9 @@ const KEPT_STDERR = 4 * 1024;
 export function childEntry(moduleUrl: string): string {
   const here = fileURLToPath(moduleUrl);
   if (here.endsWith('.ts')) return fileURLToPath(new URL('../testing/runtime-child.mjs', moduleUrl));
-  return fileURLToPath(new URL(basename(dirname(here)) === 'runtime' ? './child-entry.js' : './runtime-child.js', moduleUrl));
+  return fileURLToPath(
+    new URL(basename(dirname(here)) === 'runtime' ? './child-entry.js' : './runtime-child.js', moduleUrl),
+  );
 }
 
 /**
@@ -65,7 +67,8 @@ export class RuntimeChild implements Disposable {
   private lastRead = 0;
   private stderr = '';
   private ended: Error | null = null;
-  private readonly onAbort = (): void => this.stop(new RuntimeError('the child process was interrupted', { code: 'FEATX_CHILD_CLOSED' }));
+  private readonly onAbort = (): void =>
+    this.stop(new RuntimeError('the child process was interrupted', { code: 'FEATX_CHILD_CLOSED' }));
 
   /** @throws RuntimeError `FEATX_RUNTIME_MISSING` where onnxruntime-node is not installed */
   static start(options: ChildOptions = {}): RuntimeChild {
@@ -76,13 +79,34 @@ export class RuntimeChild implements Disposable {
   private constructor(private readonly options: ChildOptions) {
     const { NODE_OPTIONS: _ours, ...env } = process.env;
     this.shared = options.shares ? sharedFiles() : null;
-    this.reader = new FrameReader({ take: (length) => this.pool.take(length), fetch: (position, target) => this.shared?.answers.read(position, target) });
+    this.reader = new FrameReader({
+      take: (length) => this.pool.take(length),
+      fetch: (position, target) => this.shared?.answers.read(position, target),
+    });
     const descriptors = this.shared === null ? [] : [this.shared.questions.descriptor, this.shared.answers.descriptor];
-    const program = [options.entry ?? childEntry(import.meta.url), String(process.pid), ...(this.shared === null ? [] : ['shares'])];
-    this.process = spawn(process.execPath, program, { stdio: ['pipe', 'ignore', 'pipe', 'pipe', ...descriptors], env, windowsHide: true });
+    const program = [
+      options.entry ?? childEntry(import.meta.url),
+      String(process.pid),
+      ...(this.shared === null ? [] : ['shares']),
+    ];
+    this.process = spawn(process.execPath, program, {
+      stdio: ['pipe', 'ignore', 'pipe', 'pipe', ...descriptors],
+      env,
+      windowsHide: true,
+    });
     const { memoryBytes, signal } = options;
-    this.stopWatching = memoryBytes === undefined ? () => undefined : watchMemory(this.process.pid, memoryBytes, (seen) => this.stop(outOfMemory(memoryBytes, seen)));
-    this.process.on('error', (error) => this.stop(new RuntimeError(`a child process for ONNX Runtime does not start: ${error.message}`, { code: 'FEATX_CHILD_CRASH', cause: error })));
+    this.stopWatching =
+      memoryBytes === undefined
+        ? () => undefined
+        : watchMemory(this.process.pid, memoryBytes, (seen) => this.stop(outOfMemory(memoryBytes, seen)));
+    this.process.on('error', (error) =>
+      this.stop(
+        new RuntimeError(`a child process for ONNX Runtime does not start: ${error.message}`, {
+          code: 'FEATX_CHILD_CRASH',
+          cause: error,
+        }),
+      ),
+    );
     this.process.on('close', (code, signal) => this.onEnd(code, signal));
     this.requests.on('error', () => undefined);
     this.errors.setEncoding('utf8');
@@ -110,10 +134,17 @@ export class RuntimeChild implements Disposable {
     if (this.ended !== null) throw this.ended;
     const id = this.nextId++;
     this.keepAlive(true);
-    const answered = new Promise<Frame>((resolve, reject) => this.pending.push({ id, subject: options.subject ?? 'a model', resolve, reject, timeoutMs: options.timeoutMs }));
+    const answered = new Promise<Frame>((resolve, reject) =>
+      this.pending.push({ id, subject: options.subject ?? 'a model', resolve, reject, timeoutMs: options.timeoutMs }),
+    );
     if (this.pending.length === 1) this.startTimer();
-    const place = (payload: Uint8Array): number | null => (payload.length < LEAST_SHARED ? null : (this.shared?.questions.place(payload, id) ?? null));
-    for (const chunk of encodeFrame({ value: { id, read: this.lastRead, watch: options.watch ?? false, ask: request }, payloads }, place)) this.requests.write(chunk);
+    const place = (payload: Uint8Array): number | null =>
+      payload.length < LEAST_SHARED ? null : (this.shared?.questions.place(payload, id) ?? null);
+    for (const chunk of encodeFrame(
+      { value: { id, read: this.lastRead, watch: options.watch ?? false, ask: request }, payloads },
+      place,
+    ))
+      this.requests.write(chunk);
     return answered;
   }
 
@@ -146,7 +177,8 @@ export class RuntimeChild implements Disposable {
   private keepAlive(alive: boolean): void {
     const method = alive ? 'ref' : 'unref';
     this.process[method]();
-    for (const stream of [this.requests, this.errors, this.answers]) (stream as unknown as { ref(): void; unref(): void })[method]();
+    for (const stream of [this.requests, this.errors, this.answers])
+      (stream as unknown as { ref(): void; unref(): void })[method]();
   }
 
   private startTimer(): void {
@@ -193,7 +225,12 @@ export class RuntimeChild implements Disposable {
         else question.reject(fromWire(error));
       }
     } catch (error) {
-      this.stop(new RuntimeError(`the child process that runs ONNX Runtime answers garbage: ${messageOf(error)}`, { code: 'FEATX_CHILD_CRASH', cause: error }));
+      this.stop(
+        new RuntimeError(`the child process that runs ONNX Runtime answers garbage: ${messageOf(error)}`, {
+          code: 'FEATX_CHILD_CRASH',
+          cause: error,
+        }),
+      );
     }
   }
 
@@ -202,8 +239,16 @@ export class RuntimeChild implements Disposable {
     const how = signal === null ? `ended with exit code ${code ?? 'unknown'}` : `was killed by ${signal}`;
     const words = this.lastWords;
     const subject = this.pending[0]?.subject;
-    const hint = signal === 'SIGKILL' ? 'the system may have run out of memory' : 'the model may be malformed, or ONNX Runtime has a defect';
-    this.stop(new RuntimeError(`the process that ran ONNX Runtime ${how}${subject === undefined ? '' : ` while it worked on ${subject}`}${words && `; it said: ${words}`}`, { code: 'FEATX_CHILD_CRASH', hint }));
+    const hint =
+      signal === 'SIGKILL'
+        ? 'the system may have run out of memory'
+        : 'the model may be malformed, or ONNX Runtime has a defect';
+    this.stop(
+      new RuntimeError(
+        `the process that ran ONNX Runtime ${how}${subject === undefined ? '' : ` while it worked on ${subject}`}${words && `; it said: ${words}`}`,
+        { code: 'FEATX_CHILD_CRASH', hint },
+      ),
+    );
   }
 }
 
@@ -217,11 +262,19 @@ function sharedFiles(): { readonly questions: SharedFile; readonly answers: Shar
 }
 
 function timedOut(subject: string, timeoutMs: number): TimeoutError {
-  return new TimeoutError(`ONNX Runtime did not finish ${subject} within ${timeoutMs / 1000} s and was stopped`, { hint: 'give it more time with --timeout SECONDS (timeoutMs)' });
+  return new TimeoutError(`ONNX Runtime did not finish ${subject} within ${timeoutMs / 1000} s and was stopped`, {
+    hint: 'give it more time with --timeout SECONDS (timeoutMs)',
+  });
 }
 
 function outOfMemory(limit: number, seen: number): TimeoutError {
-  return new TimeoutError(`ONNX Runtime took ${seen} bytes of memory, more than the ${limit} allowed, and was stopped`, { code: 'FEATX_MEMORY', hint: 'raise the limit with --max-memory BYTES (memoryBytes); a run in smaller batches takes less (--batch-size)' });
+  return new TimeoutError(
+    `ONNX Runtime took ${seen} bytes of memory, more than the ${limit} allowed, and was stopped`,
+    {
+      code: 'FEATX_MEMORY',
+      hint: 'raise the limit with --max-memory BYTES (memoryBytes); a run in smaller batches takes less (--batch-size)',
+    },
+  );
 }
 
 function fromWire({ message, code, hint }: WireError): RuntimeError {
@@ -230,5 +283,8 @@ function fromWire({ message, code, hint }: WireError): RuntimeError {
 
 /** Text of the runtime without characters that steer a terminal. */
 export function printable(text: string): string {
-  return text.replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, (character) => `\\x${(character.codePointAt(0) ?? 0).toString(16).padStart(2, '0')}`);
+  return text.replace(
+    /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g,
+    (character) => `\\x${(character.codePointAt(0) ?? 0).toString(16).padStart(2, '0')}`,
+  );
 }

@@ -8,7 +8,10 @@ import { createSession, type LocalSession, type SessionSpec } from './session.js
 export interface Engine {
   /** Opens a session in the place of the one before. */
   open(model: Uint8Array, spec: SessionSpec): Promise<SessionPorts>;
-  run(feeds: ReadonlyMap<string, RuntimeTensor>, fetches: readonly string[]): Promise<ReadonlyMap<string, RuntimeTensor>>;
+  run(
+    feeds: ReadonlyMap<string, RuntimeTensor>,
+    fetches: readonly string[],
+  ): Promise<ReadonlyMap<string, RuntimeTensor>>;
   /** Gives back the memory of results, which nobody may use any more. */
   recycle(results: Iterable<RuntimeTensor>): void;
   endProfiling(): Promise<void>;
@@ -24,7 +27,10 @@ export class LocalEngine implements Engine {
     return this.session;
   }
 
-  async run(feeds: ReadonlyMap<string, RuntimeTensor>, fetches: readonly string[]): Promise<ReadonlyMap<string, RuntimeTensor>> {
+  async run(
+    feeds: ReadonlyMap<string, RuntimeTensor>,
+    fetches: readonly string[],
+  ): Promise<ReadonlyMap<string, RuntimeTensor>> {
     return this.opened().run(feeds, fetches);
   }
 
@@ -67,7 +73,10 @@ export class ChildEngine implements Engine {
     return value as SessionPorts;
   }
 
-  async run(feeds: ReadonlyMap<string, RuntimeTensor>, fetches: readonly string[]): Promise<ReadonlyMap<string, RuntimeTensor>> {
+  async run(
+    feeds: ReadonlyMap<string, RuntimeTensor>,
+    fetches: readonly string[],
+  ): Promise<ReadonlyMap<string, RuntimeTensor>> {
     const { heads, payloads } = packTensors(feeds);
     const { value, payloads: results } = await this.ask({ kind: 'run', feeds: heads, fetches }, payloads);
     return unpackTensors(value as readonly TensorHead[], results);
@@ -91,7 +100,10 @@ export class ChildEngine implements Engine {
     return this.child?.lastWords ?? '';
   }
 
-  private ask(request: Parameters<RuntimeChild['ask']>[0], payloads: readonly Uint8Array[]): ReturnType<RuntimeChild['ask']> {
+  private ask(
+    request: Parameters<RuntimeChild['ask']>[0],
+    payloads: readonly Uint8Array[],
+  ): ReturnType<RuntimeChild['ask']> {
     const { timeoutMs, subject } = this.options;
     if (this.child === null) throw new Error('no session is open');
     return this.child.ask(request, payloads, { timeoutMs, subject, watch: true });

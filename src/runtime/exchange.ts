@@ -9,7 +9,12 @@ import type { SessionValue } from './session.js';
  * Feeds by the session's own names and dtypes. The runtime ignores what it does not know and names only the first thing that is wrong.
  * @throws UsageError naming every feed that is missing, unknown or does not fit
  */
-export function checkFeeds(ports: readonly Port[], values: readonly SessionValue[], feeds: ReadonlyMap<string, RuntimeTensor>, subject: string): Map<string, RuntimeTensor> {
+export function checkFeeds(
+  ports: readonly Port[],
+  values: readonly SessionValue[],
+  feeds: ReadonlyMap<string, RuntimeTensor>,
+  subject: string,
+): Map<string, RuntimeTensor> {
   const byAlias = new Map(values.map((value) => [value.name, value]));
   const byName = new Map(ports.map((port) => [port.name, port]));
   const ready = new Map<string, RuntimeTensor>();
@@ -22,42 +27,69 @@ export function checkFeeds(ports: readonly Port[], values: readonly SessionValue
       continue;
     }
     const fed = carried(tensor, port, value?.dtype ?? null);
-    const problem = fed === null ? `wants ${port.dtype ?? value?.dtype}, not ${tensor.dtype}` : misfit(fed, value?.shape ?? []);
+    const problem =
+      fed === null ? `wants ${port.dtype ?? value?.dtype}, not ${tensor.dtype}` : misfit(fed, value?.shape ?? []);
     if (fed === null || problem !== null) wrong.push(`'${printable(name)}' ${problem}`);
     else ready.set(port.alias, fed);
   }
   for (const { name } of ports.filter((port) => !feeds.has(port.name))) wrong.push(`'${printable(name)}' is not given`);
   if (wrong.length === 0) return ready;
-  const wanted = ports.map(({ name, alias, dtype }) => `${printable(name)} (${dtype ?? byAlias.get(alias)?.dtype} [${(byAlias.get(alias)?.shape ?? []).map((dim) => dim ?? '?').join(', ')}])`);
-  throw new UsageError(`the inputs do not fit ${subject}: ${wrong.join('; ')}`, { code: 'FEATX_USAGE_FEEDS', hint: `its inputs are ${wanted.join(', ') || 'none'}` });
+  const wanted = ports.map(
+    ({ name, alias, dtype }) =>
+      `${printable(name)} (${dtype ?? byAlias.get(alias)?.dtype} [${(byAlias.get(alias)?.shape ?? []).map((dim) => dim ?? '?').join(', ')}])`,
+  );
+  throw new UsageError(`the inputs do not fit ${subject}: ${wrong.join('; ')}`, {
+    code: 'FEATX_USAGE_FEEDS',
+    hint: `its inputs are ${wanted.join(', ') || 'none'}`,
+  });
 }
 
 /** The tensor in the dtype in which it travels, or null where it is of another. */
 function carried(tensor: RuntimeTensor, { dtype }: Port, carrier: string | null): RuntimeTensor | null {
   if (tensor.dtype === carrier) return tensor;
-  if (tensor.dtype === 'bfloat16' && dtype === 'bfloat16' && carrier === 'float32' && tensor.data instanceof Uint16Array) return { dtype: 'float32', shape: tensor.shape, data: widened(tensor.data) };
+  if (
+    tensor.dtype === 'bfloat16' &&
+    dtype === 'bfloat16' &&
+    carrier === 'float32' &&
+    tensor.data instanceof Uint16Array
+  )
+    return { dtype: 'float32', shape: tensor.shape, data: widened(tensor.data) };
   return null;
 }
 
 function misfit({ shape, data, dtype }: RuntimeTensor, declared: readonly Dim[]): string | null {
   const count = shape.reduce((product, dim) => product * dim, 1);
-  if (!shape.every((dim) => Number.isSafeInteger(dim) && dim >= 0)) return `has the shape [${shape.join(', ')}], which is none`;
-  if (count !== data.length) return `holds ${data.length} values of ${dtype} and its shape [${shape.join(', ')}] takes ${count}`;
+  if (!shape.every((dim) => Number.isSafeInteger(dim) && dim >= 0))
+    return `has the shape [${shape.join(', ')}], which is none`;
+  if (count !== data.length)
+    return `holds ${data.length} values of ${dtype} and its shape [${shape.join(', ')}] takes ${count}`;
   // An empty shape is also what the runtime says of an unknown rank.
   if (declared.length === 0) return null;
-  const fits = declared.length === shape.length && declared.every((dim, axis) => typeof dim !== 'number' || dim === shape[axis]);
-  return fits ? null : `has the shape [${shape.join(', ')}] and must have [${declared.map((dim) => dim ?? '?').join(', ')}]`;
+  const fits =
+    declared.length === shape.length && declared.every((dim, axis) => typeof dim !== 'number' || dim === shape[axis]);
+  return fits
+    ? null
+    : `has the shape [${shape.join(', ')}] and must have [${declared.map((dim) => dim ?? '?').join(', ')}]`;
 }
 
 /** Results by the caller's names, as many and of the sizes that were asked for. @throws RuntimeError where the runtime gave something else */
-export function checkResults(ports: readonly Port[], results: ReadonlyMap<string, RuntimeTensor>, subject: string): Map<string, RuntimeTensor> {
+export function checkResults(
+  ports: readonly Port[],
+  results: ReadonlyMap<string, RuntimeTensor>,
+  subject: string,
+): Map<string, RuntimeTensor> {
   const named = new Map<string, RuntimeTensor>();
   for (const { name, alias } of ports) {
     const tensor = results.get(alias);
     const count = tensor?.shape.reduce((product, dim) => product * dim, 1);
     if (tensor === undefined || tensor.data.length !== count) {
-      const what = tensor === undefined ? 'did not return it' : `returned ${tensor.data.length} values for the shape [${tensor.shape.join(', ')}]`;
-      throw new RuntimeError(`ONNX Runtime was asked for '${printable(name)}' of ${subject} and ${what}`, { code: 'FEATX_RUNTIME_RESULT' });
+      const what =
+        tensor === undefined
+          ? 'did not return it'
+          : `returned ${tensor.data.length} values for the shape [${tensor.shape.join(', ')}]`;
+      throw new RuntimeError(`ONNX Runtime was asked for '${printable(name)}' of ${subject} and ${what}`, {
+        code: 'FEATX_RUNTIME_RESULT',
+      });
     }
     named.set(name, tensor);
   }

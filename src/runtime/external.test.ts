@@ -34,9 +34,16 @@ const positions = [...modelsWith(tensorAt('w.bin')).keys()].filter((position) =>
 
 describe('the runtime opens no file that did not pass the gate', () => {
   test.each(positions)('%s', async (position) => {
-    for (const [location, code] of [['link-out.bin', 'FEATX_EXTERNAL_LINK'], ['../secret.bin', 'FEATX_EXTERNAL_LOCATION'], ['missing.bin', 'FEATX_IO_NOT_FOUND']]) {
+    for (const [location, code] of [
+      ['link-out.bin', 'FEATX_EXTERNAL_LINK'],
+      ['../secret.bin', 'FEATX_EXTERNAL_LOCATION'],
+      ['missing.bin', 'FEATX_IO_NOT_FOUND'],
+    ]) {
       await using model = await openModel(await written(modelsWith(tensorAt(location)).get(position) ?? { graph: {} }));
-      const opened = await openSession(model).then(async (session) => (await session.close(), 'opened'), (error: { code: string }) => error.code);
+      const opened = await openSession(model).then(
+        async (session) => (await session.close(), 'opened'),
+        (error: { code: string }) => error.code,
+      );
       expect({ location, opened }).toEqual({ location, opened: code });
     }
   });
@@ -50,9 +57,14 @@ describe('the runtime opens no file that did not pass the gate', () => {
       return session.warnings;
     };
     expect(await open({})).toEqual(["'hard.bin' has 2 hard links"]);
-    await expect(open({ strictExternal: true })).rejects.toMatchObject({ name: 'PolicyError', code: 'FEATX_EXTERNAL_HARD_LINK' });
+    await expect(open({ strictExternal: true })).rejects.toMatchObject({
+      name: 'PolicyError',
+      code: 'FEATX_EXTERNAL_HARD_LINK',
+    });
     const named = [{ by: 'tensor', name: 'y' }] as const;
-    await expect(FeatureRunner.open(path, { named, strictExternal: true })).rejects.toMatchObject({ code: 'FEATX_EXTERNAL_HARD_LINK' });
+    await expect(FeatureRunner.open(path, { named, strictExternal: true })).rejects.toMatchObject({
+      code: 'FEATX_EXTERNAL_HARD_LINK',
+    });
     await using runner = await FeatureRunner.open(path, { named });
     expect(runner.warnings).toContain("'hard.bin' has 2 hard links");
   });
@@ -64,21 +76,64 @@ function adding(tensor: TensorSpec): ReadonlyMap<string, ModelSpec> {
   const constant = node('Constant', [], ['w'], { value: { tensor } });
   const add = node('Add', ['x', 'w'], ['z']);
   const branch = { graph: { nodes: [constant, add], outputs: [value('z', null, null)] } };
-  const call = { ...ends, nodes: [node('F', ['x'], ['a'], {}, { domain: 'd' }), node('Where', ['c', 'a', 'a'], ['y'])] };
-  const opset: ModelSpec['opset'] = [['', 17], ['d', 1]];
+  const call = {
+    ...ends,
+    nodes: [node('F', ['x'], ['a'], {}, { domain: 'd' }), node('Where', ['c', 'a', 'a'], ['y'])],
+  };
+  const opset: ModelSpec['opset'] = [
+    ['', 17],
+    ['d', 1],
+  ];
   return new Map<string, ModelSpec>([
-    ['a constant of a body', { graph: { ...ends, nodes: [node('If', ['c'], ['y'], { then_branch: branch, else_branch: branch })] } }],
-    ['a function', { opset, graph: call, functions: [{ name: 'F', domain: 'd', inputs: ['x'], outputs: ['z'], nodes: [constant, add] }] }],
-    ['two of them', { opset, graph: call, functions: [{ name: 'F', domain: 'd', inputs: ['x'], outputs: ['z'], nodes: [constant, node('Constant', [], ['v'], { value: { tensor } }), node('Sub', ['w', 'v'], ['u']), node('Sum', ['x', 'w', 'u'], ['z'])] }] }],
+    [
+      'a constant of a body',
+      { graph: { ...ends, nodes: [node('If', ['c'], ['y'], { then_branch: branch, else_branch: branch })] } },
+    ],
+    [
+      'a function',
+      {
+        opset,
+        graph: call,
+        functions: [{ name: 'F', domain: 'd', inputs: ['x'], outputs: ['z'], nodes: [constant, add] }],
+      },
+    ],
+    [
+      'two of them',
+      {
+        opset,
+        graph: call,
+        functions: [
+          {
+            name: 'F',
+            domain: 'd',
+            inputs: ['x'],
+            outputs: ['z'],
+            nodes: [
+              constant,
+              node('Constant', [], ['v'], { value: { tensor } }),
+              node('Sub', ['w', 'v'], ['u']),
+              node('Sum', ['x', 'w', 'u'], ['z']),
+            ],
+          },
+        ],
+      },
+    ],
   ]);
 }
 
 describe('values that the runtime cannot find by itself reach it', () => {
   test.each([...adding(tensorAt('w.bin')).keys()])('%s', async (place) => {
-    const feeds = new Map<string, RuntimeTensor>([['x', { dtype: 'float32', shape: [ELEMENTS], data: numbers }], ['c', { dtype: 'bool', shape: [], data: Uint8Array.of(1) }]]);
+    const feeds = new Map<string, RuntimeTensor>([
+      ['x', { dtype: 'float32', shape: [ELEMENTS], data: numbers }],
+      ['c', { dtype: 'bool', shape: [], data: Uint8Array.of(1) }],
+    ]);
     await using model = await openModel(await written(adding(tensorAt('w.bin')).get(place) ?? { graph: {} }));
     await using session = await openSession(model);
-    expect((await session.run(feeds)).get('y')).toEqual({ dtype: 'float32', shape: [ELEMENTS], data: numbers.map((number) => 2 * number) });
+    expect((await session.run(feeds)).get('y')).toEqual({
+      dtype: 'float32',
+      shape: [ELEMENTS],
+      data: numbers.map((number) => 2 * number),
+    });
   });
 
   test('but not more of them than one graph can hold, however often a file is named', async () => {
@@ -88,8 +143,22 @@ describe('values that the runtime cannot find by itself reach it', () => {
     await file.truncate(size);
     await file.close();
     const constants = ['a', 'b', 'c'].map((name) => node('Constant', [], [name], { value: { tensor: huge } }));
-    const body = { graph: { nodes: [...constants, node('Sum', ['a', 'b', 'c'], ['z'])], outputs: [value('z', null, null)] } };
-    await using model = await openModel(await written({ graph: { inputs: [value('c', [], 'bool')], outputs: [value('y', null, null)], nodes: [node('If', ['c'], ['y'], { then_branch: body, else_branch: body })] } }));
-    await expect(openSession(model)).rejects.toMatchObject({ name: 'PolicyError', code: 'FEATX_LIMIT_MODEL', message: expect.stringContaining('6442') });
+    const body = {
+      graph: { nodes: [...constants, node('Sum', ['a', 'b', 'c'], ['z'])], outputs: [value('z', null, null)] },
+    };
+    await using model = await openModel(
+      await written({
+        graph: {
+          inputs: [value('c', [], 'bool')],
+          outputs: [value('y', null, null)],
+          nodes: [node('If', ['c'], ['y'], { then_branch: body, else_branch: body })],
+        },
+      }),
+    );
+    await expect(openSession(model)).rejects.toMatchObject({
+      name: 'PolicyError',
+      code: 'FEATX_LIMIT_MODEL',
+      message: expect.stringContaining('6442'),
+    });
   });
 });

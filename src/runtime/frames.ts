@@ -48,7 +48,10 @@ function checksum(bytes: Uint8Array): number {
  * The chunks of a message, to be written in order; payloads are not copied.
  * @param place puts a payload into the shared file and says where, or null where it has to follow in the channel
  */
-export function encodeFrame({ value, payloads }: Frame, place: (payload: Uint8Array) => number | null = () => null): Uint8Array[] {
+export function encodeFrame(
+  { value, payloads }: Frame,
+  place: (payload: Uint8Array) => number | null = () => null,
+): Uint8Array[] {
   const places = payloads.map(place);
   const envelope: Envelope = { value, lengths: payloads.map(({ byteLength }) => byteLength), places };
   const json = encoder.encode(JSON.stringify(envelope));
@@ -115,7 +118,8 @@ export class FrameReader {
     if (this.part === 'json') {
       if (this.header.getUint32(8) !== checksum(target)) throw new Error('the checksum of a message is wrong');
       this.envelope = JSON.parse(decoder.decode(target)) as Envelope;
-      if (this.envelope.lengths.length !== this.header.getUint32(12)) throw new Error('a message lists another number of payloads than it has');
+      if (this.envelope.lengths.length !== this.header.getUint32(12))
+        throw new Error('a message lists another number of payloads than it has');
     } else this.payloads.push(target);
     const { lengths, places } = this.envelope;
     while (this.payloads.length < lengths.length) {

@@ -10,8 +10,17 @@ const PS_INTERVAL_MS = 250;
  * Calls `exceeded` once when a process has more resident memory than allowed. Linux (read from /proc) and macOS (`ps`); returns how to stop it.
  * @throws UsageError on Windows
  */
-export function watchMemory(pid: number | undefined, limitBytes: number, exceeded: (seenBytes: number) => void, platform = process.platform): () => void {
-  if (platform === 'win32') throw new UsageError('a memory limit for the runtime works on Linux and macOS only', { code: 'FEATX_USAGE', hint: 'leave the limit out' });
+export function watchMemory(
+  pid: number | undefined,
+  limitBytes: number,
+  exceeded: (seenBytes: number) => void,
+  platform = process.platform,
+): () => void {
+  if (platform === 'win32')
+    throw new UsageError('a memory limit for the runtime works on Linux and macOS only', {
+      code: 'FEATX_USAGE',
+      hint: 'leave the limit out',
+    });
   if (pid === undefined) return () => undefined;
   const isLinux = platform === 'linux';
   let reading = false;

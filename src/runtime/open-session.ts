@@ -68,7 +68,10 @@ export interface RuntimeSession extends AsyncDisposable {
    * Runs the model. Feeds by input name, results by output name; `fetches` are some of the outputs.
    * @throws UsageError naming every feed that does not fit; RuntimeError; TimeoutError; IoError where a file of weights changed
    */
-  run(feeds: ReadonlyMap<string, RuntimeTensor>, fetches?: readonly string[]): Promise<ReadonlyMap<string, RuntimeTensor>>;
+  run(
+    feeds: ReadonlyMap<string, RuntimeTensor>,
+    fetches?: readonly string[],
+  ): Promise<ReadonlyMap<string, RuntimeTensor>>;
   /** Gives back the memory of results for those of later runs; nobody may use them any more. */
   recycle(results: Iterable<RuntimeTensor>): void;
   close(): Promise<void>;
@@ -87,12 +90,32 @@ export async function openSession(input: OnnxModel | GraphView, options: Session
   const fs = options.fileSystem ?? nodeFileSystem;
   const model = path ?? options.beside;
   const notes = new Set<string>();
-  const files = model === undefined ? NO_SIDECARS : new DirectorySidecars(model, { fileSystem: fs, strict: options.strictExternal, warn: (message) => notes.add(message) });
+  const files =
+    model === undefined
+      ? NO_SIDECARS
+      : new DirectorySidecars(model, {
+          fileSystem: fs,
+          strict: options.strictExternal,
+          warn: (message) => notes.add(message),
+        });
   const subject = path === undefined ? 'the model' : printable(path);
-  const engine = options.isolate ? new ChildEngine({ timeoutMs: options.timeoutMs, memoryBytes: options.memoryBytes, signal: options.signal, subject }) : new LocalEngine();
+  const engine = options.isolate
+    ? new ChildEngine({
+        timeoutMs: options.timeoutMs,
+        memoryBytes: options.memoryBytes,
+        signal: options.signal,
+        subject,
+      })
+    : new LocalEngine();
   try {
     const opened = await new Opening(view, options, engine, subject, fs, files, providers).open();
-    return new OpenSession({ ...opened, warnings: [...notes, ...opened.warnings] }, engine, files, fs, options.profilePrefix !== undefined);
+    return new OpenSession(
+      { ...opened, warnings: [...notes, ...opened.warnings] },
+      engine,
+      files,
+      fs,
+      options.profilePrefix !== undefined,
+    );
   } catch (error) {
     await engine.close();
     await files.close();
@@ -101,10 +124,17 @@ export async function openSession(input: OnnxModel | GraphView, options: Session
 }
 
 function checkOptions({ deviceId, threads, timeoutMs, memoryBytes, isolate }: SessionOptions): void {
-  for (const [name, number, least] of [['deviceId', deviceId, 0], ['threads', threads, 1], ['timeoutMs', timeoutMs, 1], ['memoryBytes', memoryBytes, 1]] as const) {
-    if (number !== undefined && (!Number.isSafeInteger(number) || number < least)) throw new UsageError(`${name} is ${number}; it is a whole number from ${least} on`);
+  for (const [name, number, least] of [
+    ['deviceId', deviceId, 0],
+    ['threads', threads, 1],
+    ['timeoutMs', timeoutMs, 1],
+    ['memoryBytes', memoryBytes, 1],
+  ] as const) {
+    if (number !== undefined && (!Number.isSafeInteger(number) || number < least))
+      throw new UsageError(`${name} is ${number}; it is a whole number from ${least} on`);
   }
-  if (!isolate && (timeoutMs !== undefined || memoryBytes !== undefined)) throw new UsageError('a time or memory limit needs a process of its own', { hint: 'set isolate: true' });
+  if (!isolate && (timeoutMs !== undefined || memoryBytes !== undefined))
+    throw new UsageError('a time or memory limit needs a process of its own', { hint: 'set isolate: true' });
 }
 
 class OpenSession implements RuntimeSession {
@@ -126,7 +156,12 @@ class OpenSession implements RuntimeSession {
   ) {
     const { runnable, ports, provider } = opened;
     this.provider = provider;
-    this.inputs = runnable.inputs.map((entry) => sessionPort(entry, ports.inputs.find(({ name }) => name === entry.alias)));
+    this.inputs = runnable.inputs.map((entry) =>
+      sessionPort(
+        entry,
+        ports.inputs.find(({ name }) => name === entry.alias),
+      ),
+    );
     this.outputs = runnable.outputs.map((entry, index) => sessionPort(entry, ports.outputs[index]));
     this.ports = new Map(runnable.outputs.map((entry) => [entry.name, entry]));
   }
@@ -135,10 +170,14 @@ class OpenSession implements RuntimeSession {
     return this.opened.warnings;
   }
 
-  async run(feeds: ReadonlyMap<string, RuntimeTensor>, fetches?: readonly string[]): Promise<ReadonlyMap<string, RuntimeTensor>> {
+  async run(
+    feeds: ReadonlyMap<string, RuntimeTensor>,
+    fetches?: readonly string[],
+  ): Promise<ReadonlyMap<string, RuntimeTensor>> {
     const { runnable, ports, subject } = this.opened;
     if (this.state !== 'open') {
-      const why = this.state === 'closed' ? 'the session is closed' : 'the session failed before and cannot be used again';
+      const why =
+        this.state === 'closed' ? 'the session is closed' : 'the session failed before and cannot be used again';
       throw new RuntimeError(why, { code: 'FEATX_RUNTIME_CLOSED' });
     }
     const wanted = (fetches ?? this.outputs.map(({ name }) => name)).map((name) => this.portOf(name));
@@ -147,7 +186,10 @@ class OpenSession implements RuntimeSession {
     for (const source of runnable.sources) await source.assertUnchanged?.();
     let results: ReadonlyMap<string, RuntimeTensor>;
     try {
-      results = await this.engine.run(ready, wanted.map(({ alias }) => alias));
+      results = await this.engine.run(
+        ready,
+        wanted.map(({ alias }) => alias),
+      );
     } catch (error) {
       if (error instanceof TimeoutError || this.provider !== 'cpu') this.state = 'broken';
       throw runFailed(subject, this.provider, error);
@@ -169,7 +211,8 @@ class OpenSession implements RuntimeSession {
     await this.engine.close();
     await this.files.close();
     const { profilePrefix } = this.opened;
-    if (this.isFirst && profilePrefix !== null) for (const begun of await profileFiles(profilePrefix, this.fs)) await this.fs.unlink(begun);
+    if (this.isFirst && profilePrefix !== null)
+      for (const begun of await profileFiles(profilePrefix, this.fs)) await this.fs.unlink(begun);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -179,7 +222,9 @@ class OpenSession implements RuntimeSession {
   private portOf(name: string): Port {
     const port = this.ports.get(name);
     if (port !== undefined) return port;
-    throw new UsageError(`'${printable(name)}' is no output of this session`, { hint: `its outputs are ${this.outputs.map((output) => printable(output.name)).join(', ')}` });
+    throw new UsageError(`'${printable(name)}' is no output of this session`, {
+      hint: `its outputs are ${this.outputs.map((output) => printable(output.name)).join(', ')}`,
+    });
   }
 
   /** Profiling ends with the first run: what comes after runs at full speed. */
@@ -197,9 +242,17 @@ class OpenSession implements RuntimeSession {
   }
 }
 
-function sessionPort({ name, dtype, carrier, type }: Port, value: SessionPorts['outputs'][number] | undefined): SessionPort {
+function sessionPort(
+  { name, dtype, carrier, type }: Port,
+  value: SessionPorts['outputs'][number] | undefined,
+): SessionPort {
   const travels = value?.dtype ?? carrier ?? 'float32';
-  return { name, dtype: travels, graphDtype: dtype ?? travels, shape: type?.shape ?? (value === undefined || value.shape.length === 0 ? null : value.shape) };
+  return {
+    name,
+    dtype: travels,
+    graphDtype: dtype ?? travels,
+    shape: type?.shape ?? (value === undefined || value.shape.length === 0 ? null : value.shape),
+  };
 }
 
 /** What a run that failed says: `FEATX_DEVICE_MEMORY` where a device had too little memory for it. */
@@ -208,5 +261,9 @@ export function runFailed(subject: string, provider: string, error: unknown): Er
   const message = plainReason(messageOf(error));
   const isMemory = /allocat|out of memory|\bOOM\b/i.test(message);
   const code = provider === 'cpu' ? 'FEATX_RUNTIME' : isMemory ? 'FEATX_DEVICE_MEMORY' : 'FEATX_DEVICE';
-  return new RuntimeError(`ONNX Runtime failed while it ran ${subject} on ${provider}: ${message}`, { code, cause: error, hint: isMemory ? 'there was not enough memory: try a smaller --batch-size' : undefined });
+  return new RuntimeError(`ONNX Runtime failed while it ran ${subject} on ${provider}: ${message}`, {
+    code,
+    cause: error,
+    hint: isMemory ? 'there was not enough memory: try a smaller --batch-size' : undefined,
+  });
 }

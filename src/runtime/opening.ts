@@ -11,7 +11,15 @@ import { printable } from './child.js';
 import type { SessionPorts } from './child-work.js';
 import { ChildEngine, type Engine } from './engine.js';
 import type { SessionOptions } from './open-session.js';
-import { absence, genericHint, isProviderFailure, noProvider, plainReason, providerFault, type Provider } from './providers.js';
+import {
+  absence,
+  genericHint,
+  isProviderFailure,
+  noProvider,
+  plainReason,
+  providerFault,
+  type Provider,
+} from './providers.js';
 import { runnable, type Port, type Runnable } from './runnable.js';
 import { messageOf, type SessionSpec } from './session.js';
 import { inferTypes } from './types.js';
@@ -61,7 +69,10 @@ export class Opening {
           outputs = this.tensorsOnly(outputs, types);
           prepared = await runnable(view, outputs, types, this.files, this.fs);
           opened = await this.openOn(provider, prepared);
-          if (opened === 'unknown types') throw new UnsupportedModelError(`${this.subject} has inputs or outputs of a type that ONNX Runtime's JavaScript API does not carry`);
+          if (opened === 'unknown types')
+            throw new UnsupportedModelError(
+              `${this.subject} has inputs or outputs of a type that ONNX Runtime's JavaScript API does not carry`,
+            );
         }
         return { ...opened, runnable: prepared, provider, subject: this.subject, warnings: this.warnings };
       } catch (error) {
@@ -73,8 +84,14 @@ export class Opening {
 
   private assertExist(outputs: readonly string[]): void {
     const { producerOf, inputs, initializers, sparseInitializers } = this.view;
-    const missing = outputs.filter((name) => !producerOf.has(name) && !inputs.has(name) && !initializers.has(name) && !sparseInitializers.has(name));
-    if (missing.length > 0) throw new UsageError(`${this.subject} has no tensor ${missing.map((name) => `'${printable(name)}'`).join(', ')}`, { code: 'FEATX_RESOLVE_TENSOR' });
+    const missing = outputs.filter(
+      (name) => !producerOf.has(name) && !inputs.has(name) && !initializers.has(name) && !sparseInitializers.has(name),
+    );
+    if (missing.length > 0)
+      throw new UsageError(
+        `${this.subject} has no tensor ${missing.map((name) => `'${printable(name)}'`).join(', ')}`,
+        { code: 'FEATX_RESOLVE_TENSOR' },
+      );
     if (outputs.length === 0) throw new UsageError('no output is asked for');
   }
 
@@ -83,7 +100,10 @@ export class Opening {
     const others = outputs.filter((name) => types.get(name)?.type !== undefined);
     if (others.length === 0) return [...outputs];
     const what = `${others.map((name) => `'${printable(name)}' (${types.get(name)?.type})`).join(', ')} ${others.length === 1 ? 'is no tensor' : 'are no tensors'}`;
-    if (this.options.outputs !== undefined || others.length === outputs.length) throw new UnsupportedModelError(`${this.subject}: ${what}, and ONNX Runtime's JavaScript API hands over tensors only`);
+    if (this.options.outputs !== undefined || others.length === outputs.length)
+      throw new UnsupportedModelError(
+        `${this.subject}: ${what}, and ONNX Runtime's JavaScript API hands over tensors only`,
+      );
     this.warnings.push(`left out: ${what}`);
     return outputs.filter((name) => !others.includes(name));
   }
@@ -96,19 +116,35 @@ export class Opening {
     });
   }
 
-  private async askTypes(outputs: readonly string[], known: ReadonlyMap<string, TensorType>): Promise<ReadonlyMap<string, TensorType>> {
-    const { types, warnings } = await inferTypes(this.view, outputs, { isolate: this.options.isolate ?? false, timeoutMs: this.options.timeoutMs });
+  private async askTypes(
+    outputs: readonly string[],
+    known: ReadonlyMap<string, TensorType>,
+  ): Promise<ReadonlyMap<string, TensorType>> {
+    const { types, warnings } = await inferTypes(this.view, outputs, {
+      isolate: this.options.isolate ?? false,
+      timeoutMs: this.options.timeoutMs,
+    });
     this.warnings.push(...warnings);
     return new Map([...known, ...types]);
   }
 
-  private async openOn(provider: Provider, { bytes, folder }: Runnable): Promise<Pick<Opened, 'ports' | 'profilePrefix'> | 'unknown types'> {
+  private async openOn(
+    provider: Provider,
+    { bytes, folder }: Runnable,
+  ): Promise<Pick<Opened, 'ports' | 'profilePrefix'> | 'unknown types'> {
     const { deviceId, threads, optimization, prepacking, profilePrefix: wanted } = this.options;
     // Nobody else's file begins like this: one that was begun in vain can be removed.
     const own = `${process.pid}-${Math.random().toString(36).slice(2)}`;
-    const profilePrefix = wanted === undefined && provider === 'cpu' ? null : `${wanted ?? join(tmpdir(), 'featx-profile')}-${own}`;
+    const profilePrefix =
+      wanted === undefined && provider === 'cpu' ? null : `${wanted ?? join(tmpdir(), 'featx-profile')}-${own}`;
     const spec: SessionSpec = {
-      provider, deviceId: provider === 'cpu' ? null : (deviceId ?? null), threads: threads ?? null, optimization: optimization ?? 'all', prepacking: prepacking ?? true, folder, profilePrefix,
+      provider,
+      deviceId: provider === 'cpu' ? null : (deviceId ?? null),
+      threads: threads ?? null,
+      optimization: optimization ?? 'all',
+      prepacking: prepacking ?? true,
+      folder,
+      profilePrefix,
     };
     try {
       return { ports: await this.engine.open(bytes, spec), profilePrefix };
@@ -121,16 +157,27 @@ export class Opening {
   /** Why a provider failed, where another may still do. @throws what is not about the provider */
   private async excused(provider: Provider, error: unknown): Promise<Parameters<typeof noProvider>[0][number]> {
     const message = messageOf(error);
-    const isOurs = error instanceof UnsupportedModelError || error instanceof UsageError || error instanceof TimeoutError || (error instanceof RuntimeError && error.code !== 'FEATX_RUNTIME' && error.code !== 'FEATX_CHILD_CRASH');
+    const isOurs =
+      error instanceof UnsupportedModelError ||
+      error instanceof UsageError ||
+      error instanceof TimeoutError ||
+      (error instanceof RuntimeError && error.code !== 'FEATX_RUNTIME' && error.code !== 'FEATX_CHILD_CRASH');
     if (isOurs) throw error;
     if (provider === 'cpu' || !isProviderFailure(message)) throw modelRefused(this.subject, error);
     const fault = await providerFault(provider, this.fs);
     const said = this.engine instanceof ChildEngine ? this.engine.lastWords : '';
-    return { provider, reason: fault?.reason ?? `${plainReason(message)}${said === '' ? '' : ` (${plainReason(said)})`}`, hint: fault?.hint ?? genericHint(provider) };
+    return {
+      provider,
+      reason: fault?.reason ?? `${plainReason(message)}${said === '' ? '' : ` (${plainReason(said)})`}`,
+      hint: fault?.hint ?? genericHint(provider),
+    };
   }
 }
 
 function modelRefused(subject: string, error: unknown): RuntimeError {
   if (error instanceof RuntimeError && error.code === 'FEATX_CHILD_CRASH') return error;
-  return new RuntimeError(`ONNX Runtime refuses ${subject}: ${plainReason(messageOf(error))}`, { code: 'FEATX_RUNTIME_MODEL', cause: error });
+  return new RuntimeError(`ONNX Runtime refuses ${subject}: ${plainReason(messageOf(error))}`, {
+    code: 'FEATX_RUNTIME_MODEL',
+    cause: error,
+  });
 }

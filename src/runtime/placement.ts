@@ -30,7 +30,10 @@ export async function profileFiles(prefix: string, fs: FileSystem): Promise<stri
   const all = await fs.readdir(folder).catch((error: unknown) => {
     throw ioError(error, 'look for the profile in', folder);
   });
-  return all.filter((name) => name.startsWith(basename(prefix)) && name.endsWith('.json')).sort().map((name) => join(folder, name));
+  return all
+    .filter((name) => name.startsWith(basename(prefix)) && name.endsWith('.json'))
+    .sort()
+    .map((name) => join(folder, name));
 }
 
 /** Reads a profile. @throws IoError */

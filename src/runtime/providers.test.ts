@@ -25,11 +25,25 @@ function libraryThatNeeds(name: string): Buffer {
   const segment = (at: number, type: number, start: number, size: number): void => {
     file.writeUInt32LE(type, at);
     file.writeUInt32LE(6, at + 4);
-    for (const [offset, field] of [[8, start], [16, start], [24, start], [32, size], [40, size], [48, type === 1 ? 4096 : 8]]) file.writeBigUInt64LE(BigInt(field), at + offset);
+    for (const [offset, field] of [
+      [8, start],
+      [16, start],
+      [24, start],
+      [32, size],
+      [40, size],
+      [48, type === 1 ? 4096 : 8],
+    ])
+      file.writeBigUInt64LE(BigInt(field), at + offset);
   };
   segment(64, 1, 0, file.length);
   segment(120, 2, dynamicAt, 5 * 16);
-  [[1, 1], [5, stringsAt], [6, symbolsAt], [10, strings.length], [0, 0]].forEach(([key, field], index) => {
+  [
+    [1, 1],
+    [5, stringsAt],
+    [6, symbolsAt],
+    [10, strings.length],
+    [0, 0],
+  ].forEach(([key, field], index) => {
     file.writeBigUInt64LE(BigInt(key), dynamicAt + index * 16);
     file.writeBigUInt64LE(BigInt(field), dynamicAt + index * 16 + 8);
   });
@@ -37,14 +51,17 @@ function libraryThatNeeds(name: string): Buffer {
   return file;
 }
 
-(process.platform === 'linux' ? test : test.skip)('a library that needs a missing one is diagnosed by the name of the missing one', async () => {
-  const path = join(folder, 'libonnxruntime_providers_cuda.so');
-  writeFileSync(path, libraryThatNeeds('libcublasLt.so.13'));
-  expect(await missingLibrary(path)).toMatch(/^libcublasLt\.so\.13: cannot open shared object file/);
-  writeFileSync(path, libraryThatNeeds('libc.so.6'));
-  expect(await missingLibrary(path)).toBeNull();
-  expect(await missingLibrary(join(folder, 'libnone.so'))).toMatch(/libnone\.so/);
-});
+(process.platform === 'linux' ? test : test.skip)(
+  'a library that needs a missing one is diagnosed by the name of the missing one',
+  async () => {
+    const path = join(folder, 'libonnxruntime_providers_cuda.so');
+    writeFileSync(path, libraryThatNeeds('libcublasLt.so.13'));
+    expect(await missingLibrary(path)).toMatch(/^libcublasLt\.so\.13: cannot open shared object file/);
+    writeFileSync(path, libraryThatNeeds('libc.so.6'));
+    expect(await missingLibrary(path)).toBeNull();
+    expect(await missingLibrary(join(folder, 'libnone.so'))).toMatch(/libnone\.so/);
+  },
+);
 
 test('auto is what the platform has; names are taken as they are', () => {
   expect(providerOrder('auto', 'linux')).toEqual(['cuda', 'cpu']);
@@ -57,22 +74,43 @@ test('auto is what the platform has; names are taken as they are', () => {
 test('what is absent is known without loading anything', async () => {
   expect(await absence('cpu')).toBeNull();
   expect(await absence('webgpu')).toBeNull();
-  if (process.platform !== 'win32') expect(await absence('dml')).toMatchObject({ reason: 'DirectML exists on Windows only' });
+  if (process.platform !== 'win32')
+    expect(await absence('dml')).toMatchObject({ reason: 'DirectML exists on Windows only' });
 });
 
 test('messages of the runtime lose its own source lines and keep what they say', () => {
-  const message = '/onnxruntime_src/onnxruntime/core/providers/webgpu/webgpu_context.cc:136 onnxruntime::webgpu::Initialize()::<lambda()> adapter_result.status == wgpu::Success was false. Failed to get a WebGPU adapter: No supported adapters\n';
+  const message =
+    '/onnxruntime_src/onnxruntime/core/providers/webgpu/webgpu_context.cc:136 onnxruntime::webgpu::Initialize()::<lambda()> adapter_result.status == wgpu::Success was false. Failed to get a WebGPU adapter: No supported adapters\n';
   expect(plainReason(message)).toBe('Failed to get a WebGPU adapter: No supported adapters');
   expect(isProviderFailure(message)).toBe(true);
-  const place = '/onnxruntime_src/onnxruntime/core/graph/model.cc:202 onnxruntime::Model::Model(onnx::ModelProto&&, const std::function<void(int)>&) Unsupported model IR version: 20, max supported IR version: 13 (really)';
+  const place =
+    '/onnxruntime_src/onnxruntime/core/graph/model.cc:202 onnxruntime::Model::Model(onnx::ModelProto&&, const std::function<void(int)>&) Unsupported model IR version: 20, max supported IR version: 13 (really)';
   expect(plainReason(place)).toBe('Unsupported model IR version: 20, max supported IR version: 13 (really)');
-  expect(plainReason('/a/onnxruntime/b.h:1 void onnxruntime::(anonymous namespace)::check(int) const no (good)')).toBe('no (good)');
+  expect(plainReason('/a/onnxruntime/b.h:1 void onnxruntime::(anonymous namespace)::check(int) const no (good)')).toBe(
+    'no (good)',
+  );
   expect(isProviderFailure('Node (n1) Op (Conv) [ShapeInferenceError] Incompatible dimensions')).toBe(false);
 });
 
 test('a profile says where each node ran', () => {
-  const event = (name: string, provider: string, dur: number): object => ({ cat: 'Node', name, dur, args: { provider } });
-  expect(placementOf([
-    event('a_kernel_time', 'CUDAExecutionProvider', 30), event('b_kernel_time', 'CUDAExecutionProvider', 20), event('c_kernel_time', 'CPUExecutionProvider', 10), event('c_fence_before', 'CPUExecutionProvider', 99), { cat: 'Session', name: 'model_run', dur: 70 },
-  ])).toEqual({ providers: [{ provider: 'cuda', nodes: 2, us: 50 }, { provider: 'cpu', nodes: 1, us: 10 }] });
+  const event = (name: string, provider: string, dur: number): object => ({
+    cat: 'Node',
+    name,
+    dur,
+    args: { provider },
+  });
+  expect(
+    placementOf([
+      event('a_kernel_time', 'CUDAExecutionProvider', 30),
+      event('b_kernel_time', 'CUDAExecutionProvider', 20),
+      event('c_kernel_time', 'CPUExecutionProvider', 10),
+      event('c_fence_before', 'CPUExecutionProvider', 99),
+      { cat: 'Session', name: 'model_run', dur: 70 },
+    ]),
+  ).toEqual({
+    providers: [
+      { provider: 'cuda', nodes: 2, us: 50 },
+      { provider: 'cpu', nodes: 1, us: 10 },
+    ],
+  });
 });

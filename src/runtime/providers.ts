@@ -11,7 +11,12 @@ export type Provider = (typeof PROVIDERS)[number];
 
 /** How a profile spells them. */
 const PROFILE_NAMES: { readonly [name: string]: Provider } = {
-  CPUExecutionProvider: 'cpu', CUDAExecutionProvider: 'cuda', TensorrtExecutionProvider: 'tensorrt', WebGpuExecutionProvider: 'webgpu', DmlExecutionProvider: 'dml', CoreMLExecutionProvider: 'coreml',
+  CPUExecutionProvider: 'cpu',
+  CUDAExecutionProvider: 'cuda',
+  TensorrtExecutionProvider: 'tensorrt',
+  WebGpuExecutionProvider: 'webgpu',
+  DmlExecutionProvider: 'dml',
+  CoreMLExecutionProvider: 'coreml',
 };
 
 export function providerOfProfile(name: string): string {
@@ -22,11 +27,18 @@ export function providerOfProfile(name: string): string {
  * What to try, in order: `auto` is CUDA, then DirectML on Windows or Core ML on macOS, then the CPU; names are taken as they are, and nothing is added.
  * @throws UsageError for an unknown name or an empty list
  */
-export function providerOrder(wanted: 'auto' | readonly string[], platform: NodeJS.Platform = process.platform): readonly Provider[] {
-  if (wanted === 'auto') return platform === 'win32' ? ['cuda', 'dml', 'cpu'] : platform === 'darwin' ? ['coreml', 'cpu'] : ['cuda', 'cpu'];
+export function providerOrder(
+  wanted: 'auto' | readonly string[],
+  platform: NodeJS.Platform = process.platform,
+): readonly Provider[] {
+  if (wanted === 'auto')
+    return platform === 'win32' ? ['cuda', 'dml', 'cpu'] : platform === 'darwin' ? ['coreml', 'cpu'] : ['cuda', 'cpu'];
   const unknown = wanted.filter((name) => !PROVIDERS.some((known) => known === name));
   if (unknown.length > 0 || wanted.length === 0) {
-    const what = wanted.length === 0 ? 'no execution provider is named' : `${unknown.map((name) => `'${printable(name)}'`).join(', ')} ${unknown.length === 1 ? 'is no execution provider' : 'are no execution providers'}`;
+    const what =
+      wanted.length === 0
+        ? 'no execution provider is named'
+        : `${unknown.map((name) => `'${printable(name)}'`).join(', ')} ${unknown.length === 1 ? 'is no execution provider' : 'are no execution providers'}`;
     throw new UsageError(what, { code: 'FEATX_USAGE_PROVIDER', hint: `there are auto, ${PROVIDERS.join(', ')}` });
   }
   return PROVIDERS.filter((name) => wanted.includes(name)).sort((a, b) => wanted.indexOf(a) - wanted.indexOf(b));
@@ -34,19 +46,26 @@ export function providerOrder(wanted: 'auto' | readonly string[], platform: Node
 
 /** Whether a refusal is about the provider and not about the model. */
 export function isProviderFailure(message: string): boolean {
-  return /ExecutionProvider|shared library|backend not found|no available backend|adapter|CUDA|cuDNN|cublas|TensorRT|DirectML|D3D12|Vulkan|WebGPU|CoreML/i.test(message);
+  return /ExecutionProvider|shared library|backend not found|no available backend|adapter|CUDA|cuDNN|cublas|TensorRT|DirectML|D3D12|Vulkan|WebGPU|CoreML/i.test(
+    message,
+  );
 }
 
 /** A message of the runtime without the places in its own sources, safe to show. */
 export function plainReason(message: string): string {
-  const plain = message.replace(CHECK, '').replace(PLACE, '').replace(/\s*\(?\bat operator\(\)[^\n]*\)?/g, '').replace(/\[ONNXRuntimeError\] : \d+ : \w+ : /g, '');
+  const plain = message
+    .replace(CHECK, '')
+    .replace(PLACE, '')
+    .replace(/\s*\(?\bat operator\(\)[^\n]*\)?/g, '')
+    .replace(/\[ONNXRuntimeError\] : \d+ : \w+ : /g, '');
   return printable(plain.replace(/\s+/g, ' ').trim());
 }
 
 /** File, line, and what was checked there. */
 const CHECK = /(?:\/|[A-Z]:\\)\S*onnxruntime\S*\.(?:cc|cpp|h):\d+ [^\n]*? was false\. /g;
 /** File, line, and the function with its parameters. */
-const PLACE = /(?:\/|[A-Z]:\\)\S*onnxruntime\S*\.(?:cc|cpp|h):\d+ (?:[^()\n]*\(anonymous namespace\))?[^()\n]*\((?:[^()\n]|\([^()\n]*\))*\)(?: const)? /g;
+const PLACE =
+  /(?:\/|[A-Z]:\\)\S*onnxruntime\S*\.(?:cc|cpp|h):\d+ (?:[^()\n]*\(anonymous namespace\))?[^()\n]*\((?:[^()\n]|\([^()\n]*\))*\)(?: const)? /g;
 
 /** Why a provider cannot be used, and what mends it. */
 export interface ProviderFault {
@@ -61,13 +80,17 @@ interface ProviderLibraries {
 
 const SHARED_LIBRARIES: { readonly [provider: string]: ProviderLibraries } = {
   cuda: { libraries: ['onnxruntime_providers_shared', 'onnxruntime_providers_cuda'], needs: 'CUDA and cuDNN' },
-  tensorrt: { libraries: ['onnxruntime_providers_shared', 'onnxruntime_providers_tensorrt'], needs: 'CUDA, cuDNN and TensorRT' },
+  tensorrt: {
+    libraries: ['onnxruntime_providers_shared', 'onnxruntime_providers_tensorrt'],
+    needs: 'CUDA, cuDNN and TensorRT',
+  },
 };
 
 /** How to get the libraries that a package manager left out: those of exactly this version. */
 function getLibraries(): string {
   const { version, libraries, installer } = runtimeFiles();
-  const command = process.platform === 'linux' ? `ONNXRUNTIME_NODE_INSTALL=true node ${installer} downloads them; or ` : '';
+  const command =
+    process.platform === 'linux' ? `ONNXRUNTIME_NODE_INSTALL=true node ${installer} downloads them; or ` : '';
   return `${command}copy them from the GPU package of ONNX Runtime ${version} into ${libraries}`;
 }
 
@@ -76,7 +99,10 @@ export async function absence(provider: Provider, fs: FileSystem = nodeFileSyste
   const platform = platformLacks(provider);
   if (platform !== null) return platform;
   for (const path of libraryPaths(provider)) {
-    const isThere = await fs.stat(path).then(() => true, () => false);
+    const isThere = await fs.stat(path).then(
+      () => true,
+      () => false,
+    );
     if (!isThere) return { reason: `${path} is not installed`, hint: getLibraries() };
   }
   return null;
@@ -86,7 +112,10 @@ export async function absence(provider: Provider, fs: FileSystem = nodeFileSyste
  * What a provider lacks on this machine, found by looking for its libraries and loading them in a process of its own; null where nothing is found missing.
  * ONNX Runtime itself says only that a library did not load.
  */
-export async function providerFault(provider: Provider, fs: FileSystem = nodeFileSystem): Promise<ProviderFault | null> {
+export async function providerFault(
+  provider: Provider,
+  fs: FileSystem = nodeFileSystem,
+): Promise<ProviderFault | null> {
   const absent = await absence(provider, fs);
   if (absent !== null) return absent;
   for (const path of libraryPaths(provider)) {
@@ -102,15 +131,20 @@ function libraryPaths(provider: Provider): readonly string[] {
   const wanted = SHARED_LIBRARIES[provider];
   if (wanted === undefined) return [];
   const { libraries } = runtimeFiles();
-  return wanted.libraries.map((name) => join(libraries, process.platform === 'win32' ? `${name}.dll` : `lib${name}.so`));
+  return wanted.libraries.map((name) =>
+    join(libraries, process.platform === 'win32' ? `${name}.dll` : `lib${name}.so`),
+  );
 }
 
 /** Why a provider does not exist on this platform; null where it does. */
 export function platformLacks(provider: Provider): ProviderFault | null {
   const { platform } = process;
-  if (SHARED_LIBRARIES[provider] !== undefined && platform === 'darwin') return { reason: `${provider} does not exist on macOS`, hint: 'use --provider coreml or cpu' };
-  if (provider === 'dml' && platform !== 'win32') return { reason: 'DirectML exists on Windows only', hint: 'use --provider cuda, webgpu or cpu' };
-  if (provider === 'coreml' && platform !== 'darwin') return { reason: 'Core ML exists on macOS only', hint: 'use --provider cuda, webgpu or cpu' };
+  if (SHARED_LIBRARIES[provider] !== undefined && platform === 'darwin')
+    return { reason: `${provider} does not exist on macOS`, hint: 'use --provider coreml or cpu' };
+  if (provider === 'dml' && platform !== 'win32')
+    return { reason: 'DirectML exists on Windows only', hint: 'use --provider cuda, webgpu or cpu' };
+  if (provider === 'coreml' && platform !== 'darwin')
+    return { reason: 'Core ML exists on macOS only', hint: 'use --provider cuda, webgpu or cpu' };
   return null;
 }
 
@@ -130,7 +164,8 @@ export function missingLibrary(path: string): Promise<string | null> {
   });
 }
 
-const VULKAN_HINT = 'WebGPU needs a Vulkan loader and driver: that of the graphics card, or on Debian apt install libvulkan1 mesa-vulkan-drivers (25 or newer) for a software one';
+const VULKAN_HINT =
+  'WebGPU needs a Vulkan loader and driver: that of the graphics card, or on Debian apt install libvulkan1 mesa-vulkan-drivers (25 or newer) for a software one';
 
 /** What to do about a provider whose own message says no more. */
 export function genericHint(provider: Provider): string | null {
@@ -138,10 +173,16 @@ export function genericHint(provider: Provider): string | null {
 }
 
 /** The error for providers of which none could be used. */
-export function noProvider(failures: readonly { readonly provider: Provider; readonly reason: string; readonly hint: string | null }[]): RuntimeError {
+export function noProvider(
+  failures: readonly { readonly provider: Provider; readonly reason: string; readonly hint: string | null }[],
+): RuntimeError {
   const what = failures.map(({ provider, reason }) => `${provider}: ${reason}`).join('; ');
   const hints = failures.flatMap(({ hint }) => hint ?? []);
-  return new RuntimeError(`${failures.length === 1 ? 'the execution provider cannot be used' : 'none of the execution providers can be used'}: ${what}`, {
-    code: 'FEATX_DEVICE', hint: hints[0] ?? 'featx doctor says what each provider lacks; --provider cpu always works',
-  });
+  return new RuntimeError(
+    `${failures.length === 1 ? 'the execution provider cannot be used' : 'none of the execution providers can be used'}: ${what}`,
+    {
+      code: 'FEATX_DEVICE',
+      hint: hints[0] ?? 'featx doctor says what each provider lacks; --provider cpu always works',
+    },
+  );
 }

@@ -52,45 +52,88 @@ const PLAIN_FIELDS = new Set([4, 9, 10]);
  * dtype or name the binding cannot carry go through a Cast or an Identity, and everything else is borrowed.
  * @throws UnsupportedModelError where an output cannot leave the graph; PolicyError, IoError, ModelFormatError for external data that cannot be used
  */
-export async function runnable(view: GraphView, outputs: readonly string[], types: ReadonlyMap<string, TensorType>, files: SidecarFiles, fs: FileSystem = nodeFileSystem): Promise<Runnable> {
+export async function runnable(
+  view: GraphView,
+  outputs: readonly string[],
+  types: ReadonlyMap<string, TensorType>,
+  files: SidecarFiles,
+  fs: FileSystem = nodeFileSystem,
+): Promise<Runnable> {
   const { model } = view;
   const nodes = [...ancestorsOf(view, outputs)].sort((a, b) => a.index - b.index);
   const read = new Set<string>(outputs);
   for (const node of nodes) for (const name of readsOf(node)) read.add(name);
   const names = aliases(view);
-  const inPorts = model.graph.inputs.filter(({ name }) => read.has(name) && !isInitializer(view, name)).map(({ name, type }, index) => {
-    const tensorType = types.get(name) ?? null;
-    if (type !== null && type.kind !== 'tensor') throw unsupported(model, `its input '${name}' is a ${type.kind}, which ONNX Runtime's JavaScript API cannot feed`);
-    return port(model, name, tensorType, () => names(`featx.input.${index}`), false);
-  });
-  const outPorts = outputs.map((name, index) => port(model, name, types.get(name) ?? null, () => names(`featx.output.${index}`), !view.producerOf.has(name)));
+  const inPorts = model.graph.inputs
+    .filter(({ name }) => read.has(name) && !isInitializer(view, name))
+    .map(({ name, type }, index) => {
+      const tensorType = types.get(name) ?? null;
+      if (type !== null && type.kind !== 'tensor')
+        throw unsupported(
+          model,
+          `its input '${name}' is a ${type.kind}, which ONNX Runtime's JavaScript API cannot feed`,
+        );
+      return port(model, name, tensorType, () => names(`featx.input.${index}`), false);
+    });
+  const outPorts = outputs.map((name, index) =>
+    port(model, name, types.get(name) ?? null, () => names(`featx.output.${index}`), !view.producerOf.has(name)),
+  );
   const functions = [...functionsUsedBy(model, nodes)];
   const weights = await placeWeights(view, nodes, read, files, fs);
-  const embedded = await embed(model, [...nodes.filter((node) => !weights.constants.has(node)), ...weights.sparse, ...functions].map(({ field }) => field), weights.placed, files);
+  const embedded = await embed(
+    model,
+    [...nodes.filter((node) => !weights.constants.has(node)), ...weights.sparse, ...functions].map(
+      ({ field }) => field,
+    ),
+    weights.placed,
+    files,
+  );
   const copied = (field: Field): readonly Piece[] => {
     const patches = [...(weights.patches.get(field.start) ?? []), ...(embedded.get(field.start) ?? [])];
-    return patches.length === 0 ? [{ start: field.start, end: field.end }] : wrap(field.number, patched(field, patches));
+    return patches.length === 0
+      ? [{ start: field.start, end: field.end }]
+      : wrap(field.number, patched(field, patches));
   };
   const body = new PieceList();
   body.field(2, 'graph');
-  for (const entry of inPorts) if (entry.alias !== entry.name) body.message(GraphField.node, between(entry.alias, entry.name, [entry.carrier, entry.dtype]));
+  for (const entry of inPorts)
+    if (entry.alias !== entry.name)
+      body.message(GraphField.node, between(entry.alias, entry.name, [entry.carrier, entry.dtype]));
   for (const node of nodes) if (!weights.constants.has(node)) body.push(...copied(node.field));
-  for (const entry of outPorts) if (entry.alias !== entry.name) body.message(GraphField.node, between(entry.name, entry.alias, [entry.dtype, entry.carrier]));
+  for (const entry of outPorts)
+    if (entry.alias !== entry.name)
+      body.message(GraphField.node, between(entry.name, entry.alias, [entry.dtype, entry.carrier]));
   body.push(...weights.pieces);
   for (const { field } of weights.sparse) body.push(...copied(field));
   const byName = new Map(inPorts.map((entry) => [entry.name, entry]));
   for (const input of model.graph.inputs) {
     const entry = byName.get(input.name);
     if (!read.has(input.name)) continue;
-    if (entry === undefined || entry.alias === entry.name || input.type?.kind !== 'tensor') body.push({ start: input.field.start, end: input.field.end });
-    else body.message(GraphField.input, encodeValueInfo(entry.alias, { ...input.type, elemType: entry.carrier === null ? input.type.elemType : dataTypeOf(entry.carrier) }));
+    if (entry === undefined || entry.alias === entry.name || input.type?.kind !== 'tensor')
+      body.push({ start: input.field.start, end: input.field.end });
+    else
+      body.message(
+        GraphField.input,
+        encodeValueInfo(entry.alias, {
+          ...input.type,
+          elemType: entry.carrier === null ? input.type.elemType : dataTypeOf(entry.carrier),
+        }),
+      );
   }
   for (const { alias } of outPorts) body.message(GraphField.output, encodeValueInfo(alias, null));
   const whole = new PieceList();
-  for (const field of model.modelFields) if (field.number === 1 || field.number === ModelField.opsetImport) whole.push({ start: field.start, end: field.end });
+  for (const field of model.modelFields)
+    if (field.number === 1 || field.number === ModelField.opsetImport)
+      whole.push({ start: field.start, end: field.end });
   for (const { field } of functions) whole.push(...copied(field));
   whole.push(...wrap(ModelField.graph, body.pieces));
-  return { bytes: await bytesOf(model, whole.pieces), folder: weights.folder, inputs: inPorts, outputs: outPorts, sources: weights.sources };
+  return {
+    bytes: await bytesOf(model, whole.pieces),
+    folder: weights.folder,
+    inputs: inPorts,
+    outputs: outPorts,
+    sources: weights.sources,
+  };
 }
 
 function isInitializer({ initializers, sparseInitializers }: GraphView, name: string): boolean {
@@ -133,7 +176,8 @@ function aliases(view: GraphView): (wanted: string) => string {
 function port(model: OnnxModel, name: string, type: TensorType | null, alias: () => string, mustCopy: boolean): Port {
   const dtype = type?.dtype ?? null;
   const carrier = dtype === null ? null : carrierOf(dtype);
-  if (dtype !== null && carrier === null) throw unsupported(model, `'${name}' is of ${dtype}, which ONNX Runtime cannot hand over`);
+  if (dtype !== null && carrier === null)
+    throw unsupported(model, `'${name}' is of ${dtype}, which ONNX Runtime cannot hand over`);
   return { name, alias: mustCopy || carrier !== dtype || !isSafeName(name) ? alias() : name, dtype, carrier, type };
 }
 
@@ -141,7 +185,13 @@ function port(model: OnnxModel, name: string, type: TensorType | null, alias: ()
 function between(from: string, to: string, dtypes: readonly [from: string | null, to: string | null]): Uint8Array {
   const [given, wanted] = dtypes;
   const cast = wanted !== null && given !== wanted ? [{ name: 'to', int: dataTypeOf(wanted) }] : null;
-  return encodeNode({ opType: cast === null ? 'Identity' : 'Cast', name: '', inputs: [from], outputs: [to], attributes: cast ?? [] });
+  return encodeNode({
+    opType: cast === null ? 'Identity' : 'Cast',
+    name: '',
+    inputs: [from],
+    outputs: [to],
+    attributes: cast ?? [],
+  });
 }
 
 interface PlacedWeights {
@@ -167,7 +217,13 @@ interface Place {
   readonly range: ByteRange;
 }
 
-async function placeWeights(view: GraphView, nodes: readonly Node[], read: ReadonlySet<string>, files: SidecarFiles, fs: FileSystem): Promise<PlacedWeights> {
+async function placeWeights(
+  view: GraphView,
+  nodes: readonly Node[],
+  read: ReadonlySet<string>,
+  files: SidecarFiles,
+  fs: FileSystem,
+): Promise<PlacedWeights> {
   const { model } = view;
   const { source } = model;
   const ownPath = await pathOf(source, fs);
@@ -182,30 +238,60 @@ async function placeWeights(view: GraphView, nodes: readonly Node[], read: Reado
       return true;
     }
     const payload = tensor.payloads.length === 1 ? tensor.payloads[0] : null;
-    const isPlain = payload !== null && payload.contiguous && PLAIN_FIELDS.has(payload.fieldNumber) && payload.end - payload.start === tensorBytes(tensor);
+    const isPlain =
+      payload !== null &&
+      payload.contiguous &&
+      PLAIN_FIELDS.has(payload.fieldNumber) &&
+      payload.end - payload.start === tensorBytes(tensor);
     if (ownPath === null || payload === null || !isPlain || payload.end - payload.start <= SMALL_BYTES) return false;
     places.push({ tensor, name, inside, path: ownPath, range: payload });
     sources.add(source);
     return true;
   };
   for (const tensor of model.graph.initializers) {
-    if (read.has(tensor.name) && !(await place(tensor, tensor.name))) for (const { start, end } of tensor.parts) pieces.push({ start, end });
+    if (read.has(tensor.name) && !(await place(tensor, tensor.name)))
+      for (const { start, end } of tensor.parts) pieces.push({ start, end });
   }
   const sparse = model.graph.sparseInitializers.filter(({ values }) => values !== null && read.has(values.name));
   const constants = new Set<Node>();
   for (const node of nodes) {
-    const value = node.opType === 'Constant' && node.domain === '' ? node.attributes.find(({ name }) => name === 'value')?.tensors[0] : undefined;
-    if (value !== undefined && (value.external !== null || (tensorBytes(value) ?? 0) > SMALL_BYTES) && (await place(value, node.outputs[0]))) constants.add(node);
+    const value =
+      node.opType === 'Constant' && node.domain === ''
+        ? node.attributes.find(({ name }) => name === 'value')?.tensors[0]
+        : undefined;
+    if (
+      value !== undefined &&
+      (value.external !== null || (tensorBytes(value) ?? 0) > SMALL_BYTES) &&
+      (await place(value, node.outputs[0]))
+    )
+      constants.add(node);
     for (const tensor of bodyInitializers(node)) await place(tensor, tensor.name, node);
   }
   const folder = commonFolder(places.map(({ path }) => path));
   const patches = new Map<number, Patch[]>();
   for (const { tensor, name, inside, path, range } of places) {
-    const content = wrap(GraphField.initializer, [referenceTo(tensor, name, relative(folder ?? '', path).split(sep).join('/'), range)]);
+    const content = wrap(GraphField.initializer, [
+      referenceTo(
+        tensor,
+        name,
+        relative(folder ?? '', path)
+          .split(sep)
+          .join('/'),
+        range,
+      ),
+    ]);
     if (inside === null) pieces.push(...content);
     else patches.set(inside.field.start, [...(patches.get(inside.field.start) ?? []), ...replacing(tensor, content)]);
   }
-  return { pieces, constants, sparse, patches, placed: new Set(places.map(({ tensor }) => tensor)), folder, sources: [...sources] };
+  return {
+    pieces,
+    constants,
+    sparse,
+    patches,
+    placed: new Set(places.map(({ tensor }) => tensor)),
+    folder,
+    sources: [...sources],
+  };
 }
 
 /** The occurrences of a tensor give way to one. */
@@ -217,14 +303,25 @@ function replacing({ parts, enclosing }: Tensor, content: readonly Piece[]): rea
  * Values of external tensors that stand where the runtime would look for their files by itself, or not at all: in attributes, functions and sparse tensors. They go
  * into the graph, so that no file is opened that did not pass the gate. By the start of the field of `holders` that they stand in.
  */
-async function embed(model: OnnxModel, holders: readonly Field[], placed: ReadonlySet<Tensor>, files: SidecarFiles): Promise<ReadonlyMap<number, readonly Patch[]>> {
+async function embed(
+  model: OnnxModel,
+  holders: readonly Field[],
+  placed: ReadonlySet<Tensor>,
+  files: SidecarFiles,
+): Promise<ReadonlyMap<number, readonly Patch[]>> {
   const starts = new Set(holders.map(({ start }) => start));
   const patches = new Map<number, Patch[]>();
   for (const tensor of tensorsOf(model)) {
-    const holder = tensor.external === null || placed.has(tensor) ? undefined : tensor.enclosing.find(({ start }) => starts.has(start));
+    const holder =
+      tensor.external === null || placed.has(tensor)
+        ? undefined
+        : tensor.enclosing.find(({ start }) => starts.has(start));
     if (holder === undefined) continue;
     const { source, range } = await openExternal(tensor, files);
-    const content = wrap(tensor.parts[0].number, [...tensor.header, ...wrap(TensorField.rawData, [{ ...range, from: source }])]);
+    const content = wrap(tensor.parts[0].number, [
+      ...tensor.header,
+      ...wrap(TensorField.rawData, [{ ...range, from: source }]),
+    ]);
     patches.set(holder.start, [...(patches.get(holder.start) ?? []), ...replacing(tensor, content)]);
   }
   return patches;
@@ -245,11 +342,20 @@ async function pathOf(source: ByteSource, fs: FileSystem): Promise<string | null
   } catch (error) {
     throw ioError(error, 'read the weights of', source.path);
   }
-  throw new IoError(`${source.path} is not the file that was opened any more`, { code: 'FEATX_IO_CHANGED', path: source.path, hint: 'run again once nothing else writes to it' });
+  throw new IoError(`${source.path} is not the file that was opened any more`, {
+    code: 'FEATX_IO_CHANGED',
+    path: source.path,
+    hint: 'run again once nothing else writes to it',
+  });
 }
 
 /** TensorProto without values: dims, data type, name, and where the values are. */
-function referenceTo({ dims, dataType }: Tensor, name: string, location: string, { start, end }: ByteRange): Uint8Array {
+function referenceTo(
+  { dims, dataType }: Tensor,
+  name: string,
+  location: string,
+  { start, end }: ByteRange,
+): Uint8Array {
   const writer = new ByteWriter();
   for (const dim of dims) {
     writer.varint(8);
@@ -279,9 +385,19 @@ function commonFolder(paths: readonly string[]): string | null {
 
 async function bytesOf(model: OnnxModel, pieces: readonly Piece[]): Promise<Uint8Array> {
   const size = sizeOf(pieces);
-  if (size > LARGEST_GRAPH) throw new PolicyError(`${model.source.path ?? 'the model'} cannot be run: its graph takes ${size} bytes, and ONNX Runtime reads ${LARGEST_GRAPH} at most`, { code: 'FEATX_LIMIT_MODEL', path: model.source.path });
+  if (size > LARGEST_GRAPH)
+    throw new PolicyError(
+      `${model.source.path ?? 'the model'} cannot be run: its graph takes ${size} bytes, and ONNX Runtime reads ${LARGEST_GRAPH} at most`,
+      { code: 'FEATX_LIMIT_MODEL', path: model.source.path },
+    );
   const parts: Uint8Array[] = [];
-  for (const piece of pieces) parts.push(piece instanceof Uint8Array ? piece : piece.from !== undefined ? await piece.from.read(piece.start, piece.end) : (model.resident(piece) ?? (await model.read(piece))));
+  for (const piece of pieces)
+    parts.push(
+      piece instanceof Uint8Array
+        ? piece
+        : piece.from !== undefined
+          ? await piece.from.read(piece.start, piece.end)
+          : (model.resident(piece) ?? (await model.read(piece))),
+    );
   return concat(parts);
 }
-

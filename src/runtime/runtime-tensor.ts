@@ -8,23 +8,44 @@ export interface RuntimeTensor {
 }
 
 export type TensorArray =
-  | Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array | BigInt64Array | BigUint64Array | Float32Array | Float64Array;
+  | Int8Array
+  | Uint8Array
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array
+  | BigInt64Array
+  | BigUint64Array
+  | Float32Array
+  | Float64Array;
 
 type ArrayType = new (buffer: ArrayBuffer, byteOffset?: number, length?: number) => TensorArray;
 
 const ARRAYS = new Map<string, ArrayType>([
-  ['float32', Float32Array], ['float64', Float64Array], ['float16', Uint16Array], ['int8', Int8Array], ['int16', Int16Array], ['int32', Int32Array], ['int64', BigInt64Array],
-  ['uint8', Uint8Array], ['uint16', Uint16Array], ['uint32', Uint32Array], ['uint64', BigUint64Array], ['bool', Uint8Array],
+  ['float32', Float32Array],
+  ['float64', Float64Array],
+  ['float16', Uint16Array],
+  ['int8', Int8Array],
+  ['int16', Int16Array],
+  ['int32', Int32Array],
+  ['int64', BigInt64Array],
+  ['uint8', Uint8Array],
+  ['uint16', Uint16Array],
+  ['uint32', Uint32Array],
+  ['uint64', BigUint64Array],
+  ['bool', Uint8Array],
 ]);
 
 /** The data in the very array type that the runtime wants, in memory that is not shared; a copy only where it is neither. */
 export function hostData(dtype: string, data: TensorArray | readonly string[]): TensorArray | readonly string[] {
   if (!ArrayBuffer.isView(data)) return data;
   const ArrayOf = ARRAYS.get(dtype);
-  if (ArrayOf === undefined) throw new RuntimeError(`ONNX Runtime's JavaScript API does not carry ${dtype}`, { code: 'FEATX_RUNTIME_TYPE' });
+  if (ArrayOf === undefined)
+    throw new RuntimeError(`ONNX Runtime's JavaScript API does not carry ${dtype}`, { code: 'FEATX_RUNTIME_TYPE' });
   if (data instanceof ArrayOf && data.buffer instanceof ArrayBuffer) return data;
   const width = new ArrayOf(new ArrayBuffer(0)).BYTES_PER_ELEMENT;
-  if (data.buffer instanceof ArrayBuffer && data.byteOffset % width === 0) return new ArrayOf(data.buffer, data.byteOffset, data.byteLength / width);
+  if (data.buffer instanceof ArrayBuffer && data.byteOffset % width === 0)
+    return new ArrayOf(data.buffer, data.byteOffset, data.byteLength / width);
   const bytes = new Uint8Array(data.byteLength);
   bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
   return new ArrayOf(bytes.buffer);
@@ -45,7 +66,10 @@ export interface TensorHead {
   readonly strings: readonly string[] | null;
 }
 
-export function packTensors(tensors: ReadonlyMap<string, RuntimeTensor>): { readonly heads: TensorHead[]; readonly payloads: Uint8Array[] } {
+export function packTensors(tensors: ReadonlyMap<string, RuntimeTensor>): {
+  readonly heads: TensorHead[];
+  readonly payloads: Uint8Array[];
+} {
   const heads: TensorHead[] = [];
   const payloads: Uint8Array[] = [];
   for (const [name, { dtype, shape, data }] of tensors) {
@@ -56,9 +80,13 @@ export function packTensors(tensors: ReadonlyMap<string, RuntimeTensor>): { read
   return { heads, payloads };
 }
 
-export function unpackTensors(heads: readonly TensorHead[], payloads: readonly Uint8Array[]): Map<string, RuntimeTensor> {
+export function unpackTensors(
+  heads: readonly TensorHead[],
+  payloads: readonly Uint8Array[],
+): Map<string, RuntimeTensor> {
   const tensors = new Map<string, RuntimeTensor>();
   let next = 0;
-  for (const { name, dtype, shape, strings } of heads) tensors.set(name, { dtype, shape, data: strings ?? hostData(dtype, payloads[next++]) });
+  for (const { name, dtype, shape, strings } of heads)
+    tensors.set(name, { dtype, shape, data: strings ?? hostData(dtype, payloads[next++]) });
   return tensors;
 }

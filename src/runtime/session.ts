@@ -122,7 +122,11 @@ function loadRuntime(logLevel: LogLevel = 'fatal'): Runtime {
     return runtime;
   } catch (error) {
     if (!isRuntimeInstalled()) throw runtimeMissing(error);
-    throw new RuntimeError(`ONNX Runtime does not load: ${messageOf(error)}`, { code: 'FEATX_RUNTIME_LOAD', cause: error, hint: 'featx doctor says what this machine lacks' });
+    throw new RuntimeError(`ONNX Runtime does not load: ${messageOf(error)}`, {
+      code: 'FEATX_RUNTIME_LOAD',
+      cause: error,
+      hint: 'featx doctor says what this machine lacks',
+    });
   }
 }
 
@@ -156,7 +160,13 @@ export function outputTypes(model: Uint8Array, level: OptimizationLevel): Output
   const { binding } = loadNative();
   const session = new binding.InferenceSession();
   session.loadModel(model.buffer, model.byteOffset, model.byteLength, {
-    graphOptimizationLevel: level, intraOpNumThreads: 1, interOpNumThreads: 1, executionMode: 'sequential', enableCpuMemArena: false, enableMemPattern: false, logSeverityLevel: 4,
+    graphOptimizationLevel: level,
+    intraOpNumThreads: 1,
+    interOpNumThreads: 1,
+    executionMode: 'sequential',
+    enableCpuMemArena: false,
+    enableMemPattern: false,
+    logSeverityLevel: 4,
     extra: { session: { disable_prepacking: '1', intra_op: { allow_spinning: '0' } } },
   });
   try {
@@ -200,7 +210,10 @@ export interface LocalSession {
   readonly inputs: readonly SessionValue[];
   readonly outputs: readonly SessionValue[];
   /** @throws Error with ONNX Runtime's own message */
-  run(feeds: ReadonlyMap<string, RuntimeTensor>, fetches: readonly string[]): Promise<ReadonlyMap<string, RuntimeTensor>>;
+  run(
+    feeds: ReadonlyMap<string, RuntimeTensor>,
+    fetches: readonly string[],
+  ): Promise<ReadonlyMap<string, RuntimeTensor>>;
   endProfiling(): void;
   close(): Promise<void>;
 }
@@ -209,18 +222,29 @@ export interface LocalSession {
 export async function createSession(model: Uint8Array, spec: SessionSpec): Promise<LocalSession> {
   const ort = loadRuntime();
   const { provider, deviceId, threads, optimization, prepacking, folder, profilePrefix } = spec;
-  const entries = { ...(prepacking ? {} : { disable_prepacking: '1' }), ...(folder === null ? {} : { model_external_initializers_file_folder_path: folder }) };
+  const entries = {
+    ...(prepacking ? {} : { disable_prepacking: '1' }),
+    ...(folder === null ? {} : { model_external_initializers_file_folder_path: folder }),
+  };
   const session = await ort.InferenceSession.create(model, {
-    executionProviders: [deviceId === null || provider === 'webgpu' ? provider : { name: provider, deviceId }], graphOptimizationLevel: optimization, logSeverityLevel: 4, extra: { session: entries },
-    ...(threads === null ? {} : { intraOpNumThreads: threads }), ...(profilePrefix === null ? {} : { enableProfiling: true, profileFilePrefix: profilePrefix }),
+    executionProviders: [deviceId === null || provider === 'webgpu' ? provider : { name: provider, deviceId }],
+    graphOptimizationLevel: optimization,
+    logSeverityLevel: 4,
+    extra: { session: entries },
+    ...(threads === null ? {} : { intraOpNumThreads: threads }),
+    ...(profilePrefix === null ? {} : { enableProfiling: true, profileFilePrefix: profilePrefix }),
   });
   const inputs = session.inputMetadata.map(sessionValue);
   const outputs = session.outputMetadata.map(sessionValue);
   if (halves === false && [...inputs, ...outputs].some(({ dtype }) => dtype === 'float16')) {
     await session.release();
-    throw new RuntimeError('float16 tensors cannot be exchanged: onnxruntime-node was loaded before featx and uses Float16Array, which its native part does not know', {
-      code: 'FEATX_RUNTIME_FLOAT16', hint: 'import featx first, or run isolated (isolate: true)',
-    });
+    throw new RuntimeError(
+      'float16 tensors cannot be exchanged: onnxruntime-node was loaded before featx and uses Float16Array, which its native part does not know',
+      {
+        code: 'FEATX_RUNTIME_FLOAT16',
+        hint: 'import featx first, or run isolated (isolate: true)',
+      },
+    );
   }
   let closed = false;
   return {
@@ -228,9 +252,12 @@ export async function createSession(model: Uint8Array, spec: SessionSpec): Promi
     outputs,
     run: async (feeds, fetches) => {
       const raw: Record<string, RawTensor> = Object.create(null);
-      for (const [name, { dtype, shape, data }] of feeds) raw[name] = new ort.Tensor(dtype, hostData(dtype, data), shape);
+      for (const [name, { dtype, shape, data }] of feeds)
+        raw[name] = new ort.Tensor(dtype, hostData(dtype, data), shape);
       const results = await session.run(raw, fetches);
-      return new Map(Object.entries(results).map(([name, { type, dims, data }]) => [name, { dtype: type, shape: [...dims], data }]));
+      return new Map(
+        Object.entries(results).map(([name, { type, dims, data }]) => [name, { dtype: type, shape: [...dims], data }]),
+      );
     },
     endProfiling: () => session.endProfiling(),
     close: async () => {
@@ -242,7 +269,11 @@ export async function createSession(model: Uint8Array, spec: SessionSpec): Promi
 }
 
 function sessionValue({ name, isTensor, type, shape = [] }: RawMetadata): SessionValue {
-  return { name, dtype: isTensor ? (type ?? null) : null, shape: shape.map((dim) => (typeof dim === 'number' ? dim : dim || null)) };
+  return {
+    name,
+    dtype: isTensor ? (type ?? null) : null,
+    shape: shape.map((dim) => (typeof dim === 'number' ? dim : dim || null)),
+  };
 }
 
 /** Names of the execution providers that this build of the runtime can have, whether or not their libraries are there. */
@@ -255,5 +286,9 @@ export function runtimeFiles(): { readonly version: string; readonly libraries: 
   if (!isRuntimeInstalled()) throw runtimeMissing();
   const { version } = require('onnxruntime-node/package.json') as { version: string };
   const root = dirname(require.resolve('onnxruntime-node/package.json'));
-  return { version, libraries: join(root, 'bin', 'napi-v6', process.platform, process.arch), installer: join(root, 'script', 'install.js') };
+  return {
+    version,
+    libraries: join(root, 'bin', 'napi-v6', process.platform, process.arch),
+    installer: join(root, 'script', 'install.js'),
+  };
 }

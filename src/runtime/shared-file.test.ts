@@ -20,7 +20,13 @@ describe('a file that two processes share', () => {
     // 40 bytes are left before the second.
     expect(shared.place(filled(41, 5), 4)).toBe(180);
     expect(shared.place(filled(40, 6), 5)).toBe(60);
-    for (const [at, length, value] of [[100, 50, 2], [150, 30, 3], [0, 60, 4], [180, 41, 5], [60, 40, 6]]) {
+    for (const [at, length, value] of [
+      [100, 50, 2],
+      [150, 30, 3],
+      [0, 60, 4],
+      [180, 41, 5],
+      [60, 40, 6],
+    ]) {
       const target = new Uint8Array(length);
       shared.read(at, target);
       expect(target).toEqual(filled(length, value));
@@ -42,8 +48,13 @@ describe('a file that two processes share', () => {
   test('carries some payloads of a message and leaves others to the channel', () => {
     const shared = file();
     const payloads = [filled(9, 1), filled(3, 2), filled(8, 3), new Uint8Array(0)];
-    const chunks = encodeFrame({ value: 'v', payloads }, (payload) => (payload.length < 5 ? null : shared.place(payload, 1)));
-    const reader = new FrameReader({ take: (length) => new Uint8Array(length), fetch: (position, target) => shared.read(position, target) });
+    const chunks = encodeFrame({ value: 'v', payloads }, (payload) =>
+      payload.length < 5 ? null : shared.place(payload, 1),
+    );
+    const reader = new FrameReader({
+      take: (length) => new Uint8Array(length),
+      fetch: (position, target) => shared.read(position, target),
+    });
     expect(chunks.flatMap((chunk) => reader.push(chunk))).toEqual([{ value: 'v', payloads }]);
     expect(chunks.reduce((sum, { length }) => sum + length, 0)).toBeLessThan(16 + 80 + 3);
     // A reader without the file does not make something up.

@@ -43,7 +43,8 @@ export class SharedFile {
     const start = this.gap(bytes.length);
     if (start + bytes.length > LARGEST_FILE) return null;
     try {
-      for (let done = 0; done < bytes.length; ) done += writeSync(this.descriptor, bytes, done, bytes.length - done, start + done);
+      for (let done = 0; done < bytes.length; )
+        done += writeSync(this.descriptor, bytes, done, bytes.length - done, start + done);
     } catch {
       return null;
     }

@@ -10,7 +10,11 @@ import { maybeScalars } from './scalars.js';
 import type { OptimizationLevel, OutputType } from './session.js';
 
 /** Loads model `i` at level `i` and says what its outputs are; `watch` where a model may run long. */
-export type Asker = (levels: readonly OptimizationLevel[], models: readonly Uint8Array[], watch: boolean) => Promise<readonly SessionTypes[]>;
+export type Asker = (
+  levels: readonly OptimizationLevel[],
+  models: readonly Uint8Array[],
+  watch: boolean,
+) => Promise<readonly SessionTypes[]>;
 
 export interface Question {
   readonly known: ReadonlyMap<string, TensorType>;
@@ -56,7 +60,13 @@ interface Outcome {
  * Asks ONNX Runtime about the types of tensors, in one session (all inputs static) or two (symbols as they are; numbers in their place). What it refuses
  * is cut off and the rest asked again; `otherInputs` are tried where it rejects the nominal sizes.
  */
-export async function askRuntime(view: GraphView, question: Question, otherInputs: () => NominalInputs, ask: Asker, warnings: string[]): Promise<Answers> {
+export async function askRuntime(
+  view: GraphView,
+  question: Question,
+  otherInputs: () => NominalInputs,
+  ask: Asker,
+  warnings: string[],
+): Promise<Answers> {
   let attempt: Attempt = { inputs: question.nominal, refused: new Set(), bfloatAsHalf: false };
   let outcome = await tryOnce(view, question, attempt, ask);
   for (let cuts = 0; ; cuts++) {
@@ -93,12 +103,18 @@ export async function askRuntime(view: GraphView, question: Question, otherInput
   return { proven, nominal, inputs: attempt.inputs };
 }
 
-async function tryOnce(view: GraphView, { known, unknown, unnumbered, isOpen }: Question, { inputs, refused, bfloatAsHalf }: Attempt, ask: Asker): Promise<Outcome> {
+async function tryOnce(
+  view: GraphView,
+  { known, unknown, unnumbered, isOpen }: Question,
+  { inputs, refused, bfloatAsHalf }: Attempt,
+  ask: Asker,
+): Promise<Outcome> {
   const given = new Map<string, ValueType>();
   for (const node of refused) {
     for (const name of node.outputs) {
       const type = known.get(name);
-      if (type?.dtype != null && type.shape !== null) given.set(name, { kind: 'tensor', elemType: dataTypeOf(type.dtype), shape: type.shape });
+      if (type?.dtype != null && type.shape !== null)
+        given.set(name, { kind: 'tensor', elemType: dataTypeOf(type.dtype), shape: type.shape });
     }
   }
   const lost = tainted(view, refused, given);
@@ -112,21 +128,50 @@ async function tryOnce(view: GraphView, { known, unknown, unnumbered, isOpen }: 
   const probes = all.filter((name) => scalars.has(name));
   const models: Uint8Array[] = [];
   const provenProbes = probes.filter((name) => provenFor.includes(name));
-  if (provenFor.length > 0) models.push(await skeleton(view, provenFor, { given, bfloatAsHalf, rankProbes: provenProbes, inputShapes: isOpen ? undefined : inputs.shapes }));
+  if (provenFor.length > 0)
+    models.push(
+      await skeleton(view, provenFor, {
+        given,
+        bfloatAsHalf,
+        rankProbes: provenProbes,
+        inputShapes: isOpen ? undefined : inputs.shapes,
+      }),
+    );
   if (nominalFor.length > 0) {
     const numbered = new Map([...given].map(([name, type]) => [name, numberedType(type, inputs)] as const));
-    models.push(await skeleton(view, nominalFor, { given: numbered, bfloatAsHalf, rankProbes: probes, inputShapes: inputs.shapes, fixDefaults: true }));
+    models.push(
+      await skeleton(view, nominalFor, {
+        given: numbered,
+        bfloatAsHalf,
+        rankProbes: probes,
+        inputShapes: inputs.shapes,
+        fixDefaults: true,
+      }),
+    );
   }
-  const watch = [...nodes].some((node) => node.attributes.some(({ graphs }) => graphs.length > 0)) || view.model.functions.length > 0;
-  const answers = [...(await ask(models.map(() => 'basic' as const), models, watch))];
+  const watch =
+    [...nodes].some((node) => node.attributes.some(({ graphs }) => graphs.length > 0)) ||
+    view.model.functions.length > 0;
+  const answers = [
+    ...(await ask(
+      models.map(() => 'basic' as const),
+      models,
+      watch,
+    )),
+  ];
   const proven = provenFor.length > 0 ? (answers.shift() ?? null) : null;
   return { proven, nominal: answers.shift() ?? null, provenFor, nominalFor, probes };
 }
 
 /** Whether an input, an initializer or an attribute of the main graph is of a type. */
 function holdsType({ model: { graph } }: GraphView, elemType: number): boolean {
-  return graph.initializers.some(({ dataType }) => dataType === elemType) || graph.inputs.some(({ type }) => type?.kind === 'tensor' && type.elemType === elemType)
-    || graph.nodes.some(({ attributes }) => attributes.some(({ i, tensors }) => i === elemType || tensors.some(({ dataType }) => dataType === elemType)));
+  return (
+    graph.initializers.some(({ dataType }) => dataType === elemType) ||
+    graph.inputs.some(({ type }) => type?.kind === 'tensor' && type.elemType === elemType) ||
+    graph.nodes.some(({ attributes }) =>
+      attributes.some(({ i, tensors }) => i === elemType || tensors.some(({ dataType }) => dataType === elemType)),
+    )
+  );
 }
 
 function numberedType(type: ValueType, inputs: NominalInputs): ValueType {
@@ -141,7 +186,10 @@ function refusal(session: SessionTypes | null): string | null {
 /** What stands behind refused nodes and inputs without a type, except tensors whose type is given. */
 function tainted(view: GraphView, refused: ReadonlySet<Node>, given: ReadonlyMap<string, ValueType>): Set<string> {
   const lost = new Set<string>();
-  const untyped = view.model.graph.inputs.filter(({ name, type }) => !view.initializers.has(name) && (type === null || (type.kind === 'tensor' && type.elemType === 0)));
+  const untyped = view.model.graph.inputs.filter(
+    ({ name, type }) =>
+      !view.initializers.has(name) && (type === null || (type.kind === 'tensor' && type.elemType === 0)),
+  );
   const stack = [...[...refused].flatMap((node) => node.outputs), ...untyped.map(({ name }) => name)];
   for (let name = stack.pop(); name !== undefined; name = stack.pop()) {
     if (name === '' || lost.has(name) || given.has(name)) continue;
@@ -157,19 +205,34 @@ function culpritsOf(view: GraphView, reason: string): Node[] {
   const named = [...reason.matchAll(/[("']n(\d+)[)"']/g)].flatMap(([, index]) => nodes[Number(index)] ?? []);
   if (named.length > 0) return named;
   const unregistered = /Fatal error: (.*):([^:]+)\(-?\d+\) is not a registered function\/op/.exec(reason);
-  return unregistered === null ? [] : nodes.filter(({ domain, opType }) => (domain === '' ? ['', 'ai.onnx'] : [domain]).includes(unregistered[1]) && opType === unregistered[2]);
+  return unregistered === null
+    ? []
+    : nodes.filter(
+        ({ domain, opType }) =>
+          (domain === '' ? ['', 'ai.onnx'] : [domain]).includes(unregistered[1]) && opType === unregistered[2],
+      );
 }
 
 /** A refusal with the graph's own names in the place of ours. */
 function traced(view: GraphView, reason: string): string {
   const { nodes } = view.model.graph;
-  return printable(reason.trim()).replace(/([("'])n(\d+)([)"'])/g, (whole, open: string, index: string, close: string) => {
-    const node = nodes[Number(index)];
-    return node === undefined ? whole : `${open}node[${index}]${node.name === '' ? '' : ` ${printable(node.name)}`}${close}`;
-  });
+  return printable(reason.trim()).replace(
+    /([("'])n(\d+)([)"'])/g,
+    (whole, open: string, index: string, close: string) => {
+      const node = nodes[Number(index)];
+      return node === undefined
+        ? whole
+        : `${open}node[${index}]${node.name === '' ? '' : ` ${printable(node.name)}`}${close}`;
+    },
+  );
 }
 
-function typesByName(view: GraphView, session: SessionTypes | null, names: readonly string[], probes: readonly string[]): Map<string, TensorType> {
+function typesByName(
+  view: GraphView,
+  session: SessionTypes | null,
+  names: readonly string[],
+  probes: readonly string[],
+): Map<string, TensorType> {
   const types = new Map<string, TensorType>();
   if (session === null || 'refused' in session) return types;
   const asked = probes.filter((name) => names.includes(name));

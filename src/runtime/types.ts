@@ -29,7 +29,11 @@ const SIDES = [224, 256] as const;
  * this order; what stays unknown is left out or null, with a warning. A file that declares everything asked about starts no process.
  * @throws UsageError where `inputShapes` does not fit the model
  */
-export async function inferTypes(input: OnnxModel | GraphView, tensors: Iterable<string>, options: InferOptions = {}): Promise<InferredTypes> {
+export async function inferTypes(
+  input: OnnxModel | GraphView,
+  tensors: Iterable<string>,
+  options: InferOptions = {},
+): Promise<InferredTypes> {
   const view = 'producerOf' in input ? input : viewGraph(input);
   const wanted = [...new Set(tensors)];
   const nominal = nominalInputs(view, SIDES[0], options.inputShapes);
@@ -52,11 +56,22 @@ export async function inferTypes(input: OnnxModel | GraphView, tensors: Iterable
       // Most models declare their types: they load nothing of this.
       const { askForTypes } = await import('./asking.js');
       const otherInputs = (): NominalInputs => nominalInputs(view, SIDES[1], options.inputShapes);
-      answers = await askForTypes(view, { known, unknown, unnumbered, isOpen, nominal }, otherInputs, options, warnings);
+      answers = await askForTypes(
+        view,
+        { known, unknown, unnumbered, isOpen, nominal },
+        otherInputs,
+        options,
+        warnings,
+      );
     } catch (error) {
-      const excused = error instanceof TimeoutError || (error instanceof RuntimeError && ['FEATX_RUNTIME_MISSING', 'FEATX_RUNTIME_LOAD', 'FEATX_CHILD_CRASH'].includes(error.code));
+      const excused =
+        error instanceof TimeoutError ||
+        (error instanceof RuntimeError &&
+          ['FEATX_RUNTIME_MISSING', 'FEATX_RUNTIME_LOAD', 'FEATX_CHILD_CRASH'].includes(error.code));
       if (!excused) throw error;
-      warnings.push(`types and shapes that the file does not declare stay unknown: ${error.message}${error.hint === undefined ? '' : ` (${error.hint})`}`);
+      warnings.push(
+        `types and shapes that the file does not declare stay unknown: ${error.message}${error.hint === undefined ? '' : ` (${error.hint})`}`,
+      );
     }
   }
   return assemble(wanted, known, answers, warnings);
@@ -89,7 +104,12 @@ function hasOverridable(view: GraphView): boolean {
   return view.model.irVersion >= 4 && view.model.graph.inputs.some(({ name }) => view.initializers.has(name));
 }
 
-function assemble(wanted: readonly string[], known: ReadonlyMap<string, TensorType>, answers: Answers, warnings: readonly string[]): InferredTypes {
+function assemble(
+  wanted: readonly string[],
+  known: ReadonlyMap<string, TensorType>,
+  answers: Answers,
+  warnings: readonly string[],
+): InferredTypes {
   const types = new Map<string, TensorType>();
   const nominal = new Map<string, TensorType>();
   const { shapes, symbolic } = answers.inputs;
@@ -98,15 +118,25 @@ function assemble(wanted: readonly string[], known: ReadonlyMap<string, TensorTy
     const type = merged(known.get(name), answers.proven.get(name));
     if (type !== undefined) types.set(name, type);
     const numbers = shapes.get(name) ?? (type?.shape == null ? null : numbersOf(type.shape));
-    const numbered = numbers === null || type === undefined ? merged(type, answers.nominal.get(name), true) : { ...type, shape: numbers };
+    const numbered =
+      numbers === null || type === undefined
+        ? merged(type, answers.nominal.get(name), true)
+        : { ...type, shape: numbers };
     if (numbered !== undefined) nominal.set(name, numbered);
   }
   return { types, nominal, nominalInputShape: new Map([...shapes].filter(([name]) => symbolic.has(name))), warnings };
 }
 
 /** The first with its gaps filled from the second; `preferSecond` takes the whole shape of the second where it has one. */
-function merged(first: TensorType | undefined, second: TensorType | undefined, preferSecond = false): TensorType | undefined {
+function merged(
+  first: TensorType | undefined,
+  second: TensorType | undefined,
+  preferSecond = false,
+): TensorType | undefined {
   if (first === undefined || second === undefined || first.type !== undefined) return first ?? second;
   if (second.type !== undefined) return second;
-  return { dtype: first.dtype ?? second.dtype, shape: preferSecond ? (second.shape ?? first.shape) : (first.shape ?? second.shape) };
+  return {
+    dtype: first.dtype ?? second.dtype,
+    shape: preferSecond ? (second.shape ?? first.shape) : (first.shape ?? second.shape),
+  };
 }

@@ -2,7 +2,14 @@ import { UsageError } from '../errors.js';
 import type { FileSystem } from '../wire/fs.js';
 import type { ByteSource } from '../wire/source.js';
 import { malformed, wholeFile, type Region } from './faults.js';
-import { openSource, ReopenedFile, wholeArray, type LazyArray, type RowRange, type SourceAccess } from './lazy-array.js';
+import {
+  openSource,
+  ReopenedFile,
+  wholeArray,
+  type LazyArray,
+  type RowRange,
+  type SourceAccess,
+} from './lazy-array.js';
 import { DEFAULT_TENSOR_LIMITS, type TensorLimits } from './limits.js';
 import { isNpy, readNpyHeader } from './npy.js';
 import { isZip, npyArray, openNpz } from './npz.js';
@@ -13,7 +20,16 @@ import { readTensorProto } from './tensor-proto.js';
 export type FileKind = 'npy' | 'npz' | 'safetensors' | 'pb' | 'image';
 
 /** Extensions of the files that `--input` takes from a directory. */
-export const INPUT_EXTENSIONS: readonly string[] = ['.jpg', '.jpeg', '.png', '.webp', '.npy', '.npz', '.safetensors', '.pb'];
+export const INPUT_EXTENSIONS: readonly string[] = [
+  '.jpg',
+  '.jpeg',
+  '.png',
+  '.webp',
+  '.npy',
+  '.npz',
+  '.safetensors',
+  '.pb',
+];
 
 /** The arrays of a file, their headers read and their values not yet. */
 export interface ArrayFile {
@@ -33,7 +49,12 @@ export function kindOf(head: Uint8Array, path: string): FileKind | null {
   if (isNpy(head)) return 'npy';
   if (isZip(head)) return 'npz';
   if (isSafetensors(head)) return 'safetensors';
-  if ((head[0] === 0xff && head[1] === 0xd8 && head[2] === 0xff) || ascii(0, 8) === '\x89PNG\r\n\x1a\n' || (ascii(0, 4) === 'RIFF' && ascii(8, 12) === 'WEBP')) return 'image';
+  if (
+    (head[0] === 0xff && head[1] === 0xd8 && head[2] === 0xff) ||
+    ascii(0, 8) === '\x89PNG\r\n\x1a\n' ||
+    (ascii(0, 4) === 'RIFF' && ascii(8, 12) === 'WEBP')
+  )
+    return 'image';
   return path.toLowerCase().endsWith('.pb') ? 'pb' : null;
 }
 
@@ -44,7 +65,8 @@ export async function probeKind(access: SourceAccess): Promise<FileKind> {
     const kind = kindOf(await source.read(0, Math.min(16, source.size)), access.name);
     if (kind === null) {
       throw new UsageError(`${access.name} is neither a picture nor an array file`, {
-        path: access.name, hint: 'inputs are jpg, png, webp, .npy, .npz, .safetensors and .pb (TensorProto)',
+        path: access.name,
+        hint: 'inputs are jpg, png, webp, .npy, .npz, .safetensors and .pb (TensorProto)',
       });
     }
     return kind;
@@ -60,36 +82,73 @@ export async function openArrayFile(path: string | ByteSource, options: ArrayFil
 }
 
 /** The arrays of a file whose kind is known. */
-export async function openArrays(access: SourceAccess, kind: Exclude<FileKind, 'image'>, limits: TensorLimits): Promise<ArrayFile> {
+export async function openArrays(
+  access: SourceAccess,
+  kind: Exclude<FileKind, 'image'>,
+  limits: TensorLimits,
+): Promise<ArrayFile> {
   if (kind === 'npz') {
     const { arrays, others } = await openNpz(access, limits);
-    return { kind, arrays, warnings: others.map((name) => `${access.name}: ${JSON.stringify(name)} is no .npy array and is left out`) };
+    return {
+      kind,
+      arrays,
+      warnings: others.map((name) => `${access.name}: ${JSON.stringify(name)} is no .npy array and is left out`),
+    };
   }
   const region = (source: ByteSource): Region => ({ ...wholeFile(source), name: access.name });
   if (kind === 'npy') {
-    const { header, size } = await access.use(async (source) => ({ header: await readNpyHeader(region(source), limits), size: source.size }));
-    return { kind, arrays: [npyArray({ access, key: '', header, region: { start: header.dataOffset, end: size, name: access.name }, verify: null, limits })], warnings: [] };
+    const { header, size } = await access.use(async (source) => ({
+      header: await readNpyHeader(region(source), limits),
+      size: source.size,
+    }));
+    return {
+      kind,
+      arrays: [
+        npyArray({
+          access,
+          key: '',
+          header,
+          region: { start: header.dataOffset, end: size, name: access.name },
+          verify: null,
+          limits,
+        }),
+      ],
+      warnings: [],
+    };
   }
   if (kind === 'safetensors') {
     const entries = await access.use((source) => readSafetensorsHeader(region(source), limits));
     return { kind, arrays: entries.map((entry) => safetensorsArray(access, entry)), warnings: [] };
   }
-  const load = async (): Promise<{ readonly name: string; readonly tensor: TensorValue }> => access.use((source) => readTensorProto(region(source), limits));
+  const load = async (): Promise<{ readonly name: string; readonly tensor: TensorValue }> =>
+    access.use((source) => readTensorProto(region(source), limits));
   const { name, tensor } = await load();
-  return { kind, arrays: [wholeArray({ key: name, dtype: tensor.dtype, shape: tensor.shape }, async () => (await load()).tensor)], warnings: [] };
+  return {
+    kind,
+    arrays: [wholeArray({ key: name, dtype: tensor.dtype, shape: tensor.shape }, async () => (await load()).tensor)],
+    warnings: [],
+  };
 }
 
 function safetensorsArray(access: SourceAccess, { key, dtype, shape, start, end }: SafetensorsEntry): LazyArray {
   const read = async (rows?: RowRange): Promise<TensorValue> => {
-    if (rows === undefined || shape.length === 0 || shape[0] === 0) return tensorFromBytes(dtype, shape, await access.use((source) => source.read(start, end)));
+    if (rows === undefined || shape.length === 0 || shape[0] === 0)
+      return tensorFromBytes(dtype, shape, await access.use((source) => source.read(start, end)));
     const width = (end - start) / shape[0];
-    return tensorFromBytes(dtype, [rows.end - rows.start, ...shape.slice(1)], await access.use((source) => source.read(start + rows.start * width, start + rows.end * width)));
+    return tensorFromBytes(
+      dtype,
+      [rows.end - rows.start, ...shape.slice(1)],
+      await access.use((source) => source.read(start + rows.start * width, start + rows.end * width)),
+    );
   };
   return { key, dtype, shape, read };
 }
 
 /** All arrays of a file in memory, by key (`''` for the one array of a .npy file). @throws as `openArrayFile` */
-export async function readTensors(path: string | ByteSource, options: ArrayFileOptions = {}): Promise<Map<string, TensorValue>> {
+export async function readTensors(
+  path: string | ByteSource,
+  options: ArrayFileOptions = {},
+): Promise<Map<string, TensorValue>> {
   const { arrays } = await openArrayFile(path, options);
   const tensors = new Map<string, TensorValue>();
   for (const array of arrays) tensors.set(array.key, await array.read());

@@ -28,7 +28,8 @@ const AT_ONCE = 4;
 
 /** The batch size that a run of this plan uses. @throws UsageError where the model fixes another */
 export function batchSizeOf({ rows, fixedBatch }: InputPlan, asked?: number): number {
-  if (asked !== undefined && (!Number.isSafeInteger(asked) || asked < 1)) throw new UsageError(`the batch size is ${asked}; it is at least 1`);
+  if (asked !== undefined && (!Number.isSafeInteger(asked) || asked < 1))
+    throw new UsageError(`the batch size is ${asked}; it is at least 1`);
   if (fixedBatch !== null && asked !== undefined && asked !== fixedBatch) {
     throw new UsageError(`the model runs in batches of ${fixedBatch}, not ${asked}`, {
       hint: 'leave out --batch-size',
@@ -44,7 +45,12 @@ export function batchSizeOf({ rows, fixedBatch }: InputPlan, asked?: number): nu
 export async function* batches(plan: InputPlan, options: BatchOptions = {}): AsyncGenerator<InputBatch, void, void> {
   const size = batchSizeOf(plan, options.batchSize);
   const constants = new Map<string, TensorValue>();
-  for (const input of plan.inputs) if (!input.isBatched) constants.set(input.name, await readRows(input, { start: 0, end: input.items.reduce((sum, { rows }) => sum + rows, 0) }));
+  for (const input of plan.inputs)
+    if (!input.isBatched)
+      constants.set(
+        input.name,
+        await readRows(input, { start: 0, end: input.items.reduce((sum, { rows }) => sum + rows, 0) }),
+      );
   const count = Math.ceil(plan.rows / size);
   const queue: Promise<InputBatch>[] = [];
   let started = 0;
@@ -84,7 +90,10 @@ async function readBatch(plan: InputPlan, { index, size, constants }: Wanted): P
   const feeds = new Map<string, TensorValue>();
   for (const input of plan.inputs) {
     const constant = constants.get(input.name);
-    feeds.set(input.name, constant ?? padRows(await readRows(input, { start, end }), plan.fixedBatch === null ? end - start : size));
+    feeds.set(
+      input.name,
+      constant ?? padRows(await readRows(input, { start, end }), plan.fixedBatch === null ? end - start : size),
+    );
   }
   return { index, start, rows: end - start, size: plan.fixedBatch === null ? end - start : size, feeds };
 }
@@ -103,7 +112,8 @@ async function readRows({ items }: PlannedInput, { start, end }: RowRange): Prom
   const faults = new Faults();
   const parts: TensorValue[] = [];
   for (let index = 0; index < wanted.length; index += AT_ONCE) {
-    for (const part of await Promise.all(wanted.slice(index, index + AT_ONCE).map((read) => faults.try(read)))) if (part !== null) parts.push(part);
+    for (const part of await Promise.all(wanted.slice(index, index + AT_ONCE).map((read) => faults.try(read))))
+      if (part !== null) parts.push(part);
   }
   faults.throwIfAny('inputs cannot be read');
   const [first] = parts;

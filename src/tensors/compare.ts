@@ -27,8 +27,11 @@ function arrangements(shape: readonly number[]): readonly Arrangement[] {
  * @returns null where the shapes fit no change of layout
  */
 export function rearranged(source: TensorValue, target: TensorValue, targetFirst: boolean | null): TensorValue | null {
-  if (source.shape.length === target.shape.length && source.shape.every((dim, axis) => dim === target.shape[axis])) return source;
-  for (const to of arrangements(target.shape).filter(({ channelsFirst }) => targetFirst === null || channelsFirst === targetFirst)) {
+  if (source.shape.length === target.shape.length && source.shape.every((dim, axis) => dim === target.shape[axis]))
+    return source;
+  for (const to of arrangements(target.shape).filter(
+    ({ channelsFirst }) => targetFirst === null || channelsFirst === targetFirst,
+  )) {
     for (const from of arrangements(source.shape)) {
       if (from.batch !== to.batch || from.channels !== to.channels || from.positions < to.positions) continue;
       return { dtype: source.dtype, shape: target.shape, data: moved(source.data, from, to) };
@@ -39,15 +42,22 @@ export function rearranged(source: TensorValue, target: TensorValue, targetFirst
 
 function moved(data: TensorData, from: Arrangement, to: Arrangement): TensorData {
   const skipped = from.positions - to.positions;
-  const stride = ({ channelsFirst, channels, positions }: Arrangement): readonly [channel: number, position: number, batch: number] =>
+  const stride = ({
+    channelsFirst,
+    channels,
+    positions,
+  }: Arrangement): readonly [channel: number, position: number, batch: number] =>
     channelsFirst ? [positions, 1, channels * positions] : [1, channels, channels * positions];
   const [fromChannel, fromPosition, fromBatch] = stride(from);
   const [toChannel, toPosition, toBatch] = stride(to);
-  const result = data.slice(0, to.batch * to.channels * to.positions) as { [index: number]: TensorData[number] } & TensorData;
+  const result = data.slice(0, to.batch * to.channels * to.positions) as {
+    [index: number]: TensorData[number];
+  } & TensorData;
   for (let batch = 0; batch < to.batch; batch++) {
     for (let channel = 0; channel < to.channels; channel++) {
       for (let position = 0; position < to.positions; position++) {
-        result[batch * toBatch + channel * toChannel + position * toPosition] = data[batch * fromBatch + channel * fromChannel + (position + skipped) * fromPosition];
+        result[batch * toBatch + channel * toChannel + position * toPosition] =
+          data[batch * fromBatch + channel * fromChannel + (position + skipped) * fromPosition];
       }
     }
   }
@@ -69,7 +79,8 @@ export function isBitEqual(a: TensorValue, b: TensorValue): boolean {
 
 /** The largest difference between two tensors, relative to the standard deviation of the first; null where only one of two values is finite, or for strings. */
 export function largestDifference(reference: TensorValue, other: TensorValue): number | null {
-  if (reference.dtype !== other.dtype || reference.data.length !== other.data.length) throw new UsageError(`${describe(reference)} cannot be compared with ${describe(other)}`);
+  if (reference.dtype !== other.dtype || reference.data.length !== other.data.length)
+    throw new UsageError(`${describe(reference)} cannot be compared with ${describe(other)}`);
   if (reference.dtype === 'string') return isBitEqual(reference, other) ? 0 : null;
   const a = toFloat32(reference);
   const b = toFloat32(other);

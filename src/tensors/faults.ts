@@ -15,7 +15,12 @@ export function wholeFile(source: ByteSource): Region {
 
 /** The bytes are not what the format says. */
 export function malformed(name: string, what: string, offset?: number): ModelFormatError {
-  return new ModelFormatError(`${name}: ${what}`, { code: 'FEATX_TENSOR_FORMAT', path: name, offset, hint: 'is the file cut short, or another kind of file?' });
+  return new ModelFormatError(`${name}: ${what}`, {
+    code: 'FEATX_TENSOR_FORMAT',
+    path: name,
+    offset,
+    hint: 'is the file cut short, or another kind of file?',
+  });
 }
 
 /** A good file with values that featx does not take. */
@@ -24,10 +29,17 @@ export function unsupported(name: string, what: string, hint: string): Unsupport
 }
 
 /** Flags of the limits that a good file may well exceed. */
-const FLAGS: { readonly [K in keyof TensorLimits]?: string } = { arrayBytes: '--max-array BYTES', pixels: '--max-pixels N' };
+const FLAGS: { readonly [K in keyof TensorLimits]?: string } = {
+  arrayBytes: '--max-array BYTES',
+  pixels: '--max-pixels N',
+};
 
 /** More than a limit allows. */
 export function overLimit(name: string, what: string, limit: keyof TensorLimits): PolicyError {
   const flag = FLAGS[limit];
-  return new PolicyError(`${name}: ${what}`, { code: 'FEATX_LIMIT_TENSOR', path: name, hint: `raise the limit with ${flag === undefined ? '' : `${flag} (`}tensorLimits.${limit}${flag === undefined ? '' : ')'} if you trust this file` });
+  return new PolicyError(`${name}: ${what}`, {
+    code: 'FEATX_LIMIT_TENSOR',
+    path: name,
+    hint: `raise the limit with ${flag === undefined ? '' : `${flag} (`}tensorLimits.${limit}${flag === undefined ? '' : ')'} if you trust this file`,
+  });
 }

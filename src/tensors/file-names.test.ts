@@ -10,7 +10,40 @@ const RESERVED = /[<>:"/\\|?*]|[. ]$|^(con|prn|aux|nul|conin\$|conout\$|(com|lpt
 
 const nasty = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 12 }),
-  fc.array(fc.constantFrom('..', '.', '/', '\\', ':', 'con', 'NUL', 'aux.', 'COM1', 'lpt\u00b9', 'a', 'A', ' ', '*', '?', '<', '|', '"', '%', '%41', '\0', '\n', '\udcff', '-', 'é', '~', '$'), { maxLength: 8 }).map((parts) => parts.join('')),
+  fc
+    .array(
+      fc.constantFrom(
+        '..',
+        '.',
+        '/',
+        '\\',
+        ':',
+        'con',
+        'NUL',
+        'aux.',
+        'COM1',
+        'lpt\u00b9',
+        'a',
+        'A',
+        ' ',
+        '*',
+        '?',
+        '<',
+        '|',
+        '"',
+        '%',
+        '%41',
+        '\0',
+        '\n',
+        '\udcff',
+        '-',
+        'é',
+        '~',
+        '$',
+      ),
+      { maxLength: 8 },
+    )
+    .map((parts) => parts.join('')),
 );
 
 test('a file name made from any tensor name is one name in one directory, on Windows too', () => {
@@ -33,7 +66,10 @@ test('a file name made from any tensor name is one name in one directory, on Win
 });
 
 test.each([
-  ['names that differ in case, and what becomes of one of them', ['A', 'a', `a-${sha('a', 8)}`, `A-${sha('a', 8).toUpperCase()}-2`]],
+  [
+    'names that differ in case, and what becomes of one of them',
+    ['A', 'a', `a-${sha('a', 8)}`, `A-${sha('a', 8).toUpperCase()}-2`],
+  ],
   ['a long name, and what becomes of it', ['x'.repeat(500), `${'x'.repeat(163)}-${sha('x'.repeat(500), 16)}`]],
   ['a name and its encoding', ['a/b', 'a%2Fb', 'a%252Fb']],
   ['the same name twice', ['a', 'a', 'a', `a-${sha('a', 8)}`]],
@@ -45,5 +81,9 @@ test.each([
 test('keys of an archive stay apart, whoever chose the names', () => {
   const names = ['a\0', 'a%00', `a%00-${sha('a\0', 8)}`, `a%00-${sha('a%00', 8)}`];
   expect(new Set(archiveKeys(names)).size).toBe(names.length);
-  fc.assert(fc.property(fc.uniqueArray(nasty, { maxLength: 12 }), (list) => expect(new Set(archiveKeys(list, ['__metadata__'])).size).toBe(list.length)));
+  fc.assert(
+    fc.property(fc.uniqueArray(nasty, { maxLength: 12 }), (list) =>
+      expect(new Set(archiveKeys(list, ['__metadata__'])).size).toBe(list.length),
+    ),
+  );
 });

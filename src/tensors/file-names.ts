@@ -11,14 +11,19 @@ function hash(name: string, digits: number): string {
 }
 
 /** How each byte stands in an encoded name; the dot, inside a name, stands for itself. */
-const ENCODED = Array.from({ length: 256 }, (_, byte) => (/[A-Za-z0-9_-]/.test(String.fromCharCode(byte)) ? String.fromCharCode(byte) : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`));
+const ENCODED = Array.from({ length: 256 }, (_, byte) =>
+  /[A-Za-z0-9_-]/.test(String.fromCharCode(byte))
+    ? String.fromCharCode(byte)
+    : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`,
+);
 const DOT = 0x2e;
 
 /** A name with every byte but letters, digits, `_`, `-` and inner dots as `%XX`. */
 export function percentEncode(name: string): string {
   const bytes = encodeText(name);
   let text = '';
-  for (let at = 0; at < bytes.length; at++) text += bytes[at] === DOT && at > 0 && at < bytes.length - 1 ? '.' : ENCODED[bytes[at]];
+  for (let at = 0; at < bytes.length; at++)
+    text += bytes[at] === DOT && at > 0 && at < bytes.length - 1 ? '.' : ENCODED[bytes[at]];
   return text;
 }
 
@@ -26,7 +31,12 @@ export function percentEncode(name: string): string {
 export function safeFileNames(names: readonly string[]): string[] {
   const encoded = names.map((name) => {
     const text = percentEncode(name);
-    const safe = text === '' ? '%' : DEVICE.test(text) ? `%${text.charCodeAt(0).toString(16).toUpperCase()}${text.slice(1)}` : text;
+    const safe =
+      text === ''
+        ? '%'
+        : DEVICE.test(text)
+          ? `%${text.charCodeAt(0).toString(16).toUpperCase()}${text.slice(1)}`
+          : text;
     return safe.length > LONGEST_FILE_NAME ? `${safe.slice(0, LONGEST_FILE_NAME - 17)}-${hash(name, 16)}` : safe;
   });
   return distinct(names, encoded);
@@ -36,14 +46,25 @@ export function safeFileNames(names: readonly string[]): string[] {
 export function archiveKeys(names: readonly string[], reserved: readonly string[] = []): string[] {
   const keys = names.map((name) => {
     const unfit = name === '' || name.includes('\0') || isEscaped(name) || reserved.includes(name);
-    if (unfit) return name === '' ? '%' : reserved.includes(name) ? `%${name.charCodeAt(0).toString(16).toUpperCase()}${name.slice(1)}` : percentEncode(name);
-    return encodeText(name).length > LONGEST_ZIP_NAME ? `${percentEncode(name).slice(0, LONGEST_FILE_NAME)}-${hash(name, 16)}` : name;
+    if (unfit)
+      return name === ''
+        ? '%'
+        : reserved.includes(name)
+          ? `%${name.charCodeAt(0).toString(16).toUpperCase()}${name.slice(1)}`
+          : percentEncode(name);
+    return encodeText(name).length > LONGEST_ZIP_NAME
+      ? `${percentEncode(name).slice(0, LONGEST_FILE_NAME)}-${hash(name, 16)}`
+      : name;
   });
   return distinct(names, keys, (key) => key);
 }
 
 /** Adds a hash to names that fall together, here on file systems that fold case; and a number where even that is another's name. */
-function distinct(names: readonly string[], keys: readonly string[], fold: (key: string) => string = (key) => key.toLowerCase()): string[] {
+function distinct(
+  names: readonly string[],
+  keys: readonly string[],
+  fold: (key: string) => string = (key) => key.toLowerCase(),
+): string[] {
   const count = new Map<string, number>();
   for (const key of keys) count.set(fold(key), (count.get(fold(key)) ?? 0) + 1);
   const taken = new Set(count.keys());

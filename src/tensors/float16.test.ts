@@ -38,16 +38,22 @@ describe('float16', () => {
     }
     values.push(65_504, 65_519, 65_520, 65_536, 1e30, -1e30, 2 ** -25, 2 ** -25 * 1.5, 2 ** -26, -0);
     const halves = float32ToHalf(Float32Array.from(values));
-    for (const [index, value] of values.entries()) if (halves[index] !== nearestHalf(value)) throw new Error(`${value}: ${halves[index]}, expected ${nearestHalf(value)}`);
+    for (const [index, value] of values.entries())
+      if (halves[index] !== nearestHalf(value))
+        throw new Error(`${value}: ${halves[index]}, expected ${nearestHalf(value)}`);
   });
 
   test('float64 is rounded once: just beside a tie is not a tie', () => {
     const tie = 1 + 2 ** -11;
-    expect([...float64ToHalf(Float64Array.of(tie, tie + 2 ** -40, tie - 2 ** -40, -tie - 2 ** -40, Infinity, 1e300, 0))]).toEqual([0x3c00, 0x3c01, 0x3c00, 0xbc01, 0x7c00, 0x7c00, 0]);
+    expect([
+      ...float64ToHalf(Float64Array.of(tie, tie + 2 ** -40, tie - 2 ** -40, -tie - 2 ** -40, Infinity, 1e300, 0)),
+    ]).toEqual([0x3c00, 0x3c01, 0x3c00, 0xbc01, 0x7c00, 0x7c00, 0]);
   });
 
   test('bfloat16 rounds to nearest even and keeps NaN', () => {
-    expect([...float32ToBfloat16(Float32Array.of(1, 1 + 2 ** -8, 1 + 3 * 2 ** -8, -2.5, NaN, Infinity))]).toEqual([0x3f80, 0x3f80, 0x3f82, 0xc020, 0x7fc0, 0x7f80]);
+    expect([...float32ToBfloat16(Float32Array.of(1, 1 + 2 ** -8, 1 + 3 * 2 ** -8, -2.5, NaN, Infinity))]).toEqual([
+      0x3f80, 0x3f80, 0x3f82, 0xc020, 0x7fc0, 0x7f80,
+    ]);
     expect([...bfloat16ToFloat32(Uint16Array.of(0x3f80, 0xc020, 0x7f80))]).toEqual([1, -2.5, Infinity]);
   });
 });

@@ -86,7 +86,8 @@ export function float32ToBfloat16(values: Float32Array): Uint16Array {
   const bits = new Uint16Array(words.length);
   for (let index = 0; index < words.length; index++) {
     const word = words[index];
-    bits[index] = (word & 0x7fffffff) > 0x7f800000 ? (word >>> 16) | 0x40 : (word + 0x7fff + ((word >>> 16) & 1)) >>> 16;
+    bits[index] =
+      (word & 0x7fffffff) > 0x7f800000 ? (word >>> 16) | 0x40 : (word + 0x7fff + ((word >>> 16) & 1)) >>> 16;
   }
   return bits;
 }

@@ -12,7 +12,9 @@ test('many ** in a row look into each directory a few times, not once for every 
     writeFileSync(join(deep, 'a.npy'), '');
     let lists = 0;
     const counting: FileSystem = { ...nodeFileSystem, readdir: (path) => (lists++, nodeFileSystem.readdir(path)) };
-    expect(await expandGlob(join(root, ...Array.from({ length: 12 }, () => '**'), '*.npy'), counting)).toEqual([join(deep, 'a.npy')]);
+    expect(await expandGlob(join(root, ...Array.from({ length: 12 }, () => '**'), '*.npy'), counting)).toEqual([
+      join(deep, 'a.npy'),
+    ]);
     expect(lists).toBeLessThan(13 * 14);
     expect(await expandGlob(join(root, '**', 'd', '**', 'd', '*.npy'), counting)).toEqual([join(deep, 'a.npy')]);
   } finally {

@@ -43,7 +43,12 @@ export async function expandGlob(pattern: string, fs: FileSystem): Promise<strin
 }
 
 /** Every directory once for each part of the pattern: several `**` lead there in many ways. */
-async function walk(directory: string, segments: readonly string[], fs: FileSystem, visited: Set<string>): Promise<string[]> {
+async function walk(
+  directory: string,
+  segments: readonly string[],
+  fs: FileSystem,
+  visited: Set<string>,
+): Promise<string[]> {
   const [segment, ...rest] = segments;
   const visit = `${segments.length}\n${directory}`;
   if (segment === undefined || visited.has(visit)) return [];
@@ -53,12 +58,17 @@ async function walk(directory: string, segments: readonly string[], fs: FileSyst
     for (const name of await listed(directory, fs)) {
       const path = join(directory, name);
       if (name.startsWith('.')) continue;
-      if (await isDirectory(path, fs, true)) for (const file of await walk(path, segments, fs, visited)) found.push(file);
+      if (await isDirectory(path, fs, true))
+        for (const file of await walk(path, segments, fs, visited)) found.push(file);
       else if (rest.length === 0) found.push(path);
     }
     return found;
   }
-  const names = isGlob(segment) ? (await listed(directory, fs)).filter((name) => matchesWildcard(segment, name) && (segment.startsWith('.') || !name.startsWith('.'))) : [segment];
+  const names = isGlob(segment)
+    ? (await listed(directory, fs)).filter(
+        (name) => matchesWildcard(segment, name) && (segment.startsWith('.') || !name.startsWith('.')),
+      )
+    : [segment];
   const found: string[] = [];
   for (const name of names) {
     const path = join(directory, name);

@@ -47,26 +47,38 @@ export interface ImageInput {
 export function preprocessingFor(input: ImageInput, options: ImageOptions = {}): Preprocessing {
   const shape = input.shape ?? [null, 3, null, null];
   const dtype = input.dtype ?? 'float32';
-  if (dtype !== 'float32' && dtype !== 'float16') throw new UsageError(`input ${input.name} is ${dtype}; a picture becomes float32 or float16`, { hint: 'give it as a .npy array' });
-  const isLast = shape.length === 4 && shape[3] === 3 && shape[1] !== 3;
-  if (shape.length !== 4 || (!isLast && typeof shape[1] === 'number' && shape[1] !== 3)) {
-    throw new UsageError(`input ${input.name} has shape [${shape.map((dim) => dim ?? '?').join(', ')}]; a picture has [N, 3, H, W] or [N, H, W, 3]`, {
+  if (dtype !== 'float32' && dtype !== 'float16')
+    throw new UsageError(`input ${input.name} is ${dtype}; a picture becomes float32 or float16`, {
       hint: 'give it as a .npy array',
     });
+  const isLast = shape.length === 4 && shape[3] === 3 && shape[1] !== 3;
+  if (shape.length !== 4 || (!isLast && typeof shape[1] === 'number' && shape[1] !== 3)) {
+    throw new UsageError(
+      `input ${input.name} has shape [${shape.map((dim) => dim ?? '?').join(', ')}]; a picture has [N, 3, H, W] or [N, H, W, 3]`,
+      {
+        hint: 'give it as a .npy array',
+      },
+    );
   }
   const [height, width] = isLast ? [shape[1], shape[2]] : [shape[2], shape[3]];
   const asked = typeof options.size === 'number' ? ([options.size, options.size] as const) : options.size;
   for (const [axis, fixed] of [height, width].entries()) {
     if (asked !== undefined && typeof fixed === 'number' && asked[axis] !== fixed) {
-      throw new UsageError(`input ${input.name} takes pictures of ${String(height)} x ${String(width)}, not ${asked.join(' x ')}`, {
-        hint: 'leave out --size',
-      });
+      throw new UsageError(
+        `input ${input.name} takes pictures of ${String(height)} x ${String(width)}, not ${asked.join(' x ')}`,
+        {
+          hint: 'leave out --size',
+        },
+      );
     }
   }
   const crop = options.crop ?? DEFAULT_CROP;
   if (!(crop > 0 && crop <= 1)) throw new UsageError(`crop is ${crop}; it lies above 0 and at most at 1`);
   const interpolation = options.interpolation ?? 'bicubic';
-  if (!INTERPOLATIONS.includes(interpolation)) throw new UsageError(`interpolation ${String(interpolation)} is unknown`, { hint: `choose ${INTERPOLATIONS.join(', ')}` });
+  if (!INTERPOLATIONS.includes(interpolation))
+    throw new UsageError(`interpolation ${String(interpolation)} is unknown`, {
+      hint: `choose ${INTERPOLATIONS.join(', ')}`,
+    });
   return {
     height: sizeOf(asked?.[0] ?? height, 'height'),
     width: sizeOf(asked?.[1] ?? width, 'width'),
@@ -85,10 +97,17 @@ function sizeOf(dim: number | string | null, what: string): number {
   throw new UsageError(`the ${what} of a picture is ${dim}; it lies between 1 and ${LARGEST_SIZE}`);
 }
 
-function triple(values: readonly number[], what: string, isGood: (value: number) => boolean): readonly [number, number, number] {
+function triple(
+  values: readonly number[],
+  what: string,
+  isGood: (value: number) => boolean,
+): readonly [number, number, number] {
   const [red, green = red, blue = red] = values;
-  if ((values.length === 1 || values.length === 3) && values.every((value) => Number.isFinite(value) && isGood(value))) return [red, green, blue];
-  throw new UsageError(`${what} is ${values.join(', ')}; it takes one or three numbers${what === 'std' ? ' above 0' : ''}`);
+  if ((values.length === 1 || values.length === 3) && values.every((value) => Number.isFinite(value) && isGood(value)))
+    return [red, green, blue];
+  throw new UsageError(
+    `${what} is ${values.join(', ')}; it takes one or three numbers${what === 'std' ? ' above 0' : ''}`,
+  );
 }
 
 type SharpModule = typeof import('sharp');
@@ -96,7 +115,9 @@ type SharpModule = typeof import('sharp');
 let loading: Promise<SharpModule> | null = null;
 
 /** sharp, loaded when the first picture is; its types stay out of ours, which are read where it is absent. @throws RuntimeError that says how to install it */
-export async function loadSharp<Module extends { readonly default: unknown }>(load: () => Promise<Module>): Promise<Module['default']> {
+export async function loadSharp<Module extends { readonly default: unknown }>(
+  load: () => Promise<Module>,
+): Promise<Module['default']> {
   try {
     return (await load()).default;
   } catch (cause) {
@@ -112,26 +133,44 @@ export async function loadSharp<Module extends { readonly default: unknown }>(lo
  * Decodes a jpg, png or webp in full, to RGB as Pillow's `convert('RGB')` does: alpha dropped, colour profile and orientation tag not applied, CMYK without a profile.
  * @throws ModelFormatError for bytes that cannot be decoded; PolicyError; RuntimeError where sharp is missing
  */
-export async function decodePicture(bytes: Uint8Array, name: string, limits: TensorLimits = DEFAULT_TENSOR_LIMITS): Promise<Picture> {
+export async function decodePicture(
+  bytes: Uint8Array,
+  name: string,
+  limits: TensorLimits = DEFAULT_TENSOR_LIMITS,
+): Promise<Picture> {
   loading ??= import('sharp');
   const current = loading;
   const sharp = await loadSharp(() => current);
   try {
     const decoder = sharp(bytes, { failOn: 'error', limitInputPixels: false, ignoreIcc: true, autoOrient: false });
     const { width: across, height: down, space } = await decoder.metadata();
-    if (across * down > limits.pixels) throw overLimit(name, `a picture of ${across} x ${down} pixels is over the limit of ${limits.pixels}`, 'pixels');
+    if (across * down > limits.pixels)
+      throw overLimit(name, `a picture of ${across} x ${down} pixels is over the limit of ${limits.pixels}`, 'pixels');
     const isInk = space === 'cmyk';
-    const { data, info } = await (isInk ? decoder.pipelineColourspace('cmyk').toColourspace('cmyk') : decoder.removeAlpha().toColourspace('srgb')).raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
+    const { data, info } = await (isInk
+      ? decoder.pipelineColourspace('cmyk').toColourspace('cmyk')
+      : decoder.removeAlpha().toColourspace('srgb')
+    )
+      .raw({ depth: 'uchar' })
+      .toBuffer({ resolveWithObject: true });
     const { width, height, channels } = info;
     if (isInk && channels === 4) return { data: fromInk(data), width, height };
     if (channels === 3) return { data, width, height };
-    if (channels !== 1) throw new ModelFormatError(`${name} has ${channels} channels after decoding`, { code: 'FEATX_TENSOR_FORMAT', path: name });
+    if (channels !== 1)
+      throw new ModelFormatError(`${name} has ${channels} channels after decoding`, {
+        code: 'FEATX_TENSOR_FORMAT',
+        path: name,
+      });
     const rgb = new Uint8Array(data.length * 3);
     for (let index = 0; index < data.length; index++) rgb.fill(data[index], index * 3, index * 3 + 3);
     return { data: rgb, width, height };
   } catch (error) {
     if (error instanceof FeatxError) throw error;
-    throw new ModelFormatError(`${name} cannot be decoded: ${error instanceof Error ? error.message : String(error)}`, { code: 'FEATX_TENSOR_FORMAT', path: name, cause: error });
+    throw new ModelFormatError(`${name} cannot be decoded: ${error instanceof Error ? error.message : String(error)}`, {
+      code: 'FEATX_TENSOR_FORMAT',
+      path: name,
+      cause: error,
+    });
   }
 }
 
@@ -170,13 +209,20 @@ export function resizedSize({ width, height }: Size, to: Pick<Preprocessing, 'he
     return { width: roundHalfEven(width / ratio), height: roundHalfEven(height / ratio) };
   }
   const long = (short: number, other: number): number => Math.trunc((scaledHeight * other) / short);
-  return width <= height ? { width: scaledHeight, height: long(width, height) } : { width: long(height, width), height: scaledHeight };
+  return width <= height
+    ? { width: scaledHeight, height: long(width, height) }
+    : { width: long(height, width), height: scaledHeight };
 }
 
 /** A decoded picture as values `[3, H, W]` or `[H, W, 3]`, one entry of the input: resized, centre-cropped, normalised. */
 export function pictureTensor(picture: Picture, to: Preprocessing): TensorValue {
   const resized = resizedSize(picture, to);
-  const box = { left: roundHalfEven((resized.width - to.width) / 2), top: roundHalfEven((resized.height - to.height) / 2), width: to.width, height: to.height };
+  const box = {
+    left: roundHalfEven((resized.width - to.width) / 2),
+    top: roundHalfEven((resized.height - to.height) / 2),
+    width: to.width,
+    height: to.height,
+  };
   const { data } = resizeAndCrop(picture, resized, box, to.interpolation);
   const plane = to.width * to.height;
   const isHalf = to.dtype === 'float16';
@@ -193,6 +239,7 @@ export function pictureTensor(picture: Picture, to: Preprocessing): TensorValue 
 /** The 256 values of a channel, with PyTorch's float32 arithmetic: divide by 255, subtract, divide. */
 function normalized({ mean, std }: Preprocessing, channel: number): Float32Array {
   const table = new Float32Array(256);
-  for (let value = 0; value < 256; value++) table[value] = Math.fround(Math.fround(value / 255) - Math.fround(mean[channel])) / Math.fround(std[channel]);
+  for (let value = 0; value < 256; value++)
+    table[value] = Math.fround(Math.fround(value / 255) - Math.fround(mean[channel])) / Math.fround(std[channel]);
   return table;
 }

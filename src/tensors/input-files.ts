@@ -18,12 +18,15 @@ const RANDOM = /^random(?::(\d{1,15}))?$/;
  * @throws UsageError for a seed that is no number
  */
 export function parseInputSpec(text: string, inputNames: readonly string[]): InputSpec {
-  const name = inputNames.filter((candidate) => text.startsWith(`${candidate}=`)).sort((a, b) => b.length - a.length)[0];
+  const name = inputNames
+    .filter((candidate) => text.startsWith(`${candidate}=`))
+    .sort((a, b) => b.length - a.length)[0];
   const value = name === undefined ? text : text.slice(name.length + 1);
   const input = name ?? null;
   const random = RANDOM.exec(value);
   if (random !== null) return { input, seed: Number(random[1] ?? 0) };
-  if (value.startsWith('random:')) throw new UsageError(`the seed of --input ${text} is not a number`, { hint: 'write random:42' });
+  if (value.startsWith('random:'))
+    throw new UsageError(`the seed of --input ${text} is not a number`, { hint: 'write random:42' });
   if (value === '') throw new UsageError(`--input ${text} names no file`, { hint: 'write NAME=FILE' });
   return { input, path: value };
 }
@@ -64,7 +67,11 @@ export class Faults {
     const isIo = this.errors.every((error) => error instanceof IoError);
     const message = `${this.errors.length} ${what}:\n${this.errors.map((error) => `  ${error.message}`).join('\n')}`;
     const hints = new Set(this.errors.flatMap(({ hint }) => hint ?? []));
-    const options = { code: isIo ? first.code : 'FEATX_USAGE_INPUTS', hint: hints.size === 0 ? undefined : [...hints].join('; '), cause: first };
+    const options = {
+      code: isIo ? first.code : 'FEATX_USAGE_INPUTS',
+      hint: hints.size === 0 ? undefined : [...hints].join('; '),
+      cause: first,
+    };
     throw isIo ? new IoError(message, options) : new UsageError(message, options);
   }
 }
@@ -85,7 +92,10 @@ export async function expandPath(path: string, { fs, warn, inputNames }: FileOpt
   } catch (error) {
     const prefix = /^[^/\\=]+(?==)/.exec(path)?.[0];
     if (prefix !== undefined && errnoOf(error) === 'ENOENT') {
-      throw new UsageError(`--input ${path}: there is no input ${prefix}, and no such file`, { code: 'FEATX_USAGE_INPUT', hint: `the inputs are ${inputNames.join(', ')}` });
+      throw new UsageError(`--input ${path}: there is no input ${prefix}, and no such file`, {
+        code: 'FEATX_USAGE_INPUT',
+        hint: `the inputs are ${inputNames.join(', ')}`,
+      });
     }
     if (errnoOf(error) !== 'ENOENT' || !isGlob(path)) throw ioError(error, 'read', path);
     const found = await expandGlob(path, fs);
@@ -97,18 +107,26 @@ export async function expandPath(path: string, { fs, warn, inputNames }: FileOpt
     throw ioError(error, 'list', path);
   });
   const visible = names.filter((name) => !name.startsWith('.'));
-  const taken = visible.filter((name) => INPUT_EXTENSIONS.includes(extname(name).toLowerCase())).sort((a, b) => (a < b ? -1 : 1));
+  const taken = visible
+    .filter((name) => INPUT_EXTENSIONS.includes(extname(name).toLowerCase()))
+    .sort((a, b) => (a < b ? -1 : 1));
   if (taken.length === 0) {
     throw new UsageError(`the directory ${path} has no input files`, {
-      code: 'FEATX_USAGE_INPUT', path, hint: `it takes ${INPUT_EXTENSIONS.join(', ')}; for directories inside it write ${join(path, '**', '*.png')}`,
+      code: 'FEATX_USAGE_INPUT',
+      path,
+      hint: `it takes ${INPUT_EXTENSIONS.join(', ')}; for directories inside it write ${join(path, '**', '*.png')}`,
     });
   }
-  if (taken.length < visible.length) warn(`${path}: ${visible.length - taken.length} of ${visible.length} entries are no input files and are left out`);
+  if (taken.length < visible.length)
+    warn(`${path}: ${visible.length - taken.length} of ${visible.length} entries are no input files and are left out`);
   return taken.map((name) => join(path, name));
 }
 
 /** Opens the files of all specs; every bad one is in one error. @throws FeatxError */
-export async function openFiles(specs: readonly { readonly input: string | null; readonly path: string }[], options: FileOptions): Promise<OpenedFile[]> {
+export async function openFiles(
+  specs: readonly { readonly input: string | null; readonly path: string }[],
+  options: FileOptions,
+): Promise<OpenedFile[]> {
   const { fs, limits, warn } = options;
   const faults = new Faults();
   const opened: OpenedFile[] = [];

@@ -1,7 +1,14 @@
 import { UsageError } from '../errors.js';
 import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
 import { conversionOf, convert } from './convert.js';
-import { decodePicture, pictureTensor, preprocessingFor, type ImageInput, type ImageOptions, type Preprocessing } from './image.js';
+import {
+  decodePicture,
+  pictureTensor,
+  preprocessingFor,
+  type ImageInput,
+  type ImageOptions,
+  type Preprocessing,
+} from './image.js';
 import { Faults, openFiles, parseInputSpec, type OpenedFile } from './input-files.js';
 import type { LazyArray, ReopenedFile, RowRange } from './lazy-array.js';
 import { DEFAULT_TENSOR_LIMITS, type TensorLimits } from './limits.js';
@@ -59,22 +66,48 @@ const NOMINAL_SIDE = 224;
  * @param inputs the model's inputs without those that are initializers
  * @throws UsageError, IoError, ModelFormatError, UnsupportedModelError, PolicyError; every bad file is named in one error
  */
-export async function planInputs(specs: readonly string[], inputs: readonly ModelInput[], options: InputOptions = {}): Promise<InputPlan> {
+export async function planInputs(
+  specs: readonly string[],
+  inputs: readonly ModelInput[],
+  options: InputOptions = {},
+): Promise<InputPlan> {
   const warnings: string[] = [];
-  const context: Context = { inputs, options, limits: { ...DEFAULT_TENSOR_LIMITS, ...options.limits }, faults: new Faults(), warn: (message) => void warnings.push(message) };
+  const context: Context = {
+    inputs,
+    options,
+    limits: { ...DEFAULT_TENSOR_LIMITS, ...options.limits },
+    faults: new Faults(),
+    warn: (message) => void warnings.push(message),
+  };
   const inputNames = inputs.map(({ name }) => name);
   const parsed = specs.map((spec) => parseInputSpec(spec, inputNames));
   const paths = parsed.flatMap((spec) => ('path' in spec ? [spec] : []));
-  const opened = await openFiles(paths, { fs: options.fileSystem ?? nodeFileSystem, limits: context.limits, warn: context.warn, inputNames });
+  const opened = await openFiles(paths, {
+    fs: options.fileSystem ?? nodeFileSystem,
+    limits: context.limits,
+    warn: context.warn,
+    inputNames,
+  });
   const items = new Map<string, InputItem[]>(inputNames.map((name) => [name, []]));
   for (const file of opened) await context.faults.try(() => assign(file, items, context));
   context.faults.throwIfAny('inputs do not fit the model');
   for (const spec of parsed) if ('seed' in spec) addRandom(spec, items, context);
   assertGiven(items, context);
-  const planned = inputs.map((input) => ({ name: input.name, items: items.get(input.name) ?? [], isBatched: isBatched(input, inputs) }));
+  const planned = inputs.map((input) => ({
+    name: input.name,
+    items: items.get(input.name) ?? [],
+    isBatched: isBatched(input, inputs),
+  }));
   const { rows, fixedBatch } = countRows(planned, inputs);
   const files = [...new Set(opened.map(({ path }) => path))];
-  return { inputs: planned, rows, fixedBatch, files, images: opened.filter(({ arrays }) => arrays === null).length, warnings: [...new Set(warnings)] };
+  return {
+    inputs: planned,
+    rows,
+    fixedBatch,
+    files,
+    images: opened.filter(({ arrays }) => arrays === null).length,
+    warnings: [...new Set(warnings)],
+  };
 }
 
 interface Context {
@@ -88,9 +121,12 @@ interface Context {
 /** Adds to what an input is fed with; entries of one input have one shape. */
 function add(items: ReadonlyMap<string, InputItem[]>, { name }: ModelInput, item: InputItem): void {
   const [first] = items.get(name) ?? [];
-  if (first !== undefined && (first.isEndless || item.isEndless)) throw new UsageError(`input ${name} gets random values and something else`, { hint: 'give it one or the other' });
+  if (first !== undefined && (first.isEndless || item.isEndless))
+    throw new UsageError(`input ${name} gets random values and something else`, { hint: 'give it one or the other' });
   if (first !== undefined && String(first.rest) !== String(item.rest)) {
-    throw new UsageError(`${item.file} has entries of shape [${(item.rest ?? []).join(', ')}], ${first.file} of [${(first.rest ?? []).join(', ')}]: they cannot be stacked for input ${name}`);
+    throw new UsageError(
+      `${item.file} has entries of shape [${(item.rest ?? []).join(', ')}], ${first.file} of [${(first.rest ?? []).join(', ')}]: they cannot be stacked for input ${name}`,
+    );
   }
   items.get(name)?.push(item);
 }
@@ -100,17 +136,26 @@ async function assign(file: OpenedFile, items: ReadonlyMap<string, InputItem[]>,
   const { path, arrays, access } = file;
   if (arrays === null) {
     const input = targetOf(file, context, (candidate) => candidate.shape === null || candidate.shape.length === 4);
-    add(items, input, pictureItem(access, preprocessingFor(withNumbers(input, context), context.options.image), context));
+    add(
+      items,
+      input,
+      pictureItem(access, preprocessingFor(withNumbers(input, context), context.options.image), context),
+    );
     return;
   }
   const pairs = pairsOf(file, arrays.arrays, context);
   for (const [input, array] of pairs) add(items, input, arrayItem(path, array, input, context));
   const extra = arrays.arrays.filter((array) => !pairs.some(([, used]) => used === array)).map(({ key }) => key);
   if (extra.length === 1) context.warn(`${path}: the array ${extra[0]} is no input of the model and is left out`);
-  if (extra.length > 1) context.warn(`${path}: the arrays ${extra.join(', ')} are no inputs of the model and are left out`);
+  if (extra.length > 1)
+    context.warn(`${path}: the arrays ${extra.join(', ')} are no inputs of the model and are left out`);
 }
 
-function pairsOf(file: OpenedFile, arrays: readonly LazyArray[], context: Context): (readonly [ModelInput, LazyArray])[] {
+function pairsOf(
+  file: OpenedFile,
+  arrays: readonly LazyArray[],
+  context: Context,
+): (readonly [ModelInput, LazyArray])[] {
   const { path, input } = file;
   const keys = arrays.map(({ key }) => key);
   if (arrays.length === 0) throw new UsageError(`${path} holds no array`, { path });
@@ -125,27 +170,41 @@ function pairsOf(file: OpenedFile, arrays: readonly LazyArray[], context: Contex
   });
   if (named.length > 0) return named;
   if (arrays.length === 1) return [[targetOf(file, context, () => true), arrays[0]]];
-  throw new UsageError(`${path} has the arrays ${keys.join(', ')}, and none is named as an input of the model (${context.inputs.map(({ name }) => name).join(', ')})`, {
-    path, hint: 'rename the arrays, or save them in files of their own and give NAME=FILE',
-  });
+  throw new UsageError(
+    `${path} has the arrays ${keys.join(', ')}, and none is named as an input of the model (${context.inputs.map(({ name }) => name).join(', ')})`,
+    {
+      path,
+      hint: 'rename the arrays, or save them in files of their own and give NAME=FILE',
+    },
+  );
 }
 
 /** The input a file is for: the one it was given to, else the only one that can take it. */
-function targetOf({ path, input }: OpenedFile, { inputs }: Context, canTake: (candidate: ModelInput) => boolean): ModelInput {
+function targetOf(
+  { path, input }: OpenedFile,
+  { inputs }: Context,
+  canTake: (candidate: ModelInput) => boolean,
+): ModelInput {
   const named = inputs.find(({ name }) => name === input);
   if (named !== undefined) return named;
   const candidates = inputs.filter(canTake);
   if (candidates.length === 1) return candidates[0];
   if (inputs.length === 1) return inputs[0];
-  throw new UsageError(`${path}: the model has ${inputs.length} inputs (${inputs.map(({ name }) => name).join(', ')})`, {
-    path, hint: `say which one it is for: --input ${inputs[0]?.name ?? 'NAME'}=${path}`,
-  });
+  throw new UsageError(
+    `${path}: the model has ${inputs.length} inputs (${inputs.map(({ name }) => name).join(', ')})`,
+    {
+      path,
+      hint: `say which one it is for: --input ${inputs[0]?.name ?? 'NAME'}=${path}`,
+    },
+  );
 }
 
 /** The input with the numbers that the caller gave for its symbolic dims. */
 function withNumbers(input: ModelInput, { options }: Context): ModelInput {
   const numbers = options.shapes?.get(input.name);
-  return input.shape === null ? { ...input, shape: numbers ?? null } : { ...input, shape: input.shape.map((dim, axis) => (typeof dim === 'number' ? dim : (numbers?.[axis] ?? dim))) };
+  return input.shape === null
+    ? { ...input, shape: numbers ?? null }
+    : { ...input, shape: input.shape.map((dim, axis) => (typeof dim === 'number' ? dim : (numbers?.[axis] ?? dim))) };
 }
 
 function pictureItem(access: ReopenedFile, to: Preprocessing, { limits }: Context): InputItem {
@@ -163,20 +222,42 @@ function arrayItem(path: string, array: LazyArray, input: ModelInput, { warn }: 
   const place = array.key === '' ? path : `${path} (${array.key})`;
   const wanted = input.dtype ?? dtype;
   const conversion = conversionOf(dtype, wanted);
-  if (conversion === null) throw new UsageError(`${place} is ${dtype}, and input ${input.name} takes ${wanted}`, { path, hint: `save it as ${wanted}` });
+  if (conversion === null)
+    throw new UsageError(`${place} is ${dtype}, and input ${input.name} takes ${wanted}`, {
+      path,
+      hint: `save it as ${wanted}`,
+    });
   if (conversion === 'rounded') warn(`${dtype} values are rounded to ${wanted} for input ${input.name}`);
   const isOneEntry = input.shape !== null && shape.length === input.shape.length - 1;
   const full = isOneEntry ? [1, ...shape] : shape;
-  const isFit = input.shape === null || (full.length === input.shape.length && input.shape.every((dim, axis) => axis === 0 || typeof dim !== 'number' || dim === full[axis]));
-  if (!isFit) throw new UsageError(`${place} is ${describe(array)}, and input ${input.name} takes ${describe({ dtype: wanted, shape: input.shape ?? [] })}`, { path });
+  const isFit =
+    input.shape === null ||
+    (full.length === input.shape.length &&
+      input.shape.every((dim, axis) => axis === 0 || typeof dim !== 'number' || dim === full[axis]));
+  if (!isFit)
+    throw new UsageError(
+      `${place} is ${describe(array)}, and input ${input.name} takes ${describe({ dtype: wanted, shape: input.shape ?? [] })}`,
+      { path },
+    );
   const whole = async (): Promise<TensorValue> => ({ ...(await array.read()), shape: full });
-  const read = async (rows: RowRange): Promise<TensorValue> => convert(isOneEntry || full.length === 0 ? await whole() : await array.read(rows), wanted);
+  const read = async (rows: RowRange): Promise<TensorValue> =>
+    convert(isOneEntry || full.length === 0 ? await whole() : await array.read(rows), wanted);
   return { file: path, rows: full[0] ?? 1, isEndless: false, rest: full.length === 0 ? null : full.slice(1), read };
 }
 
-function addRandom(spec: { readonly input: string | null; readonly seed: number }, items: ReadonlyMap<string, InputItem[]>, context: Context): void {
-  const targets = spec.input === null ? context.inputs.filter(({ name }) => items.get(name)?.length === 0) : context.inputs.filter(({ name }) => name === spec.input);
-  if (targets.length === 0) throw new UsageError('--input random has no input left to fill', { hint: 'leave it out, or name an input: NAME=random' });
+function addRandom(
+  spec: { readonly input: string | null; readonly seed: number },
+  items: ReadonlyMap<string, InputItem[]>,
+  context: Context,
+): void {
+  const targets =
+    spec.input === null
+      ? context.inputs.filter(({ name }) => items.get(name)?.length === 0)
+      : context.inputs.filter(({ name }) => name === spec.input);
+  if (targets.length === 0)
+    throw new UsageError('--input random has no input left to fill', {
+      hint: 'leave it out, or name an input: NAME=random',
+    });
   for (const input of targets) add(items, input, randomItem(input, spec.seed, context));
 }
 
@@ -184,11 +265,19 @@ function randomItem(input: ModelInput, seed: number, context: Context): InputIte
   const shape = concreteShape(input, context);
   const dtype = input.dtype ?? 'float32';
   const [rows, ...rest] = shape;
-  if (rows === undefined) return { file: null, rows: 1, isEndless: true, rest: null, read: async () => randomTensor(dtype, [], seed, input.name) };
+  if (rows === undefined)
+    return {
+      file: null,
+      rows: 1,
+      isEndless: true,
+      rest: null,
+      read: async () => randomTensor(dtype, [], seed, input.name),
+    };
   // Entry by entry, so that the values do not depend on the batch size.
   const read = async ({ start, end }: RowRange): Promise<TensorValue> => {
     const entries: TensorValue[] = [randomTensor(dtype, [0, ...rest], seed, input.name)];
-    for (let index = start; index < end; index++) entries.push(randomTensor(dtype, [1, ...rest], seed, `${input.name}#${index}`));
+    for (let index = start; index < end; index++)
+      entries.push(randomTensor(dtype, [1, ...rest], seed, `${input.name}#${index}`));
     return stackRows(entries);
   };
   return { file: null, rows, isEndless: true, rest, read };
@@ -196,12 +285,20 @@ function randomItem(input: ModelInput, seed: number, context: Context): InputIte
 
 function concreteShape(input: ModelInput, context: Context): number[] {
   const { shape } = withNumbers(input, context);
-  if (shape === null) throw new UsageError(`the shape of input ${input.name} is unknown`, { hint: `say it with --input-shape ${input.name}:1,3,224,224` });
-  const open = shape.flatMap((dim, axis) => (typeof dim === 'number' || axis === 0 || (shape.length === 4 && axis > 0 && isSide(shape, axis)) ? [] : [axis]));
-  if (open.length > 0) {
-    throw new UsageError(`input ${input.name} is ${describe({ dtype: input.dtype ?? '?', shape })}: axis ${open.join(' and ')} has no number`, {
-      hint: `say it with --input-shape ${input.name}:${shape.map((dim) => (typeof dim === 'number' ? dim : 1)).join(',')}`,
+  if (shape === null)
+    throw new UsageError(`the shape of input ${input.name} is unknown`, {
+      hint: `say it with --input-shape ${input.name}:1,3,224,224`,
     });
+  const open = shape.flatMap((dim, axis) =>
+    typeof dim === 'number' || axis === 0 || (shape.length === 4 && axis > 0 && isSide(shape, axis)) ? [] : [axis],
+  );
+  if (open.length > 0) {
+    throw new UsageError(
+      `input ${input.name} is ${describe({ dtype: input.dtype ?? '?', shape })}: axis ${open.join(' and ')} has no number`,
+      {
+        hint: `say it with --input-shape ${input.name}:${shape.map((dim) => (typeof dim === 'number' ? dim : 1)).join(',')}`,
+      },
+    );
   }
   return shape.map((dim, axis) => (typeof dim === 'number' ? dim : axis === 0 ? 1 : NOMINAL_SIDE));
 }
@@ -214,8 +311,13 @@ function isSide(shape: readonly (number | string | null)[], axis: number): boole
 function assertGiven(items: ReadonlyMap<string, readonly InputItem[]>, { inputs }: Context): void {
   const missing = inputs.filter(({ name }) => items.get(name)?.length === 0);
   if (missing.length === 0) return;
-  const list = missing.map(({ name, dtype, shape }) => `${name} (${describe({ dtype: dtype ?? '?', shape: shape ?? [] })})`).join(', ');
-  throw new UsageError(`no --input for ${list}`, { code: 'FEATX_USAGE_INPUT', hint: `give ${missing.map(({ name }) => `--input ${name}=FILE`).join(' ')}, or --input random` });
+  const list = missing
+    .map(({ name, dtype, shape }) => `${name} (${describe({ dtype: dtype ?? '?', shape: shape ?? [] })})`)
+    .join(', ');
+  throw new UsageError(`no --input for ${list}`, {
+    code: 'FEATX_USAGE_INPUT',
+    hint: `give ${missing.map(({ name }) => `--input ${name}=FILE`).join(' ')}, or --input random`,
+  });
 }
 
 /** Whether axis 0 of an input counts entries: where it is open, or, in a model that fixes all sizes, where it equals the first input's. */
@@ -223,18 +325,24 @@ function isBatched(input: ModelInput, inputs: readonly ModelInput[]): boolean {
   const axis = ({ shape }: ModelInput): number | string | null | undefined => (shape === null ? null : shape[0]);
   const own = axis(input);
   if (own === undefined) return false;
-  if (inputs.some((other) => axis(other) !== undefined && typeof axis(other) !== 'number')) return typeof own !== 'number';
+  if (inputs.some((other) => axis(other) !== undefined && typeof axis(other) !== 'number'))
+    return typeof own !== 'number';
   return own === inputs.map(axis).find((dim) => dim !== undefined);
 }
 
-function countRows(planned: readonly PlannedInput[], inputs: readonly ModelInput[]): { readonly rows: number; readonly fixedBatch: number | null } {
+function countRows(
+  planned: readonly PlannedInput[],
+  inputs: readonly ModelInput[],
+): { readonly rows: number; readonly fixedBatch: number | null } {
   const total = ({ items }: PlannedInput): number => items.reduce((sum, { rows }) => sum + rows, 0);
   const batched = planned.filter((input) => input.isBatched);
   const counted = batched.filter(({ items }) => items.some(({ isEndless }) => !isEndless));
   const [measure] = [...counted, ...batched];
   const rows = measure === undefined ? 1 : total(measure);
   if (counted.some((input) => total(input) !== rows)) {
-    throw new UsageError(`the inputs have different numbers of entries: ${counted.map((input) => `${input.name} ${total(input)}`).join(', ')}`);
+    throw new UsageError(
+      `the inputs have different numbers of entries: ${counted.map((input) => `${input.name} ${total(input)}`).join(', ')}`,
+    );
   }
   if (rows === 0) throw new UsageError('the inputs have no entries: axis 0 is 0');
   for (const input of planned) {

@@ -20,7 +20,11 @@ beforeEach(async () => {
 afterEach(() => rm(directory, { recursive: true, force: true }));
 
 const input: ModelInput = { name: 'x', dtype: 'float32', shape: ['batch', 2] };
-const float = (shape: readonly number[], ...values: number[]): TensorValue => ({ dtype: 'float32', shape, data: Float32Array.from(values) });
+const float = (shape: readonly number[], ...values: number[]): TensorValue => ({
+  dtype: 'float32',
+  shape,
+  data: Float32Array.from(values),
+});
 
 async function npy(name: string, tensor: TensorValue): Promise<string> {
   const path = join(directory, name);
@@ -37,13 +41,19 @@ async function archive(name: string, tensors: readonly (readonly [string, Tensor
   return path;
 }
 
-async function run(specs: readonly string[], inputs: readonly ModelInput[], options?: InputOptions, batching?: BatchOptions): Promise<InputBatch[]> {
+async function run(
+  specs: readonly string[],
+  inputs: readonly ModelInput[],
+  options?: InputOptions,
+  batching?: BatchOptions,
+): Promise<InputBatch[]> {
   const all: InputBatch[] = [];
   for await (const batch of batches(await planInputs(specs, inputs, options), batching)) all.push(batch);
   return all;
 }
 
-const valuesOf = (all: readonly InputBatch[], name = 'x'): unknown[] => all.map(({ feeds }) => [...(feeds.get(name)?.data ?? [])]);
+const valuesOf = (all: readonly InputBatch[], name = 'x'): unknown[] =>
+  all.map(({ feeds }) => [...(feeds.get(name)?.data ?? [])]);
 
 describe('what --input names', () => {
   test('a name counts only where the model has that input', () => {
@@ -69,9 +79,11 @@ describe('what --input names', () => {
   test('patterns find files in order, not dot files, directories or what lies behind links', async () => {
     await mkdir(join(directory, 'sub', 'deep'), { recursive: true });
     await mkdir(join(directory, 'dir.npy'));
-    for (const name of ['b.npy', 'a10.npy', 'a2.npy', 'sub/c.npy', 'sub/deep/d.npy', '.hidden.npy', 'e.txt']) await writeFile(join(directory, name), '');
+    for (const name of ['b.npy', 'a10.npy', 'a2.npy', 'sub/c.npy', 'sub/deep/d.npy', '.hidden.npy', 'e.txt'])
+      await writeFile(join(directory, name), '');
     await symlink(directory, join(directory, 'sub', 'loop'));
-    const names = async (pattern: string): Promise<string[]> => (await expandGlob(join(directory, pattern), nodeFileSystem)).map((path) => path.slice(directory.length + 1));
+    const names = async (pattern: string): Promise<string[]> =>
+      (await expandGlob(join(directory, pattern), nodeFileSystem)).map((path) => path.slice(directory.length + 1));
     expect(await names('*.npy')).toEqual(['a10.npy', 'a2.npy', 'b.npy']);
     expect(await names('**/*.npy')).toEqual(['a10.npy', 'a2.npy', 'b.npy', 'sub/c.npy', 'sub/deep/d.npy']);
     expect(await names('s*/c.npy')).toEqual(['sub/c.npy']);
@@ -82,33 +94,65 @@ describe('what --input names', () => {
 
 describe('planning inputs', () => {
   test('files of one input stack in order, and batches cut across them', async () => {
-    const paths = [await npy('a.npy', float([3, 2], 1, 2, 3, 4, 5, 6)), await npy('b.npy', float([2], 7, 8)), await npy('c.npy', float([1, 2], 9, 10))];
+    const paths = [
+      await npy('a.npy', float([3, 2], 1, 2, 3, 4, 5, 6)),
+      await npy('b.npy', float([2], 7, 8)),
+      await npy('c.npy', float([1, 2], 9, 10)),
+    ];
     const plan = await planInputs(paths, [input]);
     expect(plan).toMatchObject({ rows: 5, fixedBatch: null, files: paths, images: 0, warnings: [] });
     const all = await run(paths, [input], {}, { batchSize: 2 });
-    expect(valuesOf(all)).toEqual([[1, 2, 3, 4], [5, 6, 7, 8], [9, 10]]);
-    expect(all.map(({ index, start, rows, size }) => [index, start, rows, size])).toEqual([[0, 0, 2, 2], [1, 2, 2, 2], [2, 4, 1, 1]]);
+    expect(valuesOf(all)).toEqual([
+      [1, 2, 3, 4],
+      [5, 6, 7, 8],
+      [9, 10],
+    ]);
+    expect(all.map(({ index, start, rows, size }) => [index, start, rows, size])).toEqual([
+      [0, 0, 2, 2],
+      [1, 2, 2, 2],
+      [2, 4, 1, 1],
+    ]);
   });
 
   test('a model with a fixed batch gets full batches, the last padded with its last entry', async () => {
     const path = await npy('a.npy', float([3, 2], 1, 2, 3, 4, 5, 6));
     const all = await run([path], [{ ...input, shape: [2, 2] }]);
-    expect(valuesOf(all)).toEqual([[1, 2, 3, 4], [5, 6, 5, 6]]);
-    expect(all.map(({ rows, size }) => [rows, size])).toEqual([[2, 2], [1, 2]]);
+    expect(valuesOf(all)).toEqual([
+      [1, 2, 3, 4],
+      [5, 6, 5, 6],
+    ]);
+    expect(all.map(({ rows, size }) => [rows, size])).toEqual([
+      [2, 2],
+      [1, 2],
+    ]);
     const plan = await planInputs([path], [{ ...input, shape: [2, 2] }]);
     expect(() => batchSizeOf(plan, 4)).toThrow(/batches of 2, not 4/);
   });
 
   test('arrays of an archive go to the inputs of their names; others warn', async () => {
     const inputs = [input, { name: 'mask', dtype: 'bool', shape: ['batch'] }];
-    const path = await archive('a.npz', [['mask', { dtype: 'bool', shape: [2], data: Uint8Array.of(1, 0) }], ['x', float([2, 2], 1, 2, 3, 4)], ['extra', float([2], 0, 0)]]);
+    const path = await archive('a.npz', [
+      ['mask', { dtype: 'bool', shape: [2], data: Uint8Array.of(1, 0) }],
+      ['x', float([2, 2], 1, 2, 3, 4)],
+      ['extra', float([2], 0, 0)],
+    ]);
     const plan = await planInputs([path], inputs);
     expect(plan.warnings).toEqual([expect.stringContaining('extra is no input')]);
     const [batch] = await run([path], inputs);
     expect([...(batch.feeds.get('mask')?.data ?? [])]).toEqual([1, 0]);
     const single = await archive('b.safetensors', [['whatever', float([1, 2], 5, 6)]]);
     expect(valuesOf(await run([single], [input]))).toEqual([[5, 6]]);
-    await expect(planInputs([await archive('c.npz', [['p', float([1], 1)], ['q', float([1], 1)]])], [input])).rejects.toThrow(/p, q, and none is named/);
+    await expect(
+      planInputs(
+        [
+          await archive('c.npz', [
+            ['p', float([1], 1)],
+            ['q', float([1], 1)],
+          ]),
+        ],
+        [input],
+      ),
+    ).rejects.toThrow(/p, q, and none is named/);
   });
 
   test('a TensorProto goes to the input of its name', async () => {
@@ -123,8 +167,16 @@ describe('planning inputs', () => {
   test('pictures become entries of the size and dtype of their input', async () => {
     const image: ModelInput = { name: 'image', dtype: 'float16', shape: [null, 3, 8, 8] };
     expect((await planInputs([join(fixtures, 'picture.?pg'), join(fixtures, 'picture.png')], [image])).images).toBe(2);
-    const all = await run([join(fixtures, 'picture-*.png'), join(fixtures, 'picture.webp')], [image], {}, { batchSize: 3 });
-    expect(all.map(({ feeds }) => feeds.get('image')?.shape)).toEqual([[3, 3, 8, 8], [2, 3, 8, 8]]);
+    const all = await run(
+      [join(fixtures, 'picture-*.png'), join(fixtures, 'picture.webp')],
+      [image],
+      {},
+      { batchSize: 3 },
+    );
+    expect(all.map(({ feeds }) => feeds.get('image')?.shape)).toEqual([
+      [3, 3, 8, 8],
+      [2, 3, 8, 8],
+    ]);
     expect(all[0].feeds.get('image')?.data).toBeInstanceOf(Uint16Array);
   });
 
@@ -133,16 +185,31 @@ describe('planning inputs', () => {
     const half = { ...input, dtype: 'float16' };
     expect((await planInputs([path], [half])).warnings).toEqual([expect.stringContaining('rounded to float16')]);
     expect(valuesOf(await run([path], [half]))).toEqual([[0x3c00, 0xc100]]);
-    await expect(planInputs([await npy('b.npy', { dtype: 'uint8', shape: [1, 2], data: Uint8Array.of(1, 2) })], [input])).rejects.toThrow(/is uint8, and input x takes float32/);
+    await expect(
+      planInputs([await npy('b.npy', { dtype: 'uint8', shape: [1, 2], data: Uint8Array.of(1, 2) })], [input]),
+    ).rejects.toThrow(/is uint8, and input x takes float32/);
   });
 
   test('inputs that fix what others leave open go whole into every batch', async () => {
-    const inputs: ModelInput[] = [input, { name: 'sizes', dtype: 'float32', shape: [3] }, { name: 'scale', dtype: 'float32', shape: [] }];
-    const specs = [`x=${await npy('a.npy', float([2, 2], 1, 2, 3, 4))}`, `sizes=${await npy('s.npy', float([3], 7, 8, 9))}`, `scale=${await npy('k.npy', float([], 5))}`];
+    const inputs: ModelInput[] = [
+      input,
+      { name: 'sizes', dtype: 'float32', shape: [3] },
+      { name: 'scale', dtype: 'float32', shape: [] },
+    ];
+    const specs = [
+      `x=${await npy('a.npy', float([2, 2], 1, 2, 3, 4))}`,
+      `sizes=${await npy('s.npy', float([3], 7, 8, 9))}`,
+      `scale=${await npy('k.npy', float([], 5))}`,
+    ];
     const all = await run(specs, inputs, {}, { batchSize: 1 });
-    expect(valuesOf(all, 'sizes')).toEqual([[7, 8, 9], [7, 8, 9]]);
+    expect(valuesOf(all, 'sizes')).toEqual([
+      [7, 8, 9],
+      [7, 8, 9],
+    ]);
     expect(all[1].feeds.get('scale')).toEqual(float([], 5));
-    await expect(planInputs([specs[0], `sizes=${await npy('t.npy', float([2], 7, 8))}`, specs[2]], inputs)).rejects.toThrow(/takes 3 entries, and its files have 2/);
+    await expect(
+      planInputs([specs[0], `sizes=${await npy('t.npy', float([2], 7, 8))}`, specs[2]], inputs),
+    ).rejects.toThrow(/takes 3 entries, and its files have 2/);
   });
 
   test('random values fill what nothing else does, as many as the others, whatever the batch size', async () => {
@@ -155,7 +222,9 @@ describe('planning inputs', () => {
     expect(alone.feeds.get('x')?.shape).toEqual([1, 3, 224, 224]);
     const [shaped] = await run(['random'], [{ ...input, shape: ['n', 's'] }], { shapes: new Map([['x', [4, 7]]]) });
     expect(shaped.feeds.get('x')?.shape).toEqual([4, 7]);
-    await expect(planInputs(['random'], [{ ...input, shape: ['n', 's'] }])).rejects.toMatchObject({ hint: expect.stringContaining('--input-shape x:1,1') });
+    await expect(planInputs(['random'], [{ ...input, shape: ['n', 's'] }])).rejects.toMatchObject({
+      hint: expect.stringContaining('--input-shape x:1,1'),
+    });
     await expect(planInputs(['random', 'x=random'], [input])).rejects.toThrow(/something else|no input left/);
   });
 
@@ -163,12 +232,24 @@ describe('planning inputs', () => {
     await writeFile(join(directory, 'bad.npy'), '\x93NUMPY and no more');
     await writeFile(join(directory, 'text.txt'), 'hello');
     const good = await npy('good.npy', float([1, 2], 1, 2));
-    const failure = planInputs([good, join(directory, 'bad.npy'), join(directory, 'text.txt'), join(directory, 'none.npy'), join(directory, '*.gif')], [input]);
+    const failure = planInputs(
+      [
+        good,
+        join(directory, 'bad.npy'),
+        join(directory, 'text.txt'),
+        join(directory, 'none.npy'),
+        join(directory, '*.gif'),
+      ],
+      [input],
+    );
     await expect(failure).rejects.toBeInstanceOf(UsageError);
     for (const name of ['bad.npy', 'text.txt', 'none.npy', '*.gif']) await expect(failure).rejects.toThrow(name);
     const missing = planInputs([join(directory, 'p.npy'), join(directory, 'q.npy')], [input]);
     await expect(missing).rejects.toBeInstanceOf(IoError);
-    const shapes = planInputs([await npy('w.npy', float([1, 3], 1, 2, 3)), await npy('v.npy', float([1, 4], 1, 2, 3, 4))], [input]);
+    const shapes = planInputs(
+      [await npy('w.npy', float([1, 3], 1, 2, 3)), await npy('v.npy', float([1, 4], 1, 2, 3, 4))],
+      [input],
+    );
     for (const name of ['w.npy', 'v.npy']) await expect(shapes).rejects.toThrow(name);
   });
 
@@ -180,7 +261,9 @@ describe('planning inputs', () => {
     await expect(planInputs([await npy('e.npy', float([0, 2]))], [input])).rejects.toThrow(/no entries/);
     const other = await npy('b.npy', float([2, 2], 1, 2, 3, 4));
     await expect(planInputs([`x=${path}`, `y=${other}`], [input, { ...input, name: 'y' }])).rejects.toThrow(/x 1, y 2/);
-    await expect(planInputs([path, await npy('c.npy', float([1, 3], 1, 2, 3))], [{ ...input, shape: [null, null] }])).rejects.toThrow(/cannot be stacked/);
+    await expect(
+      planInputs([path, await npy('c.npy', float([1, 3], 1, 2, 3))], [{ ...input, shape: [null, null] }]),
+    ).rejects.toThrow(/cannot be stacked/);
     await mkdir(join(directory, 'empty'));
     await expect(planInputs([join(directory, 'empty')], [input])).rejects.toThrow(/has no input files/);
   });
@@ -224,7 +307,8 @@ describe('batches', () => {
     }
     const controller = new AbortController();
     const aborted = async (): Promise<void> => {
-      for await (const _batch of batches(plan, { batchSize: 1, signal: controller.signal })) controller.abort(new Error('enough'));
+      for await (const _batch of batches(plan, { batchSize: 1, signal: controller.signal }))
+        controller.abort(new Error('enough'));
     };
     await expect(aborted()).rejects.toThrow('enough');
     await utimes(path, 1, 1);
@@ -232,7 +316,8 @@ describe('batches', () => {
   });
 
   test('pictures of a batch that cannot be decoded are all named', async () => {
-    for (const name of ['a.png', 'b.png']) await writeFile(join(directory, name), Buffer.from('\x89PNG\r\n\x1a\nrubbish', 'latin1'));
+    for (const name of ['a.png', 'b.png'])
+      await writeFile(join(directory, name), Buffer.from('\x89PNG\r\n\x1a\nrubbish', 'latin1'));
     const failure = run([directory], [{ name: 'image', dtype: 'float32', shape: [null, 3, 8, 8] }]);
     for (const name of ['a.png', 'b.png']) await expect(failure).rejects.toThrow(name);
   });

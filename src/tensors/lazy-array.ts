@@ -40,8 +40,18 @@ export class ReopenedFile implements SourceAccess {
       const { state } = source;
       this.known ??= state;
       const { known } = this;
-      if (known.dev !== state.dev || known.ino !== state.ino || known.size !== state.size || known.mtimeNs !== state.mtimeNs || known.ctimeNs !== state.ctimeNs) {
-        throw new IoError(`${this.name} changed while it was being read`, { code: 'FEATX_IO_CHANGED', path: this.name, hint: 'run again once nothing else writes to it' });
+      if (
+        known.dev !== state.dev ||
+        known.ino !== state.ino ||
+        known.size !== state.size ||
+        known.mtimeNs !== state.mtimeNs ||
+        known.ctimeNs !== state.ctimeNs
+      ) {
+        throw new IoError(`${this.name} changed while it was being read`, {
+          code: 'FEATX_IO_CHANGED',
+          path: this.name,
+          hint: 'run again once nothing else writes to it',
+        });
       }
       return await work(source);
     } finally {

@@ -23,11 +23,21 @@ function withHeader(header: string, data = 0): Uint8Array {
 
 describe('reading .npy', () => {
   const cases: readonly [string, string, readonly number[], readonly (number | bigint)[]][] = [
-    ['float32.npy', 'float32', [2, 3, 4], Array.from({ length: 24 }, (_unused, index) => Math.fround(Math.fround(index) / Math.fround(7)))],
+    [
+      'float32.npy',
+      'float32',
+      [2, 3, 4],
+      Array.from({ length: 24 }, (_unused, index) => Math.fround(Math.fround(index) / Math.fround(7))),
+    ],
     ['float64-big-endian.npy', 'float64', [2, 3], [0, 1 / 3, 2 / 3, 1, 4 / 3, 5 / 3]],
     ['int32-fortran.npy', 'int32', [2, 3, 4], Array.from({ length: 24 }, (_unused, index) => index)],
     ['uint16-fortran-big-endian.npy', 'uint16', [2, 3], [0, 1, 2, 3, 4, 5]],
-    ['float16.npy', 'float16', [2, 6], [0, 0x3c00, 0xc100, 0x7bff, 1, 0x7c00, 0x7e00, 0x8000, 0x2e66, 0x3555, 1, 0xfc00]],
+    [
+      'float16.npy',
+      'float16',
+      [2, 6],
+      [0, 0x3c00, 0xc100, 0x7bff, 1, 0x7c00, 0x7e00, 0x8000, 0x2e66, 0x3555, 1, 0xfc00],
+    ],
     ['bool.npy', 'bool', [3], [1, 0, 1]],
     ['int64-scalar.npy', 'int64', [], [-9007199254740993n]],
     ['uint64.npy', 'uint64', [2], [18446744073709551615n, 0n]],
@@ -42,11 +52,16 @@ describe('reading .npy', () => {
     expect([...tensor.data]).toEqual(values);
   });
 
-  test.each(['float32.npy', 'float16.npy', 'bool.npy', 'int64-scalar.npy', 'uint64.npy', 'int8-empty.npy'])('%s is written byte for byte as numpy does', async (name) => {
-    const golden = await fixture(name);
-    const tensor = await read(golden);
-    expect(Buffer.concat([npyHeader(tensor.dtype, tensor.shape, name), tensorBytes(tensor)]).equals(golden)).toBe(true);
-  });
+  test.each(['float32.npy', 'float16.npy', 'bool.npy', 'int64-scalar.npy', 'uint64.npy', 'int8-empty.npy'])(
+    '%s is written byte for byte as numpy does',
+    async (name) => {
+      const golden = await fixture(name);
+      const tensor = await read(golden);
+      expect(Buffer.concat([npyHeader(tensor.dtype, tensor.shape, name), tensorBytes(tensor)]).equals(golden)).toBe(
+        true,
+      );
+    },
+  );
 
   test.each([
     ['objects.npy', /pickled Python objects/],
@@ -81,7 +96,8 @@ describe('reading .npy', () => {
 
   test('every truncation and any added byte is an error', async () => {
     const golden = await fixture('int32-fortran.npy');
-    for (let length = 0; length < golden.length; length++) await expect(read(golden.subarray(0, length))).rejects.toBeInstanceOf(ModelFormatError);
+    for (let length = 0; length < golden.length; length++)
+      await expect(read(golden.subarray(0, length))).rejects.toBeInstanceOf(ModelFormatError);
     await expect(read(Buffer.concat([golden, Buffer.from([0])]))).rejects.toThrow(/1 bytes follow/);
   });
 

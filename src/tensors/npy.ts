@@ -22,18 +22,34 @@ const GROWTH_DIGITS = 21;
 const MOST_DIMS = 64;
 
 const DTYPES = new Map<string, string>([
-  ['b1', 'bool'], ['i1', 'int8'], ['i2', 'int16'], ['i4', 'int32'], ['i8', 'int64'], ['u1', 'uint8'], ['u2', 'uint16'], ['u4', 'uint32'], ['u8', 'uint64'],
-  ['f2', 'float16'], ['f4', 'float32'], ['f8', 'float64'],
+  ['b1', 'bool'],
+  ['i1', 'int8'],
+  ['i2', 'int16'],
+  ['i4', 'int32'],
+  ['i8', 'int64'],
+  ['u1', 'uint8'],
+  ['u2', 'uint16'],
+  ['u4', 'uint32'],
+  ['u8', 'uint64'],
+  ['f2', 'float16'],
+  ['f4', 'float32'],
+  ['f8', 'float64'],
 ]);
 const DESCRIPTIONS = new Map([...DTYPES].map(([code, dtype]) => [dtype, `${code.endsWith('1') ? '|' : '<'}${code}`]));
 
 const REFUSED: { readonly [kind: string]: readonly [string, string] } = {
-  O: ['it holds pickled Python objects, which can run code', 'save it with a numeric dtype: np.save(file, array.astype("float32"), allow_pickle=False)'],
+  O: [
+    'it holds pickled Python objects, which can run code',
+    'save it with a numeric dtype: np.save(file, array.astype("float32"), allow_pickle=False)',
+  ],
   c: ['it holds complex numbers', 'save the real and the imaginary part as arrays of their own'],
   U: ['it holds text', 'featx takes strings as .pb (TensorProto)'],
   S: ['it holds byte strings', 'featx takes strings as .pb (TensorProto)'],
   a: ['it holds byte strings', 'featx takes strings as .pb (TensorProto)'],
-  V: ['its dtype is void, which numpy writes for types it does not know, such as bfloat16', 'save it as .safetensors, or as float32'],
+  V: [
+    'its dtype is void, which numpy writes for types it does not know, such as bfloat16',
+    'save it as .safetensors, or as float32',
+  ],
   M: ['it holds dates', 'save it with a numeric dtype'],
   m: ['it holds time spans', 'save it with a numeric dtype'],
   f: ['it holds extended precision floats', 'save it as float64 or float32'],
@@ -53,11 +69,22 @@ export async function readNpyHeader(region: Region, limits: TensorLimits = DEFAU
   const bytes = await source.read(start + offset, start + offset + length);
   const header = { ...parseDictionary(decodeText(bytes), name), dataOffset: offset + length };
   const size = byteLength(header.dtype, header.shape);
-  if (size === null) throw malformed(name, `its shape (${header.shape.join(', ')}) has more elements than can be counted`);
+  if (size === null)
+    throw malformed(name, `its shape (${header.shape.join(', ')}) has more elements than can be counted`);
   const available = end - start - header.dataOffset;
-  if (available < size) throw malformed(name, `its shape (${header.shape.join(', ')}) of ${header.dtype} takes ${size} bytes, and the file holds ${available}`);
-  if (available > size) throw malformed(name, `${available - size} bytes follow the array of shape (${header.shape.join(', ')})`);
-  if (header.fortranOrder && size > limits.arrayBytes) throw overLimit(name, `an array of ${size} bytes in Fortran order is over the limit of ${limits.arrayBytes}`, 'arrayBytes');
+  if (available < size)
+    throw malformed(
+      name,
+      `its shape (${header.shape.join(', ')}) of ${header.dtype} takes ${size} bytes, and the file holds ${available}`,
+    );
+  if (available > size)
+    throw malformed(name, `${available - size} bytes follow the array of shape (${header.shape.join(', ')})`);
+  if (header.fortranOrder && size > limits.arrayBytes)
+    throw overLimit(
+      name,
+      `an array of ${size} bytes in Fortran order is over the limit of ${limits.arrayBytes}`,
+      'arrayBytes',
+    );
   return header;
 }
 
@@ -66,14 +93,17 @@ export function headerLength(head: Uint8Array, name: string): { readonly length:
   if (!isNpy(head) || head.length < 10) throw malformed(name, 'it is not a .npy array', 0);
   const view = new DataView(head.buffer, head.byteOffset, head.length);
   const major = head[6];
-  if (major < 1 || major > 3 || head[7] !== 0) throw malformed(name, `version ${major}.${head[7]} of the .npy format is unknown (1.0 to 3.0 are)`, 6);
+  if (major < 1 || major > 3 || head[7] !== 0)
+    throw malformed(name, `version ${major}.${head[7]} of the .npy format is unknown (1.0 to 3.0 are)`, 6);
   if (major > 1 && head.length < 12) throw malformed(name, 'it is cut off inside its header', 8);
   const length = major === 1 ? view.getUint16(8, true) : view.getUint32(8, true);
-  if (length > LONGEST_HEADER) throw overLimit(name, `a .npy header of ${length} bytes is over the limit of ${LONGEST_HEADER}`, 'headerBytes');
+  if (length > LONGEST_HEADER)
+    throw overLimit(name, `a .npy header of ${length} bytes is over the limit of ${LONGEST_HEADER}`, 'headerBytes');
   return { length, offset: major === 1 ? 10 : 12 };
 }
 
-const TOKEN = /\s*(?:(?<word>True|False)|(?<integer>\d{1,19})L?|(?<quote>['"])(?<text>[^'"\\]*)\k<quote>|(?<mark>[{}(),:[\]]))/y;
+const TOKEN =
+  /\s*(?:(?<word>True|False)|(?<integer>\d{1,19})L?|(?<quote>['"])(?<text>[^'"\\]*)\k<quote>|(?<mark>[{}(),:[\]]))/y;
 
 interface Token {
   readonly kind: 'word' | 'integer' | 'text' | 'mark';
@@ -86,12 +116,17 @@ function parseDictionary(text: string, name: string): Omit<NpyHeader, 'dataOffse
   let at = 0;
   const is = (value: string): boolean => tokens[at]?.kind === 'mark' && tokens[at].value === value;
   const expect = (value: string): void => {
-    if (!is(value)) throw malformed(name, `its header is not a dictionary numpy writes: expected ${value} at ${tokens[at]?.value ?? 'the end'}`);
+    if (!is(value))
+      throw malformed(
+        name,
+        `its header is not a dictionary numpy writes: expected ${value} at ${tokens[at]?.value ?? 'the end'}`,
+      );
     at++;
   };
   const next = (kind: Token['kind'], what: string): string => {
     const token = tokens[at++];
-    if (token?.kind !== kind) throw malformed(name, `its header has ${token?.value ?? 'nothing'} where ${what} should be`);
+    if (token?.kind !== kind)
+      throw malformed(name, `its header has ${token?.value ?? 'nothing'} where ${what} should be`);
     return token.value;
   };
   const tuple = (): number[] => {
@@ -114,13 +149,19 @@ function parseDictionary(text: string, name: string): Omit<NpyHeader, 'dataOffse
     if (key === 'descr' && dtype === undefined) dtype = dtypeOf(is('[') ? '[' : next('text', 'a dtype'), name);
     else if (key === 'fortran_order' && fortran === undefined) fortran = next('word', 'True or False') === 'True';
     else if (key === 'shape' && shape === undefined) shape = tuple();
-    else throw malformed(name, `its header has the key '${key}' where descr, fortran_order and shape should be, each once`);
+    else
+      throw malformed(
+        name,
+        `its header has the key '${key}' where descr, fortran_order and shape should be, each once`,
+      );
     if (!is('}')) expect(',');
   }
   expect('}');
-  if (at !== tokens.length || dtype === undefined || fortran === undefined || shape === undefined) throw malformed(name, 'its header lacks one of descr, fortran_order and shape');
+  if (at !== tokens.length || dtype === undefined || fortran === undefined || shape === undefined)
+    throw malformed(name, 'its header lacks one of descr, fortran_order and shape');
   if (shape.length > MOST_DIMS) throw malformed(name, `it has ${shape.length} axes; numpy allows ${MOST_DIMS}`);
-  if (elementCount(shape) === null) throw malformed(name, `its shape (${shape.join(', ')}) has more elements than can be counted`);
+  if (elementCount(shape) === null)
+    throw malformed(name, `its shape (${shape.join(', ')}) has more elements than can be counted`);
   return { ...dtype, fortranOrder: fortran && shape.length > 1, shape };
 }
 
@@ -132,14 +173,22 @@ function tokenize(text: string, name: string): Token[] {
     const from = TOKEN.lastIndex;
     const groups = TOKEN.exec(text)?.groups;
     if (groups === undefined) throw malformed(name, `its header cannot be read from character ${from} on`);
-    const kind = groups.word !== undefined ? 'word' : groups.integer !== undefined ? 'integer' : groups.text !== undefined ? 'text' : 'mark';
+    const kind =
+      groups.word !== undefined
+        ? 'word'
+        : groups.integer !== undefined
+          ? 'integer'
+          : groups.text !== undefined
+            ? 'text'
+            : 'mark';
     tokens.push({ kind, value: groups[kind] });
   }
   return tokens;
 }
 
 function dtypeOf(description: string, name: string): { readonly dtype: string; readonly littleEndian: boolean } {
-  if (description === '[') throw unsupported(name, 'it holds records of several fields', 'save each field as an array of its own');
+  if (description === '[')
+    throw unsupported(name, 'it holds records of several fields', 'save each field as an array of its own');
   const [, order, code] = /^([<>=|]?)([A-Za-z?]\d*)/.exec(description) ?? [];
   const dtype = DTYPES.get(code === '?' ? 'b1' : (code ?? ''));
   if (dtype !== undefined && description === `${order}${code}`) return { dtype, littleEndian: order !== '>' };
@@ -151,7 +200,8 @@ function dtypeOf(description: string, name: string): { readonly dtype: string; r
 export async function readNpy(region: Region, limits: TensorLimits = DEFAULT_TENSOR_LIMITS): Promise<TensorValue> {
   const header = await readNpyHeader(region, limits);
   const size = region.end - region.start - header.dataOffset;
-  if (size > limits.arrayBytes) throw overLimit(region.name, `an array of ${size} bytes is over the limit of ${limits.arrayBytes}`, 'arrayBytes');
+  if (size > limits.arrayBytes)
+    throw overLimit(region.name, `an array of ${size} bytes is over the limit of ${limits.arrayBytes}`, 'arrayBytes');
   return arrayOf(header, await region.source.read(region.start + header.dataOffset, region.end));
 }
 
@@ -197,13 +247,15 @@ export function npyDescription(dtype: string): string | null {
  */
 export function npyHeader(dtype: string, shape: readonly number[], name: string): Uint8Array {
   const description = DESCRIPTIONS.get(dtype);
-  if (description === undefined) throw unsupported(name, `.npy and .npz have no dtype ${dtype}`, 'write .safetensors or a directory of .pb');
+  if (description === undefined)
+    throw unsupported(name, `.npy and .npz have no dtype ${dtype}`, 'write .safetensors or a directory of .pb');
   const tuple = shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(', ')})`;
   const dictionary = `{'descr': '${description}', 'fortran_order': False, 'shape': ${tuple}, }`;
   const growth = shape.length === 0 ? 0 : GROWTH_DIGITS - String(shape[0]).length;
   const length = dictionary.length + growth + 1;
   const padded = length + ALIGNMENT - ((10 + length) % ALIGNMENT);
-  if (padded > 0xffff) throw unsupported(name, `a shape of ${shape.length} axes does not fit a .npy header`, 'write .safetensors');
+  if (padded > 0xffff)
+    throw unsupported(name, `a shape of ${shape.length} axes does not fit a .npy header`, 'write .safetensors');
   const header = new Uint8Array(10 + padded).fill(0x20);
   header.set([...MAGIC, 1, 0, padded & 0xff, padded >>> 8]);
   for (let index = 0; index < dictionary.length; index++) header[10 + index] = dictionary.charCodeAt(index);

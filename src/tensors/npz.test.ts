@@ -9,8 +9,10 @@ import { npyHeader } from './npy.js';
 import { tensorBytes } from './tensor.js';
 import { npzLayout } from './zip-layout.js';
 
-const fixture = (name: string): Promise<Uint8Array> => readFile(new URL(`../../fixtures/tensors/${name}`, import.meta.url));
-const open = (bytes: Uint8Array, limits = {}): ReturnType<typeof openArrayFile> => openArrayFile(new BufferSource(bytes, 'a.npz'), { limits });
+const fixture = (name: string): Promise<Uint8Array> =>
+  readFile(new URL(`../../fixtures/tensors/${name}`, import.meta.url));
+const open = (bytes: Uint8Array, limits = {}): ReturnType<typeof openArrayFile> =>
+  openArrayFile(new BufferSource(bytes, 'a.npz'), { limits });
 
 interface Forged {
   readonly name: string;
@@ -28,7 +30,15 @@ function forge(entries: readonly Forged[]): Uint8Array {
   const parts: Buffer[] = [];
   const directory: Buffer[] = [];
   let at = 0;
-  for (const { name, content, method = 0, size = content.length, checksum = crc32(content), flags = 0, offset } of entries) {
+  for (const {
+    name,
+    content,
+    method = 0,
+    size = content.length,
+    checksum = crc32(content),
+    flags = 0,
+    offset,
+  } of entries) {
     const local = Buffer.alloc(30);
     local.writeUInt32LE(0x04034b50, 0);
     local.writeUInt16LE(method, 8);
@@ -50,7 +60,10 @@ function forge(entries: readonly Forged[]): Uint8Array {
   end.writeUInt32LE(0x06054b50, 0);
   end.writeUInt16LE(entries.length, 8);
   end.writeUInt16LE(entries.length, 10);
-  end.writeUInt32LE(directory.reduce((sum, { length }) => sum + length, 0), 12);
+  end.writeUInt32LE(
+    directory.reduce((sum, { length }) => sum + length, 0),
+    12,
+  );
   end.writeUInt32LE(at, 16);
   return Buffer.concat([...parts, ...directory, end]);
 }
@@ -62,12 +75,15 @@ function npy(dtype: string, shape: readonly number[], bytes: number): Uint8Array
 describe('reading .npz', () => {
   test.each(['stored.npz', 'deflated.npz'])('%s', async (name) => {
     const tensors = await readTensors(new BufferSource(await fixture(name)));
-    expect([...tensors.keys()]).toEqual(name === 'stored.npz' ? ['x', 'größe', 'a/b', 'flag'] : ['x', 'größe', 'a/b', 'flag', 'big']);
+    expect([...tensors.keys()]).toEqual(
+      name === 'stored.npz' ? ['x', 'größe', 'a/b', 'flag'] : ['x', 'größe', 'a/b', 'flag', 'big'],
+    );
     expect(tensors.get('x')).toEqual({ dtype: 'float32', shape: [2, 3], data: Float32Array.of(0, 1, 2, 3, 4, 5) });
     expect(tensors.get('größe')).toEqual({ dtype: 'int64', shape: [2], data: BigInt64Array.of(1n, 2n) });
     expect(tensors.get('a/b')).toEqual({ dtype: 'float16', shape: [0, 4], data: new Uint16Array(0) });
     expect(tensors.get('flag')).toEqual({ dtype: 'bool', shape: [], data: Uint8Array.of(1) });
-    if (name === 'deflated.npz') expect(tensors.get('big')).toEqual({ dtype: 'float32', shape: [64, 64], data: new Float32Array(4096) });
+    if (name === 'deflated.npz')
+      expect(tensors.get('big')).toEqual({ dtype: 'float32', shape: [64, 64], data: new Float32Array(4096) });
   });
 
   test('rows of a deflated array equal rows of a stored one', async () => {
@@ -78,7 +94,12 @@ describe('reading .npz', () => {
   });
 
   test('entries that are no arrays are left out with a warning', async () => {
-    const { arrays, warnings } = await open(forge([{ name: 'notes.txt', content: Buffer.from('hello') }, { name: 'x.npy', content: npy('float32', [1], 4) }]));
+    const { arrays, warnings } = await open(
+      forge([
+        { name: 'notes.txt', content: Buffer.from('hello') },
+        { name: 'x.npy', content: npy('float32', [1], 4) },
+      ]),
+    );
     expect(arrays.map(({ key }) => key)).toEqual(['x']);
     expect(warnings).toEqual([expect.stringContaining('notes.txt')]);
   });
@@ -96,21 +117,32 @@ describe('reading .npz', () => {
     const longer = deflateRawSync(concat([content, new Uint8Array(5_000_000)]));
     const shorter = deflateRawSync(content.subarray(0, 800));
     for (const bytes of [longer, shorter]) {
-      const { arrays } = await open(forge([{ name: 'x.npy', content: bytes, method: 8, size: content.length, checksum: crc32(content) }]));
+      const { arrays } = await open(
+        forge([{ name: 'x.npy', content: bytes, method: 8, size: content.length, checksum: crc32(content) }]),
+      );
       await expect(arrays[0].read()).rejects.toThrow(/inflates to/);
     }
   });
 
   test.each([4, 60])('an entry that ends inside its own header, after %i bytes, is malformed', async (length) => {
     const content = npy('uint8', [1000], 1000);
-    const archive = forge([{ name: 'x.npy', content: deflateRawSync(content.subarray(0, length)), method: 8, size: content.length }]);
-    await expect(open(archive)).rejects.toThrow(expect.objectContaining({ code: 'FEATX_TENSOR_FORMAT', message: expect.stringContaining(`inflates to ${length} bytes, not the ${content.length} it claims`) }));
+    const archive = forge([
+      { name: 'x.npy', content: deflateRawSync(content.subarray(0, length)), method: 8, size: content.length },
+    ]);
+    await expect(open(archive)).rejects.toThrow(
+      expect.objectContaining({
+        code: 'FEATX_TENSOR_FORMAT',
+        message: expect.stringContaining(`inflates to ${length} bytes, not the ${content.length} it claims`),
+      }),
+    );
   });
 
   test.each([0, 8])('a wrong checksum is an error (method %i), also where rows are read one by one', async (method) => {
     const content = npy('uint8', [3, 2], 6);
     const stored = method === 0 ? content : deflateRawSync(content);
-    const { arrays } = await open(forge([{ name: 'x.npy', content: stored, method, size: content.length, checksum: 1 }]));
+    const { arrays } = await open(
+      forge([{ name: 'x.npy', content: stored, method, size: content.length, checksum: 1 }]),
+    );
     await expect(arrays[0].read()).rejects.toThrow(/checksum/);
     const byRow = async (): Promise<void> => {
       for (let row = 0; row < 3; row++) await arrays[0].read({ start: row, end: row + 1 });
@@ -120,9 +152,25 @@ describe('reading .npz', () => {
 
   test('overlapping entries, doubled names, encryption and other methods are refused', async () => {
     const content = npy('float32', [1], 4);
-    await expect(open(forge([{ name: 'x.npy', content }, { name: 'y.npy', content, offset: 0 }]))).rejects.toThrow(/overlap/);
-    await expect(open(forge([{ name: 'x.npy', content }, { name: 'x.npy', content }]))).rejects.toThrow(/two entries/);
-    await expect(open(forge([{ name: 'x.npy', content, flags: 1, size: content.length - 12 }]))).rejects.toBeInstanceOf(UnsupportedModelError);
+    await expect(
+      open(
+        forge([
+          { name: 'x.npy', content },
+          { name: 'y.npy', content, offset: 0 },
+        ]),
+      ),
+    ).rejects.toThrow(/overlap/);
+    await expect(
+      open(
+        forge([
+          { name: 'x.npy', content },
+          { name: 'x.npy', content },
+        ]),
+      ),
+    ).rejects.toThrow(/two entries/);
+    await expect(open(forge([{ name: 'x.npy', content, flags: 1, size: content.length - 12 }]))).rejects.toBeInstanceOf(
+      UnsupportedModelError,
+    );
     await expect(open(forge([{ name: 'x.npy', content, method: 12 }]))).rejects.toBeInstanceOf(UnsupportedModelError);
     await expect(open(forge([{ name: 'x.npy', content: await fixture('objects.npy') }]))).rejects.toThrow(/pickled/);
   });
@@ -143,7 +191,9 @@ describe('reading .npz', () => {
     for (let at = 0; at < golden.length; at += 6) {
       const bytes = Uint8Array.from(golden);
       bytes[at] ^= 0x41;
-      await readTensors(new BufferSource(bytes, 'a.npz')).catch((error: FeatxError) => expect(error.code).toMatch(/^FEATX_/));
+      await readTensors(new BufferSource(bytes, 'a.npz')).catch((error: FeatxError) =>
+        expect(error.code).toMatch(/^FEATX_/),
+      );
     }
   });
 });
@@ -161,7 +211,11 @@ describe('laying out .npz', () => {
   });
 
   test('arrays beyond 4 GiB are found again through zip64', async () => {
-    const specs = [{ key: 'a', dtype: 'uint8', shape: [5 * 2 ** 30] }, { key: 'b', dtype: 'uint8', shape: [3] }, { key: 'c', dtype: 'uint8', shape: [1] }];
+    const specs = [
+      { key: 'a', dtype: 'uint8', shape: [5 * 2 ** 30] },
+      { key: 'b', dtype: 'uint8', shape: [3] },
+      { key: 'c', dtype: 'uint8', shape: [1] },
+    ];
     const layout = npzLayout(specs);
     const frame = layout.frame([0, crc32(Uint8Array.of(7, 8, 9), layout.checksumSeeds?.[1]), 0]);
     const values = { position: layout.offsets[1], bytes: Uint8Array.of(7, 8, 9) };

@@ -50,31 +50,43 @@ export function openNpz(access: SourceAccess, limits: TensorLimits = DEFAULT_TEN
   });
 }
 
-async function readMembers(source: ByteSource, path: string, limits: TensorLimits): Promise<{ readonly members: readonly Member[]; readonly others: readonly string[] }> {
+async function readMembers(
+  source: ByteSource,
+  path: string,
+  limits: TensorLimits,
+): Promise<{ readonly members: readonly Member[]; readonly others: readonly string[] }> {
   const members: Member[] = [];
   const others: string[] = [];
   const seen = new Set<string>();
   const ranges: { readonly start: number; readonly end: number; readonly name: string }[] = [];
   try {
     const zip = await openZip(source);
-    if (zip.entryCount > limits.arrays) throw overLimit(path, `${zip.entryCount} entries are over the limit of ${limits.arrays}`, 'arrays');
+    if (zip.entryCount > limits.arrays)
+      throw overLimit(path, `${zip.entryCount} entries are over the limit of ${limits.arrays}`, 'arrays');
     for await (const entry of zip.eachEntry()) {
       const name = decodeText(entry.fileNameRaw);
       if (seen.has(name)) throw malformed(path, `it has two entries named ${JSON.stringify(name)}`);
       seen.add(name);
       const { fileDataStart } = await zip.readLocalFileHeaderPromise(entry, { minimal: true });
       const end = fileDataStart + entry.compressedSize;
-      if (end > source.size) throw malformed(path, `entry ${JSON.stringify(name)} ends at byte ${end}, the file at ${source.size}`);
+      if (end > source.size)
+        throw malformed(path, `entry ${JSON.stringify(name)} ends at byte ${end}, the file at ${source.size}`);
       ranges.push({ start: entry.relativeOffsetOfLocalHeader, end, name });
       if (name.endsWith(SUFFIX)) members.push(memberOf(entry, { name, start: fileDataStart, end, path, limits }));
       else others.push(name);
     }
   } catch (error) {
-    throw error instanceof FeatxError ? error : malformed(path, `its zip directory cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+    throw error instanceof FeatxError
+      ? error
+      : malformed(path, `its zip directory cannot be read: ${error instanceof Error ? error.message : String(error)}`);
   }
   ranges.sort((a, b) => a.start - b.start);
   for (const [index, range] of ranges.entries()) {
-    if (index > 0 && range.start < ranges[index - 1].end) throw malformed(path, `entries ${JSON.stringify(ranges[index - 1].name)} and ${JSON.stringify(range.name)} overlap`);
+    if (index > 0 && range.start < ranges[index - 1].end)
+      throw malformed(
+        path,
+        `entries ${JSON.stringify(ranges[index - 1].name)} and ${JSON.stringify(range.name)} overlap`,
+      );
   }
   return { members, others };
 }
@@ -84,7 +96,13 @@ async function openZip(source: ByteSource): Promise<ZipFile> {
   // A bundle of this CommonJS package has a default export alone.
   const { RandomAccessReader, fromRandomAccessReaderPromise } = (await import('yauzl')).default;
   class SourceReader extends RandomAccessReader {
-    override read(buffer: Buffer, offset: number, length: number, position: number, callback: (error: Error | null) => void): void {
+    override read(
+      buffer: Buffer,
+      offset: number,
+      length: number,
+      position: number,
+      callback: (error: Error | null) => void,
+    ): void {
       if (position < 0 || position + length > source.size) {
         callback(new Error(`bytes ${position} to ${position + length} are not in the file of ${source.size}`));
         return;
@@ -110,23 +128,35 @@ function memberOf(entry: Entry, { name, start, end, path, limits }: Placed): Mem
   const place = `${path} (${name})`;
   if (entry.isEncrypted()) throw unsupported(place, 'it is encrypted', 'unpack the archive first');
   if (entry.compressionMethod !== STORED && entry.compressionMethod !== DEFLATED) {
-    throw unsupported(place, `zip compression method ${entry.compressionMethod} is not read`, 'write it with numpy.savez or savez_compressed');
+    throw unsupported(
+      place,
+      `zip compression method ${entry.compressionMethod} is not read`,
+      'write it with numpy.savez or savez_compressed',
+    );
   }
   const deflated = entry.compressionMethod === DEFLATED;
   const size = entry.uncompressedSize;
   if (deflated && size > entry.compressedSize * STEEPEST_DEFLATE + INFLATE_CHUNK) {
     throw malformed(place, `${entry.compressedSize} compressed bytes cannot hold the ${size} it claims`);
   }
-  if (deflated && size > limits.arrayBytes) throw overLimit(place, `an array of ${size} bytes is over the limit of ${limits.arrayBytes}`, 'arrayBytes');
+  if (deflated && size > limits.arrayBytes)
+    throw overLimit(place, `an array of ${size} bytes is over the limit of ${limits.arrayBytes}`, 'arrayBytes');
   return { key: name.slice(0, -SUFFIX.length), name: place, start, end, size, deflated, checksum: entry.crc32 };
 }
 
-async function openMember(access: SourceAccess, source: ByteSource, member: Member, limits: TensorLimits): Promise<LazyArray> {
+async function openMember(
+  access: SourceAccess,
+  source: ByteSource,
+  member: Member,
+  limits: TensorLimits,
+): Promise<LazyArray> {
   const { key, name, start, end, size } = member;
   if (member.deflated) {
     const head = new BufferSource(await inflateHead(source, member));
     const header = await readNpyHeader({ source: headOf(head, member), name, start: 0, end: size }, limits);
-    return wholeArray({ key, dtype: header.dtype, shape: header.shape }, () => access.use((opened) => inflateArray(opened, member, header)));
+    return wholeArray({ key, dtype: header.dtype, shape: header.shape }, () =>
+      access.use((opened) => inflateArray(opened, member, header)),
+    );
   }
   const header = await readNpyHeader({ source, name, start, end }, limits);
   const headBytes = await source.read(start, start + header.dataOffset);
@@ -175,7 +205,9 @@ async function* inflated(source: ByteSource, { name, start, end }: Member): Asyn
     }
   } catch (error) {
     const cause: unknown = failure ?? error;
-    throw cause instanceof FeatxError ? cause : malformed(name, `its compressed bytes are damaged: ${cause instanceof Error ? cause.message : String(cause)}`);
+    throw cause instanceof FeatxError
+      ? cause
+      : malformed(name, `its compressed bytes are damaged: ${cause instanceof Error ? cause.message : String(cause)}`);
   }
 }
 
@@ -185,7 +217,8 @@ async function inflateArray(source: ByteSource, member: Member, header: NpyHeade
   let at = 0;
   let sum = 0;
   for await (const chunk of inflated(source, member)) {
-    if (at + chunk.length > total) throw malformed(member.name, `it inflates to more than the ${total} bytes it claims`);
+    if (at + chunk.length > total)
+      throw malformed(member.name, `it inflates to more than the ${total} bytes it claims`);
     sum = checksum(chunk, sum);
     const skipped = Math.max(0, header.dataOffset - at);
     if (skipped < chunk.length) values.set(chunk.subarray(skipped), at + skipped - header.dataOffset);
@@ -213,12 +246,18 @@ export function npyArray({ access, key, header, region, verify, limits }: NpyPla
   const total = region.end - region.start;
   let checked = { at: 0, checksum: verify?.seed ?? 0 };
   const readBytes = async (from: number, to: number): Promise<Uint8Array> => {
-    if (to - from > limits.arrayBytes) throw overLimit(region.name, `an array of ${to - from} bytes is over the limit of ${limits.arrayBytes}`, 'arrayBytes');
+    if (to - from > limits.arrayBytes)
+      throw overLimit(
+        region.name,
+        `an array of ${to - from} bytes is over the limit of ${limits.arrayBytes}`,
+        'arrayBytes',
+      );
     const bytes = await access.use((source) => source.read(region.start + from, region.start + to));
     if (from === 0) checked = { at: 0, checksum: verify?.seed ?? 0 };
     if (verify !== null && checked.at === from) {
       checked = { at: to, checksum: checksum(bytes, checked.checksum) };
-      if (to === total && checked.checksum !== verify.expected) throw malformed(region.name, 'its checksum does not match its bytes');
+      if (to === total && checked.checksum !== verify.expected)
+        throw malformed(region.name, 'its checksum does not match its bytes');
     }
     return bytes;
   };
@@ -227,7 +266,10 @@ export function npyArray({ access, key, header, region, verify, limits }: NpyPla
   const read = async (rows?: RowRange): Promise<TensorValue> => {
     if (rows === undefined || shape[0] === 0) return whole();
     const width = total / shape[0];
-    return arrayOf({ ...header, shape: [rows.end - rows.start, ...shape.slice(1)] }, await readBytes(rows.start * width, rows.end * width));
+    return arrayOf(
+      { ...header, shape: [rows.end - rows.start, ...shape.slice(1)] },
+      await readBytes(rows.start * width, rows.end * width),
+    );
   };
   return { key, dtype, shape, read };
 }

@@ -9,7 +9,13 @@ import { npzLayout } from './zip-layout.js';
 
 export type OutputFormat = 'npz' | 'npy' | 'safetensors' | 'pb' | 'pb-directory';
 
-const BY_EXTENSION = new Map<string, OutputFormat>([['.npz', 'npz'], ['.npy', 'npy'], ['.safetensors', 'safetensors'], ['.pb', 'pb'], ['', 'pb-directory']]);
+const BY_EXTENSION = new Map<string, OutputFormat>([
+  ['.npz', 'npz'],
+  ['.npy', 'npy'],
+  ['.safetensors', 'safetensors'],
+  ['.pb', 'pb'],
+  ['', 'pb-directory'],
+]);
 
 /** What the extension of a path says; none, or a separator at the end, is a directory. @throws UsageError for any other extension */
 export function outputFormatOf(path: string, isDirectory: boolean): OutputFormat {
@@ -17,7 +23,9 @@ export function outputFormatOf(path: string, isDirectory: boolean): OutputFormat
   const format = BY_EXTENSION.get(/(?<=[^/\\])\.[^./\\]*$/.exec(path)?.[0].toLowerCase() ?? '');
   if (format !== undefined) return format;
   throw new UsageError(`${path} has no extension of an array file`, {
-    code: 'FEATX_USAGE_OUTPUT', path, hint: 'name a .npz, .npy (one feature), .safetensors or .pb (one feature) file, or a directory for one .pb per feature',
+    code: 'FEATX_USAGE_OUTPUT',
+    path,
+    hint: 'name a .npz, .npy (one feature), .safetensors or .pb (one feature) file, or a directory for one .pb per feature',
   });
 }
 
@@ -36,7 +44,11 @@ export function outputKeys(format: OutputFormat, names: readonly string[]): stri
 }
 
 /** Where everything goes in one file of a format. */
-export function layoutOf(format: OutputFormat, arrays: readonly ArraySpec[], metadata?: ReadonlyMap<string, string>): FileLayout {
+export function layoutOf(
+  format: OutputFormat,
+  arrays: readonly ArraySpec[],
+  metadata?: ReadonlyMap<string, string>,
+): FileLayout {
   if (format === 'npz') return npzLayout(arrays);
   if (format === 'safetensors') return safetensorsLayout(arrays, metadata);
   const [array] = arrays;
@@ -45,5 +57,10 @@ export function layoutOf(format: OutputFormat, arrays: readonly ArraySpec[], met
 
 function npyLayout({ key, dtype, shape }: ArraySpec): FileLayout {
   const header = npyHeader(dtype, shape, key);
-  return { size: header.length + (byteLength(dtype, shape) ?? 0), offsets: [header.length], checksumSeeds: null, frame: () => [{ position: 0, bytes: header }] };
+  return {
+    size: header.length + (byteLength(dtype, shape) ?? 0),
+    offsets: [header.length],
+    checksumSeeds: null,
+    frame: () => [{ position: 0, bytes: header }],
+  };
 }

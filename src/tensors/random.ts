@@ -44,7 +44,8 @@ function bell(next: () => number): number {
  * @throws UsageError for strings and types without plain values
  */
 export function randomTensor(dtype: string, shape: readonly number[], seed: number, name: string): TensorValue {
-  if (!Number.isSafeInteger(seed) || seed < 0) throw new UsageError(`the seed ${seed} is not an integer from 0 to 2^53-1`);
+  if (!Number.isSafeInteger(seed) || seed < 0)
+    throw new UsageError(`the seed ${seed} is not an integer from 0 to 2^53-1`);
   const count = elementCount(shape);
   if (count === null) throw new UsageError(`input ${name} of shape [${shape.join(', ')}] has no size`);
   const next = generator(seed, name);
@@ -52,13 +53,20 @@ export function randomTensor(dtype: string, shape: readonly number[], seed: numb
   if (dtype === 'float32' || dtype === 'float16' || dtype === 'bfloat16') {
     const values = new Float32Array(count);
     for (let index = 0; index < count; index++) values[index] = bell(next);
-    return { dtype, shape, data: dtype === 'float32' ? values : dtype === 'float16' ? float32ToHalf(values) : float32ToBfloat16(values) };
+    return {
+      dtype,
+      shape,
+      data: dtype === 'float32' ? values : dtype === 'float16' ? float32ToHalf(values) : float32ToBfloat16(values),
+    };
   }
-  if (!/^(bool|u?int(8|16|32|64))$/.test(dtype)) throw new UsageError(`input ${name} is ${dtype}, which has no random values`, { hint: 'give it as a file' });
+  if (!/^(bool|u?int(8|16|32|64))$/.test(dtype))
+    throw new UsageError(`input ${name} is ${dtype}, which has no random values`, { hint: 'give it as a file' });
   const tensor = emptyTensor(dtype, shape);
   const { data } = tensor;
   const isByte = dtype === 'uint8' || dtype === 'int8';
-  if (data instanceof BigInt64Array || data instanceof BigUint64Array) for (let index = 0; index < count; index++) data[index] = BigInt(next() >>> 31);
-  else if (ArrayBuffer.isView(data)) for (let index = 0; index < count; index++) data[index] = next() >>> (isByte ? 24 : 31);
+  if (data instanceof BigInt64Array || data instanceof BigUint64Array)
+    for (let index = 0; index < count; index++) data[index] = BigInt(next() >>> 31);
+  else if (ArrayBuffer.isView(data))
+    for (let index = 0; index < count; index++) data[index] = next() >>> (isByte ? 24 : 31);
   return tensor;
 }

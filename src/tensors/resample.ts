@@ -71,7 +71,12 @@ function tapsOf({ support, weight }: Filter, size: number, target: number, from:
   const spread = Math.max(1, scale);
   const reach = support * spread;
   const stride = Math.ceil(reach) * 2 + 1;
-  const taps = { starts: new Int32Array(count), counts: new Int32Array(count), weights: new Int32Array(count * stride), stride };
+  const taps = {
+    starts: new Int32Array(count),
+    counts: new Int32Array(count),
+    weights: new Int32Array(count * stride),
+    stride,
+  };
   const raw = new Float64Array(stride);
   for (let index = 0; index < count; index++) {
     const center = (from + index + 0.5) * scale;
@@ -98,7 +103,12 @@ function clamp(sum: number): number {
 }
 
 /** Rows `[top, bottom)` of a picture, each resampled to the columns of `taps`. */
-function horizontal({ data, width }: Picture, { starts, counts, weights, stride }: Taps, top: number, bottom: number): Uint8Array {
+function horizontal(
+  { data, width }: Picture,
+  { starts, counts, weights, stride }: Taps,
+  top: number,
+  bottom: number,
+): Uint8Array {
   const columns = starts.length;
   const result = new Uint8Array(columns * (bottom - top) * 3);
   let to = 0;
@@ -133,7 +143,8 @@ function vertical(data: Uint8Array, width: number, top: number, { starts, counts
     for (let tap = 0; tap < counts[row]; tap++) {
       const weight = weights[row * stride + tap];
       const from = (starts[row] - top + tap) * line;
-      for (let column = 0; column < line; column++) sums[column] = (sums[column] + Math.imul(data[from + column], weight)) | 0;
+      for (let column = 0; column < line; column++)
+        sums[column] = (sums[column] + Math.imul(data[from + column], weight)) | 0;
     }
     for (let column = 0; column < line; column++) result[row * line + column] = clamp(sums[column]);
   }
@@ -151,7 +162,12 @@ export function cropPicture({ data, width }: Picture, { left, top, width: column
 }
 
 /** The box `crop` of the picture resized to `width` x `height`; nothing outside of it is computed. */
-export function resizeAndCrop(picture: Picture, { width, height }: { readonly width: number; readonly height: number }, crop: Box, interpolation: Interpolation): Picture {
+export function resizeAndCrop(
+  picture: Picture,
+  { width, height }: { readonly width: number; readonly height: number },
+  crop: Box,
+  interpolation: Interpolation,
+): Picture {
   if (interpolation === 'nearest') return nearest(picture, width, height, crop);
   const filter = FILTERS[interpolation];
   const isSameWidth = width === picture.width;
@@ -164,7 +180,11 @@ export function resizeAndCrop(picture: Picture, { width, height }: { readonly wi
   const across = isSameWidth
     ? cropPicture(picture, { left: crop.left, top, width: crop.width, height: bottom - top }).data
     : horizontal(picture, tapsOf(filter, picture.width, width, crop.left, crop.width), top, bottom);
-  return { data: rows === null ? across : vertical(across, crop.width, top, rows), width: crop.width, height: crop.height };
+  return {
+    data: rows === null ? across : vertical(across, crop.width, top, rows),
+    width: crop.width,
+    height: crop.height,
+  };
 }
 
 /** Pillow walks the source by adding the scale, so that its rounding is that of the running sum. */

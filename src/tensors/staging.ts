@@ -20,7 +20,16 @@ export class StagingFile {
     await removeStale(fs, directory);
     const path = temporaryName(directory);
     try {
-      return new StagingFile(path, await openAfresh(fs, path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | (constants.O_NOFOLLOW ?? 0), 0o666), fs);
+      return new StagingFile(
+        path,
+        await openAfresh(
+          fs,
+          path,
+          constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | (constants.O_NOFOLLOW ?? 0),
+          0o666,
+        ),
+        fs,
+      );
     } catch (error) {
       throw ioError(error, 'create a file in', directory);
     }
@@ -29,7 +38,8 @@ export class StagingFile {
   async write(bytes: Uint8Array, position: number): Promise<void> {
     // The number of a closed descriptor may by now be another file's.
     if (!this.open) throw ioError(new Error('it is closed'), 'write', this.path);
-    for (let at = 0; at < bytes.length; at += LARGEST_WRITE) await writeFully(this.handle, bytes.subarray(at, at + LARGEST_WRITE), position + at, this.path);
+    for (let at = 0; at < bytes.length; at += LARGEST_WRITE)
+      await writeFully(this.handle, bytes.subarray(at, at + LARGEST_WRITE), position + at, this.path);
   }
 
   /** The bytes `[0, size)`, in chunks. */

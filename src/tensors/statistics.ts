@@ -12,11 +12,33 @@ export interface Summary {
   readonly std: number | null;
 }
 
-type Numeric = Float32Array | Float64Array | Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array;
+type Numeric =
+  | Float32Array
+  | Float64Array
+  | Int8Array
+  | Uint8Array
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array;
 
 /** Short, so that sums within a block stay exact. */
 const BLOCK = 4096;
-const NUMERIC = new Set(['float16', 'bfloat16', 'float32', 'float64', 'bool', 'int8', 'uint8', 'int16', 'uint16', 'int32', 'uint32', 'int64', 'uint64']);
+const NUMERIC = new Set([
+  'float16',
+  'bfloat16',
+  'float32',
+  'float64',
+  'bool',
+  'int8',
+  'uint8',
+  'int16',
+  'uint16',
+  'int32',
+  'uint32',
+  'int64',
+  'uint64',
+]);
 
 interface Block {
   readonly size: number;
@@ -43,7 +65,8 @@ export class RunningSummary {
     this.count += elementCount(tensor.shape) ?? 0;
     if (!NUMERIC.has(tensor.dtype)) return;
     const values = numbersOf(tensor);
-    for (let start = 0; start < values.length; start += BLOCK) this.addBlock(values, start, Math.min(values.length, start + BLOCK));
+    for (let start = 0; start < values.length; start += BLOCK)
+      this.addBlock(values, start, Math.min(values.length, start + BLOCK));
   }
 
   private addBlock(values: Numeric, start: number, end: number): void {
@@ -82,7 +105,14 @@ export class RunningSummary {
     const all = squares + otherSquares;
     // NaN, infinities, and finite values whose squares overflow take the slow way.
     if (!Number.isFinite(all)) this.addFinite(values, start, end);
-    else this.merge({ size: end - start, mean: shift + total / (end - start), squares: Math.max(0, all - (total * total) / (end - start)), low, high });
+    else
+      this.merge({
+        size: end - start,
+        mean: shift + total / (end - start),
+        squares: Math.max(0, all - (total * total) / (end - start)),
+        low,
+        high,
+      });
   }
 
   private addFinite(values: Numeric, start: number, end: number): void {

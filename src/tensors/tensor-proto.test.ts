@@ -5,7 +5,8 @@ import { readTensors } from './array-file.js';
 import { decodeTensorProto, encodeTensorProto } from './tensor-proto.js';
 import type { TensorValue } from './tensor.js';
 
-const fixture = (name: string): Promise<Uint8Array> => readFile(new URL(`../../fixtures/tensors/${name}`, import.meta.url));
+const fixture = (name: string): Promise<Uint8Array> =>
+  readFile(new URL(`../../fixtures/tensors/${name}`, import.meta.url));
 const decode = (...bytes: number[]): TensorValue => decodeTensorProto(Uint8Array.from(bytes), 'a.pb').tensor;
 
 describe('TensorProto', () => {
@@ -29,18 +30,31 @@ describe('TensorProto', () => {
   });
 
   test('float16 has the same bits in raw_data and in int32_data', async () => {
-    expect(decodeTensorProto(await fixture('typed-float16.pb'), 'a').tensor).toEqual(decodeTensorProto(await fixture('raw-float16.pb'), 'b').tensor);
+    expect(decodeTensorProto(await fixture('typed-float16.pb'), 'a').tensor).toEqual(
+      decodeTensorProto(await fixture('raw-float16.pb'), 'b').tensor,
+    );
   });
 
-  test.each(['raw-float32.pb', 'raw-float16.pb', 'strings.pb'])('%s is written byte for byte as onnx does', async (file) => {
-    const golden = await fixture(file);
-    const { name, tensor } = decodeTensorProto(golden, file);
-    expect(Buffer.from(encodeTensorProto(tensor, name)).equals(golden)).toBe(true);
-  });
+  test.each(['raw-float32.pb', 'raw-float16.pb', 'strings.pb'])(
+    '%s is written byte for byte as onnx does',
+    async (file) => {
+      const golden = await fixture(file);
+      const { name, tensor } = decodeTensorProto(golden, file);
+      expect(Buffer.from(encodeTensorProto(tensor, name)).equals(golden)).toBe(true);
+    },
+  );
 
   test('dims may be packed, values may not be, and the last of repeated singular fields counts', () => {
-    expect(decode(0x0a, 1, 2, 0x10, 6, 0x28, 5, 0x28, 7)).toEqual({ dtype: 'int32', shape: [2], data: Int32Array.of(5, 7) });
-    expect(decode(0x08, 1, 0x10, 1, 0x10, 3, 0x4a, 1, 9, 0x4a, 1, 8)).toEqual({ dtype: 'int8', shape: [1], data: Int8Array.of(8) });
+    expect(decode(0x0a, 1, 2, 0x10, 6, 0x28, 5, 0x28, 7)).toEqual({
+      dtype: 'int32',
+      shape: [2],
+      data: Int32Array.of(5, 7),
+    });
+    expect(decode(0x08, 1, 0x10, 1, 0x10, 3, 0x4a, 1, 9, 0x4a, 1, 8)).toEqual({
+      dtype: 'int8',
+      shape: [1],
+      data: Int8Array.of(8),
+    });
     expect(decode(0x10, 1, 0x25, 0, 0, 0x80, 0x3f)).toEqual({ dtype: 'float32', shape: [], data: Float32Array.of(1) });
   });
 
@@ -51,10 +65,21 @@ describe('TensorProto', () => {
     ['values in two fields', [0x08, 1, 0x10, 3, 0x2a, 1, 5, 0x4a, 1, 5], /more than one field/],
     ['too few values', [0x08, 2, 0x10, 6, 0x2a, 1, 5], /1 values/],
     ['raw_data of another length', [0x08, 2, 0x10, 1, 0x4a, 1, 5], /raw_data has 1 bytes/],
-    ['a huge shape', [0x08, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x40, 0x08, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x40, 0x10, 1], /too many/],
+    [
+      'a huge shape',
+      [
+        0x08, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x40, 0x08, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x40,
+        0x10, 1,
+      ],
+      /too many/,
+    ],
     ['a negative dim', [0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 0x10, 1], /not sizes/],
     ['a field that is cut off', [0x08, 2, 0x4a, 9, 1], /does not fit/],
-    ['an endless varint in its values', [0x08, 1, 0x10, 6, 0x2a, 11, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1], /longer than 64 bits/],
+    [
+      'an endless varint in its values',
+      [0x08, 1, 0x10, 6, 0x2a, 11, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1],
+      /longer than 64 bits/,
+    ],
   ])('%s is malformed', (_what, bytes, message) => {
     expect(() => decode(...bytes)).toThrow(message);
     expect(() => decode(...bytes)).toThrow(ModelFormatError);

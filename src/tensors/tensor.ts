@@ -2,7 +2,16 @@ import { UsageError } from '../errors.js';
 import { bitsOf, dataTypeOf } from '../onnx/types.js';
 
 export type TypedArray =
-  | Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array | BigInt64Array | BigUint64Array | Float32Array | Float64Array;
+  | Int8Array
+  | Uint8Array
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array
+  | BigInt64Array
+  | BigUint64Array
+  | Float32Array
+  | Float64Array;
 
 /** Strings are kept apart: they have no fixed size. */
 export type TensorData = TypedArray | readonly string[];
@@ -20,8 +29,17 @@ export interface TensorValue {
 type ArrayConstructor = new (buffer: ArrayBufferLike, byteOffset: number, length: number) => TypedArray;
 
 const CONSTRUCTORS = new Map<string, ArrayConstructor>([
-  ['float32', Float32Array], ['float64', Float64Array], ['int8', Int8Array], ['int16', Int16Array], ['int32', Int32Array], ['int64', BigInt64Array],
-  ['uint16', Uint16Array], ['uint32', Uint32Array], ['uint64', BigUint64Array], ['float16', Uint16Array], ['bfloat16', Uint16Array],
+  ['float32', Float32Array],
+  ['float64', Float64Array],
+  ['int8', Int8Array],
+  ['int16', Int16Array],
+  ['int32', Int32Array],
+  ['int64', BigInt64Array],
+  ['uint16', Uint16Array],
+  ['uint32', Uint32Array],
+  ['uint64', BigUint64Array],
+  ['float16', Uint16Array],
+  ['bfloat16', Uint16Array],
 ]);
 
 const HOST_IS_LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
@@ -54,14 +72,25 @@ export function byteLength(dtype: string, shape: readonly number[]): number | nu
 }
 
 /** A tensor over `bytes`, without a copy where they are aligned and in the host's byte order. Exactly as many bytes as the shape needs. */
-export function tensorFromBytes(dtype: string, shape: readonly number[], bytes: Uint8Array, littleEndian = true): TensorValue {
+export function tensorFromBytes(
+  dtype: string,
+  shape: readonly number[],
+  bytes: Uint8Array,
+  littleEndian = true,
+): TensorValue {
   const needed = byteLength(dtype, shape);
-  if (needed !== bytes.length) throw new UsageError(`a ${dtype} tensor of shape [${shape.join(', ')}] takes ${needed ?? 'no fixed number of'} bytes, not ${bytes.length}`);
+  if (needed !== bytes.length)
+    throw new UsageError(
+      `a ${dtype} tensor of shape [${shape.join(', ')}] takes ${needed ?? 'no fixed number of'} bytes, not ${bytes.length}`,
+    );
   const width = (elementBits(dtype) ?? 8) / 8;
   const foreign = width > 1 && littleEndian !== HOST_IS_LITTLE_ENDIAN;
   const Constructor = CONSTRUCTORS.get(dtype);
   // `slice` of a Buffer would be a view.
-  const own = foreign || bytes.byteOffset % width !== 0 ? Uint8Array.from(bytes) : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+  const own =
+    foreign || bytes.byteOffset % width !== 0
+      ? Uint8Array.from(bytes)
+      : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
   if (Constructor === undefined) return { dtype, shape, data: own };
   if (foreign) swapBytes(own, width);
   return { dtype, shape, data: new Constructor(own.buffer, own.byteOffset, own.length / width) };
@@ -69,7 +98,8 @@ export function tensorFromBytes(dtype: string, shape: readonly number[], bytes: 
 
 /** The values as little-endian bytes: a view where the host is little-endian. @throws UsageError for strings */
 export function tensorBytes({ dtype, data }: TensorValue): Uint8Array {
-  if (!ArrayBuffer.isView(data)) throw new UsageError('a tensor of strings has no bytes of fixed size', { hint: 'write it as .pb' });
+  if (!ArrayBuffer.isView(data))
+    throw new UsageError('a tensor of strings has no bytes of fixed size', { hint: 'write it as .pb' });
   const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   const width = (elementBits(dtype) ?? 8) / 8;
   if (HOST_IS_LITTLE_ENDIAN || width <= 1) return bytes;
@@ -100,9 +130,14 @@ export function takeRows(tensor: TensorValue, start: number, end: number): Tenso
   const { dtype, shape, data } = tensor;
   if (shape.length === 0) throw new UsageError('a scalar has no axis 0');
   if (start === 0 && end === shape[0]) return tensor;
-  if ((elementBits(dtype) ?? 8) < 8) throw new UsageError(`a tensor of ${dtype} is packed and cannot be split along axis 0`);
+  if ((elementBits(dtype) ?? 8) < 8)
+    throw new UsageError(`a tensor of ${dtype} is packed and cannot be split along axis 0`);
   const width = rowElements(shape);
-  return { dtype, shape: [end - start, ...shape.slice(1)], data: Array.isArray(data) ? data.slice(start * width, end * width) : subarray(data, start * width, end * width) };
+  return {
+    dtype,
+    shape: [end - start, ...shape.slice(1)],
+    data: Array.isArray(data) ? data.slice(start * width, end * width) : subarray(data, start * width, end * width),
+  };
 }
 
 function subarray(data: TensorData, start: number, end: number): TensorData {
@@ -116,7 +151,8 @@ export function stackRows(tensors: readonly TensorValue[]): TensorValue {
   if (tensors.length === 1) return first;
   const rows = tensors.reduce((sum, { shape }) => sum + shape[0], 0);
   const shape = [rows, ...first.shape.slice(1)];
-  if (first.dtype === 'string') return { dtype: first.dtype, shape, data: tensors.flatMap(({ data }) => (Array.isArray(data) ? [...data] : [])) };
+  if (first.dtype === 'string')
+    return { dtype: first.dtype, shape, data: tensors.flatMap(({ data }) => (Array.isArray(data) ? [...data] : [])) };
   const whole = emptyTensor(first.dtype, shape);
   const bytes = rawBytes(whole);
   let at = 0;
@@ -141,6 +177,12 @@ function rawBytes({ data }: TensorValue): Uint8Array {
 }
 
 /** Shape and dtype for messages: `float32 [2, 3, 224, 224]`. */
-export function describe({ dtype, shape }: { readonly dtype: string; readonly shape: readonly (number | string | null)[] }): string {
+export function describe({
+  dtype,
+  shape,
+}: {
+  readonly dtype: string;
+  readonly shape: readonly (number | string | null)[];
+}): string {
   return `${dtype} [${shape.map((dim) => dim ?? '?').join(', ')}]`;
 }

@@ -25,8 +25,17 @@ describe('tensors', () => {
     const tensor = { dtype: 'int16', shape: [3, 2], data: Int16Array.of(1, 2, 3, 4, 5, 6) };
     const parts = [takeRows(tensor, 0, 1), takeRows(tensor, 1, 3)];
     expect(stackRows(parts)).toEqual(tensor);
-    expect(padRows(parts[1], 4)).toEqual({ dtype: 'int16', shape: [4, 2], data: Int16Array.of(3, 4, 5, 6, 5, 6, 5, 6) });
-    expect(stackRows([{ dtype: 'string', shape: [1], data: ['a'] }, { dtype: 'string', shape: [1], data: ['b'] }])).toEqual({ dtype: 'string', shape: [2], data: ['a', 'b'] });
+    expect(padRows(parts[1], 4)).toEqual({
+      dtype: 'int16',
+      shape: [4, 2],
+      data: Int16Array.of(3, 4, 5, 6, 5, 6, 5, 6),
+    });
+    expect(
+      stackRows([
+        { dtype: 'string', shape: [1], data: ['a'] },
+        { dtype: 'string', shape: [1], data: ['b'] },
+      ]),
+    ).toEqual({ dtype: 'string', shape: [2], data: ['a', 'b'] });
     expect(() => takeRows({ dtype: 'int4', shape: [4], data: Uint8Array.of(1, 2) }, 0, 1)).toThrow(/packed/);
   });
 
@@ -38,9 +47,17 @@ describe('tensors', () => {
     expect(conversionOf('float32', 'float16')).toBe('rounded');
     expect(conversionOf('bfloat16', 'float32')).toBe('exact');
     expect(conversionOf('bfloat16', 'float16')).toBe('rounded');
-    expect(convert({ dtype: 'uint8', shape: [2], data: Uint8Array.of(1, 255) }, 'int64')).toEqual({ dtype: 'int64', shape: [2], data: BigInt64Array.of(1n, 255n) });
-    expect(convert({ dtype: 'float64', shape: [1], data: Float64Array.of(0.1) }, 'float32').data).toEqual(Float32Array.of(0.1));
-    expect(convert({ dtype: 'float16', shape: [1], data: Uint16Array.of(0xc100) }, 'float64').data).toEqual(Float64Array.of(-2.5));
+    expect(convert({ dtype: 'uint8', shape: [2], data: Uint8Array.of(1, 255) }, 'int64')).toEqual({
+      dtype: 'int64',
+      shape: [2],
+      data: BigInt64Array.of(1n, 255n),
+    });
+    expect(convert({ dtype: 'float64', shape: [1], data: Float64Array.of(0.1) }, 'float32').data).toEqual(
+      Float32Array.of(0.1),
+    );
+    expect(convert({ dtype: 'float16', shape: [1], data: Uint16Array.of(0xc100) }, 'float64').data).toEqual(
+      Float64Array.of(-2.5),
+    );
     expect(() => convert({ dtype: 'string', shape: [1], data: ['1'] }, 'float32')).toThrow(/cannot become/);
     expect(toFloat32({ dtype: 'int64', shape: [1], data: BigInt64Array.of(-7n) })).toEqual(Float32Array.of(-7));
   });
@@ -63,15 +80,49 @@ describe('summaries', () => {
   });
 
   test('NaN and infinities are counted and left out', () => {
-    expect(summarize({ dtype: 'float32', shape: [5], data: Float32Array.of(NaN, 1, Infinity, 3, -Infinity) })).toEqual({ count: 5, nan: 1, infinite: 2, min: 1, max: 3, mean: 2, std: 1 });
-    expect(summarize({ dtype: 'float32', shape: [1], data: Float32Array.of(NaN) })).toEqual({ count: 1, nan: 1, infinite: 0, min: null, max: null, mean: null, std: null });
-    expect(summarize({ dtype: 'float64', shape: [2], data: Float64Array.of(1.5e308, 1.5e308) })).toMatchObject({ infinite: 0, mean: 1.5e308 });
+    expect(summarize({ dtype: 'float32', shape: [5], data: Float32Array.of(NaN, 1, Infinity, 3, -Infinity) })).toEqual({
+      count: 5,
+      nan: 1,
+      infinite: 2,
+      min: 1,
+      max: 3,
+      mean: 2,
+      std: 1,
+    });
+    expect(summarize({ dtype: 'float32', shape: [1], data: Float32Array.of(NaN) })).toEqual({
+      count: 1,
+      nan: 1,
+      infinite: 0,
+      min: null,
+      max: null,
+      mean: null,
+      std: null,
+    });
+    expect(summarize({ dtype: 'float64', shape: [2], data: Float64Array.of(1.5e308, 1.5e308) })).toMatchObject({
+      infinite: 0,
+      mean: 1.5e308,
+    });
   });
 
   test('every plain dtype has one; strings are only counted', () => {
-    expect(summarize({ dtype: 'float16', shape: [2], data: Uint16Array.of(0x3c00, 0xc000) })).toMatchObject({ min: -2, max: 1, mean: -0.5, std: 1.5 });
-    expect(summarize({ dtype: 'int64', shape: [2], data: BigInt64Array.of(-4n, 2n) })).toMatchObject({ min: -4, max: 2, mean: -1, std: 3 });
-    expect(summarize({ dtype: 'uint16', shape: [2], data: Uint16Array.of(1, 3) })).toMatchObject({ min: 1, max: 3, mean: 2, std: 1 });
+    expect(summarize({ dtype: 'float16', shape: [2], data: Uint16Array.of(0x3c00, 0xc000) })).toMatchObject({
+      min: -2,
+      max: 1,
+      mean: -0.5,
+      std: 1.5,
+    });
+    expect(summarize({ dtype: 'int64', shape: [2], data: BigInt64Array.of(-4n, 2n) })).toMatchObject({
+      min: -4,
+      max: 2,
+      mean: -1,
+      std: 3,
+    });
+    expect(summarize({ dtype: 'uint16', shape: [2], data: Uint16Array.of(1, 3) })).toMatchObject({
+      min: 1,
+      max: 3,
+      mean: 2,
+      std: 1,
+    });
     expect(summarize({ dtype: 'bool', shape: [2], data: Uint8Array.of(0, 1) })).toMatchObject({ mean: 0.5 });
     expect(summarize({ dtype: 'string', shape: [2], data: ['a', 'b'] })).toMatchObject({ count: 2, min: null });
   });
@@ -99,11 +150,31 @@ describe('random values', () => {
   });
 });
 
-const GOLDEN_VALUES: readonly number[] = [-0.3598307967185974,-0.44289714097976685,1.8303930759429932, 1.198687195777893];
+const GOLDEN_VALUES: readonly number[] = [
+  -0.3598307967185974, -0.44289714097976685, 1.8303930759429932, 1.198687195777893,
+];
 
 describe('names of files and keys', () => {
   test('file names hold no separator, device, dot file or control character, and stay distinct', () => {
-    const names = ['/layer1/Relu_output_0', '../../etc/passwd', '', 'CON', 'con.txt', '.hidden', 'a.', 'Ab', 'aB', 'ü', 'u\u0308', 'a\0b', '\udc80', 'x'.repeat(500), `${'x'.repeat(499)}y`, 'a%2Fb', 'a/b'];
+    const names = [
+      '/layer1/Relu_output_0',
+      '../../etc/passwd',
+      '',
+      'CON',
+      'con.txt',
+      '.hidden',
+      'a.',
+      'Ab',
+      'aB',
+      'ü',
+      'u\u0308',
+      'a\0b',
+      '\udc80',
+      'x'.repeat(500),
+      `${'x'.repeat(499)}y`,
+      'a%2Fb',
+      'a/b',
+    ];
     const files = safeFileNames(names);
     for (const file of files) expect(file).toMatch(/^[A-Za-z0-9%_-]([A-Za-z0-9%_.-]*[A-Za-z0-9%_-])?$/);
     expect(new Set(files.map((file) => file.toLowerCase())).size).toBe(names.length);
@@ -115,7 +186,12 @@ describe('names of files and keys', () => {
 
   test('keys are the names but where no archive can hold them', () => {
     expect(archiveKeys(['/layer1/Relu_output_0', '1', 'ü'])).toEqual(['/layer1/Relu_output_0', '1', 'ü']);
-    expect(archiveKeys(['a\0b', '\udc80', '', '__metadata__'], ['__metadata__'])).toEqual(['a%00b', '%80', '%', '%5F_metadata__']);
+    expect(archiveKeys(['a\0b', '\udc80', '', '__metadata__'], ['__metadata__'])).toEqual([
+      'a%00b',
+      '%80',
+      '%',
+      '%5F_metadata__',
+    ]);
     expect(new Set(archiveKeys(['%80', '\udc80'])).size).toBe(2);
   });
 });

@@ -14,17 +14,44 @@ beforeEach(async () => {
 });
 afterEach(() => rm(directory, { recursive: true, force: true }));
 
-const float = (shape: readonly number[], ...values: number[]): TensorValue => ({ dtype: 'float32', shape, data: Float32Array.from(values) });
-const half = (shape: readonly number[], ...values: number[]): TensorValue => ({ dtype: 'float16', shape, data: Uint16Array.from(values) });
+const float = (shape: readonly number[], ...values: number[]): TensorValue => ({
+  dtype: 'float32',
+  shape,
+  data: Float32Array.from(values),
+});
+const half = (shape: readonly number[], ...values: number[]): TensorValue => ({
+  dtype: 'float16',
+  shape,
+  data: Uint16Array.from(values),
+});
 
 type Batch = readonly [number, ReadonlyMap<string, TensorValue>];
 const BATCHES: readonly Batch[] = [
-  [2, new Map([['/a/b', float([2, 2], 1, 2, 3, 4)], ['1', half([2], 10, 11)]])],
-  [1, new Map([['/a/b', float([1, 2], 5, 6)], ['1', half([1], 12)]])],
+  [
+    2,
+    new Map([
+      ['/a/b', float([2, 2], 1, 2, 3, 4)],
+      ['1', half([2], 10, 11)],
+    ]),
+  ],
+  [
+    1,
+    new Map([
+      ['/a/b', float([1, 2], 5, 6)],
+      ['1', half([1], 12)],
+    ]),
+  ],
 ];
-const JOINED = new Map([['/a/b', float([3, 2], 1, 2, 3, 4, 5, 6)], ['1', half([3], 10, 11, 12)]]);
+const JOINED = new Map([
+  ['/a/b', float([3, 2], 1, 2, 3, 4, 5, 6)],
+  ['1', half([3], 10, 11, 12)],
+]);
 
-async function write(target: string, batches: readonly Batch[] = BATCHES, options: Partial<TensorWriterOptions> = {}): Promise<WrittenFile[]> {
+async function write(
+  target: string,
+  batches: readonly Batch[] = BATCHES,
+  options: Partial<TensorWriterOptions> = {},
+): Promise<WrittenFile[]> {
   await using writer = await TensorWriter.open(target, { totalRows: 3, ...options });
   for (const [rows, batch] of batches) await writer.write(batch, rows);
   return writer.finish();
@@ -47,14 +74,26 @@ describe('formats', () => {
     expect(() => outputFormatOf('a.h5', false)).toThrow(UsageError);
   });
 
-  test.each(['f.npz', 'f.safetensors'])('%s joins batches, written in place or through temporary files to the same bytes', async (name) => {
-    const files = await write(join(directory, name));
-    expect(files).toEqual([{ path: join(directory, name), sizeBytes: (await stat(join(directory, name))).size, tensors: [{ name: '/a/b', key: '/a/b', shape: [3, 2] }, { name: '1', key: '1', shape: [3] }] }]);
-    expect(await readTensors(join(directory, name))).toEqual(JOINED);
-    await write(join(directory, `spooled-${name}`), BATCHES, { totalRows: null });
-    expect(await readFile(join(directory, `spooled-${name}`))).toEqual(await readFile(join(directory, name)));
-    expect((await readdir(directory)).sort()).toEqual([name, `spooled-${name}`].sort());
-  });
+  test.each(['f.npz', 'f.safetensors'])(
+    '%s joins batches, written in place or through temporary files to the same bytes',
+    async (name) => {
+      const files = await write(join(directory, name));
+      expect(files).toEqual([
+        {
+          path: join(directory, name),
+          sizeBytes: (await stat(join(directory, name))).size,
+          tensors: [
+            { name: '/a/b', key: '/a/b', shape: [3, 2] },
+            { name: '1', key: '1', shape: [3] },
+          ],
+        },
+      ]);
+      expect(await readTensors(join(directory, name))).toEqual(JOINED);
+      await write(join(directory, `spooled-${name}`), BATCHES, { totalRows: null });
+      expect(await readFile(join(directory, `spooled-${name}`))).toEqual(await readFile(join(directory, name)));
+      expect((await readdir(directory)).sort()).toEqual([name, `spooled-${name}`].sort());
+    },
+  );
 
   test('a directory gets one TensorProto per feature, its name inside and percent-encoded outside', async () => {
     const target = join(directory, 'out');
@@ -68,18 +107,28 @@ describe('formats', () => {
   });
 
   test('.npy and .pb hold one feature', async () => {
-    const one: readonly Batch[] = [[2, new Map([['x', float([2, 2], 1, 2, 3, 4)]])], [1, new Map([['x', float([1, 2], 5, 6)]])]];
+    const one: readonly Batch[] = [
+      [2, new Map([['x', float([2, 2], 1, 2, 3, 4)]])],
+      [1, new Map([['x', float([1, 2], 5, 6)]])],
+    ];
     await write(join(directory, 'x.npy'), one);
     expect(await readTensors(join(directory, 'x.npy'))).toEqual(new Map([['', JOINED.get('/a/b')]]));
     await write(join(directory, 'x.pb'), one);
     expect(await readTensors(join(directory, 'x.pb'))).toEqual(new Map([['x', JOINED.get('/a/b')]]));
-    await expect(write(join(directory, 'y.npy'))).rejects.toThrow(/holds one array, and there are 2 features: \/a\/b, 1/);
+    await expect(write(join(directory, 'y.npy'))).rejects.toThrow(
+      /holds one array, and there are 2 features: \/a\/b, 1/,
+    );
     expect((await readdir(directory)).sort()).toEqual(['x.npy', 'x.pb']);
   });
 
   test('a dtype the format lacks is refused with a format that has it', async () => {
-    const bfloat: readonly Batch[] = [[1, new Map([['x', { dtype: 'bfloat16', shape: [1], data: Uint16Array.of(0x3f80) }]])]];
-    await expect(write(join(directory, 'x.npz'), bfloat, { totalRows: 1 })).rejects.toMatchObject({ message: expect.stringContaining('x (bfloat16)'), hint: expect.stringContaining('.safetensors') });
+    const bfloat: readonly Batch[] = [
+      [1, new Map([['x', { dtype: 'bfloat16', shape: [1], data: Uint16Array.of(0x3f80) }]])],
+    ];
+    await expect(write(join(directory, 'x.npz'), bfloat, { totalRows: 1 })).rejects.toMatchObject({
+      message: expect.stringContaining('x (bfloat16)'),
+      hint: expect.stringContaining('.safetensors'),
+    });
     await write(join(directory, 'x.safetensors'), bfloat, { totalRows: 1 });
     expect((await readTensors(join(directory, 'x.safetensors'))).get('x')?.dtype).toBe('bfloat16');
   });
@@ -87,14 +136,25 @@ describe('formats', () => {
 
 describe('batches that do not join', () => {
   test('a single batch may have any shapes, several need axis 0', async () => {
-    const scalar: Batch = [2, new Map([['s', float([], 1)], ['t', float([7], 1, 2, 3, 4, 5, 6, 7)]])];
+    const scalar: Batch = [
+      2,
+      new Map([
+        ['s', float([], 1)],
+        ['t', float([7], 1, 2, 3, 4, 5, 6, 7)],
+      ]),
+    ];
     await write(join(directory, 'one.npz'), [scalar], { totalRows: 2 });
     expect((await readTensors(join(directory, 'one.npz'))).get('t')?.shape).toEqual([7]);
-    await expect(write(join(directory, 'two.npz'), [scalar, scalar], { totalRows: 4 })).rejects.toThrow(/s is float32 \[\] in batch 2 of 2 and cannot be joined to a scalar/);
+    await expect(write(join(directory, 'two.npz'), [scalar, scalar], { totalRows: 4 })).rejects.toThrow(
+      /s is float32 \[\] in batch 2 of 2 and cannot be joined to a scalar/,
+    );
   });
 
   test('entries other than the batch has are stacked in order', async () => {
-    const windows: readonly Batch[] = [[2, new Map([['w', float([4], 1, 2, 3, 4)]])], [1, new Map([['w', float([2], 5, 6)]])]];
+    const windows: readonly Batch[] = [
+      [2, new Map([['w', float([4], 1, 2, 3, 4)]])],
+      [1, new Map([['w', float([2], 5, 6)]])],
+    ];
     await write(join(directory, 'w.npz'), windows);
     expect((await readTensors(join(directory, 'w.npz'))).get('w')).toEqual(float([6], 1, 2, 3, 4, 5, 6));
   });
@@ -105,12 +165,19 @@ describe('batches that do not join', () => {
     ['another number of entries', new Map([['x', float([2, 2], 1, 2, 3, 4)]])],
     ['another name', new Map([['y', float([1, 2], 1, 2)]])],
   ])('%s in a later batch is an error and leaves nothing', async (_what, second) => {
-    await expect(write(join(directory, 'x.npz'), [[2, new Map([['x', float([2, 2], 1, 2, 3, 4)]])], [1, second]])).rejects.toBeInstanceOf(UsageError);
+    await expect(
+      write(join(directory, 'x.npz'), [
+        [2, new Map([['x', float([2, 2], 1, 2, 3, 4)]])],
+        [1, second],
+      ]),
+    ).rejects.toBeInstanceOf(UsageError);
     expect(await readdir(directory)).toEqual([]);
   });
 
   test('missing batches are an error and leave nothing', async () => {
-    await expect(write(join(directory, 'x.npz'), BATCHES.slice(0, 1))).rejects.toThrow(/has 2.* of the 3 entries announced/);
+    await expect(write(join(directory, 'x.npz'), BATCHES.slice(0, 1))).rejects.toThrow(
+      /has 2.* of the 3 entries announced/,
+    );
     await expect(write(join(directory, 'x.npz'), [])).rejects.toThrow(/no batch/);
     expect(await readdir(directory)).toEqual([]);
   });
@@ -152,11 +219,17 @@ describe('targets', () => {
 });
 
 describe('a file system that fails', () => {
-  const CASES: readonly [string, number | null][] = [['x.npz', 3], ['x.safetensors', null], ['out', 3]];
+  const CASES: readonly [string, number | null][] = [
+    ['x.npz', 3],
+    ['x.safetensors', null],
+    ['out', 3],
+  ];
 
   async function assertWhole(target: string): Promise<void> {
     if (!target.endsWith('out')) expect(await readTensors(target)).toEqual(JOINED);
-    else for (const name of await readdir(target)) for (const [key, tensor] of await readTensors(join(target, name))) expect(tensor).toEqual(JOINED.get(key));
+    else
+      for (const name of await readdir(target))
+        for (const [key, tensor] of await readTensors(join(target, name))) expect(tensor).toEqual(JOINED.get(key));
   }
 
   test.each(CASES)('%s: an error at any call leaves the old file or the whole new one', async (name, totalRows) => {
@@ -167,7 +240,10 @@ describe('a file system that fails', () => {
         const { fileSystem, calls } = faultyFileSystem(call, fault);
         const failure = await failureOf(write(target, BATCHES, { totalRows, fileSystem }));
         if (failure !== null && !(failure instanceof FeatxError)) throw failure;
-        const isOld = name === 'out' ? !(await readdir(directory)).includes(basename(target)) : (await readFile(target, 'utf8')) === 'old';
+        const isOld =
+          name === 'out'
+            ? !(await readdir(directory)).includes(basename(target))
+            : (await readFile(target, 'utf8')) === 'old';
         if (failure === null) expect(isOld).toBe(false);
         if (!isOld) await assertWhole(target);
         if (call > calls.length) break;

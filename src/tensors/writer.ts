@@ -8,7 +8,8 @@ import { holdsDtype, layoutOf, outputFormatOf, outputKeys, type OutputFormat } f
 import { StagingFile } from './staging.js';
 import { byteLength, describe, tensorBytes, type TensorValue } from './tensor.js';
 
-export interface TensorWriterOptions extends Pick<WriteOptions, 'fileSystem' | 'noClobber' | 'follow' | 'inPlace' | 'signal'> {
+export interface TensorWriterOptions
+  extends Pick<WriteOptions, 'fileSystem' | 'noClobber' | 'follow' | 'inPlace' | 'signal'> {
   /** Files that are being read, which the target must not be. */
   readonly inputs?: readonly string[];
   /** Entries along axis 0 that all batches together bring; null where nobody knows. */
@@ -87,8 +88,12 @@ export class TensorWriter implements AsyncDisposable {
     });
     const isDirectory = state?.isDirectory() ?? false;
     const format = outputFormatOf(target, isDirectory);
-    if (format === 'pb-directory' && state !== null && !isDirectory) throw new UsageError(`${target} is a file, not a directory`, { code: 'FEATX_USAGE_OUTPUT', path: target });
-    const path = format === 'pb-directory' ? target.replace(/(?<=.)[/\\]+$/, '') : await resolveTarget(target, options.inputs ?? [], options);
+    if (format === 'pb-directory' && state !== null && !isDirectory)
+      throw new UsageError(`${target} is a file, not a directory`, { code: 'FEATX_USAGE_OUTPUT', path: target });
+    const path =
+      format === 'pb-directory'
+        ? target.replace(/(?<=.)[/\\]+$/, '')
+        : await resolveTarget(target, options.inputs ?? [], options);
     const directory = isDirectory ? path : dirname(path);
     await assertDirectory(fs, directory);
     return new TensorWriter(path, format, directory, await StagingFile.create(directory, fs), options);
@@ -114,9 +119,19 @@ export class TensorWriter implements AsyncDisposable {
     const { totalRows } = this.options;
     this.assertFits(batch);
     const keys = outputKeys(this.format, names);
-    this.tracks = [...batch].map(([name, { dtype, shape }], index) => ({ name, key: keys[index], dtype, rest: shape.length === 0 ? null : shape.slice(1), rows: 0, bytes: 0, checksum: 0 }));
+    this.tracks = [...batch].map(([name, { dtype, shape }], index) => ({
+      name,
+      key: keys[index],
+      dtype,
+      rest: shape.length === 0 ? null : shape.slice(1),
+      rows: 0,
+      bytes: 0,
+      checksum: 0,
+    }));
     this.parts = await this.openParts();
-    const shapes = [...batch.values()].map(({ shape }) => (rows === totalRows ? shape : shape[0] === rows && totalRows !== null ? [totalRows, ...shape.slice(1)] : null));
+    const shapes = [...batch.values()].map(({ shape }) =>
+      rows === totalRows ? shape : shape[0] === rows && totalRows !== null ? [totalRows, ...shape.slice(1)] : null,
+    );
     if (shapes.every((shape) => shape !== null)) this.place(shapes);
     else for (const track of this.tracks) this.spools.set(track, await this.stage());
   }
@@ -124,16 +139,23 @@ export class TensorWriter implements AsyncDisposable {
   private assertFits(batch: ReadonlyMap<string, TensorValue>): void {
     if (batch.size === 0) throw new UsageError('there is no feature to write');
     if (batch.size > 1 && (this.format === 'npy' || this.format === 'pb')) {
-      throw new UsageError(`${this.target} holds one array, and there are ${batch.size} features: ${[...batch.keys()].join(', ')}`, {
-        path: this.target, hint: 'write .npz, .safetensors or a directory',
-      });
+      throw new UsageError(
+        `${this.target} holds one array, and there are ${batch.size} features: ${[...batch.keys()].join(', ')}`,
+        {
+          path: this.target,
+          hint: 'write .npz, .safetensors or a directory',
+        },
+      );
     }
     const unfit = [...batch].filter(([, { dtype }]) => !holdsDtype(this.format, dtype));
     if (unfit.length === 0) return;
-    throw new UsageError(`a ${this.format} cannot hold ${unfit.map(([name, { dtype }]) => `${name} (${dtype})`).join(', ')}`, {
-      path: this.target,
-      hint: 'bfloat16 and 8-bit floats fit .safetensors; a directory of .pb holds every numeric dtype',
-    });
+    throw new UsageError(
+      `a ${this.format} cannot hold ${unfit.map(([name, { dtype }]) => `${name} (${dtype})`).join(', ')}`,
+      {
+        path: this.target,
+        hint: 'bfloat16 and 8-bit floats fit .safetensors; a directory of .pb holds every numeric dtype',
+      },
+    );
   }
 
   private async stage(): Promise<StagingFile> {
@@ -157,7 +179,11 @@ export class TensorWriter implements AsyncDisposable {
   private place(shapes: readonly (readonly number[])[]): Placed {
     const byTrack = new Map(this.tracks.map((track, index) => [track, shapes[index]]));
     const isDirectory = this.format === 'pb-directory';
-    const specOf = (track: Track): ArraySpec => ({ key: isDirectory ? track.name : track.key, dtype: track.dtype, shape: byTrack.get(track) ?? [] });
+    const specOf = (track: Track): ArraySpec => ({
+      key: isDirectory ? track.name : track.key,
+      dtype: track.dtype,
+      shape: byTrack.get(track) ?? [],
+    });
     const layouts = this.parts.map(({ tracks }) => layoutOf(this.format, tracks.map(specOf), this.options.metadata));
     for (const [part, { tracks }] of this.parts.entries()) {
       for (const [index, track] of tracks.entries()) track.checksum = layouts[part].checksumSeeds?.[index] ?? 0;
@@ -171,14 +197,21 @@ export class TensorWriter implements AsyncDisposable {
     const unknown = [...batch.keys()].filter((name) => !this.tracks.some((track) => track.name === name));
     const missing = this.tracks.filter(({ name }) => !batch.has(name)).map(({ name }) => name);
     const changes = [...unknown.map((name) => `${name} is new`), ...missing.map((name) => `${name} is missing`)];
-    if (changes.length > 0) throw new UsageError(`batch ${this.batches} has other tensors than the first: ${changes.join(', ')}`);
+    if (changes.length > 0)
+      throw new UsageError(`batch ${this.batches} has other tensors than the first: ${changes.join(', ')}`);
     return this.tracks.map((track) => {
       const tensor = batch.get(track.name) ?? { dtype: track.dtype, shape: [], data: [] };
       if (this.batches > 1 && !this.joins(track, tensor, rows)) {
-        const before = track.rest === null ? `a scalar ${track.dtype}` : describe({ dtype: track.dtype, shape: [this.placed === null ? null : 'batch', ...track.rest] });
-        throw new UsageError(`${track.name} is ${describe(tensor)} in batch ${this.batches} of ${rows} and cannot be joined to ${before} of the batches before`, {
-          hint: 'run all inputs in one batch, or each by itself',
-        });
+        const before =
+          track.rest === null
+            ? `a scalar ${track.dtype}`
+            : describe({ dtype: track.dtype, shape: [this.placed === null ? null : 'batch', ...track.rest] });
+        throw new UsageError(
+          `${track.name} is ${describe(tensor)} in batch ${this.batches} of ${rows} and cannot be joined to ${before} of the batches before`,
+          {
+            hint: 'run all inputs in one batch, or each by itself',
+          },
+        );
       }
       return tensor;
     });
@@ -186,8 +219,18 @@ export class TensorWriter implements AsyncDisposable {
 
   private joins(track: Track, tensor: TensorValue, rows: number): boolean {
     const { dtype, rest, bytes } = track;
-    if (rest === null || tensor.dtype !== dtype || tensor.shape.length !== rest.length + 1 || rest.some((dim, axis) => dim !== tensor.shape[axis + 1])) return false;
-    return this.placed === null || (tensor.shape[0] === rows && bytes + tensorBytes(tensor).length <= (byteLength(dtype, this.placed.shapes.get(track) ?? []) ?? 0));
+    if (
+      rest === null ||
+      tensor.dtype !== dtype ||
+      tensor.shape.length !== rest.length + 1 ||
+      rest.some((dim, axis) => dim !== tensor.shape[axis + 1])
+    )
+      return false;
+    return (
+      this.placed === null ||
+      (tensor.shape[0] === rows &&
+        bytes + tensorBytes(tensor).length <= (byteLength(dtype, this.placed.shapes.get(track) ?? []) ?? 0))
+    );
   }
 
   private async store(tensors: readonly TensorValue[]): Promise<void> {
@@ -205,7 +248,11 @@ export class TensorWriter implements AsyncDisposable {
     }
   }
 
-  private async append(track: Track, { file, layout, index }: { readonly file: StagingFile; readonly layout: FileLayout; readonly index: number }, bytes: Uint8Array): Promise<void> {
+  private async append(
+    track: Track,
+    { file, layout, index }: { readonly file: StagingFile; readonly layout: FileLayout; readonly index: number },
+    bytes: Uint8Array,
+  ): Promise<void> {
     if (layout.checksumSeeds !== null) track.checksum = checksum(bytes, track.checksum);
     await file.write(bytes, layout.offsets[index] + track.bytes);
     track.bytes += bytes.length;
@@ -225,19 +272,31 @@ export class TensorWriter implements AsyncDisposable {
     const { layouts, shapes } = this.placed ?? (await this.gather());
     const short = this.tracks.filter((track) => track.bytes !== byteLength(track.dtype, shapes.get(track) ?? []));
     if (short.length > 0) {
-      throw new UsageError(`${short.map(({ name, rows }) => `${name} has ${rows}`).join(', ')} of the ${this.options.totalRows} entries announced`, {
-        path: this.target,
-      });
+      throw new UsageError(
+        `${short.map(({ name, rows }) => `${name} has ${rows}`).join(', ')} of the ${this.options.totalRows} entries announced`,
+        {
+          path: this.target,
+        },
+      );
     }
     for (const [part, { file, tracks }] of this.parts.entries()) {
-      for (const { position, bytes } of layouts[part].frame(tracks.map(({ checksum }) => checksum))) await file.write(bytes, position);
+      for (const { position, bytes } of layouts[part].frame(tracks.map(({ checksum }) => checksum)))
+        await file.write(bytes, position);
       await file.seal(layouts[part].size);
     }
     this.options.signal?.throwIfAborted();
     await this.makeDirectory();
     await this.putInPlace();
-    const written = (track: Track): WrittenFile['tensors'][number] => ({ name: track.name, key: track.key, shape: shapes.get(track) ?? [] });
-    return this.parts.map(({ target, tracks }, part) => ({ path: target, sizeBytes: layouts[part].size, tensors: tracks.map(written) }));
+    const written = (track: Track): WrittenFile['tensors'][number] => ({
+      name: track.name,
+      key: track.key,
+      shape: shapes.get(track) ?? [],
+    });
+    return this.parts.map(({ target, tracks }, part) => ({
+      path: target,
+      sizeBytes: layouts[part].size,
+      tensors: tracks.map(written),
+    }));
   }
 
   /** The files of a directory one after the other; where one cannot be put there, those are taken back that stand where nothing stood before. */
@@ -281,7 +340,8 @@ export class TensorWriter implements AsyncDisposable {
         track.bytes = 0;
         const spool = this.spools.get(track);
         if (spool === undefined) continue;
-        for await (const chunk of spool.chunks(size)) await this.append(track, { file, layout: placed.layouts[part], index }, chunk);
+        for await (const chunk of spool.chunks(size))
+          await this.append(track, { file, layout: placed.layouts[part], index }, chunk);
         await spool.discard();
       }
     }
@@ -297,7 +357,8 @@ export class TensorWriter implements AsyncDisposable {
 
 async function assertDirectory(fs: FileSystem, directory: string): Promise<void> {
   try {
-    if (!(await fs.stat(directory)).isDirectory()) throw new IoError(`${directory} is not a directory`, { path: directory });
+    if (!(await fs.stat(directory)).isDirectory())
+      throw new IoError(`${directory} is not a directory`, { path: directory });
   } catch (error) {
     throw error instanceof IoError ? error : ioError(error, 'write into', directory);
   }

@@ -45,10 +45,21 @@ export function npzLayout(arrays: readonly ArraySpec[]): FileLayout {
   const directorySize = entries.reduce((sum, entry) => sum + directoryRecord(entry, 0).length, 0);
   const end = endRecords(entries.length, directoryStart, directorySize);
   const frame = (checksums: readonly number[]): PlacedBytes[] => [
-    ...entries.map((entry, index) => ({ position: entry.start, bytes: concat([localHeader(entry, checksums[index]), entry.header]) })),
-    { position: directoryStart, bytes: concat([...entries.map((entry, index) => directoryRecord(entry, checksums[index])), end]) },
+    ...entries.map((entry, index) => ({
+      position: entry.start,
+      bytes: concat([localHeader(entry, checksums[index]), entry.header]),
+    })),
+    {
+      position: directoryStart,
+      bytes: concat([...entries.map((entry, index) => directoryRecord(entry, checksums[index])), end]),
+    },
   ];
-  return { size: directoryStart + directorySize + end.length, offsets, checksumSeeds: entries.map(({ header }) => checksum(header)), frame };
+  return {
+    size: directoryStart + directorySize + end.length,
+    offsets,
+    checksumSeeds: entries.map(({ header }) => checksum(header)),
+    frame,
+  };
 }
 
 /** Little-endian fields of 2, 4 and 8 bytes, in order. */
@@ -71,20 +82,55 @@ function nameFlags(name: Uint8Array): number {
 
 function localHeader({ name, size }: Entry, checksum: number): Uint8Array {
   const fixed = record(LOCAL_FIXED, [
-    [0x04034b50, 4], [VERSION_ZIP64, 2], [nameFlags(name), 2], [0, 2], [0, 2], [DOS_DATE, 2], [checksum, 4], [LIMIT_32, 4], [LIMIT_32, 4], [name.length, 2], [LOCAL_EXTRA, 2],
+    [0x04034b50, 4],
+    [VERSION_ZIP64, 2],
+    [nameFlags(name), 2],
+    [0, 2],
+    [0, 2],
+    [DOS_DATE, 2],
+    [checksum, 4],
+    [LIMIT_32, 4],
+    [LIMIT_32, 4],
+    [name.length, 2],
+    [LOCAL_EXTRA, 2],
   ]);
-  return concat([fixed, name, record(LOCAL_EXTRA, [[1, 2], [16, 2], [size, 8], [size, 8]])]);
+  return concat([
+    fixed,
+    name,
+    record(LOCAL_EXTRA, [
+      [1, 2],
+      [16, 2],
+      [size, 8],
+      [size, 8],
+    ]),
+  ]);
 }
 
 function directoryRecord({ name, size, start }: Entry, checksum: number): Uint8Array {
   const wide: (readonly [number, 2 | 4 | 8])[] = [];
   if (size > 0x7fffffff) wide.push([size, 8], [size, 8]);
   if (start > 0x7fffffff) wide.push([start, 8]);
-  const extra = wide.length === 0 ? new Uint8Array(0) : record(4 + 8 * wide.length, [[1, 2], [8 * wide.length, 2], ...wide]);
+  const extra =
+    wide.length === 0 ? new Uint8Array(0) : record(4 + 8 * wide.length, [[1, 2], [8 * wide.length, 2], ...wide]);
   const shortSize = size > 0x7fffffff ? LIMIT_32 : size;
   const fixed = record(46, [
-    [0x02014b50, 4], [VERSION_ZIP64 + UNIX * 256, 2], [VERSION_ZIP64, 2], [nameFlags(name), 2], [0, 2], [0, 2], [DOS_DATE, 2], [checksum, 4], [shortSize, 4], [shortSize, 4],
-    [name.length, 2], [extra.length, 2], [0, 2], [0, 2], [0, 2], [OWNER_READ_WRITE, 4], [start > 0x7fffffff ? LIMIT_32 : start, 4],
+    [0x02014b50, 4],
+    [VERSION_ZIP64 + UNIX * 256, 2],
+    [VERSION_ZIP64, 2],
+    [nameFlags(name), 2],
+    [0, 2],
+    [0, 2],
+    [DOS_DATE, 2],
+    [checksum, 4],
+    [shortSize, 4],
+    [shortSize, 4],
+    [name.length, 2],
+    [extra.length, 2],
+    [0, 2],
+    [0, 2],
+    [0, 2],
+    [OWNER_READ_WRITE, 4],
+    [start > 0x7fffffff ? LIMIT_32 : start, 4],
   ]);
   return concat([fixed, name, extra]);
 }
@@ -92,9 +138,36 @@ function directoryRecord({ name, size, start }: Entry, checksum: number): Uint8A
 function endRecords(entries: number, start: number, size: number): Uint8Array {
   const wide = entries > LIMIT_16 || start > 0x7fffffff || size > 0x7fffffff;
   const end = record(22, [
-    [0x06054b50, 4], [0, 2], [0, 2], [Math.min(entries, LIMIT_16), 2], [Math.min(entries, LIMIT_16), 2], [Math.min(size, LIMIT_32), 4], [Math.min(start, LIMIT_32), 4], [0, 2],
+    [0x06054b50, 4],
+    [0, 2],
+    [0, 2],
+    [Math.min(entries, LIMIT_16), 2],
+    [Math.min(entries, LIMIT_16), 2],
+    [Math.min(size, LIMIT_32), 4],
+    [Math.min(start, LIMIT_32), 4],
+    [0, 2],
   ]);
   if (!wide) return end;
-  const zip64 = record(56, [[0x06064b50, 4], [44, 8], [VERSION_ZIP64, 2], [VERSION_ZIP64, 2], [0, 4], [0, 4], [entries, 8], [entries, 8], [size, 8], [start, 8]]);
-  return concat([zip64, record(20, [[0x07064b50, 4], [0, 4], [start + size, 8], [1, 4]]), end]);
+  const zip64 = record(56, [
+    [0x06064b50, 4],
+    [44, 8],
+    [VERSION_ZIP64, 2],
+    [VERSION_ZIP64, 2],
+    [0, 4],
+    [0, 4],
+    [entries, 8],
+    [entries, 8],
+    [size, 8],
+    [start, 8],
+  ]);
+  return concat([
+    zip64,
+    record(20, [
+      [0x07064b50, 4],
+      [0, 4],
+      [start + size, 8],
+      [1, 4],
+    ]),
+    end,
+  ]);
 }

@@ -1,5 +1,17 @@
 import * as fc from 'fast-check';
-import { node, tensor, value, weights, type DataType, type FunctionSpec, type GraphSpec, type ModelSpec, type NodeSpec, type TensorSpec, type ValueSpec } from './model-spec.js';
+import {
+  node,
+  tensor,
+  value,
+  weights,
+  type DataType,
+  type FunctionSpec,
+  type GraphSpec,
+  type ModelSpec,
+  type NodeSpec,
+  type TensorSpec,
+  type ValueSpec,
+} from './model-spec.js';
 import type { Style } from './wire-writer.js';
 
 /** A generated model that ONNX Runtime runs, in the style of some serializer. Every float tensor is [2, 3]. */
@@ -22,20 +34,48 @@ interface Step {
 
 const DOMAIN = 'featx.test';
 const SHAPE = [2, 3];
-const v = (name: string, type: DataType = 'float32', shape: readonly number[] = SHAPE): ValueSpec => value(name, shape, type);
+const v = (name: string, type: DataType = 'float32', shape: readonly number[] = SHAPE): ValueSpec =>
+  value(name, shape, type);
 
 const FUNCTIONS: readonly FunctionSpec[] = [
   { name: 'Twice', domain: DOMAIN, inputs: ['p'], outputs: ['q'], nodes: [node('Add', ['p', 'p'], ['q'])] },
-  { name: 'Twice', domain: DOMAIN, overload: 'twice', inputs: ['p'], outputs: ['q'], nodes: [node('Neg', ['p'], ['q'])] },
   {
-    name: 'Pair', domain: DOMAIN, inputs: ['p'], outputs: ['q', 'r'], opset: [['', 17], [DOMAIN, 1]],
+    name: 'Twice',
+    domain: DOMAIN,
+    overload: 'twice',
+    inputs: ['p'],
+    outputs: ['q'],
+    nodes: [node('Neg', ['p'], ['q'])],
+  },
+  {
+    name: 'Pair',
+    domain: DOMAIN,
+    inputs: ['p'],
+    outputs: ['q', 'r'],
+    opset: [
+      ['', 17],
+      [DOMAIN, 1],
+    ],
     nodes: [node('Relu', ['p'], ['q']), node('Twice', ['p'], ['r'], {}, { domain: DOMAIN })],
   },
   {
-    name: 'Choose', domain: DOMAIN, inputs: ['p', 'c'], outputs: ['q'], opset: [['', 17], [DOMAIN, 1]],
+    name: 'Choose',
+    domain: DOMAIN,
+    inputs: ['p', 'c'],
+    outputs: ['q'],
+    opset: [
+      ['', 17],
+      [DOMAIN, 1],
+    ],
     nodes: [
       node('If', ['c'], ['q'], {
-        then_branch: { graph: { name: 'then', nodes: [node('Twice', ['p'], ['t'], {}, { domain: DOMAIN, overload: 'twice' })], outputs: [v('t')] } },
+        then_branch: {
+          graph: {
+            name: 'then',
+            nodes: [node('Twice', ['p'], ['t'], {}, { domain: DOMAIN, overload: 'twice' })],
+            outputs: [v('t')],
+          },
+        },
         else_branch: { graph: { name: 'else', nodes: [node('Abs', ['p'], ['e'])], outputs: [v('e')] } },
       }),
     ],
@@ -46,7 +86,13 @@ const UNARY = ['Relu', 'Neg', 'Abs', 'Tanh', 'Sigmoid', 'Identity'];
 const BINARY = ['Add', 'Mul', 'Sub', 'Max'];
 
 const { step } = fc.letrec<{ step: Step; leaf: Step; branching: Step }>((tie) => ({
-  leaf: fc.record({ kind: fc.constantFrom('unary', 'binary', 'clip', 'dropout', 'constant', 'call'), a: fc.nat(50), b: fc.nat(50), bodies: fc.constant([]), reusesName: fc.constant(false) }),
+  leaf: fc.record({
+    kind: fc.constantFrom('unary', 'binary', 'clip', 'dropout', 'constant', 'call'),
+    a: fc.nat(50),
+    b: fc.nat(50),
+    bodies: fc.constant([]),
+    reusesName: fc.constant(false),
+  }),
   branching: fc.record({
     kind: fc.constantFrom('if', 'loop'),
     a: fc.nat(50),
@@ -54,12 +100,19 @@ const { step } = fc.letrec<{ step: Step; leaf: Step; branching: Step }>((tie) =>
     bodies: fc.array(fc.array(tie('step'), { maxLength: 3, depthIdentifier: 'body' }), { minLength: 2, maxLength: 2 }),
     reusesName: fc.boolean(),
   }),
-  step: fc.oneof({ maxDepth: 2, depthIdentifier: 'body' }, { arbitrary: tie('leaf'), weight: 4 }, { arbitrary: tie('branching'), weight: 1 }),
+  step: fc.oneof(
+    { maxDepth: 2, depthIdentifier: 'body' },
+    { arbitrary: tie('leaf'), weight: 4 },
+    { arbitrary: tie('branching'), weight: 1 },
+  ),
 }));
 
 /** Any order of fields, packed or not, needless bytes, a graph in pieces. */
 export const arbitraryStyle: fc.Arbitrary<Style> = fc.record({
-  order: fc.oneof(fc.constantFrom('schema' as const, 'reversed' as const), fc.nat(1000)), packed: fc.boolean(), overlong: fc.constantFrom(0, 0, 1, 3), graphPieces: fc.constantFrom(1, 1, 2, 4),
+  order: fc.oneof(fc.constantFrom('schema' as const, 'reversed' as const), fc.nat(1000)),
+  packed: fc.boolean(),
+  overlong: fc.constantFrom(0, 0, 1, 3),
+  graphPieces: fc.constantFrom(1, 1, 2, 4),
 });
 
 /** Random graphs with bodies, captures, functions, several outputs, dead ends, omitted inputs; always valid. */
@@ -84,8 +137,18 @@ interface Choices {
   readonly deadFunctions: boolean;
 }
 
-function assemble({ steps, weights: given, sparse, outputs, typed, deadFunctions }: Choices): Omit<GeneratedModel, 'style'> {
-  const initializers: TensorSpec[] = given.map(({ seed, typed: inFields }, index) => ({ ...weights(`w${index}`, SHAPE, seed), typed: inFields }));
+function assemble({
+  steps,
+  weights: given,
+  sparse,
+  outputs,
+  typed,
+  deadFunctions,
+}: Choices): Omit<GeneratedModel, 'style'> {
+  const initializers: TensorSpec[] = given.map(({ seed, typed: inFields }, index) => ({
+    ...weights(`w${index}`, SHAPE, seed),
+    typed: inFields,
+  }));
   const names = ['x', 'z', ...given.map((_, index) => `w${index}`), ...(sparse ? ['sparse'] : [])];
   const scope = new Scope('t', names);
   scope.addAll(steps);
@@ -95,14 +158,34 @@ function assemble({ steps, weights: given, sparse, outputs, typed, deadFunctions
   const graph: GraphSpec = {
     name: 'generated',
     nodes: scope.nodes,
-    initializers: [...initializers, tensor('trips', [], [2], 'int64'), tensor('true', [], [1], 'bool'), tensor('limit', [], [0.75])],
-    sparseInitializers: sparse ? [{ values: tensor('sparse', [2], [0.5, -1]), indices: tensor('', [2], [1, 4], 'int64'), dims: SHAPE }] : [],
+    initializers: [
+      ...initializers,
+      tensor('trips', [], [2], 'int64'),
+      tensor('true', [], [1], 'bool'),
+      tensor('limit', [], [0.75]),
+    ],
+    sparseInitializers: sparse
+      ? [{ values: tensor('sparse', [2], [0.5, -1]), indices: tensor('', [2], [1, 4], 'int64'), dims: SHAPE }]
+      : [],
     inputs: [v('x'), v('z'), value('cond', [], 'bool')],
     outputs: chosen.map((name) => v(name, scope.made.get(name))),
-    valueInfo: made.filter((name, index) => !chosen.includes(name) && index % 3 < typed).map((name) => v(name, scope.made.get(name))),
+    valueInfo: made
+      .filter((name, index) => !chosen.includes(name) && index % 3 < typed)
+      .map((name) => v(name, scope.made.get(name))),
   };
   const tensors = new Map<string, DataType>([...names.map((name) => [name, 'float32'] as const), ...scope.made]);
-  return { spec: { irVersion: 10, opset: [['', 17], [DOMAIN, 1]], functions, graph }, tensors };
+  return {
+    spec: {
+      irVersion: 10,
+      opset: [
+        ['', 17],
+        [DOMAIN, 1],
+      ],
+      functions,
+      graph,
+    },
+    tensors,
+  };
 }
 
 /** A graph under construction: what its nodes can see, and what they have made. */
@@ -160,7 +243,9 @@ class Scope {
       case 'clip':
         return this.emit(([out]) => node('Clip', [p, '', 'limit'], [out]));
       case 'dropout':
-        return b % 2 === 0 ? this.emit(([out]) => node('Dropout', [p], [out])) : this.emit(([out, mask]) => node('Dropout', [p], [out, mask]), ['float32', 'bool']);
+        return b % 2 === 0
+          ? this.emit(([out]) => node('Dropout', [p], [out]))
+          : this.emit(([out, mask]) => node('Dropout', [p], [out, mask]), ['float32', 'bool']);
       case 'constant':
         return this.emit(([out]) => node('Constant', [], [out], { value: { tensor: weights('', SHAPE, a + b) } }));
       case 'call':
@@ -168,12 +253,19 @@ class Scope {
       case 'if':
         this.emit(
           ([first, second]) =>
-            node('If', ['cond'], [first, second], { then_branch: { graph: this.body(bodies[0], reusesName, [], [a, b]) }, else_branch: { graph: this.body(bodies[1], reusesName, [], [b, a]) } }),
+            node('If', ['cond'], [first, second], {
+              then_branch: { graph: this.body(bodies[0], reusesName, [], [a, b]) },
+              else_branch: { graph: this.body(bodies[1], reusesName, [], [b, a]) },
+            }),
           ['float32', 'float32'],
         );
         break;
       case 'loop':
-        this.emit(([out]) => node('Loop', ['trips', 'true', p], [out], { body: { graph: this.body(bodies[0], reusesName, ['iteration', 'going', 'state'], [b]) } }));
+        this.emit(([out]) =>
+          node('Loop', ['trips', 'true', p], [out], {
+            body: { graph: this.body(bodies[0], reusesName, ['iteration', 'going', 'state'], [b]) },
+          }),
+        );
     }
     // ONNX Runtime sorts nodes, so whatever takes a body's name must depend on the owner of the body.
     const made = this.visible[this.visible.length - 1];
@@ -193,7 +285,12 @@ class Scope {
   }
 
   /** A body that sees what is visible here; `formal` are the inputs of a Loop. */
-  private body(steps: readonly Step[], reusesName: boolean, formal: readonly string[], results: readonly number[]): GraphSpec {
+  private body(
+    steps: readonly Step[],
+    reusesName: boolean,
+    formal: readonly string[],
+    results: readonly number[],
+  ): GraphSpec {
     const prefix = `${this.prefix}_`;
     const own = formal.map((name) => `${prefix}${name}`);
     const inner = new Scope(prefix, [...this.visible, ...own.slice(2)], reusesName ? this.nextName() : null);
@@ -207,6 +304,11 @@ class Scope {
     if (own.length === 0) return { name: 'body', nodes: inner.nodes, outputs };
     inner.emit(([out]) => node('Identity', [own[1]], [out]), ['bool']);
     const still = v([...inner.made.keys()].at(-1) ?? '', 'bool', []);
-    return { name: 'body', nodes: inner.nodes, inputs: [v(own[0], 'int64', []), v(own[1], 'bool', []), v(own[2])], outputs: [still, ...outputs] };
+    return {
+      name: 'body',
+      nodes: inner.nodes,
+      inputs: [v(own[0], 'int64', []), v(own[1], 'bool', []), v(own[2])],
+      outputs: [still, ...outputs],
+    };
   }
 }

@@ -9,7 +9,15 @@ const directory = join(root, 'node_modules', '.cache', 'featx');
 mkdirSync(directory, { recursive: true });
 const outfile = join(directory, `batch-worker-${process.pid}.mjs`);
 await build({
-  absWorkingDir: root, entryPoints: ['src/testing/faulty-worker.ts'], outfile, bundle: true, format: 'esm', platform: 'node', target: 'node20.19', packages: 'external', logLevel: 'error',
+  absWorkingDir: root,
+  entryPoints: ['src/testing/faulty-worker.ts'],
+  outfile,
+  bundle: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node20.19',
+  packages: 'external',
+  logLevel: 'error',
 });
 process.once('exit', () => rmSync(outfile, { force: true }));
 await import(pathToFileURL(outfile).href);

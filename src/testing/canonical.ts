@@ -30,12 +30,26 @@ const one = (kind: FieldSchema['kind']): FieldSchema => ({ kind, list: false, we
 const list = (kind: FieldSchema['kind']): FieldSchema => ({ kind, list: true, weights: false });
 const closed = (most: number): FieldSchema => ({ kind: 'varint', list: false, weights: false, most });
 const weights = (kind: Kind): FieldSchema => ({ kind, list: true, weights: true });
-const schema = (fields: MessageSchema['fields'], oneof: readonly number[] = []): MessageSchema => ({ fields, oneof: new Set(oneof) });
+const schema = (fields: MessageSchema['fields'], oneof: readonly number[] = []): MessageSchema => ({
+  fields,
+  oneof: new Set(oneof),
+});
 
 const entry = schema({ 1: one('text'), 2: one('text') });
 const opset = schema({ 1: one('text'), 2: one('varint') });
 const tensor = schema({
-  1: list('varint'), 2: one('int32'), 4: weights('fixed32'), 5: weights('int32'), 6: list('bytes'), 7: weights('varint'), 8: one('text'), 9: one('bytes'), 10: weights('fixed64'), 11: weights('varint'), 13: list(() => entry), 14: closed(1),
+  1: list('varint'),
+  2: one('int32'),
+  4: weights('fixed32'),
+  5: weights('int32'),
+  6: list('bytes'),
+  7: weights('varint'),
+  8: one('text'),
+  9: one('bytes'),
+  10: weights('fixed64'),
+  11: weights('varint'),
+  13: list(() => entry),
+  14: closed(1),
 });
 const sparse = schema({ 1: one(() => tensor), 2: one(() => tensor), 3: list('varint') });
 const dim = schema({ 1: one('varint'), 2: one('text') }, [1, 2]);
@@ -44,22 +58,75 @@ const tensorType = schema({ 1: one('int32'), 2: one(() => shape) });
 const elementType: MessageSchema = schema({ 1: one(() => type) });
 const mapType: MessageSchema = schema({ 1: one('int32'), 2: one(() => type) });
 const type: MessageSchema = schema(
-  { 1: one(() => tensorType), 4: one(() => elementType), 5: one(() => mapType), 7: one(() => schema({})), 8: one(() => tensorType), 9: one(() => elementType) },
+  {
+    1: one(() => tensorType),
+    4: one(() => elementType),
+    5: one(() => mapType),
+    7: one(() => schema({})),
+    8: one(() => tensorType),
+    9: one(() => elementType),
+  },
   [1, 4, 5, 7, 8, 9],
 );
 const valueInfo = schema({ 1: one('text'), 2: one(() => type) });
 const annotation = schema({ 1: one('text'), 2: list(() => entry) });
 const attribute: MessageSchema = schema({
-  1: one('text'), 2: one('fixed32'), 3: one('varint'), 4: one('bytes'), 5: one(() => tensor), 6: one(() => graph), 7: list('fixed32'), 8: list('varint'), 9: list('bytes'), 10: list(() => tensor), 11: list(() => graph), 20: closed(14),
-  21: one('text'), 22: one(() => sparse), 23: list(() => sparse),
+  1: one('text'),
+  2: one('fixed32'),
+  3: one('varint'),
+  4: one('bytes'),
+  5: one(() => tensor),
+  6: one(() => graph),
+  7: list('fixed32'),
+  8: list('varint'),
+  9: list('bytes'),
+  10: list(() => tensor),
+  11: list(() => graph),
+  20: closed(14),
+  21: one('text'),
+  22: one(() => sparse),
+  23: list(() => sparse),
 });
-const node = schema({ 1: list('text'), 2: list('text'), 3: one('text'), 4: one('text'), 5: list(() => attribute), 7: one('text'), 8: one('text') });
+const node = schema({
+  1: list('text'),
+  2: list('text'),
+  3: one('text'),
+  4: one('text'),
+  5: list(() => attribute),
+  7: one('text'),
+  8: one('text'),
+});
 const graph: MessageSchema = schema({
-  1: list(() => node), 2: one('text'), 5: list(() => tensor), 11: list(() => valueInfo), 12: list(() => valueInfo), 13: list(() => valueInfo), 14: list(() => annotation), 15: list(() => sparse),
+  1: list(() => node),
+  2: one('text'),
+  5: list(() => tensor),
+  11: list(() => valueInfo),
+  12: list(() => valueInfo),
+  13: list(() => valueInfo),
+  14: list(() => annotation),
+  15: list(() => sparse),
 });
-const definition = schema({ 1: one('text'), 4: list('text'), 5: list('text'), 7: list(() => node), 10: one('text'), 11: list(() => attribute), 12: list(() => valueInfo), 13: one('text') });
+const definition = schema({
+  1: one('text'),
+  4: list('text'),
+  5: list('text'),
+  7: list(() => node),
+  10: one('text'),
+  11: list(() => attribute),
+  12: list(() => valueInfo),
+  13: one('text'),
+});
 const training = schema({ 1: one(() => graph), 2: one(() => graph) });
-const model = schema({ 1: one('varint'), 2: one('text'), 3: one('text'), 7: one(() => graph), 8: list(() => opset), 14: list(() => entry), 20: list(() => training), 25: list(() => definition) });
+const model = schema({
+  1: one('varint'),
+  2: one('text'),
+  3: one('text'),
+  7: one(() => graph),
+  8: list(() => opset),
+  14: list(() => entry),
+  20: list(() => training),
+  25: list(() => definition),
+});
 
 const WIRE: { readonly [kind in Kind]: number } = { varint: 0, int32: 0, fixed64: 1, bytes: 2, text: 2, fixed32: 5 };
 
@@ -132,7 +199,8 @@ class Parser {
     }
     const length = wire === 2 ? this.number(5) : 0;
     const payloadAt = this.at;
-    const payload = wire === 0 ? this.varint() : wire === 1 ? this.take(8) : wire === 5 ? this.take(4) : this.take(length);
+    const payload =
+      wire === 0 ? this.varint() : wire === 1 ? this.take(8) : wire === 5 ? this.take(4) : this.take(length);
     return { number, wire, payload, at: { start, value, payload: payloadAt, end: this.at } };
   }
 
@@ -177,7 +245,10 @@ function parse(file: Uint8Array, { fields, oneof }: MessageSchema, into: Message
     if (oneof.has(number)) for (const other of oneof) if (other !== number) into.delete(other);
     const before = into.get(number) ?? [];
     if (typeof kind === 'string') {
-      into.set(number, field.list ? [...before, ...(isPacked ? packedValues(payload, field, kind, options) : [payload])] : [payload]);
+      into.set(
+        number,
+        field.list ? [...before, ...(isPacked ? packedValues(payload, field, kind, options) : [payload])] : [payload],
+      );
       continue;
     }
     const existing = field.list ? undefined : before[0];
@@ -230,7 +301,8 @@ function write(message: Message, { fields }: MessageSchema): Uint8Array {
   for (const [number, values] of [...message].sort(([a], [b]) => a - b)) {
     const { kind } = fields[number];
     for (const value of values) {
-      const payload = value instanceof Map ? write(value, typeof kind === 'string' ? schema({}) : kind()) : plain(value, kind);
+      const payload =
+        value instanceof Map ? write(value, typeof kind === 'string' ? schema({}) : kind()) : plain(value, kind);
       const wire = typeof kind === 'string' ? WIRE[kind] : 2;
       parts.push(varintBytes(number * 8 + wire), ...(wire === 2 ? [varintBytes(payload.length)] : []), payload);
     }

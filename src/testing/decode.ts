@@ -82,9 +82,15 @@ export function meaningOfProto(model: onnx.IModelProto): Meaning {
     metadata: (model.metadataProps ?? []).map(({ key }) => key ?? ''),
     graph: graphOfProto(model.graph ?? {}),
     functions: (model.functions ?? []).map((definition) => ({
-      name: definition.name ?? '', domain: spelled(definition.domain), inputs: definition.input ?? [], outputs: definition.output ?? [], nodes: (definition.node ?? []).map(nodeOfProto),
+      name: definition.name ?? '',
+      domain: spelled(definition.domain),
+      inputs: definition.input ?? [],
+      outputs: definition.output ?? [],
+      nodes: (definition.node ?? []).map(nodeOfProto),
     })),
-    training: (model.trainingInfo ?? []).flatMap(({ initialization, algorithm }) => [initialization, algorithm].flatMap((graph) => (graph ? [graphOfProto(graph)] : []))),
+    training: (model.trainingInfo ?? []).flatMap(({ initialization, algorithm }) =>
+      [initialization, algorithm].flatMap((graph) => (graph ? [graphOfProto(graph)] : [])),
+    ),
   };
 }
 
@@ -106,13 +112,19 @@ function graphOfProto(graph: onnx.IGraphProto): Meaning {
 
 function nodeOfProto(node: onnx.INodeProto): Meaning {
   return {
-    name: node.name ?? '', op: node.opType ?? '', domain: spelled(node.domain), inputs: node.input ?? [], outputs: node.output ?? [], attributes: (node.attribute ?? []).map(attributeOfProto),
+    name: node.name ?? '',
+    op: node.opType ?? '',
+    domain: spelled(node.domain),
+    inputs: node.input ?? [],
+    outputs: node.output ?? [],
+    attributes: (node.attribute ?? []).map(attributeOfProto),
   };
 }
 
 function attributeOfProto(attribute: onnx.IAttributeProto): Meaning {
   const text = (bytes: Uint8Array): string => (bytes.length > LONGEST_STRING ? sha1(null) : sha1(bytes));
-  const integers = (list: readonly Integer[] | null | undefined): string[] => (list ?? []).slice(0, LONGEST_LIST).map(String);
+  const integers = (list: readonly Integer[] | null | undefined): string[] =>
+    (list ?? []).slice(0, LONGEST_LIST).map(String);
   const { t, g, sparseTensor } = attribute;
   return {
     name: attribute.name ?? '',
@@ -132,20 +144,30 @@ function attributeOfProto(attribute: onnx.IAttributeProto): Meaning {
 
 function tensorOfProto(tensor: onnx.ITensorProto): Meaning {
   const lists: readonly (readonly [number, readonly unknown[] | null | undefined])[] = [
-    [4, tensor.floatData], [5, tensor.int32Data], [6, tensor.stringData], [7, tensor.int64Data], [10, tensor.doubleData], [11, tensor.uint64Data],
+    [4, tensor.floatData],
+    [5, tensor.int32Data],
+    [6, tensor.stringData],
+    [7, tensor.int64Data],
+    [10, tensor.doubleData],
+    [11, tensor.uint64Data],
   ];
   return {
     name: tensor.name ?? '',
     dims: (tensor.dims ?? []).map(String),
     dataType: tensor.dataType ?? 0,
-    external: tensor.dataLocation === 1 ? (tensor.externalData ?? []).map(({ key, value }) => [key ?? '', value ?? '']) : null,
+    external:
+      tensor.dataLocation === 1 ? (tensor.externalData ?? []).map(({ key, value }) => [key ?? '', value ?? '']) : null,
     raw: sha1(tensor.rawData),
     counts: lists.filter(([, list]) => (list ?? []).length > 0).map(([number, list]) => [number, (list ?? []).length]),
   };
 }
 
 function sparseOfProto(sparse: onnx.ISparseTensorProto): Meaning {
-  return { dims: (sparse.dims ?? []).map(String), values: sparse.values ? tensorOfProto(sparse.values) : null, indices: sparse.indices ? tensorOfProto(sparse.indices) : null };
+  return {
+    dims: (sparse.dims ?? []).map(String),
+    values: sparse.values ? tensorOfProto(sparse.values) : null,
+    indices: sparse.indices ? tensorOfProto(sparse.indices) : null,
+  };
 }
 
 function valueOfProto(value: onnx.IValueInfoProto): Meaning {
@@ -154,7 +176,14 @@ function valueOfProto(value: onnx.IValueInfoProto): Meaning {
 
 function typeOfProto(type: onnx.ITypeProto): Meaning {
   const shaped = (kind: string, { elemType, shape }: onnx.TypeProto.ITensor): Meaning => ({
-    kind, elemType: elemType ?? 0, shape: shape ? (shape.dim ?? []).map(({ dimValue, dimParam }) => dimParam || (dimValue != null && Number(dimValue) >= 0 && dimParam !== '' ? String(dimValue) : null)) : null,
+    kind,
+    elemType: elemType ?? 0,
+    shape: shape
+      ? (shape.dim ?? []).map(
+          ({ dimValue, dimParam }) =>
+            dimParam || (dimValue != null && Number(dimValue) >= 0 && dimParam !== '' ? String(dimValue) : null),
+        )
+      : null,
   });
   const inner = (element: onnx.ITypeProto | null | undefined): Meaning => (element ? typeOfProto(element) : null);
   if (type.tensorType) return shaped('tensor', type.tensorType);
@@ -179,8 +208,17 @@ export async function meaningOfModel(model: OnnxModel): Promise<Meaning> {
     opsets: model.opsetImports.map(({ domain, version }) => [lossy(domain), String(version)]),
     metadata: model.metadata.map(({ key }) => lossy(key)),
     graph: await graphOf(model, model.graph),
-    functions: await all(model.functions, async ({ name, domain, inputs, outputs, nodes }) => ({ name: lossy(name), domain: lossy(domain), inputs: inputs.map(lossy), outputs: outputs.map(lossy), nodes: await all(nodes, (node) => nodeOf(model, node)) })),
-    training: await all(model.trainingInfo.flatMap(({ graphs }) => graphs), (graph) => graphOf(model, graph)),
+    functions: await all(model.functions, async ({ name, domain, inputs, outputs, nodes }) => ({
+      name: lossy(name),
+      domain: lossy(domain),
+      inputs: inputs.map(lossy),
+      outputs: outputs.map(lossy),
+      nodes: await all(nodes, (node) => nodeOf(model, node)),
+    })),
+    training: await all(
+      model.trainingInfo.flatMap(({ graphs }) => graphs),
+      (graph) => graphOf(model, graph),
+    ),
   };
 }
 
@@ -197,13 +235,20 @@ async function graphOf(model: OnnxModel, graph: Graph): Promise<Meaning> {
     inputs: graph.inputs.map(valueOf),
     outputs: graph.outputs.map(valueOf),
     valueInfo: graph.valueInfo.map(valueOf),
-    annotations: graph.quantizationAnnotations.map(({ tensorName, parameters }) => [lossy(tensorName), parameters.map(({ key, value }) => [lossy(key), lossy(value)])]),
+    annotations: graph.quantizationAnnotations.map(({ tensorName, parameters }) => [
+      lossy(tensorName),
+      parameters.map(({ key, value }) => [lossy(key), lossy(value)]),
+    ]),
   };
 }
 
 async function nodeOf(model: OnnxModel, node: Node): Promise<Meaning> {
   return {
-    name: lossy(node.name), op: lossy(node.opType), domain: lossy(node.domain), inputs: node.inputs.map(lossy), outputs: node.outputs.map(lossy),
+    name: lossy(node.name),
+    op: lossy(node.opType),
+    domain: lossy(node.domain),
+    inputs: node.inputs.map(lossy),
+    outputs: node.outputs.map(lossy),
     attributes: await all(node.attributes, (attribute) => attributeOf(model, attribute)),
   };
 }
@@ -231,7 +276,11 @@ async function tensorOf(model: OnnxModel, tensor: Tensor): Promise<Meaning> {
   for (const payload of tensor.payloads) {
     const bytes = await model.read(payload);
     if (payload.fieldNumber === 9) raw = sha1(bytes);
-    else counts.set(payload.fieldNumber, (counts.get(payload.fieldNumber) ?? 0) + countValues(bytes, payload.fieldNumber, payload.contiguous));
+    else
+      counts.set(
+        payload.fieldNumber,
+        (counts.get(payload.fieldNumber) ?? 0) + countValues(bytes, payload.fieldNumber, payload.contiguous),
+      );
   }
   return {
     name: lossy(tensor.name),
@@ -253,7 +302,9 @@ function countValues(bytes: Uint8Array, fieldNumber: number, packed: boolean): n
 
 async function sparseOf(model: OnnxModel, sparse: SparseTensor): Promise<Meaning> {
   return {
-    dims: sparse.dims.map(String), values: sparse.values ? await tensorOf(model, sparse.values) : null, indices: sparse.indices ? await tensorOf(model, sparse.indices) : null,
+    dims: sparse.dims.map(String),
+    values: sparse.values ? await tensorOf(model, sparse.values) : null,
+    indices: sparse.indices ? await tensorOf(model, sparse.indices) : null,
   };
 }
 
@@ -262,7 +313,12 @@ function valueOf(value: ValueInfo): Meaning {
 }
 
 function typeOf(type: ValueType): Meaning {
-  if ('elemType' in type) return { ...type, shape: type.shape?.map((dim) => (typeof dim === 'string' ? lossy(dim) : dim === null ? null : String(dim))) ?? null };
+  if ('elemType' in type)
+    return {
+      ...type,
+      shape:
+        type.shape?.map((dim) => (typeof dim === 'string' ? lossy(dim) : dim === null ? null : String(dim))) ?? null,
+    };
   if (type.kind === 'map') return { ...type, value: type.value ? typeOf(type.value) : null };
   if (type.kind === 'opaque') return null;
   return { ...type, element: type.element ? typeOf(type.element) : null };

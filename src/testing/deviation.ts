@@ -2,8 +2,10 @@ import type { RuntimeTensor } from '../runtime/runtime-tensor.js';
 
 /** The largest difference between two float32 tensors of one shape, over the standard deviation of the second. */
 export function deviation(got: RuntimeTensor, wanted: RuntimeTensor): number {
-  if (String(got.shape) !== String(wanted.shape)) throw new Error(`the shape is [${got.shape.join(', ')}], not [${wanted.shape.join(', ')}]`);
-  if (!(got.data instanceof Float32Array) || !(wanted.data instanceof Float32Array)) throw new Error(`${got.dtype} and ${wanted.dtype} are not both float32`);
+  if (String(got.shape) !== String(wanted.shape))
+    throw new Error(`the shape is [${got.shape.join(', ')}], not [${wanted.shape.join(', ')}]`);
+  if (!(got.data instanceof Float32Array) || !(wanted.data instanceof Float32Array))
+    throw new Error(`${got.dtype} and ${wanted.dtype} are not both float32`);
   let sum = 0;
   for (const value of wanted.data) sum += value;
   const mean = sum / wanted.data.length;

@@ -48,7 +48,10 @@ async function writeSeededSidecars(model: OnnxModel, folder: string): Promise<vo
     const length = Number(entry.get('length'));
     // Gain near 1 through any depth: values neither vanish nor overflow.
     const fanIn = Math.max(1, length / 4 / Math.max(1, tensor.dims[0] ?? 1));
-    const bytes = tensor.dataType === 1 ? new Uint8Array(seededFloats(length / 4, seed++, Math.min(1, Math.sqrt(3 / fanIn))).buffer) : new Uint8Array(length);
+    const bytes =
+      tensor.dataType === 1
+        ? new Uint8Array(seededFloats(length / 4, seed++, Math.min(1, Math.sqrt(3 / fanIn))).buffer)
+        : new Uint8Array(length);
     await handle.write(bytes, 0, length, Number(entry.get('offset') ?? 0));
   }
   for (const handle of handles.values()) await handle.close();
@@ -57,7 +60,18 @@ async function writeSeededSidecars(model: OnnxModel, folder: string): Promise<vo
 /** A tap of one tensor, by name. */
 export function tapOf(view: GraphView, tensor: string, index: number | null = null): Tap {
   const type = declaredTypes(view.model).get(tensor);
-  return { index, module: null, tensors: [tensor], numChs: null, reduction: null, dtype: type?.dtype ?? null, shape: type?.shape ?? null, layout: null, prefixTokens: 0, grid: null };
+  return {
+    index,
+    module: null,
+    tensors: [tensor],
+    numChs: null,
+    reduction: null,
+    dtype: type?.dtype ?? null,
+    shape: type?.shape ?? null,
+    layout: null,
+    prefixTokens: 0,
+    grid: null,
+  };
 }
 
 export interface Cut {
@@ -68,15 +82,32 @@ export interface Cut {
 }
 
 /** Plans, splices and writes a cut beside the model. */
-export async function cut({ model, view, path }: Bench, taps: readonly Tap[], options: Partial<PlanOptions> = {}, weights: WeightsMode = 'keep', name = 'cut.onnx'): Promise<Cut> {
+export async function cut(
+  { model, view, path }: Bench,
+  taps: readonly Tap[],
+  options: Partial<PlanOptions> = {},
+  weights: WeightsMode = 'keep',
+  name = 'cut.onnx',
+): Promise<Cut> {
   const plan = planRewrite(view, declaredTypes(model), taps, { ...DEFAULT_PLAN, ...options });
   return { plan, ...(await write({ model, path }, plan.edit, weights, name)) };
 }
 
-async function write({ model, path }: Pick<Bench, 'model' | 'path'>, edit: GraphEdit, mode: WeightsMode, name: string): Promise<{ bytes: Uint8Array; path: string }> {
+async function write(
+  { model, path }: Pick<Bench, 'model' | 'path'>,
+  edit: GraphEdit,
+  mode: WeightsMode,
+  name: string,
+): Promise<{ bytes: Uint8Array; path: string }> {
   const files = new DirectorySidecars(path);
   try {
-    const weights = await planWeights(model, edit, files, { mode, sameDirectory: true, align: DEFAULT_ALIGN, sourceName: basename(path), warn: () => undefined });
+    const weights = await planWeights(model, edit, files, {
+      mode,
+      sameDirectory: true,
+      align: DEFAULT_ALIGN,
+      sourceName: basename(path),
+      warn: () => undefined,
+    });
     let { contents } = weights;
     if (weights.sidecar !== null) {
       await writeBytes(join(dirname(path), `${name}.data`), await materialize(model.source, weights.sidecar.pieces));
@@ -122,7 +153,11 @@ export interface EquivalenceFinding {
  * ONNX Runtime's CPU has no float16 kernels: it computes in float32 and rounds where a tensor leaves the graph, so that tapping one float16
  * tensor moves what follows it. There, a cut is compared bit for bit with the hook of the same tensor alone, and old outputs within rounding.
  */
-export async function findDifferences(bench: Bench, singleTaps: number, seed: number): Promise<readonly EquivalenceFinding[]> {
+export async function findDifferences(
+  bench: Bench,
+  singleTaps: number,
+  seed: number,
+): Promise<readonly EquivalenceFinding[]> {
   const { model, view, path } = bench;
   const feeds = feedsFor(model);
   const findings: EquivalenceFinding[] = [];
@@ -134,27 +169,40 @@ export async function findDifferences(bench: Bench, singleTaps: number, seed: nu
   };
   const original = await runFile(path, feeds);
   const names = madeTensors(view);
-  const hooked = await cut(bench, names.map((name) => tapOf(view, name)), { mode: 'hook', rewrite: false });
+  const hooked = await cut(
+    bench,
+    names.map((name) => tapOf(view, name)),
+    { mode: 'hook', rewrite: false },
+  );
   const all = await runFile(hooked.path, feeds);
-  for (const name of original.keys()) if (!same(all, name, original, name, isHalf)) findings.push({ check: 'hook of every tensor: old outputs', tensor: name });
+  for (const name of original.keys())
+    if (!same(all, name, original, name, isHalf))
+      findings.push({ check: 'hook of every tensor: old outputs', tensor: name });
   for (const name of names) if (!all.has(name)) findings.push({ check: 'hook of every tensor: missing', tensor: name });
   const inline = [...tensorsOf(model)].some(({ payloads }) => payloads.some(({ start, end }) => end - start > 1024));
   type Way = readonly [check: string, options: Partial<PlanOptions>, weights: WeightsMode];
   const reference: readonly Way[] = inline ? [['reference', { mode: 'dict' }, 'reference']] : [];
   const ways: readonly Way[] = [
-    ['dict', { mode: 'dict' }, 'keep'], ['list', { mode: 'list' }, 'keep'], ['hook --rewrite --keep-outputs', { mode: 'hook', keepOutputs: true }, 'keep'],
-    ...reference, ['embed', { mode: 'list' }, 'embed'], ['external', { mode: 'list' }, 'external'],
+    ['dict', { mode: 'dict' }, 'keep'],
+    ['list', { mode: 'list' }, 'keep'],
+    ['hook --rewrite --keep-outputs', { mode: 'hook', keepOutputs: true }, 'keep'],
+    ...reference,
+    ['embed', { mode: 'list' }, 'embed'],
+    ['external', { mode: 'list' }, 'external'],
   ];
   for (const [position, tensor] of sample(names, singleTaps, seed).entries()) {
     const tap = tapOf(view, tensor, 0);
     const hook = await runFile((await cut(bench, [tap], { mode: 'hook', rewrite: false })).path, feeds);
-    for (const name of original.keys()) if (!same(hook, name, original, name, isHalf)) findings.push({ check: 'hook: old outputs', tensor: name });
+    for (const name of original.keys())
+      if (!same(hook, name, original, name, isHalf)) findings.push({ check: 'hook: old outputs', tensor: name });
     if (!same(hook, tensor, isHalf ? hook : all, tensor, false)) findings.push({ check: 'hook', tensor });
     const [check, options, weights] = ways[position % ways.length];
     const { path: file, plan } = await cut(bench, [tap], options, weights);
     const got = await runFile(file, feeds);
     if (!same(got, plan.outputs[0].output, isHalf ? hook : all, tensor, false)) findings.push({ check, tensor });
-    if (options.keepOutputs) for (const name of original.keys()) if (!same(got, name, original, name, isHalf)) findings.push({ check: `${check}: old outputs`, tensor: name });
+    if (options.keepOutputs)
+      for (const name of original.keys())
+        if (!same(got, name, original, name, isHalf)) findings.push({ check: `${check}: old outputs`, tensor: name });
   }
   return findings;
 }
@@ -178,6 +226,13 @@ function closeHalves(a: Uint8Array, b: Uint8Array): boolean {
 function halfToNumber(bits: number): number {
   const exponent = (bits >> 10) & 31;
   const fraction = bits & 1023;
-  const magnitude = exponent === 0 ? fraction * 2 ** -24 : exponent === 31 ? (fraction === 0 ? Infinity : NaN) : (1 + fraction / 1024) * 2 ** (exponent - 15);
+  const magnitude =
+    exponent === 0
+      ? fraction * 2 ** -24
+      : exponent === 31
+        ? fraction === 0
+          ? Infinity
+          : NaN
+        : (1 + fraction / 1024) * 2 ** (exponent - 15);
   return bits & 0x8000 ? -magnitude : magnitude;
 }

@@ -18,7 +18,12 @@ export interface FaultyFileSystem {
 const PARTIAL = new Set<Fault>(['short', 'zero', 'end']);
 
 /** The real file system whose n-th call (from 1) goes wrong; with `persistent`, every later call but those in `spared` too. */
-export function faultyFileSystem(n: number, fault: Fault, persistent = false, spared: ReadonlySet<string> = new Set(['unlink', 'close'])): FaultyFileSystem {
+export function faultyFileSystem(
+  n: number,
+  fault: Fault,
+  persistent = false,
+  spared: ReadonlySet<string> = new Set(['unlink', 'close']),
+): FaultyFileSystem {
   const calls: string[] = [];
   const paths: (readonly string[])[] = [];
   const isDue = (name: string, about: readonly string[]): boolean => {
@@ -29,7 +34,8 @@ export function faultyFileSystem(n: number, fault: Fault, persistent = false, sp
     return due;
   };
   async function call<T>(name: string, about: readonly string[], run: () => Promise<T>): Promise<T> {
-    if (isDue(name, about) && !PARTIAL.has(fault)) throw Object.assign(new Error(`${fault}: injected at ${name}`), { code: fault });
+    if (isDue(name, about) && !PARTIAL.has(fault))
+      throw Object.assign(new Error(`${fault}: injected at ${name}`), { code: fault });
     return run();
   }
   const wrapped = (handle: FileHandle, path: string): FileHandle => ({

@@ -40,7 +40,15 @@ const TURNING: FileSystem = {
       if (turned.length > 1000) turned[Math.floor(turned.length / 2)] ^= 0x40;
       return handle.write(turned, position);
     };
-    return { read: handle.read.bind(handle), write, stat: handle.stat.bind(handle), chmod: handle.chmod.bind(handle), truncate: handle.truncate.bind(handle), sync: handle.sync.bind(handle), close: handle.close.bind(handle) };
+    return {
+      read: handle.read.bind(handle),
+      write,
+      stat: handle.stat.bind(handle),
+      chmod: handle.chmod.bind(handle),
+      truncate: handle.truncate.bind(handle),
+      sync: handle.sync.bind(handle),
+      close: handle.close.bind(handle),
+    };
   },
 };
 

@@ -14,5 +14,9 @@ export function fixtureFiles(folder: 'models' | 'timm' | 'zoo'): readonly Fixtur
   return readdirSync(directory)
     .filter((file) => file.endsWith('.onnx'))
     .sort()
-    .map((file) => ({ name: `${folder}/${file}`, path: join(directory, file), read: () => new Uint8Array(readFileSync(join(directory, file))) }));
+    .map((file) => ({
+      name: `${folder}/${file}`,
+      path: join(directory, file),
+      read: () => new Uint8Array(readFileSync(join(directory, file))),
+    }));
 }

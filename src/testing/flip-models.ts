@@ -14,7 +14,13 @@ const LARGEST_GENERATED = 640;
 const SEED = 20_261;
 
 /** How serializers differ, for fixtures of a few bodies, functions, sparse and typed values. */
-const STYLES: readonly (readonly [string, Style])[] = [['reversed', { order: 'reversed' }], ['shuffled', { order: 7 }], ['unpacked', { packed: false }], ['overlong', { overlong: 3 }], ['in pieces', { graphPieces: 3 }]];
+const STYLES: readonly (readonly [string, Style])[] = [
+  ['reversed', { order: 'reversed' }],
+  ['shuffled', { order: 7 }],
+  ['unpacked', { packed: false }],
+  ['overlong', { overlong: 3 }],
+  ['in pieces', { graphPieces: 3 }],
+];
 const STYLED = new Set(['01-capture-if', '05-functions', '11-sparse-initializer', '12-typed-data']);
 
 /** The fixtures of at most 2 KiB, some of them in every style, and generated models of at most 640 bytes up to `count` in all; the same every time. */
@@ -23,12 +29,14 @@ export function smallModels(count: number): readonly SmallModel[] {
   for (const { name, model, style } of FIXTURES) {
     const bytes = encodeModel(model, style);
     if (bytes.length <= LARGEST_FIXTURE) models.push({ name, bytes });
-    if (STYLED.has(name)) for (const [how, each] of STYLES) models.push({ name: `${name} ${how}`, bytes: encodeModel(model, each) });
+    if (STYLED.has(name))
+      for (const [how, each] of STYLES) models.push({ name: `${name} ${how}`, bytes: encodeModel(model, each) });
   }
   for (let seed = SEED; models.length < count; seed++) {
     for (const { spec, style } of fc.sample(arbitraryModel, { seed, numRuns: 40 })) {
       const bytes = encodeModel(spec, style);
-      if (bytes.length <= LARGEST_GENERATED && models.length < count) models.push({ name: `generated ${models.length}`, bytes });
+      if (bytes.length <= LARGEST_GENERATED && models.length < count)
+        models.push({ name: `generated ${models.length}`, bytes });
     }
   }
   return models;

@@ -23,7 +23,8 @@ export const featxReader: Reader = async (file) => {
 
 /** Controls that must be caught: one reads lengths past the end of their message as far as they go, one takes the last graph where protobuf merges. */
 export const CONTROLS: { readonly [name: string]: Reader } = {
-  'lengths past the end of the parent': async (file) => text(meaningOfProto(onnx.ModelProto.decode(canonicalModel(file, { clampLengths: true })))),
+  'lengths past the end of the parent': async (file) =>
+    text(meaningOfProto(onnx.ModelProto.decode(canonicalModel(file, { clampLengths: true })))),
   'the last graph wins': async (file) => text(meaningOfProto(onnx.ModelProto.decode(file))),
 };
 
@@ -33,7 +34,10 @@ function text(meaning: Meaning): string {
 
 /** An error of featx that says where: byte offset or field, or that the whole file is something else. */
 export function isLocated(error: unknown): boolean {
-  return error instanceof FeatxError && (error.offset !== undefined || error.field !== undefined || error.code === 'FEATX_UNSUPPORTED_FILE');
+  return (
+    error instanceof FeatxError &&
+    (error.offset !== undefined || error.field !== undefined || error.code === 'FEATX_UNSUPPORTED_FILE')
+  );
 }
 
 export interface Tally {
@@ -70,7 +74,8 @@ async function judge(file: Uint8Array, what: string, reader: Reader, tally: Tall
     else tally.wrong.push(`${what}: another meaning: ${firstDifference(meaning, expected)}`);
   } catch (error) {
     if (error instanceof Unread) tally.unread++;
-    else if (error instanceof Malformed) tally.wrong.push(`${what}: read, and the second decoder finds it malformed (${error.message})`);
+    else if (error instanceof Malformed)
+      tally.wrong.push(`${what}: read, and the second decoder finds it malformed (${error.message})`);
     else tally.wrong.push(`${what}: the second decoder fails: ${String(error)}`);
   }
 }
@@ -100,7 +105,12 @@ function isTried(index: number, stride: number, { offset }: Sampling): boolean {
 }
 
 /** Cuts a file at every byte, and flips every bit. */
-export async function checkWhole(file: Uint8Array, name: string, tally: Tally, { reader = featxReader, sampling = ALL }: CheckOptions = {}): Promise<void> {
+export async function checkWhole(
+  file: Uint8Array,
+  name: string,
+  tally: Tally,
+  { reader = featxReader, sampling = ALL }: CheckOptions = {},
+): Promise<void> {
   tally.files++;
   for (let length = 0; length < file.length; length++) {
     if (!isTried(length, sampling.cuts, sampling)) continue;
@@ -114,7 +124,12 @@ export async function checkWhole(file: Uint8Array, name: string, tally: Tally, {
 }
 
 /** Cuts a file where fields begin, have their payload and end, and flips a bit in each byte of their tags, lengths and numbers. */
-export async function checkBoundaries(file: Uint8Array, name: string, tally: Tally, { reader = featxReader, sampling = ALL }: CheckOptions = {}): Promise<void> {
+export async function checkBoundaries(
+  file: Uint8Array,
+  name: string,
+  tally: Tally,
+  { reader = featxReader, sampling = ALL }: CheckOptions = {},
+): Promise<void> {
   tally.files++;
   const places = new Set<number>();
   const headers = new Set<number>();
@@ -133,7 +148,14 @@ export async function checkBoundaries(file: Uint8Array, name: string, tally: Tal
   }
 }
 
-async function flip(file: Uint8Array, at: number, bit: number, name: string, tally: Tally, reader: Reader): Promise<void> {
+async function flip(
+  file: Uint8Array,
+  at: number,
+  bit: number,
+  name: string,
+  tally: Tally,
+  reader: Reader,
+): Promise<void> {
   tally.flips++;
   const flipped = file.slice();
   flipped[at] ^= 1 << bit;

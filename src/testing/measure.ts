@@ -20,11 +20,21 @@ export function costOf(args: readonly string[], cwd: string, root = process.cwd(
   const log = join(cwd, 'cost.ndjson');
   rmSync(log, { force: true });
   const started = performance.now();
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['--require', join(root, 'bench', 'lib', 'peak.cjs'), ...args], {
-    cwd, encoding: 'utf8', maxBuffer: 2 ** 30, env: { ...process.env, NODE_OPTIONS: '', FEATX_BENCH_LOG: log },
-  });
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    ['--require', join(root, 'bench', 'lib', 'peak.cjs'), ...args],
+    {
+      cwd,
+      encoding: 'utf8',
+      maxBuffer: 2 ** 30,
+      env: { ...process.env, NODE_OPTIONS: '', FEATX_BENCH_LOG: log },
+    },
+  );
   const wallMs = performance.now() - started;
-  const records = readFileSync(log, 'utf8').trim().split('\n').map((line): { readonly role?: string; readonly cpuMs?: number; readonly peakKiB?: number } => JSON.parse(line));
+  const records = readFileSync(log, 'utf8')
+    .trim()
+    .split('\n')
+    .map((line): { readonly role?: string; readonly cpuMs?: number; readonly peakKiB?: number } => JSON.parse(line));
   const own = records.find(({ role }) => role === 'parent');
   return { exit: status, stdout, stderr, wallMs, cpuMs: own?.cpuMs ?? Number.NaN, peakKiB: own?.peakKiB ?? Number.NaN };
 }

@@ -96,8 +96,29 @@ export interface TrainingSpec {
 
 /** TensorProto.DataType by numpy's word. */
 export const DATA_TYPES = {
-  float32: 1, uint8: 2, int8: 3, uint16: 4, int16: 5, int32: 6, int64: 7, string: 8, bool: 9, float16: 10, float64: 11, uint32: 12, uint64: 13, complex64: 14, complex128: 15,
-  bfloat16: 16, float8e4m3fn: 17, float8e4m3fnuz: 18, float8e5m2: 19, float8e5m2fnuz: 20, uint4: 21, int4: 22, float4e2m1: 23,
+  float32: 1,
+  uint8: 2,
+  int8: 3,
+  uint16: 4,
+  int16: 5,
+  int32: 6,
+  int64: 7,
+  string: 8,
+  bool: 9,
+  float16: 10,
+  float64: 11,
+  uint32: 12,
+  uint64: 13,
+  complex64: 14,
+  complex128: 15,
+  bfloat16: 16,
+  float8e4m3fn: 17,
+  float8e4m3fnuz: 18,
+  float8e5m2: 19,
+  float8e5m2fnuz: 20,
+  uint4: 21,
+  int4: 22,
+  float4e2m1: 23,
 } as const;
 export type DataType = keyof typeof DATA_TYPES;
 
@@ -144,7 +165,13 @@ export interface ValueSpec {
 
 // --- short ways to say it ------------------------------------------------------------------------------------------------------------
 
-export function node(op: string, inputs: readonly Text[], outputs: readonly Text[], attributes: NodeSpec['attributes'] = {}, more: Partial<NodeSpec> = {}): NodeSpec {
+export function node(
+  op: string,
+  inputs: readonly Text[],
+  outputs: readonly Text[],
+  attributes: NodeSpec['attributes'] = {},
+  more: Partial<NodeSpec> = {},
+): NodeSpec {
   return { op, inputs, outputs, attributes, ...more };
 }
 
@@ -153,7 +180,12 @@ export function value(name: Text, shape?: readonly DimSpec[] | null, type: DataT
   return type === null ? { name } : { name, type: { tensor: type, ...(shape ? { shape } : {}) } };
 }
 
-export function tensor(name: Text, dims: readonly number[], data: TensorSpec['data'], type: DataType = 'float32'): TensorSpec {
+export function tensor(
+  name: Text,
+  dims: readonly number[],
+  data: TensorSpec['data'],
+  type: DataType = 'float32',
+): TensorSpec {
   return { name, dims, data, type };
 }
 

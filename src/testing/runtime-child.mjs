@@ -4,7 +4,10 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const sources = ['src/errors.ts', ...readdirSync(join(root, 'src', 'runtime')).map((name) => join('src', 'runtime', name))];
+const sources = [
+  'src/errors.ts',
+  ...readdirSync(join(root, 'src', 'runtime')).map((name) => join('src', 'runtime', name)),
+];
 const newest = Math.max(...sources.map((path) => statSync(join(root, path)).mtimeMs));
 const directory = join(root, 'node_modules', '.cache', 'featx');
 const bundle = join(directory, `runtime-child-${Math.round(newest)}.mjs`);
@@ -13,7 +16,15 @@ if (!existsSync(bundle)) {
   const outfile = `${bundle}.${process.pid}`;
   mkdirSync(directory, { recursive: true });
   await build({
-    absWorkingDir: root, entryPoints: ['src/runtime/child-entry.ts'], outfile, bundle: true, format: 'esm', platform: 'node', target: 'node20.19', packages: 'external', logLevel: 'error',
+    absWorkingDir: root,
+    entryPoints: ['src/runtime/child-entry.ts'],
+    outfile,
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20.19',
+    packages: 'external',
+    logLevel: 'error',
   });
   renameSync(outfile, bundle);
 }

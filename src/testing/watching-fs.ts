@@ -31,5 +31,9 @@ export function watchingFileSystem(inner: FileSystem = nodeFileSystem): Watching
     mkdir: (path) => (note('mkdir', path), inner.mkdir(path)),
     clone: (from, to) => (note('clone', from, to), inner.clone(from, to)),
   };
-  return { fileSystem, seen, opened: () => seen.filter(({ call }) => call === 'open' || call === 'clone').map(({ path }) => path) };
+  return {
+    fileSystem,
+    seen,
+    opened: () => seen.filter(({ call }) => call === 'open' || call === 'clone').map(({ path }) => path),
+  };
 }

@@ -69,7 +69,10 @@ export function int(number: number, value: number | bigint, style: Style = {}): 
 export function bytes(number: number, content: Text, style: Style = {}): RawField {
   const payload = bytesOf(content);
   const plain = varint(payload.length).length;
-  return { number, bytes: join(tag(number, 2), varint(payload.length, Math.min(5, plain + (style.overlong ?? 0))), payload) };
+  return {
+    number,
+    bytes: join(tag(number, 2), varint(payload.length, Math.min(5, plain + (style.overlong ?? 0))), payload),
+  };
 }
 
 export function float(number: number, value: number): RawField {

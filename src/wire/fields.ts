@@ -72,9 +72,11 @@ export class Cursor {
   tag(limit: number): number {
     const start = this.position;
     this.varint64(limit);
-    if (this.position - start > 5 || this.high !== 0) throw this.fail('FEATX_WIRE_TAG', 'a field tag is longer than 32 bits', start);
+    if (this.position - start > 5 || this.high !== 0)
+      throw this.fail('FEATX_WIRE_TAG', 'a field tag is longer than 32 bits', start);
     if (this.low >>> 3 === 0) throw this.fail('FEATX_WIRE_TAG', 'field number 0 is not allowed', start);
-    if ((this.low & 7) > 5) throw this.fail('FEATX_WIRE_TAG', `wire type ${this.low & 7} does not exist (0 to 5 do)`, start);
+    if ((this.low & 7) > 5)
+      throw this.fail('FEATX_WIRE_TAG', `wire type ${this.low & 7} does not exist (0 to 5 do)`, start);
     return this.low;
   }
 
@@ -86,7 +88,11 @@ export class Cursor {
     // Where it can, V8 keeps small integers out of the heap; the product would be a double.
     const length = this.high === 0 ? this.low : this.high * TWO_32 + this.low;
     if (length > limit - this.position) {
-      throw this.fail('FEATX_WIRE_TRUNCATED', `a field of ${length} bytes does not fit: its message has ${limit - this.position} bytes left`, start);
+      throw this.fail(
+        'FEATX_WIRE_TRUNCATED',
+        `a field of ${length} bytes does not fit: its message has ${limit - this.position} bytes left`,
+        start,
+      );
     }
     return length;
   }

@@ -26,8 +26,16 @@ function withHandle(change: (handle: FileHandle) => Partial<FileHandle>): { fs: 
     open: async (path, flags, mode) => {
       const handle = await nodeFileSystem.open(path, flags, mode);
       const all: FileHandle = {
-        read: (buffer, position) => handle.read(buffer, position), write: (buffer, position) => handle.write(buffer, position), stat: () => handle.stat(), chmod: (bits) => handle.chmod(bits),
-        truncate: (size) => handle.truncate(size), sync: () => handle.sync(), close: async () => { closed++; await handle.close(); },
+        read: (buffer, position) => handle.read(buffer, position),
+        write: (buffer, position) => handle.write(buffer, position),
+        stat: () => handle.stat(),
+        chmod: (bits) => handle.chmod(bits),
+        truncate: (size) => handle.truncate(size),
+        sync: () => handle.sync(),
+        close: async () => {
+          closed++;
+          await handle.close();
+        },
       };
       return { ...all, ...change(handle) };
     },
@@ -70,7 +78,11 @@ test('goes on after short reads and interrupted ones', async () => {
 
 test('an error of the device names the file and the reason, and keeps the cause', async () => {
   const cause = Object.assign(new Error('i/o error'), { code: 'EIO' });
-  const { fs } = withHandle(() => ({ read: async () => { throw cause; } }));
+  const { fs } = withHandle(() => ({
+    read: async () => {
+      throw cause;
+    },
+  }));
   const path = written();
   const source = await FileSource.open(path, fs);
   const error = await failure(source.read(0, 10));
@@ -107,7 +119,11 @@ test('missing files, directories and pipes are refused at once', async () => {
 });
 
 test('a failed open leaves no file open', async () => {
-  const { fs, closed } = withHandle(() => ({ stat: async () => { throw Object.assign(new Error('stale'), { code: 'ESTALE' }); } }));
+  const { fs, closed } = withHandle(() => ({
+    stat: async () => {
+      throw Object.assign(new Error('stale'), { code: 'ESTALE' });
+    },
+  }));
   const error = await failure(FileSource.open(written(), fs));
   expect(error.message).toMatch(/stale.*ESTALE/);
   expect(closed()).toBe(1);
@@ -115,18 +131,25 @@ test('a failed open leaves no file open', async () => {
 
 test('a file that cannot be looked at any more has no known state', async () => {
   let calls = 0;
-  const { fs } = withHandle((handle) => ({ stat: async () => (calls++ === 0 ? handle.stat() : Promise.reject(Object.assign(new Error('gone'), { code: 'EIO' }))) }));
+  const { fs } = withHandle((handle) => ({
+    stat: async () =>
+      calls++ === 0 ? handle.stat() : Promise.reject(Object.assign(new Error('gone'), { code: 'EIO' })),
+  }));
   const path = written();
   const source = await FileSource.open(path, fs);
-  expect((await failure(source.assertUnchanged())).message).toBe(`cannot look at ${path}: the device reports an input/output error (EIO)`);
+  expect((await failure(source.assertUnchanged())).message).toBe(
+    `cannot look at ${path}: the device reports an input/output error (EIO)`,
+  );
   await source.close();
 });
 
 test('a file that was only read may fail to close, but not be closed twice', async () => {
-  const { fs } = withHandle((handle) => ({ close: async () => {
-    await handle.close();
-    throw Object.assign(new Error('late'), { code: 'EIO' });
-  } }));
+  const { fs } = withHandle((handle) => ({
+    close: async () => {
+      await handle.close();
+      throw Object.assign(new Error('late'), { code: 'EIO' });
+    },
+  }));
   await (await FileSource.open(written(), fs)).close();
   const source = await FileSource.open(written());
   await source.close();
@@ -135,7 +158,12 @@ test('a file that was only read may fail to close, but not be closed twice', asy
 
 test('a handle is opened for reading only, and without waiting for what it names', async () => {
   const flags: (string | number)[] = [];
-  const fs: FileSystem = { ...nodeFileSystem, open: (path, given, mode) => (flags.push(given), nodeFileSystem.open(path, given, mode)) };
+  const fs: FileSystem = {
+    ...nodeFileSystem,
+    open: (path, given, mode) => (flags.push(given), nodeFileSystem.open(path, given, mode)),
+  };
   await (await FileSource.open(written(), fs)).close();
-  expect(flags).toEqual([process.platform === 'win32' ? constants.O_RDONLY : constants.O_RDONLY | constants.O_NONBLOCK]);
+  expect(flags).toEqual([
+    process.platform === 'win32' ? constants.O_RDONLY : constants.O_RDONLY | constants.O_NONBLOCK,
+  ]);
 });

@@ -38,8 +38,14 @@ export class FileSource implements ByteSource {
     }
     try {
       const state = await handle.stat();
-      if (state.isDirectory()) throw new IoError(`${path} is a directory, not a model file`, { path, code: 'FEATX_IO_KIND' });
-      if (!state.isFile()) throw new IoError(`${path} is not a regular file`, { path, code: 'FEATX_IO_KIND', hint: 'give a file, or - to read standard input' });
+      if (state.isDirectory())
+        throw new IoError(`${path} is a directory, not a model file`, { path, code: 'FEATX_IO_KIND' });
+      if (!state.isFile())
+        throw new IoError(`${path} is not a regular file`, {
+          path,
+          code: 'FEATX_IO_KIND',
+          hint: 'give a file, or - to read standard input',
+        });
       return new FileSource(path, handle, state);
     } catch (error) {
       await handle.close().catch(() => undefined);
@@ -64,7 +70,10 @@ export class FileSource implements ByteSource {
         throw ioError(error, 'read', this.path);
       }
       if (count === 0) {
-        throw new IoError(`${this.path} ends at byte ${start + done}: it is shorter than when it was opened (${this.size} bytes)`, { code: 'FEATX_IO_CHANGED', path: this.path, offset: start + done });
+        throw new IoError(
+          `${this.path} ends at byte ${start + done}: it is shorter than when it was opened (${this.size} bytes)`,
+          { code: 'FEATX_IO_CHANGED', path: this.path, offset: start + done },
+        );
       }
       done += count;
     }
@@ -76,7 +85,11 @@ export class FileSource implements ByteSource {
     });
     const { state } = this;
     if (now.size !== state.size || now.mtimeNs !== state.mtimeNs || now.ctimeNs !== state.ctimeNs) {
-      throw new IoError(`${this.path} changed while it was being read`, { code: 'FEATX_IO_CHANGED', path: this.path, hint: 'run again once nothing else writes to it' });
+      throw new IoError(`${this.path} changed while it was being read`, {
+        code: 'FEATX_IO_CHANGED',
+        path: this.path,
+        hint: 'run again once nothing else writes to it',
+      });
     }
   }
 

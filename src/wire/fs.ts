@@ -39,8 +39,21 @@ const LONGEST_DIRECT_READ = 1024 * 1024;
 const ACCESS_MODE = 3;
 
 const calls = {
-  open: promisify(fs.open), read: promisify(fs.read), write: promisify(fs.write), fchmod: promisify(fs.fchmod), ftruncate: promisify(fs.ftruncate), fsync: promisify(fs.fsync), close: promisify(fs.close), stat: promisify(fs.stat),
-  lstat: promisify(fs.lstat), realpath: promisify(fs.realpath), readdir: promisify(fs.readdir), rename: promisify(fs.rename), unlink: promisify(fs.unlink), mkdir: promisify(fs.mkdir), copyFile: promisify(fs.copyFile),
+  open: promisify(fs.open),
+  read: promisify(fs.read),
+  write: promisify(fs.write),
+  fchmod: promisify(fs.fchmod),
+  ftruncate: promisify(fs.ftruncate),
+  fsync: promisify(fs.fsync),
+  close: promisify(fs.close),
+  stat: promisify(fs.stat),
+  lstat: promisify(fs.lstat),
+  realpath: promisify(fs.realpath),
+  readdir: promisify(fs.readdir),
+  rename: promisify(fs.rename),
+  unlink: promisify(fs.unlink),
+  mkdir: promisify(fs.mkdir),
+  copyFile: promisify(fs.copyFile),
 };
 
 class NodeFileHandle implements FileHandle {
@@ -85,7 +98,11 @@ class NodeFileHandle implements FileHandle {
 }
 
 export const nodeFileSystem: FileSystem = {
-  open: async (path, flags, mode) => new NodeFileHandle(await calls.open(path, flags, mode), typeof flags === 'number' ? (flags & ACCESS_MODE) === constants.O_RDONLY : flags === 'r'),
+  open: async (path, flags, mode) =>
+    new NodeFileHandle(
+      await calls.open(path, flags, mode),
+      typeof flags === 'number' ? (flags & ACCESS_MODE) === constants.O_RDONLY : flags === 'r',
+    ),
   stat: (path) => calls.stat(path, { bigint: true }),
   lstat: (path) => calls.lstat(path, { bigint: true }),
   realpath: (path) => calls.realpath(path),
@@ -195,5 +212,9 @@ export async function orNothing<T>(looking: Promise<T>, path: string): Promise<T
 export function ioError(cause: unknown, doing: string, path: string): IoError {
   const errno = errnoOf(cause);
   const reason = (errno && REASONS[errno]) ?? (cause instanceof Error ? cause.message : String(cause));
-  return new IoError(`cannot ${doing} ${path}: ${reason}${errno ? ` (${errno})` : ''}`, { code: errno === 'ENOENT' ? 'FEATX_IO_NOT_FOUND' : 'FEATX_IO', path, cause });
+  return new IoError(`cannot ${doing} ${path}: ${reason}${errno ? ` (${errno})` : ''}`, {
+    code: errno === 'ENOENT' ? 'FEATX_IO_NOT_FOUND' : 'FEATX_IO',
+    path,
+    cause,
+  });
 }

@@ -11,13 +11,16 @@ export function parseJson(text: string): unknown {
     const code = text.charCodeAt(at);
     if (code === QUOTE) at = endOfString(text, at);
     else if (code === OPEN_ARRAY || code === OPEN_OBJECT) {
-      if (++depth > DEEPEST) throw new SyntaxError(`arrays and objects are nested more than ${DEEPEST} deep, at position ${at}`);
+      if (++depth > DEEPEST)
+        throw new SyntaxError(`arrays and objects are nested more than ${DEEPEST} deep, at position ${at}`);
     } else if (code === CLOSE_ARRAY || code === CLOSE_OBJECT) depth--;
   }
   return JSON.parse(text);
 }
 
-const [QUOTE, BACKSLASH, OPEN_ARRAY, CLOSE_ARRAY, OPEN_OBJECT, CLOSE_OBJECT] = Array.from('"\\[]{}', (character) => character.charCodeAt(0));
+const [QUOTE, BACKSLASH, OPEN_ARRAY, CLOSE_ARRAY, OPEN_OBJECT, CLOSE_OBJECT] = Array.from('"\\[]{}', (character) =>
+  character.charCodeAt(0),
+);
 
 /** Where the string that begins at `start` ends. */
 function endOfString(text: string, start: number): number {

@@ -1,13 +1,28 @@
 import * as fc from 'fast-check';
 import { CountingSource, SparseSource } from '../testing/counting-source.js';
-import { chunksOf, chunksOfRun, concat, materialize, merge, pieceSize, runsOf, sizeOf, wrap, type Piece } from './pieces.js';
+import {
+  chunksOf,
+  chunksOfRun,
+  concat,
+  materialize,
+  merge,
+  pieceSize,
+  runsOf,
+  sizeOf,
+  wrap,
+  type Piece,
+} from './pieces.js';
 import { BufferSource } from './source.js';
 
 const file = Uint8Array.from({ length: 64 }, (_, index) => index);
 const source = new BufferSource(file);
 const other = new BufferSource(file.map((byte) => 255 - byte));
 
-const borrowed = fc.tuple(fc.nat(64), fc.nat(64), fc.boolean()).map(([a, b, isOther]): Piece => ({ start: Math.min(a, b), end: Math.max(a, b), ...(isOther ? { from: other } : {}) }));
+const borrowed = fc
+  .tuple(fc.nat(64), fc.nat(64), fc.boolean())
+  .map(
+    ([a, b, isOther]): Piece => ({ start: Math.min(a, b), end: Math.max(a, b), ...(isOther ? { from: other } : {}) }),
+  );
 const pieces = fc.array(fc.oneof(borrowed, fc.uint8Array({ maxLength: 5 })), { maxLength: 12 });
 
 test('merging changes how bytes are listed, never the bytes', async () => {
@@ -22,12 +37,28 @@ test('merging changes how bytes are listed, never the bytes', async () => {
 });
 
 test('neighbours of one file become one range; of two files they do not', () => {
-  expect(merge([{ start: 0, end: 4 }, { start: 4, end: 9 }, { start: 10, end: 11 }])).toEqual([{ start: 0, end: 9 }, { start: 10, end: 11 }]);
-  expect(merge([{ start: 0, end: 4 }, { start: 4, end: 9, from: other }])).toHaveLength(2);
+  expect(
+    merge([
+      { start: 0, end: 4 },
+      { start: 4, end: 9 },
+      { start: 10, end: 11 },
+    ]),
+  ).toEqual([
+    { start: 0, end: 9 },
+    { start: 10, end: 11 },
+  ]);
+  expect(
+    merge([
+      { start: 0, end: 4 },
+      { start: 4, end: 9, from: other },
+    ]),
+  ).toHaveLength(2);
 });
 
 test('fresh neighbours become one piece, also across an empty range', () => {
-  expect(merge([Uint8Array.of(1), { start: 5, end: 5 }, Uint8Array.of(2, 3), new Uint8Array(0)])).toEqual([Uint8Array.of(1, 2, 3)]);
+  expect(merge([Uint8Array.of(1), { start: 5, end: 5 }, Uint8Array.of(2, 3), new Uint8Array(0)])).toEqual([
+    Uint8Array.of(1, 2, 3),
+  ]);
   expect(merge([])).toEqual([]);
 });
 
@@ -69,7 +100,10 @@ describe('chunksOf', () => {
   });
 
   test('a chunk that fails ahead of time fails when it is its turn', async () => {
-    const failing = { size: long.size, read: (start: number, end: number) => (start > 0 ? Promise.reject(new Error('gone')) : long.read(start, end)) };
+    const failing = {
+      size: long.size,
+      read: (start: number, end: number) => (start > 0 ? Promise.reject(new Error('gone')) : long.read(start, end)),
+    };
     const chunks = chunksOf({ start: 0, end: long.size }, failing);
     expect((await chunks.next()).done).toBe(false);
     await expect(chunks.next()).rejects.toThrow('gone');
@@ -84,14 +118,28 @@ describe('runs of pieces', () => {
   };
 
   test('are the bytes of the pieces, in any order and of any files', async () => {
-    await fc.assert(fc.asyncProperty(pieces, async (list) => expect([...concat(await copied(list, source))]).toEqual([...(await materialize(source, list))])));
+    await fc.assert(
+      fc.asyncProperty(pieces, async (list) =>
+        expect([...concat(await copied(list, source))]).toEqual([...(await materialize(source, list))]),
+      ),
+    );
   });
 
   test('take one read and one write for thousands of small pieces, and leave out what lies between', async () => {
     const sparse = new CountingSource(new SparseSource(100_000_000, []));
-    const small = Array.from({ length: 4000 }, (_, index): Piece[] => [{ start: index * 200, end: index * 200 + 20 }, Uint8Array.of(index % 256)]).flat();
-    const chunks = await copied([...small, { start: 50_000_000, end: 50_100_000 }, { start: 90_000_000, end: 90_000_005 }], sparse);
+    const small = Array.from({ length: 4000 }, (_, index): Piece[] => [
+      { start: index * 200, end: index * 200 + 20 },
+      Uint8Array.of(index % 256),
+    ]).flat();
+    const chunks = await copied(
+      [...small, { start: 50_000_000, end: 50_100_000 }, { start: 90_000_000, end: 90_000_005 }],
+      sparse,
+    );
     expect(chunks.map(({ length }) => length)).toEqual([84_000, 100_000, 5]);
-    expect(sparse.reads).toEqual([{ start: 0, end: 799_820 }, { start: 50_000_000, end: 50_100_000 }, { start: 90_000_000, end: 90_000_005 }]);
+    expect(sparse.reads).toEqual([
+      { start: 0, end: 799_820 },
+      { start: 50_000_000, end: 50_100_000 },
+      { start: 90_000_000, end: 90_000_005 },
+    ]);
   });
 });

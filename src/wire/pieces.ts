@@ -41,7 +41,8 @@ export function merge(pieces: Iterable<Piece>): Piece[] {
     }
     flush();
     const last = merged.at(-1);
-    if (last !== undefined && !(last instanceof Uint8Array) && last.end === piece.start && last.from === piece.from) merged[merged.length - 1] = { ...last, end: piece.end };
+    if (last !== undefined && !(last instanceof Uint8Array) && last.end === piece.start && last.from === piece.from)
+      merged[merged.length - 1] = { ...last, end: piece.end };
     else merged.push(piece);
   }
   flush();
@@ -63,7 +64,8 @@ export function concat(parts: readonly Uint8Array[]): Uint8Array {
 /** The bytes of pieces, in memory: for small results and tests. */
 export async function materialize(source: ByteSource, pieces: readonly Piece[]): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
-  for (const piece of pieces) parts.push(piece instanceof Uint8Array ? piece : await (piece.from ?? source).read(piece.start, piece.end));
+  for (const piece of pieces)
+    parts.push(piece instanceof Uint8Array ? piece : await (piece.from ?? source).read(piece.start, piece.end));
   return concat(parts);
 }
 
@@ -112,7 +114,14 @@ export function* runsOf(pieces: Iterable<Piece>): Generator<readonly Piece[]> {
   for (const piece of pieces) {
     const length = pieceSize(piece);
     const borrowed = piece instanceof Uint8Array ? null : piece;
-    const isNear = borrowed === null || first === null || last === null || (borrowed.from === last.from && borrowed.start >= last.end && borrowed.start - last.end <= LARGEST_GAP && borrowed.end - first.start <= COPY_BUFFER);
+    const isNear =
+      borrowed === null ||
+      first === null ||
+      last === null ||
+      (borrowed.from === last.from &&
+        borrowed.start >= last.end &&
+        borrowed.start - last.end <= LARGEST_GAP &&
+        borrowed.end - first.start <= COPY_BUFFER);
     if (run.length > 0 && (length > SMALL_PIECE || !isNear || size + length > COPY_BUFFER)) {
       yield run;
       [run, size, first, last] = [[], 0, null, null];
@@ -139,6 +148,11 @@ export async function* chunksOfRun(run: readonly Piece[], source: ByteSource): A
   }
   const borrowed = run.filter((piece): piece is BorrowedPiece => !(piece instanceof Uint8Array));
   const start = borrowed.at(0)?.start ?? 0;
-  const around = borrowed.length === 0 ? new Uint8Array(0) : await (borrowed[0].from ?? source).read(start, borrowed[borrowed.length - 1].end);
-  yield concat(run.map((piece) => (piece instanceof Uint8Array ? piece : around.subarray(piece.start - start, piece.end - start))));
+  const around =
+    borrowed.length === 0
+      ? new Uint8Array(0)
+      : await (borrowed[0].from ?? source).read(start, borrowed[borrowed.length - 1].end);
+  yield concat(
+    run.map((piece) => (piece instanceof Uint8Array ? piece : around.subarray(piece.start - start, piece.end - start))),
+  );
 }

@@ -46,9 +46,15 @@ export class DirectorySidecars {
     const real = await this.realPath(location, field);
     const { directories, model } = await (this.home ??= this.findHome());
     if (!directories.some((directory) => isInside(real, directory))) {
-      throw new PolicyError(`external data of ${field} is refused: '${location}' is a link to ${real}, outside the directory of the model`, {
-        code: 'FEATX_EXTERNAL_LINK', path: join(dirname(this.modelPath), location), field, hint: 'copy the file beside the model if you trust it',
-      });
+      throw new PolicyError(
+        `external data of ${field} is refused: '${location}' is a link to ${real}, outside the directory of the model`,
+        {
+          code: 'FEATX_EXTERNAL_LINK',
+          path: join(dirname(this.modelPath), location),
+          field,
+          hint: 'copy the file beside the model if you trust it',
+        },
+      );
     }
     let file = this.files.get(real);
     if (file === undefined) this.files.set(real, (file = this.openReal(real, location, field, real === model)));
@@ -82,16 +88,30 @@ export class DirectorySidecars {
     const stat = await this.fs.stat(real).catch((error: unknown) => {
       throw ioError(error, `read the weights of ${field} from`, real);
     });
-    if (!stat.isFile()) throw new PolicyError(`external data of ${field} is refused: '${location}' is not a regular file`, { code: 'FEATX_EXTERNAL_KIND', path: real, field });
+    if (!stat.isFile())
+      throw new PolicyError(`external data of ${field} is refused: '${location}' is not a regular file`, {
+        code: 'FEATX_EXTERNAL_KIND',
+        path: real,
+        field,
+      });
     // The model itself was named by the caller, not by the model.
     if (stat.nlink > 1n && !isModel) {
-      if (this.options.strict) throw new PolicyError(`external data of ${field} is refused: '${location}' has ${stat.nlink} hard links`, { code: 'FEATX_EXTERNAL_HARD_LINK', path: real, field, hint: 'copy the file, or leave out --strict-external' });
+      if (this.options.strict)
+        throw new PolicyError(`external data of ${field} is refused: '${location}' has ${stat.nlink} hard links`, {
+          code: 'FEATX_EXTERNAL_HARD_LINK',
+          path: real,
+          field,
+          hint: 'copy the file, or leave out --strict-external',
+        });
       this.options.warn?.(`'${location}' has ${stat.nlink} hard links`);
     }
     const source = await FileSource.open(real, this.fs);
     if (source.state.dev === stat.dev && source.state.ino === stat.ino) return source;
     await source.close();
-    throw new PolicyError(`external data of ${field} is refused: '${location}' was replaced while it was being opened`, { code: 'FEATX_EXTERNAL_LINK', path: real, field });
+    throw new PolicyError(
+      `external data of ${field} is refused: '${location}' was replaced while it was being opened`,
+      { code: 'FEATX_EXTERNAL_LINK', path: real, field },
+    );
   }
 
   async close(): Promise<void> {
@@ -119,7 +139,11 @@ function isInside(path: string, directory: string): boolean {
 /** A model in memory has no directory, and so no files beside it. */
 export const NO_SIDECARS = {
   open: async (location: string, field: string): Promise<never> => {
-    throw new UsageError(`${field} keeps its values in '${location}', beside a model that was given as bytes`, { code: 'FEATX_USAGE_NO_DIRECTORY', field, hint: 'give the path of the model' });
+    throw new UsageError(`${field} keeps its values in '${location}', beside a model that was given as bytes`, {
+      code: 'FEATX_USAGE_NO_DIRECTORY',
+      field,
+      hint: 'give the path of the model',
+    });
   },
   close: async (): Promise<void> => undefined,
 };

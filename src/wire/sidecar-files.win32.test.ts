@@ -13,29 +13,69 @@ const refuse = (code: string, path: string): never => {
 };
 
 /** Files by their real path; `links` by the path that is asked for. Names differ in case at will. */
-function windows(files: readonly string[], links: { readonly [path: string]: string } = {}): { readonly fileSystem: FileSystem; readonly opened: string[] } {
+function windows(
+  files: readonly string[],
+  links: { readonly [path: string]: string } = {},
+): { readonly fileSystem: FileSystem; readonly opened: string[] } {
   const real = (path: string): string => {
     const normal = win32.normalize(path);
     const led = Object.entries(links).find(([link]) => link.toLowerCase() === normal.toLowerCase())?.[1] ?? normal;
-    const isThere = [...files, ...files.map((file) => win32.dirname(file))].some((known) => known.toLowerCase() === led.toLowerCase());
+    const isThere = [...files, ...files.map((file) => win32.dirname(file))].some(
+      (known) => known.toLowerCase() === led.toLowerCase(),
+    );
     return isThere ? led : refuse('ENOENT', path);
   };
-  const state = (path: string): BigIntStats => ({ dev: 1n, ino: BigInt(files.findIndex((file) => file.toLowerCase() === path.toLowerCase())), size: 8n, mtimeNs: 0n, ctimeNs: 0n, nlink: 1n, isFile: () => files.some((file) => file.toLowerCase() === path.toLowerCase()), isDirectory: () => false }) as unknown as BigIntStats;
+  const state = (path: string): BigIntStats =>
+    ({
+      dev: 1n,
+      ino: BigInt(files.findIndex((file) => file.toLowerCase() === path.toLowerCase())),
+      size: 8n,
+      mtimeNs: 0n,
+      ctimeNs: 0n,
+      nlink: 1n,
+      isFile: () => files.some((file) => file.toLowerCase() === path.toLowerCase()),
+      isDirectory: () => false,
+    }) as unknown as BigIntStats;
   const opened: string[] = [];
   const never = (): never => refuse('ENOSYS', '');
-  const handle = (path: string): FileHandle => ({ read: never, write: never, stat: async () => state(path), chmod: never, truncate: never, sync: never, close: async () => undefined });
+  const handle = (path: string): FileHandle => ({
+    read: never,
+    write: never,
+    stat: async () => state(path),
+    chmod: never,
+    truncate: never,
+    sync: never,
+    close: async () => undefined,
+  });
   const fileSystem: FileSystem = {
     open: async (path, flags) => {
       expect(Number(flags) & (constants.O_WRONLY | constants.O_RDWR)).toBe(0);
       opened.push(path);
       return handle(path);
     },
-    stat: async (path) => state(path), lstat: never, realpath: async (path) => real(path), readdir: never, rename: never, unlink: never, mkdir: never, clone: never,
+    stat: async (path) => state(path),
+    lstat: never,
+    realpath: async (path) => real(path),
+    readdir: never,
+    rename: never,
+    unlink: never,
+    mkdir: never,
+    clone: never,
   };
   return { fileSystem, opened };
 }
 
-const FILES = ['C:\\models\\m.onnx', 'C:\\models\\w.bin', 'C:\\models\\sub\\inner.bin', 'C:\\models-secret\\w.bin', 'C:\\secret.bin', 'D:\\models\\w.bin', '\\\\server\\share\\m.onnx', '\\\\server\\share\\w.bin', '\\\\server\\other\\w.bin'];
+const FILES = [
+  'C:\\models\\m.onnx',
+  'C:\\models\\w.bin',
+  'C:\\models\\sub\\inner.bin',
+  'C:\\models-secret\\w.bin',
+  'C:\\secret.bin',
+  'D:\\models\\w.bin',
+  '\\\\server\\share\\m.onnx',
+  '\\\\server\\share\\w.bin',
+  '\\\\server\\other\\w.bin',
+];
 
 test.each([
   ['C:\\models\\m.onnx', 'w.bin', 'C:\\models\\w.bin'],
@@ -62,11 +102,14 @@ test.each([
 ])('a link or a junction to %s is refused', async (_what, model, target) => {
   const place = win32.join(win32.dirname(model), 'link.bin');
   const { fileSystem, opened } = windows(FILES, { [place]: target });
-  await expect(new DirectorySidecars(model, { fileSystem }).open('link.bin', 'w')).rejects.toMatchObject({ name: 'PolicyError', code: 'FEATX_EXTERNAL_LINK' });
+  await expect(new DirectorySidecars(model, { fileSystem }).open('link.bin', 'w')).rejects.toMatchObject({
+    name: 'PolicyError',
+    code: 'FEATX_EXTERNAL_LINK',
+  });
   expect(opened).toEqual([]);
 });
 
-test('a link into the model\'s own directory, in whatever case it says it, is let through', async () => {
+test("a link into the model's own directory, in whatever case it says it, is let through", async () => {
   const { fileSystem } = windows(FILES, { 'C:\\models\\link.bin': 'c:\\Models\\SUB\\inner.bin' });
   expect((await new DirectorySidecars('C:\\models\\m.onnx', { fileSystem }).open('link.bin', 'w')).size).toBe(8);
 });
@@ -74,7 +117,9 @@ test('a link into the model\'s own directory, in whatever case it says it, is le
 test('what got past the names of locations is still looked at by its real path', async () => {
   const { fileSystem, opened } = windows(FILES);
   for (const location of ['..\\secret.bin', '../models-secret/w.bin', 'sub\\..\\..\\secret.bin']) {
-    await expect(new DirectorySidecars('C:\\models\\m.onnx', { fileSystem }).open(location, 'w')).rejects.toMatchObject({ name: 'PolicyError', code: 'FEATX_EXTERNAL_LINK' });
+    await expect(new DirectorySidecars('C:\\models\\m.onnx', { fileSystem }).open(location, 'w')).rejects.toMatchObject(
+      { name: 'PolicyError', code: 'FEATX_EXTERNAL_LINK' },
+    );
   }
   expect(opened).toEqual([]);
 });

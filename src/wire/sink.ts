@@ -3,7 +3,16 @@ import { createHash, randomBytes, type Hash } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { FeatxError, IoError, UsageError } from '../errors.js';
 import { FileSource } from './file-source.js';
-import { errnoOf, ioError, nodeFileSystem, openAfresh, orNothing, removeNow, type FileHandle, type FileSystem } from './fs.js';
+import {
+  errnoOf,
+  ioError,
+  nodeFileSystem,
+  openAfresh,
+  orNothing,
+  removeNow,
+  type FileHandle,
+  type FileSystem,
+} from './fs.js';
 import { chunksOf, chunksOfRun, pieceSize, runsOf, sizeOf, type Piece } from './pieces.js';
 import type { ByteSource } from './source.js';
 import { isGone, thisWriter } from './writers.js';
@@ -56,21 +65,41 @@ const NOT_DURABLE = 'FEATX_IO_NOT_DURABLE';
  * Checks a target before any long work and returns the path that will really be replaced.
  * @throws UsageError for links, non-files and targets that are also inputs; IoError for a missing directory or `noClobber`
  */
-export async function resolveTarget(target: string, inputs: readonly string[], options: WriteOptions = {}): Promise<string> {
+export async function resolveTarget(
+  target: string,
+  inputs: readonly string[],
+  options: WriteOptions = {},
+): Promise<string> {
   const fs = options.fileSystem ?? nodeFileSystem;
   const existing = await lstatOrNull(fs, target);
   if (existing?.isSymbolicLink()) {
-    if (!options.follow) throw new UsageError(`${target} is a symbolic link`, { code: 'FEATX_USAGE_LINK', path: target, hint: 'name the file itself, or pass --follow to replace what the link points to' });
+    if (!options.follow)
+      throw new UsageError(`${target} is a symbolic link`, {
+        code: 'FEATX_USAGE_LINK',
+        path: target,
+        hint: 'name the file itself, or pass --follow to replace what the link points to',
+      });
     const real = await fs.realpath(target).catch((error: unknown) => {
       throw ioError(error, 'follow the link', target);
     });
     return resolveTarget(real, inputs, options);
   }
-  if (existing !== null && !existing.isFile()) throw new UsageError(`${target} is ${existing.isDirectory() ? 'a directory' : 'not a regular file'}`, { code: 'FEATX_USAGE_OUTPUT', path: target, hint: 'name a file with -o' });
-  if (existing !== null && options.noClobber) throw new IoError(`${target} exists`, { code: 'FEATX_IO_EXISTS', path: target, hint: 'leave out --no-clobber to replace it' });
+  if (existing !== null && !existing.isFile())
+    throw new UsageError(`${target} is ${existing.isDirectory() ? 'a directory' : 'not a regular file'}`, {
+      code: 'FEATX_USAGE_OUTPUT',
+      path: target,
+      hint: 'name a file with -o',
+    });
+  if (existing !== null && options.noClobber)
+    throw new IoError(`${target} exists`, {
+      code: 'FEATX_IO_EXISTS',
+      path: target,
+      hint: 'leave out --no-clobber to replace it',
+    });
   const directory = dirname(target);
   try {
-    if (!(await fs.stat(directory)).isDirectory()) throw new IoError(`${directory} is not a directory`, { path: directory });
+    if (!(await fs.stat(directory)).isDirectory())
+      throw new IoError(`${directory} is not a directory`, { path: directory });
   } catch (error) {
     throw error instanceof IoError ? error : ioError(error, 'write into', directory);
   }
@@ -78,7 +107,14 @@ export async function resolveTarget(target: string, inputs: readonly string[], o
     for (const input of inputs) {
       const state = await orNothing(fs.stat(input), input);
       if (state !== null && state.dev === existing.dev && state.ino === existing.ino) {
-        throw new UsageError(`the output ${target} is also an input (${input})`, { code: 'FEATX_USAGE_SAME_FILE', path: target, hint: options.inPlace === false ? 'choose another output: the result still needs that file' : 'choose another output, or pass --in-place to replace the input' });
+        throw new UsageError(`the output ${target} is also an input (${input})`, {
+          code: 'FEATX_USAGE_SAME_FILE',
+          path: target,
+          hint:
+            options.inPlace === false
+              ? 'choose another output: the result still needs that file'
+              : 'choose another output, or pass --in-place to replace the input',
+        });
       }
     }
   }
@@ -95,7 +131,12 @@ async function lstatOrNull(fs: FileSystem, path: string): Promise<Awaited<Return
 }
 
 /** Writes pieces into a temporary file in `directory`, synced to the device. */
-export async function stage(source: ByteSource, pieces: readonly Piece[], directory: string, options: WriteOptions & { readonly hash?: boolean } = {}): Promise<StagedFile> {
+export async function stage(
+  source: ByteSource,
+  pieces: readonly Piece[],
+  directory: string,
+  options: WriteOptions & { readonly hash?: boolean } = {},
+): Promise<StagedFile> {
   const fs = options.fileSystem ?? nodeFileSystem;
   await removeStale(fs, directory);
   const temporaryPath = temporaryName(directory);
@@ -117,7 +158,13 @@ export async function stage(source: ByteSource, pieces: readonly Piece[], direct
     await discard();
     throw error instanceof FeatxError || errnoOf(error) === undefined ? error : ioError(error, 'write', temporaryPath);
   }
-  return { temporaryPath, size: total, sha256: digest?.digest('hex') ?? null, commit: (target) => commit(fs, temporaryPath, target), discard };
+  return {
+    temporaryPath,
+    size: total,
+    sha256: digest?.digest('hex') ?? null,
+    commit: (target) => commit(fs, temporaryPath, target),
+    discard,
+  };
 }
 
 /** Removes a file that may be gone already. @throws IoError */
@@ -141,7 +188,8 @@ function cloneable(source: ByteSource, pieces: readonly Piece[], total: number):
   let at = 0;
   let inPlace = 0;
   for (const piece of pieces) {
-    if (!(piece instanceof Uint8Array) && piece.from === undefined && piece.start === at) inPlace += piece.end - piece.start;
+    if (!(piece instanceof Uint8Array) && piece.from === undefined && piece.start === at)
+      inPlace += piece.end - piece.start;
     at += pieceSize(piece);
   }
   return inPlace > SMALLEST_CLONE && inPlace > 0.9 * total && inPlace > 0.9 * source.size ? source : null;
@@ -160,11 +208,23 @@ async function createTemporary(fs: FileSystem, path: string, cloneOf: FileSource
     await remove(fs, path);
     unfinished.add(path);
   }
-  return { file: await openAfresh(fs, path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o666), cloned: false };
+  return {
+    file: await openAfresh(
+      fs,
+      path,
+      constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
+      0o666,
+    ),
+    cloned: false,
+  };
 }
 
 /** A writable clone; null where the path of the source now names another file, or the clone is as read-only as its original. */
-async function openClone(fs: FileSystem, path: string, { path: original, state }: FileSource): Promise<FileHandle | null> {
+async function openClone(
+  fs: FileSystem,
+  path: string,
+  { path: original, state }: FileSource,
+): Promise<FileHandle | null> {
   await fs.clone(original, path);
   const now = await fs.stat(original);
   if (now.dev !== state.dev || now.ino !== state.ino) return null;
@@ -184,7 +244,15 @@ interface Writing {
   readonly path: string;
 }
 
-async function writePieces({ handle: { file, cloned }, source, pieces, total, digest, options, path }: Writing): Promise<void> {
+async function writePieces({
+  handle: { file, cloned },
+  source,
+  pieces,
+  total,
+  digest,
+  options,
+  path,
+}: Writing): Promise<void> {
   let at = 0;
   const copy = async (chunks: AsyncIterable<Uint8Array>): Promise<void> => {
     for await (const chunk of chunks) {
@@ -295,7 +363,12 @@ async function syncDirectory(fs: FileSystem, target: string): Promise<void> {
   } catch (error) {
     if (['EINVAL', 'ENOTSUP', 'EPERM', 'EISDIR', 'EACCES'].includes(errnoOf(error) ?? '')) return;
     const { message } = ioError(error, 'sync', directory);
-    throw new IoError(`${target} is written, but might not outlive a loss of power: ${message}`, { code: NOT_DURABLE, path: target, cause: error, hint: 'run again once the device is in order' });
+    throw new IoError(`${target} is written, but might not outlive a loss of power: ${message}`, {
+      code: NOT_DURABLE,
+      path: target,
+      cause: error,
+      hint: 'run again once the device is in order',
+    });
   }
 }
 
@@ -343,7 +416,12 @@ export async function removeStale(fs: FileSystem, directory: string): Promise<vo
 }
 
 /** Writes pieces to `target`, atomically; returns the number of bytes. */
-export async function writeFile(source: ByteSource, pieces: readonly Piece[], target: string, options: WriteOptions = {}): Promise<number> {
+export async function writeFile(
+  source: ByteSource,
+  pieces: readonly Piece[],
+  target: string,
+  options: WriteOptions = {},
+): Promise<number> {
   const staged = await stage(source, pieces, dirname(target), options);
   try {
     await options.beforeCommit?.(staged.temporaryPath);

@@ -9,6 +9,10 @@ test('reads exactly what was asked for, without a copy', async () => {
   expect((await source.read(0, 4)).buffer).toBe((await source.read(1, 2)).buffer);
 });
 
-test.each([[-1, 2], [0, 5], [3, 2]])('bytes %d to %d are not there', async (start, end) => {
+test.each([
+  [-1, 2],
+  [0, 5],
+  [3, 2],
+])('bytes %d to %d are not there', async (start, end) => {
   await expect(source.read(start, end)).rejects.toThrow(IoError);
 });

@@ -26,7 +26,8 @@ export class BufferSource implements ByteSource {
   }
 
   async read(start: number, end: number): Promise<Uint8Array> {
-    if (start < 0 || end > this.size || start > end) throw new IoError(`bytes ${start} to ${end} are outside the ${this.size} bytes in memory`, { path: this.path });
+    if (start < 0 || end > this.size || start > end)
+      throw new IoError(`bytes ${start} to ${end} are outside the ${this.size} bytes in memory`, { path: this.path });
     return this.bytes.subarray(start, end);
   }
 }

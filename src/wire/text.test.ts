@@ -4,16 +4,55 @@ import { decodeText, encodeText, isEscaped, NameDecoder } from './text.js';
 /** Bytes that are likely to be nearly UTF-8. */
 const nearlyText = fc.oneof(
   fc.uint8Array({ maxLength: 40 }),
-  fc.array(fc.oneof(fc.constantFrom(0x61, 0xc3, 0xa9, 0xe2, 0x82, 0xac, 0xed, 0xa0, 0x80, 0xf0, 0x9f, 0x98, 0x80, 0xf4, 0x90, 0xc0, 0xc1, 0xff, 0x00, 0xef, 0xbb, 0xbf), fc.nat(255)), { maxLength: 24 }).map((bytes) => Uint8Array.from(bytes)),
+  fc
+    .array(
+      fc.oneof(
+        fc.constantFrom(
+          0x61,
+          0xc3,
+          0xa9,
+          0xe2,
+          0x82,
+          0xac,
+          0xed,
+          0xa0,
+          0x80,
+          0xf0,
+          0x9f,
+          0x98,
+          0x80,
+          0xf4,
+          0x90,
+          0xc0,
+          0xc1,
+          0xff,
+          0x00,
+          0xef,
+          0xbb,
+          0xbf,
+        ),
+        fc.nat(255),
+      ),
+      { maxLength: 24 },
+    )
+    .map((bytes) => Uint8Array.from(bytes)),
   fc.string({ unit: 'binary', maxLength: 20 }).map((text) => new TextEncoder().encode(text)),
 );
 
 test('any bytes come back exactly', () => {
-  fc.assert(fc.property(nearlyText, (bytes) => expect([...encodeText(decodeText(bytes))]).toEqual([...bytes])), { numRuns: 500 });
+  fc.assert(
+    fc.property(nearlyText, (bytes) => expect([...encodeText(decodeText(bytes))]).toEqual([...bytes])),
+    { numRuns: 500 },
+  );
 });
 
 test('equal strings are equal bytes', () => {
-  fc.assert(fc.property(nearlyText, nearlyText, (a, b) => expect(decodeText(a) === decodeText(b)).toBe(Buffer.compare(a, b) === 0)), { numRuns: 500 });
+  fc.assert(
+    fc.property(nearlyText, nearlyText, (a, b) =>
+      expect(decodeText(a) === decodeText(b)).toBe(Buffer.compare(a, b) === 0),
+    ),
+    { numRuns: 500 },
+  );
 });
 
 test.each([
@@ -46,7 +85,10 @@ test('isEscaped tells bytes that are not UTF-8 from characters that look like it
 describe('NameDecoder', () => {
   test('says the same as decodeText, whatever it decoded before', () => {
     const names = new NameDecoder();
-    fc.assert(fc.property(nearlyText, (bytes) => expect(names.decode(bytes, 0, bytes.length)).toBe(decodeText(bytes))), { numRuns: 500 });
+    fc.assert(
+      fc.property(nearlyText, (bytes) => expect(names.decode(bytes, 0, bytes.length)).toBe(decodeText(bytes))),
+      { numRuns: 500 },
+    );
   });
 
   test('says the same where there is no Buffer, as in a browser', () => {
@@ -55,7 +97,13 @@ describe('NameDecoder', () => {
     try {
       Object.assign(globalThis, { Buffer: undefined });
       const names = new NameDecoder();
-      for (const [start, end] of [[0, 11], [12, 14], [15, 26], [0, 26]]) expect(names.decode(bytes, start, end)).toBe(new TextDecoder().decode(bytes.subarray(start, end)));
+      for (const [start, end] of [
+        [0, 11],
+        [12, 14],
+        [15, 26],
+        [0, 26],
+      ])
+        expect(names.decode(bytes, start, end)).toBe(new TextDecoder().decode(bytes.subarray(start, end)));
     } finally {
       Object.assign(globalThis, { Buffer: own });
     }
@@ -64,7 +112,19 @@ describe('NameDecoder', () => {
   test('names of one hash slot, of the same length, and long names are kept apart', () => {
     const names = new NameDecoder();
     // 31 * a + b collides for these pairs.
-    for (const text of ['Aa', 'BB', 'Aa', 'AaBB', 'BBAa', 'x'.repeat(256), 'x'.repeat(257), 'y'.repeat(257), '', 'é', 'Ã©']) {
+    for (const text of [
+      'Aa',
+      'BB',
+      'Aa',
+      'AaBB',
+      'BBAa',
+      'x'.repeat(256),
+      'x'.repeat(257),
+      'y'.repeat(257),
+      '',
+      'é',
+      'Ã©',
+    ]) {
       const bytes = new TextEncoder().encode(`..${text}..`);
       expect(names.decode(bytes, 2, bytes.length - 2)).toBe(text);
     }

@@ -15,7 +15,14 @@ function windowOver(bytes: Uint8Array, limit = 512 * KB * KB): { window: Residen
 test('starts at 64 KiB and doubles up to 1 MiB while reading goes on in sequence', async () => {
   const { window, source } = windowOver(file);
   for (let at = 0; at < file.length; at = window.end) await window.load(at, at + 1);
-  expect(source.reads.map(({ start, end }) => (end - start) / KB)).toEqual([64, 128, 256, 512, 1024, 3000 - 64 - 128 - 256 - 512 - 1024]);
+  expect(source.reads.map(({ start, end }) => (end - start) / KB)).toEqual([
+    64,
+    128,
+    256,
+    512,
+    1024,
+    3000 - 64 - 128 - 256 - 512 - 1024,
+  ]);
   expect(source.bytesRead).toBe(file.length);
 });
 
@@ -94,6 +101,8 @@ test('skipped bytes do not count against the limit, resident ones do', async () 
   const { window: small } = windowOver(file, 200 * KB);
   await small.load(0, 1);
   await small.load(64 * KB, 64 * KB + 1);
-  await expect(small.load(192 * KB, 192 * KB + 1)).rejects.toThrow(expect.objectContaining({ code: 'FEATX_LIMIT_INDEX', offset: 192 * KB }));
+  await expect(small.load(192 * KB, 192 * KB + 1)).rejects.toThrow(
+    expect.objectContaining({ code: 'FEATX_LIMIT_INDEX', offset: 192 * KB }),
+  );
   await expect(small.load(192 * KB, 192 * KB + 1)).rejects.toThrow(PolicyError);
 });

@@ -54,12 +54,15 @@ export class ResidentWindow {
   private assertFits(more: number, offset: number): void {
     const needed = this.residentBytes + this.chargedBytes + more;
     if (needed <= this.maxResidentBytes) return;
-    throw new PolicyError(`the graph takes more memory than ${this.maxResidentBytes} bytes without its weights: ${needed} by byte ${offset} of ${this.source.size}`, {
-      code: 'FEATX_LIMIT_INDEX',
-      path: this.source.path,
-      offset,
-      hint: 'raise the limit with --max-index BYTES (limits.indexBytes) if you trust this file',
-    });
+    throw new PolicyError(
+      `the graph takes more memory than ${this.maxResidentBytes} bytes without its weights: ${needed} by byte ${offset} of ${this.source.size}`,
+      {
+        code: 'FEATX_LIMIT_INDEX',
+        path: this.source.path,
+        offset,
+        hint: 'raise the limit with --max-index BYTES (limits.indexBytes) if you trust this file',
+      },
+    );
   }
 
   /** Forgets what the current window holds from `position` on: the reader has skipped ahead of it. */
@@ -88,7 +91,10 @@ export class ResidentWindow {
     for (let index = low; index < chunks.length && at < end; index++) {
       const chunk = chunks[index];
       if (at < chunk.start || at >= chunk.start + chunk.bytes.length) return null;
-      const part = chunk.bytes.subarray(at - chunk.start, Math.min(end, chunk.start + chunk.bytes.length) - chunk.start);
+      const part = chunk.bytes.subarray(
+        at - chunk.start,
+        Math.min(end, chunk.start + chunk.bytes.length) - chunk.start,
+      );
       parts.push(part);
       at += part.length;
     }

@@ -14,7 +14,13 @@ import type { Answer } from './module-path.js';
  * @throws UsageError where the entries are no FeatureInfo
  * @throws ResolveError naming every module and tensor that is not there
  */
-export function resolveExplicit(view: GraphView, analysis: Analysis, tree: ModuleTree, given: readonly FeatureEntry[], found: () => Answer): Answer {
+export function resolveExplicit(
+  view: GraphView,
+  analysis: Analysis,
+  tree: ModuleTree,
+  given: readonly FeatureEntry[],
+  found: () => Answer,
+): Answer {
   const entries = [...new FeatureInfo(given)];
   const missing: string[] = [];
   const warnings: string[] = [];
@@ -25,15 +31,37 @@ export function resolveExplicit(view: GraphView, analysis: Analysis, tree: Modul
     if (place === null) missing.push(describeMissing(view, tree, folded, entry, index));
     const { tensor = null, after = null, because = '' } = place ?? {};
     const facts = tensor === null && after === null ? null : factsOf(analysis, tensor ?? after ?? '');
-    for (const [key, said, seen] of [['num_chs', entry.num_chs, facts?.numChs], ['reduction', entry.reduction, facts?.reduction]] as const) {
-      if (said != null && seen != null && said !== seen) warnings.push(`feature ${index} (${entry.module ?? tensor}): ${key} is ${seen} in the graph, not ${said}`);
+    for (const [key, said, seen] of [
+      ['num_chs', entry.num_chs, facts?.numChs],
+      ['reduction', entry.reduction, facts?.reduction],
+    ] as const) {
+      if (said != null && seen != null && said !== seen)
+        warnings.push(`feature ${index} (${entry.module ?? tensor}): ${key} is ${seen} in the graph, not ${said}`);
     }
     return {
-      dtype: null, shape: null, layout: null, prefixTokens: 0, grid: null, ...facts, numChs: facts?.numChs ?? entry.num_chs, reduction: facts?.reduction ?? entry.reduction,
-      index, module: entry.module, tensor, folded: after, hookType, resolvedBy: 'explicit', confidence: 'high', because,
+      dtype: null,
+      shape: null,
+      layout: null,
+      prefixTokens: 0,
+      grid: null,
+      ...facts,
+      numChs: facts?.numChs ?? entry.num_chs,
+      reduction: facts?.reduction ?? entry.reduction,
+      index,
+      module: entry.module,
+      tensor,
+      folded: after,
+      hookType,
+      resolvedBy: 'explicit',
+      confidence: 'high',
+      because,
     };
   });
-  if (missing.length > 0) throw new ResolveError(`the FeatureInfo names what the graph does not have: ${missing.join('; ')}`, { code: 'FEATX_RESOLVE_FEATURES', hint: 'list the tensors with `featx inspect MODEL --tensors`' });
+  if (missing.length > 0)
+    throw new ResolveError(`the FeatureInfo names what the graph does not have: ${missing.join('; ')}`, {
+      code: 'FEATX_RESOLVE_FEATURES',
+      hint: 'list the tensors with `featx inspect MODEL --tensors`',
+    });
   return { features, outcome: `${features.length} features, as given`, warnings };
 }
 
@@ -43,16 +71,31 @@ interface Located {
   readonly because: string;
 }
 
-function locate(view: GraphView, analysis: Analysis, tree: ModuleTree, folded: ReadonlyMap<string, string>, entry: FeatureEntry, hookType: HookType): Located | null {
+function locate(
+  view: GraphView,
+  analysis: Analysis,
+  tree: ModuleTree,
+  folded: ReadonlyMap<string, string>,
+  entry: FeatureEntry,
+  hookType: HookType,
+): Located | null {
   const tensor = entry['tensor'];
-  if (typeof tensor === 'string') return isTensor(view, tensor) ? { tensor, after: null, because: 'the tensor that was given' } : null;
+  if (typeof tensor === 'string')
+    return isTensor(view, tensor) ? { tensor, after: null, because: 'the tensor that was given' } : null;
   if (entry.module === null) return null;
   const module = tree.modules.get(entry.module);
   if (module !== undefined && entry.module !== '') {
     const tap = tapModule(view, analysis.whole, module, hookType);
     const what = hookType === 'forward' ? 'ends in' : 'reads';
-    if (tap.folded !== null) return { tensor: null, after: tap.folded, because: `the exporter folded the value of ${entry.module} into what follows` };
-    return tap.tensors.length === 0 ? null : { tensor: tap.tensors[0], after: null, because: `what the module ${entry.module} ${what}` };
+    if (tap.folded !== null)
+      return {
+        tensor: null,
+        after: tap.folded,
+        because: `the exporter folded the value of ${entry.module} into what follows`,
+      };
+    return tap.tensors.length === 0
+      ? null
+      : { tensor: tap.tensors[0], after: null, because: `what the module ${entry.module} ${what}` };
   }
   const after = folded.get(entry.module) ?? null;
   return after === null ? null : { tensor: null, after, because: `the exporter folded ${entry.module} away` };
@@ -69,9 +112,18 @@ function isTensor(view: GraphView, name: string): boolean {
   return view.producerOf.has(name) || view.inputs.has(name) || view.initializers.has(name);
 }
 
-function describeMissing(view: GraphView, tree: ModuleTree, folded: ReadonlyMap<string, string>, entry: FeatureEntry, index: number): string {
+function describeMissing(
+  view: GraphView,
+  tree: ModuleTree,
+  folded: ReadonlyMap<string, string>,
+  entry: FeatureEntry,
+  index: number,
+): string {
   const tensor = entry['tensor'];
   const name = typeof tensor === 'string' ? tensor : (entry.module ?? '');
-  const near = nearestNames(name, typeof tensor === 'string' ? view.producerOf.keys() : [...tree.modules.keys(), ...folded.keys()].filter(Boolean));
+  const near = nearestNames(
+    name,
+    typeof tensor === 'string' ? view.producerOf.keys() : [...tree.modules.keys(), ...folded.keys()].filter(Boolean),
+  );
   return `entry ${index} ${typeof tensor === 'string' ? 'tensor' : 'module'} '${name}'${near.length > 0 ? ` (nearest: ${near.join(', ')})` : ''}`;
 }

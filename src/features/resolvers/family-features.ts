@@ -15,7 +15,10 @@ export interface Declared {
 }
 
 /** The family whose class the exporter wrote, or whose modules the names show; `base` is the module that is the network of that family. */
-export function identifyFamily(tree: ModuleTree, families: readonly Family[]): { readonly family: Family; readonly base: string; readonly certain: boolean } | null {
+export function identifyFamily(
+  tree: ModuleTree,
+  families: readonly Family[],
+): { readonly family: Family; readonly base: string; readonly certain: boolean } | null {
   for (const [path, name] of tree.classes) {
     const [file, type] = name.split('.').slice(-2);
     const family = families.find(({ classes }) => classes.includes(`${file}.${type}`));
@@ -23,7 +26,11 @@ export function identifyFamily(tree: ModuleTree, families: readonly Family[]): {
   }
   if (tree.classes.size > 0) return null;
   for (const base of bases(tree)) {
-    const family = families.find(({ signs }) => signs.length > 0 && signs.every((sign) => sign.split('|').some((path) => modulesAt(tree, base, path).length > 0)));
+    const family = families.find(
+      ({ signs }) =>
+        signs.length > 0 &&
+        signs.every((sign) => sign.split('|').some((path) => modulesAt(tree, base, path).length > 0)),
+    );
     if (family !== undefined) return { family, base, certain: false };
   }
   return null;
@@ -63,7 +70,13 @@ function matchesAtom(atom: string, name: string): boolean {
 }
 
 /** Reads a family's patterns against the modules there are. Null where one of them has no match. */
-export function declaredFeatures(view: GraphView, analysis: Analysis, tree: ModuleTree, family: Family, base: string): readonly Declared[] | null {
+export function declaredFeatures(
+  view: GraphView,
+  analysis: Analysis,
+  tree: ModuleTree,
+  family: Family,
+  base: string,
+): readonly Declared[] | null {
   const features: Declared[] = [];
   for (const pattern of family.modules ?? []) {
     const found = declared(view, analysis, tree, family, base, pattern);
@@ -73,19 +86,50 @@ export function declaredFeatures(view: GraphView, analysis: Analysis, tree: Modu
   return features;
 }
 
-function declared(view: GraphView, analysis: Analysis, tree: ModuleTree, family: Family, base: string, pattern: string): readonly Declared[] | null {
+function declared(
+  view: GraphView,
+  analysis: Analysis,
+  tree: ModuleTree,
+  family: Family,
+  base: string,
+  pattern: string,
+): readonly Declared[] | null {
   const [alias, target] = pattern.includes('=') ? pattern.split('=') : [null, pattern];
   const prefix = base === '' ? '' : `${base}.`;
-  if (target === '') return [{ module: prefix + (alias ?? ''), tensor: null, folded: null, because: `timm declares '${alias ?? ''}' for ${family.name}, which is no module of the network` }];
+  if (target === '')
+    return [
+      {
+        module: prefix + (alias ?? ''),
+        tensor: null,
+        folded: null,
+        because: `timm declares '${alias ?? ''}' for ${family.name}, which is no module of the network`,
+      },
+    ];
   const because = `${alias ?? target} is a feature of the family ${family.name}`;
   for (const option of target.split('|')) {
     const [path, condition] = option.split('?');
     if (condition !== undefined && modulesAt(tree, base, condition).length === 0) continue;
     const modules = narrowed(analysis, path, modulesAt(tree, base, path.replace(/^-|[%^$]$/g, '')));
-    if (modules.length > 0) return inStep(analysis, modules, modules.map((module) => ({ ...tapped(view, analysis, family, module, alias === null ? module.path : prefix + alias.replace('*', module.name)), isAlias: alias !== null })));
+    if (modules.length > 0)
+      return inStep(
+        analysis,
+        modules,
+        modules.map((module) => ({
+          ...tapped(
+            view,
+            analysis,
+            family,
+            module,
+            alias === null ? module.path : prefix + alias.replace('*', module.name),
+          ),
+          isAlias: alias !== null,
+        })),
+      );
   }
   const folded = foldedModules(view, tree).get(prefix + target);
-  return folded === undefined ? null : [{ module: prefix + (alias ?? target), tensor: null, folded, because: `${because}; ${FOLDED}` }];
+  return folded === undefined
+    ? null
+    : [{ module: prefix + (alias ?? target), tensor: null, folded, because: `${because}; ${FOLDED}` }];
 }
 
 const FOLDED = 'its own value is gone: the exporter folded the norm behind it into it';
@@ -119,10 +163,22 @@ function narrowed(analysis: Analysis, path: string, modules: readonly Module[]):
 function inStep({ flow }: Analysis, modules: readonly Module[], features: readonly Declared[]): readonly Declared[] {
   const [last, before] = [modules.at(-1), modules.at(-2)];
   const given = features.at(-2)?.tensor ?? null;
-  if (last === undefined || before === undefined || given === null || !features[features.length - 2].because.includes('of its') || features[features.length - 1].because.includes('of its')) return features;
+  if (
+    last === undefined ||
+    before === undefined ||
+    given === null ||
+    !features[features.length - 2].because.includes('of its') ||
+    features[features.length - 1].because.includes('of its')
+  )
+    return features;
   const place = before.nodes.indexOf(flow.position.get(given) ?? -1);
   const twin = flow.nodes[last.nodes[place]];
-  if (before.nodes.length !== last.nodes.length || twin === undefined || twin.opType !== flow.nodes[before.nodes[place]].opType) return features;
+  if (
+    before.nodes.length !== last.nodes.length ||
+    twin === undefined ||
+    twin.opType !== flow.nodes[before.nodes[place]].opType
+  )
+    return features;
   return [...features.slice(0, -1), { ...features[features.length - 1], tensor: twin.outputs[0] }];
 }
 
@@ -142,14 +198,37 @@ function tapped(view: GraphView, analysis: Analysis, family: Family, module: Mod
   const because = `${name} is a feature of the family ${family.name}`;
   const tap = tapModule(view, flow, module, 'forward');
   if (tap.folded !== null) return { module: name, tensor: null, folded: tap.folded, because: `${because}; ${FOLDED}` };
-  if (family.output === 'laid-out') return { module: name, tensor: laidOut(analysis, tap.tensors[0] ?? null), folded: null, because: `${because}, laid out as a map where it goes on` };
+  if (family.output === 'laid-out')
+    return {
+      module: name,
+      tensor: laidOut(analysis, tap.tensors[0] ?? null),
+      folded: null,
+      because: `${because}, laid out as a map where it goes on`,
+    };
   const exits = family.output === undefined ? [] : exitsOf(flow, module.nodes, view.outputs);
   if (exits.length > 1) {
-    const wanted = exits.find((tensor) => family.output === 'first' || (family.output === 'map' ? geometry.get(tensor)?.axes?.includes('H') : flow.nodes[flow.position.get(tensor) ?? 0].opType === 'Add'));
-    return { module: name, tensor: wanted ?? null, folded: null, because: `${because}; the ${family.output} of its ${exits.length} outputs` };
+    const wanted = exits.find(
+      (tensor) =>
+        family.output === 'first' ||
+        (family.output === 'map'
+          ? geometry.get(tensor)?.axes?.includes('H')
+          : flow.nodes[flow.position.get(tensor) ?? 0].opType === 'Add'),
+    );
+    return {
+      module: name,
+      tensor: wanted ?? null,
+      folded: null,
+      because: `${because}; the ${family.output} of its ${exits.length} outputs`,
+    };
   }
   const [tensor = null] = tap.tensors;
   const isMap = tensor !== null && geometry.get(tensor)?.axes?.includes('H');
-  if (family.output === 'map' && !isMap) return { module: name, tensor: null, folded: null, because: `${because}; the exporter left out its map, which nothing reads` };
+  if (family.output === 'map' && !isMap)
+    return {
+      module: name,
+      tensor: null,
+      folded: null,
+      because: `${because}; the exporter left out its map, which nothing reads`,
+    };
   return { module: name, tensor, folded: null, because };
 }

@@ -19,7 +19,10 @@ export function isotropicRun({ view, flow }: Analysis, links: readonly Link[]): 
   let bestSize = 0;
   for (let period = 1; period <= LONGEST_PERIOD; period++) {
     for (const [first, last] of repeats(bodies, period, meetings)) {
-      const ends = meetings.slice(first, last + 1).filter((_, at) => at % period === period - 1).map((end) => movedBack(links, meetings[first], end));
+      const ends = meetings
+        .slice(first, last + 1)
+        .filter((_, at) => at % period === period - 1)
+        .map((end) => movedBack(links, meetings[first], end));
       const size = meetings.slice(first, last + 1).reduce((sum, { nodes }) => sum + nodes.length, 0);
       if (ends.length < LEAST_BLOCKS || ends[0].stride !== deepest || size <= bestSize) continue;
       [best, bestSize] = [ends, size];
@@ -28,7 +31,9 @@ export function isotropicRun({ view, flow }: Analysis, links: readonly Link[]): 
   }
   if (best === null || bestSize < 0.3 * flow.nodes.length) return null;
   const stride = best[0].stride;
-  const isTokens = best.every(({ place }) => place.axes?.includes('L')) && meetings.every((link) => link.stride === stride || !link.place.axes?.includes('L'));
+  const isTokens =
+    best.every(({ place }) => place.axes?.includes('L')) &&
+    meetings.every((link) => link.stride === stride || !link.place.axes?.includes('L'));
   const strides = new Set(links.map(({ stride }) => stride).filter((stride) => stride > 1));
   return isTokens || (strides.size === 1 && bestSize >= 0.5 * flow.nodes.length) ? best : null;
 }
@@ -37,11 +42,24 @@ export function isotropicRun({ view, flow }: Analysis, links: readonly Link[]): 
 function movedBack(links: readonly Link[], first: Link, end: Link): Link {
   const layout = first.place.axes?.join();
   if (end.place.axes?.join() === layout) return end;
-  for (let at = links.indexOf(end) + 1; links[at]?.kind === 'move'; at++) if (links[at].place.axes?.join() === layout) return links[at];
+  for (let at = links.indexOf(end) + 1; links[at]?.kind === 'move'; at++)
+    if (links[at].place.axes?.join() === layout) return links[at];
   return end;
 }
 
-const WEIGHTY = new Set(['Conv', 'MatMul', 'Gemm', 'Softmax', 'LayerNormalization', 'Add', 'Erf', 'Gelu', 'Sigmoid', 'Einsum', 'Attention']);
+const WEIGHTY = new Set([
+  'Conv',
+  'MatMul',
+  'Gemm',
+  'Softmax',
+  'LayerNormalization',
+  'Add',
+  'Erf',
+  'Gelu',
+  'Sigmoid',
+  'Einsum',
+  'Attention',
+]);
 
 /** The ops that weigh, in order, with the sizes of their weights; glue that exporters write in many ways is left out. */
 function signature(view: GraphView, flow: Flow, { nodes }: Link): string {
@@ -56,10 +74,19 @@ function signature(view: GraphView, flow: Flow, { nodes }: Link): string {
 }
 
 /** Maximal stretches in which every entry equals the one `period` before, and shapes stay. */
-function* repeats(bodies: readonly string[], period: number, meetings: readonly Link[]): Generator<readonly [number, number]> {
+function* repeats(
+  bodies: readonly string[],
+  period: number,
+  meetings: readonly Link[],
+): Generator<readonly [number, number]> {
   let first = 0;
   for (let at = period; at <= bodies.length; at++) {
-    if (at < bodies.length && bodies[at] === bodies[at - period] && sameShape(meetings[at].place.shape, meetings[at - period].place.shape)) continue;
+    if (
+      at < bodies.length &&
+      bodies[at] === bodies[at - period] &&
+      sameShape(meetings[at].place.shape, meetings[at - period].place.shape)
+    )
+      continue;
     if (at - first >= (LEAST_BLOCKS - 0.5) * period) yield [first, at - 1];
     first = at - period + 1;
   }

@@ -19,9 +19,17 @@ export interface Answer {
 }
 
 /** The features of a network whose nodes tell the modules they lie in: by the family's table where the names show one, else by the tree of modules. */
-export function resolveByModules(view: GraphView, analysis: Analysis, tree: ModuleTree, topology: () => Answer, options: ModulePathOptions = {}): Answer {
-  if (tree.root.children.length === 0) return { features: [], outcome: 'the nodes carry no module names', warnings: [] };
-  if (!tree.isNested) return { features: [], outcome: 'the names show layers, not the modules around them', warnings: [] };
+export function resolveByModules(
+  view: GraphView,
+  analysis: Analysis,
+  tree: ModuleTree,
+  topology: () => Answer,
+  options: ModulePathOptions = {},
+): Answer {
+  if (tree.root.children.length === 0)
+    return { features: [], outcome: 'the nodes carry no module names', warnings: [] };
+  if (!tree.isNested)
+    return { features: [], outcome: 'the names show layers, not the modules around them', warnings: [] };
   const known = identifyFamily(tree, options.families ?? FAMILIES);
   const warnings: string[] = [];
   if (known?.family.modules !== undefined) {
@@ -29,52 +37,138 @@ export function resolveByModules(view: GraphView, analysis: Analysis, tree: Modu
     const problem = declared === null ? 'not all of its modules are there' : contradiction(analysis, declared);
     if (declared !== null && problem === null) {
       const features = declared.map((entry, index) => declaredFeature(analysis, entry, index, known.certain));
-      return { features: options.includeHead ? withHead(analysis, tree, features) : features, outcome: `the ${known.certain ? 'class names' : 'module names'} show the family ${known.family.name}`, warnings };
+      return {
+        features: options.includeHead ? withHead(analysis, tree, features) : features,
+        outcome: `the ${known.certain ? 'class names' : 'module names'} show the family ${known.family.name}`,
+        warnings,
+      };
     }
-    if (known.certain) warnings.push(`timm's feature_info of ${known.family.name} does not fit this graph (${problem}); the features are those that the graph shows`);
+    if (known.certain)
+      warnings.push(
+        `timm's feature_info of ${known.family.name} does not fit this graph (${problem}); the features are those that the graph shows`,
+      );
   }
   const picks = pickUnits(analysis, tree, known?.family.stem ?? 'keep');
-  if (!picks.some(({ unit }) => unit.stride > 1)) return { features: [], outcome: 'no module ends in a smaller map that everything passes through', warnings };
+  if (!picks.some(({ unit }) => unit.stride > 1))
+    return { features: [], outcome: 'no module ends in a smaller map that everything passes through', warnings };
   const byShape = known === null ? topology().features : null;
-  const named = picks.map((pick, index): Feature => ({ ...namedFeature(analysis, tree, pick, byShape), index, folded: null, hookType: 'forward', resolvedBy: 'module-path' }));
-  const features = known?.family.last === undefined ? named : renamedLast(analysis, tree, named, picks, known.base === '' ? known.family.last : `${known.base}.${known.family.last}`);
-  return { features: options.includeHead ? withHead(analysis, tree, features) : features, outcome: `${picks.length} modules, by the tree of modules`, warnings };
+  const named = picks.map(
+    (pick, index): Feature => ({
+      ...namedFeature(analysis, tree, pick, byShape),
+      index,
+      folded: null,
+      hookType: 'forward',
+      resolvedBy: 'module-path',
+    }),
+  );
+  const features =
+    known?.family.last === undefined
+      ? named
+      : renamedLast(
+          analysis,
+          tree,
+          named,
+          picks,
+          known.base === '' ? known.family.last : `${known.base}.${known.family.last}`,
+        );
+  return {
+    features: options.includeHead ? withHead(analysis, tree, features) : features,
+    outcome: `${picks.length} modules, by the tree of modules`,
+    warnings,
+  };
 }
 
 /** A pick as a feature. What the shape of the graph says makes it sure, and wins over a single layer: layers in a row do not show where a block ends. */
-function namedFeature(analysis: Analysis, tree: ModuleTree, { unit, sure, because }: Pick, byShape: readonly Feature[] | null): Omit<Feature, 'index' | 'folded' | 'hookType' | 'resolvedBy'> {
+function namedFeature(
+  analysis: Analysis,
+  tree: ModuleTree,
+  { unit, sure, because }: Pick,
+  byShape: readonly Feature[] | null,
+): Omit<Feature, 'index' | 'folded' | 'hookType' | 'resolvedBy'> {
   const { flow } = analysis;
-  const here = { ...factsOf(analysis, unit.tensor), module: stemConv(analysis, unit.module, unit.tensor).path, tensor: unit.tensor };
-  if (byShape === null || byShape.some(({ tensor }) => tensor === unit.tensor)) return { ...here, confidence: 'high', because };
+  const here = {
+    ...factsOf(analysis, unit.tensor),
+    module: stemConv(analysis, unit.module, unit.tensor).path,
+    tensor: unit.tensor,
+  };
+  if (byShape === null || byShape.some(({ tensor }) => tensor === unit.tensor))
+    return { ...here, confidence: 'high', because };
   const other = byShape.find(({ reduction }) => reduction === unit.stride);
   const at = flow.position.get(other?.tensor ?? '') ?? -1;
-  if (other?.tensor == null || other.confidence !== 'high' || unit.module.children.length > 0 || at < 0 || at > unit.module.nodes[0]) return { ...here, confidence: sure ? 'medium' : 'low', because };
+  if (
+    other?.tensor == null ||
+    other.confidence !== 'high' ||
+    unit.module.children.length > 0 ||
+    at < 0 ||
+    at > unit.module.nodes[0]
+  )
+    return { ...here, confidence: sure ? 'medium' : 'low', because };
   const owner = largestEndingAt(analysis, tree.owner[at], other.tensor);
-  return { ...factsOf(analysis, other.tensor), module: owner.path, tensor: other.tensor, confidence: 'medium', because: `${other.because}; ${unit.module.path} behind it is a single layer` };
+  return {
+    ...factsOf(analysis, other.tensor),
+    module: owner.path,
+    tensor: other.tensor,
+    confidence: 'medium',
+    because: `${other.because}; ${unit.module.path} behind it is a single layer`,
+  };
 }
 
 /** The outermost module that still ends in a tensor. */
 function largestEndingAt({ flow }: Analysis, module: Module, tensor: string): Module {
   let largest = module;
-  for (let up = module.parent; up !== null && up.path !== '' && lastTensor(flow, up) === tensor; up = up.parent) largest = up;
+  for (let up = module.parent; up !== null && up.path !== '' && lastTensor(flow, up) === tensor; up = up.parent)
+    largest = up;
   return largest;
 }
 
-function declaredFeature(analysis: Analysis, { module, tensor, folded, because, isAlias = false }: Declared, index: number, certain: boolean): Feature {
+function declaredFeature(
+  analysis: Analysis,
+  { module, tensor, folded, because, isAlias = false }: Declared,
+  index: number,
+  certain: boolean,
+): Feature {
   const facts = factsOf(analysis, tensor ?? folded ?? '');
   const isStripped = isAlias && facts.prefixTokens > 0;
-  return { ...facts, index, module, tensor, folded, hookType: 'forward', resolvedBy: 'module-path', confidence: !isStripped && (certain || tensor !== null) ? 'high' : 'medium', because };
+  return {
+    ...facts,
+    index,
+    module,
+    tensor,
+    folded,
+    hookType: 'forward',
+    resolvedBy: 'module-path',
+    confidence: !isStripped && (certain || tensor !== null) ? 'high' : 'medium',
+    because,
+  };
 }
 
 /** The features and the last unit behind them that makes a map: a widening convolution, a final norm. */
 function withHead(analysis: Analysis, tree: ModuleTree, features: readonly Feature[]): readonly Feature[] {
   const last = features.at(-1);
   const from = last?.tensor == null ? undefined : analysis.flow.position.get(last.tensor);
-  const head = from === undefined ? undefined : unitsOf(analysis, tree).filter(({ module, tensor }) => module.nodes[0] > from && tensor !== last?.tensor).at(-1);
+  const head =
+    from === undefined
+      ? undefined
+      : unitsOf(analysis, tree)
+          .filter(({ module, tensor }) => module.nodes[0] > from && tensor !== last?.tensor)
+          .at(-1);
   if (head === undefined) return features;
   const { module, tensor } = head;
   const because = `${module.path} is the last module behind the features that makes a map`;
-  return [...features, { ...factsOf(analysis, tensor), index: features.length, module: module.path, tensor, folded: null, hookType: 'forward', resolvedBy: 'module-path', confidence: 'medium', because }];
+  return [
+    ...features,
+    {
+      ...factsOf(analysis, tensor),
+      index: features.length,
+      module: module.path,
+      tensor,
+      folded: null,
+      hookType: 'forward',
+      resolvedBy: 'module-path',
+      confidence: 'medium',
+      because,
+    },
+  ];
 }
 
 /** Why declared features cannot be this graph's: strides that fall, or the same tensor twice. */
@@ -96,18 +190,41 @@ function contradiction({ geometry }: Analysis, declared: readonly Declared[]): s
 /** timm names the last convolution of a stem that holds nothing but convolutions. */
 function stemConv({ flow }: Analysis, module: Module, tensor: string): Module {
   const last = module.children.at(-1);
-  if (module.name !== 'stem' || last === undefined || !module.children.every(({ name }) => /^conv\d*$/.test(name)) || (module.children.length > 1 && last.name === 'conv')) return module;
+  if (
+    module.name !== 'stem' ||
+    last === undefined ||
+    !module.children.every(({ name }) => /^conv\d*$/.test(name)) ||
+    (module.children.length > 1 && last.name === 'conv')
+  )
+    return module;
   return lastTensor(flow, last) === tensor ? last : module;
 }
 
 /** The last feature under the name its family gives it, taken from that module where it has nodes. */
-function renamedLast(analysis: Analysis, tree: ModuleTree, features: readonly Feature[], picks: readonly Pick[], path: string): readonly Feature[] {
+function renamedLast(
+  analysis: Analysis,
+  tree: ModuleTree,
+  features: readonly Feature[],
+  picks: readonly Pick[],
+  path: string,
+): readonly Feature[] {
   const last = features.at(-1);
   if (last === undefined) return features;
   const module = tree.modules.get(path);
   const unit = module === undefined ? null : unitAt(analysis.flow, analysis.geometry, module);
-  if (unit === null) return [...features.slice(0, -1), { ...last, module: path, because: `${last.because}; ${path} leaves it as it is` }];
+  if (unit === null)
+    return [
+      ...features.slice(0, -1),
+      { ...last, module: path, because: `${last.because}; ${path} leaves it as it is` },
+    ];
   const sameStride = unit.stride === picks.at(-1)?.unit.stride;
-  const renamed: Feature = { ...last, ...factsOf(analysis, unit.tensor), tensor: unit.tensor, module: path, index: sameStride ? last.index : last.index + 1, because: `${path} follows the last stage` };
+  const renamed: Feature = {
+    ...last,
+    ...factsOf(analysis, unit.tensor),
+    tensor: unit.tensor,
+    module: path,
+    index: sameStride ? last.index : last.index + 1,
+    because: `${path} follows the last stage`,
+  };
   return sameStride ? [...features.slice(0, -1), renamed] : [...features, renamed];
 }

@@ -23,14 +23,23 @@ export function resolveByTopology(analysis: Analysis, tree: ModuleTree): Answer 
   const links = linksOf(analysis);
   const run = isotropicRun(analysis, links);
   if (run !== null) {
-    const picks = run.map((link, at): Picked => ({ link, confidence: 'high', because: `the end of block ${at} in a row of ${run.length} equal ones` }));
+    const picks = run.map(
+      (link, at): Picked => ({
+        link,
+        confidence: 'high',
+        because: `the end of block ${at} in a row of ${run.length} equal ones`,
+      }),
+    );
     return answer(analysis, tree, picks, `${run.length} equal blocks at stride ${run[0].stride}`);
   }
   const levels = withoutExtra(analysis, links, levelsOf(links));
   const deepest = levels.at(-1);
-  if (deepest === undefined || deepest.stride <= 1) return { features: [], outcome: 'no cut lies on a smaller map than the image', warnings: [] };
+  if (deepest === undefined || deepest.stride <= 1)
+    return { features: [], outcome: 'no cut lies on a smaller map than the image', warnings: [] };
   const habits = habitsOf(analysis, links);
-  const picks = levels.flatMap((level, at) => (isStem(links, level, habits) ? [] : [lastBlock(analysis, links, level, at === levels.length - 1, habits)]));
+  const picks = levels.flatMap((level, at) =>
+    isStem(links, level, habits) ? [] : [lastBlock(analysis, links, level, at === levels.length - 1, habits)],
+  );
   return answer(analysis, tree, picks, `the end of ${picks.length} strides, by the shape of the graph`);
 }
 
@@ -43,7 +52,17 @@ interface Picked {
 function answer(analysis: Analysis, tree: ModuleTree, picks: readonly Picked[], outcome: string): Answer {
   const features = picks.map(({ link, confidence, because }, index): Feature => {
     const path = tree.named[link.nodes[link.nodes.length - 1]] ?? '';
-    return { ...factsOf(analysis, link.tensor), index, module: path === '' ? null : path, tensor: link.tensor, folded: null, hookType: 'forward', resolvedBy: 'topology', confidence, because };
+    return {
+      ...factsOf(analysis, link.tensor),
+      index,
+      module: path === '' ? null : path,
+      tensor: link.tensor,
+      folded: null,
+      hookType: 'forward',
+      resolvedBy: 'topology',
+      confidence,
+      because,
+    };
   });
   return { features, outcome, warnings: [] };
 }
@@ -67,7 +86,8 @@ function levelsOf(links: readonly Link[]): readonly Level[] {
 
 /** A detector's neck goes on from the trunk with plain convolutions: what they make is no stage of it. */
 function withoutExtra({ classifies }: Analysis, links: readonly Link[], levels: readonly Level[]): readonly Level[] {
-  const hasBlocks = ({ first, last }: Level): boolean => links.slice(first, last + 1).some(({ kind }) => kind === 'add' || kind === 'concat' || kind === 'block');
+  const hasBlocks = ({ first, last }: Level): boolean =>
+    links.slice(first, last + 1).some(({ kind }) => kind === 'add' || kind === 'concat' || kind === 'block');
   if (classifies || !levels.some(hasBlocks)) return levels;
   return levels.slice(0, levels.findLastIndex(hasBlocks) + 1);
 }
@@ -84,7 +104,12 @@ function habitsOf(analysis: Analysis, links: readonly Link[]): Habits {
     else if (links[at - 1]?.kind === 'act') active++;
   });
   const patched = flow.nodes.some(({ opType }) => opType === 'Softmax' || opType === 'Erf' || opType === 'Gelu');
-  return { raw: raw > active, activatesFirst: raw > active && early > 0, poolsEarly: layersBehindPool(analysis) >= 2, patched: patched && (raw > 0 || active === 0) };
+  return {
+    raw: raw > active,
+    activatesFirst: raw > active && early > 0,
+    poolsEarly: layersBehindPool(analysis) >= 2,
+    patched: patched && (raw > 0 || active === 0),
+  };
 }
 
 function isActivation(opType: string): boolean {
@@ -95,29 +120,69 @@ function isActivation(opType: string): boolean {
 function isStem(links: readonly Link[], level: Level, { patched, activatesFirst }: Habits): boolean {
   const own = links.slice(level.first, level.last + 1);
   const next = links[level.last + 1];
-  if (next === undefined || level.stride === 1 && !own.some(({ kind }) => kind === 'conv')) return next !== undefined;
-  return patched && !activatesFirst && own.every(({ kind, conv }) => kind !== 'add' && kind !== 'concat' && kind !== 'block' && !conv?.depthwise) && next.conv !== null && (!next.conv.depthwise || next.conv.branches > 1) && next.conv.to <= 2 * (own[own.length - 1].place.channels ?? 0);
+  if (next === undefined || (level.stride === 1 && !own.some(({ kind }) => kind === 'conv'))) return next !== undefined;
+  return (
+    patched &&
+    !activatesFirst &&
+    own.every(({ kind, conv }) => kind !== 'add' && kind !== 'concat' && kind !== 'block' && !conv?.depthwise) &&
+    next.conv !== null &&
+    (!next.conv.depthwise || next.conv.branches > 1) &&
+    next.conv.to <= 2 * (own[own.length - 1].place.channels ?? 0)
+  );
 }
 
 /** What was walked back over. */
-type Step = 'move' | 'pool' | 'norm' | 'sum' | 'preactivation' | 'activation' | 'expansion' | 'start' | 'transition' | 'prelude';
+type Step =
+  | 'move'
+  | 'pool'
+  | 'norm'
+  | 'sum'
+  | 'preactivation'
+  | 'activation'
+  | 'expansion'
+  | 'start'
+  | 'transition'
+  | 'prelude';
 
 const STEP_WORDS: { readonly [step in Step]: string } = {
-  move: 'a change of layout', pool: 'a pool of stride 1', norm: 'a norm', sum: 'what is done to the sum', preactivation: 'a norm and an activation', activation: 'the activation that the next block starts with',
-  expansion: 'a widening 1x1 convolution', start: 'a depthwise start', transition: 'a narrowing 1x1 convolution', prelude: 'the blocks around the next downsampling',
+  move: 'a change of layout',
+  pool: 'a pool of stride 1',
+  norm: 'a norm',
+  sum: 'what is done to the sum',
+  preactivation: 'a norm and an activation',
+  activation: 'the activation that the next block starts with',
+  expansion: 'a widening 1x1 convolution',
+  start: 'a depthwise start',
+  transition: 'a narrowing 1x1 convolution',
+  prelude: 'the blocks around the next downsampling',
 };
 
 /** Walks back from the end of a level over what belongs to the next block, or to the head. */
-function lastBlock(analysis: Analysis, links: readonly Link[], level: Level, isDeepest: boolean, habits: Habits): Picked {
+function lastBlock(
+  analysis: Analysis,
+  links: readonly Link[],
+  level: Level,
+  isDeepest: boolean,
+  habits: Habits,
+): Picked {
   const steps: Step[] = [];
   let at = level.last;
-  for (let step = stepBack(links, at, level, isDeepest, habits, steps); step !== null && at > level.first; step = stepBack(links, at, level, isDeepest, habits, steps)) {
+  for (
+    let step = stepBack(links, at, level, isDeepest, habits, steps);
+    step !== null && at > level.first;
+    step = stepBack(links, at, level, isDeepest, habits, steps)
+  ) {
     steps.push(step.over);
     at = Math.max(level.first, step.to);
   }
   const map = laidOut(links, at, level);
   const laid = `the last block at stride ${level.stride}, laid out as its stage is`;
-  if (map !== null) return { link: links[map], confidence: links.slice(at + 1, map).some(({ kind }) => kind === 'norm') ? 'medium' : 'high', because: laid };
+  if (map !== null)
+    return {
+      link: links[map],
+      confidence: links.slice(at + 1, map).some(({ kind }) => kind === 'norm') ? 'medium' : 'high',
+      because: laid,
+    };
   const split = isDeepest ? null : mapBesideToken(analysis, links[at]);
   if (split !== null) return { link: split, confidence: 'medium', because: `${laid}, its prefix tokens aside` };
   const link = links[at];
@@ -128,13 +193,20 @@ function lastBlock(analysis: Analysis, links: readonly Link[], level: Level, isD
 
 /** Where a level's end gets the layout that its stage works in, before anything but a norm of tokens happens to it: a map with channels first where the whole stage works on tokens; null where it has it. */
 function laidOut(links: readonly Link[], end: number, level: Level): number | null {
-  const first = links.slice(level.first, end + 1).find(({ kind }) => kind === 'add' || kind === 'concat' || kind === 'block');
+  const first = links
+    .slice(level.first, end + 1)
+    .find(({ kind }) => kind === 'add' || kind === 'concat' || kind === 'block');
   const layout = first?.place.axes?.join('') ?? '';
   const target = layout.includes('L') ? 'NCHW' : layout;
   const isTokens = links[end].place.axes?.includes('L') === true;
   if (first === undefined || links[end].place.axes?.join('') === target) return null;
   let found: number | null = null;
-  for (let at = end + 1; at <= level.last && (links[at].kind === 'move' || (isTokens && links[at].kind === 'norm' && links[at].place.axes?.includes('L'))); at++) {
+  for (
+    let at = end + 1;
+    at <= level.last &&
+    (links[at].kind === 'move' || (isTokens && links[at].kind === 'norm' && links[at].place.axes?.includes('L')));
+    at++
+  ) {
     const axes = links[at].place.axes?.join('');
     if (axes === target || (isTokens && axes === 'NCHW')) found ??= at;
     if (isTokens && axes === 'NCHW') return at;
@@ -142,7 +214,14 @@ function laidOut(links: readonly Link[], end: number, level: Level): number | nu
   return found;
 }
 
-function stepBack(links: readonly Link[], at: number, level: Level, isDeepest: boolean, habits: Habits, steps: readonly Step[]): { readonly to: number; readonly over: Step } | null {
+function stepBack(
+  links: readonly Link[],
+  at: number,
+  level: Level,
+  isDeepest: boolean,
+  habits: Habits,
+  steps: readonly Step[],
+): { readonly to: number; readonly over: Step } | null {
   if (at <= level.first) return null;
   const { kind, conv } = links[at];
   const before = links[at - 1];
@@ -153,12 +232,20 @@ function stepBack(links: readonly Link[], at: number, level: Level, isDeepest: b
   const sum = habits.raw ? preludeStart(links, at, level) : null;
   if (sum !== null) return { to: sum, over: 'sum' };
   if (habits.activatesFirst && kind === 'act' && before.kind === 'conv') return { to: at - 1, over: 'activation' };
-  if (kind === 'act' && before.kind === 'norm' && isMeeting(links, at - 2, level) && !(isDeepest && links[at - 2]?.kind === 'concat')) return { to: at - 2, over: 'preactivation' };
-  const leavesLevel = isInsideBottleneck(links, level.last + 1) || (isDeepest && !habits.poolsEarly && links[at - 2]?.kind !== 'act');
+  if (
+    kind === 'act' &&
+    before.kind === 'norm' &&
+    isMeeting(links, at - 2, level) &&
+    !(isDeepest && links[at - 2]?.kind === 'concat')
+  )
+    return { to: at - 2, over: 'preactivation' };
+  const leavesLevel =
+    isInsideBottleneck(links, level.last + 1) || (isDeepest && !habits.poolsEarly && links[at - 2]?.kind !== 'act');
   const widened = kind === 'act' && leavesLevel ? beforeExpansion(links, at, level) : null;
   if (widened !== null) return { to: widened, over: 'expansion' };
   if (kind === 'conv' && steps.includes('expansion') && conv?.depthwise === true) return { to: at - 1, over: 'start' };
-  if (kind === 'conv' && next?.kind === 'pool' && conv?.kernel === 1 && before.kind === 'act') return { to: at - 1, over: 'transition' };
+  if (kind === 'conv' && next?.kind === 'pool' && conv?.kernel === 1 && before.kind === 'act')
+    return { to: at - 1, over: 'transition' };
   const prelude = steps.includes('prelude') ? null : preludeOfDownsampling(links, at, level);
   if (prelude !== null) return { to: prelude, over: 'prelude' };
   return null;
@@ -204,9 +291,17 @@ function confidenceOf(links: readonly Link[], at: number, steps: readonly Step[]
   const widens = steps.includes('expansion');
   switch (kind) {
     case 'add':
-      return steps.length === 0 || steps.includes('prelude') || (widens && !steps.includes('start')) || (steps.length > 2 && steps.at(-1) === 'norm') || isUnsettled(links[at]) ? 'medium' : 'high';
+      return steps.length === 0 ||
+        steps.includes('prelude') ||
+        (widens && !steps.includes('start')) ||
+        (steps.length > 2 && steps.at(-1) === 'norm') ||
+        isUnsettled(links[at])
+        ? 'medium'
+        : 'high';
     case 'act':
-      return widens || (links[at - 1]?.kind === 'add' && !normsSums(links)) || (links[at - 1]?.conv?.branches ?? 1) > 1 ? 'high' : 'medium';
+      return widens || (links[at - 1]?.kind === 'add' && !normsSums(links)) || (links[at - 1]?.conv?.branches ?? 1) > 1
+        ? 'high'
+        : 'medium';
     case 'concat':
       return widens || steps.includes('transition') ? 'high' : 'low';
     case 'conv':
@@ -231,7 +326,8 @@ function mapBesideToken({ flow, geometry }: Analysis, link: Link): Link | null {
         if (place.axes?.join('') === 'NCHW') return { ...link, tensor, place, nodes: [at] };
         const readers: readonly number[] = flow.readers.get(tensor) ?? [];
         at = readers.length === 1 ? readers[0] : -1;
-        tensor = at >= 0 && ['Reshape', 'Transpose'].includes(flow.nodes[at].opType) ? flow.nodes[at].outputs[0] : undefined;
+        tensor =
+          at >= 0 && ['Reshape', 'Transpose'].includes(flow.nodes[at].opType) ? flow.nodes[at].outputs[0] : undefined;
       }
     }
   }
@@ -240,7 +336,8 @@ function mapBesideToken({ flow, geometry }: Analysis, link: Link): Link | null {
 
 /** Whether sums meet a norm more often than an activation: one that is activated at once may then be the head's. */
 function normsSums(links: readonly Link[]): boolean {
-  const behind = (kind: Link['kind']): number => links.filter((link, at) => link.kind === kind && links[at - 1]?.kind === 'add').length;
+  const behind = (kind: Link['kind']): number =>
+    links.filter((link, at) => link.kind === kind && links[at - 1]?.kind === 'add').length;
   return behind('norm') > behind('act');
 }
 
@@ -252,7 +349,11 @@ function isUnsettled({ place }: Link): boolean {
 /** The sum behind which a run of norms, activations and changes of layout leads to a link, or null. */
 function preludeStart(links: readonly Link[], at: number, level: Level): number | null {
   let index = at;
-  while (index > level.first && (links[index].kind === 'act' || links[index].kind === 'norm' || links[index].kind === 'move')) index--;
+  while (
+    index > level.first &&
+    (links[index].kind === 'act' || links[index].kind === 'norm' || links[index].kind === 'move')
+  )
+    index--;
   return index < at && links[index].kind === 'add' ? index : null;
 }
 
@@ -267,7 +368,11 @@ function isMeeting(links: readonly Link[], at: number, level: Level): boolean {
 function beforeExpansion(links: readonly Link[], at: number, level: Level): number | null {
   const from = links[at - 1]?.kind === 'scale' ? at - 2 : at - 1;
   const conv = links[from]?.conv;
-  const widens = conv != null && (conv.branches > 1 || (conv.kernel === 1 && !conv.depthwise)) && conv.to > conv.from && conv.stride === 1;
+  const widens =
+    conv != null &&
+    (conv.branches > 1 || (conv.kernel === 1 && !conv.depthwise)) &&
+    conv.to > conv.from &&
+    conv.stride === 1;
   return widens && from > level.first && isFinished(links, from - 1) ? from - 1 : null;
 }
 
@@ -277,5 +382,9 @@ function isFinished(links: readonly Link[], from: number): boolean {
   const { kind } = links[at];
   if (kind === 'conv' || kind === 'add' || kind === 'concat' || kind === 'block') return true;
   const before = links[at - 1];
-  return kind === 'act' && before !== undefined && (before.kind === 'add' || (before.conv !== null && before.conv.kernel > 1 && !before.conv.depthwise));
+  return (
+    kind === 'act' &&
+    before !== undefined &&
+    (before.kind === 'add' || (before.conv !== null && before.conv.kernel > 1 && !before.conv.depthwise))
+  );
 }

@@ -29,7 +29,10 @@ export function unitsOf({ flow, geometry }: Analysis, tree: ModuleTree): readonl
   const stack = tree.root.children.toReversed();
   for (let module = stack.pop(); module !== undefined; module = stack.pop()) {
     const unit = unitAt(flow, geometry, module);
-    const halves = unit !== null && unit.stride <= 2 * strideBefore(flow, module, geometry) && !endsInDownsampling(flow, geometry, unit);
+    const halves =
+      unit !== null &&
+      unit.stride <= 2 * strideBefore(flow, module, geometry) &&
+      !endsInDownsampling(flow, geometry, unit);
     if (unit !== null && cuts.has(unit.tensor) && (halves || module.children.length === 0)) units.push(unit);
     else for (const child of module.children.toReversed()) stack.push(child);
   }
@@ -40,7 +43,15 @@ export function unitsOf({ flow, geometry }: Analysis, tree: ModuleTree): readonl
 export function unitAt(flow: Flow, geometry: ReadonlyMap<string, Geometry>, module: Module): Unit | null {
   const tensor = lastTensor(flow, module);
   const place = tensor === null ? undefined : geometry.get(tensor);
-  if (tensor === null || place === undefined || place.stride === null || place.pooled || place.axes === null || place.axes.includes('?')) return null;
+  if (
+    tensor === null ||
+    place === undefined ||
+    place.stride === null ||
+    place.pooled ||
+    place.axes === null ||
+    place.axes.includes('?')
+  )
+    return null;
   if (module.children.length === 0 && module.nodes.every((at) => EMPTY.has(flow.nodes[at].opType))) return null;
   return { module, tensor, place, stride: place.stride };
 }
@@ -68,9 +79,18 @@ function strideBefore(flow: Flow, module: Module, geometry: ReadonlyMap<string, 
 }
 
 /** The features by the rules that hold for most networks: per stride the last unit of the container that holds most of the network, or one per block where the stride stays. */
-export function pickUnits(analysis: Analysis, tree: ModuleTree, stem: 'keep' | 'drop' | 'inner' = 'keep'): readonly Pick[] {
+export function pickUnits(
+  analysis: Analysis,
+  tree: ModuleTree,
+  stem: 'keep' | 'drop' | 'inner' = 'keep',
+): readonly Pick[] {
   const blocks = isotropicBlocks(analysis, tree);
-  if (blocks !== null) return blocks.map((unit) => ({ unit, sure: true, because: `block ${unit.module.name} of ${unit.module.parent?.path ?? ''}, all at stride ${unit.stride}` }));
+  if (blocks !== null)
+    return blocks.map((unit) => ({
+      unit,
+      sure: true,
+      because: `block ${unit.module.name} of ${unit.module.parent?.path ?? ''}, all at stride ${unit.stride}`,
+    }));
   const units = unitsOf(analysis, tree);
   const main = mainContainer(units);
   const trunk = layersBehindPool(analysis) > 1 ? units : withoutHeadConv(analysis.flow, units, main);
@@ -83,9 +103,14 @@ export function pickUnits(analysis: Analysis, tree: ModuleTree, stem: 'keep' | '
     const outside = !isInside(unit.module, main);
     if (outside && before !== undefined && isInside(before.unit.module, main)) continue;
     if (outside && unit.stride > most) continue;
-    if (outside && unit.stride < least && (stem === 'drop' || (stem === 'keep' && !endsStem(analysis, unit, main)))) continue;
+    if (outside && unit.stride < least && (stem === 'drop' || (stem === 'keep' && !endsStem(analysis, unit, main))))
+      continue;
     const sure = !outside;
-    chosen.set(unit.stride, { unit, sure, because: `${unit.module.path} is the last module at stride ${unit.stride}${outside ? `, outside ${main?.path ?? 'any container'}` : ''}` });
+    chosen.set(unit.stride, {
+      unit,
+      sure,
+      because: `${unit.module.path} is the last module at stride ${unit.stride}${outside ? `, outside ${main?.path ?? 'any container'}` : ''}`,
+    });
   }
   return [...chosen.values()].sort((a, b) => a.unit.stride - b.unit.stride);
 }
@@ -98,9 +123,16 @@ export function isInside(module: Module, container: Module | null): boolean {
 /** Whether the stem that a unit lies in ends at the unit's stride, pools aside: a stem that goes on with convolutions has its feature behind it. */
 function endsStem({ flow, geometry }: Analysis, unit: Unit, main: Module | null): boolean {
   let stem = unit.module;
-  while (stem.parent !== null && !isInside(main ?? stem, stem.parent) && stem.parent !== main?.parent) stem = stem.parent;
+  while (stem.parent !== null && !isInside(main ?? stem, stem.parent) && stem.parent !== main?.parent)
+    stem = stem.parent;
   const last = unit.module.nodes[unit.module.nodes.length - 1];
-  return stem.nodes.every((at) => at <= last || POOLS.has(flow.nodes[at].opType) || strideOf(flow, at, geometry) === unit.stride || isBlur(flow, at));
+  return stem.nodes.every(
+    (at) =>
+      at <= last ||
+      POOLS.has(flow.nodes[at].opType) ||
+      strideOf(flow, at, geometry) === unit.stride ||
+      isBlur(flow, at),
+  );
 }
 
 function strideOf(flow: Flow, at: number, geometry: ReadonlyMap<string, Geometry>): number | null {
@@ -111,7 +143,9 @@ function strideOf(flow: Flow, at: number, geometry: ReadonlyMap<string, Geometry
 function isBlur(flow: Flow, at: number): boolean {
   const node = flow.nodes[at];
   const from = flow.position.get(node.inputs[0]);
-  return node.opType === 'Conv' && from !== undefined && from >= 0 && ['Pad', 'MaxPool'].includes(flow.nodes[from].opType);
+  return (
+    node.opType === 'Conv' && from !== undefined && from >= 0 && ['Pad', 'MaxPool'].includes(flow.nodes[from].opType)
+  );
 }
 
 /** The parent of units at two strides or more that holds the most nodes. */
@@ -125,7 +159,8 @@ function mainContainer(units: readonly Unit[]): Module | null {
     size.set(parent, (size.get(parent) ?? 0) + module.nodes.length);
   }
   let best: Module | null = null;
-  for (const [module, seen] of strides) if (seen.size >= 2 && (best === null || (size.get(module) ?? 0) > (size.get(best) ?? 0))) best = module;
+  for (const [module, seen] of strides)
+    if (seen.size >= 2 && (best === null || (size.get(module) ?? 0) > (size.get(best) ?? 0))) best = module;
   return best;
 }
 
@@ -174,7 +209,8 @@ function stridesOf(flow: Flow, geometry: ReadonlyMap<string, Geometry>): Readonl
   const strides = new Set<number>();
   for (const name of flow.cuts) {
     const place = geometry.get(name);
-    if (place !== undefined && place.stride !== null && place.stride > 1 && !place.pooled && !place.axes?.includes('?')) strides.add(place.stride);
+    if (place !== undefined && place.stride !== null && place.stride > 1 && !place.pooled && !place.axes?.includes('?'))
+      strides.add(place.stride);
   }
   return strides;
 }

@@ -4,18 +4,58 @@ import type { ByteRange, Field } from '../../wire/fields.js';
 /** A record while the reader fills it. */
 export type Draft<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer E)[] ? E[] : T[K] };
 
-export const text = <B>(set: (record: B, value: string, field: Field) => void): FieldRule<B> => ({ kind: 'text', list: false, set });
-export const texts = <B>(set: (record: B, value: string, field: Field) => void): FieldRule<B> => ({ kind: 'text', list: true, set });
-export const int = <B>(set: (record: B, value: number | bigint, field: Field) => void): FieldRule<B> => ({ kind: 'int', list: false, set });
-export const ints = <B>(set: (record: B, value: number | bigint, field: Field) => void): FieldRule<B> => ({ kind: 'int', list: true, set });
-export const float = <B>(set: (record: B, value: number) => void): FieldRule<B> => ({ kind: 'float', list: false, set });
-export const floats = <B>(set: (record: B, value: number) => void): FieldRule<B> => ({ kind: 'float', list: true, set });
-export const skipped = <B>(set: (record: B, field: Field) => void): FieldRule<B> => ({ kind: 'range', list: false, kept: false, set });
-export const skippedEach = <B>(set: (record: B, field: Field) => void): FieldRule<B> => ({ kind: 'range', list: true, kept: false, set });
-export const keptEach = <B>(set: (record: B, field: Field) => void): FieldRule<B> => ({ kind: 'range', list: true, kept: true, set });
+export const text = <B>(set: (record: B, value: string, field: Field) => void): FieldRule<B> => ({
+  kind: 'text',
+  list: false,
+  set,
+});
+export const texts = <B>(set: (record: B, value: string, field: Field) => void): FieldRule<B> => ({
+  kind: 'text',
+  list: true,
+  set,
+});
+export const int = <B>(set: (record: B, value: number | bigint, field: Field) => void): FieldRule<B> => ({
+  kind: 'int',
+  list: false,
+  set,
+});
+export const ints = <B>(set: (record: B, value: number | bigint, field: Field) => void): FieldRule<B> => ({
+  kind: 'int',
+  list: true,
+  set,
+});
+export const float = <B>(set: (record: B, value: number) => void): FieldRule<B> => ({
+  kind: 'float',
+  list: false,
+  set,
+});
+export const floats = <B>(set: (record: B, value: number) => void): FieldRule<B> => ({
+  kind: 'float',
+  list: true,
+  set,
+});
+export const skipped = <B>(set: (record: B, field: Field) => void): FieldRule<B> => ({
+  kind: 'range',
+  list: false,
+  kept: false,
+  set,
+});
+export const skippedEach = <B>(set: (record: B, field: Field) => void): FieldRule<B> => ({
+  kind: 'range',
+  list: true,
+  kept: false,
+  set,
+});
+export const keptEach = <B>(set: (record: B, field: Field) => void): FieldRule<B> => ({
+  kind: 'range',
+  list: true,
+  kept: true,
+  set,
+});
 
 /** Protobuf's int32: the low 32 bits. */
-export const int32 = (value: number | bigint): number => (typeof value === 'number' ? value | 0 : Number(BigInt.asIntN(32, value)));
+export const int32 = (value: number | bigint): number =>
+  typeof value === 'number' ? value | 0 : Number(BigInt.asIntN(32, value));
 
 /**
  * An enum of proto2, whose values are 0 to `largest`: any other value counts as an unknown field, so that what was said before stays.

@@ -8,10 +8,25 @@ export const entryRule: MessageRule<Draft<StringEntry>> = {
   fields: { 1: text((entry, value) => (entry.key = value)), 2: text((entry, value) => (entry.value = value)) },
 };
 
-type TensorDraft = Omit<Draft<Tensor>, 'enclosing' | 'external'> & { enclosing: readonly Field[]; external: StringEntry[] | null; externalEntries: StringEntry[] };
+type TensorDraft = Omit<Draft<Tensor>, 'enclosing' | 'external'> & {
+  enclosing: readonly Field[];
+  external: StringEntry[] | null;
+  externalEntries: StringEntry[];
+};
 
 function newTensor(field: Field, enclosing: readonly Field[], place: string): TensorDraft {
-  return { name: '', dims: NONE, dataType: 0, payloads: NONE, header: NONE, parts: [field], enclosing, place, external: null, externalEntries: NONE };
+  return {
+    name: '',
+    dims: NONE,
+    dataType: 0,
+    payloads: NONE,
+    header: NONE,
+    parts: [field],
+    enclosing,
+    place,
+    external: null,
+    externalEntries: NONE,
+  };
 }
 
 /** A list of numbers: packed runs, and runs of single values. */
@@ -21,7 +36,8 @@ const numbers = (scalar: WireType): FieldRule<TensorDraft> => ({
   kept: false,
   scalar,
   set: (tensor, { number, wireType, start, payload, end }) => {
-    if (wireType === WireType.bytes) tensor.payloads = add(tensor.payloads, { fieldNumber: number, contiguous: true, start: payload, end });
+    if (wireType === WireType.bytes)
+      tensor.payloads = add(tensor.payloads, { fieldNumber: number, contiguous: true, start: payload, end });
     else addSingle(tensor, number, start, end);
   },
 });
@@ -30,7 +46,8 @@ const numbers = (scalar: WireType): FieldRule<TensorDraft> => ({
 function addSingle(tensor: TensorDraft, fieldNumber: number, start: number, end: number): void {
   const { payloads } = tensor;
   const last = payloads.at(-1);
-  if (last !== undefined && !last.contiguous && last.fieldNumber === fieldNumber && last.end === start) payloads[payloads.length - 1] = { ...last, end };
+  if (last !== undefined && !last.contiguous && last.fieldNumber === fieldNumber && last.end === start)
+    payloads[payloads.length - 1] = { ...last, end };
   else tensor.payloads = add(payloads, { fieldNumber, contiguous: false, start, end });
 }
 
@@ -39,8 +56,10 @@ const MOST_AXES = 1024;
 
 /** @throws ModelFormatError for a dim that no number holds exactly, and for too many of them */
 function withDim(dims: number[], value: number | bigint, { start: offset }: Field, place?: string): number[] {
-  const wrong = (what: string): ModelFormatError => new ModelFormatError(`${what} (byte ${offset})`, { code: 'FEATX_GRAPH_DIMS', offset, field: place });
-  if (typeof value === 'bigint') throw wrong(`a dimension of ${place ?? 'a sparse tensor'} is ${value}, outside what any tensor can have`);
+  const wrong = (what: string): ModelFormatError =>
+    new ModelFormatError(`${what} (byte ${offset})`, { code: 'FEATX_GRAPH_DIMS', offset, field: place });
+  if (typeof value === 'bigint')
+    throw wrong(`a dimension of ${place ?? 'a sparse tensor'} is ${value}, outside what any tensor can have`);
   if (dims.length === MOST_AXES) throw wrong(`${place ?? 'a sparse tensor'} has more than ${MOST_AXES} axes`);
   return add(dims, value);
 }
@@ -66,7 +85,10 @@ const tensorRule: MessageRule<TensorDraft> = {
     8: text((tensor, value) => (tensor.name = value)),
     // A singular field: the last one counts.
     9: skipped((tensor, { number, payload, end }) => {
-      tensor.payloads = add(tensor.payloads.filter(({ fieldNumber }) => fieldNumber !== number), { fieldNumber: number, contiguous: true, start: payload, end });
+      tensor.payloads = add(
+        tensor.payloads.filter(({ fieldNumber }) => fieldNumber !== number),
+        { fieldNumber: number, contiguous: true, start: payload, end },
+      );
     }),
     10: numbers(WireType.fixed64),
     11: numbers(WireType.varint),
@@ -84,7 +106,11 @@ const tensorRule: MessageRule<TensorDraft> = {
 };
 
 /** A singular tensor field: a second occurrence merges into the first. */
-export function tensorField<B>(label: string, current: (record: B) => Tensor | null, set: (record: B, tensor: Tensor) => void): FieldRule<B> {
+export function tensorField<B>(
+  label: string,
+  current: (record: B) => Tensor | null,
+  set: (record: B, tensor: Tensor) => void,
+): FieldRule<B> {
   return {
     kind: 'message',
     enter: (record, field, context) => {
@@ -100,7 +126,11 @@ export function tensorField<B>(label: string, current: (record: B) => Tensor | n
   };
 }
 
-export function tensorList<B>(label: string, list: (record: B) => Tensor[], set: (record: B, list: Tensor[]) => void): FieldRule<B> {
+export function tensorList<B>(
+  label: string,
+  list: (record: B) => Tensor[],
+  set: (record: B, list: Tensor[]) => void,
+): FieldRule<B> {
   return {
     kind: 'message',
     enter: (record, field, context) => {
@@ -114,26 +144,47 @@ export function tensorList<B>(label: string, list: (record: B) => Tensor[], set:
 
 const sparseTensorRule: MessageRule<Draft<SparseTensor>> = {
   fields: {
-    1: tensorField('values', (sparse) => sparse.values, (sparse, tensor) => (sparse.values = tensor)),
-    2: tensorField('indices', (sparse) => sparse.indices, (sparse, tensor) => (sparse.indices = tensor)),
+    1: tensorField(
+      'values',
+      (sparse) => sparse.values,
+      (sparse, tensor) => (sparse.values = tensor),
+    ),
+    2: tensorField(
+      'indices',
+      (sparse) => sparse.indices,
+      (sparse, tensor) => (sparse.indices = tensor),
+    ),
     3: ints((sparse, value, field) => (sparse.dims = withDim(sparse.dims, value, field))),
   },
 };
 
 /** A singular sparse tensor: a second occurrence merges into the first. */
-export function sparseTensor<B>(label: string, current: (record: B) => SparseTensor | null, set: (record: B, sparse: SparseTensor) => void): FieldRule<B> {
+export function sparseTensor<B>(
+  label: string,
+  current: (record: B) => SparseTensor | null,
+  set: (record: B, sparse: SparseTensor) => void,
+): FieldRule<B> {
   return {
     kind: 'message',
     enter: (record, field) => {
       const existing = current(record);
-      const sparse: Draft<SparseTensor> = (existing as Draft<SparseTensor> | null) ?? { field, dims: NONE, values: null, indices: null };
+      const sparse: Draft<SparseTensor> = (existing as Draft<SparseTensor> | null) ?? {
+        field,
+        dims: NONE,
+        values: null,
+        indices: null,
+      };
       if (existing === null) set(record, sparse);
       return entered(sparseTensorRule, sparse, label);
     },
   };
 }
 
-export function sparseTensors<B>(label: string, list: (record: B) => SparseTensor[], set: (record: B, list: SparseTensor[]) => void): FieldRule<B> {
+export function sparseTensors<B>(
+  label: string,
+  list: (record: B) => SparseTensor[],
+  set: (record: B, list: SparseTensor[]) => void,
+): FieldRule<B> {
   return {
     kind: 'message',
     enter: (record, field) => {

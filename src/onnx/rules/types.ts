@@ -9,7 +9,9 @@ type DimHolder = { readonly holder: ShapeHolder; readonly index: number };
 
 const dimRule: MessageRule<DimHolder> = {
   fields: {
-    1: int(({ holder, index }, value) => (holder.shape[index] = typeof value === 'number' && value >= 0 ? value : null)),
+    1: int(
+      ({ holder, index }, value) => (holder.shape[index] = typeof value === 'number' && value >= 0 ? value : null),
+    ),
     2: text(({ holder, index }, value) => (holder.shape[index] = value === '' ? null : value)),
   },
 };
@@ -40,7 +42,11 @@ const tensorTypeRule: MessageRule<TensorTypeDraft> = {
 };
 
 /** A member of TypeProto's oneof: the same member again merges, another replaces. */
-function typeMember<K extends ValueType['kind'], D extends ValueType>(kind: K, create: () => D, rule: MessageRule<D>): FieldRule<TypeHolder> {
+function typeMember<K extends ValueType['kind'], D extends ValueType>(
+  kind: K,
+  create: () => D,
+  rule: MessageRule<D>,
+): FieldRule<TypeHolder> {
   return {
     kind: 'message',
     enter: (holder) => {
@@ -54,12 +60,44 @@ function typeMember<K extends ValueType['kind'], D extends ValueType>(kind: K, c
 type ElementDraft = { kind: 'sequence' | 'optional'; element: ValueType | null };
 type MapDraft = { kind: 'map'; keyType: number; value: ValueType | null };
 const elementRule: MessageRule<ElementDraft> = {
-  fields: { 1: { kind: 'message', enter: (draft) => entered(typeRule, { get type() { return draft.element; }, set type(type) { draft.element = type; } }, 'elem_type') } },
+  fields: {
+    1: {
+      kind: 'message',
+      enter: (draft) =>
+        entered(
+          typeRule,
+          {
+            get type() {
+              return draft.element;
+            },
+            set type(type) {
+              draft.element = type;
+            },
+          },
+          'elem_type',
+        ),
+    },
+  },
 };
 const mapRule: MessageRule<MapDraft> = {
   fields: {
     1: int((map, value) => (map.keyType = int32(value))),
-    2: { kind: 'message', enter: (draft) => entered(typeRule, { get type() { return draft.value; }, set type(type) { draft.value = type; } }, 'value_type') },
+    2: {
+      kind: 'message',
+      enter: (draft) =>
+        entered(
+          typeRule,
+          {
+            get type() {
+              return draft.value;
+            },
+            set type(type) {
+              draft.value = type;
+            },
+          },
+          'value_type',
+        ),
+    },
   },
 };
 
@@ -69,7 +107,11 @@ const typeRule: MessageRule<TypeHolder> = {
     4: typeMember('sequence', (): ElementDraft => ({ kind: 'sequence', element: null }), elementRule),
     5: typeMember('map', (): MapDraft => ({ kind: 'map', keyType: 0, value: null }), mapRule),
     7: typeMember('opaque', () => ({ kind: 'opaque' as const }), { fields: {} }),
-    8: typeMember('sparse_tensor', (): TensorTypeDraft => ({ kind: 'sparse_tensor', elemType: 0, shape: null }), tensorTypeRule),
+    8: typeMember(
+      'sparse_tensor',
+      (): TensorTypeDraft => ({ kind: 'sparse_tensor', elemType: 0, shape: null }),
+      tensorTypeRule,
+    ),
     9: typeMember('optional', (): ElementDraft => ({ kind: 'optional', element: null }), elementRule),
   },
 };

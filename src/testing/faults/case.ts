@@ -67,7 +67,8 @@ export const DISAGREEMENTS = {
   'unsorted nodes': 'Nodes out of order: accepted with a warning, order kept',
   'broken graph': 'A cycle, a missing tensor, a tensor made twice: refused',
   'output twice': 'An output listed twice: one output',
-  'untyped output': 'An output without a type: the type is written where it is known, else left open with a warning, refused under --strict',
+  'untyped output':
+    'An output without a type: the type is written where it is known, else left open with a warning, refused under --strict',
   'wrong output type': 'An output with a wrong type: what leaves a run is what it is',
   'odd names': 'Names that are not UTF-8, or hold NUL: names are bytes',
   'long values': 'raw_data longer than the shape: refused',
@@ -87,7 +88,12 @@ export type Disagreement = keyof typeof DISAGREEMENTS;
 
 /** Every tensor between input and output, so that nothing has to ask ONNX Runtime. */
 export const DECLARED: readonly ValueSpec[] = [
-  value('stem/conv', [1, 4, 4, 4]), value('stem/act', [1, 4, 4, 4]), value('layer1/conv', [1, 8, 2, 2]), value('layer1/act', [1, 8, 2, 2]), value('pool', [1, 8, 1, 1]), value('flat', [1, 8]),
+  value('stem/conv', [1, 4, 4, 4]),
+  value('stem/act', [1, 4, 4, 4]),
+  value('layer1/conv', [1, 8, 2, 2]),
+  value('layer1/act', [1, 8, 2, 2]),
+  value('pool', [1, 8, 1, 1]),
+  value('flat', [1, 8]),
 ];
 
 /** A valid network of seven nodes, without any warning, with what a case adds or replaces. */

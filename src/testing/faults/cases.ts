@@ -6,4 +6,10 @@ import { TENSOR_CASES } from './tensors.js';
 import { WIRE_CASES } from './wire.js';
 
 /** Every bad input and fault that is run through the command line. */
-export const CASES: readonly FaultCase[] = [...WIRE_CASES, ...GRAPH_CASES, ...TENSOR_CASES, ...NAME_CASES, ...FILE_CASES];
+export const CASES: readonly FaultCase[] = [
+  ...WIRE_CASES,
+  ...GRAPH_CASES,
+  ...TENSOR_CASES,
+  ...NAME_CASES,
+  ...FILE_CASES,
+];

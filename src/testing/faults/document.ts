@@ -17,22 +17,49 @@ export function faultsDocument(): string {
     rows.forEach(({ input, answer, elsewhere = [] }, index) => {
       const cases = CASES.filter(({ rows: numbers }) => numbers.includes(first + index));
       lines.push('', `### ${first + index}. ${input}`, '', `${capital(answer)}.`, ...table(cases));
-      if (elsewhere.length > 0) lines.push('', `Shown by: ${elsewhere.map(({ file, test }) => `\`${file}\` *${escaped(test)}*`).join('; ')}.`);
+      if (elsewhere.length > 0)
+        lines.push('', `Shown by: ${elsewhere.map(({ file, test }) => `\`${file}\` *${escaped(test)}*`).join('; ')}.`);
     });
   }
-  lines.push('', '## Where other readers disagree', '', 'onnx.checker and ONNX Runtime do not accept the same files; some are accepted by both and should not be. What featx does:', '', '| Input | Cases |', '|---|---|');
-  for (const [id, what] of Object.entries(DISAGREEMENTS) as [Disagreement, string][]) lines.push(`| ${escaped(what)} | ${CASES.filter(({ line }) => line === id).map(({ name }) => escaped(name)).join('; ')} |`);
+  lines.push(
+    '',
+    '## Where other readers disagree',
+    '',
+    'onnx.checker and ONNX Runtime do not accept the same files; some are accepted by both and should not be. What featx does:',
+    '',
+    '| Input | Cases |',
+    '|---|---|',
+  );
+  for (const [id, what] of Object.entries(DISAGREEMENTS) as [Disagreement, string][])
+    lines.push(
+      `| ${escaped(what)} | ${CASES.filter(({ line }) => line === id)
+        .map(({ name }) => escaped(name))
+        .join('; ')} |`,
+    );
   return `${lines.join('\n')}\n`;
 }
 
 function table(cases: readonly FaultCase[]): readonly string[] {
   if (cases.length === 0) return [];
-  return ['', '| Case | Command | featx | Code | Exit |', '|---|---|---|---|---|', ...cases.map((fault) => `| ${[escaped(fault.name), command(fault), verdict(fault), fault.code === undefined ? '' : `\`${fault.code}\``, String(fault.exit)].join(' | ')} |`)];
+  return [
+    '',
+    '| Case | Command | featx | Code | Exit |',
+    '|---|---|---|---|---|',
+    ...cases.map(
+      (fault) =>
+        `| ${[escaped(fault.name), command(fault), verdict(fault), fault.code === undefined ? '' : `\`${fault.code}\``, String(fault.exit)].join(' | ')} |`,
+    ),
+  ];
 }
 
 /** The command and the flags that matter to the case. */
 function command({ argv }: FaultCase): string {
-  const shown = argv.filter((word, index) => index === 0 || (word.startsWith('--') && !['--out', '--tensor', '--node', '--module', '--input'].includes(word)) || ['--mode', '--weights', '--provider', '--max-index', '--max-depth'].includes(argv[index - 1]));
+  const shown = argv.filter(
+    (word, index) =>
+      index === 0 ||
+      (word.startsWith('--') && !['--out', '--tensor', '--node', '--module', '--input'].includes(word)) ||
+      ['--mode', '--weights', '--provider', '--max-index', '--max-depth'].includes(argv[index - 1]),
+  );
   return `\`${shown.join(' ')}\``;
 }
 

@@ -1,6 +1,22 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { closeSync, ftruncateSync, linkSync, lstatSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, utimesSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  ftruncateSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import type { FaultCase, FileContent } from './case.js';
@@ -22,7 +38,8 @@ export function faultFolder({ files }: FaultCase): FaultFolder {
   const work = join(root, 'work');
   mkdirSync(work);
   mkdirSync(join(root, 'work-secret'));
-  for (const path of ['secret.bin', 'hard.bin', 'work-secret/w.bin']) writeFileSync(join(root, path), new Uint8Array(432));
+  for (const path of ['secret.bin', 'hard.bin', 'work-secret/w.bin'])
+    writeFileSync(join(root, path), new Uint8Array(432));
   for (const name of ['out.onnx', 'out.npz']) writeFileSync(join(work, name), EARLIER);
   for (const [path, content] of Object.entries(files())) put(join(work, path), content, work);
   const past = new Date('2001-02-03T04:05:06Z');
@@ -40,7 +57,10 @@ function put(path: string, content: FileContent, work: string): void {
   else putSparse(path, content);
 }
 
-function putSparse(path: string, { size, parts }: { readonly size: number; readonly parts: readonly (readonly [number, Uint8Array])[] }): void {
+function putSparse(
+  path: string,
+  { size, parts }: { readonly size: number; readonly parts: readonly (readonly [number, Uint8Array])[] },
+): void {
   const file = openSync(path, 'w');
   for (const [offset, bytes] of parts) writeSync(file, bytes, 0, bytes.length, offset);
   ftruncateSync(file, size);
@@ -52,7 +72,11 @@ function snapshot(root: string, work: string): Map<string, string> {
   for (const entry of readdirSync(root, { recursive: true, withFileTypes: true })) {
     const path = join(entry.parentPath, entry.name);
     const { size, mtimeMs, mode } = lstatSync(path);
-    const content = entry.isSymbolicLink() ? readlinkSync(path) : entry.isFile() ? `${size} bytes of ${mtimeMs} ${size > LARGEST_READ ? '' : createHash('sha1').update(readFileSync(path)).digest('hex')}` : '';
+    const content = entry.isSymbolicLink()
+      ? readlinkSync(path)
+      : entry.isFile()
+        ? `${size} bytes of ${mtimeMs} ${size > LARGEST_READ ? '' : createHash('sha1').update(readFileSync(path)).digest('hex')}`
+        : '';
     found.set(relative(work, path), `${mode.toString(8)} ${content}`);
   }
   return found;

@@ -5,7 +5,10 @@ import { join } from 'node:path';
 import type { Answer, Order } from './protocol.js';
 
 /** How a child came to its end while it was working. */
-export type Ending = { readonly end: 'answered'; readonly answer: Answer } | { readonly end: 'crashed'; readonly how: string; readonly iteration: number } | { readonly end: 'stuck'; readonly iteration: number };
+export type Ending =
+  | { readonly end: 'answered'; readonly answer: Answer }
+  | { readonly end: 'crashed'; readonly how: string; readonly iteration: number }
+  | { readonly end: 'stuck'; readonly iteration: number };
 
 /** Memory of V8 well below the limit, so that what goes beyond it is not waste that nobody has collected yet. */
 const FLAGS = ['--max-old-space-size=128', '--max-semi-space-size=16', '--stack-trace-limit=4', '--no-warnings'];
@@ -25,8 +28,14 @@ export class Child {
     private readonly root: string,
   ) {
     writeSync(this.descriptor, new Uint8Array(8), 0, 8, 0);
-    this.process = fork(this.worker, [this.root, this.positionFile], { execArgv: FLAGS, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
-    this.process.stderr?.on('data', (text: Buffer) => (this.errors = (this.errors + text.toString('utf8')).slice(-2000)));
+    this.process = fork(this.worker, [this.root, this.positionFile], {
+      execArgv: FLAGS,
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    });
+    this.process.stderr?.on(
+      'data',
+      (text: Buffer) => (this.errors = (this.errors + text.toString('utf8')).slice(-2000)),
+    );
   }
 
   /** The iteration that the child has begun. */
@@ -55,9 +64,20 @@ export class Child {
         this.kill();
       }, LOOK_EVERY_MS);
       this.process.once('message', (answer: Answer) => finish({ end: 'answered', answer }));
-      this.process.once('exit', (code, signal) => finish({ end: 'crashed', how: `${signal ?? `exit code ${code}`} ${this.errors.trim()}`.trim(), iteration: this.position() }));
+      this.process.once('exit', (code, signal) =>
+        finish({
+          end: 'crashed',
+          how: `${signal ?? `exit code ${code}`} ${this.errors.trim()}`.trim(),
+          iteration: this.position(),
+        }),
+      );
       this.process.once('error', (error) => finish({ end: 'crashed', how: error.message, iteration: this.position() }));
-      this.process.send(order, (error) => error && finish({ end: 'crashed', how: `${error.message} ${this.errors.trim()}`, iteration: this.position() }));
+      this.process.send(
+        order,
+        (error) =>
+          error &&
+          finish({ end: 'crashed', how: `${error.message} ${this.errors.trim()}`, iteration: this.position() }),
+      );
     });
   }
 

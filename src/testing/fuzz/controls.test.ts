@@ -19,7 +19,10 @@ const ROOT = process.cwd();
 const corpus = modelCorpus(ROOT);
 
 /** The first iteration whose input gives a finding, and its name. */
-async function firstFinding(target: Target, executions: number): Promise<{ readonly iteration: number; readonly name: string; readonly bytes: Uint8Array } | null> {
+async function firstFinding(
+  target: Target,
+  executions: number,
+): Promise<{ readonly iteration: number; readonly name: string; readonly bytes: Uint8Array } | null> {
   for (let iteration = 0; iteration < executions; iteration++) {
     const bytes = inputOf(target, 3, iteration);
     try {
@@ -35,7 +38,11 @@ async function firstFinding(target: Target, executions: number): Promise<{ reado
 const lastGraphWins: Reader = (bytes) => {
   const pieces = piecesOf(bytes, null);
   const last = pieces?.findLastIndex(({ number, wireType }) => number === 7 && wireType === 2) ?? -1;
-  return indexModel(pieces === null ? bytes : contentOf(pieces.filter(({ number, wireType }, index) => number !== 7 || wireType !== 2 || index === last)));
+  return indexModel(
+    pieces === null
+      ? bytes
+      : contentOf(pieces.filter(({ number, wireType }, index) => number !== 7 || wireType !== 2 || index === last)),
+  );
 };
 
 /** Keeps metadata under its keys in a plain object. */
@@ -49,16 +56,30 @@ const plainObjectMap: Reader = async (bytes) => {
 /** Reads a known field whatever its wire type says. */
 const lenientEnums: Reader = async (bytes) => {
   const model = await indexModel(bytes);
-  const nodes = model.graph.nodes.map((node) => ({ ...node, attributes: node.attributes.map((attribute) => ({ ...attribute, type: attribute.type === 0 ? 99 : attribute.type })) }));
+  const nodes = model.graph.nodes.map((node) => ({
+    ...node,
+    attributes: node.attributes.map((attribute) => ({
+      ...attribute,
+      type: attribute.type === 0 ? 99 : attribute.type,
+    })),
+  }));
   return { ...model, graph: { ...model.graph, nodes } };
 };
 
-test.each([['the last graph wins', lastGraphWins], ['a plain object as a map', plainObjectMap], ['an enum that is not closed', lenientEnums]])('the oracle finds a wrong reader: %s', async (_what, reader) => {
+test.each([
+  ['the last graph wins', lastGraphWins],
+  ['a plain object as a map', plainObjectMap],
+  ['an enum that is not closed', lenientEnums],
+])('the oracle finds a wrong reader: %s', async (_what, reader) => {
   const target = readerTarget(corpus, reader);
   const found = await firstFinding(target, 4000);
   expect(found?.name).toBe('means-something-else');
   if (found === null) return;
-  const stillFound = (bytes: Uint8Array): Promise<boolean> => target.run(bytes, true).then(() => false, (error: unknown) => nameOfFinding(error) === found.name);
+  const stillFound = (bytes: Uint8Array): Promise<boolean> =>
+    target.run(bytes, true).then(
+      () => false,
+      (error: unknown) => nameOfFinding(error) === found.name,
+    );
   const small = await minimise(found.bytes, target.shape, stillFound, { attempts: 500, milliseconds: 5000 });
   expect(small.length).toBeLessThan(Math.max(60, found.bytes.length));
   expect(await stillFound(small)).toBe(true);
@@ -70,7 +91,14 @@ describe('a child is watched', () => {
 
   beforeAll(async () => {
     await build({
-      absWorkingDir: ROOT, entryPoints: ['src/testing/fuzz/worker-main.ts'], outfile: worker, bundle: true, format: 'esm', platform: 'node', external: ['onnxruntime-node', 'sharp'], logLevel: 'silent',
+      absWorkingDir: ROOT,
+      entryPoints: ['src/testing/fuzz/worker-main.ts'],
+      outfile: worker,
+      bundle: true,
+      format: 'esm',
+      platform: 'node',
+      external: ['onnxruntime-node', 'sharp'],
+      logLevel: 'silent',
       banner: { js: 'import{createRequire as r}from"node:module";const require=r(import.meta.url);' },
     });
   });
@@ -78,12 +106,29 @@ describe('a child is watched', () => {
   afterAll(() => rmSync(folder, { recursive: true }));
 
   const campaign = (control: Control): Promise<CampaignResult> =>
-    runCampaign({ targets: new Map([[control, 1]]), seed: 1, seconds: Infinity, executions: 600, jobs: 1, worker, root: ROOT, stuckMs: 2000, costlyAttempts: 0 });
+    runCampaign({
+      targets: new Map([[control, 1]]),
+      seed: 1,
+      seconds: Infinity,
+      executions: 600,
+      jobs: 1,
+      worker,
+      root: ROOT,
+      stuckMs: 2000,
+      costlyAttempts: 0,
+    });
 
   test.each([
-    ['control-hang', 'hang', 'hangs'], ['control-memory', 'memory', 'overMemory'], ['control-crash', 'crash', 'crashes'], ['control-foreign', 'foreign', 'foreignErrors'], ['control-law', 'law', 'findings'],
+    ['control-hang', 'hang', 'hangs'],
+    ['control-memory', 'memory', 'overMemory'],
+    ['control-crash', 'crash', 'crashes'],
+    ['control-foreign', 'foreign', 'foreignErrors'],
+    ['control-law', 'law', 'findings'],
   ] as const)('%s', async (control, kind, count) => {
-    const { findings, totals: [totals] } = await campaign(control);
+    const {
+      findings,
+      totals: [totals],
+    } = await campaign(control);
     expect(findings.map((finding) => finding.kind)).toEqual([kind]);
     expect([findings[0].bytes[0], findings[0].bytes[1] < 8]).toEqual([7, true]);
     expect(totals[count]).toBeGreaterThan(0);

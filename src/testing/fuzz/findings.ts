@@ -28,7 +28,10 @@ export function fixtureBytes(root: string, { file }: FuzzFixture): Uint8Array {
 export function writeFixtures(root: string, fixtures: readonly FuzzFixture[]): void {
   mkdirSync(join(root, FOLDER), { recursive: true });
   const sorted = [...fixtures].sort((a, b) => (a.file < b.file ? -1 : 1));
-  writeFileSync(join(root, FOLDER, 'index.json'), `[\n${sorted.map((fixture) => `  ${JSON.stringify(fixture)}`).join(',\n')}\n]\n`);
+  writeFileSync(
+    join(root, FOLDER, 'index.json'),
+    `[\n${sorted.map((fixture) => `  ${JSON.stringify(fixture)}`).join(',\n')}\n]\n`,
+  );
 }
 
 /** Adds findings to the fixtures; returns their file names. */
@@ -40,7 +43,8 @@ export function saveFindings(root: string, findings: readonly Finding[]): readon
     const file = `${target}-${name.replace(/[^A-Za-z0-9_-]+/g, '-').slice(0, 60)}-${hash}.bin`;
     mkdirSync(join(root, FOLDER), { recursive: true });
     writeFileSync(join(root, FOLDER, file), bytes);
-    if (!fixtures.has(file)) fixtures.set(file, { file, target, was: message.split('\n')[0].slice(0, 300), gives: null });
+    if (!fixtures.has(file))
+      fixtures.set(file, { file, target, was: message.split('\n')[0].slice(0, 300), gives: null });
     files.push(join(FOLDER, file));
   }
   if (files.length > 0) writeFixtures(root, [...fixtures.values()]);

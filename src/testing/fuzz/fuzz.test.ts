@@ -6,7 +6,13 @@ import { foundBy, inputOf, isDeep } from './worker.js';
 /** A short campaign with a fixed seed; `npm run fuzz` runs long ones. */
 
 const ROOT = process.cwd();
-const EXECUTIONS: ReadonlyMap<string, number> = new Map([['reader', 2500], ['rewrite', 700], ['resolve', 500], ['npy', 1000], ['config', 2000]]);
+const EXECUTIONS: ReadonlyMap<string, number> = new Map([
+  ['reader', 2500],
+  ['rewrite', 700],
+  ['resolve', 500],
+  ['npy', 1000],
+  ['config', 2000],
+]);
 const targets = new Map([...TARGETS.keys()].map((name) => [name, targetNamed(name, ROOT)]));
 
 function targetOf(name: string): Target {
@@ -31,20 +37,22 @@ describe.each([...TARGETS.keys()])('%s', (name) => {
     expect(codes.has('ok')).toBe(true);
     expect(codes.size).toBeGreaterThan(3);
   });
-
 });
 
 test.each(['reader', 'npy', 'config'])('inputs of %s depend on seed and iteration alone', (name) => {
   const [one, other] = [targetNamed(name, ROOT), targetOf(name)];
   const inputs = [0, 1, 2, 77].map((iteration) => Buffer.from(inputOf(one, 9, iteration)).toString('hex'));
-  expect([77, 2, 1, 0].map((iteration) => Buffer.from(inputOf(other, 9, iteration)).toString('hex')).reverse()).toEqual(inputs);
+  expect([77, 2, 1, 0].map((iteration) => Buffer.from(inputOf(other, 9, iteration)).toString('hex')).reverse()).toEqual(
+    inputs,
+  );
   expect(inputs).not.toContain(Buffer.from(inputOf(other, 10, 77)).toString('hex'));
 });
 
 test('what once was a finding is none any more', async () => {
   const fixtures = readFixtures(ROOT);
   const now = [];
-  for (const fixture of fixtures) now.push({ file: fixture.file, gives: await targetOf(fixture.target).run(fixtureBytes(ROOT, fixture), true) });
+  for (const fixture of fixtures)
+    now.push({ file: fixture.file, gives: await targetOf(fixture.target).run(fixtureBytes(ROOT, fixture), true) });
   expect(now).toEqual(fixtures.map(({ file, gives }) => ({ file, gives })));
   expect(fixtures.length).toBeGreaterThan(0);
 });

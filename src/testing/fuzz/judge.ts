@@ -33,15 +33,18 @@ export const RULES = {
   'length-bits': 'a length of more than 32 bits: protobufjs 6 drops bits',
   'field-zero': 'field number 0: protobufjs skips it',
   'wire-type': 'wire types 6 and 7: protobufjs reads them where it knows the field',
-  group: 'groups: protobufjs does not ask whether they end as they began, and reads a group of a known number as that field',
+  group:
+    'groups: protobufjs does not ask whether they end as they began, and reads a group of a known number as that field',
   depth: 'more than 100 messages inside each other: protobufjs 6 does not count',
   packed: 'a packed list that ends inside a value: protobufjs reads on',
-  'other-wire-type': 'a known field with another wire type is an unknown field; protobufjs reads it as what the schema says',
+  'other-wire-type':
+    'a known field with another wire type is an unknown field; protobufjs reads it as what the schema says',
   merged: 'occurrences of a message merge; protobufjs takes the last',
   oneof: 'of several members of a oneof the last counts; protobufjs keeps all',
   'long-int32': 'an int32 of 6 to 9 bytes: protobufjs 6 takes it for 10',
   'closed-enum': 'an unknown value of an enum is an unknown field in proto2; protobufjs takes it',
-  unread: 'what featx does not read is not checked: metadata of nodes and tensors, types in attributes, values of tensors',
+  unread:
+    'what featx does not read is not checked: metadata of nodes and tensors, types in attributes, values of tensors',
 } as const;
 
 export type Rule = keyof typeof RULES;
@@ -74,7 +77,13 @@ export function judge(bytes: Uint8Array): Verdict {
   const { rules } = judgement;
   try {
     const message = judgement.read();
-    return { ...judgement.facts, rejected: null, rules, plain: contentOf(plainPieces(message)), hasGraph: message.entries.some(({ number }) => number === 7) };
+    return {
+      ...judgement.facts,
+      rejected: null,
+      rules,
+      plain: contentOf(plainPieces(message)),
+      hasGraph: message.entries.some(({ number }) => number === 7),
+    };
   } catch (error) {
     if (!(error instanceof Rejection)) throw error;
     return { ...judgement.facts, rejected: error.rule, rules, plain: null, hasGraph: false };
@@ -82,7 +91,9 @@ export function judge(bytes: Uint8Array): Verdict {
 }
 
 function plainPieces({ entries }: Message): readonly Piece[] {
-  return entries.map(({ number, wireType, payload, message }) => (message === null ? leaf(number, wireType, payload) : branch(number, null, plainPieces(message))));
+  return entries.map(({ number, wireType, payload, message }) =>
+    message === null ? leaf(number, wireType, payload) : branch(number, null, plainPieces(message)),
+  );
 }
 
 /** Whether a number of JavaScript cannot hold an int64 exactly. */
@@ -141,7 +152,10 @@ class Judgement {
       const length = this.varint(end, LONGEST_LENGTH);
       start = this.at;
       if (length > 0xffff_ffffn) this.rules.add('length-bits');
-      if (length > BigInt(end - start)) throw new Rejection(length <= BigInt(this.bytes.length - start) ? 'past-parent' : isText ? 'clipped' : 'truncated');
+      if (length > BigInt(end - start))
+        throw new Rejection(
+          length <= BigInt(this.bytes.length - start) ? 'past-parent' : isText ? 'clipped' : 'truncated',
+        );
       this.at += Number(length);
     } else {
       this.at += wireType === 5 ? 4 : 8;
@@ -198,13 +212,25 @@ class Judgement {
     return false;
   }
 
-  private enter(message: Message, { number, field, start, end }: { readonly number: number; readonly field: FieldType; readonly start: number; readonly end: number }, depth: number): void {
+  private enter(
+    message: Message,
+    {
+      number,
+      field,
+      start,
+      end,
+    }: { readonly number: number; readonly field: FieldType; readonly start: number; readonly end: number },
+    depth: number,
+  ): void {
     const { message: type } = field;
     if (type === null) return;
     if (depth >= DEEPEST) throw new Rejection('depth');
     this.leaveOneof(message, number, field);
     let entry = field.repeated ? undefined : message.entries.find((other) => other.number === number);
-    if (entry === undefined) message.entries.push((entry = { number, field, wireType: 2, payload: new Uint8Array(0), message: { type, entries: [] } }));
+    if (entry === undefined)
+      message.entries.push(
+        (entry = { number, field, wireType: 2, payload: new Uint8Array(0), message: { type, entries: [] } }),
+      );
     else this.rules.add('merged');
     this.at = start;
     if (entry.message !== null) this.fill(entry.message, end, depth + 1);
@@ -222,12 +248,16 @@ class Judgement {
     const { field, wireType, payload, number } = entry;
     if (field.kind === 'varint') {
       const values = this.values(payload, wireType);
-      if (field.largest !== null && (Number(BigInt.asIntN(32, values[0])) < 0 || Number(BigInt.asIntN(32, values[0])) > field.largest)) {
+      if (
+        field.largest !== null &&
+        (Number(BigInt.asIntN(32, values[0])) < 0 || Number(BigInt.asIntN(32, values[0])) > field.largest)
+      ) {
         this.rules.add('closed-enum');
         return;
       }
       if (field.name === 'dims') this.countAxes(message, values);
-      if ((field.name === 'irVersion' || field.name === 'version') && values.some(isHuge)) this.facts.hugeVersion = true;
+      if ((field.name === 'irVersion' || field.name === 'version') && values.some(isHuge))
+        this.facts.hugeVersion = true;
     }
     if (field.kind === 'fixed32' && payload.length % 4 !== 0) throw new Rejection('packed');
     if (field.word === 'string') this.facts.longestName = Math.max(this.facts.longestName, payload.length);
@@ -246,7 +276,9 @@ class Judgement {
   private shortest({ field, payload, wireType }: Entry): Uint8Array {
     const isNarrow = field.word === 'int32';
     if (isNarrow && payload.length > 5 && payload.length < 10) this.rules.add('long-int32');
-    return joined(this.values(payload, wireType).map((value) => varintBytes(isNarrow ? BigInt.asIntN(32, value) : value)));
+    return joined(
+      this.values(payload, wireType).map((value) => varintBytes(isNarrow ? BigInt.asIntN(32, value) : value)),
+    );
   }
 
   private values(payload: Uint8Array, wireType: number): readonly bigint[] {
@@ -260,4 +292,3 @@ class Judgement {
     return values;
   }
 }
-

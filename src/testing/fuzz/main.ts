@@ -27,7 +27,19 @@ function numberOf(text: string | undefined, flag: string, otherwise: number): nu
 /** Runs the command; returns the exit status: 1 where there are findings. */
 async function main(worker: string, root: string, args: readonly string[]): Promise<number> {
   const flag = { type: 'string' } as const;
-  const { values } = parseArgs({ args: [...args], options: { target: flag, seconds: flag, executions: flag, seed: flag, jobs: flag, record: { type: 'boolean' }, accept: { type: 'boolean' }, help: { type: 'boolean' } } });
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      target: flag,
+      seconds: flag,
+      executions: flag,
+      seed: flag,
+      jobs: flag,
+      record: { type: 'boolean' },
+      accept: { type: 'boolean' },
+      help: { type: 'boolean' },
+    },
+  });
   if (values.help) {
     write(`${USAGE}\n`);
     return 0;
@@ -43,15 +55,32 @@ async function main(worker: string, root: string, args: readonly string[]): Prom
   const seconds = numberOf(values.seconds, 'seconds', values.executions === undefined ? 60 : Infinity);
   const seed = numberOf(values.seed, 'seed', Date.now() % 2 ** 31);
   write(`seed ${seed}\n`);
-  const result = await runCampaign({ targets, seconds, executions, seed, jobs: numberOf(values.jobs, 'jobs', availableParallelism()), worker, root, onProgress: progress() });
+  const result = await runCampaign({
+    targets,
+    seconds,
+    executions,
+    seed,
+    jobs: numberOf(values.jobs, 'jobs', availableParallelism()),
+    worker,
+    root,
+    onProgress: progress(),
+  });
   write(`${process.stderr.isTTY ? '\r\x1b[K' : ''}`);
   process.stdout.write(table(result));
   const files = name.startsWith('control-') ? [] : saveFindings(root, result.findings);
   for (const [index, finding] of result.findings.entries()) {
-    process.stdout.write(`\n${finding.target}: ${finding.kind} ${finding.name} (seed ${seed}, iteration ${finding.iteration})\n  ${JSON.stringify(finding.message)}\n  ${files[index] ?? 'input'}: ${Buffer.from(finding.bytes).toString('base64').slice(0, 2000)}\n`);
+    process.stdout.write(
+      `\n${finding.target}: ${finding.kind} ${finding.name} (seed ${seed}, iteration ${finding.iteration})\n  ${JSON.stringify(finding.message)}\n  ${files[index] ?? 'input'}: ${Buffer.from(finding.bytes).toString('base64').slice(0, 2000)}\n`,
+    );
   }
   if (values.record) {
-    recordCampaign(join(root, 'bench', 'results', 'fuzz.json'), result, { date: new Date().toISOString().slice(0, 10), commit: commitOf(root), node: process.version, cpu: cpus()[0]?.model.trim() ?? 'unknown', seed });
+    recordCampaign(join(root, 'bench', 'results', 'fuzz.json'), result, {
+      date: new Date().toISOString().slice(0, 10),
+      commit: commitOf(root),
+      node: process.version,
+      cpu: cpus()[0]?.model.trim() ?? 'unknown',
+      seed,
+    });
   }
   return result.findings.length > 0 ? 1 : 0;
 }
@@ -64,7 +93,12 @@ function commitOf(root: string): string {
 function progress(): (totals: readonly TargetTotals[], secondsLeft: number) => void {
   let seconds = 0;
   return (totals, secondsLeft) => {
-    const parts = totals.filter(({ executions }) => executions > 0).map(({ target, executions, seconds: spent, findings }) => `${target} ${executions} (${Math.round(executions / spent)}/s)${findings > 0 ? ` ${findings} findings` : ''}`);
+    const parts = totals
+      .filter(({ executions }) => executions > 0)
+      .map(
+        ({ target, executions, seconds: spent, findings }) =>
+          `${target} ${executions} (${Math.round(executions / spent)}/s)${findings > 0 ? ` ${findings} findings` : ''}`,
+      );
     const line = `${parts.join(', ')}${Number.isFinite(secondsLeft) ? `; ${Math.max(0, Math.ceil(secondsLeft))} s left` : ''}`;
     if (process.stderr.isTTY) write(`\r\x1b[K${line}`);
     else if (++seconds % 10 === 0) write(`${line}\n`);
@@ -72,10 +106,35 @@ function progress(): (totals: readonly TargetTotals[], secondsLeft: number) => v
 }
 
 function table({ totals, seconds }: CampaignResult): string {
-  const head = ['target', 'executions', 'per second and core', 'oracle checks', 'findings', 'crashes', 'hangs', 'foreign errors', 'over memory', 'peak MiB'];
-  const rows = totals.map((row) => [row.target, row.executions, Math.round(row.executions / Math.max(row.seconds, 1e-3)), row.oracleChecks, row.findings, row.crashes, row.hangs, row.foreignErrors, row.overMemory, Math.round(row.peakRssMiB)].map(String));
+  const head = [
+    'target',
+    'executions',
+    'per second and core',
+    'oracle checks',
+    'findings',
+    'crashes',
+    'hangs',
+    'foreign errors',
+    'over memory',
+    'peak MiB',
+  ];
+  const rows = totals.map((row) =>
+    [
+      row.target,
+      row.executions,
+      Math.round(row.executions / Math.max(row.seconds, 1e-3)),
+      row.oracleChecks,
+      row.findings,
+      row.crashes,
+      row.hangs,
+      row.foreignErrors,
+      row.overMemory,
+      Math.round(row.peakRssMiB),
+    ].map(String),
+  );
   const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column].length)));
-  const line = (cells: readonly string[]): string => `${cells.map((cell, column) => (column === 0 ? cell.padEnd(widths[column]) : cell.padStart(widths[column]))).join('  ')}\n`;
+  const line = (cells: readonly string[]): string =>
+    `${cells.map((cell, column) => (column === 0 ? cell.padEnd(widths[column]) : cell.padStart(widths[column]))).join('  ')}\n`;
   return `${line(head)}${rows.map(line).join('')}${seconds.toFixed(1)} s\n`;
 }
 

@@ -10,7 +10,12 @@ export interface Budget {
 export type StillFound = (bytes: Uint8Array) => Promise<boolean>;
 
 /** A smaller input with the same finding: fields are left out, then runs of bytes, then bytes become zero. The prefix stays. */
-export async function minimise(bytes: Uint8Array, shape: { readonly prefix: number; readonly type: MessageType | null }, stillFound: StillFound, budget: Budget): Promise<Uint8Array> {
+export async function minimise(
+  bytes: Uint8Array,
+  shape: { readonly prefix: number; readonly type: MessageType | null },
+  stillFound: StillFound,
+  budget: Budget,
+): Promise<Uint8Array> {
   const until = performance.now() + budget.milliseconds;
   let attempts = 0;
   const prefix = bytes.slice(0, shape.prefix);
@@ -45,12 +50,18 @@ async function withoutFields(current: () => Uint8Array, type: MessageType, take:
 }
 
 /** The pieces with the one at a path replaced; null where there is none. */
-function changedAt(pieces: readonly Piece[], [at, ...rest]: readonly number[], change: (piece: Piece) => readonly Piece[]): readonly Piece[] | null {
+function changedAt(
+  pieces: readonly Piece[],
+  [at, ...rest]: readonly number[],
+  change: (piece: Piece) => readonly Piece[],
+): readonly Piece[] | null {
   const piece: Piece | undefined = pieces[at];
   if (piece === undefined) return null;
   if (rest.length === 0) return [...pieces.slice(0, at), ...change(piece), ...pieces.slice(at + 1)];
   const inner = piece.children === null ? null : changedAt(piece.children, rest, change);
-  return inner === null ? null : [...pieces.slice(0, at), branch(piece.number, piece.type, inner), ...pieces.slice(at + 1)];
+  return inner === null
+    ? null
+    : [...pieces.slice(0, at), branch(piece.number, piece.type, inner), ...pieces.slice(at + 1)];
 }
 
 /** The next field in document order: inside, behind, or behind what is around it. */

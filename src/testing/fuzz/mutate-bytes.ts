@@ -22,7 +22,12 @@ export function mutateBytes(bytes: Uint8Array, random: Random, donor: Uint8Array
     case 5:
       return changed(bytes, at, bytes[at] + (random.once(2) ? 1 : 255));
     case 6:
-      return spliced(bytes, at, at, Uint8Array.from({ length: count }, () => random.pick(BYTES)));
+      return spliced(
+        bytes,
+        at,
+        at,
+        Uint8Array.from({ length: count }, () => random.pick(BYTES)),
+      );
     case 7:
       return spliced(bytes, at, at + count);
     case 8:

@@ -3,19 +3,101 @@ import type { Random } from './random.js';
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
 const VALUES: readonly Json[] = [
-  null, true, false, 0, 1, -1, 0.5, 1e300, -0, 2 ** 31, 2 ** 53, 2 ** 53 + 2, '', 'x', '*', '**', '**/*.onnx', '[', '\\', '../../x', '/etc', '{name}', '{dir}/{name}.onnx', '{', '}', '{__proto__}', '{rel}/../../{name}', '\0', '\ud800', '__proto__', 'constructor', 'a'.repeat(300),
-  'dict', 'list', 'hook', 'NCHW', 'keep', 'external', [], {}, [[]], [null], ['x', 'x'], { module: 'x' }, { tensor: '*', node: 'x' }, { num_chs: 1, reduction: 1, module: 'x' }, { num_chs: -1, reduction: 0, module: null }, { '': [1, 3, 224, 224] },
+  null,
+  true,
+  false,
+  0,
+  1,
+  -1,
+  0.5,
+  1e300,
+  -0,
+  2 ** 31,
+  2 ** 53,
+  2 ** 53 + 2,
+  '',
+  'x',
+  '*',
+  '**',
+  '**/*.onnx',
+  '[',
+  '\\',
+  '../../x',
+  '/etc',
+  '{name}',
+  '{dir}/{name}.onnx',
+  '{',
+  '}',
+  '{__proto__}',
+  '{rel}/../../{name}',
+  '\0',
+  '\ud800',
+  '__proto__',
+  'constructor',
+  'a'.repeat(300),
+  'dict',
+  'list',
+  'hook',
+  'NCHW',
+  'keep',
+  'external',
+  [],
+  {},
+  [[]],
+  [null],
+  ['x', 'x'],
+  { module: 'x' },
+  { tensor: '*', node: 'x' },
+  { num_chs: 1, reduction: 1, module: 'x' },
+  { num_chs: -1, reduction: 0, module: null },
+  { '': [1, 3, 224, 224] },
 ];
 
 const KEYS: readonly string[] = [
-  '__proto__', 'constructor', 'toString', 'hasOwnProperty', '', '$schema', 'models', 'model', 'output', 'options', 'exclude', 'jobs', 'timeout_seconds', 'memory_bytes', 'fail_fast', 'check', 'out', 'last', 'select', 'features', 'hook_type', 'input_shape', 'mode', 'rewrite', 'out_map',
-  'output_fmt', 'weights', 'align', 'limits', 'depth', 'index_bytes', 'feature_info', 'module', 'tensor', 'node', 'unknown',
+  '__proto__',
+  'constructor',
+  'toString',
+  'hasOwnProperty',
+  '',
+  '$schema',
+  'models',
+  'model',
+  'output',
+  'options',
+  'exclude',
+  'jobs',
+  'timeout_seconds',
+  'memory_bytes',
+  'fail_fast',
+  'check',
+  'out',
+  'last',
+  'select',
+  'features',
+  'hook_type',
+  'input_shape',
+  'mode',
+  'rewrite',
+  'out_map',
+  'output_fmt',
+  'weights',
+  'align',
+  'limits',
+  'depth',
+  'index_bytes',
+  'feature_info',
+  'module',
+  'tensor',
+  'node',
+  'unknown',
 ];
 
 /** One change somewhere in a JSON value. */
 export function mutateJson(value: Json, random: Random, donor: Json): Json {
   if (typeof value !== 'object' || value === null) return random.once(4) ? someOf(donor, random) : random.pick(VALUES);
-  return Array.isArray(value) ? mutateArray(value, random, donor) : mutateObject(value as { readonly [key: string]: Json }, random, donor);
+  return Array.isArray(value)
+    ? mutateArray(value, random, donor)
+    : mutateObject(value as { readonly [key: string]: Json }, random, donor);
 }
 
 function mutateArray(list: readonly Json[], random: Random, donor: Json): Json {
@@ -41,7 +123,10 @@ function mutateObject(record: { readonly [key: string]: Json }, random: Random, 
   const at = random.below(Math.max(1, entries.length));
   switch (entries.length === 0 ? 0 : random.below(8)) {
     case 0:
-      return fromEntries([...entries, [random.pick(KEYS), random.once(2) ? random.pick(VALUES) : someOf(donor, random)]]);
+      return fromEntries([
+        ...entries,
+        [random.pick(KEYS), random.once(2) ? random.pick(VALUES) : someOf(donor, random)],
+      ]);
     case 1:
       return fromEntries(entries.filter((_entry, index) => index !== at));
     case 2:
@@ -49,7 +134,9 @@ function mutateObject(record: { readonly [key: string]: Json }, random: Random, 
     case 3:
       return random.pick(VALUES);
     default:
-      return fromEntries(entries.map(([key, value], index) => [key, index === at ? mutateJson(value, random, donor) : value]));
+      return fromEntries(
+        entries.map(([key, value], index) => [key, index === at ? mutateJson(value, random, donor) : value]),
+      );
   }
 }
 

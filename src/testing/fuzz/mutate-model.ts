@@ -11,7 +11,8 @@ export function mutatedMessage(corpus: Corpus, random: Random, gently = false): 
   let { bytes } = seed;
   if (way < 6) {
     let { pieces } = seed;
-    for (let count = 1 + random.below(gently ? 3 : 4); count > 0; count--) pieces = mutatePieces(pieces, corpus.type, random, seed.donors);
+    for (let count = 1 + random.below(gently ? 3 : 4); count > 0; count--)
+      pieces = mutatePieces(pieces, corpus.type, random, seed.donors);
     bytes = contentOf(pieces);
   }
   if (way > 4) {

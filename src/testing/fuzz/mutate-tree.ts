@@ -13,7 +13,9 @@ export interface Donors {
 }
 
 /** Every field of messages, by the message that holds it. */
-export function donorsOf(roots: readonly { readonly type: MessageType; readonly pieces: readonly Piece[] }[]): Omit<Donors, 'own'> {
+export function donorsOf(
+  roots: readonly { readonly type: MessageType; readonly pieces: readonly Piece[] }[],
+): Omit<Donors, 'own'> {
   const byMessage = new Map<MessageType, Piece[]>();
   const all: Piece[] = [];
   const collect = (type: MessageType, pieces: readonly Piece[]): void => {
@@ -35,11 +37,18 @@ const LARGEST_DONOR = 4096;
 const DEEPEST_NEST = 40;
 
 /** One change somewhere in a message, lengths repaired. */
-export function mutatePieces(pieces: readonly Piece[], type: MessageType | null, random: Random, donors: Donors): readonly Piece[] {
+export function mutatePieces(
+  pieces: readonly Piece[],
+  type: MessageType | null,
+  random: Random,
+  donors: Donors,
+): readonly Piece[] {
   const at = random.below(Math.max(1, pieces.length));
   const piece: Piece | undefined = pieces[at];
   if (piece?.children != null && random.below(16) < 13) {
-    return replaced(pieces, at, [branch(piece.number, piece.type, mutatePieces(piece.children, piece.type, random, donors))]);
+    return replaced(pieces, at, [
+      branch(piece.number, piece.type, mutatePieces(piece.children, piece.type, random, donors)),
+    ]);
   }
   if (piece === undefined) return [donorFor(type, random, donors)];
   const op = random.below(type?.name === 'Tensor' ? 24 : 20);
@@ -113,7 +122,11 @@ function withWireType(piece: Piece, random: Random): Piece {
     case 2:
       return leaf(number, 2, payload);
     case 3:
-      return leaf(number, 3, joined([piece.bytes, leaf(number + (random.once(4) ? 1 : 0), 4, new Uint8Array(0)).bytes]));
+      return leaf(
+        number,
+        3,
+        joined([piece.bytes, leaf(number + (random.once(4) ? 1 : 0), 4, new Uint8Array(0)).bytes]),
+      );
     case 5:
       return leaf(number, 5, padded(payload, 4));
     default:
@@ -127,11 +140,17 @@ function padded(bytes: Uint8Array, length: number): Uint8Array {
   return whole;
 }
 
-const NUMBERS: readonly number[] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 20, 21, 22, 23, 25, 26, 100, 15999, 536870911];
+const NUMBERS: readonly number[] = [
+  0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 20, 21, 22, 23, 25, 26, 100, 15999, 536870911,
+];
 
 function renumbered(piece: Piece, type: MessageType | null, random: Random): Piece {
   const number = type !== null && random.once(2) ? random.pick([...type.fields.keys(), 1]) : random.pick(NUMBERS);
-  return leaf(number, piece.wireType === 3 ? 0 : piece.wireType, piece.wireType === 3 ? Uint8Array.of(1) : piece.payload);
+  return leaf(
+    number,
+    piece.wireType === 3 ? 0 : piece.wireType,
+    piece.wireType === 3 ? Uint8Array.of(1) : piece.payload,
+  );
 }
 
 /** A message in two occurrences, which a reader must merge; a list of numbers in two runs. */
@@ -142,7 +161,11 @@ function split(piece: Piece, random: Random): readonly Piece[] {
     const parts = [branch(number, type, children.slice(0, at)), branch(number, type, children.slice(at))];
     return random.once(4) ? [parts[1], parts[0]] : parts;
   }
-  if (piece.wireType !== 2) return [piece, leaf(number, piece.wireType === 3 ? 0 : piece.wireType, piece.wireType === 3 ? Uint8Array.of(1) : payload)];
+  if (piece.wireType !== 2)
+    return [
+      piece,
+      leaf(number, piece.wireType === 3 ? 0 : piece.wireType, piece.wireType === 3 ? Uint8Array.of(1) : payload),
+    ];
   const at = random.below(payload.length + 1);
   return [leaf(number, 2, payload.subarray(0, at)), leaf(number, 2, payload.subarray(at))];
 }
@@ -151,13 +174,16 @@ function unknownField(piece: Piece, random: Random): Piece {
   const number = random.pick([17, 99, 9001, 100_000]);
   if (random.once(3)) {
     let content = piece.bytes;
-    for (let depth = random.below(random.once(20) ? 110 : 3); depth >= 0; depth--) content = leaf(number, 3, joined([content, leaf(number, 4, new Uint8Array(0)).bytes])).bytes;
+    for (let depth = random.below(random.once(20) ? 110 : 3); depth >= 0; depth--)
+      content = leaf(number, 3, joined([content, leaf(number, 4, new Uint8Array(0)).bytes])).bytes;
     return leaf(number, 3, joined([content, leaf(number, 4, new Uint8Array(0)).bytes]));
   }
   return random.once(2) ? leaf(number, 2, piece.bytes) : leaf(number, 0, random.pick(VARINTS));
 }
 
-const [NODE, ATTRIBUTE, GRAPH, TYPE, ELEMENT] = (['Node', 'Attribute', 'Graph', 'Type', 'Element'] as const).map(messageNamed);
+const [NODE, ATTRIBUTE, GRAPH, TYPE, ELEMENT] = (['Node', 'Attribute', 'Graph', 'Type', 'Element'] as const).map(
+  messageNamed,
+);
 
 /** The message inside itself: bodies in bodies, types in types. */
 function nested(piece: Piece, type: MessageType | null, random: Random): readonly Piece[] {
@@ -166,13 +192,17 @@ function nested(piece: Piece, type: MessageType | null, random: Random): readonl
     let inner = piece.type === NODE ? piece : leaf(1, 2, contentOf([piece]));
     for (let level = 0; level < depth; level++) {
       const body = branch(random.once(4) ? 11 : 6, GRAPH, [inner]);
-      inner = branch(1, NODE, [leaf(4, 2, NAMES[random.below(NAMES.length)]), branch(5, ATTRIBUTE, [leaf(1, 2, new Uint8Array(0)), body])]);
+      inner = branch(1, NODE, [
+        leaf(4, 2, NAMES[random.below(NAMES.length)]),
+        branch(5, ATTRIBUTE, [leaf(1, 2, new Uint8Array(0)), body]),
+      ]);
     }
     return [piece, inner];
   }
   if (piece.type !== TYPE || piece.children === null) return [piece, piece];
   let inner = piece.children;
-  for (let level = 0; level < depth; level++) inner = [branch(random.once(2) ? 4 : 9, ELEMENT, [branch(1, TYPE, inner)])];
+  for (let level = 0; level < depth; level++)
+    inner = [branch(random.once(2) ? 4 : 9, ELEMENT, [branch(1, TYPE, inner)])];
   return [branch(piece.number, TYPE, inner)];
 }
 
@@ -180,7 +210,12 @@ function nested(piece: Piece, type: MessageType | null, random: Random): readonl
 function withValue(piece: Piece, random: Random, donors: Donors): Piece {
   const { number, wireType, payload } = piece;
   if (wireType === 0) return leaf(number, 0, random.pick(VARINTS));
-  if (wireType === 1 || wireType === 5) return leaf(number, wireType, Uint8Array.from(payload, () => random.pick([0, 0x7f, 0x80, 0xff])));
+  if (wireType === 1 || wireType === 5)
+    return leaf(
+      number,
+      wireType,
+      Uint8Array.from(payload, () => random.pick([0, 0x7f, 0x80, 0xff])),
+    );
   if (wireType === 3) return leaf(number, 3, payload.slice(0, -1));
   switch (random.below(6)) {
     case 0:
@@ -192,9 +227,15 @@ function withValue(piece: Piece, random: Random, donors: Donors): Piece {
       return leaf(number, 2, from.length === 0 ? payload : random.pick(from).payload);
     }
     case 4:
-      return leaf(number, 2, random.once(500) ? new Uint8Array(65_537).fill(97) : mutateBytes(payload, random, payload));
+      return leaf(
+        number,
+        2,
+        random.once(500) ? new Uint8Array(65_537).fill(97) : mutateBytes(payload, random, payload),
+      );
     default:
-      return piece.children === null ? leaf(number, 2, joined(Array.from({ length: random.below(6) }, () => random.pick(VARINTS)))) : branch(number, piece.type, []);
+      return piece.children === null
+        ? leaf(number, 2, joined(Array.from({ length: random.below(6) }, () => random.pick(VARINTS))))
+        : branch(number, piece.type, []);
   }
 }
 
@@ -205,17 +246,26 @@ function tensorChange(pieces: readonly Piece[], op: number, random: Random): rea
     case 20: {
       const dims = Array.from({ length: 1 + random.below(4) }, () => random.pick(VARINTS));
       const others = pieces.filter(({ number }) => number !== 1);
-      return random.once(2) ? [leaf(1, 2, joined(dims)), ...others] : [...dims.map((dim) => leaf(1, 0, dim)), ...others];
+      return random.once(2)
+        ? [leaf(1, 2, joined(dims)), ...others]
+        : [...dims.map((dim) => leaf(1, 0, dim)), ...others];
     }
     case 21:
       return [...pieces, leaf(2, 0, varintBytes(random.below(32)))];
     case 22: {
-      const external = [leaf(13, 2, contentOf([leaf(1, 2, EXTERNAL_KEYS[0]), leaf(2, 2, random.pick(LOCATIONS))])), leaf(14, 0, random.once(6) ? random.pick(VARINTS) : Uint8Array.of(1))];
+      const external = [
+        leaf(13, 2, contentOf([leaf(1, 2, EXTERNAL_KEYS[0]), leaf(2, 2, random.pick(LOCATIONS))])),
+        leaf(14, 0, random.once(6) ? random.pick(VARINTS) : Uint8Array.of(1)),
+      ];
       return [...pieces.filter(({ number }) => number !== 9 || random.once(4)), ...external];
     }
     default: {
       const value = random.once(2) ? random.pick(COUNTS) : random.pick(LOCATIONS);
-      return [...pieces, branch(13, ENTRY, [leaf(1, 2, random.pick(EXTERNAL_KEYS)), leaf(2, 2, value)]), leaf(14, 0, Uint8Array.of(1))];
+      return [
+        ...pieces,
+        branch(13, ENTRY, [leaf(1, 2, random.pick(EXTERNAL_KEYS)), leaf(2, 2, value)]),
+        leaf(14, 0, Uint8Array.of(1)),
+      ];
     }
   }
 }

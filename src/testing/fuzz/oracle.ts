@@ -23,7 +23,16 @@ function ownSchema(): protobuf.Type {
       return [
         name,
         {
-          fields: Object.fromEntries(read.map(([id, field]) => [field.name, { id, type: field.word === 'string' ? 'bytes' : field.word, ...(field.repeated ? { rule: 'repeated' } : {}) }])),
+          fields: Object.fromEntries(
+            read.map(([id, field]) => [
+              field.name,
+              {
+                id,
+                type: field.word === 'string' ? 'bytes' : field.word,
+                ...(field.repeated ? { rule: 'repeated' } : {}),
+              },
+            ]),
+          ),
           // Only members of a oneof are told apart from their defaults.
           ...(members.length > 0 ? { oneofs: { value: { oneof: members } } } : {}),
         },
@@ -37,7 +46,12 @@ const schema = ownSchema();
 
 const DECODERS: readonly Decoder[] = [
   { name: 'protobufjs', dialect: EXACT, decode: (bytes) => schema.decode(bytes) as unknown as Decoded },
-  { name: 'onnx-proto', dialect: LOSSY, decode: (bytes) => onnx.ModelProto.decode(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)) as unknown as Decoded },
+  {
+    name: 'onnx-proto',
+    dialect: LOSSY,
+    decode: (bytes) =>
+      onnx.ModelProto.decode(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)) as unknown as Decoded,
+  },
 ];
 
 /** Codes by which featx refuses what protobuf takes, and when it may. */
@@ -57,13 +71,15 @@ const OWN_REFUSALS: { readonly [code: string]: (verdict: Verdict) => boolean } =
 export function compareReaders(bytes: Uint8Array, model: OnnxModel | null, code: string): void {
   const verdict = judge(bytes);
   if (model === null) return assertRefusal(bytes, verdict, code);
-  if (verdict.rejected !== null || verdict.plain === null) throw new Violation('accepts-what-protobuf-rejects', `rule ${verdict.rejected}`);
+  if (verdict.rejected !== null || verdict.plain === null)
+    throw new Violation('accepts-what-protobuf-rejects', `rule ${verdict.rejected}`);
   for (const { name, dialect, decode } of DECODERS) {
     assertExplained(name, decodes(decode, bytes), true, verdict, []);
     if (!decodes(decode, verdict.plain)) throw new Violation('plain-form-is-rejected', `by ${name}`);
     const want = meaningOfDecoded(decode(verdict.plain), dialect);
     const got = meaningOfModel(model, bytes, dialect);
-    if (JSON.stringify(want) !== JSON.stringify(got)) throw new Violation('means-something-else', `to ${name}: ${firstDifference(got, want)}`);
+    if (JSON.stringify(want) !== JSON.stringify(got))
+      throw new Violation('means-something-else', `to ${name}: ${firstDifference(got, want)}`);
   }
 }
 
@@ -72,13 +88,29 @@ function assertRefusal(bytes: Uint8Array, verdict: Verdict, code: string): void 
     if (OWN_REFUSALS[code]?.(verdict) !== true) throw new Violation('rejects-what-protobuf-accepts', code);
     return;
   }
-  for (const { name, decode } of DECODERS) assertExplained(name, decodes(decode, bytes), false, verdict, verdict.rejected === 'truncated' ? [] : [verdict.rejected]);
+  for (const { name, decode } of DECODERS)
+    assertExplained(
+      name,
+      decodes(decode, bytes),
+      false,
+      verdict,
+      verdict.rejected === 'truncated' ? [] : [verdict.rejected],
+    );
 }
 
 /** Where a lenient decoder comes to another verdict, one of the rules must say why. */
-function assertExplained(name: string, accepts: boolean, wanted: boolean, { rules, rejected }: Verdict, also: readonly Rule[]): void {
+function assertExplained(
+  name: string,
+  accepts: boolean,
+  wanted: boolean,
+  { rules, rejected }: Verdict,
+  also: readonly Rule[],
+): void {
   if (accepts === wanted || rules.size + also.length > 0) return;
-  throw new Violation('unexplained-verdict', `${name} ${accepts ? 'accepts' : 'rejects'} what protobuf ${wanted ? 'accepts' : `rejects (${rejected})`}`);
+  throw new Violation(
+    'unexplained-verdict',
+    `${name} ${accepts ? 'accepts' : 'rejects'} what protobuf ${wanted ? 'accepts' : `rejects (${rejected})`}`,
+  );
 }
 
 function decodes(decode: Decoder['decode'], bytes: Uint8Array): boolean {
@@ -94,7 +126,8 @@ function decodes(decode: Decoder['decode'], bytes: Uint8Array): boolean {
 function firstDifference(got: unknown, want: unknown, path: readonly number[] = []): string {
   if (Array.isArray(got) && Array.isArray(want)) {
     for (let index = 0; index < Math.max(got.length, want.length); index++) {
-      if (JSON.stringify(got[index]) !== JSON.stringify(want[index])) return firstDifference(got[index], want[index], [...path, index]);
+      if (JSON.stringify(got[index]) !== JSON.stringify(want[index]))
+        return firstDifference(got[index], want[index], [...path, index]);
     }
   }
   const short = (value: unknown): string => (JSON.stringify(value) ?? 'nothing').slice(0, 200);

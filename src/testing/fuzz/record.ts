@@ -23,7 +23,15 @@ export interface CampaignRecord {
 
 interface FuzzRecord {
   readonly campaigns: readonly CampaignRecord[];
-  readonly totals: { readonly [target: string]: { readonly executions: number; readonly goal: number | null; readonly machineHours: number; readonly findings: number; readonly oracleChecks: number } };
+  readonly totals: {
+    readonly [target: string]: {
+      readonly executions: number;
+      readonly goal: number | null;
+      readonly machineHours: number;
+      readonly findings: number;
+      readonly oracleChecks: number;
+    };
+  };
 }
 
 /** Executions to reach, over all campaigns. */
@@ -39,13 +47,45 @@ export interface Circumstances {
 
 /** Adds a campaign to the record and sums up. */
 export function recordCampaign(path: string, { totals }: CampaignResult, circumstances: Circumstances): void {
-  const known: readonly CampaignRecord[] = existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as FuzzRecord).campaigns : [];
+  const known: readonly CampaignRecord[] = existsSync(path)
+    ? (JSON.parse(readFileSync(path, 'utf8')) as FuzzRecord).campaigns
+    : [];
   const campaigns = [...known, ...totals.map((target) => recordOf(target, circumstances))];
   writeFileSync(path, `${JSON.stringify({ campaigns, totals: sums(campaigns) } satisfies FuzzRecord, null, 1)}\n`);
 }
 
-function recordOf({ target, executions, oracleChecks, seconds, findings, crashes, hangs, foreignErrors, overMemory, peakRssMiB }: TargetTotals, { date, commit, node, cpu, seed }: Circumstances): CampaignRecord {
-  return { date, commit, node, cpu, seed, target, executions, seconds: Math.round(seconds * 10) / 10, findings, crashes, hangs, foreignErrors, overMemory, peakRssMiB: Math.round(peakRssMiB), oracleChecks };
+function recordOf(
+  {
+    target,
+    executions,
+    oracleChecks,
+    seconds,
+    findings,
+    crashes,
+    hangs,
+    foreignErrors,
+    overMemory,
+    peakRssMiB,
+  }: TargetTotals,
+  { date, commit, node, cpu, seed }: Circumstances,
+): CampaignRecord {
+  return {
+    date,
+    commit,
+    node,
+    cpu,
+    seed,
+    target,
+    executions,
+    seconds: Math.round(seconds * 10) / 10,
+    findings,
+    crashes,
+    hangs,
+    foreignErrors,
+    overMemory,
+    peakRssMiB: Math.round(peakRssMiB),
+    oracleChecks,
+  };
 }
 
 function sums(campaigns: readonly CampaignRecord[]): FuzzRecord['totals'] {
@@ -54,7 +94,16 @@ function sums(campaigns: readonly CampaignRecord[]): FuzzRecord['totals'] {
     targets.map((target) => {
       const own = campaigns.filter((campaign) => campaign.target === target);
       const sum = (value: (campaign: CampaignRecord) => number): number => own.map(value).reduce((a, b) => a + b, 0);
-      return [target, { executions: sum(({ executions }) => executions), goal: GOALS[target] ?? null, machineHours: Math.round((sum(({ seconds }) => seconds) / 3600) * 1000) / 1000, findings: sum(({ findings }) => findings), oracleChecks: sum(({ oracleChecks }) => oracleChecks) }];
+      return [
+        target,
+        {
+          executions: sum(({ executions }) => executions),
+          goal: GOALS[target] ?? null,
+          machineHours: Math.round((sum(({ seconds }) => seconds) / 3600) * 1000) / 1000,
+          findings: sum(({ findings }) => findings),
+          oracleChecks: sum(({ oracleChecks }) => oracleChecks),
+        },
+      ];
     }),
   );
 }

@@ -90,7 +90,18 @@ class Campaign {
   constructor(private readonly options: CampaignOptions) {
     for (const target of options.targets.keys()) {
       this.next.set(target, 0);
-      this.totals.set(target, { target, executions: 0, oracleChecks: 0, seconds: 0, findings: 0, crashes: 0, hangs: 0, foreignErrors: 0, overMemory: 0, peakRssMiB: 0 });
+      this.totals.set(target, {
+        target,
+        executions: 0,
+        oracleChecks: 0,
+        seconds: 0,
+        findings: 0,
+        crashes: 0,
+        hangs: 0,
+        foreignErrors: 0,
+        overMemory: 0,
+        peakRssMiB: 0,
+      });
     }
   }
 
@@ -102,7 +113,11 @@ class Campaign {
     } finally {
       clearInterval(report);
     }
-    return { totals: [...this.totals.values()], findings: [...this.findings.values()], seconds: (performance.now() - this.started) / 1000 };
+    return {
+      totals: [...this.totals.values()],
+      findings: [...this.findings.values()],
+      seconds: (performance.now() - this.started) / 1000,
+    };
   }
 
   private secondsLeft(): number {
@@ -141,13 +156,18 @@ class Campaign {
     if (left !== undefined) return left;
     if (this.secondsLeft() <= 0) return null;
     const open = [...this.options.targets].filter(([target]) => (this.next.get(target) ?? 0) < this.options.executions);
-    const [first] = open.sort(([a, shareA], [b, shareB]) => this.totalsOf(a).seconds / shareA - this.totalsOf(b).seconds / shareB);
+    const [first] = open.sort(
+      ([a, shareA], [b, shareB]) => this.totalsOf(a).seconds / shareA - this.totalsOf(b).seconds / shareB,
+    );
     if (first === undefined) return null;
     const [target] = first;
     const totals = this.totalsOf(target);
     const start = this.next.get(target) ?? 0;
     const rate = totals.executions / totals.seconds;
-    const wanted = totals.executions === 0 ? FIRST_CHUNK : Math.ceil(rate * Math.min(CHUNK_SECONDS, Math.max(0.1, this.secondsLeft())));
+    const wanted =
+      totals.executions === 0
+        ? FIRST_CHUNK
+        : Math.ceil(rate * Math.min(CHUNK_SECONDS, Math.max(0.1, this.secondsLeft())));
     const end = Math.min(this.options.executions, start + Math.max(1, wanted));
     this.next.set(target, end);
     // Others that ask meanwhile see that this target is being served.
@@ -167,7 +187,8 @@ class Campaign {
     const { iteration } = ending;
     totals.executions += iteration + 1 - range.start;
     if (iteration + 1 < range.end) this.again.push({ ...range, start: iteration + 1 });
-    if (ending.end === 'crashed') await this.note({ target: range.target, kind: 'crash', name: 'crash', message: ending.how, iteration });
+    if (ending.end === 'crashed')
+      await this.note({ target: range.target, kind: 'crash', name: 'crash', message: ending.how, iteration });
     else await this.confirmHang(range.target, iteration);
   }
 
@@ -178,7 +199,8 @@ class Campaign {
     totals.seconds += answer.seconds;
     const { overMemory } = answer;
     if (overMemory === null) totals.peakRssMiB = Math.max(totals.peakRssMiB, answer.peakRssMiB);
-    if (range.start + answer.executions < range.end) this.again.push({ ...range, start: range.start + answer.executions });
+    if (range.start + answer.executions < range.end)
+      this.again.push({ ...range, start: range.start + answer.executions });
     for (const found of answer.found) await this.note({ target: range.target, ...found });
     for (const iteration of answer.slow) await this.confirmHang(range.target, iteration);
     if (overMemory !== null) await this.confirmMemory(range, overMemory, answer.peakRssMiB);
@@ -194,12 +216,25 @@ class Campaign {
 
   private async isHang(target: string, bytes: Uint8Array): Promise<boolean> {
     const ending = await this.probe(target, bytes);
-    return ending.end === 'stuck' || (ending.end === 'answered' && ending.answer.answer === 'probe' && ending.answer.cpuSeconds > LONGEST_SECONDS);
+    return (
+      ending.end === 'stuck' ||
+      (ending.end === 'answered' && ending.answer.answer === 'probe' && ending.answer.cpuSeconds > LONGEST_SECONDS)
+    );
   }
 
   private async confirmHang(target: string, iteration: number): Promise<void> {
     const bytes = this.input(target, iteration);
-    if (this.totalsOf(target).hangs >= ENOUGH || ((await this.isHang(target, bytes)) && (await this.isHang(target, bytes)))) await this.note({ target, kind: 'hang', name: 'hang', message: `one input takes more than ${LONGEST_SECONDS} s`, iteration });
+    if (
+      this.totalsOf(target).hangs >= ENOUGH ||
+      ((await this.isHang(target, bytes)) && (await this.isHang(target, bytes)))
+    )
+      await this.note({
+        target,
+        kind: 'hang',
+        name: 'hang',
+        message: `one input takes more than ${LONGEST_SECONDS} s`,
+        iteration,
+      });
   }
 
   private async isOverMemory(target: string, bytes: Uint8Array): Promise<boolean> {
@@ -208,11 +243,28 @@ class Campaign {
   }
 
   /** Looks for the one input; where none alone does it, memory has grown over many, which is a finding as well. */
-  private async confirmMemory({ target, careful }: Range, { start, end }: { readonly start: number; readonly end: number }, peak: number): Promise<void> {
+  private async confirmMemory(
+    { target, careful }: Range,
+    { start, end }: { readonly start: number; readonly end: number },
+    peak: number,
+  ): Promise<void> {
     for (let iteration = start; iteration < end && this.totalsOf(target).overMemory < ENOUGH; iteration++) {
-      if (await this.isOverMemory(target, this.input(target, iteration))) return this.note({ target, kind: 'memory', name: 'memory', message: `one input takes the process over ${LARGEST_RSS_MIB} MiB`, iteration });
+      if (await this.isOverMemory(target, this.input(target, iteration)))
+        return this.note({
+          target,
+          kind: 'memory',
+          name: 'memory',
+          message: `one input takes the process over ${LARGEST_RSS_MIB} MiB`,
+          iteration,
+        });
     }
-    await this.note({ target, kind: 'memory', name: 'memory-over-many', message: `${peak.toFixed(0)} MiB after iterations ${start} to ${end}${careful ? '' : ', none of which does it alone'}`, iteration: end - 1 });
+    await this.note({
+      target,
+      kind: 'memory',
+      name: 'memory-over-many',
+      message: `${peak.toFixed(0)} MiB after iterations ${start} to ${end}${careful ? '' : ', none of which does it alone'}`,
+      iteration: end - 1,
+    });
   }
 
   private input(target: string, iteration: number): Uint8Array {
@@ -250,7 +302,14 @@ class Campaign {
     }
     if (name === 'memory-over-many') return bytes;
     const stillFound = async (candidate: Uint8Array): Promise<boolean> =>
-      kind === 'hang' ? this.isHang(target, candidate) : kind === 'memory' ? this.isOverMemory(target, candidate) : (await this.probe(target, candidate)).end === 'crashed';
-    return minimise(bytes, this.target(target).shape, stillFound, { ...COSTLY, attempts: this.options.costlyAttempts ?? COSTLY.attempts });
+      kind === 'hang'
+        ? this.isHang(target, candidate)
+        : kind === 'memory'
+          ? this.isOverMemory(target, candidate)
+          : (await this.probe(target, candidate)).end === 'crashed';
+    return minimise(bytes, this.target(target).shape, stillFound, {
+      ...COSTLY,
+      attempts: this.options.costlyAttempts ?? COSTLY.attempts,
+    });
   }
 }

@@ -18,7 +18,8 @@ export interface Piece {
 export function varintBytes(value: number | bigint, length = 1): Uint8Array {
   if (typeof value === 'number' && value >= 0 && value < 128 && length === 1) return Uint8Array.of(value);
   const bytes: number[] = [];
-  for (let rest = BigInt.asUintN(64, BigInt(value)); rest > 0n || bytes.length === 0; rest >>= 7n) bytes.push(Number(rest & 0x7fn) | 0x80);
+  for (let rest = BigInt.asUintN(64, BigInt(value)); rest > 0n || bytes.length === 0; rest >>= 7n)
+    bytes.push(Number(rest & 0x7fn) | 0x80);
   while (bytes.length < length) bytes.push(0x80);
   bytes[bytes.length - 1] &= 0x7f;
   return Uint8Array.from(bytes);
@@ -68,7 +69,11 @@ function fieldBytes(number: number, wireType: number, payload: Uint8Array): Uint
 
 /** A field with needless bytes in its length. */
 export function overlong(piece: Piece, more: number): Piece {
-  const bytes = joined([varintBytes(piece.number * 8 + 2), varintBytes(piece.payload.length, smallVarintLength(piece.payload.length) + more), piece.payload]);
+  const bytes = joined([
+    varintBytes(piece.number * 8 + 2),
+    varintBytes(piece.payload.length, smallVarintLength(piece.payload.length) + more),
+    piece.payload,
+  ]);
   return { ...piece, wireType: 2, bytes };
 }
 
@@ -131,7 +136,14 @@ export function piecesOf(bytes: Uint8Array, type: MessageType | null, depth = 0)
     if (wireType === 4 || at > bytes.length) return null;
     const message = wireType === 2 ? (type?.fields.get(number)?.message ?? null) : null;
     const content = bytes.subarray(payload, at);
-    pieces.push({ number, wireType, payload: content, bytes: bytes.subarray(start, at), type: message, children: message === null || depth > DEEPEST ? null : piecesOf(content, message, depth + 1) });
+    pieces.push({
+      number,
+      wireType,
+      payload: content,
+      bytes: bytes.subarray(start, at),
+      type: message,
+      children: message === null || depth > DEEPEST ? null : piecesOf(content, message, depth + 1),
+    });
   }
   return pieces;
 }
@@ -149,4 +161,3 @@ function groupEnd(bytes: Uint8Array, start: number, number: number): number {
 export function typeOfField(type: MessageType | null, number: number): MessageType | null {
   return type?.fields.get(number)?.message ?? null;
 }
-

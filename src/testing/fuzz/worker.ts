@@ -1,6 +1,17 @@
 import { openSync, writeSync } from 'node:fs';
 import { minimise } from './minimise.js';
-import { fromText, LARGEST_RSS_MIB, LONGEST_SECONDS, toText, type Answer, type Found, type MinimiseOrder, type Order, type ProbeOrder, type RunOrder } from './protocol.js';
+import {
+  fromText,
+  LARGEST_RSS_MIB,
+  LONGEST_SECONDS,
+  toText,
+  type Answer,
+  type Found,
+  type MinimiseOrder,
+  type Order,
+  type ProbeOrder,
+  type RunOrder,
+} from './protocol.js';
 import { hashOf, Random } from './random.js';
 import { targetNamed } from './targets/all.js';
 import { nameOfFinding, Violation, type Target } from './target.js';
@@ -27,8 +38,17 @@ export function isDeep(target: Target, iteration: number): boolean {
 }
 
 export function foundBy(error: unknown): Omit<Found, 'iteration'> {
-  const message = error instanceof Error ? (error instanceof Violation ? error.message : (error.stack ?? error.message)) : String(error);
-  return { kind: error instanceof Violation ? 'law' : 'foreign', name: nameOfFinding(error), message: message.slice(0, 2000) };
+  const message =
+    error instanceof Error
+      ? error instanceof Violation
+        ? error.message
+        : (error.stack ?? error.message)
+      : String(error);
+  return {
+    kind: error instanceof Violation ? 'law' : 'foreign',
+    name: nameOfFinding(error),
+    message: message.slice(0, 2000),
+  };
 }
 
 function peakRssMiB(): number {
@@ -62,7 +82,16 @@ async function run(order: RunOrder, root: string, note: (iteration: number) => v
     else clean = iteration + 1;
   }
   if (overMemory === null && peakRssMiB() > LARGEST_RSS_MIB) overMemory = { start: clean, end: iteration };
-  return { answer: 'run', executions: iteration - order.start, deep, seconds: (performance.now() - started) / 1000, found, slow, peakRssMiB: peakRssMiB(), overMemory };
+  return {
+    answer: 'run',
+    executions: iteration - order.start,
+    deep,
+    seconds: (performance.now() - started) / 1000,
+    found,
+    slow,
+    peakRssMiB: peakRssMiB(),
+    overMemory,
+  };
 }
 
 async function probe({ target: name, bytes }: ProbeOrder, root: string): Promise<Answer> {
@@ -89,7 +118,12 @@ async function cutDown({ target: name, bytes, name: finding }: MinimiseOrder, ro
       return nameOfFinding(error) === finding;
     }
   };
-  return { answer: 'minimise', bytes: toText(await minimise(fromText(bytes), target.shape, stillFound, { attempts: 20_000, milliseconds: 20_000 })) };
+  return {
+    answer: 'minimise',
+    bytes: toText(
+      await minimise(fromText(bytes), target.shape, stillFound, { attempts: 20_000, milliseconds: 20_000 }),
+    ),
+  };
 }
 
 /** Listens to the parent of this process until it goes. */
@@ -101,13 +135,21 @@ export function serve(root: string, positionFile: string): void {
     position[0] = iteration;
     writeSync(descriptor, positionBytes, 0, 8, 0);
   };
-  const obey = (order: Order): Promise<Answer> => (order.order === 'run' ? run(order, root, note) : order.order === 'probe' ? probe(order, root) : cutDown(order, root));
+  const obey = (order: Order): Promise<Answer> =>
+    order.order === 'run'
+      ? run(order, root, note)
+      : order.order === 'probe'
+        ? probe(order, root)
+        : cutDown(order, root);
   process.on('message', (order: Order) => {
     // What fails here is the harness; the parent counts a child that ends as a crash.
-    obey(order).then((answer) => process.send?.(answer), (error: unknown) => {
-      process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
-      process.exit(70);
-    });
+    obey(order).then(
+      (answer) => process.send?.(answer),
+      (error: unknown) => {
+        process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+        process.exit(70);
+      },
+    );
   });
   process.on('disconnect', () => process.exit(0));
 }

@@ -8,7 +8,13 @@ import { resolveTarget } from './resolve.js';
 import { rewriteTarget } from './rewrite.js';
 
 /** What `--target` takes, with the share of the time that each gets under `all`. */
-export const TARGETS: ReadonlyMap<string, number> = new Map([['reader', 4], ['rewrite', 3], ['resolve', 2], ['npy', 1], ['config', 1]]);
+export const TARGETS: ReadonlyMap<string, number> = new Map([
+  ['reader', 4],
+  ['rewrite', 3],
+  ['resolve', 2],
+  ['npy', 1],
+  ['config', 1],
+]);
 
 /** A target over the fixtures of a repository. @throws Error where there is none of that name */
 export function targetNamed(name: string, root: string): Target {
@@ -25,7 +31,8 @@ export function targetNamed(name: string, root: string): Target {
       return configTarget(CONFIG_SEEDS);
     default: {
       const control = CONTROLS.find((each) => each === name);
-      if (control === undefined) throw new Error(`there is no target ${name}; there are ${[...TARGETS.keys()].join(', ')}`);
+      if (control === undefined)
+        throw new Error(`there is no target ${name}; there are ${[...TARGETS.keys()].join(', ')}`);
       return controlTarget(control);
     }
   }

@@ -1,7 +1,14 @@
 import { Violation, type Target } from '../target.js';
 
 /** Programs that fail on purpose, one input in 512, to show that the watch over a child sees it. */
-export const CONTROLS = ['control-hang', 'control-slow', 'control-memory', 'control-crash', 'control-foreign', 'control-law'] as const;
+export const CONTROLS = [
+  'control-hang',
+  'control-slow',
+  'control-memory',
+  'control-crash',
+  'control-foreign',
+  'control-law',
+] as const;
 
 export type Control = (typeof CONTROLS)[number];
 

@@ -18,13 +18,16 @@ export interface Fields {
   readonly graph: readonly Kept[];
 }
 
-
 /** Every field in file order, outputs and the graph itself left out; with an edit, those that it keeps. */
 export function fieldsOf(model: OnnxModel, bytes: Uint8Array, edit?: GraphEdit): Fields {
   const dropped = edit === undefined ? new Set<number>() : droppedBy(model, edit);
   const parts = new Set(model.graph.parts.map(({ start }) => start));
   const tops = tensorTops(model);
-  const kept = (field: Field): Kept => ({ number: field.number, bytes: bytes.subarray(field.start, field.end), holdsTensor: tops.has(field.start) });
+  const kept = (field: Field): Kept => ({
+    number: field.number,
+    bytes: bytes.subarray(field.start, field.end),
+    holdsTensor: tops.has(field.start),
+  });
   const outputs = new Set(model.graph.outputs.map(({ field }) => field.start));
   return {
     model: model.modelFields.filter(({ start }) => !parts.has(start) && !dropped.has(start)).map(kept),
@@ -34,7 +37,8 @@ export function fieldsOf(model: OnnxModel, bytes: Uint8Array, edit?: GraphEdit):
 
 function tensorTops(model: OnnxModel): ReadonlySet<number> {
   const tops = new Set<number>();
-  for (const { enclosing, parts } of tensorsOf(model)) for (const { start } of [...enclosing, ...parts]) tops.add(start);
+  for (const { enclosing, parts } of tensorsOf(model))
+    for (const { start } of [...enclosing, ...parts]) tops.add(start);
   return tops;
 }
 
@@ -44,14 +48,38 @@ function droppedBy({ graph, functions, metadata, trainingInfo }: OnnxModel, { dr
   const add = (fields: readonly Field[], indices: readonly number[]): void => {
     for (const index of indices) starts.add(fields[index].start);
   };
-  add(graph.nodes.map(({ field }) => field), drop.nodes);
-  add(graph.initializers.map(({ parts }) => parts[0]), drop.initializers);
-  add(graph.sparseInitializers.map(({ field }) => field), drop.sparseInitializers);
-  add(graph.inputs.map(({ field }) => field), drop.inputs);
-  add(graph.valueInfo.map(({ field }) => field), drop.valueInfo);
-  add(graph.quantizationAnnotations.map(({ field }) => field), drop.quantizationAnnotations);
-  add(functions.map(({ field }) => field), drop.functions);
-  add(metadata.map(({ field }) => field), drop.metadata);
+  add(
+    graph.nodes.map(({ field }) => field),
+    drop.nodes,
+  );
+  add(
+    graph.initializers.map(({ parts }) => parts[0]),
+    drop.initializers,
+  );
+  add(
+    graph.sparseInitializers.map(({ field }) => field),
+    drop.sparseInitializers,
+  );
+  add(
+    graph.inputs.map(({ field }) => field),
+    drop.inputs,
+  );
+  add(
+    graph.valueInfo.map(({ field }) => field),
+    drop.valueInfo,
+  );
+  add(
+    graph.quantizationAnnotations.map(({ field }) => field),
+    drop.quantizationAnnotations,
+  );
+  add(
+    functions.map(({ field }) => field),
+    drop.functions,
+  );
+  add(
+    metadata.map(({ field }) => field),
+    drop.metadata,
+  );
   if (drop.trainingInfo) for (const { field } of trainingInfo) starts.add(field.start);
   return starts;
 }
@@ -62,8 +90,8 @@ export function assertKept(before: Fields, after: Fields, moved: boolean): void 
     before[list].forEach((field, index) => {
       const now = after[list][index] as Kept | undefined;
       const mayDiffer = moved && field.holdsTensor && now?.number === field.number;
-      if (now === undefined || (!mayDiffer && Buffer.compare(now.bytes, field.bytes) !== 0)) throw new Violation('untouched-bytes-changed', `field ${index} of the ${list}, number ${field.number}`);
+      if (now === undefined || (!mayDiffer && Buffer.compare(now.bytes, field.bytes) !== 0))
+        throw new Violation('untouched-bytes-changed', `field ${index} of the ${list}, number ${field.number}`);
     });
   }
 }
-

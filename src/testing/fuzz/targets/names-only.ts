@@ -1,7 +1,12 @@
 import type { BigIntStats } from 'node:fs';
 import type { FileHandle, FileSystem } from '../../../wire/fs.js';
 
-const FOLDERS: ReadonlyMap<string, readonly string[]> = new Map([['/models', ['a.onnx', 'b', 'sub', '.hidden.onnx', '__proto__.onnx']], ['/models/b', ['c.onnx', 'd.onnx']], ['/models/sub', ['a.onnx', 'deep']], ['/models/sub/deep', ['e.onnx']]]);
+const FOLDERS: ReadonlyMap<string, readonly string[]> = new Map([
+  ['/models', ['a.onnx', 'b', 'sub', '.hidden.onnx', '__proto__.onnx']],
+  ['/models/b', ['c.onnx', 'd.onnx']],
+  ['/models/sub', ['a.onnx', 'deep']],
+  ['/models/sub/deep', ['e.onnx']],
+]);
 
 function missing(path: string): never {
   throw Object.assign(new Error(`ENOENT: ${path}`), { code: 'ENOENT' });

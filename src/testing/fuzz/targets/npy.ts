@@ -10,8 +10,45 @@ const encoder = new TextEncoder();
 
 /** What stands in headers, and what it may become. */
 const WORDS: readonly Uint8Array[] = [
-  '(', ')', '(3,)', '(9007199254740993,)', '(4294967296, 4294967296)', '(0, 99999999999)', '(-1,)', '()', '(1,)*9', "'<f4'", "'|O'", "'>i8'", "'|b1'", "'<U5'", "'<f16'", 'True', 'False', "'shape'", "'descr'", '__proto__', '0, 0, ', ', ', '{', '}',
-  '"F32"', '"I64"', '"BOOL"', '"F8_E4M3"', '"data_offsets":[0,24]', '"data_offsets":[0,9007199254740993]', '"data_offsets":[24,0]', '"shape":[1099511627776,1099511627776]', '"shape":[-1]', '"shape":[1e400]', '"__metadata__":{}', '"__proto__":', '{}', '[]', 'null',
+  '(',
+  ')',
+  '(3,)',
+  '(9007199254740993,)',
+  '(4294967296, 4294967296)',
+  '(0, 99999999999)',
+  '(-1,)',
+  '()',
+  '(1,)*9',
+  "'<f4'",
+  "'|O'",
+  "'>i8'",
+  "'|b1'",
+  "'<U5'",
+  "'<f16'",
+  'True',
+  'False',
+  "'shape'",
+  "'descr'",
+  '__proto__',
+  '0, 0, ',
+  ', ',
+  '{',
+  '}',
+  '"F32"',
+  '"I64"',
+  '"BOOL"',
+  '"F8_E4M3"',
+  '"data_offsets":[0,24]',
+  '"data_offsets":[0,9007199254740993]',
+  '"data_offsets":[24,0]',
+  '"shape":[1099511627776,1099511627776]',
+  '"shape":[-1]',
+  '"shape":[1e400]',
+  '"__metadata__":{}',
+  '"__proto__":',
+  '{}',
+  '[]',
+  'null',
 ].map((text) => encoder.encode(text));
 
 const LARGEST_HONEST = 4 * 2 ** 20;
@@ -29,7 +66,8 @@ export function npyTarget(corpus: Corpus): Target {
       const before = process.memoryUsage().arrayBuffers;
       const code = await readAll(bytes, deep);
       const allocated = process.memoryUsage().arrayBuffers - before;
-      if (allocated > LARGEST_HONEST + 2 * STEEPEST * bytes.length) throw new Violation('allocation-follows-a-claim', `${allocated} bytes for a file of ${bytes.length}`);
+      if (allocated > LARGEST_HONEST + 2 * STEEPEST * bytes.length)
+        throw new Violation('allocation-follows-a-claim', `${allocated} bytes for a file of ${bytes.length}`);
       return code;
     },
   };
@@ -43,8 +81,17 @@ async function readAll(bytes: Uint8Array, deep: boolean): Promise<string> {
       const whole = await array.read();
       const { dtype, shape, data } = whole;
       const size = byteLength(dtype, shape);
-      if (Array.isArray(data) ? data.length !== shape.reduce((product, dim) => product * dim, 1) : ArrayBuffer.isView(data) && data.byteLength !== size) throw new Violation('values-do-not-fit-the-shape', `${dtype} [${shape.join(', ')}]`);
-      if (array.dtype !== dtype || array.shape.join() !== shape.join()) throw new Violation('header-and-values-differ', `${array.dtype} [${array.shape.join(', ')}] against ${dtype} [${shape.join(', ')}]`);
+      if (
+        Array.isArray(data)
+          ? data.length !== shape.reduce((product, dim) => product * dim, 1)
+          : ArrayBuffer.isView(data) && data.byteLength !== size
+      )
+        throw new Violation('values-do-not-fit-the-shape', `${dtype} [${shape.join(', ')}]`);
+      if (array.dtype !== dtype || array.shape.join() !== shape.join())
+        throw new Violation(
+          'header-and-values-differ',
+          `${array.dtype} [${array.shape.join(', ')}] against ${dtype} [${shape.join(', ')}]`,
+        );
       if (deep && shape.length > 0 && shape[0] > 0) await array.read({ start: shape[0] - 1, end: shape[0] });
     }
     return 'ok';
@@ -87,7 +134,9 @@ function withWord(bytes: Uint8Array, random: Random): Uint8Array {
   return copy;
 }
 
-const INTEGERS: readonly number[] = [0, 1, 2, 7, 127, 128, 255, 65535, 65536, 100_000_000, 100_000_001, 0x7fffffff, 0x80000000, 0xffffffff];
+const INTEGERS: readonly number[] = [
+  0, 1, 2, 7, 127, 128, 255, 65535, 65536, 100_000_000, 100_000_001, 0x7fffffff, 0x80000000, 0xffffffff,
+];
 
 /** A little-endian length somewhere: in front of a header, in a zip directory. */
 function withInteger(bytes: Uint8Array, random: Random): Uint8Array {
@@ -95,7 +144,9 @@ function withInteger(bytes: Uint8Array, random: Random): Uint8Array {
   const width = random.pick([2, 4, 8]);
   if (copy.length < width) return copy;
   const view = new DataView(copy.buffer);
-  const at = random.once(2) ? random.below(Math.min(copy.length - width, 32) + 1) : random.below(copy.length - width + 1);
+  const at = random.once(2)
+    ? random.below(Math.min(copy.length - width, 32) + 1)
+    : random.below(copy.length - width + 1);
   const value = random.pick(INTEGERS);
   if (width === 2) view.setUint16(at, value & 0xffff, true);
   else view.setUint32(at, value, true);

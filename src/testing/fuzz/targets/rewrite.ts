@@ -44,7 +44,8 @@ export function rewriteTarget(corpus: Corpus): Target {
     name: 'rewrite',
     shape: { prefix: PREFIX, type: MODEL },
     deepOnceIn: 20,
-    input: (random) => joined([Uint8Array.from({ length: PREFIX }, () => random.below(256)), mutatedMessage(corpus, random, true)]),
+    input: (random) =>
+      joined([Uint8Array.from({ length: PREFIX }, () => random.below(256)), mutatedMessage(corpus, random, true)]),
     run: async (bytes, deep) => {
       const source = bytes.slice(PREFIX);
       let view: GraphView;
@@ -53,7 +54,11 @@ export function rewriteTarget(corpus: Corpus): Target {
       } catch (error) {
         return codeOf(error);
       }
-      assertSame('empty-edit-changes-bytes', await materialize(view.model.source, splice(view.model, EMPTY_EDIT)), source);
+      assertSame(
+        'empty-edit-changes-bytes',
+        await materialize(view.model.source, splice(view.model, EMPTY_EDIT)),
+        source,
+      );
       const request = requestFor(view, new Random(hashOf(bytes.subarray(0, PREFIX))));
       let result: Result;
       try {
@@ -76,34 +81,69 @@ export function rewriteTarget(corpus: Corpus): Target {
 function requestFor(view: GraphView, random: Random): Request {
   const { graph } = view.model;
   const made = [...view.producerOf.keys()];
-  const names = random.once(3) ? [...made, ...view.inputs.keys(), ...view.initializers.keys(), ...view.sparseInitializers.keys()] : made;
+  const names = random.once(3)
+    ? [...made, ...view.inputs.keys(), ...view.initializers.keys(), ...view.sparseInitializers.keys()]
+    : made;
   const types = view.model.graph.valueInfo;
-  const nameOf = (): string => (names.length === 0 || random.once(40) ? (graph.outputs[0]?.name ?? 'nothing') : random.pick(names));
+  const nameOf = (): string =>
+    names.length === 0 || random.once(40) ? (graph.outputs[0]?.name ?? 'nothing') : random.pick(names);
   const tap = (index: number): Tap => {
-    const shape = random.once(2) ? null : random.pick([[1, 16, 7, 7], [1, 49, 16], ['n', 16, null, 7], [1, 7, 7, 16], [2, 3], []] as const);
+    const shape = random.once(2)
+      ? null
+      : random.pick([[1, 16, 7, 7], [1, 49, 16], ['n', 16, null, 7], [1, 7, 7, 16], [2, 3], []] as const);
     return {
-      index: random.once(4) ? null : index, module: random.once(2) ? null : 'm', tensors: Array.from({ length: random.once(8) ? 2 : 1 }, nameOf), numChs: null, reduction: null, dtype: types.length > 0 ? 'float32' : null, shape,
-      layout: random.once(2) ? null : random.pick(LAYOUTS), prefixTokens: random.once(8) ? 1 : 0, grid: random.once(3) ? [7, 7] : null, ...(random.once(12) ? { name: nameOf() } : {}),
+      index: random.once(4) ? null : index,
+      module: random.once(2) ? null : 'm',
+      tensors: Array.from({ length: random.once(8) ? 2 : 1 }, nameOf),
+      numChs: null,
+      reduction: null,
+      dtype: types.length > 0 ? 'float32' : null,
+      shape,
+      layout: random.once(2) ? null : random.pick(LAYOUTS),
+      prefixTokens: random.once(8) ? 1 : 0,
+      grid: random.once(3) ? [7, 7] : null,
+      ...(random.once(12) ? { name: nameOf() } : {}),
     };
   };
   const taps = Array.from({ length: 1 + random.below(4) }, (_, index) => tap(index));
   const mode = random.pick(MODES);
   const options: PlanOptions = {
-    mode, rewrite: mode !== 'hook' || random.once(2), keepOutputs: random.once(3), order: random.once(3) ? 'exec' : 'out',
-    outMap: random.once(8) ? taps.map((_tap, index) => (random.once(6) ? nameOf() : `out ${index}`)) : null, outputFmt: random.once(6) ? random.pick(LAYOUTS) : null,
+    mode,
+    rewrite: mode !== 'hook' || random.once(2),
+    keepOutputs: random.once(3),
+    order: random.once(3) ? 'exec' : 'out',
+    outMap: random.once(8) ? taps.map((_tap, index) => (random.once(6) ? nameOf() : `out ${index}`)) : null,
+    outputFmt: random.once(6) ? random.pick(LAYOUTS) : null,
   };
-  return { taps, options, weights: random.pick(WEIGHTS_MODES), sameDirectory: !random.once(3), align: random.pick([1, 64, 4096]) };
+  return {
+    taps,
+    options,
+    weights: random.pick(WEIGHTS_MODES),
+    sameDirectory: !random.once(3),
+    align: random.pick([1, 64, 4096]),
+  };
 }
 
 async function cut(view: GraphView, { taps, options, weights, sameDirectory, align }: Request): Promise<Result> {
   const { model } = view;
   const plan = planRewrite(view, staticTypes(view).types, taps, options);
-  const planned = await planWeights(model, plan.edit, new ZeroSidecars(), { mode: weights, sameDirectory, align, sourceName: 'model.onnx', warn: () => undefined });
+  const planned = await planWeights(model, plan.edit, new ZeroSidecars(), {
+    mode: weights,
+    sameDirectory,
+    align,
+    sourceName: 'model.onnx',
+    warn: () => undefined,
+  });
   const contents = planned.sidecar?.contents('cut.data') ?? planned.contents;
   return { plan, bytes: await materialize(model.source, splice(model, plan.edit, contents)), moved: contents.size > 0 };
 }
 
-async function assertCut(source: Uint8Array, view: GraphView, { plan, bytes, moved }: Result, deep: boolean): Promise<void> {
+async function assertCut(
+  source: Uint8Array,
+  view: GraphView,
+  { plan, bytes, moved }: Result,
+  deep: boolean,
+): Promise<void> {
   let result: OnnxModel;
   try {
     result = await indexModel(bytes);
@@ -113,21 +153,45 @@ async function assertCut(source: Uint8Array, view: GraphView, { plan, bytes, mov
   }
   const { model } = view;
   const own = plan.edit.outputs?.map(({ name }) => name) ?? [];
-  if (JSON.stringify(result.graph.outputs.map(({ name }) => name)) !== JSON.stringify(own)) throw new Violation('outputs-differ', `${JSON.stringify(own)} became ${JSON.stringify(result.graph.outputs.map(({ name }) => name))}`);
+  if (JSON.stringify(result.graph.outputs.map(({ name }) => name)) !== JSON.stringify(own))
+    throw new Violation(
+      'outputs-differ',
+      `${JSON.stringify(own)} became ${JSON.stringify(result.graph.outputs.map(({ name }) => name))}`,
+    );
   assertCounts(model, result, plan.edit);
   assertKept(fieldsOf(model, source, plan.edit), fieldsOf(result, bytes), moved);
   if (deep) compareReaders(bytes, result, 'ok');
 }
 
 function assertCounts(model: OnnxModel, result: OnnxModel, { drop, addNodes }: GraphEdit): void {
-  const counts = (graph: OnnxModel['graph'], model: OnnxModel): readonly number[] => [graph.nodes.length, graph.initializers.length, graph.sparseInitializers.length, graph.inputs.length, graph.valueInfo.length, graph.quantizationAnnotations.length, model.functions.length];
+  const counts = (graph: OnnxModel['graph'], model: OnnxModel): readonly number[] => [
+    graph.nodes.length,
+    graph.initializers.length,
+    graph.sparseInitializers.length,
+    graph.inputs.length,
+    graph.valueInfo.length,
+    graph.quantizationAnnotations.length,
+    model.functions.length,
+  ];
   const before = counts(model.graph, model);
-  const dropped = [drop.nodes.length - addNodes.length, drop.initializers.length, drop.sparseInitializers.length, drop.inputs.length, drop.valueInfo.length, drop.quantizationAnnotations.length, drop.functions.length];
+  const dropped = [
+    drop.nodes.length - addNodes.length,
+    drop.initializers.length,
+    drop.sparseInitializers.length,
+    drop.inputs.length,
+    drop.valueInfo.length,
+    drop.quantizationAnnotations.length,
+    drop.functions.length,
+  ];
   const want = before.map((count, index) => count - dropped[index]);
   const got = counts(result.graph, result);
   if (got.join() !== want.join()) throw new Violation('counts-differ', `${got.join(', ')}, not ${want.join(', ')}`);
 }
 
 function assertSame(law: string, a: Uint8Array, b: Uint8Array): void {
-  if (Buffer.compare(a, b) !== 0) throw new Violation(law, `${a.length} bytes against ${b.length}, first difference at ${a.findIndex((byte, index) => byte !== b[index])}`);
+  if (Buffer.compare(a, b) !== 0)
+    throw new Violation(
+      law,
+      `${a.length} bytes against ${b.length}, first difference at ${a.findIndex((byte, index) => byte !== b[index])}`,
+    );
 }

@@ -13,7 +13,8 @@ export class ZeroSidecars implements SidecarFiles {
     assertInside(location);
     if (location.length % 7 === 3) throw new IoError(`no ${location}`, { field });
     let source = this.sources.get(location);
-    if (source === undefined) this.sources.set(location, (source = { size: SIZE, read: async (start, end) => new Uint8Array(end - start) }));
+    if (source === undefined)
+      this.sources.set(location, (source = { size: SIZE, read: async (start, end) => new Uint8Array(end - start) }));
     return source;
   }
 
@@ -31,5 +32,13 @@ function assertInside(location: string): void {
     else if (part !== '.' && part !== '') depth++;
     if (depth < 0) throw new Violation('opened-outside', JSON.stringify(location));
   }
-  if (location === '' || location.includes('\0') || parts[0] === '' || location.startsWith('~') || location.includes(':') || depth === 0) throw new Violation('opened-outside', JSON.stringify(location));
+  if (
+    location === '' ||
+    location.includes('\0') ||
+    parts[0] === '' ||
+    location.startsWith('~') ||
+    location.includes(':') ||
+    depth === 0
+  )
+    throw new Violation('opened-outside', JSON.stringify(location));
 }

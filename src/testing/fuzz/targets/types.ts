@@ -12,5 +12,10 @@ export function staticTypes(view: GraphView): InferredTypes {
     const numbers = inputs.shapes.get(name) ?? (type.shape === null ? null : substituted(type.shape, inputs.symbols));
     nominal.set(name, numbers === null ? type : { ...type, shape: numbers });
   }
-  return { types, nominal, nominalInputShape: new Map([...inputs.shapes].filter(([name]) => inputs.symbolic.has(name))), warnings: [] };
+  return {
+    types,
+    nominal,
+    nominalInputShape: new Map([...inputs.shapes].filter(([name]) => inputs.symbolic.has(name))),
+    warnings: [],
+  };
 }
