@@ -67,6 +67,37 @@ describe('a cut equals its model', () => {
   });
 });
 
+describe('bit for bit', () => {
+  const scale = (...values: number[]): GraphSpec => ({
+    inputs: [value('x', ['n', 4])],
+    outputs: [value('y', null, null)],
+    initializers: [tensor('w', [4], values)],
+    nodes: [node('Mul', ['x', 'w'], ['y'])],
+  });
+
+  test('one flipped low bit of one weight makes another model, however small the difference', async () => {
+    const source = encodeModel({ graph: scale(1, 2, 3, 4) });
+    const cut = Buffer.from(encodeModel({ graph: scale(1, 2, 3, 4) }));
+    const three = Buffer.alloc(4);
+    three.writeFloatLE(3);
+    const at = cut.indexOf(three);
+    expect(cut.lastIndexOf(three)).toBe(at);
+    cut[at] ^= 1;
+    const { equal, features } = await verify(source, cut);
+    expect(features).toEqual([
+      { index: null, tensor: 'y', output: 'y', bit_equal: false, max_difference: expect.any(Number) },
+    ]);
+    expect(features[0].max_difference).toBeGreaterThan(0);
+    expect(features[0].max_difference).toBeLessThan(1e-6);
+    expect(equal).toBe(false);
+  });
+
+  test('what differs in bits alone is another model: a zero of the other sign', async () => {
+    const report = await verify(encodeModel({ graph: scale(0, 1, 1, 1) }), encodeModel({ graph: scale(-0, 1, 1, 1) }));
+    expect(report).toMatchObject({ equal: false, features: [{ bit_equal: false, max_difference: 0 }] });
+  });
+});
+
 describe('pairs', () => {
   const graph = (name: string): GraphSpec => ({
     inputs: [value('x', ['n', 4])],

@@ -75,3 +75,27 @@ test('a tensor that stands in two pieces inside a node becomes one', async () =>
   expect([attribute?.t?.name, attribute?.t?.dims?.length]).toEqual(['fresh', 0]);
   expect(graph?.node?.map(({ opType }) => opType)).toEqual(['Constant', 'Relu']);
 });
+
+test('a metadata entry that an edit sets takes the place of those of its key, and the others stay', async () => {
+  await using model = await indexModel(
+    encodeModel({
+      graph: { nodes: [node('Relu', ['x'], ['y'])], inputs: [value('x', [1])], outputs: [value('y', [1])] },
+      metadata: [
+        ['a', 'old'],
+        ['b', 'stays'],
+        ['a', 'older'],
+        ['c', 'dropped'],
+      ],
+    }),
+  );
+  const setMetadata = [
+    { key: 'a', value: 'new' },
+    { key: 'd', value: 'added' },
+  ];
+  const { metadataProps } = await applied(model, { setMetadata, drop: { ...EMPTY_EDIT.drop, metadata: [3] } });
+  expect(metadataProps?.map(({ key, value: said }) => [key, said])).toEqual([
+    ['b', 'stays'],
+    ['a', 'new'],
+    ['d', 'added'],
+  ]);
+});

@@ -106,3 +106,26 @@ test('skipped bytes do not count against the limit, resident ones do', async () 
   );
   await expect(small.load(192 * KB, 192 * KB + 1)).rejects.toThrow(PolicyError);
 });
+
+test('what is kept of a trimmed window counts against the limit, and no more than that', async () => {
+  const window = new ResidentWindow(new SparseSource(10_000 * KB, []), 100 * KB);
+  await window.load(0, 1);
+  window.trim(40 * KB);
+  // 40 KiB are kept of 64: 60 more fit, and not one byte beyond them.
+  window.charge(60 * KB);
+  expect(() => window.charge(1)).toThrow(
+    expect.objectContaining({ code: 'FEATX_LIMIT_INDEX', message: expect.stringContaining(`${100 * KB + 1} by byte`) }),
+  );
+});
+
+test('windows that are kept in part add up to the limit', async () => {
+  const window = new ResidentWindow(new SparseSource(10_000 * KB, []), 64 * KB);
+  const keepHalf = async (at: number): Promise<void> => {
+    await window.load(at, at + 1);
+    window.trim(at + 2 * KB);
+  };
+  for (let index = 1; index <= 30; index++) await keepHalf(index * 100 * KB);
+  await expect(keepHalf(3100 * KB).then(() => keepHalf(3200 * KB))).rejects.toMatchObject({
+    code: 'FEATX_LIMIT_INDEX',
+  });
+});
