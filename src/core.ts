@@ -15,6 +15,7 @@ export { FeatureInfo, takeIndices, type FeatureEntry, type FeatureIndex } from '
 export type * from './features/feature.js';
 export { resolveFeatures, type ResolveOptions } from './features/resolve.js';
 export { selectFeatures, type NamedSelector, type Selection, type SelectOptions } from './features/select.js';
-export { cutFeatures, planRewrite, type Mode, type Plan, type PlanOptions, type Tap } from './rewrite/plan.js';
+export { cutFeatures, planRewrite, type Plan } from './rewrite/plan.js';
+export type { Mode, PlanOptions, Tap } from './rewrite/tap.js';
 export { EMPTY_EDIT, type Drops, type GraphEdit, type OutputEdit } from './rewrite/edit.js';
 export { splice } from './rewrite/splice.js';

@@ -13,7 +13,8 @@ export {
   type HookNetOptions,
   type NetOptions,
 } from './nets.js';
-export { inferTypes, type InferOptions } from './runtime/types.js';
+export { inferTypes } from './runtime/types.js';
+export type { InferOptions } from './runtime/type-questions.js';
 export type {
   InspectReport,
   ExtractReport,
@@ -24,11 +25,13 @@ export type {
   RunFeatureRecord,
   TensorRecord,
 } from './report/records.js';
-export { openSession, type RuntimeSession, type SessionOptions } from './runtime/open-session.js';
+export { openSession, type RuntimeSession } from './runtime/open-session.js';
+export type { SessionOptions } from './runtime/session-options.js';
 export type { RuntimeTensor } from './runtime/runtime-tensor.js';
 export { batch, type BatchOptions } from './batch/batch.js';
 export type { Job } from './batch/jobs.js';
-export { merge, type MergeOptions, type MergeReport } from './batch/merge.js';
+export { merge } from './batch/merge.js';
+export type { MergeOptions, MergeReport } from './batch/merge-report.js';
 export type { CutOptions } from './batch/options.js';
 export type { BatchProgress, BatchSummary, JobReport } from './batch/reports.js';
 export type { FileHandle, FileSystem } from './wire/fs.js';

@@ -22,7 +22,7 @@ import {
   type NodeTensorRecord,
 } from './report/records.js';
 import { assertNoWarnings } from './report/strict.js';
-import type { InferOptions } from './runtime/types.js';
+import type { InferOptions } from './runtime/type-questions.js';
 import { startChild, surveyModel } from './survey.js';
 import type { FileSystem } from './wire/fs.js';
 import { DirectorySidecars } from './wire/sidecar-files.js';

@@ -1,7 +1,8 @@
 import { UsageError } from './errors.js';
 import type { HookType, Layout } from './features/feature.js';
 import { FeatureInfo } from './features/feature-info.js';
-import type { Mode, PlannedOutput } from './rewrite/plan.js';
+import type { PlannedOutput } from './rewrite/plan.js';
+import type { Mode } from './rewrite/tap.js';
 import { FeatureRunner, type RunnerOptions } from './runner.js';
 import type { RuntimeTensor } from './runtime/runtime-tensor.js';
 

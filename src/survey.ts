@@ -6,7 +6,8 @@ import type { GraphView } from './onnx/graph.js';
 import type { InferredTypes } from './onnx/types.js';
 import type { OnnxModel } from './onnx/records.js';
 import type { RuntimeChild } from './runtime/child.js';
-import { inferTypes, type InferOptions } from './runtime/types.js';
+import { inferTypes } from './runtime/types.js';
+import type { InferOptions } from './runtime/type-questions.js';
 
 export interface SurveyOptions extends InferOptions {
   readonly resolve?: ResolveOptions;

@@ -5,7 +5,7 @@ import type { LazyArray } from '../tensors/lazy-array.js';
 import type { TensorValue } from '../tensors/tensor.js';
 import { TensorWriter } from '../tensors/writer.js';
 import { nodeFileSystem, orNothing, type FileSystem } from '../wire/fs.js';
-import type { MergeOptions, MergeReport } from './merge.js';
+import type { MergeOptions, MergeReport } from './merge-report.js';
 import { hashRanges } from './recording.js';
 import type { RunManifest } from './run-shard.js';
 

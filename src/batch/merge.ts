@@ -11,32 +11,9 @@ import { WorkerPool } from './pool.js';
 import { readManifest } from './read-manifest.js';
 import { hashRanges } from './recording.js';
 import { shardRange } from './shard.js';
+import type { MergeOptions, MergeReport } from './merge-report.js';
 import { mergeRuns } from './merge-runs.js';
 import type { RunManifest } from './run-shard.js';
-
-export interface MergeOptions {
-  /** Manifest to write; `manifest.json` beside the first shard's by default. */
-  readonly output?: string;
-  /** Hash every file that the shards made (default), or check sizes only. */
-  readonly content?: boolean;
-  readonly fileSystem?: FileSystem;
-}
-
-export interface MergeReport {
-  readonly schema: 1;
-  readonly command: 'merge';
-  /** Null where there were problems: nothing was written. */
-  readonly output: string | null;
-  readonly shards: number;
-  readonly items: number;
-  readonly done: number;
-  readonly failed: number;
-  readonly files: number;
-  readonly size_bytes: number;
-  /** What keeps the shards from being one whole. */
-  readonly problems: readonly string[];
-  readonly elapsed_ms: number;
-}
 
 interface Loaded {
   readonly path: string;

@@ -12,7 +12,7 @@ import { IoError, UsageError } from '../errors.js';
 import { escapeText } from '../report/escape.js';
 import { assertNoWarnings } from '../report/strict.js';
 import { batchProgress } from './batch-progress.js';
-import type { CliCommand } from './commands.js';
+import type { CliCommand } from './command.js';
 import type { Context } from './context.js';
 import { ExitCode } from './exit-codes.js';
 import { extractCommand } from './extract.js';

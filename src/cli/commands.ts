@@ -1,14 +1,6 @@
-import type { Command } from 'commander';
-import type { Context } from './context.js';
+import type { CliCommand } from './command.js';
 
-/** One command: what it takes, and what it does with it. */
-export interface CliCommand {
-  /** Adds arguments, flags and help. */
-  configure(command: Command): void;
-  /** @returns the exit code */
-  run(operands: readonly string[], command: Command, context: Context): Promise<number>;
-}
-
+/** A command before its module is loaded. */
 export interface CommandEntry {
   readonly name: string;
   readonly summary: string;

@@ -3,7 +3,7 @@ import { doctor } from '../doctor.js';
 import { doctorText } from '../report/doctor-text.js';
 import { UsageError } from '../errors.js';
 import { PROVIDERS, type Provider } from '../runtime/providers.js';
-import type { CliCommand } from './commands.js';
+import type { CliCommand } from './command.js';
 import { ExitCode } from './exit-codes.js';
 import { parseCount, parseNames } from './values.js';
 

@@ -5,7 +5,7 @@ import type { Layout } from '../features/feature.js';
 import { escapeText } from '../report/escape.js';
 import { extractText } from '../report/extract-text.js';
 import type { ExtractReport } from '../report/records.js';
-import type { CliCommand } from './commands.js';
+import type { CliCommand } from './command.js';
 import type { Context } from './context.js';
 import { ExitCode } from './exit-codes.js';
 import { addModelFlags, modelLimits, modelSource, runtimeLimits } from './model-flags.js';

@@ -3,7 +3,7 @@ import { CONFIG_NAME } from '../batch/config.js';
 import { init } from '../batch/init.js';
 import { escapeText } from '../report/escape.js';
 import { plural } from '../report/units.js';
-import type { CliCommand } from './commands.js';
+import type { CliCommand } from './command.js';
 import { ExitCode } from './exit-codes.js';
 import { timeoutMs } from './model-flags.js';
 import { parseCount } from './values.js';

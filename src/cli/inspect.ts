@@ -4,7 +4,7 @@ import { inspect } from '../inspect.js';
 import { inspectCsv, inspectCsvHeader } from '../report/inspect-csv.js';
 import { inspectText } from '../report/inspect-text.js';
 import type { InspectReport } from '../report/records.js';
-import type { CliCommand } from './commands.js';
+import type { CliCommand } from './command.js';
 import type { Context } from './context.js';
 import { ExitCode, exitCodeOf } from './exit-codes.js';
 import { asFeatxError } from './io.js';

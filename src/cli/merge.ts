@@ -2,7 +2,7 @@ import { Option } from 'commander';
 import { merge } from '../batch/merge.js';
 import { escapeText } from '../report/escape.js';
 import { bytesText, plural } from '../report/units.js';
-import type { CliCommand } from './commands.js';
+import type { CliCommand } from './command.js';
 import { ExitCode } from './exit-codes.js';
 
 interface MergeFlags {

@@ -10,7 +10,7 @@ import { countText } from '../report/units.js';
 import { run, type RunOptions } from '../run.js';
 import type { OptimizationLevel } from '../runtime/session.js';
 import { INTERPOLATIONS, type Interpolation } from '../tensors/resample.js';
-import type { CliCommand } from './commands.js';
+import type { CliCommand } from './command.js';
 import type { Context } from './context.js';
 import { ExitCode } from './exit-codes.js';
 import { addModelFlags, modelLimits, modelSource, runtimeLimits } from './model-flags.js';

@@ -3,7 +3,7 @@ import { UsageError } from '../errors.js';
 import { verifyText } from '../report/verify-text.js';
 import { assertNoWarnings } from '../report/strict.js';
 import { verify } from '../verify.js';
-import type { CliCommand } from './commands.js';
+import type { CliCommand } from './command.js';
 import { ExitCode } from './exit-codes.js';
 import { addModelFlags, modelLimits, modelSource, runtimeLimits } from './model-flags.js';
 import { addInputShapeFlag, inputShapes } from './selection-flags.js';

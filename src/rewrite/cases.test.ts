@@ -13,7 +13,8 @@ import { node, tensor, value, weights, type ModelSpec } from '../testing/model-s
 import { feedsFor, runFile } from '../testing/ort.js';
 import { seededFloats } from '../testing/random.js';
 import { bytes } from '../testing/wire-writer.js';
-import { DEFAULT_PLAN, planRewrite } from './plan.js';
+import { planRewrite } from './plan.js';
+import { DEFAULT_PLAN } from './tap.js';
 import { assertLoadable } from './weights.js';
 
 /** The hard cases of cutting ONNX graphs, by number. */

@@ -15,7 +15,8 @@ import type { Field } from '../wire/fields.js';
 import { materialize, pieceSize, sizeOf, type Piece } from '../wire/pieces.js';
 import type { ByteSource } from '../wire/source.js';
 import { EMPTY_EDIT, type GraphEdit } from './edit.js';
-import { DEFAULT_PLAN, planRewrite, type Mode } from './plan.js';
+import { planRewrite } from './plan.js';
+import { DEFAULT_PLAN, type Mode } from './tap.js';
 import { splice } from './splice.js';
 import { planWeights, WEIGHTS_MODES, type WeightsMode } from './weights.js';
 

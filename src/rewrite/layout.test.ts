@@ -4,7 +4,7 @@ import { on } from '../testing/cutting.js';
 import { cut, tapOf, type Bench } from '../testing/equivalence.js';
 import { node, tensor, value, type DimSpec, type ModelSpec } from '../testing/model-spec.js';
 import { seededFloats } from '../testing/random.js';
-import type { Tap } from './plan.js';
+import type { Tap } from './tap.js';
 
 const LAYOUTS: readonly Layout[] = ['NCHW', 'NHWC', 'NLC', 'NCL'];
 const [BATCH, CHANNELS, HEIGHT, WIDTH, STRIDE] = [2, 5, 3, 4, 2];

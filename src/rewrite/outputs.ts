@@ -4,8 +4,7 @@ import type { OnnxModel, ValueType } from '../onnx/records.js';
 import { dataTypeOf, type TensorTypes } from '../onnx/types.js';
 import type { OutputEdit } from './edit.js';
 import type { NamePool } from './names.js';
-import type { PlanOptions, Tap } from './plan.js';
-import type { BuiltTap } from './taps.js';
+import type { BuiltTap, PlanOptions, Tap } from './tap.js';
 
 /** What the outputs of a result are called, and what they say of themselves. */
 

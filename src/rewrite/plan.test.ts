@@ -4,7 +4,8 @@ import { cutTensors, on, runBoth } from '../testing/cutting.js';
 import { cut, tapOf, type Bench } from '../testing/equivalence.js';
 import { node, tensor, value, type ModelSpec } from '../testing/model-spec.js';
 import { EMPTY_EDIT, isEmpty, NO_DROPS, validateEdit } from './edit.js';
-import { cutFeatures, DEFAULT_PLAN, planRewrite, type Plan, type PlanOptions, type Tap } from './plan.js';
+import { cutFeatures, planRewrite, type Plan } from './plan.js';
+import { DEFAULT_PLAN, type PlanOptions, type Tap } from './tap.js';
 import { splice } from './splice.js';
 
 const v = (name: string): ReturnType<typeof value> => value(name, [2, 2]);

@@ -1,5 +1,5 @@
 import { UsageError } from '../errors.js';
-import type { Feature, Layout, TensorFacts } from '../features/feature.js';
+import type { Feature, Layout } from '../features/feature.js';
 import { functionsUsedBy, type GraphView } from '../onnx/graph.js';
 import { UNSORTED } from '../onnx/notes.js';
 import type { Dim } from '../onnx/records.js';
@@ -9,38 +9,8 @@ import { NO_DROPS, type Drops, type GraphEdit, type OutputEdit } from './edit.js
 import { everything, keptFor, type Kept } from './kept.js';
 import { NamePool } from './names.js';
 import { assertAliases, assertSelection, assertTensors, declarationsOf, nameOutputs, typedOutput } from './outputs.js';
-import { buildTap, defaultOpset, type BuiltTap } from './taps.js';
-
-export type Mode = 'dict' | 'list' | 'hook';
-
-/** One selected feature: a tensor, or several to concatenate on axis 1. */
-export interface Tap extends TensorFacts {
-  /** Index into the FeatureInfo; null where it was selected by name. */
-  readonly index: number | null;
-  readonly module: string | null;
-  readonly tensors: readonly string[];
-  /** What its output is called where nothing else is asked for; default: `str(index)` in a dict, else the tensor's name. */
-  readonly name?: string;
-}
-
-export interface PlanOptions {
-  readonly mode: Mode;
-  /** Drop what the features do not need; always so in dict and list mode. */
-  readonly rewrite: boolean;
-  readonly keepOutputs: boolean;
-  readonly order: 'out' | 'exec';
-  readonly outMap: readonly string[] | null;
-  readonly outputFmt: Layout | null;
-}
-
-export const DEFAULT_PLAN: PlanOptions = {
-  mode: 'dict',
-  rewrite: true,
-  keepOutputs: false,
-  order: 'out',
-  outMap: null,
-  outputFmt: null,
-};
+import type { BuiltTap, PlanOptions, Tap } from './tap.js';
+import { buildTap, defaultOpset } from './taps.js';
 
 /** A feature as it leaves the graph. */
 export interface PlannedOutput {

@@ -10,7 +10,8 @@ import { encodeModel } from '../testing/model-builder.js';
 import type { AttributeSpec, GraphSpec, ModelSpec, NodeSpec } from '../testing/model-spec.js';
 import { feedsFor, runFile } from '../testing/ort.js';
 import { bytesOf, type Text } from '../testing/wire-writer.js';
-import { DEFAULT_PLAN, planRewrite, type PlanOptions } from './plan.js';
+import { planRewrite } from './plan.js';
+import { DEFAULT_PLAN, type PlanOptions } from './tap.js';
 import { splice } from './splice.js';
 import { WEIGHTS_MODES } from './weights.js';
 

@@ -5,17 +5,7 @@ import type { TensorTypes } from '../onnx/types.js';
 import { keptFor } from './kept.js';
 import { convertLayout, type LayoutContext } from './layout.js';
 import type { NamePool } from './names.js';
-import type { PlanOptions, Tap } from './plan.js';
-
-/** A tap with the nodes that concatenate it and bring it into the layout asked for. */
-export interface BuiltTap {
-  readonly tap: Tap;
-  readonly nodes: readonly NewNode[];
-  readonly tensor: string;
-  readonly shape: readonly Dim[] | null;
-  /** Whether `tensor` is the model's own and keeps its type. */
-  readonly own: boolean;
-}
+import type { BuiltTap, PlanOptions, Tap } from './tap.js';
 
 /** @throws ResolveError for a layout that cannot be had */
 export function buildTap(

@@ -22,7 +22,8 @@ import { materialize } from '../wire/pieces.js';
 import { DirectorySidecars } from '../wire/sidecar-files.js';
 import { BufferSource, type ByteSource } from '../wire/source.js';
 import { EMPTY_EDIT } from './edit.js';
-import { DEFAULT_PLAN, planRewrite } from './plan.js';
+import { planRewrite } from './plan.js';
+import { DEFAULT_PLAN } from './tap.js';
 import { splice } from './splice.js';
 import { DEFAULT_ALIGN, planWeights, type WeightsMode, type WeightsOptions, type WeightsPlan } from './weights.js';
 

@@ -3,8 +3,7 @@ import type { NominalInputs } from '../onnx/nominal.js';
 import { RuntimeChild } from './child.js';
 import { typesOf, type SessionTypes } from './child-work.js';
 import { isRuntimeInstalled, runtimeMissing } from './session.js';
-import { askRuntime, type Answers, type Asker, type Question } from './type-questions.js';
-import type { InferOptions } from './types.js';
+import { askRuntime, type Answers, type Asker, type InferOptions, type Question } from './type-questions.js';
 
 const TIMEOUT_MS = 60_000;
 

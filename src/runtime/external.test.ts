@@ -6,7 +6,8 @@ import { FeatureRunner } from '../runner.js';
 import { EXTERNAL_BYTES, modelsWith, tensorAt } from '../testing/external-positions.js';
 import { encodeModel } from '../testing/model-builder.js';
 import { node, value, type ModelSpec, type TensorSpec } from '../testing/model-spec.js';
-import { openSession, type SessionOptions } from './open-session.js';
+import { openSession } from './open-session.js';
+import type { SessionOptions } from './session-options.js';
 import type { RuntimeTensor } from './runtime-tensor.js';
 
 let root: string;

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { openModel } from '../open.js';
 import { encodeModel } from '../testing/model-builder.js';
 import { node, tensor, value, weights, type GraphSpec, type ModelSpec, type NodeSpec } from '../testing/model-spec.js';
-import { openSession, type SessionOptions } from './open-session.js';
+import { openSession } from './open-session.js';
+import type { SessionOptions } from './session-options.js';
 import type { RuntimeTensor } from './runtime-tensor.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'featx-session-'));

@@ -13,35 +13,8 @@ import { profileFile, profileFiles, readPlacement, type Placement } from './plac
 import { plainReason, providerOrder } from './providers.js';
 import type { Port } from './runnable.js';
 import type { RuntimeTensor } from './runtime-tensor.js';
-import { messageOf, type OptimizationLevel } from './session.js';
-
-export interface SessionOptions {
-  /** Tensors to compute, of the main graph; the model's outputs by default. What none of them needs is left out. */
-  readonly outputs?: readonly string[];
-  /** Providers to try in order, or `auto`; the CPU by default. A provider that is not named is never used in the place of one that is. */
-  readonly providers?: 'auto' | readonly string[];
-  readonly deviceId?: number;
-  /** Threads inside an operator; ONNX Runtime's own choice by default. */
-  readonly threads?: number;
-  readonly optimization?: OptimizationLevel;
-  /** Whether weights are copied into the layout that kernels like best: quicker runs, slower start, twice the memory. The last bits of a MatMul depend on it. */
-  readonly prepacking?: boolean;
-  /** Whether the model runs in a child process that can be killed; in this process by default. */
-  readonly isolate?: boolean;
-  /** Time for opening and for each run, in milliseconds; isolated only. */
-  readonly timeoutMs?: number;
-  /** Resident memory, in bytes; isolated only. */
-  readonly memoryBytes?: number;
-  /** Ends the work at once when it is aborted; isolated only. */
-  readonly signal?: AbortSignal;
-  /** The file that the external data of a model that was given as bytes lies beside. */
-  readonly beside?: string;
-  /** Refuse external data with several hard links. */
-  readonly strictExternal?: boolean;
-  /** Keeps ONNX Runtime's profile of the first run: the path it begins with. */
-  readonly profilePrefix?: string;
-  readonly fileSystem?: FileSystem;
-}
+import { messageOf } from './session.js';
+import type { SessionOptions } from './session-options.js';
 
 /** An input or an output of a session. */
 export interface SessionPort {

@@ -10,7 +10,6 @@ import { carrierOf } from './carriers.js';
 import { printable } from './child.js';
 import type { SessionPorts } from './child-work.js';
 import { ChildEngine, type Engine } from './engine.js';
-import type { SessionOptions } from './open-session.js';
 import {
   absence,
   genericHint,
@@ -22,6 +21,7 @@ import {
 } from './providers.js';
 import { runnable, type Port, type Runnable } from './runnable.js';
 import { messageOf, type SessionSpec } from './session.js';
+import type { SessionOptions } from './session-options.js';
 import { inferTypes } from './types.js';
 
 /** A session that is open, and what it was made of. */

@@ -5,7 +5,7 @@ import type { Dim, Node, ValueType } from '../onnx/records.js';
 import { skeleton } from '../onnx/skeleton.js';
 import { dataTypeOf, dtypeWord, type TensorType } from '../onnx/types.js';
 import type { SessionTypes } from './child-work.js';
-import { printable } from './child.js';
+import { printable, type RuntimeChild } from './child.js';
 import { maybeScalars } from './scalars.js';
 import type { OptimizationLevel, OutputType } from './session.js';
 
@@ -16,6 +16,23 @@ export type Asker = (
   watch: boolean,
 ) => Promise<readonly SessionTypes[]>;
 
+/** How types are asked for. */
+export interface InferOptions {
+  /** Numbers for the dims of inputs, by input name; `''` names the only input. */
+  readonly inputShapes?: ReadonlyMap<string, readonly number[]>;
+  /** Whether ONNX Runtime is asked in a child process that can be killed (default) or in this one. */
+  readonly isolate?: boolean;
+  /** A child that was started early; it stays open. */
+  readonly child?: RuntimeChild;
+  /** Time for ONNX Runtime, in milliseconds; a child is killed after it. */
+  readonly timeoutMs?: number;
+  /** Resident memory for the child, in bytes. */
+  readonly memoryBytes?: number;
+  /** Ends the child at once when it is aborted. */
+  readonly signal?: AbortSignal;
+}
+
+/** What ONNX Runtime is asked. */
 export interface Question {
   readonly known: ReadonlyMap<string, TensorType>;
   /** Tensors without a type. */
@@ -27,6 +44,7 @@ export interface Question {
   readonly nominal: NominalInputs;
 }
 
+/** What ONNX Runtime answered. */
 export interface Answers {
   /** What holds for any input. */
   readonly proven: ReadonlyMap<string, TensorType>;

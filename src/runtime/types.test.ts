@@ -8,7 +8,8 @@ import { openModel } from '../open.js';
 import { encodeModel } from '../testing/model-builder.js';
 import { node, tensor, value, weights, type GraphSpec, type ModelSpec } from '../testing/model-spec.js';
 import { concat, wrap } from '../wire/pieces.js';
-import { inferTypes, type InferOptions } from './types.js';
+import { inferTypes } from './types.js';
+import type { InferOptions } from './type-questions.js';
 
 const fixture = (name: string): string => fileURLToPath(new URL(`../../fixtures/${name}`, import.meta.url));
 

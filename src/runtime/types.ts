@@ -4,23 +4,7 @@ import { ancestorsOf, viewGraph, type GraphView } from '../onnx/graph.js';
 import { nominalInputs, substituted, type NominalInputs } from '../onnx/nominal.js';
 import type { Dim, OnnxModel } from '../onnx/records.js';
 import { declaredTypes, type InferredTypes, type TensorType } from '../onnx/types.js';
-import type { RuntimeChild } from './child.js';
-import type { Answers, Question } from './type-questions.js';
-
-export interface InferOptions {
-  /** Numbers for the dims of inputs, by input name; `''` names the only input. */
-  readonly inputShapes?: ReadonlyMap<string, readonly number[]>;
-  /** Whether ONNX Runtime is asked in a child process that can be killed (default) or in this one. */
-  readonly isolate?: boolean;
-  /** A child that was started early; it stays open. */
-  readonly child?: RuntimeChild;
-  /** Time for ONNX Runtime, in milliseconds; a child is killed after it. */
-  readonly timeoutMs?: number;
-  /** Resident memory for the child, in bytes. */
-  readonly memoryBytes?: number;
-  /** Ends the child at once when it is aborted. */
-  readonly signal?: AbortSignal;
-}
+import type { Answers, InferOptions, Question } from './type-questions.js';
 
 const SIDES = [224, 256] as const;
 

@@ -4,7 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import type { onnx } from 'onnx-proto';
 import { viewGraph } from '../onnx/graph.js';
 import { openModel } from '../open.js';
-import type { PlanOptions } from '../rewrite/plan.js';
+import type { PlanOptions } from '../rewrite/tap.js';
 import type { WeightsMode } from '../rewrite/weights.js';
 import { cut, tapOf, type Bench, type Cut } from './equivalence.js';
 import { decodeModel } from './decode.js';

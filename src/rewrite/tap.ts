@@ -1,0 +1,47 @@
+import type { Layout, TensorFacts } from '../features/feature.js';
+import type { NewNode } from '../onnx/encode.js';
+import type { Dim } from '../onnx/records.js';
+
+/** Which of timm's wrappers a cut is like: outputs by key, in a list, or hooked onto the model. */
+export type Mode = 'dict' | 'list' | 'hook';
+
+/** One selected feature: a tensor, or several to concatenate on axis 1. */
+export interface Tap extends TensorFacts {
+  /** Index into the FeatureInfo; null if it was selected by name. */
+  readonly index: number | null;
+  readonly module: string | null;
+  readonly tensors: readonly string[];
+  /** What its output is called if nothing else is asked for; default: `str(index)` in a dict, else the tensor's name. */
+  readonly name?: string;
+}
+
+/** A tap with the nodes that concatenate it and bring it into the layout asked for. */
+export interface BuiltTap {
+  readonly tap: Tap;
+  readonly nodes: readonly NewNode[];
+  readonly tensor: string;
+  readonly shape: readonly Dim[] | null;
+  /** Whether `tensor` is the model's own and keeps its type. */
+  readonly own: boolean;
+}
+
+/** How the selected features leave the graph. */
+export interface PlanOptions {
+  readonly mode: Mode;
+  /** Drop what the features do not need; always so in dict and list mode. */
+  readonly rewrite: boolean;
+  readonly keepOutputs: boolean;
+  readonly order: 'out' | 'exec';
+  readonly outMap: readonly string[] | null;
+  readonly outputFmt: Layout | null;
+}
+
+/** What a plan does unless it is told otherwise. */
+export const DEFAULT_PLAN: PlanOptions = {
+  mode: 'dict',
+  rewrite: true,
+  keepOutputs: false,
+  order: 'out',
+  outMap: null,
+  outputFmt: null,
+};
