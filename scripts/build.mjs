@@ -41,10 +41,11 @@ const only = (name) => ({
     ),
 });
 
+const QUICK_IMPORTS = QUICK.map((name) => `['${name}', () => import('./only-${name}.js')]`).join(', ');
 /** Picks the bundle of a command line. */
 const picker = `
   import { commandName } from './src/cli/command-name.ts';
-  const quick = new Map([${QUICK.map((name) => `['${name}', () => import('./only-${name}.js')]`)}]);
+  const quick = new Map([${QUICK_IMPORTS}]);
   const load = (argv) => (quick.get(commandName(argv)) ?? (() => import('./every-command.js')))();
   export const runCommandLine = async (argv, io) => (await load(argv)).runCommandLine(argv, io);
   export const endWith = async (error, io) => (await load([])).endWith(error, io);

@@ -77,7 +77,7 @@ export class DeviceRuns<Runner extends BatchRunner> implements AsyncDisposable {
       const part = new Map(
         [...feeds].map(([name, value]) => [
           name,
-          this.options.batched.has(name) ? (takeRows(value, start, start + rows) as RuntimeTensor) : value,
+          this.options.batched.has(name) ? takeRows(value, start, start + rows) : value,
         ]),
       );
       const results = await runner.run(part);
@@ -91,12 +91,7 @@ export class DeviceRuns<Runner extends BatchRunner> implements AsyncDisposable {
       );
     }
     const [first] = parts;
-    return new Map(
-      [...first.keys()].map((name) => [
-        name,
-        stackRows(parts.flatMap((part) => part.get(name) ?? [])) as RuntimeTensor,
-      ]),
-    );
+    return new Map([...first.keys()].map((name) => [name, stackRows(parts.flatMap((part) => part.get(name) ?? []))]));
   }
 
   /** Replaces the session by one for smaller parts. @throws the error, where parts do not help */

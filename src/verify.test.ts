@@ -159,7 +159,7 @@ describe('pairs', () => {
     const position: GraphSpec = {
       inputs: [value('x', ['n', 1, 'h', 'w'])],
       outputs: [value('y', null, null)],
-      initializers: [tensor('p', [1, 1, 256, 1], new Array<number>(256).fill(1))],
+      initializers: [tensor('p', [1, 1, 256, 1], Array.from<number>({ length: 256 }).fill(1))],
       nodes: [node('Add', ['x', 'p'], ['y'])],
     };
     expect((await verify(encodeModel({ graph: position }), encodeModel({ graph: position }))).equal).toBe(true);

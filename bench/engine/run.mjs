@@ -42,10 +42,10 @@ function figure(row, step) {
 const aboveBare = (limit) => ({ kind: 'above bare Node', floor: 'bare', limit: () => limit });
 const children = (expected) => ({ children: expected });
 
-for (const [label, model] of [
-  ['1 GiB inline', models.inline.get('disk')],
-  ['1.9 GiB inline', models.large],
-  ['8 GiB external', models.external],
+for (const { label, model } of [
+  { label: '1 GiB inline', model: models.inline.get('disk') },
+  { label: '1.9 GiB inline', model: models.large },
+  { label: '8 GiB external', model: models.external },
 ]) {
   figure({ figure: `openModel, ${label}`, kind: 'in-process', limit: () => 60 }, opening(`open ${label}`, model));
   figure(
@@ -58,9 +58,9 @@ for (const place of places) {
   copyFigure(`extract 10 %, 1 GiB inline, ${place.label}`, place, ['extract', model.path, '--out', '0'], 1.3, null);
   copyFigure(`hook, 1 GiB inline, ${place.label}`, place, ['extract', model.path, '--mode', 'hook'], 1.2, model.path);
 }
-for (const [label, model] of [
-  ['1 GiB inline', models.inline.get('disk')],
-  ['1.9 GiB inline', models.large],
+for (const { label, model } of [
+  { label: '1 GiB inline', model: models.inline.get('disk') },
+  { label: '1.9 GiB inline', model: models.large },
 ]) {
   figure(
     { figure: `extract 10 % --weights reference, ${label}`, ...aboveBare(150), ...children(0) },
@@ -82,9 +82,9 @@ copyFigure(
   models.external.path,
 );
 
-for (const [label, model] of [
-  ['60,000 nodes without weights', models.plain],
-  ['60,000 nodes, 40,000 weights', models.deep],
+for (const { label, model } of [
+  { label: '60,000 nodes without weights', model: models.plain },
+  { label: '60,000 nodes, 40,000 weights', model: models.deep },
 ]) {
   const long = { kind: 'whole process', limit: () => 1000, ...children(0), isLong: true };
   figure({ figure: `openModel, ${label}`, kind: 'in-process' }, opening(`open ${label}`, model));
@@ -95,10 +95,10 @@ for (const [label, model] of [
   );
 }
 
-for (const [label, model, limit] of [
-  ['1 GiB inline', models.inlineUntyped, 120],
-  ['8 GiB external', models.externalUntyped, 120],
-  ['6,000 nodes', models.deepUntyped, 120],
+for (const { label, model, limit } of [
+  { label: '1 GiB inline', model: models.inlineUntyped, limit: 120 },
+  { label: '8 GiB external', model: models.externalUntyped, limit: 120 },
+  { label: '6,000 nodes', model: models.deepUntyped, limit: 120 },
 ]) {
   if (only.test(`inspect, ${label}, no value_info`)) steps.push(runtime(`runtime ${label}`, model));
   const untyped = (base) => ({

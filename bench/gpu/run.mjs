@@ -38,6 +38,7 @@ const subjects = readdirSync(models)
 subjects.push({ name: 'ResNet-50-sized', path: resnet50(join(folder, 'resnet50.onnx')).path });
 
 const rows = [];
+/** @type {{ provider: string, model: string | null, error: string, hint: string | null }[]} */
 const absent = [];
 for (const provider of providers) {
   const lacking = platformLacks(provider);

@@ -111,7 +111,8 @@ function isOfType(value: unknown, type: SchemaType): boolean {
       return Number.isInteger(value);
     case 'number':
       return typeof value === 'number' && Number.isFinite(value);
-    default:
+    case 'string':
+    case 'boolean':
       return typeof value === type;
   }
 }

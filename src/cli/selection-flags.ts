@@ -44,7 +44,7 @@ export function addSelectionFlags(command: Command): void {
     });
   const options = [
     new Option('--out <indices>', 'out_indices into the FeatureInfo: 1,2,3 or 0-3 or -1').argParser(
-      (text: string, previous: readonly number[] = []) => [...previous, ...parseIndices('--out', text)],
+      (text: string, previous: readonly number[] | undefined) => [...(previous ?? []), ...parseIndices('--out', text)],
     ),
     new Option('--last <n>', 'the last N features').argParser((text: string) => parseCount('--last', text, 1)),
     new Option('--features <file>', "use this FeatureInfo (timm's list as JSON) instead of recovering one"),

@@ -13,8 +13,8 @@ export async function readStdin(stdin: Readable, limit: number, signal: AbortSig
   const chunks: Uint8Array[] = [];
   let size = 0;
   try {
-    for await (const chunk of stdin) {
-      const bytes: Uint8Array = typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
+    for await (const chunk of stdin as AsyncIterable<string | Uint8Array>) {
+      const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
       size += bytes.length;
       if (size > limit) break;
       chunks.push(bytes);

@@ -43,9 +43,7 @@ export async function fingerprint(model: OnnxModel): Promise<string> {
     const start = Math.floor((last * sample) / (SAMPLES - 1));
     parts.push(await source.read(start, Math.min(source.size, start + BLOCK)));
   }
-  const digest = new Uint8Array(
-    await globalThis.crypto.subtle.digest('SHA-256', concat(parts) as Uint8Array<ArrayBuffer>),
-  );
+  const digest = new Uint8Array(await globalThis.crypto.subtle.digest('SHA-256', concat(parts)));
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 

@@ -56,7 +56,7 @@ export function entered<B extends object>(
   label: string,
   index: number | null = null,
 ): Entered {
-  return { rule: rule as MessageRule<never>, record, label, index };
+  return { rule, record, label, index };
 }
 
 export interface ReadContext {

@@ -80,7 +80,7 @@ test('defaults that a caller may override are constants where that is asked for'
 
 test('sparse initializers, small and large', async () => {
   const sparse = (name: string, size: number) => ({
-    values: tensor(name, [size], new Array<number>(size).fill(1)),
+    values: tensor(name, [size], Array.from<number>({ length: size }).fill(1)),
     indices: tensor(
       '',
       [size],

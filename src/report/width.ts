@@ -47,7 +47,7 @@ function takeStart(text: string, width: number): string {
 }
 
 function takeEnd(text: string, width: number): string {
-  const characters = [...text];
+  const characters = Array.from(text);
   let taken = '';
   let used = 0;
   for (let index = characters.length - 1; index >= 0; index--) {

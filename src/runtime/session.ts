@@ -251,7 +251,7 @@ export async function createSession(model: Uint8Array, spec: SessionSpec): Promi
     inputs,
     outputs,
     run: async (feeds, fetches) => {
-      const raw: Record<string, RawTensor> = Object.create(null);
+      const raw = Object.create(null) as Record<string, RawTensor>;
       for (const [name, { dtype, shape, data }] of feeds)
         raw[name] = new ort.Tensor(dtype, hostData(dtype, data), shape);
       const results = await session.run(raw, fetches);

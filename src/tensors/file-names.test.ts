@@ -54,7 +54,7 @@ test('a file name made from any tensor name is one name in one directory, on Win
         expect(win32.basename(file)).toBe(file);
         expect(win32.dirname(win32.join('C:\\out', file))).toBe('C:\\out');
         expect(win32.normalize(win32.join('C:\\out', file))).toBe(`C:\\out\\${file}`);
-        expect([...file].every((char) => char >= ' ')).toBe(true);
+        expect(Array.from(file).every((char) => char >= ' ')).toBe(true);
         expect(file).not.toMatch(RESERVED);
         expect(file.slice(0, -3)).not.toMatch(RESERVED);
         expect(file.length).toBeLessThan(220);

@@ -152,7 +152,11 @@ export function stackRows(tensors: readonly TensorValue[]): TensorValue {
   const rows = tensors.reduce((sum, { shape }) => sum + shape[0], 0);
   const shape = [rows, ...first.shape.slice(1)];
   if (first.dtype === 'string')
-    return { dtype: first.dtype, shape, data: tensors.flatMap(({ data }) => (Array.isArray(data) ? [...data] : [])) };
+    return {
+      dtype: first.dtype,
+      shape,
+      data: tensors.flatMap(({ data }) => (Array.isArray(data) ? (data as readonly string[]) : [])),
+    };
   const whole = emptyTensor(first.dtype, shape);
   const bytes = rawBytes(whole);
   let at = 0;

@@ -308,7 +308,10 @@ function confidenceOf(links: readonly Link[], at: number, steps: readonly Step[]
       return steps.includes('activation') || steps.at(-1) === 'move' || links[at].normed ? 'medium' : 'high';
     case 'scale':
       return 'high';
-    default:
+    case 'block':
+    case 'move':
+    case 'norm':
+    case 'pool':
       return 'medium';
   }
 }

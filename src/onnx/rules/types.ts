@@ -143,8 +143,10 @@ function ownType(type: ValueType | null): ValueType | null {
       return { ...type, element: ownType(type.element) };
     case 'map':
       return { ...type, value: ownType(type.value) };
-    default:
-      return type ?? null;
+    case 'opaque':
+      return type;
+    case undefined:
+      return null;
   }
 }
 

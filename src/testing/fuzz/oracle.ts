@@ -45,7 +45,7 @@ function ownSchema(): protobuf.Type {
 const schema = ownSchema();
 
 const DECODERS: readonly Decoder[] = [
-  { name: 'protobufjs', dialect: EXACT, decode: (bytes) => schema.decode(bytes) as unknown as Decoded },
+  { name: 'protobufjs', dialect: EXACT, decode: (bytes) => schema.decode(bytes) },
   {
     name: 'onnx-proto',
     dialect: LOSSY,
