@@ -28,7 +28,7 @@ beforeEach(() => (folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' 
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const cutOf = (...names: readonly string[]): ExtractOptions => ({
-  named: names.map((name) => ({ by: 'tensor', name })),
+  select: names.map((name) => ({ by: 'tensor', name })),
   isolate: false,
 });
 const CUTS = [cutOf('stem/act'), cutOf('layer1/act'), cutOf('stem/act', 'layer1/act'), cutOf('pool')];

@@ -14,7 +14,15 @@ export { materialize, sizeOf, type BorrowedPiece, type Piece } from './wire/piec
 export { FeatureInfo, takeIndices, type FeatureEntry, type FeatureIndex } from './features/feature-info.js';
 export type * from './features/feature.js';
 export { resolveFeatures, type ResolveOptions } from './features/resolve.js';
-export { selectFeatures, type NamedSelector, type Selection, type SelectOptions } from './features/select.js';
+export { selectFeatures } from './features/select.js';
+export type {
+  EmbeddingSelector,
+  IndexSelector,
+  NamedSelector,
+  Selection,
+  SelectOptions,
+  Selector,
+} from './features/selectors.js';
 export { cutFeatures, planRewrite, type Plan } from './rewrite/plan.js';
 export type { Mode, PlanOptions, Tap } from './rewrite/tap.js';
 export { EMPTY_EDIT, type Drops, type GraphEdit, type OutputEdit } from './rewrite/edit.js';

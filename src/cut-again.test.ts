@@ -45,7 +45,7 @@ test('under the names it was cut with', async () => {
 });
 
 test('also where it was selected by name', async () => {
-  await extract(RESNET, at('named.onnx'), { named: [{ by: 'module', name: 'layer3' }] });
+  await extract(RESNET, at('named.onnx'), { select: [{ by: 'module', name: 'layer3' }] });
   const report = await run(at('named.onnx'), { inputs: ['random'] });
   expect(report.features.map(({ index, module }) => [index, module])).toEqual([[null, 'layer3']]);
   await extract(RESNET, at('vector.onnx'), { embedding: true, outMap: ['embedding'] });

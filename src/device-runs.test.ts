@@ -64,7 +64,7 @@ async function onDevice(
   work: (device: DeviceRuns<SmallDevice>, opened: readonly SmallDevice[]) => Promise<void>,
 ): Promise<void> {
   const named = (options.named ?? ['y']).map((name) => ({ by: 'tensor' as const, name }));
-  await using runner = await FeatureRunner.open(model, { named });
+  await using runner = await FeatureRunner.open(model, { select: named });
   const opened: SmallDevice[] = [];
   const reopen = async (): Promise<SmallDevice> => {
     const device = new SmallDevice(runner, capacity);

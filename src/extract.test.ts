@@ -57,7 +57,7 @@ const EXTERNAL: ModelSpec = {
 };
 const SIDECAR = new Uint8Array(Float32Array.from({ length: 1200 }, (_, index) => Math.sin(index)).buffer);
 
-const U: Partial<ExtractOptions> = { named: [{ by: 'tensor', name: 'u' }], isolate: false };
+const U: Partial<ExtractOptions> = { select: [{ by: 'tensor', name: 'u' }], isolate: false };
 
 async function chain(name = 'model.onnx'): Promise<string> {
   await writeFile(at(name), encodeModel(CHAIN));
@@ -434,7 +434,7 @@ describe('a reference cut', () => {
 
   test('without large weights points nowhere and watches nothing', async () => {
     const path = await chain();
-    await extract(path, at('cut.onnx'), { ...U, named: [{ by: 'tensor', name: 'x' }], weights: 'reference' });
+    await extract(path, at('cut.onnx'), { ...U, select: [{ by: 'tensor', name: 'x' }], weights: 'reference' });
     expect(await record(at('cut.onnx'))).toBeNull();
   });
 
@@ -641,7 +641,7 @@ describe('limits', () => {
 
   test('a result above 2^31-1 bytes is refused before it is written, with the remedy', async () => {
     const path = await huge(2 ** 31 + 4096);
-    const y: ExtractOptions = { named: [{ by: 'tensor', name: 'y' }], isolate: false };
+    const y: ExtractOptions = { select: [{ by: 'tensor', name: 'y' }], isolate: false };
     for (const options of [
       y,
       { ...y, dryRun: true },

@@ -1,8 +1,15 @@
 import { placementOf, previewCut, resolveOutput, writeCut, type CutOptions } from './cut-files.js';
 import { UsageError } from './errors.js';
-import type { Layout, Resolution } from './features/feature.js';
-import { selectFeatures, type SelectOptions } from './features/select.js';
-import { FEATURE_INFO_KEY, storedFeature, type StoredInfo } from './features/stored-info.js';
+import type { Feature, Layout, Resolution } from './features/feature.js';
+import { selectFeatures } from './features/select.js';
+import { asksBeyondFeatures, type SelectOptions } from './features/selectors.js';
+import {
+  FEATURE_INFO_KEY,
+  storedFeature,
+  type StoredFeature,
+  type StoredInfo,
+  type StoredOutput,
+} from './features/stored-info.js';
 import type { SidecarFiles } from './onnx/external-data.js';
 import { assertReference, fingerprint, REFERENCE_KEY, type ReferenceRecord } from './onnx/fingerprint.js';
 import { tensorsOf, viewGraph, type GraphView } from './onnx/graph.js';
@@ -13,7 +20,7 @@ import type { CountRecord, ExtractReport } from './report/records.js';
 import { assertNoWarnings } from './report/strict.js';
 import type { GraphEdit } from './rewrite/edit.js';
 import { cutFeatures, planRewrite, type Plan } from './rewrite/plan.js';
-import type { Mode } from './rewrite/tap.js';
+import type { Mode, Tap } from './rewrite/tap.js';
 import { droppedStarts, topStart } from './rewrite/splice.js';
 import { DEFAULT_ALIGN, planWeights } from './rewrite/weights.js';
 import { startChild, surveyModel, type SurveyOptions } from './survey.js';
@@ -72,7 +79,7 @@ export async function extract(
     });
     const selections = selectFeatures(view, types, resolution, options);
     // What resolvers miss is no matter to who names tensors.
-    [...types.warnings, ...(options.named?.length ? [] : resolution.warnings)].forEach(warn);
+    [...types.warnings, ...(asksBeyondFeatures(options) ? [] : resolution.warnings)].forEach(warn);
     const mode = options.mode ?? 'dict';
     const plan = planRewrite(view, types.types, selections, {
       mode,
@@ -115,6 +122,7 @@ export async function extract(
       weights: weightsMode,
       features: plan.outputs.map(({ tap, output: name, shape }) => ({
         index: tap.index,
+        ...(tap.group == null ? {} : { group: tap.group }),
         module: tap.module,
         tensor: tap.tensors[0],
         output: name,
@@ -143,8 +151,8 @@ function assertModeFlags({ mode, rewrite }: ExtractOptions): void {
 }
 
 /** Tensors that are asked for by name and that the resolvers need not have looked at. */
-function namedTensors(view: GraphView, { named = [], embedding = false }: ExtractOptions): Iterable<string> {
-  return named.length === 0 && !embedding
+function namedTensors(view: GraphView, options: ExtractOptions): Iterable<string> {
+  return !asksBeyondFeatures(options)
     ? []
     : [
         ...view.producerOf.keys(),
@@ -162,15 +170,23 @@ async function metadata(
   plan: Plan,
   original: string | null,
 ): Promise<GraphEdit['setMetadata']> {
-  const info: StoredInfo = {
-    schema: 1,
-    feature_info: cutFeatures(view, resolution.features, plan.edit).map((feature) => ({
+  const stored = (features: readonly Feature[]): readonly StoredFeature[] =>
+    cutFeatures(view, features, plan.edit).map((feature) => ({
       ...storedFeature(feature),
       grid: isProven(types, feature.tensor) ? feature.grid : null,
-    })),
-    out_indices: plan.outputs.flatMap(({ tap }) => tap.index ?? []),
+    }));
+  const { features, groups, embeddings } = resolution;
+  const info: StoredInfo = {
+    schema: 1,
+    feature_info: stored(features),
+    ...(groups.length === 0
+      ? {}
+      : { groups: groups.map(({ name, features: list }) => ({ name, features: stored(list) })) }),
+    out_indices: plan.outputs.flatMap(({ tap }) => (tap.group == null ? (tap.index ?? []) : [])),
     outputs: plan.outputs.map(({ tap, output, layout, prefixTokens, converted }) => ({
       index: tap.index,
+      ...(tap.group == null ? {} : { group: tap.group }),
+      ...roleOf(embeddings, tap),
       module: tap.module,
       tensor: tap.tensors[0],
       output,
@@ -188,6 +204,12 @@ async function metadata(
     sha256: await fingerprint(view.model),
   };
   return [...entries, { key: REFERENCE_KEY, value: JSON.stringify(record) }];
+}
+
+/** The role of a tap that is one of the model's embeddings. */
+function roleOf(embeddings: Resolution['embeddings'], { tensors, index }: Tap): Pick<StoredOutput, 'embedding'> {
+  const found = index === null && tensors.length === 1 && embeddings.find(({ tensor }) => tensor === tensors[0]);
+  return found ? { embedding: found.role } : {};
 }
 
 /** The record of a reference cut, which says nothing of a result that points nowhere or into another file. */

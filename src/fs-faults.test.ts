@@ -101,7 +101,7 @@ const running = (output: string): Case => ({
   act: (fs, at) =>
     said(
       run(at('model.onnx'), {
-        named: [
+        select: [
           { by: 'tensor', name: 'layer1/act' },
           ...(output.endsWith('.npy') ? [] : [{ by: 'tensor', name: 'stem/act' } as const]),
         ],

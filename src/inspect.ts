@@ -1,7 +1,8 @@
 import { FeatxError, IoError } from './errors.js';
 import type { Attempt, Feature, Resolution } from './features/feature.js';
-import { takeIndices } from './features/feature-info.js';
-import { selectFeatures, type SelectOptions } from './features/select.js';
+import { takeIndices, type FeatureIndex } from './features/feature-info.js';
+import { selectFeatures } from './features/select.js';
+import { asksBeyondFeatures, selectorsOf, type SelectOptions } from './features/selectors.js';
 import { nodePaths } from './features/names.js';
 import type { ResolveOptions } from './features/resolve.js';
 import { externalReference, openContained } from './onnx/external-data.js';
@@ -12,10 +13,10 @@ import type { OnnxModel, Tensor } from './onnx/records.js';
 import { declaredTypes, tensorBytes, type TensorTypes } from './onnx/types.js';
 import { openModel } from './open.js';
 import {
+  embeddingRecord,
   featureRecord,
   selectedRecord,
   tensorRecord,
-  type EmbeddingRecord,
   type ExplanationRecord,
   type InspectReport,
   type ModelRecord,
@@ -58,7 +59,7 @@ export async function inspect(
   using child = await startChild(model, options);
   const view = viewGraph(model);
   await noteSidecars(model, options, original, notes);
-  const byName = (options.named ?? []).length > 0 || options.embedding === true;
+  const byName = asksBeyondFeatures(options);
   const made = options.listTensors || byName ? view.producerOf.keys() : [];
   const { types, resolution } = await surveyModel(view, {
     ...options,
@@ -74,7 +75,7 @@ export async function inspect(
   ];
   if (options.strict) assertNoWarnings(warnings, path ?? undefined);
   await model.source.assertUnchanged?.();
-  const { embedding } = resolution;
+  const { embedding, embeddings } = resolution;
   return {
     schema: 1,
     command: 'inspect',
@@ -84,16 +85,10 @@ export async function inspect(
       .map((name) => tensorRecord(name, known.get(name))),
     outputs: model.graph.outputs.map(({ name }) => tensorRecord(name, known.get(name))),
     feature_info: resolution.features.map(featureRecord),
+    groups: resolution.groups.map(({ name, features }) => ({ name, features: features.map(featureRecord) })),
     out_indices: outIndices(resolution, options),
-    embedding:
-      embedding === null
-        ? null
-        : ({
-            tensor: embedding.tensor,
-            num_chs: embedding.numChs,
-            dtype: embedding.dtype,
-            shape: embedding.shape,
-          } satisfies EmbeddingRecord),
+    embedding: embedding === null ? null : embeddingRecord(embedding),
+    embeddings: embeddings.map(embeddingRecord),
     nominal_input_shape: Object.fromEntries(types.nominalInputShape),
     ...(selected === undefined ? {} : { selected }),
     ...(options.listTensors ? { tensors: tensorList(view, known) } : {}),
@@ -171,9 +166,16 @@ function isInitializer({ initializers, sparseInitializers }: GraphView, name: st
   return initializers.has(name) || sparseInitializers.has(name);
 }
 
-function outIndices({ features, outIndices: stored }: Resolution, { out, last }: SelectOptions): readonly number[] {
-  if (out !== undefined) return takeIndices(features.length, out).indices;
-  return last === undefined ? stored : takeIndices(features.length, last).indices;
+/** The indices of the FeatureInfo that are asked for; where nothing is, or names and groups alone, those in use by default. */
+function outIndices({ features, outIndices: stored }: Resolution, options: SelectOptions): readonly number[] {
+  const asked = selectorsOf(options).flatMap((selector): FeatureIndex[] =>
+    selector.by === 'index' && selector.group === undefined
+      ? [selector.indices]
+      : selector.by === 'last'
+        ? [selector.count]
+        : [],
+  );
+  return asked.length === 0 ? stored : asked.flatMap((indices) => takeIndices(features.length, indices).indices);
 }
 
 /** What a model is, in numbers. */

@@ -124,7 +124,7 @@ describe('inspect', () => {
 
 describe('run', () => {
   const features = async (more: Partial<RunOptions>): Promise<Awaited<ReturnType<typeof run>>> =>
-    run(model, { inputs: [at('x.npy')], named, ...more });
+    run(model, { inputs: [at('x.npy')], select: named, ...more });
 
   test('gives each its own value, in .npz and .safetensors under its own key', async () => {
     for (const format of ['npz', 'safetensors'] as const) {
@@ -190,11 +190,11 @@ function unpercent(key: string): string {
 
 describe('extract', () => {
   test('a cut has them as its outputs, and runs', async () => {
-    const report = await extract(model, at('cut.onnx'), { named, isolate: false });
+    const report = await extract(model, at('cut.onnx'), { select: named, isolate: false });
     clean(jsonLine(report));
     await using cut = await openModel(at('cut.onnx'));
     expect(cut.graph.outputs.map(({ name }) => name)).toEqual(NAMES);
-    const { features } = await run(at('cut.onnx'), { inputs: [at('x.npy')], named });
+    const { features } = await run(at('cut.onnx'), { inputs: [at('x.npy')], select: named });
     expect(features.map(({ output, min }) => [output, min])).toEqual(NAMES.map((name, index) => [name, index + INPUT]));
   });
 
@@ -213,10 +213,10 @@ describe('extract', () => {
       }),
     );
     const choice = plain.map((name) => ({ by: 'tensor' as const, name }));
-    await extract(at('plain.onnx'), at('mapped.onnx'), { named: choice, outMap: NAMES, isolate: false });
+    await extract(at('plain.onnx'), at('mapped.onnx'), { select: choice, outMap: NAMES, isolate: false });
     await using cut = await openModel(at('mapped.onnx'));
     expect(cut.graph.outputs.map(({ name }) => name)).toEqual(NAMES);
-    const { features } = await run(at('mapped.onnx'), { inputs: [at('x.npy')], named });
+    const { features } = await run(at('mapped.onnx'), { inputs: [at('x.npy')], select: named });
     expect(features.map(({ output, min }) => [output, min])).toEqual(NAMES.map((name, index) => [name, index + INPUT]));
   });
 

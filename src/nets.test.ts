@@ -136,7 +136,7 @@ describe('hooks', () => {
     expect(await keys({ ...given(), outIndices: [1, 0], outMap: ['b', 3] })).toEqual(['b', '3']);
     expect(
       await keys({
-        named: [
+        select: [
           { by: 'tensor', name: 'left' },
           { by: 'module', name: 'features.1' },
         ],
@@ -190,9 +190,9 @@ describe('hooks', () => {
       },
     });
     const named = [{ by: 'tensor', name: FIRST }] as const;
-    await using whole = await FeatureHookNet.create(needed, { named });
+    await using whole = await FeatureHookNet.create(needed, { select: named });
     expect(whole.inputs.map(({ name }) => name)).toEqual(['x', 'z']);
-    await using part = await FeatureHookNet.create(needed, { named, noRewrite: false });
+    await using part = await FeatureHookNet.create(needed, { select: named, noRewrite: false });
     expect(part.inputs.map(({ name }) => name)).toEqual(['x']);
     expect(await part.forward(x)).toEqual(await valueOf(FIRST));
   });
@@ -222,7 +222,7 @@ describe('what is given to forward', () => {
   const a: RuntimeTensor = { dtype: 'float32', shape: [2], data: Float32Array.of(1, 2) };
 
   test('one tensor is not enough for two inputs', async () => {
-    await using net = await FeatureListNet.create(two, { named: [{ by: 'tensor', name: 'y' }] });
+    await using net = await FeatureListNet.create(two, { select: [{ by: 'tensor', name: 'y' }] });
     await expect((async () => net.forward(a))()).rejects.toMatchObject({
       name: 'UsageError',
       message: expect.stringContaining('2 inputs (a, b)'),
@@ -235,7 +235,7 @@ describe('what is given to forward', () => {
   });
 
   test('nothing runs on a net that was disposed of', async () => {
-    const net = await FeatureListNet.create(two, { named: [{ by: 'tensor', name: 'y' }] });
+    const net = await FeatureListNet.create(two, { select: [{ by: 'tensor', name: 'y' }] });
     await net.dispose();
     await expect(net.forward({ a, b: a })).rejects.toMatchObject({ code: 'FEATX_RUNTIME_CLOSED' });
   });

@@ -79,7 +79,7 @@ async function openNet(
     plan: { mode, rewrite, outMap: outMap?.map(String) ?? null, outputFmt: outputFmt ?? null },
   });
   try {
-    const indices = runner.features.flatMap(({ tap }) => tap.index ?? []);
+    const indices = runner.features.flatMap(({ tap }) => (tap.group == null ? (tap.index ?? []) : []));
     return [runner, FeatureInfo.fromFeatures(runner.resolution.features, indices)];
   } catch (error) {
     await runner.close();

@@ -21,7 +21,7 @@ const MODEL = encodeModel({
     nodes: [node('MatMul', ['x', 'w'], ['y'])],
   },
 });
-const CHOICE = { named: [{ by: 'tensor', name: 'y' }], isolate: false } as const;
+const CHOICE = { select: [{ by: 'tensor', name: 'y' }], isolate: false } as const;
 
 async function model(name: string): Promise<string> {
   const path = join(folder, name);

@@ -50,7 +50,7 @@ async function runGraph(
   const { features } = await run(encodeModel({ graph }), {
     inputs: [input],
     output,
-    named: (graph.outputs ?? []).map(({ name }) => ({ by: 'tensor', name: String(name) })),
+    select: (graph.outputs ?? []).map(({ name }) => ({ by: 'tensor', name: String(name) })),
     ...options,
   });
   return { results: await readTensors(output), features };
@@ -151,7 +151,7 @@ describe('batches', () => {
       await expect(
         run(encodeModel({ graph }), {
           inputs: [input],
-          named: [{ by: 'tensor', name: 'y' }],
+          select: [{ by: 'tensor', name: 'y' }],
           output: join(target, 'out.npz'),
           batchSize: 1,
           isolate,
@@ -241,7 +241,7 @@ describe('a photograph into a float16 network', () => {
     await run(model, {
       inputs,
       output,
-      named: [{ by: 'tensor', name: 'softmaxout_1' }],
+      select: [{ by: 'tensor', name: 'softmaxout_1' }],
       image: { mean: [0], std: [1 / 255] },
     });
     const [scores] = (await readTensors(output)).values();
@@ -314,7 +314,7 @@ describe('being interrupted', () => {
     const started = performance.now();
     const running = run(join(target, 'endless.onnx'), {
       inputs: ['random'],
-      named: [{ by: 'tensor', name: 'y' }],
+      select: [{ by: 'tensor', name: 'y' }],
       output: join(target, 'out.npz'),
       isolate: true,
       signal: controller.signal,

@@ -187,6 +187,7 @@ class FeatureTotal {
     const { min, max, mean, std, nan, infinite } = this.summary.result();
     return {
       index: tap.index,
+      ...(tap.group == null ? {} : { group: tap.group }),
       module: tap.module,
       tensor: tap.tensors[0],
       output,

@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import { sidecarPaths } from './cut-files.js';
-import { selectFeatures, type SelectOptions } from './features/select.js';
+import { selectFeatures } from './features/select.js';
+import { asksBeyondFeatures, type SelectOptions } from './features/selectors.js';
 import type { Resolution } from './features/feature.js';
 import type { ResolveOptions } from './features/resolve.js';
 import { plainValues } from './onnx/tensor-data.js';
@@ -72,7 +73,7 @@ export class FeatureRunner implements AsyncDisposable {
         isolate,
         ...(isolate ? { timeoutMs, memoryBytes } : {}),
         child: child ?? undefined,
-        tensors: options.named?.length || options.embedding ? view.producerOf.keys() : [],
+        tensors: asksBeyondFeatures(options) ? view.producerOf.keys() : [],
       });
       const selections = selectFeatures(view, types, resolution, options);
       const plan = planRewrite(view, types.types, selections, { ...DEFAULT_PLAN, ...options.plan });

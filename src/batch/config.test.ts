@@ -159,7 +159,7 @@ test('a model of its own options replaces how features are selected and keeps th
   expect(jobs[1].options).toMatchObject({
     mode: 'list',
     last: undefined,
-    named: [{ by: 'tensor', name: 't' }],
+    select: [{ by: 'tensor', name: 't' }],
     features: [{ num_chs: 8, reduction: 2, module: 'stem' }],
   });
 });

@@ -7,7 +7,7 @@ export type CutOptions = Pick<
   ExtractOptions,
   | 'out'
   | 'last'
-  | 'named'
+  | 'select'
   | 'hookType'
   | 'embedding'
   | 'allowFolded'
@@ -95,7 +95,7 @@ export function cutOptions(config: ConfigOptions, features: readonly FeatureEntr
     strictExternal: config.strict_external,
     features,
     verify: config.verify,
-    named: select?.map(({ module, tensor, node }) =>
+    select: select?.map(({ module, tensor, node }) =>
       module !== undefined
         ? { by: 'module', name: module }
         : tensor !== undefined

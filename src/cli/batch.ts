@@ -297,7 +297,7 @@ async function fromPatterns(patterns: readonly string[], command: Command, conte
     strictExternal,
     clobber,
   } = command.opts<CutFlags>();
-  const { resolve: resolving, named, ...selection } = await selectionOptions(command, context.fileSystem);
+  const { resolve: resolving, select, ...selection } = await selectionOptions(command, context.fileSystem);
   const limits = modelLimits(command);
   const options: CutOptions = {
     ...defined(selection),
@@ -316,7 +316,7 @@ async function fromPatterns(patterns: readonly string[], command: Command, conte
       strictExternal,
     }),
     ...defined({
-      named: named?.length === 0 ? undefined : named,
+      select: select?.length === 0 ? undefined : select,
       features: resolving.explicit,
       includeHead: resolving.includeHead,
       strict: context.flags.strict,

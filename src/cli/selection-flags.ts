@@ -3,7 +3,7 @@ import { UsageError } from '../errors.js';
 import type { HookType } from '../features/feature.js';
 import { FeatureInfo, type FeatureEntry } from '../features/feature-info.js';
 import type { ResolveOptions } from '../features/resolve.js';
-import type { NamedSelector, SelectOptions } from '../features/select.js';
+import type { NamedSelector, SelectOptions } from '../features/selectors.js';
 import { FileSource } from '../wire/file-source.js';
 import type { FileSystem } from '../wire/fs.js';
 import { decodeText } from '../wire/text.js';
@@ -102,7 +102,7 @@ export async function selectionOptions(command: Command, fs: FileSystem): Promis
   return {
     out,
     last,
-    named: names,
+    select: names,
     hookType,
     embedding,
     allowFolded,

@@ -143,11 +143,12 @@ export function entryOf(feature: Feature): FeatureEntry {
 export function takeIndices(
   count: number,
   indices?: FeatureIndex | null,
+  whose = 'the model',
 ): { readonly indices: readonly number[]; readonly max: number } {
   if (indices == null) return { indices: Array.from({ length: count }, (_, index) => index), max: count - 1 };
   if (typeof indices === 'number') {
     if (!Number.isInteger(indices) || indices < 1 || indices > count)
-      throw new UsageError(`the last ${indices} features were asked for; the model has ${count}`, {
+      throw new UsageError(`the last ${indices} features were asked for; ${whose} has ${count}`, {
         hint: count > 0 ? `ask for 1 to ${count}` : NO_FEATURES,
       });
     return { indices: Array.from({ length: indices }, (_, index) => count - indices + index), max: count - 1 };
@@ -156,7 +157,7 @@ export function takeIndices(
   if (wrong.length > 0) {
     const range = count > 0 ? `use 0 to ${count - 1}, or -${count} to -1 from the end` : NO_FEATURES;
     throw new ResolveError(
-      `feature ${wrong.length === 1 ? `index ${wrong[0]} is` : `indices ${wrong.join(', ')} are`} out of range: the model has ${count} feature${count === 1 ? '' : 's'}`,
+      `feature ${wrong.length === 1 ? `index ${wrong[0]} is` : `indices ${wrong.join(', ')} are`} out of range: ${whose} has ${count} feature${count === 1 ? '' : 's'}`,
       { hint: range },
     );
   }

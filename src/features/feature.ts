@@ -11,6 +11,12 @@ export type ResolverName = 'explicit' | 'metadata' | 'module-path' | 'topology';
 /** high: nearly always right; medium: usually; low: a guess from the shape of the graph alone. */
 export type Confidence = 'high' | 'medium' | 'low';
 
+/** How quantised codes become values: `(code - zeroPoint) * scale`; one of each for the tensor, or one per channel. */
+export interface Codes {
+  readonly scale: number | readonly number[];
+  readonly zeroPoint: number | readonly number[];
+}
+
 /** What a tensor is as a feature. Null where nothing says. */
 export interface TensorFacts {
   readonly numChs: number | null;
@@ -23,6 +29,8 @@ export interface TensorFacts {
   readonly layout: Layout | null;
   /** Tokens in front of the map's own (class token, registers); 0 for maps. */
   readonly prefixTokens: number;
+  /** Where the tensor holds quantised codes; null or absent where it holds values. */
+  readonly codes?: Codes | null;
   /** Height and width of the map behind a token axis, with nominal numbers; null for maps, where unknown, and where tokens are not in the order of a map (Hiera). */
   readonly grid: readonly [number, number] | null;
 }
@@ -52,15 +60,31 @@ export interface Attempt {
   readonly features: readonly Feature[];
 }
 
-/** The pooled vector that enters the classifier. */
+/** pooled: enters the classifier; projected: a linear layer behind the pooling made it for comparison; output: the output itself is the embedding; class-token: one token of a sequence stands for all. */
+export const EMBEDDING_ROLES = ['pooled', 'projected', 'output', 'class-token'] as const;
+export type EmbeddingRole = (typeof EMBEDDING_ROLES)[number];
+
+/** A vector per entry that stands for the whole input. */
 export interface Embedding extends TensorFacts {
   readonly tensor: string;
+  readonly role: EmbeddingRole;
+  /** One line: why this tensor. */
+  readonly because: string;
+}
+
+/** Features beside the FeatureInfo: `neck`, `decoder`, `tower.<input name>`, `blocks`, `attention`. */
+export interface FeatureGroup {
+  readonly name: string;
+  /** Their indices count within the group. */
+  readonly features: readonly Feature[];
 }
 
 /** An output of a cut that carries a feature. */
 export interface CutOutput extends TensorFacts {
   /** Null where the feature was selected by name. */
   readonly index: number | null;
+  /** The group that the index counts in; null for the FeatureInfo. */
+  readonly group: string | null;
   readonly module: string | null;
   readonly output: string;
 }
@@ -70,6 +94,10 @@ export interface Resolution {
   readonly features: readonly Feature[];
   /** Indices in use by default: all, or what a cut model was cut to. */
   readonly outIndices: readonly number[];
+  readonly groups: readonly FeatureGroup[];
+  /** Every vector that may be meant, the likeliest first. */
+  readonly embeddings: readonly Embedding[];
+  /** The first of `embeddings`; null where none is, or where nothing says which. */
   readonly embedding: Embedding | null;
   /** What a cut was made to give, in the order of its outputs; empty for any other model. */
   readonly cutOutputs: readonly CutOutput[];

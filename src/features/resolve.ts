@@ -1,7 +1,7 @@
 import type { GraphView } from '../onnx/graph.js';
 import type { InferredTypes } from '../onnx/types.js';
 import { analyse, type Analysis } from './analysis.js';
-import { embeddingOf } from './embedding.js';
+import { embeddingsOf } from './embedding.js';
 import { factsOf } from './facts.js';
 import type { Attempt, Feature, Resolution, ResolverName } from './feature.js';
 import type { FeatureEntry } from './feature-info.js';
@@ -31,7 +31,9 @@ export interface ResolveOptions {
 interface Resolver {
   readonly name: ResolverName;
   /** Null where the resolver has nothing to go by. */
-  readonly answer: () => (Answer & Partial<Pick<Resolution, 'outIndices' | 'cutOutputs'>>) | null;
+  readonly answer: () =>
+    | (Answer & Partial<Pick<Resolution, 'outIndices' | 'cutOutputs' | 'groups' | 'embeddings'>>)
+    | null;
 }
 
 /**
@@ -63,11 +65,13 @@ export function resolveFeatures(view: GraphView, types: InferredTypes, options: 
     tried.push({ resolver: name, outcome: found.outcome, features: found.features });
     if (chosen === null && (found.features.length > 0 || name === 'explicit')) chosen = found;
   }
+  const embeddings = chosen?.embeddings ?? [];
   const features = (chosen?.features ?? []).map((feature) => dequantized(view, analysis, feature));
   return {
     features,
     outIndices: chosen?.outIndices ?? features.filter(({ tensor }) => tensor !== null).map(({ index }) => index),
-    embedding: embeddingOf(analysis),
+    groups: chosen?.groups ?? [],
+    ...(embeddings.length > 0 ? { embeddings, embedding: embeddings[0] } : embeddingsOf(analysis)),
     cutOutputs: chosen?.cutOutputs ?? [],
     tried,
     warnings: [...(chosen?.warnings ?? []), ...warningsOf(analysis, features)],

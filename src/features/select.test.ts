@@ -6,7 +6,8 @@ import { inferTypes } from '../runtime/types.js';
 import type { Resolution } from './feature.js';
 import { neededTensors } from './needed.js';
 import { resolveFeatures } from './resolve.js';
-import { selectFeatures, type NamedSelector, type SelectOptions, type Selection } from './select.js';
+import { selectFeatures } from './select.js';
+import type { NamedSelector, SelectOptions, Selection } from './selectors.js';
 
 interface Opened {
   readonly view: GraphView;
@@ -30,7 +31,7 @@ async function select(file: string, options: SelectOptions): Promise<readonly Se
 }
 
 const named = (by: NamedSelector['by'], ...names: string[]): SelectOptions => ({
-  named: names.map((name) => ({ by, name })),
+  select: names.map((name) => ({ by, name })),
 });
 const modules = (file: string, ...names: string[]): Promise<readonly Selection[]> =>
   select(file, named('module', ...names));
@@ -68,10 +69,39 @@ describe('by index', () => {
     });
   });
 
-  test('together with names, or --last with --out, is refused', async () => {
-    await expect(select(RESNET, { out: [1], ...named('module', 'layer1') })).rejects.toMatchObject({
-      name: 'UsageError',
+  test('indices, names and the embedding in one list, in its order', async () => {
+    const mixed = await select(RESNET, {
+      select: [
+        { by: 'module', name: 'layer1' },
+        { by: 'embedding' },
+        { by: 'index', indices: [-1, 0] },
+        { by: 'tensor', name: 'input' },
+      ],
     });
+    expect(mixed.map(({ by, index, module, key }) => [by, index, module, key])).toEqual([
+      ['module', null, 'layer1', undefined],
+      ['embedding', null, null, 'embedding'],
+      ['index', 4, 'layer4', '4'],
+      ['index', 0, 'act1', '0'],
+      ['tensor', null, null, undefined],
+    ]);
+  });
+
+  test('a group that is not there is an error that names those that are', async () => {
+    await expect(select(RESNET, { select: [{ by: 'index', group: 'neck', indices: [0] }] })).rejects.toMatchObject({
+      code: 'FEATX_RESOLVE_GROUP',
+      message: "the model has no group 'neck'",
+    });
+  });
+
+  test('an embedding of another role is an error that names those that are', async () => {
+    await expect(select(RESNET, { embedding: 'class-token' })).rejects.toMatchObject({
+      code: 'FEATX_RESOLVE_EMBEDDING',
+      message: expect.stringMatching(/no embedding of role class-token; it has '.*' \(pooled\)/),
+    });
+  });
+
+  test('--last with --out is refused', async () => {
     await expect(select(RESNET, { out: [1], last: 1 })).rejects.toMatchObject({ name: 'UsageError' });
   });
 
@@ -214,7 +244,7 @@ describe('by tensor and node', () => {
   test('missing ones are named together', async () => {
     await expect(
       select(RESNET, {
-        named: [
+        select: [
           { by: 'tensor', name: '/layr1' },
           { by: 'node', name: 'no*' },
         ],

@@ -1,5 +1,14 @@
 import type { Dim } from '../onnx/records.js';
-import type { Confidence, Feature, HookType, Layout, ResolverName } from './feature.js';
+import type {
+  Codes,
+  Confidence,
+  EmbeddingRole,
+  Feature,
+  FeatureGroup,
+  HookType,
+  Layout,
+  ResolverName,
+} from './feature.js';
 
 /** Key of `metadata_props` under which a cut remembers the FeatureInfo of the model it was cut from. */
 export const FEATURE_INFO_KEY = 'featx.feature_info';
@@ -17,16 +26,28 @@ export interface StoredFeature {
   readonly layout: Layout | null;
   readonly hook_type: HookType;
   readonly prefix_tokens: number;
+  /** Present where the tensor holds quantised codes. */
+  readonly codes?: { readonly scale: Codes['scale']; readonly zero_point: Codes['zeroPoint'] };
   readonly grid: readonly [number, number] | null;
   readonly resolved_by: ResolverName;
   readonly confidence: Confidence;
   readonly because: string;
 }
 
+/** A list of features beside the FeatureInfo. */
+export interface StoredGroup {
+  readonly name: string;
+  readonly features: readonly StoredFeature[];
+}
+
 /** One output of a cut and the feature that it carries. */
 export interface StoredOutput {
   /** Null where the feature was selected by name. */
   readonly index: number | null;
+  /** The group that the index counts in, where it is not the FeatureInfo. */
+  readonly group?: string;
+  /** Present where it is an embedding. */
+  readonly embedding?: EmbeddingRole;
   readonly module: string | null;
   readonly tensor: string;
   readonly output: string;
@@ -40,6 +61,8 @@ export interface StoredOutput {
 export interface StoredInfo {
   readonly schema: 1;
   readonly feature_info: readonly StoredFeature[];
+  /** Absent in cuts of models without any. */
+  readonly groups?: readonly StoredGroup[];
   readonly out_indices: readonly number[];
   readonly outputs: readonly StoredOutput[];
 }
@@ -56,6 +79,7 @@ export function storedFeature(feature: Feature): StoredFeature {
     layout,
     hookType,
     prefixTokens,
+    codes,
     grid,
     resolvedBy,
     confidence,
@@ -72,6 +96,7 @@ export function storedFeature(feature: Feature): StoredFeature {
     layout,
     hook_type: hookType,
     prefix_tokens: prefixTokens,
+    ...(codes == null ? {} : { codes: storedCodes(codes) }),
     grid,
     resolved_by: resolvedBy,
     confidence,
@@ -91,6 +116,7 @@ export function featureOfStored(stored: StoredFeature): Feature {
     layout,
     hook_type: hookType,
     prefix_tokens: prefixTokens,
+    codes,
     grid,
     resolved_by: resolvedBy,
     confidence,
@@ -108,9 +134,19 @@ export function featureOfStored(stored: StoredFeature): Feature {
     layout,
     hookType,
     prefixTokens,
+    codes: codes === undefined ? null : { scale: codes.scale, zeroPoint: codes.zero_point },
     grid,
     resolvedBy,
     confidence,
     because,
   };
+}
+
+/** Scale and zero point in the file's spelling. */
+export function storedCodes({ scale, zeroPoint }: Codes): NonNullable<StoredFeature['codes']> {
+  return { scale, zero_point: zeroPoint };
+}
+
+export function storedGroup({ name, features }: FeatureGroup): StoredGroup {
+  return { name, features: features.map(storedFeature) };
 }

@@ -6,7 +6,8 @@ import type { AttributeSpec, NodeSpec, TensorSpec } from '../testing/model-spec.
 import type { Resolution } from './feature.js';
 import { neededTensors } from './needed.js';
 import { resolveFeatures } from './resolve.js';
-import { selectFeatures, type Selection } from './select.js';
+import { selectFeatures } from './select.js';
+import type { Selection } from './selectors.js';
 
 /** Writes networks as PyTorch's TorchScript exporter would, with weights that are elsewhere. */
 class Net {
@@ -94,7 +95,7 @@ class Net {
     const resolution = resolveFeatures(view, types);
     return {
       resolution,
-      select: (module) => selectFeatures(view, types, resolution, { named: [{ by: 'module', name: module }] }),
+      select: (module) => selectFeatures(view, types, resolution, { select: [{ by: 'module', name: module }] }),
     };
   }
 }

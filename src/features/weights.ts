@@ -16,3 +16,8 @@ export function weightDims(view: GraphView, name: string | undefined): readonly 
   }
   return null;
 }
+
+/** Whether a tensor is a weight: an initializer, or one that carriers lead to. */
+export function isWeight(view: GraphView, name: string): boolean {
+  return weightDims(view, name) !== null;
+}

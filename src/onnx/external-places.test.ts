@@ -101,7 +101,7 @@ describe('hostile locations', () => {
           mode,
           weights,
           fileSystem,
-          named: [{ by: 'tensor', name: 'y' }],
+          select: [{ by: 'tensor', name: 'y' }],
           resolve: {},
           isolate: false,
         });
@@ -132,7 +132,7 @@ describe('hostile locations', () => {
     const { fileSystem, seen, opened } = watchingFileSystem();
     await extract(path, join(directory, 'cut.onnx'), {
       fileSystem,
-      named: [{ by: 'tensor', name: 'y' }],
+      select: [{ by: 'tensor', name: 'y' }],
       resolve: {},
       isolate: false,
     });
@@ -160,7 +160,7 @@ describe('hostile locations', () => {
       const cut = extract(path, output.replace('ABOVE', root), {
         weights,
         fileSystem,
-        named: [{ by: 'tensor', name: 'y' }],
+        select: [{ by: 'tensor', name: 'y' }],
         resolve: {},
         isolate: false,
       });
@@ -262,7 +262,7 @@ test('a model in memory has no files beside it', async () => {
   });
   const cut = extract(bytes, join(dirname(directory), 'cut.onnx'), {
     weights: 'embed',
-    named: [{ by: 'tensor', name: 'y' }],
+    select: [{ by: 'tensor', name: 'y' }],
     isolate: false,
   });
   await expect(cut).rejects.toMatchObject({ name: 'UsageError', code: 'FEATX_USAGE_NO_DIRECTORY' });

@@ -75,7 +75,7 @@ const FEATURE_COLUMNS: readonly Column[] = [
 ];
 
 function featuresText(report: InspectReport, style: TextStyle): string {
-  const { feature_info: features, embedding, out_indices } = report;
+  const { feature_info: features, out_indices } = report;
   const lines: string[] = [];
   if (features.length === 0)
     lines.push('no features found; cut tensors by name with --tensor (inspect --tensors lists them)\n');
@@ -91,11 +91,25 @@ function featuresText(report: InspectReport, style: TextStyle): string {
         paint(style, 'dim', `${level} confidence: ${indices.join(', ')} (--explain ${indices[0]} says why)`) + '\n',
       );
   }
-  if (embedding !== null)
+  for (const { name, features: own } of report.groups) {
+    const range = own.length > 1 ? `0-${own.length - 1}` : '0';
     lines.push(
-      `${fitted('embedding  ', escapeText(embedding.tensor), `  ${kindText(embedding)} ${shapeText(embedding.shape)}`, style)}\n`,
+      `\n${paint(style, 'bold', escapeText(name))}  ${paint(style, 'dim', `--out ${escapeText(name)}:${range}`)}\n`,
     );
-  return lines.join('');
+    lines.push(renderTable(FEATURE_COLUMNS, featureRows(own, null, style), style));
+  }
+  return lines.join('') + embeddingsText(report, style);
+}
+
+/** A line each: the one that `--embedding` takes, then those that a role takes. */
+function embeddingsText({ embedding, embeddings }: InspectReport, style: TextStyle): string {
+  const first = embedding === null ? 'embedding?  ' : 'embedding  ';
+  return embeddings
+    .map(({ tensor, role, ...type }, at) => {
+      const facts = `  ${kindText(type)} ${shapeText(type.shape)}  ${role}`;
+      return `${fitted(at === 0 ? first : padEnd('', first.length), escapeText(tensor), facts, style)}\n`;
+    })
+    .join('');
 }
 
 function featureRows(

@@ -1,6 +1,6 @@
-import type { Feature, Layout, ResolverName } from '../features/feature.js';
-import type { Selection } from '../features/select.js';
-import { storedFeature, type StoredFeature } from '../features/stored-info.js';
+import type { Embedding, EmbeddingRole, Feature, Layout, ResolverName } from '../features/feature.js';
+import type { Selection } from '../features/selectors.js';
+import { storedCodes, storedFeature, type StoredFeature } from '../features/stored-info.js';
 import type { Dim } from '../onnx/records.js';
 import type { TensorType } from '../onnx/types.js';
 
@@ -37,13 +37,22 @@ export interface ModelRecord {
 }
 
 /** A feature as a cut stores it, less what only a later cut needs. */
-export type FeatureRecord = Omit<StoredFeature, 'prefix_tokens' | 'grid'>;
+export type FeatureRecord = Omit<StoredFeature, 'grid'>;
+
+/** A list of features beside the FeatureInfo: `neck`, `decoder`, `tower.<input name>`, `blocks`, `attention`. */
+export interface GroupRecord {
+  readonly name: string;
+  readonly features: readonly FeatureRecord[];
+}
 
 export interface EmbeddingRecord {
   readonly tensor: string;
+  readonly role: EmbeddingRole;
+  readonly because: string;
   readonly num_chs: number | null;
   readonly dtype: string | null;
   readonly shape: readonly Dim[] | null;
+  readonly codes?: StoredFeature['codes'];
 }
 
 /** Any tensor that a node makes, for `--tensors`. */
@@ -70,6 +79,8 @@ export interface ExplanationRecord {
 export interface SelectedRecord {
   /** Null where it was selected by name. */
   readonly index: number | null;
+  /** The group that the index counts in, where it is not the FeatureInfo. */
+  readonly group?: string;
   readonly module: string | null;
   /** Several where the outputs of a module are to be concatenated. */
   readonly tensors: readonly string[];
@@ -89,7 +100,10 @@ export interface InspectReport {
   readonly outputs: readonly TensorRecord[];
   readonly feature_info: readonly FeatureRecord[];
   readonly out_indices: readonly number[];
+  readonly groups: readonly GroupRecord[];
+  /** The first of `embeddings`; null where there is none, or nothing says which is meant. */
   readonly embedding: EmbeddingRecord | null;
+  readonly embeddings: readonly EmbeddingRecord[];
   /** Numbers that stood in for symbolic input dims; for channels and strides only. */
   readonly nominal_input_shape: { readonly [input: string]: readonly number[] };
   /** Present where something was selected by name. */
@@ -101,8 +115,10 @@ export interface InspectReport {
 }
 
 export interface ExtractedFeatureRecord {
-  /** Index into the model's FeatureInfo; null where it was selected by name. */
+  /** Index into the model's FeatureInfo or the group; null where it was selected by name. */
   readonly index: number | null;
+  /** The group that the index counts in, where it is not the FeatureInfo. */
+  readonly group?: string;
   readonly module: string | null;
   readonly tensor: string;
   /** Name of the output that carries it. */
@@ -146,6 +162,7 @@ export interface ExtractReport {
 
 export interface RunFeatureRecord {
   readonly index: number | null;
+  readonly group?: string;
   readonly module: string | null;
   readonly tensor: string;
   readonly output: string;
@@ -251,13 +268,27 @@ export type ReportRecord = InspectReport | ExtractReport | RunReport | VerifyRep
 
 /** A feature in the contract's spelling. */
 export function featureRecord(feature: Feature): FeatureRecord {
-  const { prefix_tokens: _prefixTokens, grid: _grid, ...record } = storedFeature(feature);
+  const { grid: _grid, ...record } = storedFeature(feature);
   return record;
+}
+
+/** An embedding in the contract's spelling. */
+export function embeddingRecord({ tensor, role, numChs, dtype, shape, codes, because }: Embedding): EmbeddingRecord {
+  return {
+    tensor,
+    role,
+    num_chs: numChs,
+    dtype,
+    shape,
+    ...(codes == null ? {} : { codes: storedCodes(codes) }),
+    because,
+  };
 }
 
 /** A selection in the contract's spelling. */
 export function selectedRecord({
   index,
+  group,
   module,
   tensors,
   numChs,
@@ -266,7 +297,8 @@ export function selectedRecord({
   shape,
   layout,
 }: Selection): SelectedRecord {
-  return { index, module, tensors, num_chs: numChs, reduction, dtype, shape, layout };
+  const inGroup = group === null ? {} : { group };
+  return { index, ...inGroup, module, tensors, num_chs: numChs, reduction, dtype, shape, layout };
 }
 
 /** A named type in the contract's spelling; `undefined` is a tensor nobody knows anything about. */

@@ -100,7 +100,7 @@ describe('4: a tensor inside a body', () => {
     on(fixture(source), async (bench) => {
       const types = await inferTypes(bench.view, [], { isolate: false });
       try {
-        return selectFeatures(bench.view, types, resolveFeatures(bench.view, types), { named: [{ by, name }] });
+        return selectFeatures(bench.view, types, resolveFeatures(bench.view, types), { select: [{ by, name }] });
       } catch (error) {
         return error;
       }

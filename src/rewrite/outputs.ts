@@ -39,13 +39,18 @@ export function assertSelection(taps: readonly Tap[], { mode, outMap }: PlanOpti
     throw new UsageError(`--out-map repeats ${quoted(repeated)}`, { code: 'FEATX_USAGE_OUT_MAP' });
   if (outMap?.includes('')) throw new UsageError('--out-map has an empty name', { code: 'FEATX_USAGE_OUT_MAP' });
   if (mode !== 'dict' || outMap !== null) return;
-  const keys = taps.map(({ index, tensors, name }) => name ?? (index === null ? tensors.join('+') : String(index)));
+  const keys = taps.map((tap) => tap.name ?? keyOf(tap) ?? tap.tensors.join('+'));
   const twice = repeatedIn(keys);
   if (twice.length > 0)
     throw new UsageError(`${quoted(twice)} selected twice: a dict has one entry per key`, {
       code: 'FEATX_USAGE_DUPLICATE',
       hint: 'leave out the repetition, name the outputs with --out-map, or use --mode list',
     });
+}
+
+/** What a dict calls an output that is not called by its tensor. */
+function keyOf({ key, index }: Tap): string | null {
+  return key ?? (index === null ? null : String(index));
 }
 
 function repeatedIn(names: readonly string[]): readonly string[] {
@@ -79,14 +84,8 @@ export function nameOutputs(
   const reused = new Set<string>();
   return built.map((tap) => {
     const { index, tensors, name: given } = tap.tap;
-    const wanted =
-      given !== undefined
-        ? given
-        : mode === 'dict' && index !== null
-          ? String(index)
-          : tensors.length > 1
-            ? (tap.tap.module ?? tensors[0])
-            : tensors[0];
+    const own = tensors.length > 1 ? (tap.tap.module ?? tensors[0]) : tensors[0];
+    const wanted = given ?? (mode === 'dict' ? keyOf(tap.tap) : null) ?? own;
     if (
       tap.own &&
       tap.tensor === wanted &&

@@ -9,10 +9,14 @@ export type Mode = 'dict' | 'list' | 'hook';
 export interface Tap extends TensorFacts {
   /** Index into the FeatureInfo; null if it was selected by name. */
   readonly index: number | null;
+  /** The group that the index counts in; null for the FeatureInfo. */
+  readonly group?: string | null;
   readonly module: string | null;
   readonly tensors: readonly string[];
-  /** What its output is called if nothing else is asked for; default: `str(index)` in a dict, else the tensor's name. */
+  /** What its output is called in every mode if nothing else is asked for. */
   readonly name?: string;
+  /** What its output is called in a dict; default: `str(index)`, else the tensor's name. */
+  readonly key?: string;
 }
 
 /** A tap with the nodes that concatenate it and bring it into the layout asked for. */

@@ -63,10 +63,10 @@ describe('the runtime opens no file that did not pass the gate', () => {
       code: 'FEATX_EXTERNAL_HARD_LINK',
     });
     const named = [{ by: 'tensor', name: 'y' }] as const;
-    await expect(FeatureRunner.open(path, { named, strictExternal: true })).rejects.toMatchObject({
+    await expect(FeatureRunner.open(path, { select: named, strictExternal: true })).rejects.toMatchObject({
       code: 'FEATX_EXTERNAL_HARD_LINK',
     });
-    await using runner = await FeatureRunner.open(path, { named });
+    await using runner = await FeatureRunner.open(path, { select: named });
     expect(runner.warnings).toContain("'hard.bin' has 2 hard links");
   });
 });

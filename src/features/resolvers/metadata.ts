@@ -2,8 +2,14 @@ import { ModelFormatError } from '../../errors.js';
 import type { GraphView } from '../../onnx/graph.js';
 import type { Analysis } from '../analysis.js';
 import { factsOf } from '../facts.js';
-import type { CutOutput, Feature } from '../feature.js';
-import { FEATURE_INFO_KEY, featureOfStored, type StoredInfo, type StoredOutput } from '../stored-info.js';
+import { EMBEDDING_ROLES, type CutOutput, type Embedding, type Feature, type FeatureGroup } from '../feature.js';
+import {
+  FEATURE_INFO_KEY,
+  featureOfStored,
+  type StoredFeature,
+  type StoredInfo,
+  type StoredOutput,
+} from '../stored-info.js';
 import type { OnnxModel } from '../../onnx/records.js';
 import type { Answer } from './module-path.js';
 import { parseJson } from '../../wire/json.js';
@@ -11,6 +17,8 @@ import { parseJson } from '../../wire/json.js';
 export interface StoredAnswer extends Answer {
   readonly outIndices: readonly number[];
   readonly cutOutputs: readonly CutOutput[];
+  readonly groups: readonly FeatureGroup[];
+  readonly embeddings: readonly Embedding[];
 }
 
 /** Hundreds of times what a FeatureInfo of a hundred features takes; a model from elsewhere may say anything. */
@@ -48,28 +56,41 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** Everything that later code relies on; whatever else the entry says is carried through. */
 function isStoredInfo(value: unknown): value is StoredInfo {
   if (!isRecord(value) || value['schema'] !== 1) return false;
-  const { feature_info: features, out_indices: indices, outputs } = value;
-  if (!Array.isArray(features) || !Array.isArray(indices) || !Array.isArray(outputs)) return false;
-  const isIndex = (index: unknown): boolean =>
-    Number.isInteger(index) && Number(index) >= 0 && Number(index) < features.length;
+  const { feature_info: features, out_indices: indices, outputs, groups = [] } = value;
+  if (!isFeatureList(features) || !Array.isArray(indices) || !Array.isArray(outputs) || !Array.isArray(groups))
+    return false;
+  const lists = new Map<unknown, readonly StoredFeature[]>([[undefined, features]]);
+  for (const group of groups as readonly unknown[]) {
+    if (!isRecord(group) || typeof group['name'] !== 'string' || !isFeatureList(group['features'])) return false;
+    lists.set(group['name'], group['features']);
+  }
+  const isIndexOf = (list: readonly unknown[] | undefined, index: unknown): boolean =>
+    list !== undefined && Number.isInteger(index) && Number(index) >= 0 && Number(index) < list.length;
+  const isOutput = (entry: unknown): boolean =>
+    isRecord(entry) &&
+    (entry['index'] === null || isIndexOf(lists.get(entry['group']), entry['index'])) &&
+    (entry['embedding'] === undefined || EMBEDDING_ROLES.some((role) => role === entry['embedding'])) &&
+    typeof entry['output'] === 'string' &&
+    typeof entry['converted'] === 'boolean' &&
+    typeof entry['prefix_tokens'] === 'number';
+  return indices.every((index) => isIndexOf(features, index)) && outputs.every(isOutput);
+}
+
+function isFeatureList(list: unknown): list is readonly StoredFeature[] {
   const isName = (name: unknown): boolean => name === null || typeof name === 'string';
+  const isSize = (size: unknown): boolean => size === null || typeof size === 'number';
   const isFeature = (entry: unknown, at: number): boolean =>
     isRecord(entry) &&
     entry['index'] === at &&
     isName(entry['tensor']) &&
     isName(entry['module']) &&
-    (entry['num_chs'] === null || typeof entry['num_chs'] === 'number') &&
-    (entry['reduction'] === null || typeof entry['reduction'] === 'number') &&
+    isSize(entry['num_chs']) &&
+    isSize(entry['reduction']) &&
     typeof entry['because'] === 'string';
-  const isOutput = (entry: unknown): boolean =>
-    isRecord(entry) &&
-    (entry['index'] === null || isIndex(entry['index'])) &&
-    typeof entry['output'] === 'string' &&
-    typeof entry['converted'] === 'boolean' &&
-    typeof entry['prefix_tokens'] === 'number';
-  return features.every(isFeature) && indices.every(isIndex) && outputs.every(isOutput);
+  return Array.isArray(list) && list.every(isFeature);
 }
 
 /** The features that a cut model remembers of its original: those it carries with their tensors, the others without. */
@@ -77,53 +98,80 @@ export function resolveStored(view: GraphView, analysis: Analysis, stored: Store
   const isHere = (name: string): boolean =>
     view.producerOf.has(name) || view.inputs.has(name) || view.initializers.has(name);
   const outputs = stored.outputs.filter(({ output }) => isHere(output));
-  const outputOf = new Map(
-    outputs.flatMap((output) => (output.index === null ? [] : [[output.index, output] as const])),
+  const remembered = (list: readonly StoredFeature[], group: string | undefined): readonly Feature[] => {
+    const outputOf = new Map(
+      outputs.flatMap((output) =>
+        output.index === null || output.group !== group ? [] : [[output.index, output] as const],
+      ),
+    );
+    return list.map((entry) => rememberedFeature(analysis, entry, outputOf.get(entry.index), isHere));
+  };
+  const features = remembered(stored.feature_info, undefined);
+  const groups = (stored.groups ?? []).map(
+    ({ name, features: list }): FeatureGroup => ({
+      name,
+      features: remembered(list, name),
+    }),
   );
-  const features = stored.feature_info.map((entry): Feature => {
-    const feature = featureOfStored(entry);
-    const output = outputOf.get(feature.index);
-    const asCut = output !== undefined && (output.converted || feature.tensor === null || !isHere(feature.tensor));
-    const tensor = asCut ? output.output : feature.tensor !== null && isHere(feature.tensor) ? feature.tensor : null;
-    const seen = tensor === null ? null : factsOf(analysis, tensor);
-    return {
-      ...feature,
-      ...(asCut ? arrangement(output) : {}),
-      tensor,
-      shape: seen?.shape ?? feature.shape,
-      dtype: seen?.dtype ?? feature.dtype,
-      resolvedBy: 'metadata',
-      because:
-        tensor === null
-          ? 'the cut left it out'
-          : entry.resolved_by === 'metadata'
-            ? feature.because
-            : `stored when the model was cut: ${feature.because}`,
-    };
-  });
   const here = stored.out_indices.filter((index) =>
     features.some((feature) => feature.index === index && feature.tensor !== null),
   );
-  const cutOutputs = outputs.map((stored): CutOutput => {
-    const { index, module, output } = stored;
-    const { numChs = null, reduction = null } = (index === null ? undefined : features[index]) ?? {};
-    const seen = factsOf(analysis, output);
+  const listOf = (group: string | undefined): readonly Feature[] =>
+    group === undefined ? features : (groups.find(({ name }) => name === group)?.features ?? []);
+  const cutOutputs = outputs.map((output): CutOutput => {
+    const { index, group, module, output: name } = output;
+    const { numChs = null, reduction = null } = (index === null ? undefined : listOf(group)[index]) ?? {};
+    const seen = factsOf(analysis, name);
     return {
       ...seen,
-      ...arrangement(stored),
+      ...arrangement(output),
       index,
+      group: group ?? null,
       module,
-      output,
+      output: name,
       numChs: numChs ?? seen.numChs,
       reduction: reduction ?? seen.reduction,
     };
   });
+  const embeddings = outputs.flatMap(({ embedding: role, output }): Embedding[] =>
+    role === undefined
+      ? []
+      : [{ ...factsOf(analysis, output), tensor: output, role, because: 'stored when the model was cut' }],
+  );
   return {
     features,
+    groups,
+    embeddings,
     outIndices: here,
     cutOutputs,
     outcome: `${features.length} features of the original, ${features.filter(({ tensor }) => tensor !== null).length} of them here`,
     warnings: [],
+  };
+}
+
+function rememberedFeature(
+  analysis: Analysis,
+  entry: StoredFeature,
+  output: StoredOutput | undefined,
+  isHere: (name: string) => boolean,
+): Feature {
+  const feature = featureOfStored(entry);
+  const asCut = output !== undefined && (output.converted || feature.tensor === null || !isHere(feature.tensor));
+  const tensor = asCut ? output.output : feature.tensor !== null && isHere(feature.tensor) ? feature.tensor : null;
+  const seen = tensor === null ? null : factsOf(analysis, tensor);
+  return {
+    ...feature,
+    ...(asCut ? arrangement(output) : {}),
+    tensor,
+    shape: seen?.shape ?? feature.shape,
+    dtype: seen?.dtype ?? feature.dtype,
+    resolvedBy: 'metadata',
+    because:
+      tensor === null
+        ? 'the cut left it out'
+        : entry.resolved_by === 'metadata'
+          ? feature.because
+          : `stored when the model was cut: ${feature.because}`,
   };
 }
 

@@ -3,7 +3,8 @@ import { FeatureInfo } from '../../../features/feature-info.js';
 import { neededTensors } from '../../../features/needed.js';
 import { resolveFeatures } from '../../../features/resolve.js';
 import { readStoredInfo } from '../../../features/resolvers/metadata.js';
-import { selectFeatures, type NamedSelector, type Selection, type SelectOptions } from '../../../features/select.js';
+import { selectFeatures } from '../../../features/select.js';
+import type { NamedSelector, Selection, SelectOptions } from '../../../features/selectors.js';
 import { viewGraph, type GraphView } from '../../../onnx/graph.js';
 import { indexModel } from '../../../onnx/model.js';
 import type { InferredTypes } from '../../../onnx/types.js';
@@ -128,7 +129,7 @@ function requestFor(view: GraphView, { features }: Resolution, random: Random): 
   );
   return {
     ...(named.length > 0
-      ? { named }
+      ? { select: named }
       : random.once(2)
         ? { out: indices }
         : random.once(2)
