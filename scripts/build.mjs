@@ -1,5 +1,5 @@
-// tsc writes the library and its types; esbuild replaces its cli/ by bundles. The result takes the place of dist/ in one step, so that a
-// failed build leaves the last good one.
+// tsc writes the library and its types; esbuild replaces its cli/ by bundles. The result takes the place of dist/ in
+// one step, so that a failed build leaves the last good one.
 import { renameSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { node, root } from './ready.mjs';

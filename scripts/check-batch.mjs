@@ -1,8 +1,10 @@
-// npm run check:batch: 1,000 generated models, one in a hundred broken in ten ways, and 100 of the zoo, through featx batch; the same with five kill -9 and
-// --resume. Then what a batch costs: two jobs against one, a second run with nothing changed, and the parent's memory over 10,000 items.
+// npm run check:batch: 1,000 generated models, one in a hundred broken in ten ways, and 100 of the zoo, through featx
+// batch; the same with five kill -9 and --resume. Then what a batch costs: two jobs against one, a second run with
+// nothing changed, and the parent's memory over 10,000 items.
 //   --figures [throughput|incremental|memory]  what it costs alone, or one of the three
 //   --record                                   write them to bench/results/batch.md
-//   FEATX_BENCH_DIR                            where models and cuts lie (default: the system's folder for temporary files; one in memory measures no disk)
+//   FEATX_BENCH_DIR                            where models and cuts lie (default: the system's folder for temporary
+//   files; one in memory measures no disk)
 //   FEATX_ZOO                                  folder of graphs (default ../shared/zoo, where it is there)
 import { spawn } from 'node:child_process';
 import { copyFileSync, existsSync, linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -91,7 +93,8 @@ async function incremental() {
 }
 
 async function memory() {
-  // The parent does not see the models, so small ones do; a few more than the last mark, so that the run still goes on there.
+  // The parent does not see the models, so small ones do; a few more than the last mark, so that the run still goes on
+  // there.
   const models = folder('memory', 10_100, tiny);
   const marks = [1000, 5000, 10_000];
   const { notes, live, ms } = await batch(models, ['--jobs', '2'], { marks });

@@ -1,4 +1,5 @@
-// npm run check:bombs: gives the program small files that ask for much, and says what each took above Node that does nothing; at most a second and 64 MiB.
+// npm run check:bombs: gives the program small files that ask for much, and says what each took above Node that does
+// nothing; at most a second and 64 MiB.
 //   --save writes bench/results/bombs.md; --only TEXT takes the bombs whose names hold TEXT
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg } from 'node:os';

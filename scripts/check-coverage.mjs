@@ -1,4 +1,5 @@
-// npm run check:coverage: every branch of the reader, the writer and the gate is taken by the tests beside them. The whole project: npm test -- --coverage.
+// npm run check:coverage: every branch of the reader, the writer and the gate is taken by the tests beside them. The
+// whole project: npm test -- --coverage.
 import { node } from './ready.mjs';
 
 const SOURCES = [

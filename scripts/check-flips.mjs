@@ -1,5 +1,6 @@
-// npm run check:flips: cuts small models at every byte and flips every bit of them, cuts real graphs at every field boundary and flips a bit in every byte of
-// their tags, lengths and numbers. Each mutant must be a located error, or mean what the second decoder finds in it. Then the controls, which must be caught.
+// npm run check:flips: cuts small models at every byte and flips every bit of them, cuts real graphs at every field
+// boundary and flips a bit in every byte of their tags, lengths and numbers. Each mutant must be a located error, or
+// mean what the second decoder finds in it. Then the controls, which must be caught.
 //   FEATX_ZOO  folder of graphs (default ../shared/zoo; fixtures/zoo and fixtures/timm where it is not there)
 //   --small N, --real N  how many models (default 200 and 50); --stride N, --real-stride N  every n-th flip only
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';

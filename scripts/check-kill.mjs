@@ -1,7 +1,9 @@
-// npm run check:kill: kill -9 at random moments of featx extract. After every kill the output is the old one or the new one, whole; the sidecar that it names is
-// whole; the inputs are as they were; at most one temporary file is left, and none after a run that ends. A writer in place must fail the same check.
+// npm run check:kill: kill -9 at random moments of featx extract. After every kill the output is the old one or the new
+// one, whole; the sidecar that it names is whole; the inputs are as they were; at most one temporary file is left, and
+// none after a run that ends. A writer in place must fail the same check.
 //   --kills N     of each kind (default 1000)      --controls N   of the writers in place (default 50)
-//   --kind NAME   only this one, or `short`: the first control until it tears                    --channels N   width of the model; 96 makes 17 MB
+//   --kind NAME   only this one, or `short`: the first control until it tears                    --channels N   width
+//                 of the model; 96 makes 17 MB
 //   --seed N      of the moments                   --record       write bench/results/kill.{md,json}
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -32,7 +34,10 @@ const TEMPORARY = /^\.featx-.*\.tmp$/;
 const DATA = /\.([0-9a-f]{8})\.data$/;
 const tensor = (layer) => `/layers/layers.${layer}/act/Relu_output_0`;
 
-/** Each writes one of two cuts over the other. Half of the cuts of a single file are streamed, half are a clone that is patched. */
+/**
+ * Each writes one of two cuts over the other. Half of the cuts of a single file are streamed, half are a clone that is
+ * patched.
+ */
 const KINDS = {
   'single file': {
     versions: [
@@ -62,7 +67,10 @@ const KINDS = {
   },
 };
 
-/** A generator of numbers from 0 to 1 that says the same for the same seed. @see https://prng.di.unimi.it/splitmix64.c, its 32-bit kin */
+/**
+ * A generator of numbers from 0 to 1 that says the same for the same seed.
+ * @see https://prng.di.unimi.it/splitmix64.c, its 32-bit kin
+ */
 function random(seed) {
   let state = seed >>> 0;
   return () => {
@@ -179,7 +187,9 @@ function ended(child) {
   );
 }
 
-/** Starts a run and, unless `moment` is null, kills it that many milliseconds after its start or after its first write. */
+/**
+ * Starts a run and, unless `moment` is null, kills it that many milliseconds after its start or after its first write.
+ */
 async function start(arena, version, moment) {
   const began = performance.now();
   let wrote = null;

@@ -1,4 +1,5 @@
-// npm run check:models: runs whole backbones and compares with what timm computes for them in PyTorch: `run`, the three nets, extracted models.
+// npm run check:models: runs whole backbones and compares with what timm computes for them in PyTorch: `run`, the three
+// nets, extracted models.
 //   FEATX_MODELS  folder of NAME.ts.onnx, NAME.dy.onnx and NAME.reference.npz (default ../shared/models)
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';

@@ -1,7 +1,7 @@
-// npm run check:mutation: mutates what a wrong byte would come through (the gate for external data, the reader, the writer, verify), counts what the tests beside them
-// notice, and writes bench/results/mutation.md.
-// With sources as arguments: those only, and nothing is written. Stryker is fetched into npm's cache, since it would bring some 170 packages to everybody who installs
-// this project and runs here once in a while.
+// npm run check:mutation: mutates what a wrong byte would come through (the gate for external data, the reader, the
+// writer, verify), counts what the tests beside them notice, and writes bench/results/mutation.md. With sources as
+// arguments: those only, and nothing is written. Stryker is fetched into npm's cache, since it would bring some 170
+// packages to everybody who installs this project and runs here once in a while.
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';

@@ -1,4 +1,5 @@
-// npm run check:stdout: standard output of every kind under every command; npm test takes the failing kinds, and every kind for three commands.
+// npm run check:stdout: standard output of every kind under every command; npm test takes the failing kinds, and every
+// kind for three commands.
 import { built, node } from './ready.mjs';
 
 built();

@@ -1,5 +1,7 @@
-// npm run check:zoo: hooks every tensor and cuts single ones out of real models, and compares all of them bit for bit in ONNX Runtime.
-//   FEATX_ZOO   folder of graphs whose weights may be missing (default ../shared/zoo); the 60 smallest are given seeded weights
+// npm run check:zoo: hooks every tensor and cuts single ones out of real models, and compares all of them bit for bit
+// in ONNX Runtime.
+//   FEATX_ZOO   folder of graphs whose weights may be missing (default ../shared/zoo); the 60 smallest are given seeded
+//               weights
 //   FEATX_MODELS  folder of whole models (default ../shared/models); all of them
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';

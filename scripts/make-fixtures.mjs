@@ -1,4 +1,5 @@
-// Writes fixtures/models/*.onnx and their table in fixtures/models/README.md from src/testing/fixtures. Same bytes every time.
+// Writes fixtures/models/*.onnx and their table in fixtures/models/README.md from src/testing/fixtures. Same bytes
+// every time.
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';

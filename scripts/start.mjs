@@ -1,5 +1,6 @@
-// npm start: installs and builds what is missing, then does the main job on a real model: shows the features of a timm ResNet, cuts three
-// of them out into a smaller model, shows that model, and runs it on a picture. `npm start -- inspect my.onnx` runs featx with other arguments.
+// npm start: installs and builds what is missing, then does the main job on a real model: shows the features of a timm
+// ResNet, cuts three of them out into a smaller model, shows that model, and runs it on a picture. `npm start --
+// inspect my.onnx` runs featx with other arguments.
 import { existsSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';

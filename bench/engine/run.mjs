@@ -1,5 +1,7 @@
-// npm run bench:engine: whole processes and openModel on models of 1 to 8 GiB and of 60,000 nodes, against bare Node and `cp` in the same run.
-//   FEATX_BENCH_DIR     where the models go, 4 GiB on a file system with holes in files (default: the system's folder for temporary files)
+// npm run bench:engine: whole processes and openModel on models of 1 to 8 GiB and of 60,000 nodes, against bare Node
+// and `cp` in the same run.
+//   FEATX_BENCH_DIR     where the models go, 4 GiB on a file system with holes in files (default: the system's folder
+//                       for temporary files)
 //   FEATX_BENCH_ROUNDS  of how many rounds the least counts (default 5)
 //   FEATX_BENCH_ONLY    a regular expression for the figures to measure (default: all)
 // Prints a table; writes bench/results/engine.json and engine.md. What is read lies in the page cache.

@@ -1,4 +1,5 @@
-// node runtime-time.mjs MODEL: milliseconds that ONNX Runtime itself takes for the skeletons that featx asks it about, loading the library not counted.
+// node runtime-time.mjs MODEL: milliseconds that ONNX Runtime itself takes for the skeletons that featx asks it about,
+// loading the library not counted.
 import { inspect } from '../../dist/inspect.js';
 import { typesOf } from '../../dist/runtime/child-work.js';
 import { loadNative } from '../../dist/runtime/session.js';

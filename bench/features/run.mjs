@@ -1,4 +1,5 @@
-// node bench/features/run.mjs: time of each resolver against the number of nodes, on residual networks with and without module names.
+// node bench/features/run.mjs: time of each resolver against the number of nodes, on residual networks with and without
+// module names.
 //   FEATX_BENCH_ROUNDS  of how many rounds the least counts (default 3)
 // Prints a table; writes bench/results/features.json and features.md.
 import { fileURLToPath } from 'node:url';

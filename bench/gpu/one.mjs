@@ -1,5 +1,6 @@
-// node one.mjs PROVIDER MODEL [REFERENCE.npz]: runs the features of a model on a provider and on the CPU, and prints as JSON where its nodes ran, how far the values are
-// from the CPU's and from the reference's, and how long it took. A process of its own, because a provider that fails may take its process along.
+// node one.mjs PROVIDER MODEL [REFERENCE.npz]: runs the features of a model on a provider and on the CPU, and prints as
+// JSON where its nodes ran, how far the values are from the CPU's and from the reference's, and how long it took. A
+// process of its own, because a provider that fails may take its process along.
 import { FeatureRunner } from '../../dist/runner.js';
 import { readTensors } from '../../dist/tensors/array-file.js';
 import { randomTensor } from '../../dist/tensors/random.js';

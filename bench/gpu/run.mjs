@@ -1,9 +1,12 @@
-// npm run bench:gpu: whole backbones and a graph of ResNet-50's size on every execution provider that loads, against the CPU.
-//   FEATX_MODELS         folder of NAME.ts.onnx, NAME.dy.onnx and NAME.reference.npz (default ../shared/models, else fixtures/timm)
+// npm run bench:gpu: whole backbones and a graph of ResNet-50's size on every execution provider that loads, against
+// the CPU.
+//   FEATX_MODELS         folder of NAME.ts.onnx, NAME.dy.onnx and NAME.reference.npz (default ../shared/models, else
+//                        fixtures/timm)
 //   FEATX_BENCH_DIR      where the large model goes, 110 MB (default: the system's folder for temporary files)
 //   FEATX_BENCH_SECONDS  how long each figure is measured (default 5)
 //   FEATX_PROVIDERS      providers to try (default: cpu and all others)
-// Prints tables; writes bench/results/gpu.json and gpu.md. Ends with 1 where a provider's values are wrong, and with 0 where a provider is not there.
+// Prints tables; writes bench/results/gpu.json and gpu.md. Ends with 1 where a provider's values are wrong, and with 0
+// where a provider is not there.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

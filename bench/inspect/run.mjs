@@ -1,5 +1,6 @@
 // node bench/inspect/run.mjs [FOLDER]: whole-process `featx inspect` over a folder of models, above bare Node.
-//   FEATX_ZOO           the folder, where none is named (default ../shared/zoo); names that end in .ts.onnx, .dy.onnx, .anon.onnx are grouped
+//   FEATX_ZOO           the folder, where none is named (default ../shared/zoo); names that end in .ts.onnx, .dy.onnx,
+//                       .anon.onnx are grouped
 //   FEATX_BENCH_ROUNDS  of how many rounds the least counts (default 5)
 // Prints a table; writes bench/results/inspect.json and inspect.md.
 import { existsSync, readdirSync, statSync } from 'node:fs';

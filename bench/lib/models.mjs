@@ -1,5 +1,5 @@
-// Models of known structure and any size: convolution networks as an exporter writes them, with module names and, where asked for, the
-// complete value_info.
+// Models of known structure and any size: convolution networks as an exporter writes them, with module names and, where
+// asked for, the complete value_info.
 import { closeSync, ftruncateSync, openSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { int, ints, message, payload, text, writeChunks } from './wire.mjs';
@@ -111,7 +111,8 @@ const HALVED_AT = [5, 15, 25, 35];
 
 /**
  * 50 convolutions of 3x3 over `channels` channels, each with its norm and its activation, behind a stem: 153 nodes.
- * `side`: of the pictures it takes. `sidecar`: the name of the file for the weights, a hole from end to end; null keeps them inline.
+ * `side`: of the pictures it takes. `sidecar`: the name of the file for the weights, a hole from end to end; null keeps
+ * them inline.
  */
 export function layered(
   path,
@@ -152,7 +153,9 @@ function block(builder, path, input, { from, channels, side, stride, kernel }) {
   return builder.add('Relu', `${path}/act`, [normed], shape);
 }
 
-/** A small model of three nodes per layer, a convolution, an activation and an addition, and two initializers per layer. */
+/**
+ * A small model of three nodes per layer, a convolution, an activation and an addition, and two initializers per layer.
+ */
 export function deep(path, { layers, hasValueInfo = true }) {
   const builder = new Builder(null);
   const channels = 8;

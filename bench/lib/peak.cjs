@@ -1,4 +1,5 @@
-// Loaded before a program: appends to FEATX_BENCH_LOG one line of JSON per process, this one and the children it starts, with its peak memory.
+// Loaded before a program: appends to FEATX_BENCH_LOG one line of JSON per process, this one and the children it
+// starts, with its peak memory.
 const childProcess = require('node:child_process');
 const { appendFileSync, readFileSync } = require('node:fs');
 

@@ -21,7 +21,10 @@ export function timed(program, args) {
   return { ms, stdout: finished(program, args, result) };
 }
 
-/** Runs a Node program and says how much memory it and its children took at most, in KiB, its own processor time, and how many children it started. */
+/**
+ * Runs a Node program and says how much memory it and its children took at most, in KiB, its own processor time, and
+ * how many children it started.
+ */
 export function peaks(args) {
   const log = join(tmpdir(), `featx-bench-${process.pid}-peaks.ndjson`);
   rmSync(log, { force: true });
@@ -53,7 +56,10 @@ export function peaks(args) {
 const SHORT_MS = 600;
 const SHORT_REPEATS = 3;
 
-/** The least of every step over some rounds; the steps take turns, so that a busy moment of the machine falls on all of them. */
+/**
+ * The least of every step over some rounds; the steps take turns, so that a busy moment of the machine falls on all of
+ * them.
+ */
 export function leastOf(steps, rounds, progress) {
   const least = new Map();
   for (let round = 0; round < rounds; round++) {

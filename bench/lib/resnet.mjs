@@ -1,4 +1,5 @@
-// A graph of ResNet-50's size and shape with seeded weights of moderate gain, as PyTorch's exporter writes it: norms folded, module names kept.
+// A graph of ResNet-50's size and shape with seeded weights of moderate gain, as PyTorch's exporter writes it: norms
+// folded, module names kept.
 import { int, ints, message, text, varint, writeChunks } from './wire.mjs';
 
 const FLOAT = 1;

@@ -1,5 +1,5 @@
-// Protobuf messages as lists of chunks: bytes, or a number of bytes of payload that are only named. Files of any size are written from them
-// without being held in memory.
+// Protobuf messages as lists of chunks: bytes, or a number of bytes of payload that are only named. Files of any size
+// are written from them without being held in memory.
 import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 
 export function varint(value) {

@@ -1,5 +1,7 @@
-// node bare.mjs MODEL ROWS FILE...: milliseconds, on the clock and of CPU time, that a bare loop of onnxruntime-node takes over batches that lie decoded in memory (.npy), or over
-// pictures that it decodes one after the other; nothing is done with what comes out. With `net` before the files a FeatureListNet of features 1 to 4 takes the place of the bare session.
+// node bare.mjs MODEL ROWS FILE...: milliseconds, on the clock and of CPU time, that a bare loop of onnxruntime-node
+// takes over batches that lie decoded in memory (.npy), or over pictures that it decodes one after the other; nothing
+// is done with what comes out. With `net` before the files a FeatureListNet of features 1 to 4 takes the place of the
+// bare session.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { FeatureListNet } from '../../dist/index.js';

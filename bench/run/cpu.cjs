@@ -1,4 +1,5 @@
-// Loaded before a program: appends to FEATX_BENCH_CPU the milliseconds of CPU time that it and the children it ended took, where the system says.
+// Loaded before a program: appends to FEATX_BENCH_CPU the milliseconds of CPU time that it and the children it ended
+// took, where the system says.
 const childProcess = require('node:child_process');
 const { appendFileSync, readFileSync } = require('node:fs');
 

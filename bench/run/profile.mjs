@@ -1,4 +1,5 @@
-// node profile.mjs MODEL FIRST: the share of the kernels' time that is spent in nodes from the first one on whose name begins with FIRST.
+// node profile.mjs MODEL FIRST: the share of the kernels' time that is spent in nodes from the first one on whose name
+// begins with FIRST.
 import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, basename, join } from 'node:path';

@@ -1,4 +1,5 @@
-// npm run bench:run: `featx run` against a bare loop of onnxruntime-node, a cut against the whole graph, and memory against loading the whole file.
+// npm run bench:run: `featx run` against a bare loop of onnxruntime-node, a cut against the whole graph, and memory
+// against loading the whole file.
 //   FEATX_BENCH_DIR     where models and results go, 2 GiB (default: the system's folder for temporary files)
 //   FEATX_BENCH_ROUNDS  of how many rounds the least counts (default 3)
 //   FEATX_BENCH_IMAGES  how many pictures are run (default 64)
@@ -79,7 +80,9 @@ function measured(args) {
   return { wall: report.elapsed_ms, cpu: Number(readFileSync(cpuLog, 'utf8').trim().split('\n').at(-1)) };
 }
 
-/** Milliseconds for all pictures but a batch: a run over all, less a run over one batch, so that opening does not count. */
+/**
+ * Milliseconds for all pictures but a batch: a run over all, less a run over one batch, so that opening does not count.
+ */
 function marginal(name, all, one) {
   const [whole, opening] = [measured(all), measured(one)];
   noteCpu(name, (whole.cpu - opening.cpu) / (images - BATCH));

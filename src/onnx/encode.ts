@@ -4,8 +4,9 @@ import type { Dim, ValueType } from './records.js';
 import { AttributeType, TensorField } from './schema.js';
 
 /**
- * Encoders of the small messages that featx adds to a graph. Names go through `encodeText`, because a protobuf `string` in the wild need not be
- * UTF-8 and must come back byte for byte. What only reads a model does not load this file, and protobufjs with it.
+ * Encoders of the small messages that featx adds to a graph. Names go through `encodeText`, because a protobuf `string`
+ * in the wild need not be UTF-8 and must come back byte for byte. What only reads a model does not load this file, and
+ * protobufjs with it.
  * @see https://github.com/onnx/onnx/blob/main/onnx/onnx.proto for the field numbers
  */
 

@@ -7,7 +7,8 @@ import type { OnnxModel, Tensor } from './records.js';
 import { tensorBytes } from './types.js';
 
 /**
- * The one gate for sidecars. A location is a path inside the model's directory; nothing else is ever opened, whichever TensorProto asks.
+ * The one gate for sidecars. A location is a path inside the model's directory; nothing else is ever opened, whichever
+ * TensorProto asks.
  * @see https://github.com/onnx/onnx/blob/main/docs/ExternalData.md
  */
 
@@ -22,8 +23,8 @@ export interface ExternalReference {
 /** What the gate needs of a file system; `src/wire/sidecar-files.ts` has it for real files. */
 export interface SidecarFiles {
   /**
-   * Opens `location` relative to the model. Real paths of link and target decide: the file must lie under the model's directory as named
-   * or under the directory of the model's real path.
+   * Opens `location` relative to the model. Real paths of link and target decide: the file must lie under the model's
+   * directory as named or under the directory of the model's real path.
    * @throws PolicyError outside of it or not a regular file, IoError where it is missing
    */
   open(location: string, field: string): Promise<ByteSource>;
@@ -33,12 +34,16 @@ export interface SidecarFiles {
 const LONGEST_VALUE = 4096;
 const KNOWN_KEYS = new Set(['location', 'offset', 'length', 'checksum', 'basepath']);
 const INTEGER = /^[0-9]{1,19}$/;
-/** Device names that Windows opens in any directory, with any extension. @see https://learn.microsoft.com/windows/win32/fileio/naming-a-file */
+/**
+ * Device names that Windows opens in any directory, with any extension.
+ * @see https://learn.microsoft.com/windows/win32/fileio/naming-a-file
+ */
 const WINDOWS_DEVICE = /^(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3])\s*(\.|:|$)/i;
 
 /**
  * Reads and checks the external-data entries of a tensor, without touching any file.
- * @throws PolicyError for a location that is not plainly inside the model's directory, or entries that are not what the format allows
+ * @throws PolicyError for a location that is not plainly inside the model's directory, or entries that are not what the
+ * format allows
  */
 export function externalReference(
   tensor: Tensor,
@@ -66,7 +71,8 @@ export function externalReference(
 }
 
 /**
- * Whether a location is plainly inside the directory of the model, with the same verdict on every operating system: what any of them would resolve outside it is refused.
+ * Whether a location is plainly inside the directory of the model, with the same verdict on every operating system:
+ * what any of them would resolve outside it is refused.
  * @param subject what the location belongs to, for the message
  * @throws PolicyError
  */
@@ -75,7 +81,10 @@ function assertContained(location: string, subject: string, field: string): void
   if (reason !== null) throw refusal(subject, field, `the location '${location}' ${reason}`, 'FEATX_EXTERNAL_LOCATION');
 }
 
-/** Whether the gate lets a location through, as far as its letters say: links and kinds of files are looked at when it is opened. */
+/**
+ * Whether the gate lets a location through, as far as its letters say: links and kinds of files are looked at when it
+ * is opened.
+ */
 export function isContained(location: string): boolean {
   return escapeReason(location) === null;
 }

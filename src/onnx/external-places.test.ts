@@ -50,7 +50,10 @@ beforeAll(async () => {
 
 afterAll(() => rm(root, { recursive: true }));
 
-/** What was looked at, by its name or its real path, outside of the model's directory; or opened, and is no regular file nor the directory itself. */
+/**
+ * What was looked at, by its name or its real path, outside of the model's directory; or opened, and is no regular file
+ * nor the directory itself.
+ */
 async function outside(seen: readonly Seen[]): Promise<readonly string[]> {
   const isOutside = (path: string): boolean => relative(directory, path).startsWith('..');
   const found = new Set<string>();

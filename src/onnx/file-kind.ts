@@ -51,7 +51,10 @@ const SIGNATURES: readonly {
   { kind: 'JSON', hint: 'featx wants the .onnx file', matches: (_head, text) => /^\s*[{[]\s*["{[\]}]/.test(text) },
 ];
 
-/** The first word of a flatbuffer is a short way to its root; in a model the fourth byte may be the length of a producer called `ORTModule`. */
+/**
+ * The first word of a flatbuffer is a short way to its root; in a model the fourth byte may be the length of a producer
+ * called `ORTModule`.
+ */
 function isFlatbuffer(head: Uint8Array): boolean {
   return head[2] === 0 && head[3] === 0;
 }
@@ -103,7 +106,10 @@ function isText(head: Uint8Array, latin1: string): boolean {
   }
 }
 
-/** The error to tell where reading has failed with `error`: that the file is something else, where it looks like it, else `error` itself. */
+/**
+ * The error to tell where reading has failed with `error`: that the file is something else, where it looks like it,
+ * else `error` itself.
+ */
 export async function readingError(source: ByteSource, error: unknown): Promise<unknown> {
   if (
     !(error instanceof ModelFormatError) ||

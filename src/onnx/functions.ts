@@ -3,8 +3,9 @@ import type { FunctionDef, Node, OnnxModel } from './records.js';
 import { bodiesOf, functionKey, invalid, nodeLabel, readsOf } from './scopes.js';
 
 /**
- * Checks the model-local functions, called or not: no two of one identity, every tensor they read is theirs, no output is made twice, none calls itself,
- * and what their calls stand for stays within the limits. Nothing is expanded; the cost is that of visiting each node once.
+ * Checks the model-local functions, called or not: no two of one identity, every tensor they read is theirs, no output
+ * is made twice, none calls itself, and what their calls stand for stays within the limits. Nothing is expanded; the
+ * cost is that of visiting each node once.
  * @returns warnings
  * @throws ModelFormatError `FEATX_GRAPH_DUPLICATE`, `FEATX_GRAPH_MISSING_TENSOR` or `FEATX_GRAPH_RECURSION`
  * @throws PolicyError `FEATX_LIMIT_CALLS` or `FEATX_LIMIT_EXPANSION`
@@ -96,7 +97,10 @@ interface Step extends Contents {
   readonly open: FunctionDef[];
 }
 
-/** Visits every function once, callees first, without recursion of its own: a function on the trail that is called again calls itself. */
+/**
+ * Visits every function once, callees first, without recursion of its own: a function on the trail that is called again
+ * calls itself.
+ */
 function assertCalls(model: OnnxModel, byKey: ReadonlyMap<string, FunctionDef>): readonly string[] {
   const {
     limits,

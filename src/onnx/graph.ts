@@ -30,7 +30,8 @@ export interface Producer {
 }
 
 /**
- * The main graph as a lookup, checked: operator sets, tensors whose values fit their dims, single assignment, nothing missing, no cycle; functions likewise, and none calls itself.
+ * The main graph as a lookup, checked: operator sets, tensors whose values fit their dims, single assignment, nothing
+ * missing, no cycle; functions likewise, and none calls itself.
  * @throws ModelFormatError `FEATX_GRAPH_*` naming every tensor that is wrong
  */
 export function viewGraph(model: OnnxModel): GraphView {

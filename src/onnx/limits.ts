@@ -30,7 +30,8 @@ export interface LimitFacts {
 
 /**
  * The limits of the reader.
- * @see https://protobuf.dev/programming-guides/proto-limits (depth), https://github.com/onnx/onnx/blob/main/onnx/checker.cc (functions, calls)
+ * @see https://protobuf.dev/programming-guides/proto-limits (depth),
+ * https://github.com/onnx/onnx/blob/main/onnx/checker.cc (functions, calls)
  */
 export const LIMITS: { readonly [K in keyof ReadLimits]: LimitFacts } = {
   depth: {
@@ -98,7 +99,10 @@ export const DEFAULT_LIMITS: ReadLimits = {
   expansion: LIMITS.expansion.default,
 };
 
-/** The limits with their defaults. @throws UsageError where one is no whole number from 1 on, or `depth` is above 1,000 */
+/**
+ * The limits with their defaults.
+ * @throws UsageError where one is no whole number from 1 on, or `depth` is above 1,000
+ */
 export function readLimits(limits: Partial<ReadLimits> = {}): ReadLimits {
   const whole: ReadLimits = {
     ...DEFAULT_LIMITS,

@@ -1,4 +1,7 @@
-/** How a record takes the value of a message of the same bytes that was read before; nobody may change that value any more. */
+/**
+ * How a record takes the value of a message of the same bytes that was read before; nobody may change that value any
+ * more.
+ */
 export interface Memo<B> {
   /** Null while the record has none. */
   get(record: B): object | null;

@@ -26,7 +26,8 @@ const keysRule: MessageRule<Keys> = {
 
 /**
  * The keys of a model's metadata_props, in file order; steps over everything else.
- * @throws ModelFormatError where the outermost message is malformed, PolicyError where it costs more than a look is worth
+ * @throws ModelFormatError where the outermost message is malformed, PolicyError where it costs more than a look is
+ * worth
  */
 export async function readMetadataKeys(source: ByteSource): Promise<readonly string[]> {
   const keys: Keys = { entries: [] };

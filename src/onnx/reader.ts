@@ -17,7 +17,10 @@ export type FieldRule<B> =
   | { readonly kind: 'float'; readonly list: boolean; set(record: B, value: number): void }
   /** A name; `value`: a string that is left in the file where it is longer than a name may be. */
   | { readonly kind: 'text' | 'value'; readonly list: boolean; set(record: B, value: string, field: Field): void }
-  /** Note where it is; `kept` stays in memory where it is not huge. `scalar`: the wire type of a single value, where the field is a list of numbers. */
+  /**
+   * Note where it is; `kept` stays in memory where it is not huge. `scalar`: the wire type of a single value, where the
+   * field is a list of numbers.
+   */
   | {
       readonly kind: 'range';
       readonly list: boolean;
@@ -25,7 +28,9 @@ export type FieldRule<B> =
       readonly scalar?: WireType;
       set(record: B, field: Field): void;
     }
-  /** Note where it is and walk into it. `memo`: where many such messages are the same bytes, they may share one value. */
+  /**
+   * Note where it is and walk into it. `memo`: where many such messages are the same bytes, they may share one value.
+   */
   | {
       readonly kind: 'message';
       enter(record: B, field: Field, context: ReadContext): Entered;
@@ -68,7 +73,10 @@ export interface ReadContext {
   readonly sourcePath: string | undefined;
 }
 
-/** Memory that the records take beside the bytes they were read from: of a message with its field, a string in a list, a number in a list, the range of a field. Measured, rounded. */
+/**
+ * Memory that the records take beside the bytes they were read from: of a message with its field, a string in a list, a
+ * number in a list, the range of a field. Measured, rounded.
+ */
 const MESSAGE_BYTES = 150;
 const TEXT_BYTES = 24;
 const NUMBER_BYTES = 8;
@@ -151,7 +159,10 @@ function repeatsText({ count, first }: Repeats): string {
 type Missing = number;
 const DONE: Missing = 0;
 
-/** Reads synchronously inside the window; a step that lacks bytes leaves no trace and is taken again once they are there. */
+/**
+ * Reads synchronously inside the window; a step that lacks bytes leaves no trace and is taken again once they are
+ * there.
+ */
 class MessageReader {
   readonly window: ResidentWindow;
   repeats: Repeats | null = null;

@@ -3,8 +3,9 @@ import type { ByteSource } from '../wire/source.js';
 import type { ReadLimits } from './limits.js';
 
 /**
- * The index of a model: what its messages say, and where their bytes are. A message is a list of field occurrences (`parts`): protobuf
- * merges the occurrences of a singular message, and the bytes of their payloads, concatenated, are the merged message.
+ * The index of a model: what its messages say, and where their bytes are. A message is a list of field occurrences
+ * (`parts`): protobuf merges the occurrences of a singular message, and the bytes of their payloads, concatenated, are
+ * the merged message.
  */
 
 /** One axis: a size, a `dim_param`, or unknown. */
@@ -84,7 +85,10 @@ export interface Attribute {
   readonly graphs: readonly Graph[];
 }
 
-/** NodeProto. Identity is `index`; names may be empty or repeated. An empty input or output name is an omitted optional value. */
+/**
+ * NodeProto. Identity is `index`; names may be empty or repeated. An empty input or output name is an omitted optional
+ * value.
+ */
 export interface Node {
   readonly index: number;
   readonly field: Field;

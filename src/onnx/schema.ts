@@ -24,7 +24,8 @@ export const TensorField = { floatData: 4, rawData: 9, doubleData: 10, externalD
 export const AttributeType = { float: 1, int: 2, string: 3, tensor: 4, graph: 5, floats: 6, ints: 7 } as const;
 
 /**
- * `metadata_props` of a node: the exporter's names for scopes and classes, only the wanted keys where some are given. Entries too long to keep in memory are left out.
+ * `metadata_props` of a node: the exporter's names for scopes and classes, only the wanted keys where some are given.
+ * Entries too long to keep in memory are left out.
  * @throws ModelFormatError where an entry is not a message
  */
 export function nodeMetadata(
@@ -83,7 +84,8 @@ function entryRanges(
 }
 
 /**
- * The values of a small integer tensor (int32 or int64, inline), or null where it is neither small, inline, nor of integers.
+ * The values of a small integer tensor (int32 or int64, inline), or null where it is neither small, inline, nor of
+ * integers.
  * @throws ModelFormatError where its bytes are not a list of integers
  */
 export function smallIntegers(model: OnnxModel, tensor: Tensor): readonly number[] | null {

@@ -12,7 +12,8 @@ const PLAIN_FIELDS: { readonly [fieldNumber: number]: number } = {
 };
 
 /**
- * Checks that a tensor can be what it says: known dtype, dims whose product is a number, one kind of values, as many bytes as it takes.
+ * Checks that a tensor can be what it says: known dtype, dims whose product is a number, one kind of values, as many
+ * bytes as it takes.
  * @throws ModelFormatError `FEATX_GRAPH_DIMS`, `FEATX_GRAPH_DTYPE` or `FEATX_GRAPH_DATA`
  */
 export function checkTensor(tensor: Tensor, path?: string): void {
@@ -58,7 +59,10 @@ export function checkTensor(tensor: Tensor, path?: string): void {
     );
 }
 
-/** Bytes of values that are encoded one by one, and how many they are at least; null where there are none. Two, four or more values of less than a byte may share one. */
+/**
+ * Bytes of values that are encoded one by one, and how many they are at least; null where there are none. Two, four or
+ * more values of less than a byte may share one.
+ */
 function leastBytes({ payloads, dims, dataType }: Tensor): { readonly have: number; readonly need: number } | null {
   if (payloads.length === 0) return null;
   const have = payloads.reduce((sum, { start, end }) => sum + end - start, 0);
@@ -66,7 +70,10 @@ function leastBytes({ payloads, dims, dataType }: Tensor): { readonly have: numb
   return { have, need: bits < 8 ? Math.ceil((elementCount(dims) * bits) / 8) : elementCount(dims) };
 }
 
-/** The one run of bytes that are the tensor's values as the runtime would map them, or null where they are encoded otherwise. */
+/**
+ * The one run of bytes that are the tensor's values as the runtime would map them, or null where they are encoded
+ * otherwise.
+ */
 export function plainValues(tensor: Tensor): TensorPayload | null {
   const { payloads, dataType } = tensor;
   if (tensor.external !== null || payloads.length === 0) return null;

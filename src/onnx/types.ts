@@ -1,6 +1,9 @@
 import type { Dim, OnnxModel, Tensor, ValueType } from './records.js';
 
-/** What is known of a tensor: numpy's word for its dtype, or `type` where the value is no tensor; `shape` null is an unknown rank. */
+/**
+ * What is known of a tensor: numpy's word for its dtype, or `type` where the value is no tensor; `shape` null is an
+ * unknown rank.
+ */
 export interface TensorType {
   readonly dtype: string | null;
   readonly shape: readonly Dim[] | null;
@@ -10,7 +13,10 @@ export interface TensorType {
 
 export type TensorTypes = ReadonlyMap<string, TensorType>;
 
-/** TensorProto.DataType in numpy's words. @see https://github.com/onnx/onnx/blob/main/onnx/onnx.proto (enum DataType) */
+/**
+ * TensorProto.DataType in numpy's words.
+ * @see https://github.com/onnx/onnx/blob/main/onnx/onnx.proto (enum DataType)
+ */
 const DTYPE_WORDS: readonly (string | null)[] = [
   null,
   'float32',
@@ -126,7 +132,10 @@ export function declaredTypes(model: OnnxModel): Map<string, TensorType> {
 export interface InferredTypes {
   /** What may be printed and written: a symbol where the file or the runtime proves it, null where nothing does. */
   readonly types: TensorTypes;
-  /** The same with nominal numbers for symbolic input dims: for channels, reductions and layout only, never written to a file. */
+  /**
+   * The same with nominal numbers for symbolic input dims: for channels, reductions and layout only, never written to a
+   * file.
+   */
   readonly nominal: TensorTypes;
   /** The numbers that were put in, per input; empty where no input dim is symbolic. */
   readonly nominalInputShape: ReadonlyMap<string, readonly number[]>;

@@ -3,7 +3,8 @@ import { escapeText } from './escape.js';
 export type CsvCell = string | number | null;
 
 /**
- * One record of a CSV file, CRLF included. Text is escaped, and text that a spreadsheet would run as a formula gets an apostrophe in front.
+ * One record of a CSV file, CRLF included. Text is escaped, and text that a spreadsheet would run as a formula gets an
+ * apostrophe in front.
  * @see https://www.rfc-editor.org/rfc/rfc4180
  * @see https://owasp.org/www-community/attacks/CSV_Injection
  */

@@ -1,7 +1,7 @@
 /**
- * Text from a file made safe to show: control characters (C0, C1, DEL), invisible and bidirectional format characters, line separators
- * and lone surrogates become visible escapes. A byte that was not UTF-8 (U+DC80..U+DCFF, see `wire/text.ts`) is shown as `\xNN`. What a CI system
- * would run as a command of its log is no command any more.
+ * Text from a file made safe to show: control characters (C0, C1, DEL), invisible and bidirectional format characters,
+ * line separators and lone surrogates become visible escapes. A byte that was not UTF-8 (U+DC80..U+DCFF, see
+ * `wire/text.ts`) is shown as `\xNN`. What a CI system would run as a command of its log is no command any more.
  * @see https://trojansource.codes
  */
 export function escapeText(text: string): string {
@@ -15,9 +15,15 @@ export function escapeText(text: string): string {
 }
 
 const UNSAFE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
-/** `##[error]` and `##vso[…]`, anywhere in a line. @see https://learn.microsoft.com/azure/devops/pipelines/scripts/logging-commands */
+/**
+ * `##[error]` and `##vso[…]`, anywhere in a line.
+ * @see https://learn.microsoft.com/azure/devops/pipelines/scripts/logging-commands
+ */
 const LOG_COMMAND = /#(?=#(?:vso)?\[)/g;
-/** `::error::…`, at the start of a line. @see https://docs.github.com/actions/reference/workflow-commands-for-github-actions */
+/**
+ * `::error::…`, at the start of a line.
+ * @see https://docs.github.com/actions/reference/workflow-commands-for-github-actions
+ */
 const LINE_COMMAND = /^(\s*):(?=:)/;
 const SHORT: { readonly [character: string]: string } = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 
@@ -30,7 +36,10 @@ export function escapeHtml(text: string): string {
   return escapeText(text).replace(/[&<>"'`]/g, (character) => `&#${character.charCodeAt(0)};`);
 }
 
-/** A JSON document on one line that a terminal cannot misread: what `escapeText` would change is a `\uNNNN` escape, so parsing it gives the data back. */
+/**
+ * A JSON document on one line that a terminal cannot misread: what `escapeText` would change is a `\uNNNN` escape, so
+ * parsing it gives the data back.
+ */
 export function jsonLine(value: unknown): string {
   return JSON.stringify(value)
     .replace(LOG_COMMAND, '\\u0023')

@@ -21,7 +21,9 @@ export function errorRecord(command: string | null, error: FeatxError, subject?:
   };
 }
 
-/** An error for people: what is wrong, where, and what to do; `subject` is the file in hand, where the error names none. */
+/**
+ * An error for people: what is wrong, where, and what to do; `subject` is the file in hand, where the error names none.
+ */
 export function errorText(
   { message, hint, path, offset, field }: FeatxError,
   style: TextStyle,

@@ -2,7 +2,10 @@ import type { TextStyle } from './style.js';
 
 const LONGEST_BAR = 13;
 
-/** A bar per stride, the wider the larger the map: centred under each other they draw the pyramid. Empty where a stride is unknown. */
+/**
+ * A bar per stride, the wider the larger the map: centred under each other they draw the pyramid. Empty where a stride
+ * is unknown.
+ */
 export function pyramidBars(
   reductions: readonly (number | null)[],
   style: Pick<TextStyle, 'unicode'>,

@@ -5,8 +5,9 @@ import type { Dim } from '../onnx/records.js';
 import type { TensorType } from '../onnx/types.js';
 
 /**
- * The report records of the commands: what `--json` prints and the library returns. Their keys are the contract's and keep the spelling
- * that timm and JSON have; units are part of a key. Shapes are integers, symbols, and null for an unknown dimension; a null shape is an unknown rank.
+ * The report records of the commands: what `--json` prints and the library returns. Their keys are the contract's and
+ * keep the spelling that timm and JSON have; units are part of a key. Shapes are integers, symbols, and null for an
+ * unknown dimension; a null shape is an unknown rank.
  */
 
 /** A graph input or output, or any tensor of the model; a value that is no tensor has `type` instead of `dtype`. */

@@ -15,7 +15,10 @@ const GAP = '  ';
 /** Where nothing bounds a line, one long name must not pad every other one to its length. */
 const WIDEST_PADDING = 200;
 
-/** Rows under their titles, in columns that fit `style.width`: long cells lose their middle, then expendable columns go. Cells are escaped already. */
+/**
+ * Rows under their titles, in columns that fit `style.width`: long cells lose their middle, then expendable columns go.
+ * Cells are escaped already.
+ */
 export function renderTable(
   columns: readonly Column[],
   rows: readonly (readonly string[])[],

@@ -1,7 +1,9 @@
 /** Longer text fits no terminal, however wide its characters are. */
 const LONGEST_MEASURED = 4096;
 
-/** How many terminal columns text takes, near enough: wide East Asian characters and emoji two, combining marks none. */
+/**
+ * How many terminal columns text takes, near enough: wide East Asian characters and emoji two, combining marks none.
+ */
 export function displayWidth(text: string): number {
   if (text.length > LONGEST_MEASURED || /^[\x20-\x7e]*$/.test(text)) return text.length;
   let width = 0;

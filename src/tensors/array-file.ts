@@ -73,7 +73,10 @@ export async function probeKind(access: SourceAccess): Promise<FileKind> {
   });
 }
 
-/** Opens an array file of any kind but pictures. @throws ModelFormatError, UnsupportedModelError, PolicyError, IoError, UsageError */
+/**
+ * Opens an array file of any kind but pictures.
+ * @throws ModelFormatError, UnsupportedModelError, PolicyError, IoError, UsageError
+ */
 export async function openArrayFile(path: string | ByteSource, options: ArrayFileOptions = {}): Promise<ArrayFile> {
   const access = typeof path === 'string' ? new ReopenedFile(path, options.fileSystem) : openSource(path);
   const kind = await probeKind(access);

@@ -4,7 +4,10 @@ import type { InputPlan, PlannedInput } from './input-plan.js';
 import type { RowRange } from './lazy-array.js';
 import { padRows, stackRows, type TensorValue } from './tensor.js';
 
-/** One batch: tensors by input name, `size` entries of which the first `rows` are real and the others copies of the last. */
+/**
+ * One batch: tensors by input name, `size` entries of which the first `rows` are real and the others copies of the
+ * last.
+ */
 export interface InputBatch {
   readonly index: number;
   /** Position of its first entry among all. */

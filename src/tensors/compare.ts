@@ -23,7 +23,8 @@ function arrangements(shape: readonly number[]): readonly Arrangement[] {
 }
 
 /**
- * The values of `source` in the layout of `target`: channels first or last, tokens or maps, leading tokens left out. Independent of how the graph does it.
+ * The values of `source` in the layout of `target`: channels first or last, tokens or maps, leading tokens left out.
+ * Independent of how the graph does it.
  * @returns null where the shapes fit no change of layout
  */
 export function rearranged(source: TensorValue, target: TensorValue, targetFirst: boolean | null): TensorValue | null {
@@ -77,7 +78,10 @@ export function isBitEqual(a: TensorValue, b: TensorValue): boolean {
   return true;
 }
 
-/** The largest difference between two tensors, relative to the standard deviation of the first; null where only one of two values is finite, or for strings. */
+/**
+ * The largest difference between two tensors, relative to the standard deviation of the first; null where only one of
+ * two values is finite, or for strings.
+ */
 export function largestDifference(reference: TensorValue, other: TensorValue): number | null {
   if (reference.dtype !== other.dtype || reference.data.length !== other.data.length)
     throw new UsageError(`${describe(reference)} cannot be compared with ${describe(other)}`);

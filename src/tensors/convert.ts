@@ -25,7 +25,9 @@ const SIGNIFICANDS = new Map<string, number>([
   ['float64', 53],
 ]);
 
-/** Whether values of one dtype may become another: floats among floats, integers where every value fits; null where not. */
+/**
+ * Whether values of one dtype may become another: floats among floats, integers where every value fits; null where not.
+ */
 export function conversionOf(from: string, to: string): Conversion | null {
   if (from === to) return 'same';
   const source = SIGNIFICANDS.get(from);
@@ -69,7 +71,10 @@ function isNumeric(data: unknown): data is Exclude<TypedArray, BigInt64Array | B
   return ArrayBuffer.isView(data) && !(data instanceof BigInt64Array || data instanceof BigUint64Array);
 }
 
-/** The values as float32 (float64 and wide integers rounded). @throws UsageError for strings, complex and packed types */
+/**
+ * The values as float32 (float64 and wide integers rounded).
+ * @throws UsageError for strings, complex and packed types
+ */
 export function toFloat32(tensor: TensorValue): Float32Array {
   const { dtype, data } = tensor;
   if (data instanceof Float32Array) return data;

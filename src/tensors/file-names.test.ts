@@ -5,7 +5,10 @@ import { archiveKeys, safeFileNames } from './file-names.js';
 
 const sha = (text: string, digits: number): string => createHash('sha256').update(text).digest('hex').slice(0, digits);
 
-/** Device names and characters that Windows reserves. @see https://learn.microsoft.com/windows/win32/fileio/naming-a-file */
+/**
+ * Device names and characters that Windows reserves.
+ * @see https://learn.microsoft.com/windows/win32/fileio/naming-a-file
+ */
 const RESERVED = /[<>:"/\\|?*]|[. ]$|^(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3])\s*(\.|$)/i;
 
 const nasty = fc.oneof(

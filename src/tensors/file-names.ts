@@ -1,7 +1,10 @@
 import { createHash } from 'node:crypto';
 import { encodeText, isEscaped } from '../wire/text.js';
 
-/** Names that Windows gives to devices, with any extension. @see https://learn.microsoft.com/windows/win32/fileio/naming-a-file */
+/**
+ * Names that Windows gives to devices, with any extension.
+ * @see https://learn.microsoft.com/windows/win32/fileio/naming-a-file
+ */
 const DEVICE = /^(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)/i;
 const LONGEST_FILE_NAME = 180;
 const LONGEST_ZIP_NAME = 65_000;
@@ -27,7 +30,10 @@ export function percentEncode(name: string): string {
   return text;
 }
 
-/** File names (without extension) for tensors, safe and distinct on every system, in the order of `names`. Long and colliding ones end in a hash. */
+/**
+ * File names (without extension) for tensors, safe and distinct on every system, in the order of `names`. Long and
+ * colliding ones end in a hash.
+ */
 export function safeFileNames(names: readonly string[]): string[] {
   const encoded = names.map((name) => {
     const text = percentEncode(name);
@@ -59,7 +65,10 @@ export function archiveKeys(names: readonly string[], reserved: readonly string[
   return distinct(names, keys, (key) => key);
 }
 
-/** Adds a hash to names that fall together, here on file systems that fold case; and a number where even that is another's name. */
+/**
+ * Adds a hash to names that fall together, here on file systems that fold case; and a number where even that is
+ * another's name.
+ */
 function distinct(
   names: readonly string[],
   keys: readonly string[],

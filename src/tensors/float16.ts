@@ -1,6 +1,6 @@
 /**
- * float16 and bfloat16 as bits in a Uint16Array: Node 20 and 22 have no Float16Array, and ONNX Runtime speaks bits there.
- * Narrowing rounds to nearest, ties to even, as numpy and the hardware do.
+ * float16 and bfloat16 as bits in a Uint16Array: Node 20 and 22 have no Float16Array, and ONNX Runtime speaks bits
+ * there. Narrowing rounds to nearest, ties to even, as numpy and the hardware do.
  */
 
 const view = new DataView(new ArrayBuffer(4));

@@ -33,7 +33,11 @@ export function matchesWildcard(pattern: string, name: string): boolean {
   return at === wanted.length;
 }
 
-/** The files that a pattern names, in the order of their code units; names that begin with a dot only where the pattern does. @throws IoError */
+/**
+ * The files that a pattern names, in the order of their code units; names that begin with a dot only where the pattern
+ * does.
+ * @throws IoError
+ */
 export async function expandGlob(pattern: string, fs: FileSystem): Promise<string[]> {
   const segments = pattern.split(SEPARATORS).filter((segment, index) => segment !== '' || index === 0);
   const [first, ...rest] = segments;

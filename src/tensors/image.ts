@@ -43,7 +43,10 @@ export interface ImageInput {
   readonly shape: readonly (number | string | null)[] | null;
 }
 
-/** timm's preprocessing for an input of a model. @throws UsageError where a picture cannot be that input, or an option is out of range */
+/**
+ * timm's preprocessing for an input of a model.
+ * @throws UsageError where a picture cannot be that input, or an option is out of range
+ */
 export function preprocessingFor(input: ImageInput, options: ImageOptions = {}): Preprocessing {
   const shape = input.shape ?? [null, 3, null, null];
   const dtype = input.dtype ?? 'float32';
@@ -114,7 +117,10 @@ type SharpModule = typeof import('sharp');
 
 let loading: Promise<SharpModule> | null = null;
 
-/** sharp, loaded when the first picture is; its types stay out of ours, which are read where it is absent. @throws RuntimeError that says how to install it */
+/**
+ * sharp, loaded when the first picture is; its types stay out of ours, which are read where it is absent.
+ * @throws RuntimeError that says how to install it
+ */
 export async function loadSharp<Module extends { readonly default: unknown }>(
   load: () => Promise<Module>,
 ): Promise<Module['default']> {
@@ -130,7 +136,8 @@ export async function loadSharp<Module extends { readonly default: unknown }>(
 }
 
 /**
- * Decodes a jpg, png or webp in full, to RGB as Pillow's `convert('RGB')` does: alpha dropped, colour profile and orientation tag not applied, CMYK without a profile.
+ * Decodes a jpg, png or webp in full, to RGB as Pillow's `convert('RGB')` does: alpha dropped, colour profile and
+ * orientation tag not applied, CMYK without a profile.
  * @throws ModelFormatError for bytes that cannot be decoded; PolicyError; RuntimeError where sharp is missing
  */
 export async function decodePicture(
@@ -174,7 +181,10 @@ export async function decodePicture(
   }
 }
 
-/** CMYK as Pillow turns it into RGB. @see https://github.com/python-pillow/Pillow/blob/main/src/libImaging/Convert.c (cmyk2rgb) */
+/**
+ * CMYK as Pillow turns it into RGB.
+ * @see https://github.com/python-pillow/Pillow/blob/main/src/libImaging/Convert.c (cmyk2rgb)
+ */
 function fromInk(data: Uint8Array): Uint8Array {
   const rgb = new Uint8Array((data.length / 4) * 3);
   let to = 0;
@@ -200,7 +210,11 @@ interface Size {
   readonly height: number;
 }
 
-/** The size a picture is resized to before the centre crop. @see https://github.com/huggingface/pytorch-image-models/blob/main/timm/data/transforms_factory.py (transforms_imagenet_eval) */
+/**
+ * The size a picture is resized to before the centre crop.
+ * @see https://github.com/huggingface/pytorch-image-models/blob/main/timm/data/transforms_factory.py
+ * (transforms_imagenet_eval)
+ */
 export function resizedSize({ width, height }: Size, to: Pick<Preprocessing, 'height' | 'width' | 'crop'>): Size {
   const scaledHeight = Math.floor(to.height / to.crop);
   const scaledWidth = Math.floor(to.width / to.crop);
@@ -214,7 +228,9 @@ export function resizedSize({ width, height }: Size, to: Pick<Preprocessing, 'he
     : { width: long(height, width), height: scaledHeight };
 }
 
-/** A decoded picture as values `[3, H, W]` or `[H, W, 3]`, one entry of the input: resized, centre-cropped, normalised. */
+/**
+ * A decoded picture as values `[3, H, W]` or `[H, W, 3]`, one entry of the input: resized, centre-cropped, normalised.
+ */
 export function pictureTensor(picture: Picture, to: Preprocessing): TensorValue {
   const resized = resizedSize(picture, to);
   const box = {

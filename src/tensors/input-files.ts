@@ -6,7 +6,9 @@ import { expandGlob, isGlob } from './glob.js';
 import { ReopenedFile } from './lazy-array.js';
 import type { TensorLimits } from './limits.js';
 
-/** What one `--input` says: which input it is for (null: the file or the model decides), and where the values come from. */
+/**
+ * What one `--input` says: which input it is for (null: the file or the model decides), and where the values come from.
+ */
 export type InputSpec =
   | { readonly input: string | null; readonly path: string }
   | { readonly input: string | null; readonly seed: number };
@@ -14,7 +16,8 @@ export type InputSpec =
 const RANDOM = /^random(?::(\d{1,15}))?$/;
 
 /**
- * Reads `NAME=FILE`, FILE or `random[:SEED]`. A text before `=` is a name only where the model has that input, so that file names may hold `=`.
+ * Reads `NAME=FILE`, FILE or `random[:SEED]`. A text before `=` is a name only where the model has that input, so that
+ * file names may hold `=`.
  * @throws UsageError for a seed that is no number
  */
 export function parseInputSpec(text: string, inputNames: readonly string[]): InputSpec {

@@ -62,9 +62,11 @@ export interface InputPlan {
 const NOMINAL_SIDE = 224;
 
 /**
- * Plans what feeds a model: `NAME=FILE`, FILE, directories, patterns and `random[:SEED]`. Files of one input stack along axis 0 in order.
+ * Plans what feeds a model: `NAME=FILE`, FILE, directories, patterns and `random[:SEED]`. Files of one input stack
+ * along axis 0 in order.
  * @param inputs the model's inputs without those that are initializers
- * @throws UsageError, IoError, ModelFormatError, UnsupportedModelError, PolicyError; every bad file is named in one error
+ * @throws UsageError, IoError, ModelFormatError, UnsupportedModelError, PolicyError; every bad file is named in one
+ * error
  */
 export async function planInputs(
   specs: readonly string[],
@@ -216,7 +218,10 @@ function pictureItem(access: ReopenedFile, to: Preprocessing, { limits }: Contex
   return { file: access.name, rows: 1, isEndless: false, rest, read };
 }
 
-/** An array as entries of an input: checked against its shape, converted to its dtype; one that lacks axis 0 is one entry. */
+/**
+ * An array as entries of an input: checked against its shape, converted to its dtype; one that lacks axis 0 is one
+ * entry.
+ */
 function arrayItem(path: string, array: LazyArray, input: ModelInput, { warn }: Context): InputItem {
   const { dtype, shape } = array;
   const place = array.key === '' ? path : `${path} (${array.key})`;
@@ -320,7 +325,10 @@ function assertGiven(items: ReadonlyMap<string, readonly InputItem[]>, { inputs 
   });
 }
 
-/** Whether axis 0 of an input counts entries: where it is open, or, in a model that fixes all sizes, where it equals the first input's. */
+/**
+ * Whether axis 0 of an input counts entries: where it is open, or, in a model that fixes all sizes, where it equals the
+ * first input's.
+ */
 function isBatched(input: ModelInput, inputs: readonly ModelInput[]): boolean {
   const axis = ({ shape }: ModelInput): number | string | null | undefined => (shape === null ? null : shape[0]);
   const own = axis(input);

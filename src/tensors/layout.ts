@@ -11,8 +11,8 @@ export interface PlacedBytes {
 }
 
 /**
- * Where everything goes in a file whose arrays are known by dtype and shape: values are written in place as they come, in any order,
- * and `frame` adds what is around them.
+ * Where everything goes in a file whose arrays are known by dtype and shape: values are written in place as they come,
+ * in any order, and `frame` adds what is around them.
  */
 export interface FileLayout {
   readonly size: number;

@@ -25,7 +25,10 @@ export interface SourceAccess {
   use<T>(work: (source: ByteSource) => Promise<T>): Promise<T>;
 }
 
-/** A file that is opened for each use, so that thousands of inputs need no thousands of descriptors; a change in between is an IoError. */
+/**
+ * A file that is opened for each use, so that thousands of inputs need no thousands of descriptors; a change in between
+ * is an IoError.
+ */
 export class ReopenedFile implements SourceAccess {
   private known: FileSource['state'] | null = null;
 

@@ -40,7 +40,10 @@ export function isZip(head: Uint8Array): boolean {
   return head[0] === 0x50 && head[1] === 0x4b && ((head[2] === 3 && head[3] === 4) || (head[2] === 5 && head[3] === 6));
 }
 
-/** The arrays of a .npz file, their headers read. @throws ModelFormatError, UnsupportedModelError, PolicyError, IoError */
+/**
+ * The arrays of a .npz file, their headers read.
+ * @throws ModelFormatError, UnsupportedModelError, PolicyError, IoError
+ */
 export function openNpz(access: SourceAccess, limits: TensorLimits = DEFAULT_TENSOR_LIMITS): Promise<NpzArrays> {
   return access.use(async (source) => {
     const { members, others } = await readMembers(source, access.name, limits);

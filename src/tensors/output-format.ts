@@ -17,7 +17,10 @@ const BY_EXTENSION = new Map<string, OutputFormat>([
   ['', 'pb-directory'],
 ]);
 
-/** What the extension of a path says; none, or a separator at the end, is a directory. @throws UsageError for any other extension */
+/**
+ * What the extension of a path says; none, or a separator at the end, is a directory.
+ * @throws UsageError for any other extension
+ */
 export function outputFormatOf(path: string, isDirectory: boolean): OutputFormat {
   if (isDirectory || /[/\\]$/.test(path)) return 'pb-directory';
   const format = BY_EXTENSION.get(/(?<=[^/\\])\.[^./\\]*$/.exec(path)?.[0].toLowerCase() ?? '');

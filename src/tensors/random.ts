@@ -3,7 +3,10 @@ import { encodeText } from '../wire/text.js';
 import { float32ToBfloat16, float32ToHalf } from './float16.js';
 import { elementCount, emptyTensor, type TensorValue } from './tensor.js';
 
-/** 32 random bits at a time: sfc32, which is the same on every platform. @see https://pracrand.sourceforge.net (Chris Doty-Humphrey) */
+/**
+ * 32 random bits at a time: sfc32, which is the same on every platform.
+ * @see https://pracrand.sourceforge.net (Chris Doty-Humphrey)
+ */
 function generator(seed: number, name: string): () => number {
   let a = 0x9e3779b9;
   let b = 0x243f6a88;
@@ -39,8 +42,9 @@ function bell(next: () => number): number {
 }
 
 /**
- * A tensor that depends on `seed`, `name` and its shape alone, the same on every platform. Floats have mean 0 and standard deviation 1;
- * bytes take every value; wider integers and bools are 0 or 1, which any index, mask or token type can be.
+ * A tensor that depends on `seed`, `name` and its shape alone, the same on every platform. Floats have mean 0 and
+ * standard deviation 1; bytes take every value; wider integers and bools are 0 or 1, which any index, mask or token
+ * type can be.
  * @throws UsageError for strings and types without plain values
  */
 export function randomTensor(dtype: string, shape: readonly number[], seed: number, name: string): TensorValue {

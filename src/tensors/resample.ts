@@ -1,6 +1,6 @@
 /**
- * Resampling of 8-bit RGB pictures, to the bit as Pillow does it, which is what torchvision and timm preprocess with: two separable
- * passes with an antialiasing filter in fixed point, the intermediate picture rounded to 8 bits.
+ * Resampling of 8-bit RGB pictures, to the bit as Pillow does it, which is what torchvision and timm preprocess with:
+ * two separable passes with an antialiasing filter in fixed point, the intermediate picture rounded to 8 bits.
  * @see https://github.com/python-pillow/Pillow/blob/main/src/libImaging/Resample.c
  */
 

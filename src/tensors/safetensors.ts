@@ -6,7 +6,10 @@ import { DEFAULT_TENSOR_LIMITS, type TensorLimits } from './limits.js';
 import { byteLength, elementCount } from './tensor.js';
 import { parseJson } from '../wire/json.js';
 
-/** Words of safetensors for dtypes, in the order in which it sorts tensors in a file (last first). @see https://github.com/huggingface/safetensors (enum Dtype) */
+/**
+ * Words of safetensors for dtypes, in the order in which it sorts tensors in a file (last first).
+ * @see https://github.com/huggingface/safetensors (enum Dtype)
+ */
 const WORDS = new Map<string, string>([
   ['BOOL', 'bool'],
   ['U8', 'uint8'],
@@ -94,7 +97,10 @@ function isSizes(value: unknown): value is readonly number[] {
   return Array.isArray(value) && value.every((item) => Number.isSafeInteger(item) && Number(item) >= 0);
 }
 
-/** JSON.parse keeps the last of two equal keys; two tensors of one name are refused. Keys of the first level follow `{` or `},`. */
+/**
+ * JSON.parse keeps the last of two equal keys; two tensors of one name are refused. Keys of the first level follow `{`
+ * or `},`.
+ */
 function assertUniqueKeys(text: string, name: string): void {
   const seen = new Set<string>();
   let depth = 0;
@@ -164,7 +170,10 @@ export function isSafetensorsDtype(dtype: string): boolean {
   return ORDER.includes(dtype);
 }
 
-/** A .safetensors file, byte for byte as the reference library writes it: wide dtypes first, then names in byte order, the header padded to 8. */
+/**
+ * A .safetensors file, byte for byte as the reference library writes it: wide dtypes first, then names in byte order,
+ * the header padded to 8.
+ */
 export function safetensorsLayout(
   arrays: readonly ArraySpec[],
   metadata: ReadonlyMap<string, string> = new Map(),

@@ -75,8 +75,8 @@ export class StagingFile {
   }
 
   /**
-   * Closes and removes the file. One that cannot be removed is left to the next run in this directory, which tidies up: what made this
-   * necessary is the failure to report.
+   * Closes and removes the file. One that cannot be removed is left to the next run in this directory, which tidies up:
+   * what made this necessary is the failure to report.
    */
   async discard(): Promise<void> {
     await this.close().catch(() => undefined);

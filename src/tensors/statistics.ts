@@ -1,7 +1,10 @@
 import { toFloat32 } from './convert.js';
 import { elementCount, type TensorValue } from './tensor.js';
 
-/** What a run says about the values of a tensor. `min` to `std` are over the finite values, null where there are none; `std` is the population's, null where it overflows. */
+/**
+ * What a run says about the values of a tensor. `min` to `std` are over the finite values, null where there are none;
+ * `std` is the population's, null where it overflows.
+ */
 export interface Summary {
   readonly count: number;
   readonly nan: number;
@@ -49,7 +52,10 @@ interface Block {
   readonly high: number;
 }
 
-/** Summary statistics of a tensor that comes in batches. Block means are merged (Chan et al.), so that a large mean does not eat the spread. */
+/**
+ * Summary statistics of a tensor that comes in batches. Block means are merged (Chan et al.), so that a large mean does
+ * not eat the spread.
+ */
 export class RunningSummary {
   private count = 0;
   private nan = 0;
@@ -70,7 +76,8 @@ export class RunningSummary {
   }
 
   private addBlock(values: Numeric, start: number, end: number): void {
-    // Relative to one of its own values, the squares of a block lose no more than its length in precision. Pairs keep the sums independent.
+    // Relative to one of its own values, the squares of a block lose no more than its length in precision. Pairs keep
+    // the sums independent.
     const shift = values[start];
     let sum = 0;
     let otherSum = 0;
@@ -88,7 +95,8 @@ export class RunningSummary {
       otherSum += otherDifference;
       squares += difference * difference;
       otherSquares += otherDifference * otherDifference;
-      // Branches that are hardly ever taken; comparing the two with each other is a guess every time, and three times as slow.
+      // Branches that are hardly ever taken; comparing the two with each other is a guess every time, and three times
+      // as slow.
       if (value < low) low = value;
       if (value > high) high = value;
       if (other < low) low = other;

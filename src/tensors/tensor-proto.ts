@@ -35,7 +35,10 @@ const PACKABLE = new Set<number>([
 /** protobuf's own limit of a message. */
 const LARGEST_MESSAGE = 2 ** 31 - 1;
 const EXTERNAL = 1;
-/** Head room over the values for the name, the documentation and the varints of typed fields (10 bytes for an int8 of -1). */
+/**
+ * Head room over the values for the name, the documentation and the varints of typed fields (10 bytes for an int8 of
+ * -1).
+ */
 const LONGEST_ENCODING = 10;
 
 const FIELD_OF_DTYPE = new Map<string, number>([
@@ -65,7 +68,10 @@ interface Draft {
   external: boolean;
 }
 
-/** Reads a file that is one TensorProto. @throws ModelFormatError, UnsupportedModelError, PolicyError (external data, limits) */
+/**
+ * Reads a file that is one TensorProto.
+ * @throws ModelFormatError, UnsupportedModelError, PolicyError (external data, limits)
+ */
 export async function readTensorProto(
   { source, name, start, end }: Region,
   limits: TensorLimits = DEFAULT_TENSOR_LIMITS,

@@ -17,8 +17,9 @@ export type TypedArray =
 export type TensorData = TypedArray | readonly string[];
 
 /**
- * A tensor in memory, C order. `dtype` is numpy's word plus ONNX's own (`bfloat16`, `float8e4m3fn`, `int4`, `string`, …). float16 and
- * bfloat16 are bits in a Uint16Array, bool and the 8-bit floats one byte each, 4- and 2-bit types packed bytes, int64 a BigInt64Array.
+ * A tensor in memory, C order. `dtype` is numpy's word plus ONNX's own (`bfloat16`, `float8e4m3fn`, `int4`, `string`,
+ * …). float16 and bfloat16 are bits in a Uint16Array, bool and the 8-bit floats one byte each, 4- and 2-bit types
+ * packed bytes, int64 a BigInt64Array.
  */
 export interface TensorValue {
   readonly dtype: string;
@@ -71,7 +72,10 @@ export function byteLength(dtype: string, shape: readonly number[]): number | nu
   return Number.isSafeInteger(bytes) ? bytes : null;
 }
 
-/** A tensor over `bytes`, without a copy where they are aligned and in the host's byte order. Exactly as many bytes as the shape needs. */
+/**
+ * A tensor over `bytes`, without a copy where they are aligned and in the host's byte order. Exactly as many bytes as
+ * the shape needs.
+ */
 export function tensorFromBytes(
   dtype: string,
   shape: readonly number[],
@@ -125,7 +129,10 @@ export function rowElements(shape: readonly number[]): number {
   return elementCount(shape.slice(1)) ?? 0;
 }
 
-/** Entries `[start, end)` along axis 0, a view. @throws UsageError where the tensor is a scalar or packs several elements in a byte */
+/**
+ * Entries `[start, end)` along axis 0, a view.
+ * @throws UsageError where the tensor is a scalar or packs several elements in a byte
+ */
 export function takeRows(tensor: TensorValue, start: number, end: number): TensorValue {
   const { dtype, shape, data } = tensor;
   if (shape.length === 0) throw new UsageError('a scalar has no axis 0');

@@ -51,10 +51,12 @@ interface Placed {
 }
 
 /**
- * Writes tensors that come in batches along axis 0. Where the number of entries is known, every batch is written to its final place as it
- * comes; otherwise values go to a temporary file each and are put together at the end. Nothing appears under the target's name before
- * `finish`, and a failure leaves the target as it was; the files of a directory are put in place one after the other, each whole.
- * @example `await using writer = await TensorWriter.open('features.npz', { totalRows }); … await writer.write(batch, rows); … await writer.finish();`
+ * Writes tensors that come in batches along axis 0. Where the number of entries is known, every batch is written to its
+ * final place as it comes; otherwise values go to a temporary file each and are put together at the end. Nothing
+ * appears under the target's name before `finish`, and a failure leaves the target as it was; the files of a directory
+ * are put in place one after the other, each whole.
+ * @example `await using writer = await TensorWriter.open('features.npz', { totalRows }); … await writer.write(batch,
+ * rows); … await writer.finish();`
  */
 export class TensorWriter implements AsyncDisposable {
   private tracks: readonly Track[] = [];
@@ -78,7 +80,8 @@ export class TensorWriter implements AsyncDisposable {
 
   /**
    * Checks the target and creates the first temporary file.
-   * @throws UsageError for links, unknown extensions and targets that are also inputs; IoError for a missing directory or `noClobber`
+   * @throws UsageError for links, unknown extensions and targets that are also inputs; IoError for a missing directory
+   * or `noClobber`
    */
   static async open(target: string, options: TensorWriterOptions): Promise<TensorWriter> {
     const fs = options.fileSystem ?? nodeFileSystem;
@@ -100,8 +103,8 @@ export class TensorWriter implements AsyncDisposable {
   }
 
   /**
-   * Takes a batch: tensors by name, and how many entries of the input it stands for. Returns once the batch before it is written, so that
-   * writing overlaps with what the caller does next; the tensors must not change any more.
+   * Takes a batch: tensors by name, and how many entries of the input it stands for. Returns once the batch before it
+   * is written, so that writing overlaps with what the caller does next; the tensors must not change any more.
    * @throws UsageError where tensors do not fit the file or the batches before; IoError
    */
   async write(batch: ReadonlyMap<string, TensorValue>, rows: number): Promise<void> {
@@ -258,7 +261,10 @@ export class TensorWriter implements AsyncDisposable {
     track.bytes += bytes.length;
   }
 
-  /** Completes the files and puts them in place. @throws IoError; UsageError where fewer entries came than were announced */
+  /**
+   * Completes the files and puts them in place.
+   * @throws IoError; UsageError where fewer entries came than were announced
+   */
   finish(): Promise<WrittenFile[]> {
     const written = this.pending.then(() => this.complete());
     // Disposal waits for it, also where the caller does not.
@@ -299,7 +305,10 @@ export class TensorWriter implements AsyncDisposable {
     }));
   }
 
-  /** The files of a directory one after the other; where one cannot be put there, those are taken back that stand where nothing stood before. */
+  /**
+   * The files of a directory one after the other; where one cannot be put there, those are taken back that stand where
+   * nothing stood before.
+   */
   private async putInPlace(): Promise<void> {
     const fs = this.options.fileSystem ?? nodeFileSystem;
     const added: (readonly [path: string, placed: FileIdentity])[] = [];

@@ -5,7 +5,10 @@ import type { ArraySpec, FileLayout, PlacedBytes } from './layout.js';
 import { npyHeader } from './npy.js';
 import { byteLength } from './tensor.js';
 
-/** An entry of an archive: stored, never deflated, its sizes always in the zip64 extra field, as `numpy.savez` writes it. */
+/**
+ * An entry of an archive: stored, never deflated, its sizes always in the zip64 extra field, as `numpy.savez` writes
+ * it.
+ */
 interface Entry {
   readonly name: Uint8Array;
   readonly header: Uint8Array;

@@ -22,7 +22,10 @@ export interface GeneratedModel {
   readonly tensors: ReadonlyMap<string, DataType>;
 }
 
-/** One decision: what node comes next, and which of the tensors it can see it reads (by number, modulo how many there are). */
+/**
+ * One decision: what node comes next, and which of the tensors it can see it reads (by number, modulo how many there
+ * are).
+ */
 interface Step {
   readonly kind: 'unary' | 'binary' | 'clip' | 'dropout' | 'constant' | 'call' | 'if' | 'loop';
   readonly a: number;

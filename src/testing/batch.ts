@@ -11,7 +11,9 @@ import { node, value, weights } from './model-spec.js';
 
 const ROOT = process.cwd();
 
-/** The command line and its worker, with the faults that tests inject, as they are shipped: bundled, beside each other. */
+/**
+ * The command line and its worker, with the faults that tests inject, as they are shipped: bundled, beside each other.
+ */
 export async function buildCli(): Promise<{ readonly main: string; readonly worker: string; remove(): void }> {
   const outdir = join(ROOT, 'node_modules', '.cache', 'featx', `batch-${process.pid}-${Date.now()}`, 'cli');
   await build({
@@ -53,7 +55,10 @@ const VALUES = [
   value('flat', [1, 8]),
 ];
 
-/** A backbone of features `stem/act` and `layer1/act`, its weights from a seed; one in ten leaves its shapes to ONNX Runtime. */
+/**
+ * A backbone of features `stem/act` and `layer1/act`, its weights from a seed; one in ten leaves its shapes to ONNX
+ * Runtime.
+ */
 export function smallModel(seed: number): Uint8Array {
   const initializers = [
     weights('stem.weight', [4, 3, 3, 3], seed),

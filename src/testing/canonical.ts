@@ -1,8 +1,9 @@
 import { joinAll, varint } from './wire-writer.js';
 
 /**
- * A reference for what protobuf says a model is, by plain recursion: parses the fields that featx reads, by protobuf's rules, and writes them again so
- * plainly that `onnx-proto` cannot misread them. It shares nothing with `src/wire` and `src/onnx`.
+ * A reference for what protobuf says a model is, by plain recursion: parses the fields that featx reads, by protobuf's
+ * rules, and writes them again so plainly that `onnx-proto` cannot misread them. It shares nothing with `src/wire` and
+ * `src/onnx`.
  * @see https://protobuf.dev/programming-guides/encoding
  */
 
@@ -17,7 +18,10 @@ interface FieldSchema {
   readonly list: boolean;
   /** Weights: featx notes where they are. */
   readonly weights: boolean;
-  /** The last value of a closed enumeration; others are unknown fields. @see https://protobuf.dev/programming-guides/enum */
+  /**
+   * The last value of a closed enumeration; others are unknown fields.
+   * @see https://protobuf.dev/programming-guides/enum
+   */
   readonly most?: number;
 }
 interface MessageSchema {
@@ -184,7 +188,10 @@ class Parser {
     return this.file.subarray(this.at - fits, this.at);
   }
 
-  /** The next field outside of any group: number, wire type, and its payload with where it starts; groups come as wire type 3 and nothing. */
+  /**
+   * The next field outside of any group: number, wire type, and its payload with where it starts; groups come as wire
+   * type 3 and nothing.
+   */
   next(): { readonly number: number; readonly wire: number; readonly payload: Uint8Array; readonly at: RawFieldAt } {
     const start = this.at;
     const tag = this.number(5);
@@ -273,7 +280,9 @@ function numberOf(value: Uint8Array): bigint {
   return number;
 }
 
-/** A value as no decoder can misread it: varints without needless bytes, those of 32 bits cut to them, names in UTF-8. */
+/**
+ * A value as no decoder can misread it: varints without needless bytes, those of 32 bits cut to them, names in UTF-8.
+ */
 function plain(value: Uint8Array, kind: FieldSchema['kind']): Uint8Array {
   if (kind === 'text') return wellFormed(value);
   if (kind !== 'varint' && kind !== 'int32') return value;

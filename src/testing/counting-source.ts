@@ -20,7 +20,9 @@ export class CountingSource implements ByteSource {
   }
 }
 
-/** A long file of which little exists: the given parts at their offsets, zeros elsewhere, never allocated as a whole. */
+/**
+ * A long file of which little exists: the given parts at their offsets, zeros elsewhere, never allocated as a whole.
+ */
 export class SparseSource implements ByteSource {
   constructor(
     readonly size: number,

@@ -4,8 +4,8 @@ import type { Attribute, Graph, Node, OnnxModel, SparseTensor, Tensor, ValueInfo
 import { encodeText } from '../wire/text.js';
 
 /**
- * The second, independent decoder, and what a model means in words that both can say. `onnx-proto` is frozen at IR 8 and takes the last of
- * two `graph` messages where protobuf merges them, so those are joined first.
+ * The second, independent decoder, and what a model means in words that both can say. `onnx-proto` is frozen at IR 8
+ * and takes the last of two `graph` messages where protobuf merges them, so those are joined first.
  */
 export function decodeModel(bytes: Uint8Array): onnx.ModelProto {
   return onnx.ModelProto.decode(Buffer.from(joinGraphs(bytes)));
@@ -72,7 +72,8 @@ function spelled(domain: string | null | undefined): string {
   return domain === 'ai.onnx' ? '' : (domain ?? '');
 }
 
-// --- what onnx-proto read -------------------------------------------------------------------------------------------------------------
+// --- what onnx-proto read
+// -------------------------------------------------------------------------------------------------------------
 
 export function meaningOfProto(model: onnx.IModelProto): Meaning {
   return {
@@ -194,7 +195,8 @@ function typeOfProto(type: onnx.ITypeProto): Meaning {
   return null;
 }
 
-// --- what featx read ------------------------------------------------------------------------------------------------------------------
+// --- what featx read
+// ------------------------------------------------------------------------------------------------------------------
 
 /** A name as a lossy decoder sees it. */
 function lossy(name: string): string {

@@ -148,11 +148,12 @@ export interface EquivalenceFinding {
 }
 
 /**
- * Hooks every tensor at once, then single taps in every mode and weights mode; returns what was not bit-equal to the same tensor in the
- * hooked whole model. The old outputs must not change either.
+ * Hooks every tensor at once, then single taps in every mode and weights mode; returns what was not bit-equal to the
+ * same tensor in the hooked whole model. The old outputs must not change either.
  *
- * ONNX Runtime's CPU has no float16 kernels: it computes in float32 and rounds where a tensor leaves the graph, so that tapping one float16
- * tensor moves what follows it. There, a cut is compared bit for bit with the hook of the same tensor alone, and old outputs within rounding.
+ * ONNX Runtime's CPU has no float16 kernels: it computes in float32 and rounds where a tensor leaves the graph, so that
+ * tapping one float16 tensor moves what follows it. There, a cut is compared bit for bit with the hook of the same
+ * tensor alone, and old outputs within rounding.
  */
 export async function findDifferences(
   bench: Bench,

@@ -2,8 +2,9 @@ import type { FileHandle, FileSystem } from '../wire/fs.js';
 import { nodeFileSystem } from '../wire/fs.js';
 
 /**
- * What happens at a call of the file system: an error of this code, a read or write of one byte (`short`), a write that takes none (`zero`), or a read at the
- * end of a file that has shrunk (`end`). Calls that a fault cannot happen to go well.
+ * What happens at a call of the file system: an error of this code, a read or write of one byte (`short`), a write that
+ * takes none (`zero`), or a read at the end of a file that has shrunk (`end`). Calls that a fault cannot happen to go
+ * well.
  */
 export type Fault = string;
 
@@ -17,7 +18,10 @@ export interface FaultyFileSystem {
 
 const PARTIAL = new Set<Fault>(['short', 'zero', 'end']);
 
-/** The real file system whose n-th call (from 1) goes wrong; with `persistent`, every later call but those in `spared` too. */
+/**
+ * The real file system whose n-th call (from 1) goes wrong; with `persistent`, every later call but those in `spared`
+ * too.
+ */
 export function faultyFileSystem(
   n: number,
   fault: Fault,
@@ -57,7 +61,8 @@ export function faultyFileSystem(
       try {
         await call('fsync', [path], () => handle.sync());
       } catch (error) {
-        // Linux drops what it could not write: later reads find it, a machine that starts again does not. A directory has nothing to drop.
+        // Linux drops what it could not write: later reads find it, a machine that starts again does not. A directory
+        // has nothing to drop.
         if (calls[due]?.endsWith('!')) await handle.truncate(0).catch(() => undefined);
         throw error;
       }

@@ -23,7 +23,10 @@ const STYLES: readonly (readonly [string, Style])[] = [
 ];
 const STYLED = new Set(['01-capture-if', '05-functions', '11-sparse-initializer', '12-typed-data']);
 
-/** The fixtures of at most 2 KiB, some of them in every style, and generated models of at most 640 bytes up to `count` in all; the same every time. */
+/**
+ * The fixtures of at most 2 KiB, some of them in every style, and generated models of at most 640 bytes up to `count`
+ * in all; the same every time.
+ */
 export function smallModels(count: number): readonly SmallModel[] {
   const models: SmallModel[] = [];
   for (const { name, model, style } of FIXTURES) {

@@ -21,7 +21,10 @@ export const featxReader: Reader = async (file) => {
   return meaning;
 };
 
-/** Controls that must be caught: one reads lengths past the end of their message as far as they go, one takes the last graph where protobuf merges. */
+/**
+ * Controls that must be caught: one reads lengths past the end of their message as far as they go, one takes the last
+ * graph where protobuf merges.
+ */
 export const CONTROLS: { readonly [name: string]: Reader } = {
   'lengths past the end of the parent': async (file) =>
     text(meaningOfProto(onnx.ModelProto.decode(canonicalModel(file, { clampLengths: true })))),
@@ -123,7 +126,10 @@ export async function checkWhole(
   }
 }
 
-/** Cuts a file where fields begin, have their payload and end, and flips a bit in each byte of their tags, lengths and numbers. */
+/**
+ * Cuts a file where fields begin, have their payload and end, and flips a bit in each byte of their tags, lengths and
+ * numbers.
+ */
 export async function checkBoundaries(
   file: Uint8Array,
   name: string,

@@ -1,6 +1,9 @@
 /** Locations to hold a gate for external data against. */
 
-/** Places that are not plainly inside the directory of the model, on some operating system at least, and what is wrong with them. */
+/**
+ * Places that are not plainly inside the directory of the model, on some operating system at least, and what is wrong
+ * with them.
+ */
 export const HOSTILE: { readonly [reason: string]: readonly string[] } = {
   'leaves the directory of the model': [
     '../secret.bin',

@@ -283,6 +283,9 @@ export function encodeName(name: string): Uint8Array {
   );
 }
 
-/** What no sink may get: characters that steer a terminal, hide, or turn text around, and halves of pairs. Line ends of the sink itself are for the caller to take out. */
+/**
+ * What no sink may get: characters that steer a terminal, hide, or turn text around, and halves of pairs. Line ends of
+ * the sink itself are for the caller to take out.
+ */
 export const RAW =
   /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]|\udb40[\udc00-\udc7f]/;

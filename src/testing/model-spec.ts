@@ -1,7 +1,10 @@
 import { seededFloats } from './random.js';
 import type { RawField, Text } from './wire-writer.js';
 
-/** What a model is to say: plain data, turned into bytes by `encodeModel`. `extra` fields are written as they are, after the others. */
+/**
+ * What a model is to say: plain data, turned into bytes by `encodeModel`. `extra` fields are written as they are, after
+ * the others.
+ */
 
 export interface ModelSpec {
   readonly irVersion?: number;
@@ -163,7 +166,8 @@ export interface ValueSpec {
   readonly extra?: readonly RawField[];
 }
 
-// --- short ways to say it ------------------------------------------------------------------------------------------------------------
+// --- short ways to say it
+// ------------------------------------------------------------------------------------------------------------
 
 export function node(
   op: string,

@@ -4,7 +4,10 @@ const FIRST_SIZE = 64 * 1024;
 /** Below this a loop is quicker than the call that copies memory. */
 const SHORT = 24;
 
-/** Protobuf into one growing buffer: for messages of thousands of small parts, where an array each would cost more than the bytes. */
+/**
+ * Protobuf into one growing buffer: for messages of thousands of small parts, where an array each would cost more than
+ * the bytes.
+ */
 export class ByteWriter {
   private bytes = new Uint8Array(FIRST_SIZE);
   length = 0;

@@ -23,8 +23,8 @@ export const MAX_FIELD_HEADER = 15;
 const TWO_32 = 2 ** 32;
 
 /**
- * Reads varints out of a window of a file. `position` is an offset in the file; the caller guarantees that the window holds the bytes
- * up to `limit`, so that every read is synchronous.
+ * Reads varints out of a window of a file. `position` is an offset in the file; the caller guarantees that the window
+ * holds the bytes up to `limit`, so that every read is synchronous.
  */
 export class Cursor {
   bytes: Uint8Array = new Uint8Array(0);

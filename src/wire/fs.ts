@@ -6,9 +6,9 @@ import { promisify } from 'node:util';
 import { IoError } from '../errors.js';
 
 /**
- * The only file-system calls of the project, behind one small interface, so that a test can make the n-th of them fail. Reads and writes
- * may be short, as the operating system's are; callers loop. libuv asks again after EINTR at every call but read and close; callers ask
- * again at a read and a write, and tell it of any other.
+ * The only file-system calls of the project, behind one small interface, so that a test can make the n-th of them fail.
+ * Reads and writes may be short, as the operating system's are; callers loop. libuv asks again after EINTR at every
+ * call but read and close; callers ask again at a read and a write, and tell it of any other.
  */
 export interface FileSystem {
   open(path: string, flags: string | number, mode?: number): Promise<FileHandle>;
@@ -114,8 +114,9 @@ export const nodeFileSystem: FileSystem = {
 };
 
 /**
- * A stream into an open descriptor that writes all of every chunk; null where it is a pipe, a socket or a terminal, whose streams do so themselves. Node's own
- * stream into a file takes a short write for a whole one, so that what a full disk has no room for is lost without a word.
+ * A stream into an open descriptor that writes all of every chunk; null where it is a pipe, a socket or a terminal,
+ * whose streams do so themselves. Node's own stream into a file takes a short write for a whole one, so that what a
+ * full disk has no room for is lost without a word.
  * @see lib/internal/fs/sync_write_stream.js of Node.js
  */
 export function outputFile(descriptor: number): Writable | null {
@@ -163,8 +164,8 @@ export function errnoOf(error: unknown): string | undefined {
 }
 
 /**
- * Opens a file. A network file system answers ESTALE once where the file or its directory was replaced on the server since it was last looked at; the second
- * look is a fresh one.
+ * Opens a file. A network file system answers ESTALE once where the file or its directory was replaced on the server
+ * since it was last looked at; the second look is a fresh one.
  */
 export function openAfresh(fs: FileSystem, path: string, flags: string | number, mode?: number): Promise<FileHandle> {
   return fs.open(path, flags, mode).catch((error: unknown) => {
@@ -198,7 +199,10 @@ const REASONS: { readonly [errno: string]: string } = {
 /** What says that nothing is there. */
 const NOTHING = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG', 'EINVAL']);
 
-/** What was looked at, or null where there is nothing. @throws IoError for anything else: a fault of the machine must not pass for an absence */
+/**
+ * What was looked at, or null where there is nothing.
+ * @throws IoError for anything else: a fault of the machine must not pass for an absence
+ */
 export async function orNothing<T>(looking: Promise<T>, path: string): Promise<T | null> {
   try {
     return await looking;

@@ -2,7 +2,8 @@
 const DEEPEST = 64;
 
 /**
- * What a JSON text says. Text of deep nesting is refused before it is parsed: a file of a few megabytes can stand for gigabytes of objects.
+ * What a JSON text says. Text of deep nesting is refused before it is parsed: a file of a few megabytes can stand for
+ * gigabytes of objects.
  * @throws SyntaxError where it is no JSON, or nested more than 64 deep
  */
 export function parseJson(text: string): unknown {

@@ -71,7 +71,10 @@ export async function materialize(source: ByteSource, pieces: readonly Piece[]):
 
 const COPY_BUFFER = 1024 * 1024;
 
-/** The bytes of a piece, the next chunk read while the last is written. A chunk holds good until the next one is asked for: its buffer is used again. */
+/**
+ * The bytes of a piece, the next chunk read while the last is written. A chunk holds good until the next one is asked
+ * for: its buffer is used again.
+ */
 export async function* chunksOf(piece: Piece, source: ByteSource): AsyncGenerator<Uint8Array> {
   if (piece instanceof Uint8Array) {
     for (let start = 0; start < piece.length; start += COPY_BUFFER) yield piece.subarray(start, start + COPY_BUFFER);

@@ -18,8 +18,9 @@ interface Home {
 }
 
 /**
- * Files beside a model. A location is resolved against the directory the model was named in; links are allowed as long as the real file
- * lies under the real path of that directory, or of the directory that the model itself links into (a Hugging Face cache).
+ * Files beside a model. A location is resolved against the directory the model was named in; links are allowed as long
+ * as the real file lies under the real path of that directory, or of the directory that the model itself links into (a
+ * Hugging Face cache).
  */
 export class DirectorySidecars {
   private readonly opened = new Map<string, Promise<FileSource>>();
@@ -35,7 +36,9 @@ export class DirectorySidecars {
     this.fs = options.fileSystem ?? nodeFileSystem;
   }
 
-  /** @throws PolicyError where the real file lies elsewhere or is not a regular file; IoError where it cannot be opened */
+  /**
+   * @throws PolicyError where the real file lies elsewhere or is not a regular file; IoError where it cannot be opened
+   */
   open(location: string, field: string): Promise<ByteSource> {
     let source = this.opened.get(location);
     if (source === undefined) this.opened.set(location, (source = this.openFile(location, field)));
@@ -123,7 +126,8 @@ export class DirectorySidecars {
 }
 
 /**
- * Where a location may be found, in the order in which it is looked for: where a backslash is a letter of names, a file of that very name comes before one in a folder.
+ * Where a location may be found, in the order in which it is looked for: where a backslash is a letter of names, a file
+ * of that very name comes before one in a folder.
  * @returns paths under the directory that the model was named in, if the location is one that the gate lets through
  */
 export function sidecarPlaces(modelPath: string, location: string): readonly string[] {

@@ -4,7 +4,10 @@ import { jest } from '@jest/globals';
 import type { BigIntStats } from 'node:fs';
 import type { FileHandle, FileSystem } from './fs.js';
 
-/** The gate by the path rules of Windows, over a file system of names alone: what is real there can only be seen on Windows itself. */
+/**
+ * The gate by the path rules of Windows, over a file system of names alone: what is real there can only be seen on
+ * Windows itself.
+ */
 jest.unstable_mockModule('node:path', () => ({ ...win32, default: win32 }));
 const { DirectorySidecars, sidecarPlaces } = await import('./sidecar-files.js');
 

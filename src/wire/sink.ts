@@ -48,7 +48,10 @@ export interface StagedFile {
   readonly sha256: string | null;
   /** Puts it in the place of `target`. @throws IoError, `NOT_DURABLE` where the file is in its place all the same */
   commit(target: string): Promise<FileIdentity>;
-  /** Removes it. One that cannot be removed is left to the next run, which tidies up: what made this necessary is the failure to report. */
+  /**
+   * Removes it. One that cannot be removed is left to the next run, which tidies up: what made this necessary is the
+   * failure to report.
+   */
   discard(): Promise<void>;
 }
 
@@ -58,12 +61,16 @@ export interface FileIdentity {
   readonly ino: bigint;
 }
 
-/** Code of the error of a file that is whole and in its place, but could not be made to stay there through a loss of power. */
+/**
+ * Code of the error of a file that is whole and in its place, but could not be made to stay there through a loss of
+ * power.
+ */
 const NOT_DURABLE = 'FEATX_IO_NOT_DURABLE';
 
 /**
  * Checks a target before any long work and returns the path that will really be replaced.
- * @throws UsageError for links, non-files and targets that are also inputs; IoError for a missing directory or `noClobber`
+ * @throws UsageError for links, non-files and targets that are also inputs; IoError for a missing directory or
+ * `noClobber`
  */
 export async function resolveTarget(
   target: string,
@@ -219,7 +226,10 @@ async function createTemporary(fs: FileSystem, path: string, cloneOf: FileSource
   };
 }
 
-/** A writable clone; null where the path of the source now names another file, or the clone is as read-only as its original. */
+/**
+ * A writable clone; null where the path of the source now names another file, or the clone is as read-only as its
+ * original.
+ */
 async function openClone(
   fs: FileSystem,
   path: string,
@@ -350,7 +360,10 @@ async function keepMode(fs: FileSystem, path: string, mode: number): Promise<voi
   }
 }
 
-/** Makes a rename durable; file systems that cannot sync a directory say so with EINVAL, ENOTSUP, or EPERM and EISDIR on Windows. */
+/**
+ * Makes a rename durable; file systems that cannot sync a directory say so with EINVAL, ENOTSUP, or EPERM and EISDIR on
+ * Windows.
+ */
 async function syncDirectory(fs: FileSystem, target: string): Promise<void> {
   const directory = dirname(target);
   try {
@@ -388,7 +401,10 @@ export function removeUnfinished(): void {
   for (const path of unfinished) removeNow(path);
 }
 
-/** Removes temporary files that a killed run left behind: of a process of this machine that is gone, or of another machine and old. */
+/**
+ * Removes temporary files that a killed run left behind: of a process of this machine that is gone, or of another
+ * machine and old.
+ */
 export async function removeStale(fs: FileSystem, directory: string): Promise<void> {
   const own = thisWriter();
   let names: string[];

@@ -1,6 +1,7 @@
 /**
- * Names as JavaScript strings and back. A protobuf string that is not UTF-8 still names a tensor, so every byte that is not part of a
- * well-formed sequence becomes U+DC80..U+DCFF (Python's `surrogateescape`): equality of strings is equality of bytes.
+ * Names as JavaScript strings and back. A protobuf string that is not UTF-8 still names a tensor, so every byte that is
+ * not part of a well-formed sequence becomes U+DC80..U+DCFF (Python's `surrogateescape`): equality of strings is
+ * equality of bytes.
  */
 
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -78,7 +79,10 @@ function decodeEscaped(bytes: Uint8Array): string {
   return text;
 }
 
-/** Length of the well-formed UTF-8 sequence at `at`, or 0. @see https://www.unicode.org/versions/Unicode15.0.0/ch03.pdf table 3-7 */
+/**
+ * Length of the well-formed UTF-8 sequence at `at`, or 0.
+ * @see https://www.unicode.org/versions/Unicode15.0.0/ch03.pdf table 3-7
+ */
 function sequenceLength(bytes: Uint8Array, at: number): number {
   const first = bytes[at];
   if (first < 0x80) return 1;

@@ -8,8 +8,8 @@ const AFTER_SEEK = 4 * 1024;
 const LARGEST_WINDOW = 1024 * 1024;
 
 /**
- * A moving window over a source that remembers the bytes it has passed, except those that were skipped: what stays resident is the
- * graph, not the weights.
+ * A moving window over a source that remembers the bytes it has passed, except those that were skipped: what stays
+ * resident is the graph, not the weights.
  */
 export class ResidentWindow {
   bytes: Uint8Array = new Uint8Array(0);

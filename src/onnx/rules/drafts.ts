@@ -58,7 +58,8 @@ export const int32 = (value: number | bigint): number =>
   typeof value === 'number' ? value | 0 : Number(BigInt.asIntN(32, value));
 
 /**
- * An enum of proto2, whose values are 0 to `largest`: any other value counts as an unknown field, so that what was said before stays.
+ * An enum of proto2, whose values are 0 to `largest`: any other value counts as an unknown field, so that what was said
+ * before stays.
  * @see https://protobuf.dev/programming-guides/enum/#proto2
  */
 export const closedEnum = <B>(largest: number, set: (record: B, value: number) => void): FieldRule<B> =>
@@ -67,7 +68,10 @@ export const closedEnum = <B>(largest: number, set: (record: B, value: number) =
     if (narrow >= 0 && narrow <= largest) set(record, narrow);
   });
 
-/** Most lists of a graph stay empty or short: the empty ones are this one, and the short ones take no more room than they need. */
+/**
+ * Most lists of a graph stay empty or short: the empty ones are this one, and the short ones take no more room than
+ * they need.
+ */
 export const NONE: never[] = [];
 Object.freeze(NONE);
 

@@ -14,7 +14,10 @@ export type FileContent =
   /** A sparse file: bytes at offsets, zeros elsewhere. */
   | { readonly size: number; readonly parts: readonly (readonly [offset: number, bytes: Uint8Array])[] };
 
-/** A bad input, or a fault, and what the program must do; `src/faults.test.ts` runs it. Paths are relative to the working folder. */
+/**
+ * A bad input, or a fault, and what the program must do; `src/faults.test.ts` runs it. Paths are relative to the
+ * working folder.
+ */
 export interface FaultCase {
   /** Rows of docs/faults.md. */
   readonly rows: readonly number[];

@@ -24,7 +24,10 @@ import type { FaultCase, FileContent } from './case.js';
 /** A working folder with a secret beside it, an earlier output in it, and the files of a case. */
 export interface FaultFolder {
   readonly work: string;
-  /** What stands anywhere in or around the working folder, by path relative to it; an entry changes with the file's content, time, mode or kind. */
+  /**
+   * What stands anywhere in or around the working folder, by path relative to it; an entry changes with the file's
+   * content, time, mode or kind.
+   */
   snapshot(): ReadonlyMap<string, string>;
   remove(): void;
 }

@@ -9,7 +9,9 @@ export interface FuzzFixture {
   readonly target: string;
   /** What was wrong. */
   readonly was: string;
-  /** `ok` or the code of an error; null until somebody has mended it and `npm run fuzz -- --accept` has written it down. */
+  /**
+   * `ok` or the code of an error; null until somebody has mended it and `npm run fuzz -- --accept` has written it down.
+   */
   readonly gives: string | null;
 }
 

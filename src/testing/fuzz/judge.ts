@@ -2,8 +2,9 @@ import { MODEL, type FieldType, type MessageType } from './schema.js';
 import { branch, contentOf, joined, leaf, varintBytes, type Piece } from './tree.js';
 
 /**
- * What protobuf's own rules make of bytes, written a second time: whether they are a message, and the same message in the plainest form, which any decoder reads
- * alike: occurrences merged, unknown fields left out, packed lists as they are.
+ * What protobuf's own rules make of bytes, written a second time: whether they are a message, and the same message in
+ * the plainest form, which any decoder reads alike: occurrences merged, unknown fields left out, packed lists as they
+ * are.
  * @see https://protobuf.dev/programming-guides/encoding
  */
 export interface Verdict {

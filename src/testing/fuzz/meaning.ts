@@ -11,7 +11,10 @@ import type {
 } from '../../onnx/records.js';
 import { encodeText } from '../../wire/text.js';
 
-/** What a model says, as JSON that two readers can be compared by. Text is bytes as Latin-1, or what a lossy decoder makes of it. */
+/**
+ * What a model says, as JSON that two readers can be compared by. Text is bytes as Latin-1, or what a lossy decoder
+ * makes of it.
+ */
 export type Meaning = readonly unknown[];
 
 /** A message as protobufjs hands it out: fields by name, absent ones null or undefined. */
@@ -73,7 +76,8 @@ function shown(bytes: unknown): unknown {
     : [0, ''];
 }
 
-// --- what a decoder read ------------------------------------------------------------------------------------------------------------
+// --- what a decoder read
+// ------------------------------------------------------------------------------------------------------------
 
 export function meaningOfDecoded(model: Decoded, dialect: Dialect): Meaning {
   const text = (value: unknown): string => dialect.decoded(value);
@@ -225,7 +229,8 @@ function decodedDim(dim: Decoded, dialect: Dialect): string | null {
   return size === null || size.startsWith('-') || !Number.isSafeInteger(Number(size)) ? null : size;
 }
 
-// --- what featx read ------------------------------------------------------------------------------------------------------------------
+// --- what featx read
+// ------------------------------------------------------------------------------------------------------------------
 
 export function meaningOfModel(model: OnnxModel, bytes: Uint8Array, dialect: Dialect): Meaning {
   const text = (value: string): string => dialect.own(value);

@@ -9,7 +9,10 @@ export interface Budget {
 /** Whether an input still gives the same finding. */
 export type StillFound = (bytes: Uint8Array) => Promise<boolean>;
 
-/** A smaller input with the same finding: fields are left out, then runs of bytes, then bytes become zero. The prefix stays. */
+/**
+ * A smaller input with the same finding: fields are left out, then runs of bytes, then bytes become zero. The prefix
+ * stays.
+ */
 export async function minimise(
   bytes: Uint8Array,
   shape: { readonly prefix: number; readonly type: MessageType | null },

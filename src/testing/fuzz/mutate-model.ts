@@ -4,7 +4,10 @@ import type { Random } from './random.js';
 import { pickSeed, type Corpus } from './seeds.js';
 import { contentOf } from './tree.js';
 
-/** A message of the corpus with a few changes: of its tree, of its bytes, or both. `gently`: of its bytes once in a while only, since what is no message shows little. */
+/**
+ * A message of the corpus with a few changes: of its tree, of its bytes, or both. `gently`: of its bytes once in a
+ * while only, since what is no message shows little.
+ */
 export function mutatedMessage(corpus: Corpus, random: Random, gently = false): Uint8Array {
   const seed = pickSeed(corpus, random);
   const way = gently && !random.once(8) ? 0 : random.below(8);

@@ -6,7 +6,9 @@ import { EXACT, LOSSY, meaningOfDecoded, meaningOfModel, type Decoded, type Dial
 import { MESSAGES } from './schema.js';
 import { Violation } from './target.js';
 
-/** The differential oracle: whether featx accepts what protobuf accepts, and reads in it what two other decoders read. */
+/**
+ * The differential oracle: whether featx accepts what protobuf accepts, and reads in it what two other decoders read.
+ */
 
 interface Decoder {
   readonly name: string;

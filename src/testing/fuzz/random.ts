@@ -1,4 +1,7 @@
-/** A quick deterministic generator with 128 bits of state. @see http://pracrand.sourceforge.net/RNG_engines.txt (sfc32) */
+/**
+ * A quick deterministic generator with 128 bits of state.
+ * @see http://pracrand.sourceforge.net/RNG_engines.txt (sfc32)
+ */
 export class Random {
   private a: number;
   private b: number;

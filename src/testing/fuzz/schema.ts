@@ -1,6 +1,6 @@
 /**
- * The messages of ONNX, for mutation and for the second opinion. `*` is repeated; `unread` marks what featx leaves unread, so that what is wrong inside it is
- * not noticed; `|group` is a oneof.
+ * The messages of ONNX, for mutation and for the second opinion. `*` is repeated; `unread` marks what featx leaves
+ * unread, so that what is wrong inside it is not noticed; `|group` is a oneof.
  * @see https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
  */
 const SOURCE = {

@@ -5,7 +5,10 @@ import type { Random } from './random.js';
 /** One part of the program under attack. */
 export interface Target {
   readonly name: string;
-  /** How an input may be cut down without becoming nonsense: bytes in front that say what to do, then a message, or nothing known. */
+  /**
+   * How an input may be cut down without becoming nonsense: bytes in front that say what to do, then a message, or
+   * nothing known.
+   */
   readonly shape: { readonly prefix: number; readonly type: MessageType | null };
   /** The input of an iteration: the same for the same random numbers. */
   input(random: Random): Uint8Array;

@@ -84,7 +84,11 @@ function droppedBy({ graph, functions, metadata, trainingInfo }: OnnxModel, { dr
   return starts;
 }
 
-/** What stays is there in its order, byte for byte, unless a tensor in it was given new contents; what is new stands behind it. @throws Violation */
+/**
+ * What stays is there in its order, byte for byte, unless a tensor in it was given new contents; what is new stands
+ * behind it.
+ * @throws Violation
+ */
 export function assertKept(before: Fields, after: Fields, moved: boolean): void {
   for (const list of ['model', 'graph'] as const) {
     before[list].forEach((field, index) => {

@@ -9,7 +9,10 @@ import { codeOf, Violation, type Target } from '../target.js';
 
 export type Reader = (bytes: Uint8Array) => Promise<OnnxModel>;
 
-/** Indexing of models and the checks of their graphs; deep, against other decoders. `read` may be a reader that is wrong on purpose. */
+/**
+ * Indexing of models and the checks of their graphs; deep, against other decoders. `read` may be a reader that is wrong
+ * on purpose.
+ */
 export function readerTarget(corpus: Corpus, read: Reader = indexModel): Target {
   return {
     name: 'reader',

@@ -19,7 +19,10 @@ import { staticTypes } from './types.js';
 
 const PREFIX = 4;
 
-/** Features of models: indices without gaps, tensors that exist, the same answer twice and with an explanation; and selections among them. */
+/**
+ * Features of models: indices without gaps, tensors that exist, the same answer twice and with an explanation; and
+ * selections among them.
+ */
 export function resolveTarget(corpus: Corpus): Target {
   return {
     name: 'resolve',

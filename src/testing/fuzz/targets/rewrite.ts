@@ -39,7 +39,10 @@ interface Result {
   readonly moved: boolean;
 }
 
-/** Cuts of models: the result is a model, what the edit does not name is there byte for byte, and the same request gives the same bytes. */
+/**
+ * Cuts of models: the result is a model, what the edit does not name is there byte for byte, and the same request gives
+ * the same bytes.
+ */
 export function rewriteTarget(corpus: Corpus): Target {
   return {
     name: 'rewrite',

@@ -5,7 +5,10 @@ import { Violation } from '../target.js';
 
 const SIZE = 1 << 16;
 
-/** Files of zeros beside a model that exists in memory alone; some are missing. Whatever is asked for outside is a finding. */
+/**
+ * Files of zeros beside a model that exists in memory alone; some are missing. Whatever is asked for outside is a
+ * finding.
+ */
 export class ZeroSidecars implements SidecarFiles {
   private readonly sources = new Map<string, ByteSource>();
 
@@ -23,7 +26,9 @@ export class ZeroSidecars implements SidecarFiles {
   }
 }
 
-/** Said a second time, in other words than the gate says it: no part leads up beyond the start, on any operating system. */
+/**
+ * Said a second time, in other words than the gate says it: no part leads up beyond the start, on any operating system.
+ */
 function assertInside(location: string): void {
   const parts = location.replaceAll('\\', '/').split('/');
   let depth = 0;

@@ -3,7 +3,10 @@ import type { GraphView } from '../../../onnx/graph.js';
 import { nominalInputs, substituted } from '../../../onnx/nominal.js';
 import type { InferredTypes, TensorType } from '../../../onnx/types.js';
 
-/** What the file and certain rules say of types, with numbers for symbols: what `inferTypes` knows before it asks ONNX Runtime. */
+/**
+ * What the file and certain rules say of types, with numbers for symbols: what `inferTypes` knows before it asks ONNX
+ * Runtime.
+ */
 export function staticTypes(view: GraphView): InferredTypes {
   const types = certainTypes(view, view.model.graph.nodes);
   const inputs = nominalInputs(view, 224);
