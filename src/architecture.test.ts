@@ -16,7 +16,7 @@ const ROWS: readonly (readonly string[])[] = [
   ['device-runs'],
   ['runner'],
   ['core'],
-  ['survey', 'cut-files'],
+  ['prepare', 'cut-files'],
   ['open'],
   ['runtime', 'rewrite', 'tensors', 'report'],
   ['features'],

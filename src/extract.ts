@@ -1,8 +1,6 @@
 import { placementOf, previewCut, resolveOutput, writeCut, type CutOptions } from './cut-files.js';
 import { UsageError } from './errors.js';
 import type { Feature, Layout, Resolution } from './features/feature.js';
-import { selectFeatures } from './features/select.js';
-import { asksBeyondFeatures, type SelectOptions } from './features/selectors.js';
 import {
   FEATURE_INFO_KEY,
   storedFeature,
@@ -10,12 +8,11 @@ import {
   type StoredInfo,
   type StoredOutput,
 } from './features/stored-info.js';
-import type { SidecarFiles } from './onnx/external-data.js';
-import { assertReference, fingerprint, REFERENCE_KEY, type ReferenceRecord } from './onnx/fingerprint.js';
-import { tensorsOf, viewGraph, type GraphView } from './onnx/graph.js';
+import { fingerprint, REFERENCE_KEY, type ReferenceRecord } from './onnx/fingerprint.js';
+import { tensorsOf, type GraphView } from './onnx/graph.js';
 import type { OnnxModel } from './onnx/records.js';
 import { tensorBytes, type InferredTypes } from './onnx/types.js';
-import { openModel, type OpenModelOptions } from './open.js';
+import { prepare, type PrepareOptions } from './prepare.js';
 import type { CountRecord, ExtractReport } from './report/records.js';
 import { assertNoWarnings } from './report/strict.js';
 import type { GraphEdit } from './rewrite/edit.js';
@@ -23,10 +20,10 @@ import { cutFeatures, planRewrite, type Plan } from './rewrite/plan.js';
 import type { Mode, Tap } from './rewrite/tap.js';
 import { droppedStarts, topStart } from './rewrite/splice.js';
 import { DEFAULT_ALIGN, planWeights } from './rewrite/weights.js';
-import { startChild, surveyModel, type SurveyOptions } from './survey.js';
-import { DirectorySidecars, NO_SIDECARS } from './wire/sidecar-files.js';
 
-export interface ExtractOptions extends OpenModelOptions, SelectOptions, Omit<SurveyOptions, 'tensors'>, CutOptions {
+export interface ExtractOptions
+  extends Omit<PrepareOptions, 'mayLackOriginal' | 'isListing' | 'typesOfAll'>,
+    CutOptions {
   /** What the model is called in the report; its path by default. */
   readonly name?: string;
   readonly mode?: Mode;
@@ -40,8 +37,6 @@ export interface ExtractOptions extends OpenModelOptions, SelectOptions, Omit<Su
   readonly align?: number;
   /** Warnings become errors. */
   readonly strict?: boolean;
-  /** Refuse external data with several hard links. */
-  readonly strictExternal?: boolean;
 }
 
 /**
@@ -60,86 +55,65 @@ export async function extract(
   assertModeFlags(options);
   const sourcePath = typeof input === 'string' ? input : null;
   const target = await resolveOutput(sourcePath, output, options);
-  await using model = await openModel(input, options);
-  const warnings: string[] = [...model.warnings];
-  const warn = (message: string): void => void (warnings.includes(message) || warnings.push(message));
-  const files: SidecarFiles =
-    sourcePath === null
-      ? NO_SIDECARS
-      : new DirectorySidecars(sourcePath, { fileSystem: options.fileSystem, strict: options.strictExternal, warn });
-  try {
-    await assertReference(model, files);
-    using child = await startChild(model, options);
-    const view = viewGraph(model);
-    view.warnings.forEach(warn);
-    const { types, resolution } = await surveyModel(view, {
-      ...options,
-      child: options.child ?? child ?? undefined,
-      tensors: namedTensors(view, options),
+  await using prepared = await prepare(input, options);
+  const { model, view, files, types, resolution, selections, warnings, warn } = prepared;
+  const mode = options.mode ?? 'dict';
+  const plan = planRewrite(view, types.types, selections, {
+    mode,
+    rewrite: mode !== 'hook' || options.rewrite === true,
+    keepOutputs: options.keepOutputs ?? false,
+    order: options.order ?? 'out',
+    outMap: options.outMap ?? null,
+    outputFmt: options.outputFmt ?? null,
+  });
+  plan.warnings.forEach(warn);
+  const weightsMode = options.weights ?? 'keep';
+  const placement = await placementOf(model, sourcePath, target, options);
+  const weights = await planWeights(model, plan.edit, files, {
+    mode: weightsMode,
+    align: options.align ?? DEFAULT_ALIGN,
+    warn,
+    ...placement,
+  });
+  if (weights.isReference && referenceEntries(model).length > 0) {
+    throw new UsageError('--weights reference: the model is such a cut itself and points into another file', {
+      code: 'FEATX_USAGE_REFERENCE',
+      hint: 'use --weights keep: the result points where the model points',
     });
-    const selections = selectFeatures(view, types, resolution, options);
-    // What resolvers miss is no matter to who names tensors.
-    [...types.warnings, ...(asksBeyondFeatures(options) ? [] : resolution.warnings)].forEach(warn);
-    const mode = options.mode ?? 'dict';
-    const plan = planRewrite(view, types.types, selections, {
-      mode,
-      rewrite: mode !== 'hook' || options.rewrite === true,
-      keepOutputs: options.keepOutputs ?? false,
-      order: options.order ?? 'out',
-      outMap: options.outMap ?? null,
-      outputFmt: options.outputFmt ?? null,
-    });
-    plan.warnings.forEach(warn);
-    const weightsMode = options.weights ?? 'keep';
-    const placement = await placementOf(model, sourcePath, target, options);
-    const weights = await planWeights(model, plan.edit, files, {
-      mode: weightsMode,
-      align: options.align ?? DEFAULT_ALIGN,
-      warn,
-      ...placement,
-    });
-    if (weights.isReference && referenceEntries(model).length > 0) {
-      throw new UsageError('--weights reference: the model is such a cut itself and points into another file', {
-        code: 'FEATX_USAGE_REFERENCE',
-        hint: 'use --weights keep: the result points where the model points',
-      });
-    }
-    const edit: GraphEdit = {
-      ...plan.edit,
-      drop: { ...plan.edit.drop, metadata: weights.keepsExternal ? [] : referenceEntries(model) },
-      setMetadata: await metadata(view, types, resolution, plan, weights.isReference ? placement.sourceName : null),
-    };
-    if (options.strict) assertNoWarnings(warnings, sourcePath ?? undefined);
-    const result = options.dryRun
-      ? previewCut(model, edit, weights, target)
-      : await writeCut({ model, edit, plan, weights, target, options, sourcePath });
-    return {
-      schema: 1,
-      command: 'extract',
-      input: options.name ?? sourcePath,
-      output: options.write === undefined ? target : '-',
-      mode,
-      weights: weightsMode,
-      features: plan.outputs.map(({ tap, output: name, shape }) => ({
-        index: tap.index,
-        ...(tap.group == null ? {} : { group: tap.group }),
-        module: tap.module,
-        tensor: tap.tensors[0],
-        output: name,
-        num_chs: tap.numChs,
-        reduction: tap.reduction,
-        dtype: tap.dtype,
-        shape,
-      })),
-      ...counts(model, edit),
-      ...result,
-      warnings,
-      elapsed_ms: Math.round(performance.now() - started),
-      ...(options.dryRun ? { plan: edit } : {}),
-    };
-  } finally {
-    await files.close();
   }
+  const edit: GraphEdit = {
+    ...plan.edit,
+    drop: { ...plan.edit.drop, metadata: weights.keepsExternal ? [] : referenceEntries(model) },
+    setMetadata: await metadata(view, types, resolution, plan, weights.isReference ? placement.sourceName : null),
+  };
+  if (options.strict) assertNoWarnings(warnings, sourcePath ?? undefined);
+  const result = options.dryRun
+    ? previewCut(model, edit, weights, target)
+    : await writeCut({ model, edit, plan, weights, target, options, sourcePath });
+  return {
+    schema: 1,
+    command: 'extract',
+    input: options.name ?? sourcePath,
+    output: options.write === undefined ? target : '-',
+    mode,
+    weights: weightsMode,
+    features: plan.outputs.map(({ tap, output: name, shape }) => ({
+      index: tap.index,
+      ...(tap.group == null ? {} : { group: tap.group }),
+      module: tap.module,
+      tensor: tap.tensors[0],
+      output: name,
+      num_chs: tap.numChs,
+      reduction: tap.reduction,
+      dtype: tap.dtype,
+      shape,
+    })),
+    ...counts(model, edit),
+    ...result,
+    warnings,
+    elapsed_ms: Math.round(performance.now() - started),
+    ...(options.dryRun ? { plan: edit } : {}),
+  };
 }
 
 function assertModeFlags({ mode, rewrite }: ExtractOptions): void {
@@ -148,18 +122,6 @@ function assertModeFlags({ mode, rewrite }: ExtractOptions): void {
     `${rewrite ? '--rewrite' : '--no-rewrite'} is for --mode hook; ${mode ?? 'dict'} mode always prunes the graph`,
     { code: 'FEATX_USAGE_MODE' },
   );
-}
-
-/** Tensors that are asked for by name and that the resolvers need not have looked at. */
-function namedTensors(view: GraphView, options: ExtractOptions): Iterable<string> {
-  return !asksBeyondFeatures(options)
-    ? []
-    : [
-        ...view.producerOf.keys(),
-        ...view.inputs.keys(),
-        ...view.initializers.keys(),
-        ...view.sparseInitializers.keys(),
-      ];
 }
 
 /** What the cut says of itself. */

@@ -1,16 +1,14 @@
 import { basename } from 'node:path';
 import { sidecarPaths } from './cut-files.js';
-import { selectFeatures } from './features/select.js';
-import { asksBeyondFeatures, type SelectOptions } from './features/selectors.js';
+import type { SelectOptions } from './features/selectors.js';
 import type { Resolution } from './features/feature.js';
-import type { ResolveOptions } from './features/resolve.js';
 import { plainValues } from './onnx/tensor-data.js';
-import { assertReference } from './onnx/fingerprint.js';
 import { tensorsOf, viewGraph } from './onnx/graph.js';
-import { isContained } from './onnx/external-data.js';
+import { isContained, type SidecarFiles } from './onnx/external-data.js';
 import { indexModel } from './onnx/model.js';
 import type { OnnxModel } from './onnx/records.js';
-import { openModel, type OpenModelOptions } from './open.js';
+import type { OpenModelOptions } from './open.js';
+import { prepare, type PrepareOptions } from './prepare.js';
 import { planRewrite, type Plan, type PlannedOutput } from './rewrite/plan.js';
 import { DEFAULT_PLAN, type PlanOptions } from './rewrite/tap.js';
 import { droppedStarts, splice, topStart } from './rewrite/splice.js';
@@ -19,15 +17,13 @@ import { openSession, type RuntimeSession, type SessionPort } from './runtime/op
 import type { SessionOptions } from './runtime/session-options.js';
 import type { Placement } from './runtime/placement.js';
 import type { RuntimeTensor } from './runtime/runtime-tensor.js';
-import { startChild, surveyModel, type SurveyOptions } from './survey.js';
 import { materialize } from './wire/pieces.js';
-import { DirectorySidecars, NO_SIDECARS } from './wire/sidecar-files.js';
 
 export interface RunnerOptions
   extends OpenModelOptions,
     SelectOptions,
     Omit<SessionOptions, 'outputs' | 'beside'>,
-    Pick<SurveyOptions, 'inputShapes' | 'resolve'> {
+    Pick<PrepareOptions, 'inputShapes' | 'resolve'> {
   readonly plan?: Partial<PlanOptions>;
   /** Refuse external data with several hard links. */
   readonly strictExternal?: boolean;
@@ -53,44 +49,25 @@ export class FeatureRunner implements AsyncDisposable {
    * @throws UsageError, ResolveError, ModelFormatError, PolicyError, IoError, RuntimeError
    */
   static async open(input: string | Uint8Array, options: RunnerOptions = {}): Promise<FeatureRunner> {
-    await using model = await openModel(input, options);
+    const { isolate = false, timeoutMs, memoryBytes } = options;
+    await using prepared = await prepare(input, {
+      ...options,
+      isolate,
+      ...(isolate ? { timeoutMs, memoryBytes } : { timeoutMs: undefined, memoryBytes: undefined }),
+    });
+    const { model, view, files, types, resolution, selections, warnings, warn } = prepared;
     const { path } = model.source;
-    const notes: string[] = [...model.warnings];
-    const warn = (message: string): void => void (notes.includes(message) || notes.push(message));
-    const files =
-      path === undefined
-        ? NO_SIDECARS
-        : new DirectorySidecars(path, { fileSystem: options.fileSystem, strict: options.strictExternal, warn });
-    try {
-      await assertReference(model, files);
-      const { isolate = false, timeoutMs, memoryBytes, signal } = options;
-      using child = await startChild(model, { isolate, memoryBytes, signal });
-      const view = viewGraph(model);
-      view.warnings.forEach(warn);
-      const { types, resolution } = await surveyModel(view, {
-        ...options,
-        resolve: withHookType(options),
-        isolate,
-        ...(isolate ? { timeoutMs, memoryBytes } : {}),
-        child: child ?? undefined,
-        tensors: asksBeyondFeatures(options) ? view.producerOf.keys() : [],
-      });
-      const selections = selectFeatures(view, types, resolution, options);
-      const plan = planRewrite(view, types.types, selections, { ...DEFAULT_PLAN, ...options.plan });
-      [...types.warnings, ...resolution.warnings].forEach(warn);
-      signal?.throwIfAborted();
-      const mapped = await indexModel(await weightless(model, plan, files, warn), { limits: model.limits });
-      const session = await openSession(viewGraph(mapped), { ...sessionOptions(options), beside: path });
-      return new FeatureRunner(
-        plan.outputs,
-        resolution,
-        path === undefined ? [] : [path, ...sidecarPaths(model, path)],
-        session,
-        notes,
-      );
-    } finally {
-      await files.close();
-    }
+    const plan = planRewrite(view, types.types, selections, { ...DEFAULT_PLAN, ...options.plan });
+    options.signal?.throwIfAborted();
+    const mapped = await indexModel(await weightless(model, plan, files, warn), { limits: model.limits });
+    const session = await openSession(viewGraph(mapped), { ...sessionOptions(options), beside: path });
+    return new FeatureRunner(
+      plan.outputs,
+      resolution,
+      path === undefined ? [] : [path, ...sidecarPaths(model, path)],
+      session,
+      warnings,
+    );
   }
 
   /** Inputs that the features need. */
@@ -142,17 +119,11 @@ export class FeatureRunner implements AsyncDisposable {
   }
 }
 
-/** The entries that were given, with the default where they do not say what their hook sees. */
-function withHookType({ resolve, hookType }: RunnerOptions): ResolveOptions | undefined {
-  if (hookType === undefined || resolve?.explicit === undefined) return resolve;
-  return { ...resolve, explicit: resolve.explicit.map((entry) => ({ hook_type: hookType, ...entry })) };
-}
-
 /** The cut as bytes of a few KB that point into the model's files; bytes in memory have no file to point into and stay whole. */
 async function weightless(
   model: OnnxModel,
   plan: Plan,
-  files: DirectorySidecars | typeof NO_SIDECARS,
+  files: SidecarFiles,
   warn: (message: string) => void,
 ): Promise<Uint8Array> {
   const { path } = model.source;

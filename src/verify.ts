@@ -2,19 +2,18 @@ import { isBitEqual, largestDifference, rearranged } from './tensors/compare.js'
 import { ResolveError, UsageError } from './errors.js';
 import { readStoredInfo } from './features/resolvers/metadata.js';
 import type { Layout } from './features/feature.js';
-import { assertReference } from './onnx/fingerprint.js';
-import { ancestorsOf, bodiesOf, viewGraph, type GraphView } from './onnx/graph.js';
+import { ancestorsOf, bodiesOf, hasTensor, isInitializer, viewGraph, type GraphView } from './onnx/graph.js';
 import { nominalInputs } from './onnx/nominal.js';
 import type { Node } from './onnx/records.js';
 import { declaredTypes } from './onnx/types.js';
-import { openModel, type OpenModelOptions } from './open.js';
+import type { OpenModelOptions } from './open.js';
+import { openChecked } from './prepare.js';
 import type { VerifyFeatureRecord, VerifyReport } from './report/records.js';
 import { openSession, type RuntimeSession } from './runtime/open-session.js';
 import type { SessionOptions } from './runtime/session-options.js';
 import type { OptimizationLevel } from './runtime/session.js';
 import { stackRows, type TensorValue } from './tensors/tensor.js';
 import { randomTensor } from './tensors/random.js';
-import { DirectorySidecars, NO_SIDECARS } from './wire/sidecar-files.js';
 
 export interface VerifyOptions
   extends OpenModelOptions,
@@ -63,11 +62,9 @@ export async function verify(
   options: VerifyOptions = {},
 ): Promise<VerifyReport> {
   const started = performance.now();
-  await using model = await openModel(source, options);
-  await using cut = await openModel(extracted, options);
-  await assertReferences(model.source.path, model, options);
-  await assertReferences(cut.source.path, cut, options);
-  const result = await verifyViews(viewGraph(model), viewGraph(cut), options);
+  await using whole = await openChecked(source, options);
+  await using cut = await openChecked(extracted, options);
+  const result = await verifyViews(viewGraph(whole.model), viewGraph(cut.model), options);
   const nameOf = (input: string | Uint8Array): string | null => (typeof input === 'string' ? input : null);
   return {
     schema: 1,
@@ -77,19 +74,6 @@ export async function verify(
     ...result,
     elapsed_ms: Math.round(performance.now() - started),
   };
-}
-
-async function assertReferences(
-  path: string | undefined,
-  model: Parameters<typeof assertReference>[0],
-  { fileSystem }: VerifyOptions,
-): Promise<void> {
-  const files = path === undefined ? NO_SIDECARS : new DirectorySidecars(path, { fileSystem });
-  try {
-    await assertReference(model, files);
-  } finally {
-    await files.close();
-  }
 }
 
 /** `verify` on models that are open. */
@@ -136,8 +120,7 @@ async function pairsOf(
   map: ReadonlyMap<string, string> | undefined,
 ): Promise<readonly Pair[]> {
   const outputs = [...cut.outputs.keys()];
-  const exists = (name: string): boolean =>
-    model.producerOf.has(name) || model.inputs.has(name) || model.initializers.has(name);
+  const exists = (name: string): boolean => hasTensor(model, name);
   const stored = (await readStoredInfo(cut.model))?.outputs ?? [];
   if (map !== undefined) {
     const wrong = [...map].flatMap(([tensor, output]) => [
@@ -212,7 +195,7 @@ async function bothRuns(
   const own = model.model.graph.outputs.map(({ name }) => name).filter((name) => isTensor(model, name));
   for (const side of SIDES) {
     const feeds = seededFeeds(model, side, options);
-    const unknown = [...cut.inputs.keys()].filter((name) => !feeds.has(name) && !cut.initializers.has(name));
+    const unknown = [...cut.inputs.keys()].filter((name) => !feeds.has(name) && !isInitializer(cut, name));
     if (unknown.length > 0)
       throw new UsageError(`the cut has inputs that the model has not: ${unknown.join(', ')}`, {
         code: 'FEATX_USAGE_PAIR',
@@ -272,8 +255,7 @@ function seededFeeds(
   const { shapes } = nominalInputs(view, side, inputShapes);
   const feeds = new Map<string, TensorValue>();
   for (const [name, type] of declaredTypes(view.model)) {
-    if (!view.inputs.has(name) || view.initializers.has(name) || type.type !== undefined || type.dtype === null)
-      continue;
+    if (!view.inputs.has(name) || isInitializer(view, name) || type.type !== undefined || type.dtype === null) continue;
     const shape = shapes.get(name) ?? type.shape?.map((dim) => (typeof dim === 'number' ? dim : 1));
     if (shape === undefined)
       throw new UsageError(`the shape of the input '${name}' is not known`, {

@@ -1,4 +1,4 @@
-import { capturesOf, type GraphView } from '../onnx/graph.js';
+import { capturesOf, isInitializer, type GraphView } from '../onnx/graph.js';
 import type { Node } from '../onnx/records.js';
 
 /** The main data path: what depends on the image and reaches the sink, in execution order. */
@@ -72,7 +72,7 @@ export function wholeFlow(view: GraphView): {
   const known = flows.get(view);
   if (known !== undefined) return known;
   const order = executionOrder(view);
-  const inputs = [...view.inputs.keys()].filter((name) => !view.initializers.has(name));
+  const inputs = [...view.inputs.keys()].filter((name) => !isInitializer(view, name));
   const data = reachableFrom(order, inputs);
   const { position, ...rest } = flowBetween(order, null, data, view.outputs.keys());
   const made = {

@@ -1,4 +1,4 @@
-import type { GraphView } from '../onnx/graph.js';
+import { hasTensor, tensorNames, type GraphView } from '../onnx/graph.js';
 import type { Node } from '../onnx/records.js';
 import type { Analysis } from './analysis.js';
 import { concatenatedFacts } from './facts.js';
@@ -98,24 +98,12 @@ function inside(view: GraphView, kind: 'tensor' | 'node', name: string): Found |
   };
 }
 
-function* tensorNames(view: GraphView): Generator<string> {
-  yield* view.inputs.keys();
-  yield* view.producerOf.keys();
-  yield* view.initializers.keys();
-}
-
 function* nodeNames({ model }: GraphView): Generator<string> {
   for (const { name } of model.graph.nodes) if (name !== '') yield name;
 }
 
 function tensorsNamed(view: GraphView, pattern: string, globs: GlobMatches['tensor']): readonly string[] {
-  const exact = [pattern, unescaped(pattern)].find(
-    (name) =>
-      view.producerOf.has(name) ||
-      view.inputs.has(name) ||
-      view.initializers.has(name) ||
-      view.sparseInitializers.has(name),
-  );
+  const exact = [pattern, unescaped(pattern)].find((name) => hasTensor(view, name));
   return exact === undefined ? (globs.get(pattern) ?? []) : [exact];
 }
 

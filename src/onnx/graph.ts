@@ -212,6 +212,34 @@ function cycleThrough(view: GraphView, start: Node, waiting: readonly number[]):
   return [...shown, ...(cycle.length >= 6 ? ['…'] : []), shown[0]].join(' <- ');
 }
 
+/**
+ * Whether a tensor of the main graph has that name: a node makes it, or it is given. An empty name is an omitted value,
+ * whatever a file calls by it.
+ */
+export function hasTensor(view: GraphView, name: string): boolean {
+  return name !== '' && (view.producerOf.has(name) || view.inputs.has(name) || isInitializer(view, name));
+}
+
+/**
+ * Names of the tensors of the main graph: inputs, what nodes make, and constants; one that is input and constant comes
+ * twice.
+ */
+export function* tensorNames(view: GraphView): Generator<string> {
+  for (const known of [view.inputs, view.producerOf, view.initializers, view.sparseInitializers])
+    for (const name of known.keys()) if (name !== '') yield name;
+}
+
+/**
+ * Whether the main graph has a constant of that name, dense or sparse; where it is an input too, a caller may override
+ * it.
+ */
+export function isInitializer(
+  { initializers, sparseInitializers }: Pick<GraphView, 'initializers' | 'sparseInitializers'>,
+  name: string,
+): boolean {
+  return initializers.has(name) || sparseInitializers.has(name);
+}
+
 /** The nodes that the given tensors need, themselves included. */
 export function ancestorsOf(view: GraphView, tensors: Iterable<string>): ReadonlySet<Node> {
   const needed = new Set<Node>();

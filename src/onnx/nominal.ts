@@ -1,5 +1,5 @@
 import { UsageError } from '../errors.js';
-import type { GraphView } from './graph.js';
+import { isInitializer, type GraphView } from './graph.js';
 import type { Dim, ValueInfo } from './records.js';
 
 /** Numbers for symbolic input dims, and what they make of the symbols. */
@@ -36,9 +36,7 @@ export function nominalInputs(
   side: number,
   given: ReadonlyMap<string, readonly number[]> = new Map(),
 ): NominalInputs {
-  const inputs = view.model.graph.inputs.filter(
-    ({ name }) => !view.initializers.has(name) && !view.sparseInitializers.has(name),
-  );
+  const inputs = view.model.graph.inputs.filter(({ name }) => !isInitializer(view, name));
   const named = givenByName(inputs, given);
   const shapeOf = new Map(
     inputs.flatMap((input) => {

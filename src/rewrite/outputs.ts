@@ -1,5 +1,5 @@
 import { UsageError } from '../errors.js';
-import type { GraphView } from '../onnx/graph.js';
+import { hasTensor, type GraphView } from '../onnx/graph.js';
 import type { OnnxModel, ValueType } from '../onnx/records.js';
 import { dataTypeOf, type TensorTypes } from '../onnx/types.js';
 import type { OutputEdit } from './edit.js';
@@ -9,16 +9,8 @@ import type { BuiltTap, PlanOptions, Tap } from './tap.js';
 /** What the outputs of a result are called, and what they say of themselves. */
 
 /** @throws UsageError naming every tensor that the main graph does not have */
-export function assertTensors(
-  { producerOf, inputs, initializers, sparseInitializers }: GraphView,
-  taps: readonly Tap[],
-): void {
-  // An empty name is an omitted value, whatever a file calls by it.
-  const absent = taps
-    .flatMap(({ tensors }) => tensors)
-    .filter(
-      (name) => name === '' || ![producerOf, inputs, initializers, sparseInitializers].some((known) => known.has(name)),
-    );
+export function assertTensors(view: GraphView, taps: readonly Tap[]): void {
+  const absent = taps.flatMap(({ tensors }) => tensors).filter((name) => !hasTensor(view, name));
   if (absent.length > 0)
     throw new UsageError(`the main graph has no tensor ${quoted(absent)}`, {
       code: 'FEATX_USAGE_TENSOR',

@@ -1,6 +1,6 @@
 import { UsageError } from '../errors.js';
 import type { Feature, Layout } from '../features/feature.js';
-import { functionsUsedBy, type GraphView } from '../onnx/graph.js';
+import { functionsUsedBy, hasTensor, type GraphView } from '../onnx/graph.js';
 import { UNSORTED } from '../onnx/notes.js';
 import type { Dim } from '../onnx/records.js';
 import type { NewNode } from '../onnx/encode.js';
@@ -168,12 +168,11 @@ export function cutFeatures(view: GraphView, features: readonly Feature[], edit:
   const given = new Set([
     ...drop.inputs.map((index) => graph.inputs[index].name),
     ...drop.initializers.map((index) => graph.initializers[index].name),
+    ...drop.sparseInitializers.map((index) => graph.sparseInitializers[index].values?.name ?? ''),
   ]);
   const isKept = (tensor: string): boolean => {
     const producer = view.producerOf.get(tensor);
-    return producer === undefined
-      ? (view.inputs.has(tensor) || view.initializers.has(tensor)) && !given.has(tensor)
-      : !nodes.has(producer.node.index);
+    return producer === undefined ? hasTensor(view, tensor) && !given.has(tensor) : !nodes.has(producer.node.index);
   };
   return features.map((feature) =>
     feature.tensor !== null && !isKept(feature.tensor) ? { ...feature, tensor: null } : feature,

@@ -1,4 +1,4 @@
-import type { GraphView } from '../onnx/graph.js';
+import { isInitializer, type GraphView } from '../onnx/graph.js';
 import type { Dim, OnnxModel } from '../onnx/records.js';
 import type { NewNode } from '../onnx/encode.js';
 import type { TensorTypes } from '../onnx/types.js';
@@ -70,7 +70,7 @@ function layoutContext(view: GraphView, types: TensorTypes, { tensors }: Tap, na
   const { model } = view;
   const above = keptFor(view, tensors).tensors;
   const image = model.graph.inputs.find(
-    ({ name }) => above.has(name) && !view.initializers.has(name) && types.get(name)?.shape?.length === 4,
+    ({ name }) => above.has(name) && !isInitializer(view, name) && types.get(name)?.shape?.length === 4,
   );
   const shape = image === undefined ? null : (types.get(image.name)?.shape ?? null);
   const isChannels = (dim: Dim | undefined): boolean => dim === 1 || dim === 3 || dim === 4;

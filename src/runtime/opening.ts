@@ -2,7 +2,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { RuntimeError, TimeoutError, UnsupportedModelError, UsageError } from '../errors.js';
 import { certainTypes } from '../onnx/certain-types.js';
-import { ancestorsOf, type GraphView } from '../onnx/graph.js';
+import { ancestorsOf, hasTensor, type GraphView } from '../onnx/graph.js';
 import type { SidecarFiles } from '../onnx/external-data.js';
 import type { TensorType } from '../onnx/types.js';
 import type { FileSystem } from '../wire/fs.js';
@@ -83,10 +83,7 @@ export class Opening {
   }
 
   private assertExist(outputs: readonly string[]): void {
-    const { producerOf, inputs, initializers, sparseInitializers } = this.view;
-    const missing = outputs.filter(
-      (name) => !producerOf.has(name) && !inputs.has(name) && !initializers.has(name) && !sparseInitializers.has(name),
-    );
+    const missing = outputs.filter((name) => !hasTensor(this.view, name));
     if (missing.length > 0)
       throw new UsageError(
         `${this.subject} has no tensor ${missing.map((name) => `'${printable(name)}'`).join(', ')}`,

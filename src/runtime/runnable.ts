@@ -1,7 +1,16 @@
 import { dirname, relative, sep } from 'node:path';
 import { IoError, PolicyError, UnsupportedModelError, UsageError } from '../errors.js';
 import { openExternal, type SidecarFiles } from '../onnx/external-data.js';
-import { allNames, ancestorsOf, bodiesOf, functionsUsedBy, readsOf, tensorsOf, type GraphView } from '../onnx/graph.js';
+import {
+  allNames,
+  ancestorsOf,
+  bodiesOf,
+  functionsUsedBy,
+  isInitializer,
+  readsOf,
+  tensorsOf,
+  type GraphView,
+} from '../onnx/graph.js';
 import { patched, type Patch } from '../onnx/patch.js';
 import type { Node, OnnxModel, SparseTensor, Tensor } from '../onnx/records.js';
 import { encodeExternal, encodeNode, encodeValueInfo } from '../onnx/encode.js';
@@ -134,10 +143,6 @@ export async function runnable(
     outputs: outPorts,
     sources: weights.sources,
   };
-}
-
-function isInitializer({ initializers, sparseInitializers }: GraphView, name: string): boolean {
-  return initializers.has(name) || sparseInitializers.has(name);
 }
 
 class PieceList {

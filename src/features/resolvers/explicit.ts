@@ -1,5 +1,5 @@
 import { ResolveError } from '../../errors.js';
-import type { GraphView } from '../../onnx/graph.js';
+import { hasTensor, type GraphView } from '../../onnx/graph.js';
 import type { Analysis } from '../analysis.js';
 import { factsOf } from '../facts.js';
 import type { Feature, HookType } from '../feature.js';
@@ -81,7 +81,7 @@ function locate(
 ): Located | null {
   const tensor = entry['tensor'];
   if (typeof tensor === 'string')
-    return isTensor(view, tensor) ? { tensor, after: null, because: 'the tensor that was given' } : null;
+    return hasTensor(view, tensor) ? { tensor, after: null, because: 'the tensor that was given' } : null;
   if (entry.module === null) return null;
   const module = tree.modules.get(entry.module);
   if (module !== undefined && entry.module !== '') {
@@ -106,10 +106,6 @@ function declared(found: () => Answer, { module }: FeatureEntry, hookType: HookT
   if (module === null || hookType !== 'forward') return null;
   const feature = found().features.find((candidate) => candidate.module === module);
   return feature === undefined ? null : { tensor: feature.tensor, after: feature.folded, because: feature.because };
-}
-
-function isTensor(view: GraphView, name: string): boolean {
-  return view.producerOf.has(name) || view.inputs.has(name) || view.initializers.has(name);
 }
 
 function describeMissing(

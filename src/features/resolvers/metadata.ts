@@ -1,5 +1,5 @@
 import { ModelFormatError } from '../../errors.js';
-import type { GraphView } from '../../onnx/graph.js';
+import { hasTensor, type GraphView } from '../../onnx/graph.js';
 import type { Analysis } from '../analysis.js';
 import { factsOf } from '../facts.js';
 import { EMBEDDING_ROLES, type CutOutput, type Embedding, type Feature, type FeatureGroup } from '../feature.js';
@@ -95,8 +95,7 @@ function isFeatureList(list: unknown): list is readonly StoredFeature[] {
 
 /** The features that a cut model remembers of its original: those it carries with their tensors, the others without. */
 export function resolveStored(view: GraphView, analysis: Analysis, stored: StoredInfo): StoredAnswer {
-  const isHere = (name: string): boolean =>
-    view.producerOf.has(name) || view.inputs.has(name) || view.initializers.has(name);
+  const isHere = (name: string): boolean => hasTensor(view, name);
   const outputs = stored.outputs.filter(({ output }) => isHere(output));
   const remembered = (list: readonly StoredFeature[], group: string | undefined): readonly Feature[] => {
     const outputOf = new Map(
