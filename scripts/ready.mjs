@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+/** The repository's root. */
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /** Runs Node on a script in the repository's root with its output on this terminal; ends this process when it fails. */
@@ -44,6 +45,7 @@ export function installed() {
   if (missing.length > 0) npm(['ci', '--no-audit', '--no-fund']);
 }
 
+/** Builds `dist/` unless it is newer than every source of it. */
 export function built() {
   installed();
   const stamp = join(root, 'dist', 'cli', 'main.js');

@@ -1,6 +1,6 @@
 /**
- * The part of featx that runs anywhere: reading, resolving and rewriting models as bytes, without a file system, a process or ONNX Runtime.
- * In a browser, wrap a dropped file in a `ByteSource` and give it to `indexModel`.
+ * The part of featx that runs anywhere: reading, resolving and rewriting models as bytes, without a file system, a
+ * process or ONNX Runtime. In a browser, wrap a dropped file in a `ByteSource` and give it to `indexModel`.
  */
 export * from './errors.js';
 export { indexModel, type OpenOptions } from './onnx/model.js';

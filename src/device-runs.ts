@@ -13,6 +13,7 @@ export interface DeviceBatch {
   readonly feeds: ReadonlyMap<string, RuntimeTensor>;
 }
 
+/** How batches are run on a device. */
 export interface DeviceRunsOptions<Runner> {
   /** A fresh session, and a fresh process where the model has one of its own. */
   readonly reopen: () => Promise<Runner>;
@@ -25,8 +26,8 @@ export interface DeviceRunsOptions<Runner> {
 }
 
 /**
- * Runs batches on a device. One that does not fit into its memory is run again in halves, in a fresh session: after such a failure the old one and its
- * process are not to be trusted.
+ * Runs batches on a device. One that does not fit into its memory is run again in halves, in a fresh session: after
+ * such a failure the old one and its process are not to be trusted.
  */
 export class DeviceRuns<Runner extends BatchRunner> implements AsyncDisposable {
   /** The most entries that are run at once. */
@@ -56,7 +57,10 @@ export class DeviceRuns<Runner extends BatchRunner> implements AsyncDisposable {
       : [];
   }
 
-  /** Features by output name. Several runs may wait; they are done in order. @throws what the runner throws; UsageError where features of parts cannot be joined */
+  /**
+   * Features by output name. Several runs may wait; they are done in order.
+   * @throws what the runner throws; UsageError where features of parts cannot be joined
+   */
   async run(batch: DeviceBatch): Promise<ReadonlyMap<string, RuntimeTensor>> {
     await this.renewed;
     const runner = this.current;
@@ -126,7 +130,8 @@ interface BatchParts {
 }
 
 /**
- * The entries of a batch that are not copies of its last one. Axis 0 of a feature counts entries, or a fixed number of parts of each (windows).
+ * The entries of a batch that are not copies of its last one. Axis 0 of a feature counts entries, or a fixed number of
+ * parts of each (windows).
  * @throws UsageError where axis 0 is something else, so that batches can be neither trimmed nor joined
  */
 export function entriesOf(name: string, value: RuntimeTensor, { rows, size, layouts }: BatchParts): TensorValue {

@@ -11,6 +11,7 @@ import { VERSION } from './version.js';
 import { ByteWriter } from './wire/byte-writer.js';
 import { nodeFileSystem, type FileSystem } from './wire/fs.js';
 
+/** What `doctor` tries. */
 export interface DoctorOptions {
   /** Providers to try; those that this platform can have, by default. */
   readonly providers?: readonly Provider[];
@@ -26,8 +27,8 @@ const TIMEOUT_MS = 60_000;
 const OLDEST_NODE = [20, 19] as const;
 
 /**
- * What this machine has and lacks: versions, whether ONNX Runtime loads, and which execution providers really run a small model, each tried in a process of
- * its own; with the command that mends what is missing.
+ * What this machine has and lacks: versions, whether ONNX Runtime loads, and which execution providers really run a
+ * small model, each tried in a process of its own; with the command that mends what is missing.
  */
 export async function doctor(options: DoctorOptions = {}): Promise<DoctorReport> {
   const started = performance.now();

@@ -1,6 +1,6 @@
 /**
- * The errors of featx, named by who must act. Messages say what is wrong, the value seen and the range allowed; `hint` says what to do.
- * Only `cli/` turns them into exit codes.
+ * The errors of featx, named by who must act. Messages say what is wrong, the value seen and the range allowed; `hint`
+ * says what to do. Only `cli/` turns them into exit codes.
  */
 
 export interface FeatxErrorOptions {
@@ -11,6 +11,7 @@ export interface FeatxErrorOptions {
   readonly cause?: unknown;
 }
 
+/** What an error about a file knows beside its message. */
 export interface LocatedErrorOptions extends FeatxErrorOptions {
   /** The file the error is about. */
   readonly path?: string;
@@ -20,6 +21,7 @@ export interface LocatedErrorOptions extends FeatxErrorOptions {
   readonly field?: string;
 }
 
+/** The common class of all errors that featx throws on purpose: `code` is for programs, `hint` says what to do. */
 export abstract class FeatxError extends Error {
   readonly code: string;
   readonly hint?: string;

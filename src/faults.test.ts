@@ -12,7 +12,10 @@ import { EARLIER, faultFolder, type FaultFolder } from './testing/faults/folder.
 import { ROWS, type Reference } from './testing/faults/rows.js';
 import { nodeFileSystem, type FileSystem } from './wire/fs.js';
 
-/** Bad inputs and faults by the rows of docs/faults.md: what the program says, how it ends, and what it leaves as it was. */
+/**
+ * Bad inputs and faults by the rows of docs/faults.md: what the program says, how it ends, and what it leaves as it
+ * was.
+ */
 
 const home = process.cwd();
 const onWindows = process.platform === 'win32';

@@ -26,7 +26,10 @@ import { nodeFileSystem, type FileHandle, type FileSystem } from './wire/fs.js';
 import { writeFully } from './wire/sink.js';
 import { thisWriter } from './wire/writers.js';
 
-/** Every command with every call of the file system going wrong in every way, one at a time: the old files or the new ones, and an error that says where. */
+/**
+ * Every command with every call of the file system going wrong in every way, one at a time: the old files or the new
+ * ones, and an error that says where.
+ */
 
 const isWhole = process.env.FEATX_CHECK_FAULTS !== undefined;
 /** Faults that pass by, or that a device does not keep up. */
@@ -45,7 +48,10 @@ interface Case {
   readonly act: (fs: FileSystem, at: (name: string) => string) => Promise<Said>;
   /** Files that the command puts in place one after the other, each whole: a folder of them. */
   readonly oneByOne?: boolean;
-  /** Every fault of every call in every test; otherwise one fault of each call, unless `npm run check:faults` asks for all. */
+  /**
+   * Every fault of every call in every test; otherwise one fault of each call, unless `npm run check:faults` asks for
+   * all.
+   */
   readonly isFull?: boolean;
   /** Left to `npm run check:faults`: it takes long, or others stand for it. */
   readonly isLong?: boolean;

@@ -11,7 +11,9 @@ const conv = (module: string, from: string, attributes: NodeSpec['attributes'] =
     name: `/features/${module}/Conv`,
   });
 
-/** A Sequential `features`: a convolution, an activation, a convolution, a split in two, and an addition; then a head. */
+/**
+ * A Sequential `features`: a convolution, an activation, a convolution, a split in two, and an addition; then a head.
+ */
 const MODEL = encodeModel({
   producer: ['pytorch', '2.13.0'],
   graph: {

@@ -19,10 +19,14 @@ export interface NetOptions extends Omit<RunnerOptions, 'plan' | 'out' | 'last' 
   readonly outputFmt?: Layout;
 }
 
+/** How a `FeatureHookNet` is opened. */
 export interface HookNetOptions extends NetOptions {
   /** A Map instead of an array: by `outMap`, else by module, else by tensor. */
   readonly returnDict?: boolean;
-  /** Run the whole network, as by default; false, and the default with `flattenSequential`, drops what the features do not need. */
+  /**
+   * Run the whole network, as by default; false, and the default with `flattenSequential`, drops what the features do
+   * not need.
+   */
   readonly noRewrite?: boolean;
   /** What a module's hook sees where its entry in the FeatureInfo does not say: its output (default) or its input. */
   readonly defaultHookType?: HookType;
@@ -106,7 +110,10 @@ function isTensor(feeds: Exclude<Feeds, Map<string, RuntimeTensor>>): feeds is R
   );
 }
 
-/** Features as a Map: `str(index)`, or the names of `outMap`, to tensors, in the order of `outIndices`. The graph is pruned to what they need. */
+/**
+ * Features as a Map: `str(index)`, or the names of `outMap`, to tensors, in the order of `outIndices`. The graph is
+ * pruned to what they need.
+ */
 export class FeatureDictNet extends FeatureNet {
   /** @throws UsageError, ResolveError, ModelFormatError, PolicyError, IoError, RuntimeError */
   static async create(source: string | Uint8Array, options: NetOptions = {}): Promise<FeatureDictNet> {

@@ -4,12 +4,14 @@ import { FileSource } from './wire/file-source.js';
 import { nodeFileSystem, type FileSystem } from './wire/fs.js';
 import type { ByteSource } from './wire/source.js';
 
+/** How a model is opened. */
 export interface OpenModelOptions extends OpenOptions {
   readonly fileSystem?: FileSystem;
 }
 
 /**
- * Opens a model from a path, from bytes, or from any source of bytes: an index of the graph; the weights stay where they are.
+ * Opens a model from a path, from bytes, or from any source of bytes: an index of the graph; the weights stay where
+ * they are.
  * @example `await using model = await openModel('backbone.onnx')`
  * @throws IoError, ModelFormatError, UnsupportedModelError, PolicyError
  */

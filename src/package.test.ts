@@ -24,7 +24,10 @@ function cleanEnvironment(): NodeJS.ProcessEnv {
   return { ...Object.fromEntries(kept), npm_config_loglevel: 'error', npm_config_update_notifier: 'false' };
 }
 
-/** Installs the tarball; where no registry answers, unpacks it beside links to the dependencies that this repository has. */
+/**
+ * Installs the tarball; where no registry answers, unpacks it beside links to the dependencies that this repository
+ * has.
+ */
 function install(folder: string, withRuntime: boolean): string {
   const path = join(home, folder);
   mkdirSync(path);

@@ -8,7 +8,10 @@ import type { RuntimeTensor } from './runtime/runtime-tensor.js';
 import { readTensors } from './tensors/array-file.js';
 import { deviation } from './testing/deviation.js';
 
-/** Whole backbones with what timm's own `features_only=True` network returned for them in PyTorch; `npm run check:models` names another folder. */
+/**
+ * Whole backbones with what timm's own `features_only=True` network returned for them in PyTorch; `npm run
+ * check:models` names another folder.
+ */
 const FOLDER = process.env.FEATX_REFERENCES ?? 'fixtures/timm';
 const NAMES = readdirSync(FOLDER).flatMap((file) =>
   file.endsWith('.reference.npz') ? [file.slice(0, -'.reference.npz'.length)] : [],

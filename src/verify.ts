@@ -15,6 +15,7 @@ import type { OptimizationLevel } from './runtime/session.js';
 import { stackRows, type TensorValue } from './tensors/tensor.js';
 import { randomTensor } from './tensors/random.js';
 
+/** How a cut is compared with its original. */
 export interface VerifyOptions
   extends OpenModelOptions,
     Pick<SessionOptions, 'isolate' | 'timeoutMs' | 'memoryBytes' | 'threads' | 'signal'> {
@@ -22,7 +23,10 @@ export interface VerifyOptions
   readonly seed?: number;
   /** Numbers for symbolic input dims. */
   readonly inputShapes?: ReadonlyMap<string, readonly number[]>;
-  /** Pairs to compare, from tensors of the model to outputs of the cut; what the cut says of itself by default, else outputs of equal name. */
+  /**
+   * Pairs to compare, from tensors of the model to outputs of the cut; what the cut says of itself by default, else
+   * outputs of equal name.
+   */
   readonly map?: ReadonlyMap<string, string>;
   /** Largest difference at optimisation level `all`, relative to a feature's standard deviation. */
   readonly tolerance?: number;
@@ -44,7 +48,9 @@ const RANDOM_OPS = new Set([
   'RandomUniformLike',
 ]);
 
-/** What is compared: tensors of the model, concatenated on axis 1 where there are several, with an output of the cut. */
+/**
+ * What is compared: tensors of the model, concatenated on axis 1 where there are several, with an output of the cut.
+ */
 interface Pair {
   readonly index: number | null;
   readonly tensors: readonly string[];
@@ -53,7 +59,8 @@ interface Pair {
 }
 
 /**
- * Runs a model and a cut of it on the same seeded inputs and compares every feature: bit for bit at optimisation level `disabled`, within a tolerance at `all`.
+ * Runs a model and a cut of it on the same seeded inputs and compares every feature: bit for bit at optimisation level
+ * `disabled`, within a tolerance at `all`.
  * @throws UsageError where the cut is not of this model; what `openModel` and `openSession` throw
  */
 export async function verify(
@@ -267,7 +274,10 @@ function seededFeeds(
   return feeds;
 }
 
-/** The two tensors of a pair, in the layout of the cut. @throws UsageError where their shapes fit no change of layout */
+/**
+ * The two tensors of a pair, in the layout of the cut.
+ * @throws UsageError where their shapes fit no change of layout
+ */
 function compared(
   { tensors, output, layout }: Pair,
   { reference, result }: Runs,

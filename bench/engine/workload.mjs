@@ -25,10 +25,12 @@ export function openPlaces(directory) {
   return [create('disk', directory, true), ...(existsSync(memory) ? [create('tmpfs', memory, false)] : [])];
 }
 
+/** Removes every folder that `openPlaces` made. */
 export function closePlaces(places) {
   for (const { folder } of places) rmSync(folder, { recursive: true, force: true });
 }
 
+/** Writes the models that the figures are about, by their kind. */
 export function makeModels(places) {
   const [disk] = places;
   const at = (name) => join(disk.folder, `${name}.onnx`);
@@ -54,6 +56,7 @@ export function makeModels(places) {
 
 const numberOf = (args) => Number(timed(process.execPath, args).stdout);
 
+/** Node that does nothing: a step to time, and the floor of the others. */
 export const bare = { name: 'bare', run: () => timed(process.execPath, ['-e', '0']).ms };
 
 /** A featx command as a whole process: a step to time, and `args` to measure its memory with. */
@@ -73,7 +76,9 @@ export function command(name, args, output) {
   };
 }
 
+/** `openModel` in a process of its own: a step to time. */
 export const opening = (name, { path }) => ({ name, run: () => numberOf([script('./in-process.mjs'), path]) });
+/** What ONNX Runtime takes for the skeletons of a model: a step to time. */
 export const runtime = (name, { path }) => ({ name, run: () => numberOf([script('./runtime-time.mjs'), path]) });
 
 /** `cp`, and on a disk also `cp` until the copy is durable, which is what featx promises. */

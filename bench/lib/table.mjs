@@ -17,6 +17,7 @@ export function machine(root) {
   };
 }
 
+/** Rows under their titles as a table in Markdown, its columns aligned. */
 export function markdown(columns, rows) {
   const cells = [columns, ...rows].map((row) => row.map((cell) => String(cell ?? '').replaceAll('|', '\\|')));
   const widths = columns.map((_column, index) => Math.max(3, ...cells.map((row) => row[index].length)));
@@ -28,6 +29,7 @@ export function markdown(columns, rows) {
   ].join('\n');
 }
 
+/** Writes a file, and the folders that lead to it. */
 export function save(path, content) {
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, content);

@@ -2,6 +2,7 @@
 // are written from them without being held in memory.
 import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 
+/** A whole number from 0 on as a varint. */
 export function varint(value) {
   const bytes = [];
   for (; value > 0x7f; value = Math.floor(value / 128)) bytes.push((value % 128) | 0x80);
@@ -9,8 +10,11 @@ export function varint(value) {
   return Buffer.from(bytes);
 }
 
+/** A field whose value is a whole number. */
 export const int = (number, value) => [Buffer.concat([varint(number * 8), varint(value)])];
+/** A field of numbers that is repeated, one field for each. */
 export const ints = (number, values) => values.flatMap((value) => int(number, value));
+/** A field whose value is text. */
 export const text = (number, value) => {
   const bytes = Buffer.from(value);
   return [Buffer.concat([varint(number * 8 + 2), varint(bytes.length), bytes])];
@@ -18,6 +22,7 @@ export const text = (number, value) => {
 /** A payload of `size` bytes whose content does not matter. */
 export const payload = (number, size) => [Buffer.concat([varint(number * 8 + 2), varint(size)]), size];
 
+/** A field whose value is the message of these chunks. */
 export function message(number, content) {
   const size = sizeOf(content);
   const header = Buffer.concat([varint(number * 8 + 2), varint(size)]);
@@ -26,6 +31,7 @@ export function message(number, content) {
     : [header, ...content];
 }
 
+/** How many bytes the chunks take, those that are only named included. */
 export function sizeOf(chunks) {
   let size = 0;
   for (const chunk of chunks) size += typeof chunk === 'number' ? chunk : chunk.length;

@@ -23,6 +23,7 @@ export interface GraphView {
   readonly warnings: readonly string[];
 }
 
+/** Where a tensor comes from. */
 export interface Producer {
   readonly node: Node;
   /** Which output of the node. */

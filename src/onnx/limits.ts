@@ -90,6 +90,7 @@ export const LARGE_EXPANSION = 10_000;
 /** Bodies are walked by recursion in some rooms; deeper than this, JavaScript's stack would be the limit. */
 const DEEPEST = 1_000;
 
+/** What is read unless a caller sets other limits. */
 export const DEFAULT_LIMITS: ReadLimits = {
   depth: LIMITS.depth.default,
   indexBytes: LIMITS.indexBytes.default,

@@ -16,6 +16,7 @@ interface Entry {
 }
 
 const SLOTS = 1024;
+/** The longest message that is remembered, in bytes. */
 export const LONGEST_MEMO = 256;
 
 /** The values of short messages by their bytes: the tensors of a network have few types. */

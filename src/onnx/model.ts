@@ -9,6 +9,7 @@ import type { FunctionDef, Graph, MetadataEntry, OnnxModel, OpsetImport, Trainin
 import { int, skipped, text, type Draft } from './rules/drafts.js';
 import { functionRule, graphRule, newGraph } from './rules/graphs.js';
 
+/** How a model is read. */
 export interface OpenOptions {
   readonly limits?: Partial<ReadLimits>;
 }

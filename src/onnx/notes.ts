@@ -22,6 +22,7 @@ const KNOWN_DOMAINS = new Set([
   'org.pytorch.aten',
 ]);
 
+/** The warning about a graph whose nodes are not in topological order. */
 export const UNSORTED = 'the nodes of this model are not in topological order; their order is kept';
 
 /** Warnings about versions that are newer than this program, and about operators that nobody defines. */

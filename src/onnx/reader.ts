@@ -37,6 +37,7 @@ export type FieldRule<B> =
       readonly memo?: Memo<B>;
     };
 
+/** How the fields of one kind of message fill the record `B`. */
 export interface MessageRule<B> {
   readonly fields: { readonly [number: number]: FieldRule<B> };
   /** Memory of a record with its field, where it is not that of most; measured, rounded. */
@@ -64,6 +65,7 @@ export function entered<B extends object>(
   return { rule, record, label, index };
 }
 
+/** Where in the file the reader is, for rules that must say so or stop it. */
 export interface ReadContext {
   /** Field path of the message being read. */
   path(): string;

@@ -60,6 +60,7 @@ export interface SparseTensor {
   readonly indices: Tensor | null;
 }
 
+/** StringStringEntryProto: a key and its value. */
 export interface StringEntry {
   readonly field: Field;
   readonly key: string;
@@ -139,6 +140,7 @@ export interface FunctionDef {
   readonly valueInfo: readonly ValueInfo[];
 }
 
+/** OperatorSetIdProto: a domain, `''` for ONNX's own, and its version. */
 export interface OpsetImport {
   readonly field: Field;
   readonly domain: string;

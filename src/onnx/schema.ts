@@ -9,6 +9,7 @@ import type { Node, OnnxModel, Tensor } from './records.js';
 
 /** Numbers of the fields that featx writes or replaces. */
 export const ModelField = { graph: 7, opsetImport: 8, metadataProps: 14, trainingInfo: 20, functions: 25 } as const;
+/** Field numbers of GraphProto. */
 export const GraphField = {
   node: 1,
   initializer: 5,
@@ -18,6 +19,7 @@ export const GraphField = {
   quantizationAnnotation: 14,
   sparseInitializer: 15,
 } as const;
+/** Field numbers of TensorProto. */
 export const TensorField = { floatData: 4, rawData: 9, doubleData: 10, externalData: 13, dataLocation: 14 } as const;
 
 /** AttributeProto.AttributeType */

@@ -11,6 +11,7 @@ export interface TensorType {
   readonly type?: string;
 }
 
+/** Types of tensors by name. */
 export type TensorTypes = ReadonlyMap<string, TensorType>;
 
 /**
@@ -90,6 +91,7 @@ export function bitsOf(dataType: number): number | null {
   return BITS[dtypeWord(dataType) ?? ''] ?? null;
 }
 
+/** How many values a tensor of these dims has. */
 export function elementCount(dims: readonly number[]): number {
   return dims.reduce((product, dim) => product * dim, 1);
 }

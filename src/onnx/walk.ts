@@ -23,6 +23,7 @@ export function* tensorsOf(model: OnnxModel): Generator<Tensor> {
     for (const holder of [...nodes, { attributes: defaults }]) yield* attributeTensors(holder);
 }
 
+/** The tensors in a node's attributes, the parts of sparse ones among them. */
 export function* attributeTensors(node: { readonly attributes: readonly Attribute[] }): Generator<Tensor> {
   for (const attribute of node.attributes) {
     yield* attribute.tensors;

@@ -1,5 +1,6 @@
 import { escapeText } from './escape.js';
 
+/** What a cell can hold; null is an empty one. */
 export type CsvCell = string | number | null;
 
 /**

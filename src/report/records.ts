@@ -18,6 +18,7 @@ export interface TensorRecord {
   readonly shape: readonly Dim[] | null;
 }
 
+/** The model that a report is about. */
 export interface ModelRecord {
   /** As given; `-` for standard input, null for bytes in memory. */
   readonly path: string | null;
@@ -46,6 +47,7 @@ export interface GroupRecord {
   readonly features: readonly FeatureRecord[];
 }
 
+/** The pooled vector that enters the classifier. */
 export interface EmbeddingRecord {
   readonly tensor: string;
   readonly role: EmbeddingRole;
@@ -71,6 +73,7 @@ export interface AttemptRecord {
   readonly feature: FeatureRecord | null;
 }
 
+/** What each resolver said of a feature (`--explain`). */
 export interface ExplanationRecord {
   readonly index: number;
   readonly tried: readonly AttemptRecord[];
@@ -92,6 +95,7 @@ export interface SelectedRecord {
   readonly layout: Layout | null;
 }
 
+/** What `inspect` returns. */
 export interface InspectReport {
   readonly schema: 1;
   readonly command: 'inspect';
@@ -115,6 +119,7 @@ export interface InspectReport {
   readonly elapsed_ms: number;
 }
 
+/** A feature of a cut, and the output that carries it. */
 export interface ExtractedFeatureRecord {
   /** Index into the model's FeatureInfo or the group; null where it was selected by name. */
   readonly index: number | null;
@@ -130,12 +135,14 @@ export interface ExtractedFeatureRecord {
   readonly shape: readonly Dim[] | null;
 }
 
+/** How large a graph is. */
 export interface CountRecord {
   readonly nodes: number;
   readonly initializers: number;
   readonly weights_bytes: number;
 }
 
+/** What `extract` returns. */
 export interface ExtractReport {
   readonly schema: 1;
   readonly command: 'extract';
@@ -161,6 +168,7 @@ export interface ExtractReport {
   readonly plan?: unknown;
 }
 
+/** A feature that `run` has written. */
 export interface RunFeatureRecord {
   readonly index: number | null;
   readonly group?: string;
@@ -179,6 +187,7 @@ export interface RunFeatureRecord {
   readonly infinite?: number;
 }
 
+/** What `run` returns. */
 export interface RunReport {
   readonly schema: 1;
   readonly command: 'run';
@@ -194,6 +203,7 @@ export interface RunReport {
   readonly elapsed_ms: number;
 }
 
+/** A feature of a cut compared with the same tensor of its original. */
 export interface VerifyFeatureRecord {
   readonly index: number | null;
   readonly tensor: string;
@@ -203,6 +213,7 @@ export interface VerifyFeatureRecord {
   readonly max_difference: number | null;
 }
 
+/** What `verify` returns. */
 export interface VerifyReport {
   readonly schema: 1;
   readonly command: 'verify';
@@ -226,6 +237,7 @@ export interface ProviderRecord {
   readonly hint: string | null;
 }
 
+/** What `doctor` returns. */
 export interface DoctorReport {
   readonly schema: 1;
   readonly command: 'doctor';
@@ -252,6 +264,7 @@ export interface DoctorReport {
   readonly elapsed_ms: number;
 }
 
+/** What a command that fails prints under `--json`. */
 export interface ErrorRecord {
   readonly schema: 1;
   readonly command: string | null;
@@ -265,6 +278,7 @@ export interface ErrorRecord {
   };
 }
 
+/** What a command about one model returns. */
 export type ReportRecord = InspectReport | ExtractReport | RunReport | VerifyReport | DoctorReport;
 
 /** A feature in the contract's spelling. */

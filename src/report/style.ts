@@ -7,6 +7,7 @@ export interface TextStyle {
   readonly width: number | null;
 }
 
+/** Text for a file or a pipe: no colour, no width. */
 export const PLAIN: TextStyle = { color: false, unicode: true, width: null };
 
 type Emphasis = 'bold' | 'dim' | 'red' | 'yellow' | 'green' | 'cyan';

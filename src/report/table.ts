@@ -1,6 +1,7 @@
 import { paint, type TextStyle } from './style.js';
 import { displayWidth, padEnd, padStart, shorten } from './width.js';
 
+/** A column of a table: its title, and how it gives way if the table is too wide. */
 export interface Column {
   readonly title: string;
   readonly align?: 'left' | 'right' | 'center';

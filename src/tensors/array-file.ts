@@ -17,6 +17,7 @@ import { isSafetensors, readSafetensorsHeader, type SafetensorsEntry } from './s
 import { tensorFromBytes, type TensorValue } from './tensor.js';
 import { readTensorProto } from './tensor-proto.js';
 
+/** What a file of inputs is. */
 export type FileKind = 'npy' | 'npz' | 'safetensors' | 'pb' | 'image';
 
 /** Extensions of the files that `--input` takes from a directory. */
@@ -38,6 +39,7 @@ export interface ArrayFile {
   readonly warnings: readonly string[];
 }
 
+/** How a file of arrays is read. */
 export interface ArrayFileOptions {
   readonly fileSystem?: FileSystem;
   readonly limits?: Partial<TensorLimits>;

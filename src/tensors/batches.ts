@@ -17,6 +17,7 @@ export interface InputBatch {
   readonly feeds: ReadonlyMap<string, TensorValue>;
 }
 
+/** How many entries a batch has, and how many batches are read ahead. */
 export interface BatchOptions {
   /** Default: what the model fixes, else all entries up to 16. */
   readonly batchSize?: number;

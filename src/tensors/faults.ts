@@ -9,6 +9,7 @@ export interface Region extends ByteRange {
   readonly name: string;
 }
 
+/** All bytes of a file as a region. */
 export function wholeFile(source: ByteSource): Region {
   return { source, name: source.path ?? 'the array file', start: 0, end: source.size };
 }

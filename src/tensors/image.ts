@@ -37,6 +37,7 @@ const DEFAULT_CROP = 0.875;
 const DEFAULT_SIZE = 224;
 const LARGEST_SIZE = 16_384;
 
+/** The input of a model that a picture is made for. */
 export interface ImageInput {
   readonly name: string;
   readonly dtype: string | null;

@@ -79,6 +79,7 @@ export class Faults {
   }
 }
 
+/** How the files of an input are read. */
 export interface FileOptions {
   readonly fs: FileSystem;
   readonly limits: TensorLimits;

@@ -18,6 +18,7 @@ import { describe, stackRows, type TensorValue } from './tensor.js';
 /** An input of a model: its name, and what is known of its dtype and shape. */
 export type ModelInput = ImageInput;
 
+/** How inputs are found, read and made. */
 export interface InputOptions {
   readonly fileSystem?: FileSystem;
   readonly limits?: Partial<TensorLimits>;

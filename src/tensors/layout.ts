@@ -5,6 +5,7 @@ export interface ArraySpec {
   readonly shape: readonly number[];
 }
 
+/** Bytes and where in the file they go. */
 export interface PlacedBytes {
   readonly position: number;
   readonly bytes: Uint8Array;

@@ -14,6 +14,7 @@ export interface LazyArray {
   read(rows?: RowRange): Promise<TensorValue>;
 }
 
+/** Entries along axis 0, `end` not among them. */
 export interface RowRange {
   readonly start: number;
   readonly end: number;

@@ -29,6 +29,7 @@ interface Member {
   readonly checksum: number;
 }
 
+/** What lies in an .npz file. */
 export interface NpzArrays {
   readonly arrays: readonly LazyArray[];
   /** Names of entries that are no arrays. */

@@ -7,6 +7,7 @@ import { byteLength, elementBits } from './tensor.js';
 import { tensorProtoLayout } from './tensor-proto.js';
 import { npzLayout } from './zip-layout.js';
 
+/** A format that features are written in; `pb-directory` is a TensorProto per file. */
 export type OutputFormat = 'npz' | 'npy' | 'safetensors' | 'pb' | 'pb-directory';
 
 const BY_EXTENSION = new Map<string, OutputFormat>([

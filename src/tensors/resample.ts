@@ -11,6 +11,7 @@ export interface Picture {
   readonly height: number;
 }
 
+/** A part of a picture, in pixels. */
 export interface Box {
   readonly left: number;
   readonly top: number;
@@ -51,6 +52,7 @@ const FILTERS = {
 
 /** timm's names of the ways to interpolate. */
 export const INTERPOLATIONS = ['nearest', 'bilinear', 'bicubic', 'box', 'hamming', 'lanczos'] as const;
+/** Pillow's name of a resampling filter. */
 export type Interpolation = (typeof INTERPOLATIONS)[number];
 
 const PRECISION = 22;

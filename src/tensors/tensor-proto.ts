@@ -52,6 +52,7 @@ const FIELD_OF_DTYPE = new Map<string, number>([
   ['uint64', TensorField.uint64Data],
 ]);
 
+/** A tensor and its name. */
 export interface NamedTensor {
   /** TensorProto.name, `''` where the file has none. */
   readonly name: string;

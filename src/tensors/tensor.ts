@@ -1,6 +1,7 @@
 import { UsageError } from '../errors.js';
 import { bitsOf, dataTypeOf } from '../onnx/types.js';
 
+/** The typed arrays that hold numbers of a tensor. */
 export type TypedArray =
   | Int8Array
   | Uint8Array

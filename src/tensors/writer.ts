@@ -8,6 +8,7 @@ import { holdsDtype, layoutOf, outputFormatOf, outputKeys, type OutputFormat } f
 import { StagingFile } from './staging.js';
 import { byteLength, describe, tensorBytes, type TensorValue } from './tensor.js';
 
+/** Where and how features are written. */
 export interface TensorWriterOptions
   extends Pick<WriteOptions, 'fileSystem' | 'noClobber' | 'follow' | 'inPlace' | 'signal'> {
   /** Files that are being read, which the target must not be. */

@@ -1,4 +1,5 @@
-// The batch's worker process for tests that run from the TypeScript sources: bundles the worker with the faults that tests inject, and becomes it.
+// The batch's worker process for tests that run from the TypeScript sources: bundles the worker with the faults that
+// tests inject, and becomes it.
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';

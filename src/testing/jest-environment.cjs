@@ -1,4 +1,5 @@
-// onnxruntime-node compares typed arrays with the host's constructors, and jest gives every test file a realm of its own.
+// onnxruntime-node compares typed arrays with the host's constructors, and jest gives every test file a realm of its
+// own.
 const { TestEnvironment } = require('jest-environment-node');
 
 const HOST_CONSTRUCTORS = [

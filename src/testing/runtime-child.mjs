@@ -1,4 +1,5 @@
-// The runtime's child process for tests that run from the TypeScript sources: bundles the child's program, once per state of its sources, and becomes it.
+// The runtime's child process for tests that run from the TypeScript sources: bundles the child's program, once per
+// state of its sources, and becomes it.
 import { existsSync, mkdirSync, readdirSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';

@@ -15,6 +15,7 @@ export interface Field extends ByteRange {
 
 /** @see https://protobuf.dev/programming-guides/encoding/#structure */
 export const WireType = { varint: 0, fixed64: 1, bytes: 2, startGroup: 3, endGroup: 4, fixed32: 5 } as const;
+/** One of those numbers. */
 export type WireType = (typeof WireType)[keyof typeof WireType];
 
 /** Tag (at most 5 bytes) and length (at most 10) of any field. */

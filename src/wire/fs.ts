@@ -23,6 +23,7 @@ export interface FileSystem {
   clone(from: string, to: string): Promise<void>;
 }
 
+/** An open file. */
 export interface FileHandle {
   /** Fills `buffer` from `position` on; returns how many bytes came, 0 at the end of the file. */
   read(buffer: Uint8Array, position: number): Promise<number>;
@@ -97,6 +98,7 @@ class NodeFileHandle implements FileHandle {
   }
 }
 
+/** The file system of Node.js. */
 export const nodeFileSystem: FileSystem = {
   open: async (path, flags, mode) =>
     new NodeFileHandle(

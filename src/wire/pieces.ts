@@ -5,15 +5,18 @@ import type { ByteSource } from './source.js';
 /** Bytes of a result: borrowed from a source (`from` absent: the model file itself) or fresh. */
 export type Piece = BorrowedPiece | Uint8Array;
 
+/** Bytes of a file that is being copied from. */
 export interface BorrowedPiece extends ByteRange {
   /** Another file than the model: a sidecar of its weights. */
   readonly from?: ByteSource;
 }
 
+/** How many bytes a piece has. */
 export function pieceSize(piece: Piece): number {
   return piece instanceof Uint8Array ? piece.length : piece.end - piece.start;
 }
 
+/** How many bytes the pieces have together. */
 export function sizeOf(pieces: Iterable<Piece>): number {
   let size = 0;
   for (const piece of pieces) size += pieceSize(piece);
@@ -49,6 +52,7 @@ export function merge(pieces: Iterable<Piece>): Piece[] {
   return merged;
 }
 
+/** The parts one after another, in bytes of their own. */
 export function concat(parts: readonly Uint8Array[]): Uint8Array {
   let size = 0;
   for (const part of parts) size += part.length;

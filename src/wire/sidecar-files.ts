@@ -4,6 +4,7 @@ import { FileSource } from './file-source.js';
 import { errnoOf, ioError, nodeFileSystem, type FileSystem } from './fs.js';
 import type { ByteSource } from './source.js';
 
+/** How files beside a model are opened. */
 export interface SidecarOptions {
   readonly fileSystem?: FileSystem;
   /** Refuse files with several hard links, which may be somebody else's secret under another name. */

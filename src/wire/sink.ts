@@ -17,6 +17,7 @@ import { chunksOf, chunksOfRun, pieceSize, runsOf, sizeOf, type Piece } from './
 import type { ByteSource } from './source.js';
 import { isGone, thisWriter } from './writers.js';
 
+/** How a file is written and put in its place. */
 export interface WriteOptions {
   readonly fileSystem?: FileSystem;
   /** Refuse to replace an existing file. */

@@ -9,6 +9,7 @@ export interface Writer {
   readonly process: number;
 }
 
+/** This process, as it signs its temporary files. */
 export function thisWriter(): Writer {
   return { host: createHash('sha256').update(hostname()).digest('hex').slice(0, 8), process: pid };
 }

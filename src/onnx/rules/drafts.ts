@@ -4,48 +4,57 @@ import type { ByteRange, Field } from '../../wire/fields.js';
 /** A record while the reader fills it. */
 export type Draft<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer E)[] ? E[] : T[K] };
 
+/** A string field: its last value counts. */
 export const text = <B>(set: (record: B, value: string, field: Field) => void): FieldRule<B> => ({
   kind: 'text',
   list: false,
   set,
 });
+/** A repeated string field. */
 export const texts = <B>(set: (record: B, value: string, field: Field) => void): FieldRule<B> => ({
   kind: 'text',
   list: true,
   set,
 });
+/** A number field: its last value counts. */
 export const int = <B>(set: (record: B, value: number | bigint, field: Field) => void): FieldRule<B> => ({
   kind: 'int',
   list: false,
   set,
 });
+/** A repeated number field, packed or not. */
 export const ints = <B>(set: (record: B, value: number | bigint, field: Field) => void): FieldRule<B> => ({
   kind: 'int',
   list: true,
   set,
 });
+/** A float field: its last value counts. */
 export const float = <B>(set: (record: B, value: number) => void): FieldRule<B> => ({
   kind: 'float',
   list: false,
   set,
 });
+/** A repeated float field, packed or not. */
 export const floats = <B>(set: (record: B, value: number) => void): FieldRule<B> => ({
   kind: 'float',
   list: true,
   set,
 });
+/** A field of bytes of which only the place is noted. */
 export const skipped = <B>(set: (record: B, field: Field) => void): FieldRule<B> => ({
   kind: 'range',
   list: false,
   kept: false,
   set,
 });
+/** A repeated field of bytes of which only the places are noted. */
 export const skippedEach = <B>(set: (record: B, field: Field) => void): FieldRule<B> => ({
   kind: 'range',
   list: true,
   kept: false,
   set,
 });
+/** A repeated field whose places are noted and whose bytes stay in memory if they are few. */
 export const keptEach = <B>(set: (record: B, field: Field) => void): FieldRule<B> => ({
   kind: 'range',
   list: true,

@@ -167,6 +167,7 @@ const annotationRule: MessageRule<Draft<QuantizationAnnotation>> = {
   },
 };
 
+/** A GraphProto before any of its fields is read. */
 export function newGraph(field: Field): Draft<Graph> {
   return {
     name: '',
@@ -181,6 +182,7 @@ export function newGraph(field: Field): Draft<Graph> {
   };
 }
 
+/** How a GraphProto fills a `Graph`. */
 export const graphRule: MessageRule<Draft<Graph>> = {
   fields: {
     1: nodes((graph) => graph.nodes),
@@ -213,6 +215,7 @@ export const graphRule: MessageRule<Draft<Graph>> = {
   },
 };
 
+/** How a FunctionProto fills a `FunctionDef`. */
 export const functionRule: MessageRule<Draft<FunctionDef>> = {
   fields: {
     1: text((definition, value) => (definition.name = value)),

@@ -4,6 +4,7 @@ import { entered, type FieldRule, type MessageRule } from '../reader.js';
 import type { SparseTensor, StringEntry, Tensor } from '../records.js';
 import { add, closedEnum, extended, int, int32, ints, NONE, skipped, skippedEach, text, type Draft } from './drafts.js';
 
+/** How a StringStringEntryProto fills a `StringEntry`. */
 export const entryRule: MessageRule<Draft<StringEntry>> = {
   fields: { 1: text((entry, value) => (entry.key = value)), 2: text((entry, value) => (entry.value = value)) },
 };
@@ -126,6 +127,7 @@ export function tensorField<B>(
   };
 }
 
+/** A field of TensorProtos that fills a list of tensors. */
 export function tensorList<B>(
   label: string,
   list: (record: B) => Tensor[],
@@ -180,6 +182,7 @@ export function sparseTensor<B>(
   };
 }
 
+/** A field of SparseTensorProtos that fills a list of sparse tensors. */
 export function sparseTensors<B>(
   label: string,
   list: (record: B) => SparseTensor[],

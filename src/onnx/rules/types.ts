@@ -150,6 +150,7 @@ function ownType(type: ValueType | null): ValueType | null {
   }
 }
 
+/** A field of ValueInfoProtos that fills a list of them. */
 export function valueInfos<B>(label: string, list: (record: B) => ValueInfo[]): FieldRule<B> {
   return {
     kind: 'message',
