@@ -1,4 +1,5 @@
-// npm run check:features: how far featx finds the features that people mean, in one table; exits 1 where a figure is below its target. `npm test` runs a short form.
+// npm run check:features: how far featx finds the features that people mean, in one table; exits 1 where a figure is
+// below its target. `npm test` runs a short form.
 //   --shared DIR   folder of zoo, zoo_tv_hf, corpus and cases (default ../shared)
 //   --corpus DIR   the real networks that DIR/corpus/fetch.sh brought; left out without it
 //   --set DIR      a folder of graphs with their truth.json, in the zoo's format; repeatable, no target
@@ -6,7 +7,8 @@
 //   --filter TEXT  graphs with TEXT in their name alone, and no targets
 //   --misses       what is wrong, graph by graph;  --by-variant  a row of every set for each variant
 //   --jobs N       processes (default 2);  --json FILE  every score
-// Graphs are inspected in processes of this script, which read the sources as they are now; what a build of them said of a file is remembered.
+// Graphs are inspected in processes of this script, which read the sources as they are now; what a build of them said
+// of a file is remembered.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';

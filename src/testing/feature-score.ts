@@ -1,6 +1,9 @@
 import type { FeatureRecord } from '../report/records.js';
 
-/** What is known of one feature: which tensors carry it, from running the graph beside PyTorch. @see fixtures/README.md */
+/**
+ * What is known of one feature: which tensors carry it, from running the graph beside PyTorch.
+ * @see fixtures/README.md
+ */
 export interface TrueFeature {
   readonly index: number;
   readonly module: string;
@@ -156,7 +159,10 @@ export function summed(scores: readonly Score[]): Score {
   return total;
 }
 
-/** What a demanding user expects of a network: channels@stride in order, others accepted at an index, indices that may be left out, what may come first. */
+/**
+ * What a demanding user expects of a network: channels@stride in order, others accepted at an index, indices that may
+ * be left out, what may come first.
+ */
 export interface Expectation {
   readonly features: readonly string[];
   readonly alt?: { readonly [index: string]: readonly string[] };
