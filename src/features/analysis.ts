@@ -1,45 +1,54 @@
 import type { GraphView } from '../onnx/graph.js';
 import type { InferredTypes, TensorTypes } from '../onnx/types.js';
+import { floatView, type FloatView } from './float-view.js';
 import { flowBetween, reachableFrom, wholeFlow, withCuts, type Flow } from './flow.js';
 import { geometryOf, type Geometry } from './geometry.js';
 
 /** What every resolver looks at. */
 export interface Analysis {
+  /** The graph as a float network in plain operators: `flow`'s nodes and tensors are this one's. */
   readonly view: GraphView;
+  readonly float: FloatView;
   readonly types: InferredTypes;
   /** From the image to the sink: the classifier's output, or the deepest map. */
   readonly flow: Flow;
   /** Whether that sink is a classifier's output. */
   readonly classifies: boolean;
-  /** From the image to every output. */
+  /** From the inputs to every output, as the file has it. */
   readonly whole: Flow;
+  /** By name in the float view, and by name in the file. */
   readonly geometry: ReadonlyMap<string, Geometry>;
 }
 
 const cache = new WeakMap<GraphView, { readonly types: InferredTypes; readonly analysis: Analysis }>();
 
 /** Finds the main path and what is known of its tensors. */
-export function analyse(view: GraphView, types: InferredTypes): Analysis {
-  const known = cache.get(view);
+export function analyse(file: GraphView, types: InferredTypes): Analysis {
+  const known = cache.get(file);
   if (known?.types === types) return known.analysis;
-  const analysis = analyseAnew(view, types);
-  cache.set(view, { types, analysis });
+  const analysis = analyseAnew(file, types);
+  cache.set(file, { types, analysis });
   return analysis;
 }
 
-function analyseAnew(view: GraphView, types: InferredTypes): Analysis {
+function analyseAnew(file: GraphView, types: InferredTypes): Analysis {
+  const float = floatView(file);
+  const { view } = float;
   const { order, data, inputs, whole } = wholeFlow(view);
+  const common = { view, float, types, whole: wholeFlow(file).whole };
   const input = imageInput(inputs, types.nominal);
   if (input === null)
     return {
-      view,
-      types,
+      ...common,
       classifies: false,
       flow: { ...whole, nodes: [], position: new Map(), readers: new Map() },
-      whole,
       geometry: new Map(),
     };
-  const geometry = geometryOf(view, { ...whole, input }, types.nominal);
+  const geometry = geometryOf(
+    view,
+    { ...whole, input },
+    (name) => types.nominal.get(float.typedLike(name))?.shape ?? null,
+  );
   const fromImage = inputs.length === 1 ? data : reachableFrom(order, [input]);
   const { sinks, classifies } = sinksOf(
     input,
@@ -50,7 +59,27 @@ function analyseAnew(view: GraphView, types: InferredTypes): Analysis {
   const isWhole =
     inputs.length === 1 && sinks.length === view.outputs.size && sinks.every((name) => view.outputs.has(name));
   const flow = isWhole ? withCuts(whole, input) : flowBetween(order, input, fromImage, sinks);
-  return { view, types, flow, classifies, whole, geometry };
+  return { ...common, flow, classifies, geometry: withNamesOfFile(file, float, geometry) };
+}
+
+/** The same for the tensors of the file that the float view has under another name. */
+function withNamesOfFile(
+  file: GraphView,
+  float: FloatView,
+  geometry: ReadonlyMap<string, Geometry>,
+): ReadonlyMap<string, Geometry> {
+  const all = new Map(geometry);
+  for (const name of file.producerOf.keys()) {
+    const place = all.has(name) ? undefined : geometry.get(float.nameOf(name));
+    if (place !== undefined) all.set(name, place);
+  }
+  for (const [name, to] of float.turned) {
+    const place = geometry.get(to);
+    if (place?.axes?.join('') !== 'NHWC') continue;
+    const [n = null, h = null, w = null, c = null] = place.shape ?? [];
+    all.set(name, { ...place, axes: ['N', 'C', 'H', 'W'], shape: place.shape === null ? null : [n, c, h, w] });
+  }
+  return all;
 }
 
 /** The graph input that holds images: rank 4, else rank 3, the largest first; weights are no inputs. */

@@ -1,7 +1,8 @@
 import type { Node } from '../onnx/records.js';
 import type { GraphView } from '../onnx/graph.js';
 import type { Analysis } from './analysis.js';
-import { intOf, intsOf, type Geometry } from './geometry.js';
+import type { Geometry } from './geometry.js';
+import { intOf, intsOf } from './node-attributes.js';
 import { weightDims } from './weights.js';
 
 /**
@@ -47,18 +48,15 @@ const MOVES = new Set([
   'Unsqueeze',
   'Pad',
   'Slice',
-  'Identity',
   'Dropout',
   'Cast',
-  'QuantizeLinear',
-  'DequantizeLinear',
   'DepthToSpace',
   'SpaceToDepth',
   'Split',
   'Gather',
   'Expand',
 ]);
-const POOLS = new Set(['MaxPool', 'AveragePool', 'LpPool', 'QLinearAveragePool', 'Resize', 'Upsample']);
+const POOLS = new Set(['MaxPool', 'AveragePool', 'LpPool', 'Resize', 'Upsample']);
 const NORMS = new Set([
   'BatchNormalization',
   'LayerNormalization',
@@ -70,12 +68,10 @@ const NORMS = new Set([
   'LRN',
   'MeanVarianceNormalization',
 ]);
-const CONVS = new Set(['Conv', 'QLinearConv', 'FusedConv', 'ConvTranspose']);
+const CONVS = new Set(['Conv', 'ConvTranspose']);
 const MATRICES = new Set([
   'MatMul',
   'Gemm',
-  'FusedMatMul',
-  'QLinearMatMul',
   'MatMulNBits',
   'Einsum',
   'Attention',
@@ -95,7 +91,7 @@ const REDUCTIONS = new Set([
   'ReduceMin',
 ]);
 const SCALES = new Set(['Mul', 'Add', 'Sub', 'Div']);
-const JOINS = new Set(['Add', 'Sum', 'Sub', 'QLinearAdd', 'Max']);
+const JOINS = new Set(['Add', 'Sum', 'Sub', 'Max']);
 
 /** The pyramid as a chain of cuts. */
 export function linksOf({ view, flow, geometry }: Analysis): readonly Link[] {
@@ -240,7 +236,7 @@ function summedConv(
 }
 
 function convOf(view: GraphView, node: Node): Link['conv'] {
-  const dims = weightDims(view, node.inputs[node.opType === 'QLinearConv' ? 3 : 1]) ?? [];
+  const dims = weightDims(view, node.inputs[1]) ?? [];
   const groups = intOf(node, 'group', 1);
   const [to = 0, perGroup = 0] = dims;
   const kernel = Math.max(1, ...(dims.length > 2 ? dims.slice(2) : intsOf(node, 'kernel_shape')));

@@ -31,6 +31,8 @@ export interface TensorFacts {
   readonly prefixTokens: number;
   /** Where the tensor holds quantised codes; null or absent where it holds values. */
   readonly codes?: Codes | null;
+  /** Where ONNX Runtime keeps the tensor in blocks of channels (NCHWc): the channels it has without what fills the last block. */
+  readonly blocked?: number | null;
   /** Height and width of the map behind a token axis, with nominal numbers; null for maps, where unknown, and where tokens are not in the order of a map (Hiera). */
   readonly grid: readonly [number, number] | null;
 }

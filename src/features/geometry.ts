@@ -1,7 +1,8 @@
 import { capturesOf, type GraphView } from '../onnx/graph.js';
 import type { Dim, Node } from '../onnx/records.js';
-import type { TensorTypes } from '../onnx/types.js';
 import type { Flow } from './flow.js';
+import { CHANNELS_LAST } from './float-draft.js';
+import { intOf, intsOf } from './node-attributes.js';
 import { weightDims } from './weights.js';
 
 /** What an axis runs over; `?` where windows, heads or patches were folded into it. */
@@ -30,18 +31,7 @@ export interface Geometry {
   readonly shuffles: number;
 }
 
-const WINDOW_OPS = new Set([
-  'Conv',
-  'MaxPool',
-  'AveragePool',
-  'LpPool',
-  'QLinearConv',
-  'ConvInteger',
-  'FusedConv',
-  'QLinearAveragePool',
-  'NhwcFusedConv',
-  'DeformConv',
-]);
+const WINDOW_OPS = new Set(['Conv', 'MaxPool', 'AveragePool', 'LpPool', 'DeformConv']);
 const CHANNEL_FIRST_OPS = new Set([
   ...WINDOW_OPS,
   'BatchNormalization',
@@ -54,37 +44,23 @@ const CHANNEL_FIRST_OPS = new Set([
   'SpaceToDepth',
   'DepthToSpace',
 ]);
-const CONVS = new Set(['Conv', 'QLinearConv', 'ConvInteger', 'FusedConv', 'DeformConv']);
-const MATRIX_OPS = new Set([
-  'MatMul',
-  'Gemm',
-  'FusedMatMul',
-  'MatMulInteger',
-  'QLinearMatMul',
-  'MatMulNBits',
-  'FusedGemm',
-]);
+const CONVS = new Set(['Conv', 'DeformConv']);
+const MATRIX_OPS = new Set(['MatMul', 'Gemm', 'MatMulNBits']);
 const UPSAMPLERS = new Set(['Resize', 'Upsample', 'ConvTranspose', 'DepthToSpace']);
 const LARGEST_PREFIX = 16;
-
-/** An integer attribute list, empty where absent. */
-export function intsOf(node: Node, name: string): readonly number[] {
-  return node.attributes.find((attribute) => attribute.name === name)?.ints.map(Number) ?? [];
-}
-
-/** An integer attribute. */
-export function intOf(node: Node, name: string, fallback: number): number {
-  return Number(node.attributes.find((attribute) => attribute.name === name)?.i ?? fallback);
-}
 
 /** What grids the convolutions and pools of the path made, and at which stride. */
 type Grids = Map<string, number>;
 
 /** Walks the main path once and follows layout, stride, grid, channels and prefix tokens; shapes help where known, strides alone prove the rest. */
-export function geometryOf(view: GraphView, flow: Flow, types: TensorTypes): ReadonlyMap<string, Geometry> {
+export function geometryOf(
+  view: GraphView,
+  flow: Flow,
+  typeOf: (name: string) => readonly Dim[] | null,
+): ReadonlyMap<string, Geometry> {
   const known = new Map<string, Geometry>();
   if (flow.input === null) return known;
-  const shapeOf = (name: string): Shape | null => numbersOf(types.get(name)?.shape ?? null);
+  const shapeOf = (name: string): Shape | null => numbersOf(typeOf(name));
   known.set(flow.input, inputGeometry(view, flow, flow.input, shapeOf(flow.input)));
   const grids: Grids = new Map();
   for (const node of flow.nodes) {
@@ -202,8 +178,9 @@ export function sameShape(a: Shape | null, b: Shape | null): boolean {
 /** Convolutions, pools and the norms that read channels on axis 1. */
 function windowed(view: GraphView, node: Node, source: Geometry, shape: Shape | null, grids: Grids): Geometry {
   const rank = shape?.length ?? source.axes?.length ?? 4;
-  const weight = CONVS.has(node.opType) ? weightDims(view, node.inputs[node.opType === 'QLinearConv' ? 3 : 1]) : null;
-  const channels = shape?.[1] ?? weight?.[0] ?? source.channels;
+  const weight = CONVS.has(node.opType) ? weightDims(view, node.inputs[1]) : null;
+  const isLast = node.domain === CHANNELS_LAST;
+  const channels = shape?.[isLast ? rank - 1 : 1] ?? weight?.[0] ?? source.channels;
   if (rank !== 4)
     return {
       ...source,
@@ -212,7 +189,7 @@ function windowed(view: GraphView, node: Node, source: Geometry, shape: Shape | 
         rank === 3 && source.axes?.[2] === 'L' ? ['N', 'C', 'L'] : source.axes?.length === rank ? source.axes : null,
       channels,
     };
-  const axes: readonly Axis[] = ['N', 'C', 'H', 'W'];
+  const axes: readonly Axis[] = isLast ? ['N', 'H', 'W', 'C'] : ['N', 'C', 'H', 'W'];
   const grid = gridOf(axes, shape);
   if (node.opType.startsWith('Global')) return { ...source, axes, shape, grid: [1, 1], channels, pooled: true };
   if (source.axes?.includes('?') && source.grid !== null && grid !== null && !isAlike(source.grid, grid))

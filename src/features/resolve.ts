@@ -3,11 +3,10 @@ import type { InferredTypes } from '../onnx/types.js';
 import { analyse, type Analysis } from './analysis.js';
 import { embeddingsOf } from './embedding.js';
 import { factsOf } from './facts.js';
-import type { Attempt, Feature, Resolution, ResolverName } from './feature.js';
+import type { Attempt, Embedding, Feature, Resolution, ResolverName, TensorFacts } from './feature.js';
 import type { FeatureEntry } from './feature-info.js';
 import { moduleTree } from './modules.js';
 import { nodePaths } from './names.js';
-import { behindQuantization } from './quantized.js';
 import { resolveExplicit } from './resolvers/explicit.js';
 import type { Family } from './resolvers/families.js';
 import { resolveStored } from './resolvers/metadata.js';
@@ -43,10 +42,10 @@ interface Resolver {
 export function resolveFeatures(view: GraphView, types: InferredTypes, options: ResolveOptions = {}): Resolution {
   const analysis = analyse(view, types);
   const { explicit, stored, explain = false } = options;
-  const tree = lazy(() => moduleTree(analysis.flow, nodePaths(view, analysis.flow.nodes)));
+  const tree = lazy(() => moduleTree(analysis.flow, nodePaths(analysis.view, analysis.flow.nodes)));
   const wholeTree = lazy(() => moduleTree(analysis.whole, nodePaths(view, analysis.whole.nodes)));
   const topology = lazy(() => resolveByTopology(analysis, tree()));
-  const byModules = lazy(() => resolveByModules(view, analysis, tree(), topology, options));
+  const byModules = lazy(() => resolveByModules(analysis.view, analysis, tree(), topology, options));
   const resolvers: readonly Resolver[] = [
     {
       name: 'explicit',
@@ -66,30 +65,54 @@ export function resolveFeatures(view: GraphView, types: InferredTypes, options: 
     if (chosen === null && (found.features.length > 0 || name === 'explicit')) chosen = found;
   }
   const embeddings = chosen?.embeddings ?? [];
-  const features = (chosen?.features ?? []).map((feature) => dequantized(view, analysis, feature));
+  const isFound = ({ resolvedBy }: Feature): boolean => resolvedBy !== 'explicit' && resolvedBy !== 'metadata';
+  const features = (chosen?.features ?? []).map((feature) => (isFound(feature) ? carried(analysis, feature) : feature));
   return {
     features,
     outIndices: chosen?.outIndices ?? features.filter(({ tensor }) => tensor !== null).map(({ index }) => index),
     groups: chosen?.groups ?? [],
-    ...(embeddings.length > 0 ? { embeddings, embedding: embeddings[0] } : embeddingsOf(analysis)),
+    ...(embeddings.length > 0 ? { embeddings, embedding: embeddings[0] } : embeddingsFound(analysis)),
     cutOutputs: chosen?.cutOutputs ?? [],
     tried,
     warnings: [...(chosen?.warnings ?? []), ...warningsOf(analysis, features)],
   };
 }
 
-/** A feature that was found, tapped where a quantized network reads it. */
-function dequantized(view: GraphView, analysis: Analysis, feature: Feature): Feature {
-  if (feature.tensor === null || feature.resolvedBy === 'explicit' || feature.resolvedBy === 'metadata') return feature;
-  const tensor = behindQuantization(view, feature.tensor);
-  if (tensor === feature.tensor) return feature;
+function embeddingsFound(analysis: Analysis): Pick<Resolution, 'embeddings' | 'embedding'> {
+  const { embeddings, embedding } = embeddingsOf(analysis);
+  const here = (found: Embedding): Embedding => {
+    const at = carried<Omit<Embedding, 'tensor'> & { readonly tensor: string | null }>(analysis, found);
+    return { ...at, tensor: at.tensor ?? found.tensor };
+  };
+  return { embeddings: embeddings.map(here), embedding: embedding === null ? null : here(embedding) };
+}
+
+/** What was found in the float view, with the tensor of the file that carries it. */
+function carried<T extends TensorFacts & { readonly tensor: string | null; readonly because: string }>(
+  analysis: Analysis,
+  found: T,
+): T {
+  if (found.tensor === null) return found;
+  const { tensor, codes, blocked } = analysis.float.carrierOf(found.tensor);
+  if (tensor === null)
+    return {
+      ...found,
+      tensor,
+      because: `${found.because}; the file holds only what was fused behind it`,
+    };
+  const kept = {
+    ...found,
+    ...(codes === null ? {} : { codes }),
+    ...(blocked === null ? {} : { blocked, numChs: blocked }),
+  };
+  if (tensor === found.tensor) return kept;
   const { dtype, shape } = factsOf(analysis, tensor);
   return {
-    ...feature,
+    ...kept,
     tensor,
-    dtype: dtype ?? feature.dtype,
-    shape: shape ?? feature.shape,
-    because: `${feature.because}; behind its DequantizeLinear`,
+    dtype: dtype ?? found.dtype,
+    shape: shape ?? found.shape,
+    because: `${found.because}; ${tensor} holds its value`,
   };
 }
 

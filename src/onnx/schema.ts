@@ -85,23 +85,42 @@ function entryRanges(
   return { key, value };
 }
 
+/** Bytes of the integer types, by TensorProto.DataType. */
+const INTEGER_WIDTHS: { readonly [dataType: number]: number } = { 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 8 };
+
+function integerAt(view: DataView, at: number, dataType: number): number {
+  switch (dataType) {
+    case 2:
+      return view.getUint8(at);
+    case 3:
+      return view.getInt8(at);
+    case 4:
+      return view.getUint16(at, true);
+    case 5:
+      return view.getInt16(at, true);
+    case 6:
+      return view.getInt32(at, true);
+    default:
+      return Number(view.getBigInt64(at, true));
+  }
+}
+
 /**
- * The values of a small integer tensor (int32 or int64, inline), or null where it is neither small, inline, nor of
+ * The values of a small integer tensor (8 to 64 bits, inline), or null where it is neither small, inline, nor of
  * integers.
  * @throws ModelFormatError where its bytes are not a list of integers
  */
 export function smallIntegers(model: OnnxModel, tensor: Tensor): readonly number[] | null {
   const { dataType, payloads, external } = tensor;
-  if (external !== null || (dataType !== 6 && dataType !== 7)) return null;
+  const width = INTEGER_WIDTHS[dataType];
+  if (external !== null || width === undefined) return null;
   const values: number[] = [];
   for (const payload of payloads) {
     const resident = model.resident(payload);
     if (resident === null) return null;
     if (payload.fieldNumber === TensorField.rawData) {
-      const width = dataType === 7 ? 8 : 4;
       const view = new DataView(resident.buffer, resident.byteOffset, resident.byteLength);
-      for (let at = 0; at + width <= view.byteLength; at += width)
-        values.push(width === 8 ? Number(view.getBigInt64(at, true)) : view.getInt32(at, true));
+      for (let at = 0; at + width <= view.byteLength; at += width) values.push(integerAt(view, at, dataType));
       continue;
     }
     const cursor = cursorOver(resident, payload.start);
@@ -110,6 +129,22 @@ export function smallIntegers(model: OnnxModel, tensor: Tensor): readonly number
       cursor.varint64(payload.end);
       values.push(Number(cursor.int64()));
     }
+  }
+  return values;
+}
+
+const FLOAT = 1;
+
+/** The values of a small tensor of integers or float32 that the file holds inline, or null. */
+export function smallNumbers(model: OnnxModel, tensor: Tensor): readonly number[] | null {
+  if (tensor.dataType !== FLOAT) return smallIntegers(model, tensor);
+  if (tensor.external !== null) return null;
+  const values: number[] = [];
+  for (const payload of tensor.payloads) {
+    const bytes = model.resident(payload);
+    if (bytes === null || (payload.fieldNumber !== TensorField.rawData && !payload.contiguous)) return null;
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    for (let at = 0; at + 4 <= view.byteLength; at += 4) values.push(view.getFloat32(at, true));
   }
   return values;
 }

@@ -1,0 +1,98 @@
+import type { GraphView } from '../onnx/graph.js';
+import type { Node, Tensor } from '../onnx/records.js';
+import { readsOf } from './flow.js';
+import { KEEPS_CODES } from './float-twins.js';
+
+/** The domain of an operator of the float view that has its channels last: what stands between two Transposes in files that Keras wrote. */
+export const CHANNELS_LAST = 'featx.channels-last';
+
+/** The tensors that say what codes stand for; no zero point is 0. */
+export interface Scale {
+  readonly scale: string;
+  readonly zeroPoint: string;
+}
+
+export interface Draft {
+  readonly file: GraphView;
+  readonly nodes: Node[];
+  /** Position in `nodes` of what makes a tensor. */
+  readonly made: Map<string, number>;
+  readonly alias: Map<string, string>;
+  readonly weights: Map<string, Tensor>;
+  readonly codes: Map<string, Scale>;
+  /** A float tensor of the file with the value of one that is codes or blocks. */
+  readonly floats: Map<string, string>;
+  readonly blocked: Map<string, number>;
+  /** Tensors that fusion removed, with one of the same shape. */
+  readonly removed: Map<string, string>;
+  /** Integer products that wait for their scale. */
+  readonly products: Map<string, Node>;
+  /** Transposes to channels first that nothing needed yet, with what they turn. */
+  readonly turning: Map<string, Node>;
+  readonly turned: Map<string, string>;
+  readonly done: Set<Node>;
+}
+
+/** The name of an input in the float view; what waited to be needed is made now. */
+export function resolved(draft: Draft, name: string): string {
+  const at = draft.alias.get(name) ?? name;
+  const turning = draft.turning.get(at);
+  if (turning !== undefined) {
+    draft.turning.delete(at);
+    push(draft, turning);
+  }
+  const product = draft.products.get(at);
+  if (product !== undefined) {
+    draft.products.delete(at);
+    push(draft, { ...product, outputs: [at] });
+  }
+  return at;
+}
+
+export function push(draft: Draft, node: Node): void {
+  for (const name of node.outputs) if (name !== '') draft.made.set(name, draft.nodes.length);
+  draft.nodes.push(node);
+}
+
+export interface Changes {
+  readonly op?: string;
+  readonly domain?: string;
+  readonly inputs?: readonly string[];
+  readonly outputs?: readonly string[];
+}
+
+/** A node of the file in the float view. */
+export function emit(draft: Draft, node: Node, { op, domain, inputs, outputs }: Changes = {}): void {
+  const reads = inputs ?? (readsOf(node).length === node.inputs.length ? node.inputs : readsOf(node));
+  const opType = op ?? node.opType;
+  const twin: Node = {
+    ...node,
+    opType,
+    domain: domain ?? (op === undefined ? node.domain : ''),
+    inputs: reads.map((name) => resolved(draft, name)),
+    outputs: outputs ?? node.outputs,
+  };
+  push(draft, twin);
+  const [first] = twin.inputs;
+  const codes = KEEPS_CODES.has(opType) ? draft.codes.get(first) : undefined;
+  const width = draft.blocked.get(first);
+  for (const name of twin.outputs) {
+    if (codes !== undefined) draft.codes.set(name, codes);
+    if (width !== undefined && !['Transpose', 'Reshape', 'Flatten'].includes(opType)) draft.blocked.set(name, width);
+  }
+}
+
+/** A tensor that the file does not hold, of the shape of one that it does. */
+export function removedTensor(draft: Draft, like: string, what: string): string {
+  let name = `${like} ${what}`;
+  while (draft.file.producerOf.has(name) || draft.removed.has(name)) name += ' ';
+  draft.removed.set(name, like);
+  return name;
+}
+
+export type Reading = (draft: Draft, node: Node) => boolean;
+
+export function alias(draft: Draft, name: string, to: string): true {
+  draft.alias.set(name, draft.alias.get(to) ?? to);
+  return true;
+}

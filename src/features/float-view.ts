@@ -1,0 +1,118 @@
+import type { GraphView, Producer } from '../onnx/graph.js';
+import type { Node } from '../onnx/records.js';
+import { smallNumbers } from '../onnx/schema.js';
+import type { Codes } from './feature.js';
+import { executionOrder, readsOf } from './flow.js';
+import { emit, resolved, type Draft, type Scale } from './float-draft.js';
+import { READINGS } from './float-readings.js';
+
+/** Where the value of a tensor of the float view lies in the file. */
+export interface Carrier {
+  /** Null where fusion left no tensor of it. */
+  readonly tensor: string | null;
+  /** How its codes become the value; null where it is float. */
+  readonly codes: Codes | null;
+  /** Its channels where they are stored in blocks (NCHWc); null for every other layout. */
+  readonly blocked: number | null;
+}
+
+/**
+ * The graph as a float network in plain operators, which is what every resolver looks at: weights in Constant nodes are initializers, codes and casts are the float
+ * tensors they stand for, fused operators are taken apart. Names are the file's, but of tensors that fusion removed.
+ */
+export interface FloatView {
+  readonly view: GraphView;
+  /** The name in the float view of a tensor of the file. */
+  readonly nameOf: (tensor: string) => string;
+  readonly carrierOf: (name: string) => Carrier;
+  /** The tensor of the file whose type a tensor of the float view has. */
+  readonly typedLike: (name: string) => string;
+  /** Tensors of the file that are a tensor of the float view with channels first. */
+  readonly turned: ReadonlyMap<string, string>;
+}
+
+const views = new WeakMap<GraphView, FloatView>();
+
+/** The float view of a graph; one pass. */
+export function floatView(file: GraphView): FloatView {
+  const known = views.get(file);
+  if (known !== undefined) return known;
+  const draft: Draft = {
+    file,
+    nodes: [],
+    made: new Map(),
+    alias: new Map(),
+    weights: new Map(file.initializers),
+    codes: new Map(),
+    floats: new Map(),
+    blocked: new Map(),
+    removed: new Map(),
+    products: new Map(),
+    turning: new Map(),
+    turned: new Map(),
+    done: new Set(),
+  };
+  for (const node of executionOrder(file)) {
+    if (draft.done.has(node)) continue;
+    if (READINGS.get(node.opType)?.(draft, node) === true) continue;
+    emit(draft, node);
+  }
+  const made = assembled(draft);
+  views.set(file, made);
+  return made;
+}
+
+function assembled(draft: Draft): FloatView {
+  const { file, alias, nodes, codes, floats, blocked, removed, turned } = draft;
+  const nameOf = (tensor: string): string => alias.get(tensor) ?? tensor;
+  for (const name of file.outputs.keys()) resolved(draft, name);
+  const producerOf = new Map<string, Producer>();
+  const consumersOf = new Map<string, Node[]>();
+  for (const node of nodes) {
+    node.outputs.forEach((name, output) => name !== '' && producerOf.set(name, { node, output }));
+    for (const name of new Set(readsOf(node))) {
+      const readers = consumersOf.get(name);
+      if (readers === undefined) consumersOf.set(name, [node]);
+      else readers.push(node);
+    }
+  }
+  const isOnlyQuantized = (name: string): boolean => {
+    const readers = file.consumersOf.get(name) ?? [];
+    return !file.outputs.has(name) && readers.length > 0 && readers.every(({ opType }) => opType === 'QuantizeLinear');
+  };
+  return {
+    nameOf,
+    turned,
+    typedLike: (name) => removed.get(name) ?? name,
+    view: {
+      ...file,
+      model: { ...file.model, graph: { ...file.model.graph, nodes } },
+      producerOf,
+      consumersOf,
+      initializers: draft.weights,
+      outputs: new Map([...file.outputs].map(([name, output]) => [nameOf(name), output])),
+      sorted: true,
+    },
+    carrierOf: (name) => {
+      const float = floats.get(name);
+      const own = codesOf(draft, codes.get(name));
+      if (removed.has(name)) return { tensor: null, codes: null, blocked: null };
+      if (float !== undefined && (own !== null || blocked.has(name) || isOnlyQuantized(name)))
+        return { tensor: float, codes: null, blocked: null };
+      return { tensor: name, codes: own, blocked: blocked.get(name) ?? null };
+    },
+  };
+}
+
+/** What codes stand for, in numbers; null where the tensor holds none, or the file keeps the numbers elsewhere. */
+function codesOf({ file, weights }: Draft, scale: Scale | undefined): Codes | null {
+  if (scale === undefined) return null;
+  const numbers = (name: string): number | readonly number[] | null => {
+    const tensor = weights.get(name);
+    const values = tensor === undefined ? null : smallNumbers(file.model, tensor);
+    return values === null || values.length === 0 ? null : values.length === 1 ? values[0] : values;
+  };
+  const factor = numbers(scale.scale);
+  const zeroPoint = scale.zeroPoint === '' ? 0 : numbers(scale.zeroPoint);
+  return factor === null || zeroPoint === null ? null : { scale: factor, zeroPoint };
+}

@@ -1,0 +1,15 @@
+import type { Attribute, Node } from '../onnx/records.js';
+
+export function attributeOf(node: Node, name: string): Attribute | undefined {
+  return node.attributes.find((attribute) => attribute.name === name);
+}
+
+/** An integer attribute list, empty where absent. */
+export function intsOf(node: Node, name: string): readonly number[] {
+  return attributeOf(node, name)?.ints.map(Number) ?? [];
+}
+
+/** An integer attribute. */
+export function intOf(node: Node, name: string, fallback: number): number {
+  return Number(attributeOf(node, name)?.i ?? fallback);
+}
