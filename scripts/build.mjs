@@ -65,8 +65,8 @@ for (const name of QUICK)
 await outputs({
   entryPoints: {
     'every-command': 'src/cli/command-line.ts',
-    'runtime-child': 'src/runtime/child-entry.ts',
-    'batch-worker': 'src/batch/worker-entry.ts',
+    'runtime-child': 'src/runtime/runtime-child.ts',
+    'batch-worker': 'src/batch/batch-worker.ts',
   },
 });
 rmSync(join(root, 'dist'), { recursive: true, force: true });

@@ -21,6 +21,7 @@ const ROWS: readonly (readonly string[])[] = [
   ['runtime', 'rewrite', 'tensors', 'report'],
   ['features'],
   ['onnx'],
+  ['processes'],
   ['wire'],
   ['errors', 'version'],
 ];
@@ -33,9 +34,9 @@ const EXEMPT = {
   /** May import from Node, though their room is isomorphic. */
   node: ['wire/fs.ts', 'wire/file-source.ts', 'wire/sink.ts', 'wire/sidecar-files.ts', 'wire/writers.ts'],
   /** Call the file system: its one room, a child's pipes, and the file without a name that two processes share. */
-  files: ['wire/fs.ts', 'runtime/child-entry.ts', 'runtime/shared-file.ts'],
+  files: ['wire/fs.ts', 'runtime/runtime-child.ts', 'processes/shared-file.ts'],
   /** Programs of a process of their own. */
-  process: ['runtime/child-entry.ts'],
+  process: ['runtime/runtime-child.ts'],
 } as const;
 const ARCHITECTURE = readFileSync('ARCHITECTURE.md', 'utf8');
 
@@ -183,7 +184,7 @@ describe('one gate for the files beside a model', () => {
     ]);
     expect(found(/\b(fs|fileSystem)\.open\(|\bopenAfresh\(/)).toEqual([
       'batch/journal.ts',
-      'runtime/memory.ts',
+      'processes/memory.ts',
       'tensors/staging.ts',
       'wire/file-source.ts',
       'wire/fs.ts',

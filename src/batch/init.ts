@@ -10,7 +10,7 @@ import { findFiles, relativeTo } from './find-files.js';
 import { Guard } from './guard.js';
 import { WorkerPool } from './pool.js';
 import { DEFAULT_OUTPUT } from './template.js';
-import type { ItemError } from './tasks.js';
+import { itemError, type ItemError } from './tasks.js';
 
 export interface InitOptions {
   /** File to write; `featx.config.json` in the current directory by default. */
@@ -200,8 +200,7 @@ async function inspectAll(
 type InspectOutcome = NonNullable<Awaited<ReturnType<WorkerPool['perform']>>>['result'];
 
 function entryOf(model: string, result: InspectOutcome): ConfigModel | ItemError {
-  if (result.is === 'fault')
-    return { code: result.error.code, message: result.error.message, hint: result.error.hint ?? null };
+  if (result.is === 'fault') return itemError(result.error);
   if (result.is === 'failed') return result.error;
   if (result.is !== 'inspected') throw new Error('an inspection was asked for');
   const features = result.report.feature_info.filter(({ tensor }) => tensor !== null);

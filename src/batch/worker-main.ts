@@ -1,7 +1,7 @@
 import { Socket } from 'node:net';
 import { argv, kill, pid } from 'node:process';
-import { Worker } from 'node:worker_threads';
-import { encodeFrame, FrameReader, type Frame } from '../runtime/frames.js';
+import { encodeFrame, FrameReader, type Frame } from '../processes/frames.js';
+import { endWithParent } from '../processes/watchdog.js';
 import { performTask, type Task } from './tasks.js';
 
 const REQUESTS = 0;
@@ -10,22 +10,12 @@ const ANSWERS = 3;
 const PULSE_MS = 250;
 
 /**
- * Ends this process with its parent even while native code or an endless loop holds the main thread. The parent says who it is: it may be gone before this
- * process can look.
- */
-function startWatchdog(parent: number): void {
-  const watch = `const { workerData: parent } = require('node:worker_threads');
-setInterval(() => { if (process.ppid !== parent) process.kill(process.pid, 'SIGKILL'); }, 250);`;
-  new Worker(watch, { eval: true, workerData: parent }).unref();
-}
-
-/**
  * The program of a worker process: tasks come on standard input and results go to file descriptor 3, one at a time. It ends with its parent, whatever it is
  * doing, and leaves signals from the keyboard to it.
  * @param perform what to do with a task; tests put their own in front
  */
 export function serve(perform: typeof performTask = performTask): void {
-  startWatchdog(Number(argv[2]));
+  endWithParent(Number(argv[2]));
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
   const requests = new Socket({ fd: REQUESTS, readable: true, writable: false });
   const answers = new Socket({ fd: ANSWERS, readable: false, writable: true });

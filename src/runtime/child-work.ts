@@ -1,5 +1,5 @@
 import { FeatxError, RuntimeError } from '../errors.js';
-import type { Frame } from './frames.js';
+import type { Frame } from '../processes/frames.js';
 import { packTensors, unpackTensors, type TensorHead } from './runtime-tensor.js';
 import {
   createSession,

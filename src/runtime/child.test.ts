@@ -2,12 +2,12 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { encodeModel } from '../testing/model-builder.js';
 import { node, tensor, value } from '../testing/model-spec.js';
-import { childEntry, printable, RuntimeChild } from './child.js';
+import { RuntimeChild } from './child.js';
 import type { SessionTypes } from './child-work.js';
-import { encodeFrame, FrameReader } from './frames.js';
+import { encodeFrame } from '../processes/frames.js';
+import { programBeside } from '../processes/supervised.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'featx-child-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -81,6 +81,17 @@ describe('a child', () => {
     expect(await isGone(child.pid ?? 0)).toBe(true);
   });
 
+  test('that is aborted says so, before and while it works', async () => {
+    const controller = new AbortController();
+    using child = RuntimeChild.start({ entry: program('wait', 'setTimeout(() => 0, 1e6)'), signal: controller.signal });
+    const answered = child.ask(question, []);
+    controller.abort();
+    await expect(answered).rejects.toMatchObject({ name: 'AbortError' });
+    await expect(child.ask(question, [])).rejects.toMatchObject({ name: 'AbortError' });
+    using late = RuntimeChild.start({ entry: program('late', 'setTimeout(() => 0, 1e6)'), signal: controller.signal });
+    await expect(late.ask(question, [])).rejects.toMatchObject({ name: 'AbortError' });
+  });
+
   test('that takes too much memory is killed', async () => {
     const child = RuntimeChild.start({
       entry: program('eat', 'const kept = []; for (;;) kept.push(Buffer.alloc(1 << 20, 1));'),
@@ -104,7 +115,7 @@ describe('a child', () => {
       name: 'RuntimeError',
       code: 'FEATX_CHILD_CRASH',
       message:
-        'the process that ran ONNX Runtime was killed by SIGABRT while it worked on m.onnx; it said: \\x1b[31mterminate called',
+        'the process for ONNX Runtime was killed by SIGABRT while it worked on m.onnx; it said: \\x1b[31mterminate called',
     });
   });
 
@@ -173,7 +184,7 @@ describe('a child', () => {
         '-e',
         `
       const { spawn } = require('node:child_process');
-      const child = spawn(process.execPath, [${JSON.stringify(childEntry(new URL('./child.ts', import.meta.url).href))}], { stdio: ['pipe', 'ignore', 'inherit', 'pipe'] });
+      const child = spawn(process.execPath, [${JSON.stringify(programBeside(import.meta.url, 'runtime-child'))}], { stdio: ['pipe', 'ignore', 'inherit', 'pipe'] });
       child.stdin.write(require('node:fs').readFileSync(${JSON.stringify(questions)}));
       if (${frames.length} === 0) console.log(child.pid);
       // The first answer says that the session is open; by then the run has begun.
@@ -196,33 +207,3 @@ function FRAME_SOURCE(): string {
 const send = (value, off = 0) => { const json = Buffer.from(JSON.stringify({ value, lengths: [] })); const head = Buffer.alloc(16); head.writeUInt32BE(0x66787231, 0);
 head.writeUInt32BE(json.length, 4); head.writeUInt32BE(sum(json) - off, 8); require('fs').writeSync(3, Buffer.concat([head, json])); }`;
 }
-
-test('frames survive being cut anywhere', () => {
-  const payloads = [new Uint8Array(0), Uint8Array.from([1, 2, 3]), new Uint8Array(3_000).fill(7)];
-  const whole = Buffer.concat([
-    ...encodeFrame({ value: { a: 'ä' }, payloads }),
-    ...encodeFrame({ value: 2, payloads: [] }),
-  ]);
-  for (const size of [1, 7, 15, 16, 17, 1_000, whole.length]) {
-    const reader = new FrameReader();
-    const frames = [];
-    for (let at = 0; at < whole.length; at += size) frames.push(...reader.push(whole.subarray(at, at + size)));
-    expect(frames).toEqual([
-      { value: { a: 'ä' }, payloads },
-      { value: 2, payloads: [] },
-    ]);
-  }
-});
-
-test('the child program is found beside the module, in the bundle, and in the sources', () => {
-  const found = (url: string): string => childEntry(url).replaceAll('\\', '/');
-  expect(found('file:///lib/dist/runtime/child.js')).toBe('/lib/dist/runtime/child-entry.js');
-  expect(found('file:///lib/dist/cli/chunk-ABC.js')).toBe('/lib/dist/cli/runtime-child.js');
-  expect(found(new URL('./child.ts', import.meta.url).href)).toBe(
-    fileURLToPath(new URL('../testing/runtime-child.mjs', import.meta.url)),
-  );
-});
-
-test('text of the runtime cannot steer a terminal', () => {
-  expect(printable('a\u001b]0;x\u0007\nb\u202e')).toBe('a\\x1b]0;x\\x07\nb\\x202e');
-});

@@ -4,7 +4,7 @@ import type { OnnxModel } from '../onnx/records.js';
 import type { TensorType } from '../onnx/types.js';
 import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
 import { DirectorySidecars, NO_SIDECARS } from '../wire/sidecar-files.js';
-import { printable } from './child.js';
+import { printable } from '../wire/text.js';
 import type { SessionPorts } from './child-work.js';
 import { ChildEngine, LocalEngine, type Engine } from './engine.js';
 import { checkFeeds, checkResults } from './exchange.js';

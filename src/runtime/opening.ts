@@ -7,7 +7,7 @@ import type { SidecarFiles } from '../onnx/external-data.js';
 import type { TensorType } from '../onnx/types.js';
 import type { FileSystem } from '../wire/fs.js';
 import { carrierOf } from './carriers.js';
-import { printable } from './child.js';
+import { printable } from '../wire/text.js';
 import type { SessionPorts } from './child-work.js';
 import { ChildEngine, type Engine } from './engine.js';
 import {

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { RuntimeError, UsageError } from '../errors.js';
 import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
-import { printable } from './child.js';
+import { printable } from '../wire/text.js';
 import { runtimeFiles } from './session.js';
 
 /** Execution providers by the names of ONNX Runtime's JavaScript API. */

@@ -104,13 +104,18 @@ interface RawSession {
 /** What ONNX Runtime itself writes to standard error; a library is silent, a child is read by its parent. */
 type LogLevel = 'error' | 'fatal';
 
+/**
+ * What the library reads of the environment once, when it is loaded. Opsets newer than it knows: the operators that it does know are what they were.
+ * Telemetry: since 1.30 it writes to the home and the temporary folder, and to a host of Microsoft's, unless this is set.
+ */
+export const RUNTIME_ENVIRONMENT = { ALLOW_RELEASED_ONNX_OPSET_ONLY: '0', ORT_DISABLE_TELEMETRY: '1' };
+
 let runtime: Runtime | undefined;
 let halves: boolean | undefined;
 
 function loadRuntime(logLevel: LogLevel = 'fatal'): Runtime {
   if (runtime !== undefined) return runtime;
-  // Opsets newer than the runtime knows: the operators it does know are what they were.
-  process.env.ALLOW_RELEASED_ONNX_OPSET_ONLY ??= '0';
+  for (const [name, text] of Object.entries(RUNTIME_ENVIRONMENT)) process.env[name] ??= text;
   try {
     runtime = withoutFloat16Array(() => {
       const loaded = require('onnxruntime-node') as Runtime;

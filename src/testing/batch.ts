@@ -21,7 +21,7 @@ export async function buildCli(): Promise<{ readonly main: string; readonly work
     entryPoints: {
       main: 'src/cli/main.ts',
       'batch-worker': 'src/testing/faulty-worker.ts',
-      'runtime-child': 'src/runtime/child-entry.ts',
+      'runtime-child': 'src/runtime/runtime-child.ts',
     },
     outdir,
     bundle: true,

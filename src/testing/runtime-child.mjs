@@ -7,7 +7,9 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const sources = [
   'src/errors.ts',
-  ...readdirSync(join(root, 'src', 'runtime')).map((name) => join('src', 'runtime', name)),
+  ...['runtime', 'processes', 'wire'].flatMap((room) =>
+    readdirSync(join(root, 'src', room)).map((name) => join('src', room, name)),
+  ),
 ];
 const newest = Math.max(...sources.map((path) => statSync(join(root, path)).mtimeMs));
 const directory = join(root, 'node_modules', '.cache', 'featx');
@@ -18,7 +20,7 @@ if (!existsSync(bundle)) {
   mkdirSync(directory, { recursive: true });
   await build({
     absWorkingDir: root,
-    entryPoints: ['src/runtime/child-entry.ts'],
+    entryPoints: ['src/runtime/runtime-child.ts'],
     outfile,
     bundle: true,
     format: 'esm',

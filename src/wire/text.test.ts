@@ -1,5 +1,5 @@
 import * as fc from 'fast-check';
-import { decodeText, encodeText, isEscaped, NameDecoder } from './text.js';
+import { decodeText, encodeText, isEscaped, NameDecoder, printable } from './text.js';
 
 /** Bytes that are likely to be nearly UTF-8. */
 const nearlyText = fc.oneof(
@@ -129,4 +129,8 @@ describe('NameDecoder', () => {
       expect(names.decode(bytes, 2, bytes.length - 2)).toBe(text);
     }
   });
+});
+
+test('foreign text cannot steer a terminal', () => {
+  expect(printable('a\u001b]0;x\u0007\nb\u202e')).toBe('a\\x1b]0;x\\x07\nb\\x202e');
 });

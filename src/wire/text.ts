@@ -113,3 +113,11 @@ export function encodeText(text: string): Uint8Array {
 export function isEscaped(text: string): boolean {
   return /[\udc80-\udcff]/.test(text.replace(/[\ud800-\udbff][\udc00-\udfff]/g, ''));
 }
+
+/** Foreign text without characters that steer a terminal. */
+export function printable(text: string): string {
+  return text.replace(
+    /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g,
+    (character) => `\\x${(character.codePointAt(0) ?? 0).toString(16).padStart(2, '0')}`,
+  );
+}

@@ -6,23 +6,25 @@ const PAGE_BYTES = 4096;
 const PROC_INTERVAL_MS = 20;
 const PS_INTERVAL_MS = 250;
 
-/**
- * Calls `exceeded` once when a process has more resident memory than allowed. Linux (read from /proc) and macOS (`ps`); returns how to stop it.
- * @throws UsageError on Windows
- */
-export function watchMemory(
-  pid: number | undefined,
-  limitBytes: number,
-  exceeded: (seenBytes: number) => void,
-  platform = process.platform,
-): () => void {
+/** @throws UsageError if this system does not show the memory of a process: Windows */
+export function assertMemoryLimits(platform: NodeJS.Platform = process.platform): void {
   if (platform === 'win32')
     throw new UsageError('a memory limit for the runtime works on Linux and macOS only', {
       code: 'FEATX_USAGE',
       hint: 'leave the limit out',
     });
+}
+
+/**
+ * Calls `exceeded` once when a process has more resident memory than allowed. Linux (read from /proc) and macOS (`ps`); returns how to stop it.
+ */
+export function watchMemory(
+  pid: number | undefined,
+  limitBytes: number,
+  exceeded: (seenBytes: number) => void,
+): () => void {
   if (pid === undefined) return () => undefined;
-  const isLinux = platform === 'linux';
+  const isLinux = process.platform === 'linux';
   let reading = false;
   const look = async (): Promise<void> => {
     if (reading) return;

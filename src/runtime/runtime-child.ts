@@ -1,10 +1,10 @@
 import { readSync, writeSync } from 'node:fs';
-import { Worker } from 'node:worker_threads';
-import { BufferPool } from './buffers.js';
+import { BufferPool } from '../processes/buffers.js';
+import { encodeFrame, FrameReader, type Frame } from '../processes/frames.js';
+import { LEAST_SHARED, SharedFile } from '../processes/shared-file.js';
+import { endWithParent } from '../processes/watchdog.js';
 import { answer, wireError } from './child-work.js';
-import { encodeFrame, FrameReader, type Frame } from './frames.js';
 import { loadNative } from './session.js';
-import { LEAST_SHARED, SharedFile } from './shared-file.js';
 
 /**
  * The child: requests come on standard input, answers go to file descriptor 3, one at a time. It reads and writes in place, because ONNX Runtime blocks
@@ -56,14 +56,6 @@ function send(frame: Frame, place: (payload: Uint8Array) => number | null): bool
   return true;
 }
 
-/** Ends this process with its parent even while native code holds the main thread. The parent says who it is: it may be gone before this process can look. */
-function startWatchdog(parent: number): void {
-  const watch = `const { workerData: parent } = require('node:worker_threads');
-const alive = () => { try { process.kill(parent, 0); return process.ppid === parent; } catch (error) { return error.code === 'EPERM'; } };
-setInterval(() => { if (!alive()) process.kill(process.pid, 'SIGKILL'); }, 250);`;
-  new Worker(watch, { eval: true, workerData: parent }).unref();
-}
-
 async function main(): Promise<void> {
   let watched = false;
   const shares = process.argv[3] === 'shares';
@@ -89,7 +81,7 @@ async function main(): Promise<void> {
     };
     answers?.release(request.read);
     if (request.watch && !watched) {
-      startWatchdog(Number(process.argv[2]));
+      endWithParent(Number(process.argv[2]));
       watched = true;
     }
     let reply: Frame;
