@@ -1,4 +1,4 @@
-import { doctor } from './doctor.js';
+import { doctor, tryPictures } from './doctor.js';
 import { VERSION } from './version.js';
 
 test('says what works, by running it, and what mends the rest', async () => {
@@ -24,3 +24,33 @@ test('says what works, by running it, and what mends the rest', async () => {
       });
   }
 }, 60_000);
+
+type Sharp = typeof import('sharp');
+
+test.each([
+  [
+    'throws nothing at all when it is called',
+    () => ({
+      default: () => {
+        throw null;
+      },
+    }),
+    /is broken: null/,
+  ],
+  ['is not a function', () => ({ default: {} }), /is broken: .*not a function/],
+  [
+    'throws when it is loaded',
+    () => {
+      throw null;
+    },
+    /not installed or does not load/,
+  ],
+])('a sharp that %s is said to be broken', async (_how, load, reason) => {
+  const pictures = await tryPictures(async () => load() as unknown as Sharp);
+  expect(pictures).toEqual({
+    version: null,
+    works: false,
+    reason: expect.stringMatching(reason),
+    hint: expect.stringContaining('npm install sharp@'),
+  });
+});

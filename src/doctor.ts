@@ -5,7 +5,7 @@ import { GraphField, ModelField } from './onnx/schema.js';
 import type { DoctorReport, ProviderRecord } from './report/records.js';
 import { openSession } from './runtime/open-session.js';
 import { platformLacks, PROVIDERS, type Provider } from './runtime/providers.js';
-import { isRuntimeInstalled, runtimeFiles, runtimeMissing } from './runtime/session.js';
+import { isRuntimeInstalled, messageOf, runtimeFiles, runtimeMissing } from './runtime/session.js';
 import { loadSharp } from './tensors/image.js';
 import { VERSION } from './version.js';
 import { ByteWriter } from './wire/byte-writer.js';
@@ -103,16 +103,22 @@ async function tryProvider(
 }
 
 /** Decodes and encodes a picture of one pixel. */
-async function tryPictures(): Promise<DoctorReport['pictures']> {
+export async function tryPictures(load = () => import('sharp')): Promise<DoctorReport['pictures']> {
   try {
-    const sharp = await loadSharp(() => import('sharp'));
+    const sharp = await loadSharp(load);
     await sharp({ create: { width: 1, height: 1, channels: 3, background: 'black' } })
       .png()
       .toBuffer();
     return { version: sharp.versions.sharp ?? null, works: true, reason: null, hint: null };
   } catch (error) {
-    if (!(error instanceof FeatxError)) throw error;
-    return { version: null, works: false, reason: error.message, hint: error.hint ?? null };
+    if (error instanceof FeatxError)
+      return { version: null, works: false, reason: error.message, hint: error.hint ?? null };
+    return {
+      version: null,
+      works: false,
+      reason: `the package sharp loads and is broken: ${messageOf(error)}`,
+      hint: 'install it anew: npm install sharp@0.35.5',
+    };
   }
 }
 

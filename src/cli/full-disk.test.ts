@@ -74,6 +74,27 @@ const fresh = (name: string): string => `0 ${COMMANDS[name][0]}${name === 'sidec
   60_000,
 );
 
+(canMount ? test : test.skip)(
+  'a profile that a full disk has no room for: exit 4, and no profile and no features',
+  () => {
+    mkdirSync(join(folder, 'disk'));
+    writeFileSync(
+      join(folder, 'go'),
+      `cd '${folder}'; mount -t tmpfs -o size=4m tmpfs disk; cat /dev/zero > disk/fill 2> no
+    '${process.execPath}' '${PROGRAM}' run '${MODEL}' --out 1 --input random --profile disk/p.json -o out.npz > said 2> error; echo $? > exit; ls -A disk > files`,
+    );
+    execFileSync(UNSHARE[0], [...UNSHARE.slice(1), `bash '${join(folder, 'go')}'`], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+      env: { ...process.env, NODE_OPTIONS: '' },
+    });
+    const read = (name: string): string => readFileSync(join(folder, name), 'utf8').trim();
+    expect({ exit: read('exit'), files: read('files') }).toEqual({ exit: '4', files: 'fill' });
+    expect(read('error')).toContain('wrote only 0 bytes of the profile');
+    expect(readdirSync(folder)).not.toContain('out.npz');
+  },
+  60_000,
+);
+
 (onUnix ? test : test.skip)(
   'a file that may not grow any further: the same',
   () => {

@@ -1,6 +1,6 @@
 import { ModelFormatError } from '../errors.js';
 import type { ByteRange, Field } from '../wire/fields.js';
-import { BufferSource, type ByteSource } from '../wire/source.js';
+import { BufferSource, exactSource, type ByteSource } from '../wire/source.js';
 import { decodeText } from '../wire/text.js';
 import { assertOnnxFile, readingError } from './file-kind.js';
 import { overLimit, readLimits, type ReadLimits } from './limits.js';
@@ -19,9 +19,10 @@ export interface OpenOptions {
  * @throws ModelFormatError with the byte offset and the field path where the bytes are not a valid model
  * @throws UnsupportedModelError where they are plainly something else
  * @throws PolicyError where a limit is exceeded
+ * @throws IoError where a source does not give what it is asked for; UsageError where it has no size
  */
 export async function indexModel(input: Uint8Array | ByteSource, options: OpenOptions = {}): Promise<OnnxModel> {
-  const source: ByteSource = ArrayBuffer.isView(input) ? new BufferSource(input) : input;
+  const source = ArrayBuffer.isView(input) ? new BufferSource(input) : exactSource(input);
   try {
     return await indexSource(source, options);
   } catch (error) {

@@ -169,7 +169,9 @@ function sharedFiles(): { readonly questions: SharedFile; readonly answers: Shar
 }
 
 function abortError(reason: unknown): Error {
-  return reason instanceof Error ? reason : new DOMException(String(reason), 'AbortError');
+  return typeof reason === 'object' && reason !== null
+    ? (reason as Error)
+    : new DOMException(String(reason), 'AbortError');
 }
 
 function timedOut(subject: string, timeoutMs: number): TimeoutError {

@@ -418,7 +418,11 @@ describe('what is refused', () => {
   });
 
   test('options that are none, and limits without a child', async () => {
-    await expect(run(double, { x }, { threads: 0 })).rejects.toThrow('threads is 0; it is a whole number from 1 on');
+    await expect(run(double, { x }, { threads: 0 })).rejects.toThrow(
+      'threads is 0; it is a whole number from 1 to 1024',
+    );
+    await expect(run(double, { x }, { threads: 1_000_000 })).rejects.toThrow('a whole number from 1 to 1024');
+    expect(await run(double, { x }, { threads: 1024 })).toBeDefined();
     await expect(run(double, { x }, { timeoutMs: 5 })).rejects.toMatchObject({
       name: 'UsageError',
       hint: 'set isolate: true',

@@ -9,7 +9,7 @@ import type { SessionPorts } from './child-work.js';
 import { ChildEngine, LocalEngine, type Engine } from './engine.js';
 import { checkFeeds, checkResults } from './exchange.js';
 import { Opening, type Opened } from './opening.js';
-import { profileFile, profileFiles, readPlacement, type Placement } from './placement.js';
+import { assertWhole, profileFile, profileFiles, readPlacement, type Placement } from './placement.js';
 import { plainReason, providerOrder } from './providers.js';
 import type { Port } from './runnable.js';
 import type { RuntimeTensor } from './runtime-tensor.js';
@@ -96,15 +96,22 @@ export async function openSession(input: OnnxModel | GraphView, options: Session
   }
 }
 
+/** ONNX Runtime starts all of them before it says a word: a million take minutes. */
+const MOST_THREADS = 1024;
+/** A longer timer fires at once. @see https://nodejs.org/api/timers.html#settimeoutcallback-delay-args */
+const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
+
 function checkOptions({ deviceId, threads, timeoutMs, memoryBytes, isolate }: SessionOptions): void {
-  for (const [name, number, least] of [
-    ['deviceId', deviceId, 0],
-    ['threads', threads, 1],
-    ['timeoutMs', timeoutMs, 1],
-    ['memoryBytes', memoryBytes, 1],
+  for (const [name, number, least, most] of [
+    ['deviceId', deviceId, 0, Number.MAX_SAFE_INTEGER],
+    ['threads', threads, 1, MOST_THREADS],
+    ['timeoutMs', timeoutMs, 1, LONGEST_TIMEOUT_MS],
+    ['memoryBytes', memoryBytes, 1, Number.MAX_SAFE_INTEGER],
   ] as const) {
-    if (number !== undefined && (!Number.isSafeInteger(number) || number < least))
-      throw new UsageError(`${name} is ${number}; it is a whole number from ${least} on`);
+    if (number !== undefined && (!Number.isSafeInteger(number) || number < least || number > most))
+      throw new UsageError(
+        `${name} is ${number}; it is a whole number ${most === Number.MAX_SAFE_INTEGER ? `from ${least} on` : `from ${least} to ${most}`}`,
+      );
   }
   if (!isolate && (timeoutMs !== undefined || memoryBytes !== undefined))
     throw new UsageError('a time or memory limit needs a process of its own', { hint: 'set isolate: true' });
@@ -206,12 +213,16 @@ class OpenSession implements RuntimeSession {
     if (profilePrefix === null) return;
     await this.engine.endProfiling();
     const path = await profileFile(profilePrefix, this.fs);
-    if (provider !== 'cpu') {
-      this.placement = await readPlacement(path, this.fs);
-      this.provider = this.placement.providers[0]?.provider ?? provider;
+    try {
+      await assertWhole(path, this.fs);
+      if (provider !== 'cpu') {
+        this.placement = await readPlacement(path, this.fs);
+        this.provider = this.placement.providers[0]?.provider ?? provider;
+      }
+      if (this.keepsProfile) this.profile = path;
+    } finally {
+      if (this.profile === null) await this.fs.unlink(path);
     }
-    if (this.keepsProfile) this.profile = path;
-    else await this.fs.unlink(path);
   }
 }
 

@@ -36,6 +36,21 @@ export async function profileFiles(prefix: string, fs: FileSystem): Promise<stri
     .map((name) => join(folder, name));
 }
 
+/** A profile that the library could not write in full ends before its closing bracket; it says nothing of that itself. @throws IoError */
+export async function assertWhole(path: string, fs: FileSystem): Promise<void> {
+  const source = await FileSource.open(path, fs);
+  try {
+    const tail = new TextDecoder().decode(await source.read(Math.max(0, source.size - 16), source.size));
+    if (tail.trimEnd().endsWith(']')) return;
+    throw new IoError(`ONNX Runtime wrote only ${source.size} bytes of the profile ${path}, which is not all of it`, {
+      path,
+      hint: 'is the device full?',
+    });
+  } finally {
+    await source.close();
+  }
+}
+
 /** Reads a profile. @throws IoError */
 export async function readPlacement(path: string, fs: FileSystem = nodeFileSystem): Promise<Placement> {
   const source = await FileSource.open(path, fs);

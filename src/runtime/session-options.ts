@@ -8,7 +8,7 @@ export interface SessionOptions {
   /** Providers to try in order, or `auto`; the CPU by default. A provider that is not named is never used in the place of one that is. */
   readonly providers?: 'auto' | readonly string[];
   readonly deviceId?: number;
-  /** Threads inside an operator; ONNX Runtime's own choice by default. */
+  /** Threads inside an operator, at most 1,024; ONNX Runtime's own choice by default. */
   readonly threads?: number;
   readonly optimization?: OptimizationLevel;
   /** Whether weights are copied into the layout that kernels like best: quicker runs, slower start, twice the memory. The last bits of a MatMul depend on it. */

@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { RuntimeError } from '../errors.js';
 import type { Dim } from '../onnx/records.js';
@@ -230,6 +231,8 @@ export async function createSession(model: Uint8Array, spec: SessionSpec): Promi
   const entries = {
     ...(prepacking ? {} : { disable_prepacking: '1' }),
     ...(folder === null ? {} : { model_external_initializers_file_folder_path: folder }),
+    // More threads than processors would wait for one another at full speed.
+    ...(threads !== null && threads > availableParallelism() ? { intra_op: { allow_spinning: '0' } } : {}),
   };
   const session = await ort.InferenceSession.create(model, {
     executionProviders: [deviceId === null || provider === 'webgpu' ? provider : { name: provider, deviceId }],

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { IoError } from '../errors.js';
 import { errnoOf, ioError, nodeFileSystem, openAfresh, type FileHandle, type FileSystem } from './fs.js';
-import type { ByteSource } from './source.js';
+import { ExactSource } from './source.js';
 
 /** One system call reads at most 2^31-1 bytes. */
 const LARGEST_READ = 2 ** 30;
@@ -16,7 +16,7 @@ interface FileState {
 }
 
 /** A regular file, read by position. Stays open until `close`. */
-export class FileSource implements ByteSource {
+export class FileSource extends ExactSource {
   readonly size: number;
 
   private constructor(
@@ -24,6 +24,7 @@ export class FileSource implements ByteSource {
     private readonly handle: FileHandle,
     readonly state: FileState,
   ) {
+    super();
     this.size = Number(state.size);
   }
 

@@ -1,4 +1,4 @@
-import { IoError } from '../errors.js';
+import { FeatxError, IoError, UsageError } from '../errors.js';
 
 /** Immutable bytes of known size: a file, a buffer, a remote object. */
 export interface ByteSource {
@@ -14,14 +14,22 @@ export interface ByteSource {
   close?(): Promise<void>;
 }
 
+/** A source that keeps the contract of `ByteSource`: a read gives exactly what was asked for, or an error of ours. */
+export abstract class ExactSource implements ByteSource {
+  abstract readonly size: number;
+  abstract readonly path?: string;
+  abstract read(start: number, end: number): Promise<Uint8Array>;
+}
+
 /** Bytes in memory; reads are views, not copies. */
-export class BufferSource implements ByteSource {
+export class BufferSource extends ExactSource {
   readonly size: number;
 
   constructor(
     private readonly bytes: Uint8Array,
     readonly path?: string,
   ) {
+    super();
     this.size = bytes.length;
   }
 
@@ -29,5 +37,64 @@ export class BufferSource implements ByteSource {
     if (start < 0 || end > this.size || start > end)
       throw new IoError(`bytes ${start} to ${end} are outside the ${this.size} bytes in memory`, { path: this.path });
     return this.bytes.subarray(start, end);
+  }
+}
+
+/** A source of anybody's, held to the contract of `ByteSource`. @throws UsageError if its size is not a size, or it cannot be read */
+export function exactSource(source: ByteSource): ByteSource {
+  if (source instanceof ExactSource) return source;
+  const { size, read } = (source ?? {}) as Partial<ByteSource>;
+  if (typeof read !== 'function')
+    throw new UsageError('a source of bytes needs a size and a method read(start, end); this one has no such method');
+  if (!Number.isSafeInteger(size) || Number(size) < 0)
+    throw new UsageError(`the size of a source is ${String(size)}; it is a whole number of bytes from 0 to 2^53-1`);
+  return new CheckedSource(source);
+}
+
+class CheckedSource extends ExactSource {
+  readonly size: number;
+  readonly path?: string;
+  readonly readInto?: (bytes: Uint8Array, start: number) => Promise<void>;
+
+  constructor(private readonly source: ByteSource) {
+    super();
+    this.size = source.size;
+    this.path = source.path;
+    if (source.readInto !== undefined)
+      this.readInto = (bytes, start) =>
+        this.asked(start, start + bytes.length, async () => source.readInto?.(bytes, start));
+  }
+
+  async read(start: number, end: number): Promise<Uint8Array> {
+    const bytes: unknown = await this.asked(start, end, () => this.source.read(start, end));
+    if (bytes instanceof Uint8Array && bytes.length === end - start) return bytes;
+    const got = bytes instanceof Uint8Array ? `${bytes.length} bytes` : `${String(bytes)} instead of bytes`;
+    throw this.fault(start, end, `gave ${got}`);
+  }
+
+  async assertUnchanged(): Promise<void> {
+    await this.source.assertUnchanged?.();
+  }
+
+  async close(): Promise<void> {
+    await this.source.close?.();
+  }
+
+  private async asked<T>(start: number, end: number, read: () => Promise<T>): Promise<T> {
+    try {
+      return await read();
+    } catch (error) {
+      const isAbort = (error as { name?: unknown } | null)?.name === 'AbortError';
+      if (error instanceof FeatxError || isAbort) throw error;
+      throw this.fault(start, end, `failed: ${error instanceof Error ? error.message : String(error)}`, error);
+    }
+  }
+
+  private fault(start: number, end: number, what: string, cause?: unknown): IoError {
+    return new IoError(`the source was asked for ${end - start} bytes from byte ${start} on and ${what}`, {
+      path: this.path,
+      offset: start,
+      cause,
+    });
   }
 }
