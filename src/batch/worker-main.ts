@@ -10,8 +10,8 @@ const ANSWERS = 3;
 const PULSE_MS = 250;
 
 /**
- * The program of a worker process: tasks come on standard input and results go to file descriptor 3, one at a time. It ends with its parent, whatever it is
- * doing, and leaves signals from the keyboard to it.
+ * The program of a worker process: tasks come on standard input and results go to file descriptor 3, one at a time. It
+ * ends with its parent, whatever it is doing, and leaves signals from the keyboard to it.
  * @param perform what to do with a task; tests put their own in front
  */
 export function serve(perform: typeof performTask = performTask): void {

@@ -1,6 +1,7 @@
 /**
- * Messages between a process and its child: a header of 16 bytes (magic, length of the JSON, its checksum, number of payloads), the JSON, and
- * the payloads, whose lengths the JSON lists. A payload may lie elsewhere, and the JSON says where. Whatever else appears on the channel is detected.
+ * Messages between a process and its child: a header of 16 bytes (magic, length of the JSON, its checksum, number of
+ * payloads), the JSON, and the payloads, whose lengths the JSON lists. A payload may lie elsewhere, and the JSON says
+ * where. Whatever else appears on the channel is detected.
  */
 
 export interface Frame {
@@ -67,7 +68,10 @@ export function encodeFrame(
 
 type Part = 'header' | 'json' | 'payload';
 
-/** Puts messages together. Bytes go straight to where they stay: every payload has memory of its own, so that typed arrays can be laid over it. */
+/**
+ * Puts messages together. Bytes go straight to where they stay: every payload has memory of its own, so that typed
+ * arrays can be laid over it.
+ */
 export class FrameReader {
   private part: Part = 'header';
   private target: Uint8Array = new Uint8Array(HEADER_BYTES);
@@ -96,7 +100,10 @@ export class FrameReader {
     return frames;
   }
 
-  /** Says that the first `count` bytes of `space` were filled; returns the message that they complete. @throws Error where the bytes are no message */
+  /**
+   * Says that the first `count` bytes of `space` were filled; returns the message that they complete.
+   * @throws Error where the bytes are no message
+   */
   advance(count: number): Frame | null {
     this.filled += count;
     while (this.filled === this.target.length) {

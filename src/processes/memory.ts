@@ -16,7 +16,8 @@ export function assertMemoryLimits(platform: NodeJS.Platform = process.platform)
 }
 
 /**
- * Calls `exceeded` once when a process has more resident memory than allowed. Linux (read from /proc) and macOS (`ps`); returns how to stop it.
+ * Calls `exceeded` once when a process has more resident memory than allowed. Linux (read from /proc) and macOS (`ps`);
+ * returns how to stop it.
  */
 export function watchMemory(
   pid: number | undefined,

@@ -18,8 +18,8 @@ interface Region {
 }
 
 /**
- * A file without a name that a process and its child share: one of them puts large payloads there, the other reads them. A pipe hands them over 64 KiB at
- * a time, which costs more than the copy.
+ * A file without a name that a process and its child share: one of them puts large payloads there, the other reads
+ * them. A pipe hands them over 64 KiB at a time, which costs more than the copy.
  */
 export class SharedFile {
   private regions: Region[] = [];

@@ -38,17 +38,23 @@ export interface Over {
 }
 
 const KEPT_STDERR = 4 * 1024;
-/** How long the pipes of a process that has ended must be quiet to count as read; a process that it left behind may keep them open for ever. */
+/**
+ * How long the pipes of a process that has ended must be quiet to count as read; a process that it left behind may keep
+ * them open for ever.
+ */
 const QUIET_MS = 250;
 
-/** A child's program: `<name>.js` beside the module, in the library as in the bundles of the command line; in the sources what src/testing bundles. */
+/**
+ * A child's program: `<name>.js` beside the module, in the library as in the bundles of the command line; in the
+ * sources what src/testing bundles.
+ */
 export function programBeside(moduleUrl: string, name: string): string {
   return fileURLToPath(new URL(moduleUrl.endsWith('.ts') ? `../testing/${name}.mjs` : `./${name}.js`, moduleUrl));
 }
 
 /**
- * A process of its own, which can be killed: questions go to its standard input, answers come from its descriptor 3, and its last words are kept. Crashes,
- * garbage, time and memory limits all end it the same way.
+ * A process of its own, which can be killed: questions go to its standard input, answers come from its descriptor 3,
+ * and its last words are kept. Crashes, garbage, time and memory limits all end it the same way.
  */
 export class SupervisedProcess {
   /** Resolves when the process is gone, whoever still holds its pipes. */

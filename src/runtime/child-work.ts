@@ -55,7 +55,10 @@ export interface WireError {
 
 let session: LocalSession | null = null;
 
-/** What a child does for its parent. @throws RuntimeError where the runtime is missing; Error with ONNX Runtime's own message */
+/**
+ * What a child does for its parent.
+ * @throws RuntimeError where the runtime is missing; Error with ONNX Runtime's own message
+ */
 export async function answer(ask: unknown, payloads: readonly Uint8Array[]): Promise<Frame> {
   const request = ask as ChildRequest;
   switch (request.kind) {

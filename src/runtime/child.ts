@@ -35,8 +35,8 @@ interface Pending {
 }
 
 /**
- * A process of its own for ONNX Runtime: native code that crashes, hangs or eats memory takes nobody along. It starts loading the runtime at once, before
- * it is asked, keeps nothing alive while it is idle, and ends with its parent.
+ * A process of its own for ONNX Runtime: native code that crashes, hangs or eats memory takes nobody along. It starts
+ * loading the runtime at once, before it is asked, keeps nothing alive while it is idle, and ends with its parent.
  */
 export class RuntimeChild implements Disposable {
   private readonly process: SupervisedProcess;
@@ -91,7 +91,8 @@ export class RuntimeChild implements Disposable {
 
   /**
    * Asks a question; several may wait, and the time of each counts from the answer before.
-   * @throws TimeoutError `FEATX_TIMEOUT` or `FEATX_MEMORY`; RuntimeError `FEATX_CHILD_CRASH` where the child ends or answers garbage, or what it threw
+   * @throws TimeoutError `FEATX_TIMEOUT` or `FEATX_MEMORY`; RuntimeError `FEATX_CHILD_CRASH` where the child ends or
+   * answers garbage, or what it threw
    */
   async ask(request: ChildRequest, payloads: readonly Uint8Array[], options: AskOptions = {}): Promise<Frame> {
     if (this.ended !== null) throw this.ended;

@@ -6,7 +6,8 @@ import { widened, type RuntimeTensor } from './runtime-tensor.js';
 import type { SessionValue } from './session.js';
 
 /**
- * Feeds by the session's own names and dtypes. The runtime ignores what it does not know and names only the first thing that is wrong.
+ * Feeds by the session's own names and dtypes. The runtime ignores what it does not know and names only the first thing
+ * that is wrong.
  * @throws UsageError naming every feed that is missing, unknown or does not fit
  */
 export function checkFeeds(
@@ -72,7 +73,10 @@ function misfit({ shape, data, dtype }: RuntimeTensor, declared: readonly Dim[])
     : `has the shape [${shape.join(', ')}] and must have [${declared.map((dim) => dim ?? '?').join(', ')}]`;
 }
 
-/** Results by the caller's names, as many and of the sizes that were asked for. @throws RuntimeError where the runtime gave something else */
+/**
+ * Results by the caller's names, as many and of the sizes that were asked for.
+ * @throws RuntimeError where the runtime gave something else
+ */
 export function checkResults(
   ports: readonly Port[],
   results: ReadonlyMap<string, RuntimeTensor>,

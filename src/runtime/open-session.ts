@@ -30,7 +30,10 @@ export interface RuntimeSession extends AsyncDisposable {
   /** Inputs that the outputs need. */
   readonly inputs: readonly SessionPort[];
   readonly outputs: readonly SessionPort[];
-  /** The provider that was chosen; after the first run, where a non-CPU provider was, the one that the profile shows to have done most of the work. */
+  /**
+   * The provider that was chosen; after the first run, where a non-CPU provider was, the one that the profile shows to
+   * have done most of the work.
+   */
   readonly provider: string;
   /** Where the nodes of the first run were executed; null before it and on the CPU. */
   readonly placement: Placement | null;
@@ -39,7 +42,8 @@ export interface RuntimeSession extends AsyncDisposable {
   readonly warnings: readonly string[];
   /**
    * Runs the model. Feeds by input name, results by output name; `fetches` are some of the outputs.
-   * @throws UsageError naming every feed that does not fit; RuntimeError; TimeoutError; IoError where a file of weights changed
+   * @throws UsageError naming every feed that does not fit; RuntimeError; TimeoutError; IoError where a file of weights
+   * changed
    */
   run(
     feeds: ReadonlyMap<string, RuntimeTensor>,
@@ -51,9 +55,10 @@ export interface RuntimeSession extends AsyncDisposable {
 }
 
 /**
- * Opens a session of ONNX Runtime on a model, or on the part of it that computes some tensors. Weights in a file are read from the file by the runtime
- * and never copied into JavaScript memory.
- * @throws RuntimeError `FEATX_RUNTIME_MISSING` without onnxruntime-node, `FEATX_DEVICE` where no provider can be used, `FEATX_RUNTIME_MODEL` where the model is refused
+ * Opens a session of ONNX Runtime on a model, or on the part of it that computes some tensors. Weights in a file are
+ * read from the file by the runtime and never copied into JavaScript memory.
+ * @throws RuntimeError `FEATX_RUNTIME_MISSING` without onnxruntime-node, `FEATX_DEVICE` where no provider can be used,
+ * `FEATX_RUNTIME_MODEL` where the model is refused
  */
 export async function openSession(input: OnnxModel | GraphView, options: SessionOptions = {}): Promise<RuntimeSession> {
   checkOptions(options);
@@ -162,7 +167,8 @@ class OpenSession implements RuntimeSession {
     }
     const wanted = (fetches ?? this.outputs.map(({ name }) => name)).map((name) => this.portOf(name));
     const ready = checkFeeds(runnable.inputs, ports.inputs, feeds, subject);
-    // Mapped weights of a file that was overwritten would be used in silence; of one that was cut short, end the process.
+    // Mapped weights of a file that was overwritten would be used in silence; of one that was cut short, end the
+    // process.
     for (const source of runnable.sources) await source.assertUnchanged?.();
     let results: ReadonlyMap<string, RuntimeTensor>;
     try {

@@ -17,7 +17,10 @@ interface ProfileEvent {
   readonly args?: { readonly provider?: string };
 }
 
-/** The profile that a session wrote: the newest file that begins with the prefix. @throws IoError where there is none */
+/**
+ * The profile that a session wrote: the newest file that begins with the prefix.
+ * @throws IoError where there is none
+ */
 export async function profileFile(prefix: string, fs: FileSystem = nodeFileSystem): Promise<string> {
   const last = (await profileFiles(prefix, fs)).at(-1);
   if (last === undefined) throw new IoError(`ONNX Runtime wrote no profile ${prefix}*.json`, { path: dirname(prefix) });
@@ -36,7 +39,10 @@ export async function profileFiles(prefix: string, fs: FileSystem): Promise<stri
     .map((name) => join(folder, name));
 }
 
-/** A profile that the library could not write in full ends before its closing bracket; it says nothing of that itself. @throws IoError */
+/**
+ * A profile that the library could not write in full ends before its closing bracket; it says nothing of that itself.
+ * @throws IoError
+ */
 export async function assertWhole(path: string, fs: FileSystem): Promise<void> {
   const source = await FileSource.open(path, fs);
   try {

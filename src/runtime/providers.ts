@@ -24,7 +24,8 @@ export function providerOfProfile(name: string): string {
 }
 
 /**
- * What to try, in order: `auto` is CUDA, then DirectML on Windows or Core ML on macOS, then the CPU; names are taken as they are, and nothing is added.
+ * What to try, in order: `auto` is CUDA, then DirectML on Windows or Core ML on macOS, then the CPU; names are taken as
+ * they are, and nothing is added.
  * @throws UsageError for an unknown name or an empty list
  */
 export function providerOrder(
@@ -109,8 +110,8 @@ export async function absence(provider: Provider, fs: FileSystem = nodeFileSyste
 }
 
 /**
- * What a provider lacks on this machine, found by looking for its libraries and loading them in a process of its own; null where nothing is found missing.
- * ONNX Runtime itself says only that a library did not load.
+ * What a provider lacks on this machine, found by looking for its libraries and loading them in a process of its own;
+ * null where nothing is found missing. ONNX Runtime itself says only that a library did not load.
  */
 export async function providerFault(
   provider: Provider,

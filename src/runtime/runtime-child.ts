@@ -7,8 +7,9 @@ import { answer, wireError } from './child-work.js';
 import { loadNative } from './session.js';
 
 /**
- * The child: requests come on standard input, answers go to file descriptor 3, one at a time. It reads and writes in place, because ONNX Runtime blocks
- * the event loop anyway, and ends when its standard input does: a parent that dies takes it along.
+ * The child: requests come on standard input, answers go to file descriptor 3, one at a time. It reads and writes in
+ * place, because ONNX Runtime blocks the event loop anyway, and ends when its standard input does: a parent that dies
+ * takes it along.
  */
 
 const REQUESTS = 0;

@@ -1,6 +1,9 @@
 import { RuntimeError } from '../errors.js';
 
-/** A tensor in memory, C order, as `TensorValue` of tensors/ has it: float16 as bits in a Uint16Array, bool a byte each, int64 a BigInt64Array. */
+/**
+ * A tensor in memory, C order, as `TensorValue` of tensors/ has it: float16 as bits in a Uint16Array, bool a byte each,
+ * int64 a BigInt64Array.
+ */
 export interface RuntimeTensor {
   readonly dtype: string;
   readonly shape: readonly number[];
@@ -36,7 +39,10 @@ const ARRAYS = new Map<string, ArrayType>([
   ['bool', Uint8Array],
 ]);
 
-/** The data in the very array type that the runtime wants, in memory that is not shared; a copy only where it is neither. */
+/**
+ * The data in the very array type that the runtime wants, in memory that is not shared; a copy only where it is
+ * neither.
+ */
 export function hostData(dtype: string, data: TensorArray | readonly string[]): TensorArray | readonly string[] {
   if (!ArrayBuffer.isView(data)) return data;
   const ArrayOf = ARRAYS.get(dtype);

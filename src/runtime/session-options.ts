@@ -5,13 +5,19 @@ import type { OptimizationLevel } from './session.js';
 export interface SessionOptions {
   /** Tensors to compute, of the main graph; the model's outputs by default. What none of them needs is left out. */
   readonly outputs?: readonly string[];
-  /** Providers to try in order, or `auto`; the CPU by default. A provider that is not named is never used in the place of one that is. */
+  /**
+   * Providers to try in order, or `auto`; the CPU by default. A provider that is not named is never used in the place
+   * of one that is.
+   */
   readonly providers?: 'auto' | readonly string[];
   readonly deviceId?: number;
   /** Threads inside an operator, at most 1,024; ONNX Runtime's own choice by default. */
   readonly threads?: number;
   readonly optimization?: OptimizationLevel;
-  /** Whether weights are copied into the layout that kernels like best: quicker runs, slower start, twice the memory. The last bits of a MatMul depend on it. */
+  /**
+   * Whether weights are copied into the layout that kernels like best: quicker runs, slower start, twice the memory.
+   * The last bits of a MatMul depend on it.
+   */
   readonly prepacking?: boolean;
   /** Whether the model runs in a child process that can be killed; in this process by default. */
   readonly isolate?: boolean;

@@ -5,7 +5,10 @@ import { RuntimeError } from '../errors.js';
 import type { Dim } from '../onnx/records.js';
 import { hostData, type RuntimeTensor, type TensorArray } from './runtime-tensor.js';
 
-/** The only importer of onnxruntime-node: 290 MB that may be absent, and native code that takes tens of milliseconds to load. */
+/**
+ * The only importer of onnxruntime-node: 290 MB that may be absent, and native code that takes tens of milliseconds to
+ * load.
+ */
 const require = createRequire(import.meta.url);
 
 /** What the native binding says of an output. @see onnxruntime-node dist/binding.d.ts (ValueMetadata) */
@@ -30,13 +33,18 @@ interface NativeBinding {
   readonly binding: { readonly InferenceSession: new () => NativeSession };
 }
 
-/** The type of an output: its TensorProto.DataType, null where the value is no tensor. `[]` is a scalar or an unknown rank. */
+/**
+ * The type of an output: its TensorProto.DataType, null where the value is no tensor. `[]` is a scalar or an unknown
+ * rank.
+ */
 export interface OutputType {
   readonly elemType: number | null;
   readonly shape: readonly Dim[];
 }
 
-/** How much ONNX Runtime may rewrite a graph: `basic` folds constants, which computes the shapes that a graph computes. */
+/**
+ * How much ONNX Runtime may rewrite a graph: `basic` folds constants, which computes the shapes that a graph computes.
+ */
 export type OptimizationLevel = 'disabled' | 'basic' | 'extended' | 'all';
 
 /** Whether onnxruntime-node is installed; loads nothing. */
@@ -61,7 +69,8 @@ export function runtimeMissing(cause?: unknown): RuntimeError {
 let native: NativeBinding | undefined;
 
 /**
- * Loads ONNX Runtime for questions about types. Its public API refuses sessions with a bfloat16 or float8 output; the binding beneath it does not.
+ * Loads ONNX Runtime for questions about types. Its public API refuses sessions with a bfloat16 or float8 output; the
+ * binding beneath it does not.
  * @throws RuntimeError where onnxruntime-node is missing or does not load
  */
 export function loadNative(logLevel: LogLevel = 'fatal'): NativeBinding {
@@ -106,8 +115,9 @@ interface RawSession {
 type LogLevel = 'error' | 'fatal';
 
 /**
- * What the library reads of the environment once, when it is loaded. Opsets newer than it knows: the operators that it does know are what they were.
- * Telemetry: since 1.30 it writes to the home and the temporary folder, and to a host of Microsoft's, unless this is set.
+ * What the library reads of the environment once, when it is loaded. Opsets newer than it knows: the operators that it
+ * does know are what they were. Telemetry: since 1.30 it writes to the home and the temporary folder, and to a host of
+ * Microsoft's, unless this is set.
  */
 export const RUNTIME_ENVIRONMENT = { ALLOW_RELEASED_ONNX_OPSET_ONLY: '0', ORT_DISABLE_TELEMETRY: '1' };
 
@@ -137,7 +147,8 @@ function loadRuntime(logLevel: LogLevel = 'fatal'): Runtime {
 }
 
 /**
- * Where a Float16Array exists, the JavaScript half of the runtime hands its native half an array of a kind that it does not know. It decides at its first tensor.
+ * Where a Float16Array exists, the JavaScript half of the runtime hands its native half an array of a kind that it does
+ * not know. It decides at its first tensor.
  * @see https://github.com/microsoft/onnxruntime/pull/32323
  */
 function withoutFloat16Array<T>(load: () => T): T {
@@ -284,12 +295,17 @@ function sessionValue({ name, isTensor, type, shape = [] }: RawMetadata): Sessio
   };
 }
 
-/** Names of the execution providers that this build of the runtime can have, whether or not their libraries are there. */
+/**
+ * Names of the execution providers that this build of the runtime can have, whether or not their libraries are there.
+ */
 export function supportedProviders(): readonly { readonly name: string; readonly bundled: boolean }[] {
   return loadRuntime().listSupportedBackends();
 }
 
-/** The runtime's version, the directory of its native libraries, and the script that downloads more of them. @throws RuntimeError where it is missing */
+/**
+ * The runtime's version, the directory of its native libraries, and the script that downloads more of them.
+ * @throws RuntimeError where it is missing
+ */
 export function runtimeFiles(): { readonly version: string; readonly libraries: string; readonly installer: string } {
   if (!isRuntimeInstalled()) throw runtimeMissing();
   const { version } = require('onnxruntime-node/package.json') as { version: string };

@@ -4,7 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-/** ONNX Runtime's telemetry writes to the home and the temporary folder before it sends anything: where both stay empty, there is none. */
+/**
+ * ONNX Runtime's telemetry writes to the home and the temporary folder before it sends anything: where both stay empty,
+ * there is none.
+ */
 
 const ROOT = process.cwd();
 const RESNET = join(ROOT, 'fixtures', 'timm', 'test_resnet.ts.onnx');

@@ -18,15 +18,16 @@ test.each([
 });
 
 describe("anybody's source", () => {
+  const read = (start: number, end: number): Promise<Uint8Array> => source.read(start, end);
   const foreign = (read: (start: number, end: number) => unknown, size: unknown = 8): ByteSource =>
     exactSource({ size, path: 'remote.onnx', read } as unknown as ByteSource);
 
   test.each([
     ['nothing', null],
-    ['a size of -1', { size: -1, read: source.read }],
-    ['a size of 2^53', { size: 2 ** 53, read: source.read }],
-    ['a size of 1.5', { size: 1.5, read: source.read }],
-    ['no size', { read: source.read }],
+    ['a size of -1', { size: -1, read }],
+    ['a size of 2^53', { size: 2 ** 53, read }],
+    ['a size of 1.5', { size: 1.5, read }],
+    ['no size', { read }],
     ['nothing to read with', { size: 4 }],
   ])('with %s is refused', (_what, made) => {
     expect(() => exactSource(made as unknown as ByteSource)).toThrow(UsageError);

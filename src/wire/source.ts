@@ -40,7 +40,10 @@ export class BufferSource extends ExactSource {
   }
 }
 
-/** A source of anybody's, held to the contract of `ByteSource`. @throws UsageError if its size is not a size, or it cannot be read */
+/**
+ * A source of anybody's, held to the contract of `ByteSource`.
+ * @throws UsageError if its size is not a size, or it cannot be read
+ */
 export function exactSource(source: ByteSource): ByteSource {
   if (source instanceof ExactSource) return source;
   const { size, read } = (source ?? {}) as Partial<ByteSource>;
