@@ -20,6 +20,7 @@ const ROWS: readonly (readonly string[])[] = [
   ['open'],
   ['runtime', 'rewrite', 'tensors', 'report'],
   ['features'],
+  ['shapes'],
   ['onnx'],
   ['processes'],
   ['wire'],
@@ -27,7 +28,7 @@ const ROWS: readonly (readonly string[])[] = [
 ];
 
 /** Rooms that run in a browser too. */
-const ISOMORPHIC = new Set(['wire', 'onnx', 'features', 'rewrite', 'report', 'core', 'errors', 'version']);
+const ISOMORPHIC = new Set(['wire', 'onnx', 'shapes', 'features', 'rewrite', 'report', 'core', 'errors', 'version']);
 
 /** What each rule leaves out. ARCHITECTURE.md names every one of these files. */
 const EXEMPT = {

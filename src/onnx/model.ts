@@ -5,9 +5,10 @@ import { decodeText } from '../wire/text.js';
 import { assertOnnxFile, readingError } from './file-kind.js';
 import { overLimit, readLimits, type ReadLimits } from './limits.js';
 import { entered, readMessage, type FieldRule, type MessageRule } from './reader.js';
-import type { FunctionDef, Graph, MetadataEntry, OnnxModel, OpsetImport, TrainingInfo } from './records.js';
+import type { FunctionDef, Graph, MetadataEntry, OnnxModel, TrainingInfo } from './records.js';
 import { int, skipped, text, type Draft } from './rules/drafts.js';
 import { functionRule, graphRule, newGraph } from './rules/graphs.js';
+import { enteredOpset, versionOf } from './rules/opsets.js';
 
 /** How a model is read. */
 export interface OpenOptions {
@@ -84,23 +85,6 @@ interface ModelDraft
 // How the messages of onnx.proto fill their records: here those of the model, in rules/ those inside it.
 // Field numbers: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
 
-/** A version as a number; one that a number cannot hold is none. */
-function versionOf(value: number | bigint, { start: offset }: Field, what: string): number {
-  if (typeof value === 'number') return value;
-  throw new ModelFormatError(`${what} is ${value}, no version that there is (byte ${offset})`, {
-    code: 'FEATX_GRAPH_VERSION',
-    offset,
-    field: what,
-  });
-}
-
-const opsetRule: MessageRule<Draft<OpsetImport>> = {
-  fields: {
-    1: text((opset, value) => (opset.domain = value === 'ai.onnx' ? '' : value)),
-    2: int((opset, value, field) => (opset.version = versionOf(value, field, 'opset_import.version'))),
-  },
-};
-
 const metadataRule: MessageRule<Draft<MetadataEntry>> = {
   fields: {
     1: text((entry, value) => (entry.key = value)),
@@ -149,8 +133,7 @@ const modelRule: MessageRule<ModelDraft> = {
     8: {
       kind: 'message',
       enter: (model, field) => {
-        const opset: Draft<OpsetImport> = { field, domain: '', version: 0 };
-        return entered(opsetRule, opset, 'opset_import', model.opsetImports.push(opset) - 1);
+        return enteredOpset(field, model.opsetImports);
       },
     },
     14: {
@@ -186,6 +169,7 @@ const modelRule: MessageRule<ModelDraft> = {
           outputs: [],
           nodes: [],
           defaults: [],
+          opsetImports: [],
           valueInfo: [],
         };
         return entered(functionRule, definition, 'functions', model.functions.push(definition) - 1);

@@ -137,6 +137,7 @@ export interface FunctionDef {
   readonly nodes: readonly Node[];
   /** Attributes with their default values. */
   readonly defaults: readonly Attribute[];
+  readonly opsetImports: readonly OpsetImport[];
   readonly valueInfo: readonly ValueInfo[];
 }
 

@@ -11,6 +11,7 @@ import type {
   Tensor,
 } from '../records.js';
 import { add, closedEnum, float, floats, int, ints, keptEach, NONE, text, texts, type Draft } from './drafts.js';
+import { enteredOpset } from './opsets.js';
 import { entryRule, sparseTensor, sparseTensors, tensorField, tensorList } from './tensors.js';
 import { valueInfos } from './types.js';
 
@@ -222,6 +223,7 @@ export const functionRule: MessageRule<Draft<FunctionDef>> = {
     4: texts((definition, value) => definition.inputs.push(value)),
     5: texts((definition, value) => definition.outputs.push(value)),
     7: nodes((definition) => definition.nodes),
+    9: { kind: 'message', enter: (definition, field) => enteredOpset(field, definition.opsetImports) },
     10: text((definition, value) => (definition.domain = value === 'ai.onnx' ? '' : value)),
     11: attributes(
       'attribute_proto',

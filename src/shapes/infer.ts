@@ -1,0 +1,264 @@
+import type { Attribute, FunctionDef, Graph, Node, OpsetImport, Tensor } from '../onnx/records.js';
+import { functionKey, readsOf, type GraphView } from '../onnx/graph.js';
+import { Algebra } from './algebra.js';
+import { Call, type BodyResult } from './call.js';
+import type { Constants } from './constants.js';
+import { Declarations, merged } from './declared.js';
+import { isTensor, tensorInfo, type Info } from './info.js';
+import { executionOrder } from './order.js';
+import { ruleOf } from './table.js';
+
+/** What an inference takes beside the graph. */
+export interface InferenceOptions {
+  /** Numbers for all dims of inputs, by name. */
+  readonly inputShapes?: ReadonlyMap<string, readonly number[]>;
+  /** Numbers for symbols. */
+  readonly symbols?: ReadonlyMap<string, number>;
+  /** Whether an initializer that a caller may override has its value all the same. */
+  readonly fixDefaults?: boolean;
+  /** What is known of outputs of nodes from elsewhere. */
+  readonly given?: ReadonlyMap<string, Info>;
+}
+
+/** A node whose outputs are not known from its inputs. */
+export interface Gap {
+  readonly node: Node;
+  /** `no-rule` for operators that featx does not know, else what is impossible about the node. */
+  readonly reason: string;
+}
+
+/** A declaration that what is inferred contradicts. */
+export interface Contradiction {
+  readonly tensor: string;
+  readonly declared: Info;
+  readonly inferred: Info;
+  readonly believed: 'declared' | 'inferred';
+}
+
+/** What was inferred of a graph. */
+export interface Inference {
+  readonly algebra: Algebra;
+  /** What is known of each tensor of the main graph. */
+  readonly infos: ReadonlyMap<string, Info>;
+  /** Tensors of which a declaration says more than was inferred. */
+  readonly filled: ReadonlySet<string>;
+  readonly gaps: readonly Gap[];
+  readonly contradictions: readonly Contradiction[];
+}
+
+/** Nodes of bodies and functions that are visited beside those of the main graph; beyond it they stay unknown. */
+const MOST_INNER_NODES = 60_000;
+
+/** Types and shapes of every tensor of the main graph that follow from what the file says, forwards. */
+export function inferGraph(view: GraphView, constants: Constants, options: InferenceOptions = {}): Inference {
+  return new Inferring(view, constants, options).whole();
+}
+
+/** A graph, a body or a function in which names mean something. */
+interface Scope {
+  readonly infos: Map<string, Info>;
+  readonly around: Scope | null;
+  readonly opsets: ReadonlyMap<string, number>;
+  /** Attributes of the call of the function that this is in. */
+  readonly attributes: ReadonlyMap<string, Attribute> | null;
+}
+
+class Inferring {
+  private readonly algebra = new Algebra();
+  private readonly declarations: Declarations;
+  private readonly functions: ReadonlyMap<string, FunctionDef>;
+  private readonly gaps: Gap[] = [];
+  private readonly contradictions: Contradiction[] = [];
+  private readonly filled = new Set<string>();
+  private readonly certain = new Set<string>();
+  private innerNodes = 0;
+  private faults = 0;
+
+  constructor(
+    private readonly view: GraphView,
+    private readonly constants: Constants,
+    private readonly options: InferenceOptions,
+  ) {
+    this.declarations = new Declarations(this.algebra, options.symbols);
+    this.functions = new Map(
+      view.model.functions.map((definition) => [
+        functionKey(definition.domain, definition.name, definition.overload),
+        definition,
+      ]),
+    );
+  }
+
+  whole(): Inference {
+    const { model } = this.view;
+    const { graph } = model;
+    const scope: Scope = { infos: new Map(), around: null, opsets: opsetsOf(model.opsetImports), attributes: null };
+    this.give(graph, scope);
+    for (const name of scope.infos.keys()) this.certain.add(name);
+    const declared = this.declaredIn(graph);
+    for (const node of executionOrder(this.view)) {
+      const outputs = this.visit(node, scope, true);
+      const isCertain = readsOf(node).every((name) => this.certain.has(name));
+      node.outputs.forEach((name, index) => {
+        if (name === '') return;
+        const inferred = this.options.given?.get(name) ?? outputs[index] ?? null;
+        this.settle(name, inferred, declared.get(name) ?? null, isCertain, scope);
+      });
+    }
+    const { algebra, gaps, contradictions, filled } = this;
+    return { algebra, infos: scope.infos, filled, gaps, contradictions };
+  }
+
+  private settle(name: string, inferred: Info | null, declared: Info | null, isCertain: boolean, scope: Scope): void {
+    const { info, isFilled, contradicts } = merged(inferred, declared, isCertain);
+    if (info === null) return;
+    scope.infos.set(name, info);
+    if (isFilled) this.filled.add(name);
+    else if (isCertain && isTensor(info) && info.elemType !== 0 && info.shape !== null) this.certain.add(name);
+    if (contradicts && declared !== null && inferred !== null)
+      this.contradictions.push({
+        tensor: name,
+        declared,
+        inferred,
+        believed: isCertain ? 'inferred' : 'declared',
+      });
+  }
+
+  /** What is given from outside: initializers and inputs. */
+  private give(graph: Graph, scope: Scope): void {
+    const { irVersion } = this.view.model;
+    for (const tensor of graph.initializers) scope.infos.set(tensor.name, this.constants.infoOf(tensor));
+    for (const { values, dims } of graph.sparseInitializers)
+      if (values !== null) scope.infos.set(values.name, tensorInfo(values.dataType, dims));
+    for (const { name, type } of graph.inputs) {
+      const standard = scope.infos.get(name);
+      if (standard !== undefined) {
+        // Since IR version 4 an initializer that is an input too is a default that a caller may replace.
+        if (irVersion >= 4 && this.options.fixDefaults !== true && isTensor(standard))
+          scope.infos.set(name, tensorInfo(standard.elemType, standard.shape));
+        continue;
+      }
+      if (type === null) continue;
+      const info = this.declarations.infoOf(type);
+      const numbers = this.options.inputShapes?.get(name);
+      scope.infos.set(name, numbers !== undefined && isTensor(info) ? { ...info, shape: numbers } : info);
+    }
+  }
+
+  private declaredIn(graph: Pick<Graph, 'valueInfo' | 'outputs'>): Map<string, Info> {
+    const declared = new Map<string, Info>();
+    for (const list of [graph.valueInfo, graph.outputs])
+      for (const { name, type } of list) if (type !== null) declared.set(name, this.declarations.infoOf(type));
+    return declared;
+  }
+
+  /** What the outputs of a node are; nothing if it cannot be said. */
+  private visit(node: Node, scope: Scope, isMain: boolean): readonly (Info | null)[] {
+    const callee = this.functions.get(functionKey(node.domain, node.opType, node.overload));
+    const rule = callee === undefined ? ruleOf(node.domain, node.opType) : undefined;
+    const fault = (reason: string): readonly (Info | null)[] => {
+      this.faults++;
+      if (isMain) this.gaps.push({ node, reason });
+      return [];
+    };
+    if (callee === undefined && rule === undefined) {
+      if (isMain) this.gaps.push({ node, reason: 'no-rule' });
+      return [];
+    }
+    const inputs = node.inputs.map((name) => (name === '' ? null : lookup(scope, name)));
+    const attributes = attributesOf(node, scope);
+    if (callee !== undefined) return this.called(callee, inputs, attributes);
+    const call = new Call(
+      node,
+      scope.opsets.get(node.domain) ?? 1,
+      inputs,
+      attributes,
+      this.algebra,
+      (body, given) => this.runBody(body, given, scope),
+      (tensor: Tensor) => this.constants.infoOf(tensor),
+    );
+    try {
+      return rule?.(call) ?? [];
+    } catch (error) {
+      return fault(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  private called(
+    { inputs: names, outputs, nodes, defaults, opsetImports, valueInfo }: FunctionDef,
+    inputs: readonly (Info | null)[],
+    given: ReadonlyMap<string, Attribute>,
+  ): readonly (Info | null)[] {
+    const attributes = new Map([...defaults.map((each) => [each.name, each] as const), ...given]);
+    const scope: Scope = { infos: new Map(), around: null, opsets: this.opsets(opsetImports), attributes };
+    names.forEach((name, index) => {
+      const info = inputs[index];
+      if (info != null) scope.infos.set(name, info);
+    });
+    this.walk(nodes, scope, this.declaredIn({ valueInfo, outputs: [] }));
+    return outputs.map((name) => lookup(scope, name));
+  }
+
+  /** What a function imports; of other domains what the model does. */
+  private opsets(imports: readonly OpsetImport[]): ReadonlyMap<string, number> {
+    return opsetsOf([...this.view.model.opsetImports, ...imports]);
+  }
+
+  private runBody(body: Graph, inputs: readonly (Info | null)[], around: Scope): BodyResult {
+    const before = this.faults;
+    const scope: Scope = { infos: new Map(), around, opsets: around.opsets, attributes: around.attributes };
+    for (const tensor of body.initializers) scope.infos.set(tensor.name, this.constants.infoOf(tensor));
+    for (const { values, dims } of body.sparseInitializers)
+      if (values !== null) scope.infos.set(values.name, tensorInfo(values.dataType, dims));
+    body.inputs.forEach(({ name, type }, index) => {
+      const declared = type === null ? null : this.declarations.infoOf(type);
+      const { info } = merged(inputs[index] ?? null, declared, true);
+      if (info !== null) scope.infos.set(name, info);
+    });
+    const declared = this.declaredIn(body);
+    this.walk(body.nodes, scope, declared);
+    const outputs = body.outputs.map(({ name }) => lookup(scope, name));
+    return { outputs, isFaulty: this.faults > before };
+  }
+
+  /** Nodes of a body or of a function. */
+  private walk(nodes: readonly Node[], scope: Scope, declared: ReadonlyMap<string, Info>): void {
+    this.innerNodes += nodes.length;
+    if (this.innerNodes > MOST_INNER_NODES) return;
+    for (const node of nodes) {
+      const outputs = this.visit(node, scope, false);
+      node.outputs.forEach((name, index) => {
+        if (name === '') return;
+        const { info } = merged(outputs[index] ?? null, declared.get(name) ?? null, true);
+        if (info !== null) scope.infos.set(name, info);
+      });
+    }
+  }
+}
+
+function opsetsOf(imports: readonly OpsetImport[]): ReadonlyMap<string, number> {
+  return new Map(imports.map(({ domain, version }) => [domain, version]));
+}
+
+function lookup(scope: Scope, name: string): Info | null {
+  for (let at: Scope | null = scope; at !== null; at = at.around) {
+    const info = at.infos.get(name);
+    if (info !== undefined) return info;
+  }
+  return null;
+}
+
+const NO_ATTRIBUTES: ReadonlyMap<string, Attribute> = new Map();
+
+/**
+ * The attributes of a node by name; what refers to an attribute of the function around is that attribute, or absent.
+ */
+function attributesOf({ attributes }: Node, scope: Scope): ReadonlyMap<string, Attribute> {
+  if (attributes.length === 0) return NO_ATTRIBUTES;
+  const byName = new Map<string, Attribute>();
+  for (const attribute of attributes) {
+    const { name, refAttrName } = attribute;
+    const value = refAttrName === '' ? attribute : scope.attributes?.get(refAttrName);
+    if (value !== undefined) byName.set(name, value);
+  }
+  return byName;
+}

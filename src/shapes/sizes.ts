@@ -1,0 +1,54 @@
+import type { Algebra } from './algebra.js';
+import { RuleFault } from './call.js';
+import { boundsOf, type Formula, type Size } from './formula.js';
+import type { Shape } from './info.js';
+
+/** What several rules say of dims. */
+
+/**
+ * The dim of two that must be equal: a number before a formula, a formula before an unknown, the shorter one. @throws
+ * RuleFault for two numbers
+ */
+export function sameSize(a: Size, b: Size): Size {
+  if (a === b) return a;
+  if (typeof a === 'number') {
+    if (typeof b === 'number') throw new RuleFault(`${a} and ${b} are to be equal`);
+    return a;
+  }
+  if (typeof b === 'number') return b;
+  if (a.isKnown !== b.isKnown) return a.isKnown ? a : b;
+  return b.weight < a.weight ? b : a;
+}
+
+/** One dim of a broadcast of two. @see https://github.com/onnx/onnx/blob/main/docs/Broadcasting.md */
+export function broadcastSize(a: Size, b: Size, algebra: Algebra): Size {
+  if (a === b || b === 1) return a;
+  if (a === 1) return b;
+  if (typeof a === 'number' || typeof b === 'number') return sameSize(a, b);
+  // Neither is 1: then they are equal, or the model is invalid.
+  const [isLarge, isOtherLarge] = [boundsOf(a)[0] > 1, boundsOf(b)[0] > 1];
+  if (isLarge && isOtherLarge) return sameSize(a, b);
+  if (isLarge) return a;
+  if (isOtherLarge) return b;
+  // Two formulas of the same symbols are two ways to the same size; a maximum would grow from layer to layer.
+  if (a.isKnown && b.isKnown && haveSameLeaves(a, b)) return sameSize(a, b);
+  return algebra.max(a, b);
+}
+
+function haveSameLeaves(a: Formula, b: Formula): boolean {
+  if (a.leaves.size !== b.leaves.size) return false;
+  for (const leaf of a.leaves) if (!b.leaves.has(leaf)) return false;
+  return true;
+}
+
+/** The shape of a broadcast, axes aligned at the end; null if a rank is unknown. */
+export function broadcast(shapes: readonly (Shape | null)[], algebra: Algebra): Shape | null {
+  let result: Shape = [];
+  for (const shape of shapes) {
+    if (shape === null) return null;
+    const [long, short] = shape.length > result.length ? [shape, result] : [result, shape];
+    const offset = long.length - short.length;
+    result = long.map((dim, axis) => (axis < offset ? dim : broadcastSize(dim, short[axis - offset], algebra)));
+  }
+  return result;
+}
