@@ -2,6 +2,8 @@ import { FeatxError } from './errors.js';
 import { indexModel } from './onnx/model.js';
 import { encodeNode, encodeOpsetImport, encodeValueInfo } from './onnx/encode.js';
 import { GraphField, ModelField } from './onnx/schema.js';
+import { checkOptions } from './options/check.js';
+import type { OptionsOf } from './options/types.js';
 import type { DoctorReport, ProviderRecord } from './report/records.js';
 import { openSession } from './runtime/open-session.js';
 import { platformLacks, PROVIDERS, type Provider } from './runtime/providers.js';
@@ -11,16 +13,8 @@ import { VERSION } from './version.js';
 import { ByteWriter } from './wire/byte-writer.js';
 import { nodeFileSystem, type FileSystem } from './wire/fs.js';
 
-/** What `doctor` tries. */
-export interface DoctorOptions {
-  /** Providers to try; those that this platform can have, by default. */
-  readonly providers?: readonly Provider[];
-  /** Time for each of them, in milliseconds. */
-  readonly timeoutMs?: number;
-  readonly fileSystem?: FileSystem;
-  /** Ends the trial of a provider at once. */
-  readonly signal?: AbortSignal;
-}
+/** What `doctor` takes: providers to try, by default those that this platform can have, and the time for each. */
+export type DoctorOptions = OptionsOf<'doctor'> & { readonly fileSystem?: FileSystem };
 
 /** Compiling the first shader takes a software driver half a minute. */
 const TIMEOUT_MS = 60_000;
@@ -32,6 +26,7 @@ const OLDEST_NODE = [20, 19] as const;
  */
 export async function doctor(options: DoctorOptions = {}): Promise<DoctorReport> {
   const started = performance.now();
+  checkOptions('doctor', options);
   const warnings: string[] = [];
   const [major, minor] = process.versions.node.split('.').map(Number);
   if (major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1]))

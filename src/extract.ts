@@ -1,6 +1,6 @@
 import { placementOf, previewCut, resolveOutput, writeCut, type CutOptions } from './cut-files.js';
 import { UsageError } from './errors.js';
-import type { Feature, Layout, Resolution } from './features/feature.js';
+import type { Feature, Resolution } from './features/feature.js';
 import {
   FEATURE_INFO_KEY,
   storedFeature,
@@ -12,32 +12,21 @@ import { fingerprint, REFERENCE_KEY, type ReferenceRecord } from './onnx/fingerp
 import { tensorsOf, type GraphView } from './onnx/graph.js';
 import type { OnnxModel } from './onnx/records.js';
 import { tensorBytes, type InferredTypes } from './onnx/types.js';
+import { checkOptions } from './options/check.js';
+import type { OptionsOf } from './options/types.js';
 import { prepare, type PrepareOptions } from './prepare.js';
 import type { CountRecord, ExtractReport } from './report/records.js';
 import { assertNoWarnings } from './report/strict.js';
 import type { GraphEdit } from './rewrite/edit.js';
 import { cutFeatures, planRewrite, type Plan } from './rewrite/plan.js';
-import type { Mode, Tap } from './rewrite/tap.js';
+import type { Tap } from './rewrite/tap.js';
 import { droppedStarts, topStart } from './rewrite/splice.js';
 import { DEFAULT_ALIGN, planWeights } from './rewrite/weights.js';
 
-export interface ExtractOptions
-  extends Omit<PrepareOptions, 'mayLackOriginal' | 'isListing' | 'typesOfAll'>,
-    CutOptions {
-  /** What the model is called in the report; its path by default. */
-  readonly name?: string;
-  readonly mode?: Mode;
-  /** Hook mode: drop what the features do not need. */
-  readonly rewrite?: boolean;
-  readonly keepOutputs?: boolean;
-  readonly order?: 'out' | 'exec';
-  readonly outMap?: readonly string[];
-  readonly outputFmt?: Layout;
-  /** Bytes at which tensors in a sidecar start. */
-  readonly align?: number;
-  /** Warnings become errors. */
-  readonly strict?: boolean;
-}
+/** What `extract` takes: the options of the table, and what only a program can give. */
+export type ExtractOptions = OptionsOf<'extract'> &
+  Pick<PrepareOptions, 'child' | 'resolve'> &
+  Pick<CutOptions, 'fileSystem' | 'onProgress' | 'verifyFile'>;
 
 /**
  * Cuts features out of a model, or hooks them onto it, as a new ONNX file whose bytes are borrowed from the old one.
@@ -52,6 +41,7 @@ export async function extract(
   options: ExtractOptions = {},
 ): Promise<ExtractReport> {
   const started = performance.now();
+  checkOptions('extract', options);
   assertModeFlags(options);
   const sourcePath = typeof input === 'string' ? input : null;
   const target = await resolveOutput(sourcePath, output, options);

@@ -7,9 +7,10 @@ import type { ResolveOptions } from './features/resolve.js';
 import { externalReference, openContained } from './onnx/external-data.js';
 import { referenceOf } from './onnx/fingerprint.js';
 import { isInitializer, tensorsOf, type GraphView } from './onnx/graph.js';
-import type { ReadLimits } from './onnx/limits.js';
 import type { OnnxModel, Tensor } from './onnx/records.js';
 import { declaredTypes, tensorBytes, type TensorTypes } from './onnx/types.js';
+import { checkOptions } from './options/check.js';
+import type { OptionsOf } from './options/types.js';
 import { prepare, type PreparedModel } from './prepare.js';
 import {
   embeddingRecord,
@@ -26,20 +27,13 @@ import type { InferOptions } from './runtime/type-questions.js';
 import type { FileSystem } from './wire/fs.js';
 import type { ByteSource } from './wire/source.js';
 
-export interface InspectOptions extends InferOptions, SelectOptions {
-  readonly limits?: Partial<ReadLimits>;
-  readonly fileSystem?: FileSystem;
-  /** What the report calls the model; default: its path. */
-  readonly name?: string;
-  /** How features are looked for. */
-  readonly resolve?: ResolveOptions;
-  /** Add `tensors`: every tensor that a node of the main graph makes. */
-  readonly listTensors?: boolean;
-  /** Add `explain`: what every resolver said of this feature. */
-  readonly explain?: number;
-  /** Fail where there would be warnings. */
-  readonly strict?: boolean;
-}
+/** What `inspect` takes: the options of the table, and what only a program can give. */
+export type InspectOptions = OptionsOf<'inspect'> &
+  Pick<InferOptions, 'child'> & {
+    readonly fileSystem?: FileSystem;
+    /** How features are looked for. */
+    readonly resolve?: ResolveOptions;
+  };
 
 /**
  * What a model is and which features it has, as timm's `features_only=True` would list them. Reads the graph, never the
@@ -52,6 +46,7 @@ export async function inspect(
   options: InspectOptions = {},
 ): Promise<InspectReport> {
   const started = performance.now();
+  checkOptions('inspect', options);
   await using prepared = await prepare(source, {
     ...options,
     resolve: { explain: options.explain !== undefined, ...options.resolve },

@@ -1,8 +1,9 @@
 import { UsageError } from './errors.js';
-import type { HookType, Layout } from './features/feature.js';
+import type { HookType } from './features/feature.js';
 import { FeatureInfo } from './features/feature-info.js';
 import type { PlannedOutput } from './rewrite/plan.js';
 import type { Mode } from './rewrite/tap.js';
+import type { OptionsOf } from './options/types.js';
 import { FeatureRunner, type RunnerOptions } from './runner.js';
 import type { RuntimeTensor } from './runtime/runtime-tensor.js';
 
@@ -10,27 +11,10 @@ import type { RuntimeTensor } from './runtime/runtime-tensor.js';
  * timm's feature networks over an ONNX model.
  * @see https://github.com/huggingface/pytorch-image-models/blob/v0.9.2/timm/models/_features.py
  */
-export interface NetOptions extends Omit<RunnerOptions, 'plan' | 'out' | 'last' | 'hookType'> {
-  /** Indices into the model's FeatureInfo, negative from the end, or the last n; all by default. */
-  readonly outIndices?: readonly number[] | number;
-  /** Names of the results in place of the indices (hook: of the tensors). */
-  readonly outMap?: readonly (string | number)[];
-  /** Layout in which every feature is returned; as the model has it by default. */
-  readonly outputFmt?: Layout;
-}
+export type NetOptions = OptionsOf<'net'> & Pick<RunnerOptions, 'fileSystem' | 'resolve'>;
 
-/** How a `FeatureHookNet` is opened. */
-export interface HookNetOptions extends NetOptions {
-  /** A Map instead of an array: by `outMap`, else by module, else by tensor. */
-  readonly returnDict?: boolean;
-  /**
-   * Run the whole network, as by default; false, and the default with `flattenSequential`, drops what the features do
-   * not need.
-   */
-  readonly noRewrite?: boolean;
-  /** What a module's hook sees where its entry in the FeatureInfo does not say: its output (default) or its input. */
-  readonly defaultHookType?: HookType;
-}
+/** What the hooks of a network see, and how it gives them. */
+export type HookNetOptions = OptionsOf<'hookNet'> & Pick<RunnerOptions, 'fileSystem' | 'resolve'>;
 
 /** Values of the inputs by name; one tensor will do for a model with one input. */
 export type Feeds = RuntimeTensor | ReadonlyMap<string, RuntimeTensor> | Readonly<Record<string, RuntimeTensor>>;

@@ -1,4 +1,5 @@
 import { FeatxError } from './errors.js';
+import type { FeatureEntry } from './features/feature-info.js';
 import type { Resolution } from './features/feature.js';
 import { neededTensors } from './features/needed.js';
 import { resolveFeatures, type ResolveOptions } from './features/resolve.js';
@@ -10,6 +11,7 @@ import { assertReference, referenceOf } from './onnx/fingerprint.js';
 import { tensorNames, viewGraph, type GraphView } from './onnx/graph.js';
 import type { OnnxModel } from './onnx/records.js';
 import type { InferredTypes } from './onnx/types.js';
+import type { OptionsOf } from './options/types.js';
 import { openModel, type OpenModelOptions } from './open.js';
 import type { RuntimeChild } from './runtime/child.js';
 import type { InferOptions } from './runtime/type-questions.js';
@@ -47,7 +49,7 @@ export async function openChecked(
   input: string | Uint8Array | ByteSource,
   options: CheckOptions = {},
 ): Promise<CheckedModel> {
-  const model = await openModel(input, options);
+  const model = await openModel(input, { limits: options.limits, fileSystem: options.fileSystem });
   const warnings = [...model.warnings];
   const warn = (message: string): void => void (warnings.includes(message) || warnings.push(message));
   const { path } = model.source;
@@ -77,7 +79,11 @@ const LACKS: { readonly [code: string]: string } = {
 };
 
 /** How a model is prepared: what is opened, what is asked for, and how features and types are looked for. */
-export interface PrepareOptions extends CheckOptions, SelectOptions, InferOptions {
+export interface PrepareOptions
+  extends CheckOptions,
+    SelectOptions,
+    InferOptions,
+    Pick<OptionsOf<'extract'>, 'features' | 'includeHead'> {
   /** How features are looked for. */
   readonly resolve?: ResolveOptions;
   /**
@@ -123,7 +129,7 @@ export async function prepare(
       },
     );
     const stored = await readStoredInfo(model);
-    const resolution = resolveFeatures(view, types, { stored, ...withHookType(options) });
+    const resolution = resolveFeatures(view, types, { stored, ...resolving(options) });
     const selections = options.isListing && !byName ? [] : selectFeatures(view, types, resolution, options);
     types.warnings.forEach(warn);
     // What resolvers miss does not matter to a caller who names tensors.
@@ -135,10 +141,12 @@ export async function prepare(
   }
 }
 
-/** The entries that were given, with the default where they do not say what their hook sees. */
-function withHookType({ resolve, hookType }: PrepareOptions): ResolveOptions | undefined {
-  if (hookType === undefined || resolve?.explicit === undefined) return resolve;
-  return { ...resolve, explicit: resolve.explicit.map((entry) => ({ hook_type: hookType, ...entry })) };
+/** How features are looked for; entries that were given take the default where they do not say what their hook sees. */
+function resolving({ features, includeHead, hookType, resolve }: PrepareOptions): ResolveOptions {
+  const given = resolve?.explicit ?? features;
+  const explicit =
+    hookType === undefined ? given : given?.map((entry): FeatureEntry => ({ hook_type: hookType, ...entry }));
+  return { includeHead, ...resolve, explicit };
 }
 
 /**

@@ -1,53 +1,33 @@
 import { resolve } from 'node:path';
 import { DeviceRuns, entriesOf } from './device-runs.js';
 import { IoError, UsageError } from './errors.js';
+import { checkOptions } from './options/check.js';
+import type { OptionsOf } from './options/types.js';
 import { FeatureRunner, type RunnerOptions } from './runner.js';
-import type { Layout } from './features/feature.js';
 import type { RunFeatureRecord, RunReport } from './report/records.js';
 import { assertNoWarnings } from './report/strict.js';
 import type { PlannedOutput } from './rewrite/plan.js';
 import type { RuntimeTensor } from './runtime/runtime-tensor.js';
 import { batches, batchSizeOf, type InputBatch } from './tensors/batches.js';
-import type { ImageOptions } from './tensors/image.js';
 import { planInputs } from './tensors/input-plan.js';
-import type { TensorLimits } from './tensors/limits.js';
 import { RunningSummary } from './tensors/statistics.js';
 import type { TensorValue } from './tensors/tensor.js';
 import { TensorWriter } from './tensors/writer.js';
 import { ioError, nodeFileSystem } from './wire/fs.js';
-import { resolveTarget, type WriteOptions } from './wire/sink.js';
+import { resolveTarget } from './wire/sink.js';
 
-export interface RunOptions
-  extends Omit<RunnerOptions, 'plan' | 'profilePrefix'>,
-    Pick<WriteOptions, 'noClobber' | 'follow' | 'signal'> {
-  /** Values of the inputs: `NAME=FILE`, FILE, directories, patterns, `random[:SEED]`. */
-  readonly inputs: readonly string[];
-  /** Where the features go: .npz, .npy, .safetensors, or a directory of .pb. */
-  readonly output?: string;
-  /** Further files that were read for this run, which it must not replace. */
-  readonly reads?: readonly string[];
-  /** What the model is called in the report; its path by default. */
-  readonly name?: string;
-  readonly outMap?: readonly string[];
-  readonly outputFmt?: Layout;
-  readonly order?: 'out' | 'exec';
-  readonly batchSize?: number;
-  readonly image?: ImageOptions;
-  /** What files of inputs may cost. */
-  readonly tensorLimits?: Partial<TensorLimits>;
-  /** Where ONNX Runtime's profile of the run goes. */
-  readonly profile?: string;
-  /** Warnings become errors. */
-  readonly strict?: boolean;
-  readonly onProgress?: (doneRows: number, totalRows: number) => void;
-}
+/** What `run` takes: the options of the table, and what only a program can give. */
+export type RunOptions = OptionsOf<'run'> &
+  Pick<RunnerOptions, 'fileSystem' | 'resolve'> & {
+    readonly onProgress?: (doneRows: number, totalRows: number) => void;
+  };
 
 /**
  * Runs a model's features over files and writes them; reading and decoding, running, and writing overlap.
  * @returns what was written, and where it ran
  * @throws UsageError, ResolveError, ModelFormatError, PolicyError, IoError, RuntimeError, TimeoutError; the output is then as it was before
  */
-export async function run(source: string | Uint8Array, options: RunOptions): Promise<RunReport> {
+export async function run(source: string | Uint8Array, options: RunOptions = {}): Promise<RunReport> {
   try {
     return await runBatches(source, options);
   } catch (error) {
@@ -58,8 +38,9 @@ export async function run(source: string | Uint8Array, options: RunOptions): Pro
 
 async function runBatches(source: string | Uint8Array, options: RunOptions): Promise<RunReport> {
   const started = performance.now();
-  const { output, signal, fileSystem } = options;
-  if (options.inputs.length === 0)
+  checkOptions('run', options);
+  const { inputs = [], output, signal, fileSystem } = options;
+  if (inputs.length === 0)
     throw new UsageError('no input is given', {
       code: 'FEATX_USAGE_INPUT',
       hint: 'name files with --input, or try --input random',
@@ -77,7 +58,7 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
       },
     });
   await using runner = await open();
-  const plan = await planInputs(options.inputs, runner.inputs, {
+  const plan = await planInputs(inputs, runner.inputs, {
     fileSystem,
     image: options.image,
     shapes: options.inputShapes,

@@ -1,13 +1,12 @@
 import { basename } from 'node:path';
 import { sidecarPaths } from './cut-files.js';
-import type { SelectOptions } from './features/selectors.js';
 import type { Resolution } from './features/feature.js';
 import { plainValues } from './onnx/tensor-data.js';
 import { tensorsOf, viewGraph } from './onnx/graph.js';
 import { isContained, type SidecarFiles } from './onnx/external-data.js';
 import { indexModel } from './onnx/model.js';
 import type { OnnxModel } from './onnx/records.js';
-import type { OpenModelOptions } from './open.js';
+import type { OptionsOf } from './options/types.js';
 import { prepare, type PrepareOptions } from './prepare.js';
 import { planRewrite, type Plan, type PlannedOutput } from './rewrite/plan.js';
 import { DEFAULT_PLAN, type PlanOptions } from './rewrite/tap.js';
@@ -19,15 +18,11 @@ import type { Placement } from './runtime/placement.js';
 import type { RuntimeTensor } from './runtime/runtime-tensor.js';
 import { materialize } from './wire/pieces.js';
 
-export interface RunnerOptions
-  extends OpenModelOptions,
-    SelectOptions,
-    Omit<SessionOptions, 'outputs' | 'beside'>,
-    Pick<PrepareOptions, 'inputShapes' | 'resolve'> {
-  readonly plan?: Partial<PlanOptions>;
-  /** Refuse external data with several hard links. */
-  readonly strictExternal?: boolean;
-}
+export type RunnerOptions = Omit<OptionsOf<'run'>, 'output' | 'inputs'> &
+  Pick<PrepareOptions, 'resolve'> &
+  Pick<SessionOptions, 'fileSystem' | 'profilePrefix'> & {
+    readonly plan?: Partial<PlanOptions>;
+  };
 
 /** Weights from this size on stay in the model's file and are mapped by the runtime. */
 const MAPPED_BYTES = 1024;

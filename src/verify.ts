@@ -6,7 +6,9 @@ import { ancestorsOf, bodiesOf, hasTensor, isInitializer, viewGraph, type GraphV
 import { nominalInputs } from './onnx/nominal.js';
 import type { Node } from './onnx/records.js';
 import { declaredTypes } from './onnx/types.js';
-import type { OpenModelOptions } from './open.js';
+import { checkOptions } from './options/check.js';
+import { mapOf } from './options/kinds.js';
+import type { OptionsOf } from './options/types.js';
 import { openChecked } from './prepare.js';
 import type { VerifyFeatureRecord, VerifyReport } from './report/records.js';
 import { openSession, type RuntimeSession } from './runtime/open-session.js';
@@ -14,25 +16,14 @@ import type { SessionOptions } from './runtime/session-options.js';
 import type { OptimizationLevel } from './runtime/session.js';
 import { stackRows, type TensorValue } from './tensors/tensor.js';
 import { randomTensor } from './tensors/random.js';
+import type { FileSystem } from './wire/fs.js';
 
-/** How a cut is compared with its original. */
-export interface VerifyOptions
-  extends OpenModelOptions,
-    Pick<SessionOptions, 'isolate' | 'timeoutMs' | 'memoryBytes' | 'threads' | 'signal'> {
-  /** Seed of the inputs. */
-  readonly seed?: number;
-  /** Numbers for symbolic input dims. */
-  readonly inputShapes?: ReadonlyMap<string, readonly number[]>;
-  /**
-   * Pairs to compare, from tensors of the model to outputs of the cut; what the cut says of itself by default, else
-   * outputs of equal name.
-   */
-  readonly map?: ReadonlyMap<string, string>;
-  /** Largest difference at optimisation level `all`, relative to a feature's standard deviation. */
-  readonly tolerance?: number;
+/** What `verify` takes: the options of the table, and what only a program can give. */
+export type VerifyOptions = OptionsOf<'verify'> & {
+  readonly fileSystem?: FileSystem;
   /** What the models are called in the report; their paths by default. */
   readonly names?: readonly [model: string, extracted: string];
-}
+};
 
 /** Fusions of a graph that is cut elsewhere round differently; float16 has 11 bits. */
 const TOLERANCE = { float32: 1e-3, half: 5e-2 } as const;
@@ -69,8 +60,10 @@ export async function verify(
   options: VerifyOptions = {},
 ): Promise<VerifyReport> {
   const started = performance.now();
-  await using whole = await openChecked(source, options);
-  await using cut = await openChecked(extracted, options);
+  checkOptions('verify', options);
+  const opening = { limits: options.limits, fileSystem: options.fileSystem };
+  await using whole = await openChecked(source, opening);
+  await using cut = await openChecked(extracted, opening);
   const result = await verifyViews(viewGraph(whole.model), viewGraph(cut.model), options);
   const nameOf = (input: string | Uint8Array): string | null => (typeof input === 'string' ? input : null);
   return {
@@ -89,7 +82,7 @@ export async function verifyViews(
   cut: GraphView,
   options: VerifyOptions = {},
 ): Promise<Pick<VerifyReport, 'equal' | 'features' | 'warnings'>> {
-  const pairs = await pairsOf(model, cut, options.map);
+  const pairs = await pairsOf(model, cut, options.map === undefined ? undefined : mapOf(options.map));
   const tensors = [...new Set(pairs.flatMap((pair) => pair.tensors))];
   const outputs = [...new Set(pairs.map(({ output }) => output))];
   const warnings: string[] = [];

@@ -1,44 +1,18 @@
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
+import { checkOptions } from '../options/check.js';
+import type { OptionsOf } from '../options/types.js';
 import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
 import { Channel } from './channel.js';
 import { planJobs, type Job, type Plan } from './jobs.js';
 import { Run } from './run.js';
 import type { BatchProgress, BatchSummary, JobReport } from './reports.js';
-import type { Shard } from './shard.js';
 
-export interface BatchOptions {
-  /** What the paths of jobs are relative to; the current directory by default. */
-  readonly root?: string;
-  /** Items worked on at the same time; as many as there are processors by default. */
-  readonly jobs?: number;
-  /** Time that an item may take without making progress, in milliseconds; 120,000 by default. */
-  readonly timeoutMs?: number;
-  /** Resident memory of the process that works on an item, in bytes; 4 GiB by default, null for no limit. Not on Windows. */
-  readonly memoryBytes?: number | null;
-  /** Where the journal is kept, relative to the root; without one nothing is remembered, and every item is cut. */
-  readonly stateDirectory?: string;
-  /** Go on with the last run where it was interrupted: what it reported is reported again and not done again. */
-  readonly resume?: boolean;
-  /** Cut what has not changed, too. */
-  readonly force?: boolean;
-  /** `content` hashes even what looks unchanged; default `stat`. */
-  readonly check?: 'stat' | 'content';
-  /** Start no other item once one has failed. */
-  readonly failFast?: boolean;
-  /** Only this part of the items. */
-  readonly shard?: Pick<Shard, 'index' | 'count'>;
-  /** Where to write the manifest, relative to the root; by default in the state directory, for a shard. */
-  readonly manifest?: string;
-  /** Files that were read to know what to cut, such as a config, relative to the root: nothing may replace them. */
-  readonly reads?: readonly string[];
-  /** Stops the run: what is being worked on is killed, what was reported stays. */
-  readonly signal?: AbortSignal;
+/** What `batch` takes: the options of the table, and what only a program can give. */
+export type BatchOptions = OptionsOf<'batch'> & {
   readonly onProgress?: (progress: BatchProgress) => void;
   readonly fileSystem?: FileSystem;
-  /** The program of worker processes to run instead of ours. */
-  readonly workerEntry?: string;
-}
+};
 
 const TIMEOUT_MS = 120_000;
 const MEMORY_BYTES = 4 * 2 ** 30;
@@ -54,7 +28,10 @@ export async function* batch(
   jobs: Iterable<Job>,
   options: BatchOptions = {},
 ): AsyncGenerator<JobReport, BatchSummary, undefined> {
-  return yield* runPlan(planJobs(jobs, options.root ?? '.', options.reads), options);
+  checkOptions('batch', options);
+  const wanted = [...jobs];
+  for (const { options: cut = {} } of wanted) checkOptions('cut', cut);
+  return yield* runPlan(planJobs(wanted, options.root ?? '.', options.reads), options);
 }
 
 /** `batch` of a plan that is already made. */

@@ -6,28 +6,24 @@ import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
 import { decodeText } from '../wire/text.js';
 import { CONFIG_SCHEMA } from './config-schema.js';
 import { findJobs, type FoundJobs, type JobPattern } from './jobs.js';
-import { cutOptions, type ConfigOptions } from './options.js';
+import type { ConfigOptions, ConfigSettings } from '../options/types.js';
+import { cutOptions } from './options.js';
+import { CONFIG_NAME } from '../options/batching.js';
 import { templateFault } from './template.js';
-import { violations, type Violation } from './validate.js';
+import { violations, type Violation } from '../options/schema.js';
 import { parseJson } from '../wire/json.js';
 
-/** The name under which `featx batch` looks for a config. */
-export const CONFIG_NAME = 'featx.config.json';
+export { CONFIG_NAME };
 
 const LARGEST_CONFIG = 64 * 1024 * 1024;
 
 /** `featx.config.json`, as its schema describes it. */
-export interface Config {
+export interface Config extends ConfigSettings {
   readonly $schema?: string;
   readonly models: readonly (string | ConfigModel)[];
   readonly exclude?: readonly string[];
   readonly output?: string;
   readonly options?: ConfigOptions;
-  readonly jobs?: number;
-  readonly timeout_seconds?: number;
-  readonly memory_bytes?: number;
-  readonly fail_fast?: boolean;
-  readonly check?: 'stat' | 'content';
 }
 
 export interface ConfigModel {

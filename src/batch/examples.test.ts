@@ -15,7 +15,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { buildCli, smallModel } from '../testing/batch.js';
-import { isRecord } from './validate.js';
+import { isRecord } from '../options/schema.js';
 
 /** Every file under examples/ does what it says: run here, or held against the structure that its reader asks for. */
 

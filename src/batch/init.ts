@@ -1,6 +1,8 @@
 import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { UsageError } from '../errors.js';
+import { checkOptions } from '../options/check.js';
+import type { OptionsOf } from '../options/types.js';
 import { nodeFileSystem, orNothing, type FileSystem } from '../wire/fs.js';
 import { BufferSource } from '../wire/source.js';
 import { resolveTarget, writeFile } from '../wire/sink.js';
@@ -12,17 +14,8 @@ import { WorkerPool } from './pool.js';
 import { DEFAULT_OUTPUT } from './template.js';
 import { itemError, type ItemError } from './tasks.js';
 
-export interface InitOptions {
-  /** File to write; `featx.config.json` in the current directory by default. */
-  readonly output?: string;
-  /** Replace an existing file. */
-  readonly force?: boolean;
-  readonly jobs?: number;
-  readonly timeoutMs?: number;
-  readonly signal?: AbortSignal;
-  readonly fileSystem?: FileSystem;
-  readonly workerEntry?: string;
-}
+/** What `init` takes: `featx.config.json` in the current directory is written by default. */
+export type InitOptions = OptionsOf<'init'> & { readonly fileSystem?: FileSystem };
 
 export interface InitReport {
   readonly schema: 1;
@@ -46,6 +39,7 @@ const NOT_MEANT = /(^|\/)node_modules\//;
  */
 export async function init(patterns: readonly string[], options: InitOptions = {}): Promise<InitReport> {
   const started = performance.now();
+  checkOptions('init', options);
   const fs = options.fileSystem ?? nodeFileSystem;
   const output = resolve(options.output ?? CONFIG_NAME);
   const root = dirname(output);

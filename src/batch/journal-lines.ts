@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { isRecord } from './validate.js';
+import { isRecord } from '../options/schema.js';
 
 /** Lines of the journal: JSON that carries a digest of itself, so that a torn or altered line is as good as none. */
 

@@ -7,7 +7,7 @@ import { isGone, thisWriter, type Writer } from '../wire/writers.js';
 import type { BorrowedPiece } from '../wire/pieces.js';
 import { writeFile, writeFully } from '../wire/sink.js';
 import { decodeLine, encodeLine, headOf, type JournalRecord } from './journal-lines.js';
-import { isRecord } from './validate.js';
+import { isRecord } from '../options/schema.js';
 
 /**
  * The journal of a batch: one JSON record per line, appended and synced before the record is reported. It is the memory of an interrupted run and the cache of

@@ -6,7 +6,7 @@ import { VERSION } from '../version.js';
 import { errnoOf, type FileSystem } from '../wire/fs.js';
 import { normalized } from './find-files.js';
 import { hashRanges, isSameState, stateOf, type FileState, type ReadRecord, type WrittenRecord } from './recording.js';
-import { isRecord } from './validate.js';
+import { isRecord } from '../options/schema.js';
 
 /** What is remembered of a cut that was made: enough to know later that making it again would change nothing. */
 export interface Made {

@@ -6,7 +6,7 @@ import { writeFile } from '../wire/sink.js';
 import { relativeTo } from './find-files.js';
 import type { Plan, PlannedItem } from './jobs.js';
 import type { Made } from './made.js';
-import type { Shard } from './shard.js';
+import type { Shard } from '../options/values.js';
 
 /** What a run, or one shard of it, made of which items. Says nothing of when or how fast: the same work gives the same bytes. */
 export interface Manifest {

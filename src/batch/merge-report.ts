@@ -1,13 +1,8 @@
+import type { OptionsOf } from '../options/types.js';
 import type { FileSystem } from '../wire/fs.js';
 
-/** What `merge` takes. */
-export interface MergeOptions {
-  /** Manifest to write; `manifest.json` beside the first shard's by default. */
-  readonly output?: string;
-  /** Hash every file that the shards made (default), or check sizes only. */
-  readonly content?: boolean;
-  readonly fileSystem?: FileSystem;
-}
+/** What `merge` takes: `manifest.json` beside the first shard's is written by default. */
+export type MergeOptions = OptionsOf<'merge'> & { readonly fileSystem?: FileSystem };
 
 /** What `merge` returns. */
 export interface MergeReport {

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { UsageError } from '../errors.js';
+import { checkOptions } from '../options/check.js';
 import { ioError, nodeFileSystem, orNothing, type FileSystem } from '../wire/fs.js';
 import { resolveTarget } from '../wire/sink.js';
 import { relativeTo } from './find-files.js';
@@ -32,6 +33,7 @@ const TIMEOUT_MS = 120_000;
  */
 export async function merge(sources: readonly string[], options: MergeOptions = {}): Promise<MergeReport> {
   const started = performance.now();
+  checkOptions('merge', options);
   const fs = options.fileSystem ?? nodeFileSystem;
   const loaded = await loadAll(sources, fs);
   const runs = loaded.flatMap(({ path, manifest }) =>

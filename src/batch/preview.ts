@@ -3,7 +3,8 @@ import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
 import type { Plan } from './jobs.js';
 import { Journal } from './journal.js';
 import { judge, readMade } from './made.js';
-import { takeShard, type Shard } from './shard.js';
+import { takeShard } from './shard.js';
+import type { Shard } from '../options/values.js';
 import type { ItemError } from './tasks.js';
 
 /** What a batch would do with an item. */

@@ -5,8 +5,8 @@ import { parseJson } from '../wire/json.js';
 import { decodeText } from '../wire/text.js';
 import type { Manifest } from './manifest.js';
 import type { RunManifest } from './run-shard.js';
-import { MOST_SHARDS } from './shard.js';
-import { isRecord } from './validate.js';
+import { MOST_SHARDS } from '../options/values.js';
+import { isRecord } from '../options/schema.js';
 
 const LARGEST_MANIFEST = 2 ** 30;
 /** Inputs of one run: more than any has, and few enough to count through. */

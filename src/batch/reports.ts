@@ -1,5 +1,5 @@
 import type { ExtractReport } from '../report/records.js';
-import type { Shard } from './shard.js';
+import type { Shard } from '../options/values.js';
 import type { ItemError } from './tasks.js';
 
 /** What became of one item: its terminal record. */

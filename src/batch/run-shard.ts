@@ -11,7 +11,9 @@ import { BufferSource } from '../wire/source.js';
 import { writeFile } from '../wire/sink.js';
 import { canonicalJson } from './options.js';
 import { hashFile } from './recording.js';
-import { shardRange, type Shard } from './shard.js';
+import { shardRange } from './shard.js';
+import { mapOf } from '../options/kinds.js';
+import type { Shard } from '../options/values.js';
 
 /** What one shard of a run made of which inputs. The same work gives the same bytes. */
 export interface RunManifest {
@@ -57,7 +59,7 @@ export async function runShard(
   const fs = options.fileSystem ?? nodeFileSystem;
   const { output, batchSize = DEFAULT_BATCH } = options;
   if (options.profile !== undefined) throw new UsageError('--profile is of a whole run, not of a shard');
-  const files = await inputFiles(options.inputs, fs);
+  const files = await inputFiles(options.inputs ?? [], fs);
   const batches = Math.ceil(files.length / batchSize);
   const range = shardRange(batches, shard);
   const first = Math.min(files.length, range.first * batchSize);
@@ -158,7 +160,7 @@ async function planDigest(
   const wanted = {
     ...asked,
     output: extname(output ?? ''),
-    inputShapes: inputShapes === undefined ? undefined : [...inputShapes],
+    inputShapes: inputShapes === undefined ? undefined : [...mapOf(inputShapes)],
   };
   const { sha256 } = await hashFile(fs, model);
   return createHash('sha256')

@@ -13,7 +13,8 @@ import { WorkerPool } from './pool.js';
 import type { BatchProgress, BatchSummary, JobReport } from './reports.js';
 import { Refresher } from './refresher.js';
 import { carried, settled, type Settled } from './settled.js';
-import { takeShard, type Shard } from './shard.js';
+import { takeShard } from './shard.js';
+import type { Shard } from '../options/values.js';
 import { itemError, relativeError, type ItemError } from './tasks.js';
 import type { WorkerOptions } from './worker.js';
 

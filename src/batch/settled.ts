@@ -5,7 +5,7 @@ import type { Made } from './made.js';
 import type { Outcome } from './pool.js';
 import type { JobReport } from './reports.js';
 import { itemError, type ItemError } from './tasks.js';
-import { isRecord } from './validate.js';
+import { isRecord } from '../options/schema.js';
 
 /** What became of an item, and what to remember of it. */
 export interface Settled {

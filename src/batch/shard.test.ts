@@ -1,5 +1,6 @@
 import fc from 'fast-check';
-import { parseShard, shardFromEnvironment, takeShard } from './shard.js';
+import { parseShard } from '../options/values.js';
+import { shardFromEnvironment, takeShard } from './shard.js';
 
 test('shards are even, in order, and together the whole', () => {
   fc.assert(
@@ -15,9 +16,9 @@ test('shards are even, in order, and together the whole', () => {
 });
 
 test('--shard', () => {
-  expect(parseShard('3/8')).toEqual({ index: 3, count: 8, from: '--shard' });
+  expect(parseShard('--shard', '3/8')).toEqual({ index: 3, count: 8, from: '--shard' });
   for (const text of ['0/8', '9/8', '3', '3/', '/8', '-1/8', '1.5/8', '1/0', ' 1/2', '1/99999999'])
-    expect(() => parseShard(text)).toThrow(`'${text}'`);
+    expect(() => parseShard('--shard', text)).toThrow(`'${text}'`);
 });
 
 /** What `sbatch --array` gives each of its tasks. */

@@ -1,12 +1,5 @@
 import { UsageError } from '../errors.js';
-
-/** One of `count` equal parts of a list; `index` counts from 1. */
-export interface Shard {
-  readonly index: number;
-  readonly count: number;
-  /** Where it came from, for people: `--shard`, or the name of a variable. */
-  readonly from: string;
-}
+import type { Shard } from '../options/values.js';
 
 /** The part of a list that belongs to a shard: a contiguous run, sizes differing by at most one, all of them together the list in order. */
 export function takeShard<T>(items: readonly T[], { index, count }: Pick<Shard, 'index' | 'count'>): readonly T[] {
@@ -23,27 +16,6 @@ export function shardRange(
   const larger = total % count;
   const first = (index - 1) * size + Math.min(index - 1, larger);
   return { first, end: first + size + (index <= larger ? 1 : 0) };
-}
-
-export const MOST_SHARDS = 1_000_000;
-
-/** `3/8`. @throws UsageError */
-export function parseShard(text: string, from = '--shard'): Shard {
-  const [, index, count] = /^(\d{1,7})\/(\d{1,7})$/.exec(text) ?? [];
-  const shard = { index: Number(index), count: Number(count), from };
-  if (
-    index === undefined ||
-    shard.count < 1 ||
-    shard.count > MOST_SHARDS ||
-    shard.index < 1 ||
-    shard.index > shard.count
-  ) {
-    throw new UsageError(`${from} takes I/N with I from 1 to N, not '${text}'`, {
-      code: 'FEATX_USAGE_SHARD',
-      hint: 'such as --shard 1/8 for the first of eight parts; --shard 1/1 for everything',
-    });
-  }
-  return shard;
 }
 
 type Environment = { readonly [name: string]: string | undefined };

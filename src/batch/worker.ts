@@ -1,8 +1,8 @@
 import { FeatxError, RuntimeError, TimeoutError } from '../errors.js';
+import { isRecord } from '../options/schema.js';
 import { encodeFrame, type Frame } from '../processes/frames.js';
 import { programBeside, SupervisedProcess } from '../processes/supervised.js';
 import { RUNTIME_ENVIRONMENT } from '../runtime/session.js';
-import { isRecord } from './validate.js';
 import type { Task, TaskResult } from './tasks.js';
 
 export interface WorkerOptions {

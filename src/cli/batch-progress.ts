@@ -4,7 +4,8 @@ import type { Context } from './context.js';
 const REDRAW_MS = 200;
 
 /**
- * A line on a terminal's standard error: how many items are done, how fast, and how long the rest will take. `clear` takes it away for what is printed beside
+ * A line on a terminal's standard error: how many items are done, how fast, and how long the rest will take. `clear`
+ * takes it away for what is printed beside
  * it; the next update draws it again.
  */
 export function batchProgress(

@@ -5,7 +5,8 @@ import { openModel } from '../open.js';
 import { runCli, type CliResult } from '../testing/cli.js';
 
 /**
- * Every folder under fixtures/cases is a command line and what it must do. It runs twice in the same folder: the second run must say and leave
+ * Every folder under fixtures/cases is a command line and what it must do. It runs twice in the same folder: the
+ * second run must say and leave
  * the same as the first.
  */
 interface Case {

@@ -58,7 +58,10 @@ export class Context {
     }
   }
 
-  /** An error: a record on stdout under `--json`, else text on stderr; its stack under `--debug`. `subject` is the file in hand, where the error names none. */
+  /**
+   * An error: a record on stdout under `--json`, else text on stderr; its stack under `--debug`. `subject` is the file
+   * in hand, where the error names none.
+   */
   async fail(
     error: FeatxError,
     {

@@ -1,40 +1,18 @@
-import { Option } from 'commander';
 import { doctor } from '../doctor.js';
 import { doctorText } from '../report/doctor-text.js';
-import { UsageError } from '../errors.js';
-import { PROVIDERS, type Provider } from '../runtime/providers.js';
 import type { CliCommand } from './command.js';
 import { ExitCode } from './exit-codes.js';
-import { parseCount, parseNames } from './values.js';
-
-interface DoctorFlags {
-  readonly provider?: readonly Provider[];
-  readonly timeout?: number;
-}
+import { addFlags, optionsFor, readFlags } from './flags.js';
 
 export const doctorCommand: CliCommand = {
   configure(command) {
-    command
-      .usage('[flags]')
-      .addOption(
-        new Option(
-          '--provider <names>',
-          'execution providers to try (default: all that this platform can have)',
-        ).argParser(parseProviders),
-      )
-      .addOption(
-        new Option('--timeout <seconds>', 'time for each of them (default: 60)').argParser((text: string) =>
-          parseCount('--timeout', text, 1),
-        ),
-      )
-      .addHelpText('after', EXAMPLES);
+    command.usage('[flags]').addHelpText('after', EXAMPLES);
+    addFlags(command, 'doctor');
   },
 
   async run(_operands, command, context) {
-    const { provider, timeout } = command.opts<DoctorFlags>();
     const report = await doctor({
-      providers: provider,
-      timeoutMs: timeout === undefined ? undefined : timeout * 1_000,
+      ...optionsFor('doctor', readFlags(command, 'doctor')),
       fileSystem: context.fileSystem,
       signal: context.io.signal,
     });
@@ -44,15 +22,6 @@ export const doctorCommand: CliCommand = {
     return ExitCode.done;
   },
 };
-
-function parseProviders(text: string): readonly Provider[] {
-  return parseNames('--provider', text).map((name) => {
-    const known = PROVIDERS.find((provider) => provider === name);
-    if (known === undefined)
-      throw new UsageError(`--provider: there is no '${name}'`, { hint: `there are ${PROVIDERS.join(', ')}` });
-    return known;
-  });
-}
 
 const EXAMPLES = `
 Examples:

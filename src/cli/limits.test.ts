@@ -1,35 +1,43 @@
 import { readFileSync } from 'node:fs';
-import { DEFAULT_LIMITS, LIMITS } from '../onnx/limits.js';
+import { DEFAULT_LIMITS } from '../onnx/limits.js';
+import { GROUPS, type CommandName } from '../options/row.js';
+import { flagFacts, flagsOf, longFlag } from '../options/table.js';
 import { runCli } from '../testing/cli.js';
 
-const flagsOf = (help: string): string[] =>
-  [...help.matchAll(/^ {2}(?:-\w, )?(--(?:max-[a-z]+|timeout))/gm)].map(([, flag]) => flag);
+const COMMANDS: readonly CommandName[] = ['inspect', 'extract', 'run', 'verify'];
 
-test.each(['inspect', 'extract', 'run', 'verify'])(
+test.each(COMMANDS)(
   '%s --help names every limit with its default and reason, and the documentation has a row for it',
   async (command) => {
     const { stdout } = await runCli(['help', command]);
     const shown = stdout.replace(/\s+/g, ' ');
-    for (const { flag, what, reason } of Object.values(LIMITS)) {
-      expect(shown).toContain(flag);
-      expect(shown).toContain(what);
-      expect(shown).toContain(reason);
-    }
     const documented = readFileSync('docs/limits.md', 'utf8');
-    const flags = flagsOf(stdout);
-    expect(flags.length).toBeGreaterThan(8);
-    for (const flag of flags) expect(documented).toContain(`| \`${flag} `);
+    const limits = flagsOf(command)
+      .map(([, row]) => flagFacts(row, command))
+      .filter(({ group }) => group === GROUPS.limits);
+    expect(limits.length).toBeGreaterThan(7);
+    for (const { flag = '', help = '' } of limits) {
+      expect(shown).toContain(`${flag} ${help}`);
+      expect(documented).toContain(`| \`${longFlag(flag)} `);
+    }
   },
 );
 
-test('the documentation has the defaults and codes', () => {
+test('the documentation has the defaults of the limits of the reader', () => {
   const documented = readFileSync('docs/limits.md', 'utf8');
-  for (const [name, { flag, code, unit }] of Object.entries(LIMITS)) {
+  for (const [key, row] of flagsOf('inspect')) {
+    const [object, name] = key.split('.');
+    if (object !== 'limits') continue;
     const standard = DEFAULT_LIMITS[name as keyof typeof DEFAULT_LIMITS];
-    const shown =
-      unit === 'n' ? String(standard) : standard >= 2 ** 20 ? `${standard / 2 ** 20}MiB` : `${standard / 2 ** 10}KiB`;
+    const { flag = '' } = row;
+    const shown = flag.endsWith('<n>')
+      ? String(standard)
+      : standard >= 2 ** 20
+        ? `${standard / 2 ** 20}MiB`
+        : `${standard / 2 ** 10}KiB`;
+    expect(row.help).toContain(`(default: ${shown}, `);
     expect(documented).toMatch(
-      new RegExp(`^\\| \`${flag} \\w+\` \\| ${shown} \\| \`limits\\.${name}\` \\| \`${code}\` \\|`, 'm'),
+      new RegExp(`^\\| \`${longFlag(flag)} \\w+\` \\| ${shown} \\| \`${key}\` \\| \`FEATX_\\w+\` \\|`, 'm'),
     );
   }
 });

@@ -1,36 +1,22 @@
-import { Option } from 'commander';
 import { merge } from '../batch/merge.js';
+import { STATE_DIRECTORY } from '../options/batching.js';
 import { escapeText } from '../report/escape.js';
 import { bytesText, plural } from '../report/units.js';
 import type { CliCommand } from './command.js';
 import { ExitCode } from './exit-codes.js';
-
-interface MergeFlags {
-  readonly output?: string;
-  readonly check?: 'stat' | 'content';
-}
-
-const STATE_DIRECTORY = '.featx';
+import { addFlags, readFlags } from './flags.js';
 
 export const mergeCommand: CliCommand = {
   configure(command) {
     command
       .argument('[manifest|dir...]', `manifests of shards, or directories that hold them (default: ${STATE_DIRECTORY})`)
       .usage('[MANIFEST|DIR...] [flags]')
-      .addOption(
-        new Option('-o, --output <file>', 'manifest to write (default: manifest.json beside those of the shards)'),
-      )
-      .addOption(
-        new Option(
-          '--check <how>',
-          'hash every file that the shards made, or look at sizes only (default: content)',
-        ).choices(['content', 'stat']),
-      )
       .addHelpText('after', EXAMPLES);
+    addFlags(command, 'merge');
   },
 
   async run(operands, command, context) {
-    const { output, check } = command.opts<MergeFlags>();
+    const { output, check } = readFlags(command, 'merge');
     const report = await merge(operands.length === 0 ? [STATE_DIRECTORY] : operands, {
       output,
       content: check !== 'stat',

@@ -1,10 +1,12 @@
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError } from 'commander';
 import { UsageError } from '../errors.js';
+import { GROUPS } from '../options/row.js';
 import { VERSION } from '../version.js';
 import { commandName } from './command-name.js';
 import { COMMANDS } from './commands.js';
 import type { CommonFlags, Context } from './context.js';
 import { ExitCode } from './exit-codes.js';
+import { addCommonFlags } from './flags.js';
 
 export type ParsedCommandLine =
   | { readonly help: string; readonly exitCode: number }
@@ -31,7 +33,7 @@ export async function parseCommandLine(argv: readonly string[], context: Context
         getOutHasColors: () => context.style.color,
         getErrHasColors: () => context.style.color,
       });
-  addCommonFlags(prepare(program))
+  withCommonFlags(prepare(program))
     .usage('COMMAND [flags]')
     .helpCommand('help [command]', 'print the help of a command')
     .description(
@@ -45,8 +47,8 @@ export async function parseCommandLine(argv: readonly string[], context: Context
     const command = prepare(program.command(entry.name)).summary(entry.summary).description(sentence(entry.summary));
     if (entry !== wanted) continue;
     const loaded = await entry.load();
-    loaded.configure(command.optionsGroup('Flags:'));
-    addCommonFlags(command);
+    loaded.configure(command.optionsGroup(GROUPS.flags));
+    withCommonFlags(command);
     command.action(() => {
       parsed = {
         command: entry.name,
@@ -82,22 +84,13 @@ function commonFlags(program: Command, command: Command): CommonFlags {
   return { json, quiet, strict, debug, color: !isGiven(program, 'color') && !isGiven(command, 'color') };
 }
 
-function addCommonFlags(command: Command): Command {
-  const options = [
-    new Option('--json', 'print one report record as JSON on standard output'),
-    new Option('--quiet', 'print results and errors only'),
-    new Option('--no-color', 'no colours (NO_COLOR does the same)'),
-    new Option('--strict', 'treat warnings as errors'),
-    new Option('--debug', 'print stack traces'),
-  ];
-  for (const option of options) command.addOption(option.helpGroup(COMMON));
+function withCommonFlags(command: Command): Command {
+  addCommonFlags(command);
   return command
-    .optionsGroup(COMMON)
+    .optionsGroup(GROUPS.common)
     .version(VERSION, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help');
 }
-
-const COMMON = 'Common flags:';
 
 /** commander's words as one of our errors: its suggestion becomes the hint. */
 function usageError(error: CommanderError, command: string | undefined): UsageError {

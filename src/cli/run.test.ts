@@ -5,7 +5,10 @@ import { join } from 'node:path';
 import { encodeModel } from '../testing/model-builder.js';
 import { node, tensor, value } from '../testing/model-spec.js';
 
-/** The program as a shell sees it, while its model runs in a child: whatever ends the one must end the other. Runs the build; `npm test` brings it up to date. */
+/**
+ * The program as a shell sees it, while its model runs in a child: whatever ends the one must end the other. Runs the
+ * build; `npm test` brings it up to date.
+ */
 
 const PROGRAM = join(process.cwd(), 'bin', 'featx.js');
 /** Where processes and their parents can be listed. */

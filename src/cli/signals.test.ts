@@ -13,7 +13,10 @@ import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-/** Signals in the middle of the work of the program as it is built: it ends with their code, at once, and leaves no file and no process behind. */
+/**
+ * Signals in the middle of the work of the program as it is built: it ends with their code, at once, and leaves no file
+ * and no process behind.
+ */
 
 const ROOT = process.cwd();
 const PROGRAM = join(ROOT, 'bin', 'featx.js');

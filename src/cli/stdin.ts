@@ -4,9 +4,6 @@ import { concat } from '../wire/pieces.js';
 import { ioError } from '../wire/fs.js';
 import { bytesText } from '../report/units.js';
 
-/** Default of `--max-stdin`: half of what a protobuf message may be; it is held in memory. */
-export const MAX_STDIN_BYTES = 2 ** 30;
-
 /** A whole model from standard input, until `signal` is aborted. @throws PolicyError past `limit` bytes, IoError */
 export async function readStdin(stdin: Readable, limit: number, signal: AbortSignal): Promise<Uint8Array> {
   addAbortSignal(signal, stdin);

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 /**
- * Standard output of eight kinds, and one that may not grow, under every command of the program as it is built: exit 0 says that every byte has arrived. `npm test`
+ * Standard output of eight kinds, and one that may not grow, under every command of the program as it is built: exit 0
+ * says that every byte has arrived. `npm test`
  * takes every kind for three commands and the failing kinds for most others; `npm run check:stdout` takes all for all.
  */
 

@@ -1,14 +1,9 @@
 import { ResolveError, UsageError } from '../errors.js';
+import type { FeatureEntry } from '../options/feature-kinds.js';
 import type { Feature } from './feature.js';
 import { parseJson } from '../wire/json.js';
 
-/** timm's dict of one feature, in timm's spelling. Null is unknown, which timm has no word for. */
-export interface FeatureEntry {
-  readonly num_chs: number | null;
-  readonly reduction: number | null;
-  readonly module: string | null;
-  readonly [key: string]: unknown;
-}
+export type { FeatureEntry };
 
 /** Some keys of an entry, for reading a few of them. */
 export type FeatureDict = Readonly<Record<string, unknown>>;

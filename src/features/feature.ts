@@ -1,10 +1,7 @@
 import type { Dim } from '../onnx/records.js';
+import { EMBEDDING_ROLES, type EmbeddingRole, type HookType, type Layout } from '../options/choices.js';
 
-/** timm's hook types: a module's output, or its input. */
-export type HookType = 'forward' | 'forward_pre';
-
-/** Order of the axes of a feature: maps are NCHW or NHWC, tokens NLC or NCL. */
-export type Layout = 'NCHW' | 'NHWC' | 'NLC' | 'NCL';
+export type { HookType, Layout };
 
 export type ResolverName = 'explicit' | 'metadata' | 'module-path' | 'topology';
 
@@ -31,9 +28,15 @@ export interface TensorFacts {
   readonly prefixTokens: number;
   /** Where the tensor holds quantised codes; null or absent where it holds values. */
   readonly codes?: Codes | null;
-  /** Where ONNX Runtime keeps the tensor in blocks of channels (NCHWc): the channels it has without what fills the last block. */
+  /**
+   * Where ONNX Runtime keeps the tensor in blocks of channels (NCHWc): the channels it has without what fills the last
+   * block.
+   */
   readonly blocked?: number | null;
-  /** Height and width of the map behind a token axis, with nominal numbers; null for maps, where unknown, and where tokens are not in the order of a map (Hiera). */
+  /**
+   * Height and width of the map behind a token axis, with nominal numbers; null for maps, where unknown, and where
+   * tokens are not in the order of a map (Hiera).
+   */
   readonly grid: readonly [number, number] | null;
 }
 
@@ -62,9 +65,7 @@ export interface Attempt {
   readonly features: readonly Feature[];
 }
 
-/** pooled: enters the classifier; projected: a linear layer behind the pooling made it for comparison; output: the output itself is the embedding; class-token: one token of a sequence stands for all. */
-export const EMBEDDING_ROLES = ['pooled', 'projected', 'output', 'class-token'] as const;
-export type EmbeddingRole = (typeof EMBEDDING_ROLES)[number];
+export { EMBEDDING_ROLES, type EmbeddingRole };
 
 /** A vector per entry that stands for the whole input. */
 export interface Embedding extends TensorFacts {

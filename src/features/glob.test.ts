@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
-import { isGlob, matchesGlob, nearestNames, unescaped } from './glob.js';
+import { isGlob, matchesGlob, unescaped } from './glob.js';
+import { nearestNames } from '../options/nearest.js';
 import { matchesOfGlobs } from './glob-set.js';
 
 test.each([

@@ -1,49 +1,9 @@
 import { UsageError } from '../errors.js';
-import type { EmbeddingRole, HookType, TensorFacts } from './feature.js';
+import type { EmbeddingSelector, IndexSelector, NamedSelector, Selector } from '../options/feature-kinds.js';
+import type { SelectOptions } from '../options/types.js';
+import type { HookType, TensorFacts } from './feature.js';
 
-/** A feature by name; `name` is exact or a glob. */
-export interface NamedSelector {
-  readonly by: 'module' | 'tensor' | 'node';
-  readonly name: string;
-}
-
-/** Features by index, negatives from the end: of the FeatureInfo, or of a group beside it. */
-export interface IndexSelector {
-  readonly by: 'index';
-  readonly group?: string;
-  readonly indices: readonly number[];
-}
-
-/** The model's embedding, or the one that has a role. */
-export interface EmbeddingSelector {
-  readonly by: 'embedding';
-  readonly role?: EmbeddingRole;
-}
-
-export type Selector =
-  | NamedSelector
-  | IndexSelector
-  | EmbeddingSelector
-  /** The last `count` of the FeatureInfo. */
-  | { readonly by: 'last'; readonly count: number };
-
-export interface SelectOptions {
-  /** What to take, in the order wanted; behind `out` and `last`, in front of `embedding`. The model's own `outIndices` where nothing is asked for. */
-  readonly select?: readonly Selector[];
-  /** Indices into the FeatureInfo, negatives from the end. */
-  readonly out?: readonly number[];
-  /** The last n. */
-  readonly last?: number;
-  readonly embedding?: boolean | EmbeddingRole;
-  /** What is taken of a module or a node where its entry does not say: its output (default) or its input. */
-  readonly hookType?: HookType;
-  /** Take the value after a fold where the module's own is gone. */
-  readonly allowFolded?: boolean;
-  /** Module names with the first Sequential level flattened: `features_1`. */
-  readonly flattenSequential?: boolean;
-  /** All outputs of a module that has several, not the first alone. */
-  readonly featureConcat?: boolean;
-}
+export type { EmbeddingSelector, IndexSelector, NamedSelector, Selector, SelectOptions };
 
 /** One thing to take out of the graph: a tensor, or several to be concatenated on axis 1. */
 export interface Selection extends TensorFacts {

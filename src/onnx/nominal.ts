@@ -1,3 +1,4 @@
+import { mapOf, type ByName } from '../options/kinds.js';
 import { UsageError } from '../errors.js';
 import { isInitializer, type GraphView } from './graph.js';
 import type { Dim, ValueInfo } from './records.js';
@@ -34,10 +35,10 @@ const ROLE_NAMES: readonly (readonly [Role, RegExp])[] = [
 export function nominalInputs(
   view: GraphView,
   side: number,
-  given: ReadonlyMap<string, readonly number[]> = new Map(),
+  given: ByName<readonly number[]> = new Map(),
 ): NominalInputs {
   const inputs = view.model.graph.inputs.filter(({ name }) => !isInitializer(view, name));
-  const named = givenByName(inputs, given);
+  const named = givenByName(inputs, mapOf(given));
   const shapeOf = new Map(
     inputs.flatMap((input) => {
       const shape = inputShape(view, input) ?? named.get(input.name)?.map(() => null) ?? null;

@@ -18,7 +18,8 @@ import { EMPTY_EDIT, type GraphEdit } from './edit.js';
 import { planRewrite } from './plan.js';
 import { DEFAULT_PLAN, type Mode } from './tap.js';
 import { splice } from './splice.js';
-import { planWeights, WEIGHTS_MODES, type WeightsMode } from './weights.js';
+import { planWeights, type WeightsMode } from './weights.js';
+import { WEIGHTS_MODES } from '../options/choices.js';
 
 /** What must hold of every cut of every model in `fixtures/`. */
 const files = ['models', 'timm', 'zoo'].flatMap((folder) =>

@@ -13,7 +13,7 @@ import { bytesOf, type Text } from '../testing/wire-writer.js';
 import { planRewrite } from './plan.js';
 import { DEFAULT_PLAN, type PlanOptions } from './tap.js';
 import { splice } from './splice.js';
-import { WEIGHTS_MODES } from './weights.js';
+import { WEIGHTS_MODES } from '../options/choices.js';
 
 const text = (name: Text): string => Buffer.from(bytesOf(name)).toString('utf8');
 

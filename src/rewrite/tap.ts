@@ -1,9 +1,9 @@
 import type { Layout, TensorFacts } from '../features/feature.js';
 import type { NewNode } from '../onnx/encode.js';
+import type { Mode } from '../options/choices.js';
 import type { Dim } from '../onnx/records.js';
 
-/** Which of timm's wrappers a cut is like: outputs by key, in a list, or hooked onto the model. */
-export type Mode = 'dict' | 'list' | 'hook';
+export type { Mode };
 
 /** One selected feature: a tensor, or several to concatenate on axis 1. */
 export interface Tap extends TensorFacts {

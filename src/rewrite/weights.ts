@@ -1,3 +1,4 @@
+import type { WeightsMode } from '../options/choices.js';
 import { PolicyError, UsageError } from '../errors.js';
 import {
   externalReference,
@@ -17,9 +18,7 @@ import type { GraphEdit } from './edit.js';
 import { droppedStarts, topStart, type TensorContents } from './splice.js';
 
 /** Where the weights of a cut live. */
-export type WeightsMode = 'keep' | 'embed' | 'external' | 'reference';
-
-export const WEIGHTS_MODES: readonly WeightsMode[] = ['keep', 'embed', 'external', 'reference'];
+export type { WeightsMode };
 
 export interface WeightsOptions {
   readonly mode: WeightsMode;

@@ -419,7 +419,7 @@ describe('what is refused', () => {
 
   test('options that are none, and limits without a child', async () => {
     await expect(run(double, { x }, { threads: 0 })).rejects.toThrow(
-      'threads is 0; it is a whole number from 1 to 1024',
+      '`threads` is 0, not a whole number from 1 to 1024',
     );
     await expect(run(double, { x }, { threads: 1_000_000 })).rejects.toThrow('a whole number from 1 to 1024');
     expect(await run(double, { x }, { threads: 1024 })).toBeDefined();

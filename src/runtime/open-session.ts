@@ -2,6 +2,7 @@ import { RuntimeError, TimeoutError, UsageError } from '../errors.js';
 import { viewGraph, type GraphView } from '../onnx/graph.js';
 import type { OnnxModel } from '../onnx/records.js';
 import type { TensorType } from '../onnx/types.js';
+import { checkOptions } from '../options/check.js';
 import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
 import { DirectorySidecars, NO_SIDECARS } from '../wire/sidecar-files.js';
 import { printable } from '../wire/text.js';
@@ -61,7 +62,8 @@ export interface RuntimeSession extends AsyncDisposable {
  * `FEATX_RUNTIME_MODEL` where the model is refused
  */
 export async function openSession(input: OnnxModel | GraphView, options: SessionOptions = {}): Promise<RuntimeSession> {
-  checkOptions(options);
+  checkOptions('session', options);
+  checkIsolation(options);
   const providers = providerOrder(options.providers ?? ['cpu']);
   const view = 'producerOf' in input ? input : viewGraph(input);
   const { path } = view.model.source;
@@ -101,23 +103,7 @@ export async function openSession(input: OnnxModel | GraphView, options: Session
   }
 }
 
-/** ONNX Runtime starts all of them before it says a word: a million take minutes. */
-const MOST_THREADS = 1024;
-/** A longer timer fires at once. @see https://nodejs.org/api/timers.html#settimeoutcallback-delay-args */
-const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
-
-function checkOptions({ deviceId, threads, timeoutMs, memoryBytes, isolate }: SessionOptions): void {
-  for (const [name, number, least, most] of [
-    ['deviceId', deviceId, 0, Number.MAX_SAFE_INTEGER],
-    ['threads', threads, 1, MOST_THREADS],
-    ['timeoutMs', timeoutMs, 1, LONGEST_TIMEOUT_MS],
-    ['memoryBytes', memoryBytes, 1, Number.MAX_SAFE_INTEGER],
-  ] as const) {
-    if (number !== undefined && (!Number.isSafeInteger(number) || number < least || number > most))
-      throw new UsageError(
-        `${name} is ${number}; it is a whole number ${most === Number.MAX_SAFE_INTEGER ? `from ${least} on` : `from ${least} to ${most}`}`,
-      );
-  }
+function checkIsolation({ timeoutMs, memoryBytes, isolate }: SessionOptions): void {
   if (!isolate && (timeoutMs !== undefined || memoryBytes !== undefined))
     throw new UsageError('a time or memory limit needs a process of its own', { hint: 'set isolate: true' });
 }

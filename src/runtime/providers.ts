@@ -1,13 +1,12 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { RuntimeError, UsageError } from '../errors.js';
+import { PROVIDERS, type Provider } from '../options/choices.js';
 import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
 import { printable } from '../wire/text.js';
 import { runtimeFiles } from './session.js';
 
-/** Execution providers by the names of ONNX Runtime's JavaScript API. */
-export const PROVIDERS = ['cpu', 'cuda', 'tensorrt', 'webgpu', 'dml', 'coreml'] as const;
-export type Provider = (typeof PROVIDERS)[number];
+export { PROVIDERS, type Provider };
 
 /** How a profile spells them. */
 const PROFILE_NAMES: { readonly [name: string]: Provider } = {

@@ -1,3 +1,4 @@
+import type { OptimizationLevel } from '../options/choices.js';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -42,10 +43,7 @@ export interface OutputType {
   readonly shape: readonly Dim[];
 }
 
-/**
- * How much ONNX Runtime may rewrite a graph: `basic` folds constants, which computes the shapes that a graph computes.
- */
-export type OptimizationLevel = 'disabled' | 'basic' | 'extended' | 'all';
+export type { OptimizationLevel };
 
 /** Whether onnxruntime-node is installed; loads nothing. */
 export function isRuntimeInstalled(): boolean {

@@ -1,3 +1,4 @@
+import type { ByName } from '../options/kinds.js';
 import type { GraphView } from '../onnx/graph.js';
 import { ancestorsOf } from '../onnx/graph.js';
 import { substituted, type NominalInputs } from '../onnx/nominal.js';
@@ -20,7 +21,7 @@ export type Asker = (
 /** How types are asked for. */
 export interface InferOptions {
   /** Numbers for the dims of inputs, by input name; `''` names the only input. */
-  readonly inputShapes?: ReadonlyMap<string, readonly number[]>;
+  readonly inputShapes?: ByName<readonly number[]>;
   /** Whether ONNX Runtime is asked in a child process that can be killed (default) or in this one. */
   readonly isolate?: boolean;
   /** A child that was started early; it stays open. */

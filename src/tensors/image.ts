@@ -1,3 +1,4 @@
+import type { OptionsIn } from '../options/types.js';
 import { FeatxError, ModelFormatError, RuntimeError, UsageError } from '../errors.js';
 import { float32ToHalf } from './float16.js';
 import { overLimit } from './faults.js';
@@ -6,17 +7,7 @@ import { INTERPOLATIONS, resizeAndCrop, type Interpolation, type Picture } from 
 import type { TensorValue } from './tensor.js';
 
 /** How a picture becomes an input; what is left out is timm's default. */
-export interface ImageOptions {
-  /** Height and width, or one number for both. Default: what the model wants, 224 where it takes any. */
-  readonly size?: number | readonly [height: number, width: number];
-  /** timm's `crop_pct`: the share of the resized picture that the centre crop keeps. Default 0.875. */
-  readonly crop?: number;
-  /** Default bicubic. */
-  readonly interpolation?: Interpolation;
-  /** Per channel, for values from 0 to 1. Default ImageNet's. */
-  readonly mean?: readonly number[];
-  readonly std?: readonly number[];
-}
+export type ImageOptions = OptionsIn<'image'>;
 
 /** Options with nothing left open. */
 export interface Preprocessing {

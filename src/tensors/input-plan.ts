@@ -1,3 +1,4 @@
+import { mapOf, type ByName } from '../options/kinds.js';
 import { UsageError } from '../errors.js';
 import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
 import { conversionOf, convert } from './convert.js';
@@ -24,7 +25,7 @@ export interface InputOptions {
   readonly limits?: Partial<TensorLimits>;
   readonly image?: ImageOptions;
   /** Numbers for the symbolic dims of inputs (`--input-shape`), used for random values and pictures. */
-  readonly shapes?: ReadonlyMap<string, readonly number[]>;
+  readonly shapes?: ByName<readonly number[]>;
 }
 
 /** Values of an input from one place; entries are counted along axis 0. */
@@ -204,7 +205,7 @@ function targetOf(
 
 /** The input with the numbers that the caller gave for its symbolic dims. */
 function withNumbers(input: ModelInput, { options }: Context): ModelInput {
-  const numbers = options.shapes?.get(input.name);
+  const numbers = options.shapes === undefined ? undefined : mapOf(options.shapes).get(input.name);
   return input.shape === null
     ? { ...input, shape: numbers ?? null }
     : { ...input, shape: input.shape.map((dim, axis) => (typeof dim === 'number' ? dim : (numbers?.[axis] ?? dim))) };

@@ -1,3 +1,4 @@
+import { INTERPOLATIONS, type Interpolation } from '../options/choices.js';
 /**
  * Resampling of 8-bit RGB pictures, to the bit as Pillow does it, which is what torchvision and timm preprocess with:
  * two separable passes with an antialiasing filter in fixed point, the intermediate picture rounded to 8 bits.
@@ -51,9 +52,7 @@ const FILTERS = {
 } satisfies { readonly [name: string]: Filter };
 
 /** timm's names of the ways to interpolate. */
-export const INTERPOLATIONS = ['nearest', 'bilinear', 'bicubic', 'box', 'hamming', 'lanczos'] as const;
-/** Pillow's name of a resampling filter. */
-export type Interpolation = (typeof INTERPOLATIONS)[number];
+export { INTERPOLATIONS, type Interpolation };
 
 const PRECISION = 22;
 const HALF = 1 << (PRECISION - 1);

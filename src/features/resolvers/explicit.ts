@@ -4,7 +4,7 @@ import type { Analysis } from '../analysis.js';
 import { factsOf } from '../facts.js';
 import type { Feature, HookType } from '../feature.js';
 import { FeatureInfo, type FeatureEntry } from '../feature-info.js';
-import { nearestNames } from '../glob.js';
+import { nearestNames } from '../../options/nearest.js';
 import type { ModuleTree } from '../modules.js';
 import { foldedModules, tapModule } from '../taps.js';
 import type { Answer } from './module-path.js';

@@ -1,6 +1,7 @@
 import { configJobs, parseConfig, type Config } from '../../../batch/config.js';
 import { planJobs } from '../../../batch/jobs.js';
-import { decodeOptions, type ConfigOptions } from '../../../batch/options.js';
+import { decodeOptions } from '../../../batch/options.js';
+import type { ConfigOptions } from '../../../options/types.js';
 import { decodeText } from '../../../wire/text.js';
 import { mutateBytes } from '../mutate-bytes.js';
 import { mutateJson, type Json } from '../mutate-json.js';

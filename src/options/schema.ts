@@ -1,4 +1,4 @@
-import { nearestNames } from '../features/glob.js';
+import { nearestNames } from './nearest.js';
 
 /** The part of JSON Schema that our schemas use. */
 export interface Schema {
@@ -30,7 +30,10 @@ export interface Violation {
 /** Violations that are named; a file that is something else altogether has as many as it has values. */
 const MOST_VIOLATIONS = 100;
 
-/** The first hundred things in which a JSON value differs from what a schema allows, in document order, and how many more there are. */
+/**
+ * The first hundred things in which a JSON value differs from what a schema allows, in document order, and how many
+ * more there are.
+ */
 export function violations(value: unknown, schema: Schema, path = '$'): readonly Violation[] {
   const found: Found = { list: [], more: 0 };
   check(value, schema, path, found);
@@ -97,6 +100,7 @@ function unknownKey(key: string, known: readonly string[]): string {
   return `is not a known key${nearest === undefined ? '' : `; did you mean ${nearest}?`}`;
 }
 
+/** Whether a value is an object that is not an array. */
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,9 +1,13 @@
 import { UsageError } from '../errors.js';
+import { PROVIDERS, type Provider } from './choices.js';
 
 /** More indices than any model has features; a range past it is a slip. */
 const MOST_INDICES = 100_000;
 
-/** `1,2,3`, ranges `a-b`, negatives from the end: `0-3,-1` is 0, 1, 2, 3, -1. @throws UsageError naming every part that is none of these */
+/**
+ * `1,2,3`, ranges `a-b`, negatives from the end: `0-3,-1` is 0, 1, 2, 3, -1. @throws UsageError naming every part that
+ * is none of these
+ */
 export function parseIndices(flag: string, text: string): readonly number[] {
   const indices: number[] = [];
   const wrong: string[] = [];
@@ -62,7 +66,8 @@ export function parseBytes(flag: string, text: string): number {
 }
 
 /**
- * `1,3,224,224` for the only input (name `''`), `NAME:1,3,224,224` for one of several (a name may hold colons: the last one counts).
+ * `1,3,224,224` for the only input (name `''`), `NAME:1,3,224,224` for one of several (a name may hold colons: the
+ * last one counts).
  * @throws UsageError
  */
 export function parseInputShape(
@@ -92,6 +97,13 @@ export function parseNames(flag: string, text: string): readonly string[] {
   return names;
 }
 
+/** `TENSOR=OUTPUT`: a tensor's name may hold `=`; an output's name, by the last one, seldom does. @throws UsageError */
+export function parsePair(flag: string, text: string): readonly [string, string] {
+  const at = text.lastIndexOf('=');
+  if (at < 1 || at === text.length - 1) throw new UsageError(`${flag} takes TENSOR=OUTPUT, not '${text}'`);
+  return [text.slice(0, at), text.slice(at + 1)];
+}
+
 /** One number for all channels, or three. @throws UsageError */
 export function parsePerChannel(flag: string, text: string): readonly number[] {
   return parseFractions(flag, text, text.includes(',') ? 3 : 1);
@@ -114,4 +126,44 @@ export function parseSize(flag: string, text: string): number | readonly [number
   const sizes = text.split(',').map((part) => parseCount(flag, part.trim(), 1));
   if (sizes.length > 2) throw new UsageError(`${flag} takes a size or height,width, not '${text}'`);
   return sizes.length === 1 ? sizes[0] : [sizes[0], sizes[1]];
+}
+
+/** One of `count` equal parts of a list; `index` counts from 1. */
+export interface Shard {
+  readonly index: number;
+  readonly count: number;
+  /** Where it came from, for people: `--shard`, or the name of a variable. */
+  readonly from?: string;
+}
+
+/** More parts than any batch has items; a higher count is a slip. */
+export const MOST_SHARDS = 1_000_000;
+
+/** `3/8`; `from` is the flag or variable that says it. @throws UsageError */
+export function parseShard(from: string, text: string): Shard {
+  const [, index, count] = /^(\d{1,7})\/(\d{1,7})$/.exec(text) ?? [];
+  const shard = { index: Number(index), count: Number(count), from };
+  if (
+    index === undefined ||
+    shard.count < 1 ||
+    shard.count > MOST_SHARDS ||
+    shard.index < 1 ||
+    shard.index > shard.count
+  ) {
+    throw new UsageError(`${from} takes I/N with I from 1 to N, not '${text}'`, {
+      code: 'FEATX_USAGE_SHARD',
+      hint: 'such as 1/8 for the first of eight parts; 1/1 for everything',
+    });
+  }
+  return shard;
+}
+
+/** Names of execution providers. @throws UsageError */
+export function parseProviders(flag: string, text: string): readonly Provider[] {
+  return parseNames(flag, text).map((name) => {
+    const known = PROVIDERS.find((provider) => provider === name);
+    if (known === undefined)
+      throw new UsageError(`${flag}: there is no '${name}'`, { hint: `there are ${PROVIDERS.join(', ')}` });
+    return known;
+  });
 }

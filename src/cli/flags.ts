@@ -1,0 +1,82 @@
+import { Option, type Command } from 'commander';
+import type { NamedSelector } from '../options/feature-kinds.js';
+import { GROUPS, type CommandName, type OptionSet, type Row } from '../options/row.js';
+import { flagFacts, flagsOf, longFlag, optionsOf, rowOf, type OptionKey } from '../options/table.js';
+import type { FlagsOf, OptionsOf } from '../options/types.js';
+
+/** What was selected by name, in the order of the command line. */
+const selected = new WeakMap<Command, NamedSelector[]>();
+
+/** Adds the flags that a command has of its own. */
+export function addFlags(command: Command, name: CommandName): void {
+  selected.set(command, []);
+  for (const [, row] of flagsOf(name)) if (row.group !== GROUPS.common) addFlag(command, row, name);
+}
+
+/** Adds the flags that every command has. */
+export function addCommonFlags(command: Command): void {
+  for (const [, row] of flagsOf('inspect')) if (row.group === GROUPS.common) addFlag(command, row, 'inspect');
+}
+
+function addFlag(command: Command, row: Row, name: CommandName): void {
+  const { flag = '', help, group = GROUPS.flags, kind } = flagFacts(row, name);
+  const option = new Option(flag, help);
+  if (kind.choices !== undefined) option.choices(kind.choices);
+  const { selects } = row;
+  const [parse = (_flag: string, text: string) => text, long] = [kind.parse, longFlag(flag)];
+  if (selects !== undefined)
+    option.argParser((text: string) => {
+      selected.get(command)?.push({ by: selects, name: String(parse(long, text)) });
+      return true;
+    });
+  else if (kind.parse !== undefined)
+    option.argParser((text: string, before: unknown) => {
+      const value = parse(long, text);
+      return before === undefined || kind.add === undefined ? value : kind.add(long, before as never, value as never);
+    });
+  if (row.conflicts !== undefined) option.conflicts(row.conflicts);
+  command.addOption(option.helpGroup(group));
+  if (row.negated !== undefined) command.addOption(new Option(row.negated.flag, row.negated.help).helpGroup(group));
+}
+
+/** The options whose flags were given, with the flags. */
+export function givenFlags(command: Command, name: CommandName): readonly (readonly [key: OptionKey, flag: string])[] {
+  return flagsOf(name).flatMap(([key, row]) => {
+    const { flag = '' } = flagFacts(row, name);
+    const isGiven = command.getOptionValueSource(attributeOf(flag)) === 'cli';
+    return isGiven ? [[key, longFlag(flag)] as const] : [];
+  });
+}
+
+function attributeOf(flag: string): string {
+  return new Option(flag).attributeName();
+}
+
+/** What the flags of a command line say, in the library's spelling; what was not given is not there. */
+export function readFlags<C extends CommandName>(command: Command, name: C): FlagsOf<C> {
+  const said: { [key: string]: unknown } = {};
+  const names = selected.get(command) ?? [];
+  if (names.length > 0) said.select = names;
+  for (const [key, flag] of givenFlags(command, name)) {
+    const row = rowOf(key);
+    if (row.selects !== undefined) continue;
+    const given: unknown = command.getOptionValue(attributeOf(flag));
+    const value = typeof given === 'boolean' && row.negated === undefined ? (row.gives ?? true) : given;
+    const [object, inner] = key.split('.');
+    if (inner === undefined) said[key] = value;
+    else said[object] = { ...(said[object] as object | undefined), [inner]: value };
+  }
+  return said as FlagsOf<C>;
+}
+
+/**
+ * Of what flags say, the options that a function takes; `features`, whose flag names a file, is for the command to
+ * read.
+ */
+export function optionsFor<S extends OptionSet>(set: S, said: object): Omit<OptionsOf<S>, 'features'> {
+  const taken = new Set(optionsOf(set).map(([key]) => key.split('.')[0]));
+  return Object.fromEntries(Object.entries(said).filter(([key]) => key !== 'features' && taken.has(key))) as Omit<
+    OptionsOf<S>,
+    'features'
+  >;
+}

@@ -1,0 +1,58 @@
+/** The words that options choose from; the types that other rooms use follow from them. */
+
+/**
+ * What a cut is: a pruned graph with outputs named by index, or as their tensors; or the network with the features
+ * added to its outputs.
+ */
+export const MODES = ['dict', 'list', 'hook'] as const;
+/** One of `MODES`. */
+export type Mode = (typeof MODES)[number];
+
+/** Outputs in the order asked for, or as the network computes them. */
+export const ORDERS = ['out', 'exec'] as const;
+/** One of `ORDERS`. */
+export type Order = (typeof ORDERS)[number];
+
+/** Order of the axes of a feature: maps are NCHW or NHWC, tokens NLC or NCL. */
+export const LAYOUTS = ['NCHW', 'NHWC', 'NLC', 'NCL'] as const;
+/** Order of the axes of a feature, one of `LAYOUTS`. */
+export type Layout = (typeof LAYOUTS)[number];
+
+/** Where the weights of a cut live. */
+export const WEIGHTS_MODES = ['keep', 'embed', 'external', 'reference'] as const;
+/** One of `WEIGHTS_MODES`. */
+export type WeightsMode = (typeof WEIGHTS_MODES)[number];
+
+/** timm's hook types: a module's output, or its input. */
+export const HOOK_TYPES = ['forward', 'forward_pre'] as const;
+/** One of `HOOK_TYPES`. */
+export type HookType = (typeof HOOK_TYPES)[number];
+
+/**
+ * pooled: enters the classifier; projected: a linear layer behind the pooling made it for comparison; output: the
+ * output itself is the embedding;
+ * class-token: one token of a sequence stands for all.
+ */
+export const EMBEDDING_ROLES = ['pooled', 'projected', 'output', 'class-token'] as const;
+/** What an embedding is, one of `EMBEDDING_ROLES`. */
+export type EmbeddingRole = (typeof EMBEDDING_ROLES)[number];
+
+/** How much ONNX Runtime may rewrite a graph. */
+export const OPTIMIZATION_LEVELS = ['disabled', 'basic', 'extended', 'all'] as const;
+/** One of `OPTIMIZATION_LEVELS`. */
+export type OptimizationLevel = (typeof OPTIMIZATION_LEVELS)[number];
+
+/** Execution providers by the names of ONNX Runtime's JavaScript API. */
+export const PROVIDERS = ['cpu', 'cuda', 'tensorrt', 'webgpu', 'dml', 'coreml'] as const;
+/** One of `PROVIDERS`. */
+export type Provider = (typeof PROVIDERS)[number];
+
+/** PIL's filters. */
+export const INTERPOLATIONS = ['nearest', 'bilinear', 'bicubic', 'box', 'hamming', 'lanczos'] as const;
+/** One of `INTERPOLATIONS`. */
+export type Interpolation = (typeof INTERPOLATIONS)[number];
+
+/** How an unchanged file is recognized: by what the file system says, or by hashing it. */
+export const CHECKS = ['stat', 'content'] as const;
+/** One of `CHECKS`. */
+export type Check = (typeof CHECKS)[number];

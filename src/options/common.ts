@@ -1,0 +1,90 @@
+import { HOOK_TYPES } from './choices.js';
+import { INDICES } from './feature-kinds.js';
+import { BOOLEAN, callback, choice, live, type Kind } from './kinds.js';
+import { GROUPS, type CommandName, type Rows } from './row.js';
+
+const group = GROUPS.common;
+const EVERY = [
+  'inspect',
+  'extract',
+  'run',
+  'verify',
+  'batch',
+  'init',
+  'merge',
+  'doctor',
+] as const satisfies readonly CommandName[];
+const NETS = ['net', 'hookNet'] as const;
+
+/** Flags of every command. */
+export const COMMON = {
+  json: {
+    kind: BOOLEAN,
+    in: [],
+    cli: EVERY,
+    flag: '--json',
+    help: 'print one report record as JSON on standard output',
+    group,
+  },
+  quiet: { kind: BOOLEAN, in: [], cli: EVERY, flag: '--quiet', help: 'print results and errors only', group },
+  color: {
+    kind: BOOLEAN,
+    in: [],
+    cli: EVERY,
+    flag: '--no-color',
+    gives: false,
+    help: 'no colours (NO_COLOR does the same)',
+    group,
+  },
+  /** Warnings become errors. */
+  strict: {
+    kind: BOOLEAN,
+    in: ['inspect', 'extract', 'run', 'cut'],
+    cli: EVERY,
+    flag: '--strict',
+    help: 'treat warnings as errors',
+    group,
+    config: 'strict',
+  },
+  debug: { kind: BOOLEAN, in: [], cli: EVERY, flag: '--debug', help: 'print stack traces', group },
+} as const satisfies Rows;
+
+/** What only a program can give. */
+export const LIVE = {
+  /** Ends the work at once when it is aborted. */
+  signal: {
+    kind: live<AbortSignal>('an AbortSignal', 'addEventListener', 'throwIfAborted'),
+    in: ['inspect', 'extract', 'run', 'verify', 'batch', 'init', 'doctor', ...NETS, 'session'],
+  },
+  fileSystem: {
+    kind: live<unknown>('a file system', 'open', 'stat'),
+    in: [...EVERY, ...NETS, 'model', 'session'],
+  },
+  /** A process of ONNX Runtime that was started early; it stays open. */
+  child: { kind: live<unknown>('a child process of ONNX Runtime'), in: ['inspect', 'extract'] },
+  /** How features are looked for. */
+  resolve: { kind: live<unknown>('an object'), in: ['inspect', 'extract', 'run', ...NETS] },
+  onProgress: { kind: callback<unknown>(), in: ['extract', 'run', 'batch'] },
+  /** What the models are called in the report; their paths by default. */
+  names: { kind: live<unknown>('a list of two names'), in: ['verify'] },
+} as const satisfies Rows;
+
+const OUT_INDICES: Kind<readonly number[] | number> = {
+  allowed: 'a list of whole numbers, or how many of the last',
+  accepts: (value): value is readonly number[] | number => Number.isInteger(value) || INDICES.accepts(value),
+};
+
+/** timm's networks: what they call what others call `out`, `last`, `hookType` and `rewrite`. */
+export const NETWORKS = {
+  /** Indices into the model's FeatureInfo, negative from the end, or the last n; all by default. */
+  outIndices: { kind: OUT_INDICES, in: NETS },
+  /** A Map instead of an array: by `outMap`, else by module, else by tensor. */
+  returnDict: { kind: BOOLEAN, in: ['hookNet'] },
+  /**
+   * Run the whole network, as by default; false, and the default with `flattenSequential`, drops what the features do
+   * not need.
+   */
+  noRewrite: { kind: BOOLEAN, in: ['hookNet'] },
+  /** What a module's hook sees where its entry in the FeatureInfo does not say: its output (default) or its input. */
+  defaultHookType: { kind: choice(HOOK_TYPES), in: ['hookNet'] },
+} as const satisfies Rows;

@@ -1,0 +1,71 @@
+import type { Kind } from './kinds.js';
+import type { Schema } from './schema.js';
+
+/** The commands of the command line. */
+export type CommandName = 'inspect' | 'extract' | 'run' | 'verify' | 'batch' | 'init' | 'merge' | 'doctor';
+
+/**
+ * What takes options: the exported functions; `cut`, what an item of a batch may ask of `extract`; `net` and
+ * `hookNet`, timm's networks; `model` and
+ * `session`, what is opened. The flags of `cut` are flags of `featx batch`.
+ */
+export type OptionSet = CommandName | 'cut' | 'net' | 'hookNet' | 'model' | 'session';
+
+/** Any `Kind<T>`. */
+export interface AnyKind extends Omit<Kind<unknown>, 'accepts' | 'add' | 'spell' | 'fromConfig'> {
+  readonly accepts: (value: unknown) => boolean;
+  readonly add?: (flag: string, before: never, next: never) => unknown;
+  readonly spell?: (value: never) => readonly string[];
+  readonly fromConfig?: (value: never) => unknown;
+}
+
+/** What a flag is, for one command. */
+export interface FlagFacts {
+  /** As commander spells it: `-o, --output <path>`. */
+  readonly flag?: string;
+  readonly help?: string;
+  /** The heading that `--help` puts it under. */
+  readonly group?: string;
+}
+
+/** One option. Its key is its spelling in the library; a dot leads into an object: `limits.depth`. */
+export interface Row extends FlagFacts {
+  readonly kind: AnyKind;
+  readonly default?: string | number;
+  /** What takes it. */
+  readonly in: readonly OptionSet[];
+  /** The commands that have its flag, where they are not those of `in`. */
+  readonly cli?: readonly CommandName[];
+  /** The flag that says the opposite. */
+  readonly negated?: Required<Pick<FlagFacts, 'flag' | 'help'>>;
+  /** What a flag without a value says; true by default. */
+  readonly gives?: boolean;
+  /** The flag that it excludes, as commander calls it. */
+  readonly conflicts?: string;
+  /** The key of the selection that every use of the flag goes to, in the order of the command line. */
+  readonly selects?: 'module' | 'tensor' | 'node';
+  /** Its key in `featx.config.json`: at the top for what `batch` takes, else under `options`. */
+  readonly config?: string;
+  /** What the schema of a config says of it; the help by default. */
+  readonly description?: string;
+  /** What the schema of a config demands beside what its kind does. */
+  readonly schema?: Partial<Schema>;
+  /** How messages name it to who calls the library, where that is not its key. */
+  readonly words?: string;
+  /** What is different for one set or command. */
+  readonly per?: { readonly [S in OptionSet]?: FlagFacts & { readonly kind?: AnyKind } };
+}
+
+/** Options by their keys. */
+export interface Rows {
+  readonly [key: string]: Row;
+}
+
+/** Where `--help` lists a flag. */
+export const GROUPS = {
+  flags: 'Flags:',
+  pictures: 'Pictures:',
+  selecting: 'Selecting features:',
+  limits: 'Limits:',
+  common: 'Common flags:',
+} as const;

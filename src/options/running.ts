@@ -1,0 +1,212 @@
+import { CONFIG_NAME } from './batching.js';
+import { INTERPOLATIONS, OPTIMIZATION_LEVELS, PROVIDERS, type Provider } from './choices.js';
+import { INDEX } from './feature-kinds.js';
+import {
+  BOOLEAN,
+  choice,
+  count,
+  fraction,
+  PAIRS,
+  PER_CHANNEL,
+  PROVIDER_NAMES,
+  SIZE,
+  TEXT,
+  TEXTS,
+  type Kind,
+} from './kinds.js';
+import { GROUPS, type Rows } from './row.js';
+import { parseProviders } from './values.js';
+
+/** ONNX Runtime starts all of them before it says a word: a million take minutes. */
+const MOST_THREADS = 1024;
+
+const SESSIONS = ['run', 'net', 'hookNet', 'session'] as const;
+
+const PROVIDER_LIST: Kind<readonly Provider[]> = {
+  allowed: `a list of ${PROVIDERS.join(', ')}`,
+  accepts: (value): value is readonly Provider[] =>
+    Array.isArray(value) && value.every((name) => PROVIDERS.some((known) => known === name)),
+  parse: parseProviders,
+};
+
+/** What `run` reads and `verify` compares, and how ONNX Runtime runs it. */
+export const RUNNING = {
+  /** Values of the inputs: `NAME=FILE`, FILE, directories, patterns, `random[:SEED]`. */
+  inputs: {
+    kind: TEXTS,
+    in: ['run'],
+    flag: '--input <file>',
+    help: '[NAME=]FILE, a directory or a glob: jpg, png, webp, npy, npz, safetensors, pb; or random[:SEED]; repeatable',
+  },
+  /** Where the result goes. */
+  output: {
+    kind: TEXT,
+    in: ['run', 'init', 'merge'],
+    cli: ['extract', 'run', 'batch', 'init', 'merge'],
+    per: {
+      extract: {
+        flag: '-o, --output <path>',
+        help: 'file to write, - for standard output (default: MODEL.features.onnx beside MODEL)',
+      },
+      run: {
+        flag: '-o, --output <path>',
+        help: 'where the features go: .npz, .npy (one feature), .safetensors, or a directory of .pb',
+      },
+      batch: {
+        flag: '-o, --output <template>',
+        help: 'output of each model: {dir}, {rel} and {name} stand for parts of its path (default: {dir}/{name}.features.onnx)',
+      },
+      init: { flag: '-o, --output <file>', help: `config to write (default: ${CONFIG_NAME})` },
+      merge: {
+        flag: '-o, --output <file>',
+        help: 'manifest to write (default: manifest.json beside those of the shards)',
+      },
+    },
+  },
+  /** Add `tensors`: every tensor that a node of the main graph makes. */
+  listTensors: { kind: BOOLEAN, in: ['inspect'], flag: '--tensors', help: 'list every tensor too' },
+  csv: {
+    kind: BOOLEAN,
+    in: [],
+    cli: ['inspect'],
+    flag: '--csv',
+    help: 'print CSV, one line per feature (with --tensors: per tensor)',
+  },
+  /** Add `explain`: what every resolver said of this feature. */
+  explain: {
+    kind: INDEX,
+    in: ['inspect'],
+    flag: '--explain <index>',
+    help: 'say why a feature was chosen and what else was tried',
+  },
+  /**
+   * Pairs to compare, from tensors of the model to outputs of the cut; what the cut says of itself by default, else
+   * outputs of equal name.
+   */
+  map: {
+    kind: PAIRS,
+    in: ['verify'],
+    flag: '--map <pair>',
+    help: 'compare this tensor of MODEL with this output of EXTRACTED: TENSOR=OUTPUT; repeatable (default: what EXTRACTED says of itself, else equal names)',
+  },
+  /** Largest difference at optimisation level `all`, relative to a feature's standard deviation. */
+  tolerance: {
+    kind: fraction('a number'),
+    in: ['verify'],
+    flag: '--tolerance <x>',
+    help: 'largest difference at full optimisation, relative to the standard deviation (default: 0.001, float16 0.05)',
+  },
+  /** Seed of the inputs. */
+  seed: { kind: count(0), in: ['verify'], flag: '--seed <n>', help: 'seed of the inputs (default: 0)' },
+  /**
+   * Providers to try in order, or `auto`; the CPU by default. A provider that is not named is never used in the place
+   * of one that is.
+   */
+  providers: {
+    kind: PROVIDER_NAMES,
+    in: [...SESSIONS, 'doctor'],
+    cli: ['run', 'doctor'],
+    flag: '--provider <names>',
+    help: `auto, ${PROVIDERS.join(', ')}; several in order (default: auto)`,
+    per: {
+      doctor: {
+        kind: PROVIDER_LIST,
+        help: 'execution providers to try (default: all that this platform can have)',
+      },
+    },
+  },
+  deviceId: { kind: count(0), in: SESSIONS, flag: '--device-id <n>', help: 'which device of the provider' },
+  /** Threads inside an operator, at most 1,024; ONNX Runtime's own choice by default. */
+  threads: {
+    kind: count(1, MOST_THREADS),
+    in: [...SESSIONS, 'verify'],
+    flag: '--threads <n>',
+    help: 'threads inside an operator',
+  },
+  /** How much ONNX Runtime may rewrite the graph. */
+  optimization: {
+    kind: choice(OPTIMIZATION_LEVELS),
+    in: SESSIONS,
+    flag: '--optimization <level>',
+    help: 'how much ONNX Runtime may rewrite the graph (default: all)',
+  },
+  /**
+   * Whether weights are copied into the layout that kernels like best: quicker runs, slower start, twice the memory.
+   * The last bits of a MatMul depend on it.
+   */
+  prepacking: {
+    kind: BOOLEAN,
+    in: SESSIONS,
+    flag: '--no-prepacking',
+    gives: false,
+    help: 'leave weights as they lie in the file: opens sooner and takes less memory, runs slower',
+  },
+  /** Entries per run; what the model fixes by default, else 16. */
+  batchSize: {
+    kind: count(1),
+    in: ['run'],
+    flag: '--batch-size <n>',
+    help: 'entries per run (default: what the model fixes, else 16; 32 for a shard)',
+  },
+  /** Where ONNX Runtime's profile of the run goes. */
+  profile: {
+    kind: TEXT,
+    in: ['run'],
+    flag: '--profile <file>',
+    help: "keep ONNX Runtime's profile of the first batch",
+  },
+  /** Whether the model runs in a child process that can be killed. */
+  isolate: { kind: BOOLEAN, in: [...SESSIONS, 'inspect', 'extract', 'verify'] },
+  /** Keeps ONNX Runtime's profile of the first run: the path it begins with. */
+  profilePrefix: { kind: TEXT, in: ['net', 'hookNet', 'session'] },
+  /** Tensors to compute, of the main graph; the model's outputs by default. What none of them needs is left out. */
+  outputs: { kind: TEXTS, in: ['session'] },
+  /** The file that the external data of a model that was given as bytes lies beside. */
+  beside: { kind: TEXT, in: ['session'] },
+} as const satisfies Rows;
+
+const group = GROUPS.pictures;
+
+/** How pictures become tensors. */
+export const PICTURES = {
+  /** Height and width, or one number for both. Default: what the model wants, 224 where it takes any. */
+  'image.size': {
+    kind: SIZE,
+    in: ['run'],
+    flag: '--size <pixels>',
+    help: 'height and width, or one number for both (default: what the model wants, else 224)',
+    group,
+  },
+  /** timm's `crop_pct`: the share of the resized picture that the centre crop keeps. Default 0.875. */
+  'image.crop': {
+    kind: fraction('a number'),
+    in: ['run'],
+    flag: '--crop <share>',
+    help: 'share of the resized picture that the centre crop keeps (default: 0.875)',
+    group,
+  },
+  /** Default bicubic. */
+  'image.interpolation': {
+    kind: choice(INTERPOLATIONS),
+    in: ['run'],
+    flag: '--interpolation <kind>',
+    help: 'how pictures are resized (default: bicubic)',
+    group,
+  },
+  /** Per channel, for values from 0 to 1. Default ImageNet's. */
+  'image.mean': {
+    kind: PER_CHANNEL,
+    in: ['run'],
+    flag: '--mean <values>',
+    help: "one or three numbers (default: ImageNet's)",
+    group,
+  },
+  /** Per channel, for values from 0 to 1. Default ImageNet's. */
+  'image.std': {
+    kind: PER_CHANNEL,
+    in: ['run'],
+    flag: '--std <values>',
+    help: "one or three numbers (default: ImageNet's)",
+    group,
+  },
+} as const satisfies Rows;

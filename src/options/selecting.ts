@@ -1,0 +1,141 @@
+import { HOOK_TYPES } from './choices.js';
+import { EMBEDDING, ENTRIES, INDICES, SELECTORS, SHAPES } from './feature-kinds.js';
+import { BOOLEAN, choice, count, NAME } from './kinds.js';
+import { GROUPS, type Rows } from './row.js';
+
+const group = GROUPS.selecting;
+const EVERYWHERE = ['inspect', 'extract', 'run', 'cut', 'net', 'hookNet'] as const;
+const BY_INDEX = ['inspect', 'extract', 'run', 'cut'] as const;
+const SELECTING_COMMANDS = ['inspect', 'extract', 'run', 'batch'] as const;
+
+/** Which features; what `module`, `tensor` and `node` say goes to `select`, in the order of the command line. */
+export const SELECTING = {
+  /** Indices into the FeatureInfo, negatives from the end; the model's own `outIndices` where left out. */
+  out: {
+    kind: INDICES,
+    in: BY_INDEX,
+    flag: '--out <indices>',
+    help: 'out_indices into the FeatureInfo: 1,2,3 or 0-3 or -1',
+    group,
+    config: 'out',
+    description: 'out_indices into the FeatureInfo; negatives count from the end. Default: all',
+  },
+  /** The last n. */
+  last: {
+    kind: count(1),
+    in: BY_INDEX,
+    flag: '--last <n>',
+    help: 'the last N features',
+    group,
+    config: 'last',
+    description: 'The last n features, instead of out',
+  },
+  /** Use this FeatureInfo instead of recovering one. */
+  features: {
+    kind: ENTRIES,
+    in: EVERYWHERE,
+    flag: '--features <file>',
+    help: "use this FeatureInfo (timm's list as JSON) instead of recovering one",
+    group,
+    config: 'features',
+    description: "timm's FeatureInfo, or a path of one, to use instead of recovering one",
+  },
+  /**
+   * What to take, in the order wanted; behind `out` and `last`, in front of `embedding`. The model's own `outIndices`
+   * where nothing is asked for.
+   */
+  select: {
+    kind: SELECTORS,
+    in: EVERYWHERE,
+    config: 'select',
+    description: 'Features by name, in this order, instead of out and last',
+  },
+  module: {
+    kind: NAME,
+    in: [],
+    cli: SELECTING_COMMANDS,
+    flag: '--module <path>',
+    help: 'a module by path or glob; layer#1 its second output, layer@2 its second call; repeatable',
+    group,
+    selects: 'module',
+    words: "select: [{ by: 'module', name }]",
+  },
+  tensor: {
+    kind: NAME,
+    in: [],
+    cli: SELECTING_COMMANDS,
+    flag: '--tensor <name>',
+    help: 'a tensor by name or glob; repeatable',
+    group,
+    selects: 'tensor',
+    words: "select: [{ by: 'tensor', name }]",
+  },
+  node: {
+    kind: NAME,
+    in: [],
+    cli: SELECTING_COMMANDS,
+    flag: '--node <name>',
+    help: 'a node by name or glob; repeatable',
+    group,
+    selects: 'node',
+    words: "select: [{ by: 'node', name }]",
+  },
+  /** What is taken of a module where its entry does not say: its output (default) or its input. */
+  hookType: {
+    kind: choice(HOOK_TYPES),
+    in: BY_INDEX,
+    flag: '--hook-type <type>',
+    help: "a module's output or its input",
+    group,
+    config: 'hook_type',
+    description: "A module's output (default) or its input",
+  },
+  /** Also the pooled vector that enters the classifier; alone where nothing else is selected. */
+  embedding: {
+    kind: EMBEDDING,
+    in: EVERYWHERE,
+    flag: '--embedding',
+    help: 'the pooled vector that enters the classifier',
+    group,
+    config: 'embedding',
+    description: 'Also the pooled vector that enters the classifier; alone where nothing else is selected',
+  },
+  /** Numbers for symbolic input dims, by input name; `''` names the only input. */
+  inputShapes: {
+    kind: SHAPES,
+    in: ['inspect', 'extract', 'run', 'verify', 'cut', 'net', 'hookNet'],
+    flag: '--input-shape <shape>',
+    help: 'numbers for symbolic input dims: [NAME:]1,3,224,224; repeatable',
+    group,
+    config: 'input_shape',
+    description: 'Numbers for symbolic input dims, by input name; "" names the only input',
+    per: { verify: { group: GROUPS.flags } },
+  },
+  /** Also the unit behind the trunk where the family's FeatureInfo leaves it out. */
+  includeHead: {
+    kind: BOOLEAN,
+    in: EVERYWHERE,
+    flag: '--include-head',
+    help: 'count the unit behind the trunk as a feature too',
+    group,
+    config: 'include_head',
+  },
+  /** Take the value after a fold where the module's own is gone. */
+  allowFolded: {
+    kind: BOOLEAN,
+    in: EVERYWHERE,
+    flag: '--allow-folded',
+    help: 'accept the value after a module that the exporter folded away',
+    group,
+    config: 'allow_folded',
+  },
+  /** Module names with the first Sequential level flattened: `features_1`. */
+  flattenSequential: {
+    kind: BOOLEAN,
+    in: EVERYWHERE,
+    flag: '--flatten-sequential',
+    help: 'module names with the first Sequential level flattened: features_1',
+    group,
+    config: 'flatten_sequential',
+  },
+} as const satisfies Rows;

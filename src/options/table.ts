@@ -1,0 +1,78 @@
+import { BATCHING } from './batching.js';
+import { COMMON, LIVE, NETWORKS } from './common.js';
+import { PLANNING, WRITING } from './cutting.js';
+import type { AnyKind, CommandName, FlagFacts, OptionSet, Row } from './row.js';
+import { LIMITING } from './limits.js';
+import { PICTURES, RUNNING } from './running.js';
+import { SELECTING } from './selecting.js';
+
+/**
+ * Every option of featx, once: its spelling in the library, its flag, its key in a config, what it may be, and what
+ * takes it. Flags, help, the schema of
+ * a config, decoding and checks follow from it; `--help` keeps its order within each group.
+ */
+export const OPTIONS = {
+  ...RUNNING,
+  ...BATCHING,
+  ...PLANNING,
+  ...WRITING,
+  ...PICTURES,
+  ...SELECTING,
+  ...LIMITING,
+  ...COMMON,
+  ...LIVE,
+  ...NETWORKS,
+} as const;
+
+/** The table with all that it knows of each option. */
+export type OptionTable = typeof OPTIONS;
+/** The key of an option: its spelling in the library. */
+export type OptionKey = keyof OptionTable;
+
+/** Every option with its key, in the order of the table. */
+export const ROWS: readonly (readonly [key: OptionKey, row: Row])[] = Object.entries(OPTIONS) as readonly (readonly [
+  OptionKey,
+  Row,
+])[];
+
+/** Whether an option has this key. */
+export function isKey(key: string): key is OptionKey {
+  return Object.hasOwn(OPTIONS, key);
+}
+
+/** The option of a key. */
+export function rowOf(key: OptionKey): Row {
+  return OPTIONS[key];
+}
+
+/** The options that a function takes. */
+export function optionsOf(set: OptionSet): readonly (readonly [OptionKey, Row])[] {
+  return ROWS.filter(([, row]) => row.in.includes(set));
+}
+
+/** The options that have a flag at a command. */
+export function flagsOf(command: CommandName): readonly (readonly [OptionKey, Row])[] {
+  return ROWS.filter(([, row]) => flagFacts(row, command).flag !== undefined && commandsOf(row).includes(command));
+}
+
+/** The commands that have the flag of an option. */
+export function commandsOf({ cli, in: sets }: Row): readonly CommandName[] {
+  return cli ?? sets.flatMap((set) => (set === 'cut' ? ['batch'] : isCommand(set) ? [set] : []));
+}
+
+/** The flag of an option at one command. */
+export function flagFacts(row: Row, command: CommandName): FlagFacts & { readonly kind: AnyKind } {
+  const { kind, flag, help, group } = row;
+  return { kind, flag, help, group, ...row.per?.[command] };
+}
+
+/** `--output` of `-o, --output <path>`. */
+export function longFlag(flag: string): string {
+  return /--[\w-]+/.exec(flag)?.[0] ?? flag;
+}
+
+const COMMANDS: readonly string[] = COMMON.json.cli;
+
+function isCommand(set: OptionSet): set is CommandName {
+  return COMMANDS.includes(set);
+}

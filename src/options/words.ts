@@ -1,0 +1,96 @@
+import type { AnyKind, CommandName } from './row.js';
+import { commandsOf, flagFacts, isKey, longFlag, OPTIONS, rowOf, ROWS, type OptionKey } from './table.js';
+
+/** A value that a message proposes: plain data. `ANY` leaves it open. */
+export type ProposedValue =
+  | string
+  | number
+  | boolean
+  | readonly (string | number)[]
+  | { readonly [name: string]: string | readonly number[] };
+
+/** Some value: a flag shows what it takes. */
+export const ANY = '…';
+
+/**
+ * An option as every message names it, in the words of who calls the library: `` `outMap` ``, `` `weights: 'keep'` ``.
+ * The command line reads these words
+ * back and says its flag in their place, so that messages are plain text wherever they go.
+ */
+export function option(key: OptionKey, value?: ProposedValue): string {
+  const { words = key } = rowOf(key);
+  return value === undefined ? `\`${words}\`` : `\`${words}: ${value === ANY ? ANY : literal(value)}\``;
+}
+
+/**
+ * A call of the library: `` `inspect(model, { listTensors: true })` ``; on the command line, `` `featx inspect MODEL
+ * --tensors` ``.
+ */
+export function call(command: CommandName, ...options: readonly OptionKey[]): string {
+  return `\`${command}(model${options.length === 0 ? '' : `, { ${options.map((key) => `${key}: true`).join(', ')} }`})\``;
+}
+
+/** A message in the words of the command line: every option that it names by its flag at `command`. */
+export function inFlags(text: string, command: CommandName | null): string {
+  return text.replace(/`([^`]*)`/g, (whole, words: string) => {
+    const said = callInFlags(words) ?? optionInFlags(words, command);
+    return said ?? whole;
+  });
+}
+
+function callInFlags(words: string): string | null {
+  const [, name, options = ''] = /^(\w+)\(model(?:, \{ (.*) \})?\)$/.exec(words) ?? [];
+  const command = COMMANDS.find((known) => known === name);
+  if (command === undefined) return null;
+  const flags = options.split(', ').flatMap((part) => (part === '' ? [] : (optionInFlags(part, command) ?? [])));
+  return `\`${['featx', command, 'MODEL', ...flags].join(' ')}\``;
+}
+
+function optionInFlags(words: string, command: CommandName | null): string | null {
+  const exact = BY_WORDS.get(words);
+  const [, key, value] = exact === undefined ? (/^([\w.]+)(?:: (.*))?$/s.exec(words) ?? []) : ['', exact];
+  if (key === undefined || !isKey(key)) return null;
+  const row = rowOf(key);
+  const commands = commandsOf(row);
+  const { flag, kind } = flagFacts(
+    row,
+    command !== null && commands.includes(command) ? command : (commands[0] ?? 'extract'),
+  );
+  if (flag === undefined) return null;
+  const long = longFlag(flag);
+  if (value === undefined) return long;
+  if (value === ANY) return `${long} ${(/[<[](.*?)[\]>]/.exec(flag)?.[1] ?? '').toUpperCase()}`.trim();
+  const meant = valueOf(value);
+  if (meant === undefined) return null;
+  if (typeof meant === 'boolean') return meant === (row.gives ?? true) ? long : (row.negated?.flag ?? null);
+  return spelled(kind, meant)
+    .map((text) => `${long} ${text}`)
+    .join(' ');
+}
+
+function spelled({ spell }: AnyKind, value: unknown): readonly string[] {
+  if (spell !== undefined) return spell(value as never);
+  return [Array.isArray(value) ? value.join(',') : String(value)];
+}
+
+/** A value as JavaScript has it; without backticks, which would end the words. */
+function literal(value: ProposedValue): string {
+  if (typeof value === 'string' && !/['\\`\n]/.test(value)) return `'${value}'`;
+  return JSON.stringify(value).replaceAll('`', '\\u0060');
+}
+
+function valueOf(text: string): unknown {
+  if (/^'.*'$/s.test(text)) return text.slice(1, -1);
+  try {
+    return JSON.parse(text);
+  } catch {
+    // Somebody's own backticks.
+    return undefined;
+  }
+}
+
+const COMMANDS: readonly CommandName[] = OPTIONS.json.cli;
+
+const BY_WORDS: ReadonlyMap<string, OptionKey> = new Map(
+  ROWS.flatMap(([key, { words }]) => (words === undefined ? [] : [[words, key] as const])),
+);
