@@ -158,10 +158,10 @@ test('a model of its own options replaces how features are selected and keeps th
   ]);
   expect(jobs[1].options).toMatchObject({
     mode: 'list',
-    last: undefined,
     select: [{ by: 'tensor', name: 't' }],
     features: [{ num_chs: 8, reduction: 2, module: 'stem' }],
   });
+  expect(jobs[1].options).not.toHaveProperty('last');
 });
 
 test('options survive the way to a worker, and the order of keys does not matter', () => {
@@ -179,12 +179,10 @@ test('options survive the way to a worker, and the order of keys does not matter
   expect(decodeOptions(encodeOptions(options))).toEqual({
     extract: {
       out: [1, -1],
-      inputShapes: new Map([
-        ['a', [3]],
-        ['b', [1, 2]],
-      ]),
+      inputShapes: { a: [3], b: [1, 2] },
       limits: { depth: 5 },
-      resolve: { explicit: [{ num_chs: 1, reduction: 1, module: 'm' }], includeHead: true },
+      features: [{ num_chs: 1, reduction: 1, module: 'm' }],
+      includeHead: true,
     },
     verify: false,
   });

@@ -78,7 +78,7 @@ test('the plan, the batch, and the plan again', async () => {
 
 test.each([
   [['batch', 'a.json', 'b.onnx'], 'a config says which models'],
-  [['batch', 'a.json', '--out', '1', '--mode', 'list'], '--out, --mode go'],
+  [['batch', 'a.json', '--out', '1', '--mode', 'list'], '--mode, --out go'],
   [['batch', 'no/such/*.onnx'], 'ENOENT'],
   [['batch', 'src/*.onnx'], 'finds no model'],
   [['batch', 'src/*.onnx', '-o', '{nam}.onnx'], 'finds no model'],

@@ -50,7 +50,8 @@ export const batchCommand: CliCommand = {
       ...part,
     };
     if (flags.plan) {
-      for await (const record of previewPlan(plan, common)) {
+      for await (const planned of previewPlan(plan, common)) {
+        const record = context.inFlags(planned);
         if (context.flags.json) await context.record(record);
         else
           await context.stdout.write(

@@ -4,6 +4,7 @@ import { errorRecord, errorText, warningText } from '../report/messages.js';
 import type { TextStyle } from '../report/style.js';
 import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
 import { Output, type CliIo } from './io.js';
+import { errorInFlags, recordInFlags, sentenceInFlags } from './words.js';
 
 /** Flags that every command has. */
 export interface CommonFlags {
@@ -40,7 +41,12 @@ export class Context {
 
   /** A report record, one line. */
   async record(record: unknown): Promise<void> {
-    await this.stdout.write(`${jsonLine(record)}\n`);
+    await this.stdout.write(`${jsonLine(this.inFlags(record))}\n`);
+  }
+
+  /** A record whose sentences name flags, as the command line does; the library's name options. */
+  inFlags<T>(record: T): T {
+    return recordInFlags(record, this.command);
   }
 
   /** A line for people, unless they want quiet. */
@@ -54,7 +60,7 @@ export class Context {
     for (const warning of warnings) {
       if (this.warned.has(warning)) continue;
       this.warned.add(warning);
-      await this.complain(warningText(warning, this.errorStyle()));
+      await this.complain(warningText(sentenceInFlags(warning, this.command), this.errorStyle()));
     }
   }
 
@@ -63,15 +69,16 @@ export class Context {
    * in hand, where the error names none.
    */
   async fail(
-    error: FeatxError,
+    failure: FeatxError,
     {
       recordIsDue = this.flags.json === true,
       subject,
     }: { readonly recordIsDue?: boolean; readonly subject?: string } = {},
   ): Promise<void> {
+    const error = errorInFlags(failure, this.command);
     if (recordIsDue) await this.record(errorRecord(this.command, error, subject));
     else await this.complain(errorText(error, this.errorStyle(), subject));
-    if (this.flags.debug) await this.complain(stackText(error));
+    if (this.flags.debug) await this.complain(stackText(failure));
   }
 
   /** Standard error may be closed; that must not hide what is being said on standard output. */

@@ -18,7 +18,7 @@ export const doctorCommand: CliCommand = {
     });
     await context.warn(report.warnings);
     if (context.flags.json) await context.record(report);
-    else await context.stdout.write(doctorText(report, context.style));
+    else await context.stdout.write(doctorText(context.inFlags(report), context.style));
     return ExitCode.done;
   },
 };

@@ -17,11 +17,13 @@ export const mergeCommand: CliCommand = {
 
   async run(operands, command, context) {
     const { output, check } = readFlags(command, 'merge');
-    const report = await merge(operands.length === 0 ? [STATE_DIRECTORY] : operands, {
-      output,
-      content: check !== 'stat',
-      fileSystem: context.fileSystem,
-    });
+    const report = context.inFlags(
+      await merge(operands.length === 0 ? [STATE_DIRECTORY] : operands, {
+        output,
+        content: check !== 'stat',
+        fileSystem: context.fileSystem,
+      }),
+    );
     const { problems, failed, shards, files, size_bytes: bytes } = report;
     if (context.flags.json) await context.record(report);
     else if (problems.length > 0)

@@ -153,7 +153,7 @@ describe('limits', () => {
       {},
       'FEATX_LIMIT_EXPANSION',
       /expand to about 2e\+38 nodes, more than 1000000$/,
-      '--max-expansion N (limits.expansion)',
+      '`limits.expansion: …`',
     ],
     [
       '2^2,000 expansions',
@@ -161,7 +161,7 @@ describe('limits', () => {
       { calls: 5_000 },
       'FEATX_LIMIT_EXPANSION',
       /more than 1e308 nodes/,
-      '--max-expansion',
+      '`limits.expansion: …`',
     ],
     [
       'a chain of 101 calls',
@@ -169,7 +169,7 @@ describe('limits', () => {
       {},
       'FEATX_LIMIT_CALLS',
       /the function 'd:F0' calls functions 101 deep, more than 100$/,
-      '--max-calls N (limits.calls)',
+      '`limits.calls: …`',
     ],
     [
       'one expansion more than allowed',
@@ -177,7 +177,7 @@ describe('limits', () => {
       { expansion: 9 },
       'FEATX_LIMIT_EXPANSION',
       /expand to 10 nodes, more than 9$/,
-      '--max-expansion',
+      '`limits.expansion: …`',
     ],
     [
       'one function more than allowed',
@@ -185,7 +185,7 @@ describe('limits', () => {
       { functions: 4 },
       'FEATX_LIMIT_FUNCTIONS',
       /model-local functions, 5 or more, more than 4 \(byte \d+\)$/,
-      '--max-functions N (limits.functions)',
+      '`limits.functions: …`',
     ],
   ])('%s', async (_what, file, limits, code, message, hint) => {
     const work = verdict(file, limits);
@@ -231,7 +231,7 @@ describe('limits', () => {
     await expect(indexModel(chain(1, 1), { limits })).rejects.toThrow(
       expect.objectContaining({
         name: 'UsageError',
-        message: expect.stringMatching(/^--max-[a-z]+ \(limits\.[a-zA-Z]+\) is .*whole number from 1 to/),
+        message: expect.stringMatching(/^`limits\.[a-zA-Z]+` is .*, not a whole number .*from 1/),
       }),
     );
   });

@@ -1,0 +1,49 @@
+import type { FeatxError } from '../errors.js';
+import { isRecord } from '../options/schema.js';
+import type { CommandName } from '../options/row.js';
+import { OPTIONS } from '../options/table.js';
+import { inFlags } from '../options/words.js';
+
+/** Where records say sentences, and where they hold records that do. */
+const SENTENCES = new Set(['message', 'hint', 'reason', 'warnings', 'problems']);
+const HOLDERS = new Set(['error', 'report', 'runtime', 'providers', 'pictures', 'left_out']);
+
+/** A record whose sentences name flags, where those of the library name options; nothing else in it changes. */
+export function recordInFlags<T>(record: T, command: string | null): T {
+  return inside(record, commandNamed(command)) as T;
+}
+
+/** A sentence that names flags, where the library's names options. */
+export function sentenceInFlags(text: string, command: string | null): string {
+  return inFlags(text, commandNamed(command));
+}
+
+/** An error whose message and hint name flags; its stack and cause are the original's. */
+export function errorInFlags(error: FeatxError, command: string | null): FeatxError {
+  const name = commandNamed(command);
+  const said: unknown = Object.create(error, {
+    message: { value: inFlags(error.message, name) },
+    hint: { value: error.hint === undefined ? undefined : inFlags(error.hint, name) },
+  });
+  return said as FeatxError;
+}
+
+function inside(value: unknown, command: CommandName | null): unknown {
+  if (Array.isArray(value)) return value.map((entry) => inside(entry, command));
+  if (!isRecord(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [
+      key,
+      SENTENCES.has(key) ? sentences(inner, command) : HOLDERS.has(key) ? inside(inner, command) : inner,
+    ]),
+  );
+}
+
+function sentences(value: unknown, command: CommandName | null): unknown {
+  if (typeof value === 'string') return inFlags(value, command);
+  return Array.isArray(value) ? value.map((text) => sentences(text, command)) : value;
+}
+
+function commandNamed(command: string | null): CommandName | null {
+  return OPTIONS.json.cli.find((name) => name === command) ?? null;
+}
