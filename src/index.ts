@@ -7,7 +7,6 @@ export { run, type RunOptions } from './run.js';
 export {
   FeatureDictNet,
   FeatureHookNet,
-  FeatureHooks,
   FeatureListNet,
   type Feeds,
   type HookNetOptions,

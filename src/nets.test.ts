@@ -1,4 +1,4 @@
-import { FeatureDictNet, FeatureHookNet, FeatureHooks, FeatureListNet, type NetOptions } from './nets.js';
+import { FeatureDictNet, FeatureHookNet, FeatureListNet, type NetOptions } from './nets.js';
 import { openModel } from './open.js';
 import { openSession } from './runtime/open-session.js';
 import type { RuntimeTensor } from './runtime/runtime-tensor.js';
@@ -241,20 +241,4 @@ describe('what is given to forward', () => {
     await net.dispose();
     await expect(net.forward({ a, b: a })).rejects.toMatchObject({ code: 'FEATX_RUNTIME_CLOSED' });
   });
-});
-
-test('hooks forget what was read, per device', () => {
-  const hooks = new FeatureHooks([{ output: 'a' }, { output: 'b', id: 'module' }]);
-  const some: RuntimeTensor = { dtype: 'float32', shape: [1], data: Float32Array.of(1) };
-  hooks.collect(
-    new Map([
-      ['b', some],
-      ['x', some],
-    ]),
-    'cpu',
-  );
-  hooks.collect(new Map([['a', some]]), 'cuda');
-  expect([...hooks.getOutput('cpu').keys()]).toEqual(['module']);
-  expect(hooks.getOutput('cpu').size).toBe(0);
-  expect([...hooks.getOutput('cuda').keys()]).toEqual(['a']);
 });

@@ -28,13 +28,13 @@ abstract class FeatureNet implements AsyncDisposable {
   ) {}
 
   /** Inputs that the net needs, with dtype and shape. */
-  get inputs(): FeatureRunner['inputs'] {
-    return this.runner.inputs;
+  get inputs(): FeatureRunner['session']['inputs'] {
+    return this.runner.session.inputs;
   }
 
   /** Where it runs; measured on the first batch where that is not the CPU. */
   get provider(): string {
-    return this.runner.provider;
+    return this.runner.session.provider;
   }
 
   get warnings(): readonly string[] {
@@ -75,7 +75,7 @@ async function openNet(
   }
 }
 
-function feedMap(feeds: Feeds, { inputs }: FeatureRunner): ReadonlyMap<string, RuntimeTensor> {
+function feedMap(feeds: Feeds, { session: { inputs } }: FeatureRunner): ReadonlyMap<string, RuntimeTensor> {
   if (feeds instanceof Map) return feeds;
   if (!isTensor(feeds)) return new Map(Object.entries(feeds));
   const [only] = inputs;
@@ -127,7 +127,8 @@ export class FeatureHookNet extends FeatureNet {
     runner: FeatureRunner,
     featureInfo: FeatureInfo,
     private readonly returnDict: boolean,
-    private readonly hooks: FeatureHooks,
+    /** What the value of an output is called. */
+    private readonly keys: ReadonlyMap<string, string>,
   ) {
     super(runner, featureInfo);
   }
@@ -144,58 +145,24 @@ export class FeatureHookNet extends FeatureNet {
         { hint: 'set noRewrite: false, or leave out flattenSequential' },
       );
     const [runner, info] = await openNet(source, 'hook', !noRewrite, { ...others, hookType: defaultHookType });
-    return new FeatureHookNet(
-      runner,
-      info,
-      returnDict,
-      new FeatureHooks(hooksOf(runner.features, others.outMap !== undefined)),
-    );
+    return new FeatureHookNet(runner, info, returnDict, keysOf(runner.features, others.outMap !== undefined));
   }
 
   async forward(feeds: Feeds): Promise<ReadonlyMap<string, RuntimeTensor> | readonly RuntimeTensor[]> {
-    this.hooks.collect(await this.run(feeds), this.provider);
-    const features = this.hooks.getOutput(this.provider);
-    return this.returnDict ? features : [...features.values()];
+    const values = await this.run(feeds);
+    if (!this.returnDict) return [...values.values()];
+    return new Map([...values].map(([output, value]) => [this.keys.get(output) ?? output, value]));
   }
 }
 
-/** A tapped output, and what its value is called; the output's name by default. */
-export interface Hook {
-  readonly output: string;
-  readonly id?: string;
-}
-
-/** Hooks are called as their modules are, where they have one that no other hook before has. */
-function hooksOf(features: readonly PlannedOutput[], isMapped: boolean): readonly Hook[] {
+/** What the values of outputs are called: as their modules are, where they have one that no other before has. */
+function keysOf(features: readonly PlannedOutput[], isMapped: boolean): ReadonlyMap<string, string> {
   const taken = new Set<string>();
-  return features.map(({ tap: { module }, output }) => {
-    const id = isMapped || module === null || taken.has(module) ? output : module;
-    taken.add(id);
-    return { output, id };
-  });
-}
-
-/** Collects what hooks see, per device, until it is read. */
-export class FeatureHooks {
-  private readonly collected = new Map<string, Map<string, RuntimeTensor>>();
-
-  /** @param hooks what is collected, in this order */
-  constructor(private readonly hooks: readonly Hook[]) {}
-
-  /** Takes the hooked values out of the results of a run; a later run on the same device replaces them. */
-  collect(results: ReadonlyMap<string, RuntimeTensor>, device: string): void {
-    const seen = this.collected.get(device) ?? new Map<string, RuntimeTensor>();
-    for (const { output, id = output } of this.hooks) {
-      const value = results.get(output);
-      if (value !== undefined) seen.set(id, value);
-    }
-    this.collected.set(device, seen);
-  }
-
-  /** What was collected on a device since it was last read; reading clears it. */
-  getOutput(device: string): ReadonlyMap<string, RuntimeTensor> {
-    const output = this.collected.get(device) ?? new Map<string, RuntimeTensor>();
-    this.collected.delete(device);
-    return output;
-  }
+  return new Map(
+    features.map(({ tap: { module }, output }) => {
+      const key = isMapped || module === null || taken.has(module) ? output : module;
+      taken.add(key);
+      return [output, key];
+    }),
+  );
 }

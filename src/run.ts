@@ -58,7 +58,7 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
       },
     });
   await using runner = await open();
-  const plan = await planInputs(inputs, runner.inputs, {
+  const plan = await planInputs(inputs, runner.session.inputs, {
     fileSystem,
     image: options.image,
     shapes: options.inputShapes,
@@ -104,13 +104,13 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
   if (options.strict) assertNoWarnings(warnings, typeof source === 'string' ? source : undefined);
   await writer?.finish();
   const path = options.name ?? (typeof source === 'string' ? source : null);
-  await keepProfile(device.runner.profile, options);
+  await keepProfile(device.runner.session.profile, options);
   return {
     schema: 1,
     command: 'run',
     model: path,
     output: output ?? null,
-    provider: device.runner.provider,
+    provider: device.runner.session.provider,
     inputs: plan.files,
     images: plan.images,
     features: totals.map((total) => total.record()),

@@ -12,9 +12,8 @@ import { planRewrite, type Plan, type PlannedOutput } from './rewrite/plan.js';
 import { DEFAULT_PLAN, type PlanOptions } from './rewrite/tap.js';
 import { droppedStarts, splice, topStart } from './rewrite/splice.js';
 import { DEFAULT_ALIGN, planWeights } from './rewrite/weights.js';
-import { openSession, type RuntimeSession, type SessionPort } from './runtime/open-session.js';
+import { openSession, type RuntimeSession } from './runtime/open-session.js';
 import type { SessionOptions } from './runtime/session-options.js';
-import type { Placement } from './runtime/placement.js';
 import type { RuntimeTensor } from './runtime/runtime-tensor.js';
 import { materialize } from './wire/pieces.js';
 
@@ -35,7 +34,7 @@ export class FeatureRunner implements AsyncDisposable {
     readonly resolution: Resolution,
     /** The files of the model: itself and its sidecars. */
     readonly files: readonly string[],
-    private readonly session: RuntimeSession,
+    readonly session: RuntimeSession,
     private readonly notes: readonly string[],
   ) {}
 
@@ -65,24 +64,6 @@ export class FeatureRunner implements AsyncDisposable {
     );
   }
 
-  /** Inputs that the features need. */
-  get inputs(): readonly SessionPort[] {
-    return this.session.inputs;
-  }
-
-  /** Where it runs; measured on the first batch where that is not the CPU. */
-  get provider(): string {
-    return this.session.provider;
-  }
-
-  get placement(): Placement | null {
-    return this.session.placement;
-  }
-
-  get profile(): string | null {
-    return this.session.profile;
-  }
-
   get warnings(): readonly string[] {
     return [...this.notes, ...this.session.warnings];
   }
@@ -90,14 +71,8 @@ export class FeatureRunner implements AsyncDisposable {
   /** Features by output name, in their order. @throws UsageError, RuntimeError, TimeoutError, IoError */
   async run(feeds: ReadonlyMap<string, RuntimeTensor>): Promise<ReadonlyMap<string, RuntimeTensor>> {
     const names = this.features.map(({ output }) => output);
-    const known = new Set(this.inputs.map(({ name }) => name));
-    const results = await this.session.run(new Map([...feeds].filter(([name]) => known.has(name))), names);
-    return new Map(
-      names.flatMap((name) => {
-        const value = results.get(name);
-        return value === undefined ? [] : [[name, value] as const];
-      }),
-    );
+    const known = new Set(this.session.inputs.map(({ name }) => name));
+    return this.session.run(new Map([...feeds].filter(([name]) => known.has(name))), names);
   }
 
   /** Gives back the memory of results for those of later runs; nobody may use them any more. */

@@ -1,7 +1,7 @@
 import type { GraphView } from '../onnx/graph.js';
 import type { NominalInputs } from '../onnx/nominal.js';
 import { RuntimeChild } from './child.js';
-import { typesOf, type SessionTypes } from './child-work.js';
+import { LocalRuntime, type SessionTypes } from './host.js';
 import { isRuntimeInstalled, runtimeMissing } from './session.js';
 import { askRuntime, type Answers, type Asker, type InferOptions, type Question } from './type-questions.js';
 
@@ -19,20 +19,12 @@ export async function askForTypes(
   warnings: string[],
 ): Promise<Answers> {
   if (!isRuntimeInstalled()) throw runtimeMissing();
-  if (options.isolate === false && options.child === undefined) {
-    return askRuntime(
-      view,
-      question,
-      otherInputs,
-      async (levels, models) => typesOf({ kind: 'types', levels }, models),
-      warnings,
-    );
-  }
-  const child = options.child ?? RuntimeChild.start({ memoryBytes: options.memoryBytes, signal: options.signal });
+  const { isolate, memoryBytes, signal } = options;
+  const host = options.child ?? (isolate === false ? new LocalRuntime() : RuntimeChild.start({ memoryBytes, signal }));
   const deadline = Date.now() + (options.timeoutMs ?? TIMEOUT_MS);
   const ask: Asker = async (levels, models, watch) => {
     const subject = `the types of ${view.model.source.path ?? 'the model'}`;
-    const { value } = await child.ask({ kind: 'types', levels }, models, {
+    const { value } = await host.ask({ kind: 'types', levels }, models, {
       timeoutMs: Math.max(1, deadline - Date.now()),
       subject,
       watch,
@@ -42,6 +34,6 @@ export async function askForTypes(
   try {
     return await askRuntime(view, question, otherInputs, ask, warnings);
   } finally {
-    if (options.child === undefined) child.close();
+    if (options.child === undefined) await host.close();
   }
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { encodeModel } from '../testing/model-builder.js';
 import { node, tensor, value } from '../testing/model-spec.js';
 import { RuntimeChild } from './child.js';
-import type { SessionTypes } from './child-work.js';
+import type { SessionTypes } from './host.js';
 import { encodeFrame } from '../processes/frames.js';
 import { programBeside } from '../processes/supervised.js';
 

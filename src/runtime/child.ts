@@ -3,7 +3,7 @@ import { BufferPool } from '../processes/buffers.js';
 import { encodeFrame, type Frame } from '../processes/frames.js';
 import { LEAST_SHARED, SharedFile } from '../processes/shared-file.js';
 import { programBeside, SupervisedProcess } from '../processes/supervised.js';
-import type { ChildRequest, WireError } from './child-work.js';
+import type { AskOptions, RuntimeHost, RuntimeRequest, WireError } from './host.js';
 import { isRuntimeInstalled, RUNTIME_ENVIRONMENT, runtimeMissing } from './session.js';
 
 export interface ChildOptions {
@@ -15,15 +15,6 @@ export interface ChildOptions {
   readonly signal?: AbortSignal;
   /** Whether large payloads are exchanged through files that the two share: worth it where there are many. */
   readonly shares?: boolean;
-}
-
-export interface AskOptions {
-  /** Time after which the child is killed, in milliseconds. */
-  readonly timeoutMs?: number;
-  /** What it is asked about, for messages: `the types of m.onnx`. */
-  readonly subject?: string;
-  /** Whether the work may take so long that the child must watch over its parent meanwhile. */
-  readonly watch?: boolean;
 }
 
 interface Pending {
@@ -38,7 +29,7 @@ interface Pending {
  * A process of its own for ONNX Runtime: native code that crashes, hangs or eats memory takes nobody along. It starts
  * loading the runtime at once, before it is asked, keeps nothing alive while it is idle, and ends with its parent.
  */
-export class RuntimeChild implements Disposable {
+export class RuntimeChild implements RuntimeHost, Disposable {
   private readonly process: SupervisedProcess;
   private readonly pool = new BufferPool();
   /** Payloads of questions and of answers; null where they pass through the pipes. */
@@ -84,7 +75,6 @@ export class RuntimeChild implements Disposable {
     return this.process.pid;
   }
 
-  /** What the child wrote to standard error so far, safe to show. */
   get lastWords(): string {
     return this.process.lastWords;
   }
@@ -94,7 +84,7 @@ export class RuntimeChild implements Disposable {
    * @throws TimeoutError `FEATX_TIMEOUT` or `FEATX_MEMORY`; RuntimeError `FEATX_CHILD_CRASH` where the child ends or
    * answers garbage, or what it threw
    */
-  async ask(request: ChildRequest, payloads: readonly Uint8Array[], options: AskOptions = {}): Promise<Frame> {
+  async ask(request: RuntimeRequest, payloads: readonly Uint8Array[], options: AskOptions = {}): Promise<Frame> {
     if (this.ended !== null) throw this.ended;
     const id = this.nextId++;
     this.process.keepAlive(true);
@@ -109,7 +99,6 @@ export class RuntimeChild implements Disposable {
     return answered;
   }
 
-  /** Gives back the memory of an answer's payload that nobody uses any more. */
   recycle(payload: ArrayBufferView): void {
     this.pool.give(payload);
   }

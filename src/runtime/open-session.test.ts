@@ -472,6 +472,18 @@ describe('what takes too long or too much', () => {
     await expect(session.run(feeds({ x: floats([1], 1) }))).rejects.toMatchObject({ code: 'FEATX_RUNTIME_CLOSED' });
   });
 
+  test('an abort is an AbortError while it opens, while it runs and afterwards', async () => {
+    await using model = await openModel(encodeModel({ graph: endless }));
+    const signal = AbortSignal.abort();
+    await expect(openSession(model, { isolate: true, signal })).rejects.toMatchObject({ name: 'AbortError' });
+    const controller = new AbortController();
+    await using session = await openSession(model, { isolate: true, signal: controller.signal });
+    const running = session.run(feeds({ x: floats([1], 1) }));
+    setTimeout(() => controller.abort(), 50);
+    await expect(running).rejects.toMatchObject({ name: 'AbortError' });
+    await expect(session.run(feeds({ x: floats([1], 1) }))).rejects.toMatchObject({ name: 'AbortError' });
+  });
+
   test('memory is bounded', async () => {
     const graph: GraphSpec = {
       inputs: [value('x', ['n'], 'int64')],

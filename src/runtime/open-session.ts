@@ -3,17 +3,16 @@ import { viewGraph, type GraphView } from '../onnx/graph.js';
 import type { OnnxModel } from '../onnx/records.js';
 import type { TensorType } from '../onnx/types.js';
 import { checkOptions } from '../options/check.js';
-import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
+import { nodeFileSystem } from '../wire/fs.js';
 import { DirectorySidecars, NO_SIDECARS } from '../wire/sidecar-files.js';
 import { printable } from '../wire/text.js';
-import type { SessionPorts } from './child-work.js';
-import { ChildEngine, LocalEngine, type Engine } from './engine.js';
+import type { SessionPorts } from './host.js';
 import { checkFeeds, checkResults } from './exchange.js';
-import { Opening, type Opened } from './opening.js';
+import { askOptions, openOnAny, type Opened, type Wanted } from './opening.js';
 import { assertWhole, profileFile, profileFiles, readPlacement, type Placement } from './placement.js';
 import { plainReason, providerOrder } from './providers.js';
 import type { Port } from './runnable.js';
-import type { RuntimeTensor } from './runtime-tensor.js';
+import { packTensors, unpackTensors, type RuntimeTensor, type TensorHead } from './runtime-tensor.js';
 import { messageOf } from './session.js';
 import type { SessionOptions } from './session-options.js';
 
@@ -69,35 +68,17 @@ export async function openSession(input: OnnxModel | GraphView, options: Session
   const { path } = view.model.source;
   const fs = options.fileSystem ?? nodeFileSystem;
   const model = path ?? options.beside;
-  const notes = new Set<string>();
+  const warnings = new Set<string>();
+  const warn = (message: string): void => void warnings.add(message);
   const files =
     model === undefined
       ? NO_SIDECARS
-      : new DirectorySidecars(model, {
-          fileSystem: fs,
-          strict: options.strictExternal,
-          warn: (message) => notes.add(message),
-        });
+      : new DirectorySidecars(model, { fileSystem: fs, strict: options.strictExternal, warn });
   const subject = path === undefined ? 'the model' : printable(path);
-  const engine = options.isolate
-    ? new ChildEngine({
-        timeoutMs: options.timeoutMs,
-        memoryBytes: options.memoryBytes,
-        signal: options.signal,
-        subject,
-      })
-    : new LocalEngine();
+  const wanted: Wanted = { view, options, subject, fs, files, warn };
   try {
-    const opened = await new Opening(view, options, engine, subject, fs, files, providers).open();
-    return new OpenSession(
-      { ...opened, warnings: [...notes, ...opened.warnings] },
-      engine,
-      files,
-      fs,
-      options.profilePrefix !== undefined,
-    );
+    return new Session(wanted, await openOnAny(wanted, providers), [...warnings]);
   } catch (error) {
-    await engine.close();
     await files.close();
     throw error;
   }
@@ -108,7 +89,7 @@ function checkIsolation({ timeoutMs, memoryBytes, isolate }: SessionOptions): vo
     throw new UsageError('a time or memory limit needs a process of its own', { hint: 'set isolate: true' });
 }
 
-class OpenSession implements RuntimeSession {
+class Session implements RuntimeSession {
   readonly inputs: readonly SessionPort[];
   readonly outputs: readonly SessionPort[];
   provider: string;
@@ -119,11 +100,9 @@ class OpenSession implements RuntimeSession {
   private readonly ports: ReadonlyMap<string, Port>;
 
   constructor(
+    private readonly wanted: Wanted,
     private readonly opened: Opened,
-    private readonly engine: Engine,
-    private readonly files: { close(): Promise<void> },
-    private readonly fs: FileSystem,
-    private readonly keepsProfile: boolean,
+    readonly warnings: readonly string[],
   ) {
     const { runnable, ports, provider } = opened;
     this.provider = provider;
@@ -137,15 +116,13 @@ class OpenSession implements RuntimeSession {
     this.ports = new Map(runnable.outputs.map((entry) => [entry.name, entry]));
   }
 
-  get warnings(): readonly string[] {
-    return this.opened.warnings;
-  }
-
   async run(
     feeds: ReadonlyMap<string, RuntimeTensor>,
     fetches?: readonly string[],
   ): Promise<ReadonlyMap<string, RuntimeTensor>> {
-    const { runnable, ports, subject } = this.opened;
+    const { runnable, ports } = this.opened;
+    const { subject, options } = this.wanted;
+    options.signal?.throwIfAborted();
     if (this.state !== 'open') {
       const why =
         this.state === 'closed' ? 'the session is closed' : 'the session failed before and cannot be used again';
@@ -153,19 +130,12 @@ class OpenSession implements RuntimeSession {
     }
     const wanted = (fetches ?? this.outputs.map(({ name }) => name)).map((name) => this.portOf(name));
     const ready = checkFeeds(runnable.inputs, ports.inputs, feeds, subject);
-    // Mapped weights of a file that was overwritten would be used in silence; of one that was cut short, end the
-    // process.
+    // Mapped weights of a file that was overwritten would be used in silence; of one that was cut short, end the process.
     for (const source of runnable.sources) await source.assertUnchanged?.();
-    let results: ReadonlyMap<string, RuntimeTensor>;
-    try {
-      results = await this.engine.run(
-        ready,
-        wanted.map(({ alias }) => alias),
-      );
-    } catch (error) {
-      if (error instanceof TimeoutError || this.provider !== 'cpu') this.state = 'broken';
-      throw runFailed(subject, this.provider, error);
-    }
+    const results = await this.compute(
+      ready,
+      wanted.map(({ alias }) => alias),
+    );
     if (this.isFirst) {
       this.isFirst = false;
       await this.finishProfile();
@@ -174,21 +144,39 @@ class OpenSession implements RuntimeSession {
   }
 
   recycle(results: Iterable<RuntimeTensor>): void {
-    this.engine.recycle(results);
+    for (const { data } of results) if (ArrayBuffer.isView(data)) this.opened.host.recycle(data);
   }
 
   async close(): Promise<void> {
     if (this.state === 'closed') return;
     this.state = 'closed';
-    await this.engine.close();
-    await this.files.close();
-    const { profilePrefix } = this.opened;
+    const { fs, files } = this.wanted;
+    const { host, profilePrefix } = this.opened;
+    await host.close();
+    await files.close();
     if (this.isFirst && profilePrefix !== null)
-      for (const begun of await profileFiles(profilePrefix, this.fs)) await this.fs.unlink(begun);
+      for (const begun of await profileFiles(profilePrefix, fs)) await fs.unlink(begun);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  private async compute(
+    feeds: ReadonlyMap<string, RuntimeTensor>,
+    fetches: readonly string[],
+  ): Promise<ReadonlyMap<string, RuntimeTensor>> {
+    const { heads, payloads } = packTensors(feeds);
+    try {
+      const request = { kind: 'run', feeds: heads, fetches } as const;
+      const answer = await this.opened.host.ask(request, payloads, askOptions(this.wanted));
+      return unpackTensors(answer.value as readonly TensorHead[], answer.payloads);
+    } catch (error) {
+      const { options, subject } = this.wanted;
+      if (error instanceof TimeoutError || options.signal?.aborted || this.provider !== 'cpu') this.state = 'broken';
+      options.signal?.throwIfAborted();
+      throw runFailed(subject, this.provider, error);
+    }
   }
 
   private portOf(name: string): Port {
@@ -201,19 +189,20 @@ class OpenSession implements RuntimeSession {
 
   /** Profiling ends with the first run: what comes after runs at full speed. */
   private async finishProfile(): Promise<void> {
-    const { profilePrefix, provider } = this.opened;
+    const { host, profilePrefix, provider } = this.opened;
+    const { fs, options } = this.wanted;
     if (profilePrefix === null) return;
-    await this.engine.endProfiling();
-    const path = await profileFile(profilePrefix, this.fs);
+    await host.ask({ kind: 'end-profiling' }, [], askOptions(this.wanted));
+    const path = await profileFile(profilePrefix, fs);
     try {
-      await assertWhole(path, this.fs);
+      await assertWhole(path, fs);
       if (provider !== 'cpu') {
-        this.placement = await readPlacement(path, this.fs);
+        this.placement = await readPlacement(path, fs);
         this.provider = this.placement.providers[0]?.provider ?? provider;
       }
-      if (this.keepsProfile) this.profile = path;
+      if (options.profilePrefix !== undefined) this.profile = path;
     } finally {
-      if (this.profile === null) await this.fs.unlink(path);
+      if (this.profile === null) await fs.unlink(path);
     }
   }
 }

@@ -3,7 +3,7 @@ import { BufferPool } from '../processes/buffers.js';
 import { encodeFrame, FrameReader, type Frame } from '../processes/frames.js';
 import { LEAST_SHARED, SharedFile } from '../processes/shared-file.js';
 import { endWithParent } from '../processes/watchdog.js';
-import { answer, wireError } from './child-work.js';
+import { LocalRuntime, wireError, type RuntimeRequest } from './host.js';
 import { loadNative } from './session.js';
 
 /**
@@ -62,6 +62,7 @@ async function main(): Promise<void> {
   const shares = process.argv[3] === 'shares';
   const requests = shares ? new SharedFile(SHARED_REQUESTS) : null;
   const answers = shares ? new SharedFile(SHARED_ANSWERS) : null;
+  const runtime = new LocalRuntime();
   const pool = new BufferPool();
   const reader = new FrameReader({
     take: (length) => pool.take(length),
@@ -78,7 +79,7 @@ async function main(): Promise<void> {
       readonly id: number;
       readonly read: number;
       readonly watch: boolean;
-      readonly ask: unknown;
+      readonly ask: RuntimeRequest;
     };
     answers?.release(request.read);
     if (request.watch && !watched) {
@@ -87,7 +88,7 @@ async function main(): Promise<void> {
     }
     let reply: Frame;
     try {
-      const { value, payloads } = await answer(request.ask, frame.payloads);
+      const { value, payloads } = await runtime.ask(request.ask, frame.payloads);
       reply = { value: { id: request.id, answer: value }, payloads };
     } catch (error) {
       reply = { value: { id: request.id, error: wireError(error) }, payloads: [] };

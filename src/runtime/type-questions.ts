@@ -5,7 +5,7 @@ import { substituted, type NominalInputs } from '../onnx/nominal.js';
 import type { Dim, Node, ValueType } from '../onnx/records.js';
 import { skeleton } from '../onnx/skeleton.js';
 import { dataTypeOf, dtypeWord, type TensorType } from '../onnx/types.js';
-import type { SessionTypes } from './child-work.js';
+import type { SessionTypes } from './host.js';
 import type { RuntimeChild } from './child.js';
 import { printable } from '../wire/text.js';
 import { maybeScalars } from './scalars.js';
