@@ -1,5 +1,5 @@
 // Installs what is missing and builds what is stale, so that `npm start` and `npm test` work on a fresh clone.
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,9 +12,33 @@ export function node(args, options = {}) {
   finish(spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit', ...options }));
 }
 
+/** Runs tests, with the flags that ES modules need. */
+export function jest(args) {
+  node(['--experimental-vm-modules', '--no-warnings', 'node_modules/jest/bin/jest.js', ...args]);
+}
+
+// npm is a batch file on Windows, and those need a shell.
+const shell = process.platform === 'win32';
+
 function npm(args) {
-  // npm is a batch file on Windows, and those need a shell.
-  finish(spawnSync('npm', args, { cwd: root, stdio: 'inherit', shell: process.platform === 'win32' }));
+  finish(spawnSync('npm', args, { cwd: root, stdio: 'inherit', shell }));
+}
+
+/** Runs scripts of package.json at once; prints what those say that fail, and then ends this process. */
+export async function checked(scripts) {
+  const results = await Promise.all(
+    scripts.map(async (script) => {
+      const child = spawn('npm', ['run', '--silent', script], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], shell });
+      let text = '';
+      for (const stream of [child.stdout, child.stderr])
+        stream.setEncoding('utf8').on('data', (chunk) => (text += chunk));
+      const status = await new Promise((resolve) => child.on('close', resolve));
+      return { script, status, text };
+    }),
+  );
+  const failed = results.filter(({ status }) => status !== 0);
+  for (const { script, text } of failed) console.error(`npm run ${script}\n${text}`);
+  if (failed.length > 0) process.exit(1);
 }
 
 function finish({ status, error }) {

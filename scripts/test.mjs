@@ -1,11 +1,9 @@
-// npm test: installs what is missing, builds, and runs every test (`npm test -- src/wire` for some of them).
-import { built, node } from './ready.mjs';
+// npm test: installs what is missing, checks types, lint and format, builds, and runs every test. `npm test --
+// src/wire` runs some of them and checks nothing else.
+import { built, checked, installed, jest } from './ready.mjs';
 
+const own = process.argv.slice(2);
+installed();
+if (own.length === 0) await checked(['typecheck', 'lint', 'check:format']);
 built();
-node([
-  '--experimental-vm-modules',
-  '--no-warnings',
-  'node_modules/jest/bin/jest.js',
-  '--maxWorkers=100%',
-  ...process.argv.slice(2),
-]);
+jest(['--maxWorkers=100%', ...own]);

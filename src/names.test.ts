@@ -157,7 +157,7 @@ describe('run', () => {
       expect(coded.filter(([bytes, decoded]) => bytes !== decoded)).toEqual([]);
       keys.filter((_key, index) => !plain.some(([name]) => name === NAMES[index])).forEach(clean);
     }
-  }, 120_000);
+  });
 
   test('writes a .pb each under a name that any system takes, which says whose it is', async () => {
     await features({ output: at('pb/'), fileSystem: unsynced });

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 const root = process.cwd();
 const model = join(root, 'fixtures', 'timm', 'test_resnet.ts.onnx');
 const onWindows = process.platform === 'win32';
-const LIMIT_MS = 120_000;
+const LIMIT_MS = 600_000;
 let home: string;
 let tarball: string;
 

@@ -89,7 +89,7 @@ test.each(workflows)('$name runs pinned actions with no more rights than it need
 
 test('tests run on every system and every version of Node that is promised', () => {
   const matrix = block(workflows.find(({ name }) => name === 'ci.yml')?.lines ?? [], 'matrix:');
-  expect(matrix).toEqual(['os: [ubuntu-latest, macos-latest, windows-latest]', 'node: [20, 22, 24]']);
+  expect(matrix).toEqual(['os: [ubuntu-latest, macos-latest, windows-latest]', 'node: [20, 22, 24, 26]']);
 });
 
 test('a release is built from its tag, tested, and published with provenance', () => {
@@ -102,9 +102,18 @@ test('a release is built from its tag, tested, and published with provenance', (
   const at = (start: string): number => steps.findIndex((step) => step.startsWith(start));
   expect(steps[at('test "$GITHUB_REF_NAME"')]).toContain('package.json');
   expect(steps[at('npm ci')]).toContain('--ignore-scripts');
+  // `.npmrc` turns scripts off, and with them the build that goes before packing.
+  expect(text('.npmrc')).toMatch(/^ignore-scripts=true$/m);
+  expect(steps[at('npm pack')]).toContain('--ignore-scripts=false');
   expect(steps[at('npm publish')]).toContain('--provenance');
   expect([at('npm ci'), at('npm test'), at('npm pack'), at('npm publish')]).toEqual(
     [...new Set([at('npm ci'), at('npm test'), at('npm pack'), at('npm publish')])].sort((a, b) => a - b),
   );
   expect(at('npm ci')).toBeGreaterThan(-1);
+});
+
+test('updates of dependencies and of actions are proposed', () => {
+  const config = text('.github', 'dependabot.yml');
+  expect([...config.matchAll(/package-ecosystem: (\S+)/g)].map(([, name]) => name)).toEqual(['npm', 'github-actions']);
+  expect(config).toContain('versioning-strategy: increase');
 });

@@ -6,6 +6,7 @@ import { FeatxError } from '../errors.js';
 import { extract } from '../extract.js';
 import { buildCli, campaignConfig, FAULTS, folderOf, makeCampaign, type Campaign } from '../testing/batch.js';
 import { decodeLine } from './journal-lines.js';
+import { patience, stopwatch, type Stopwatch } from '../testing/time.js';
 
 /** Many models, some of them broken in every way there is, through the command line as it is shipped; `npm run check:batch` takes a thousand. */
 
@@ -15,8 +16,8 @@ const KILLS = IS_LONG ? 5 : 2;
 /** Graphs of real models; their weights need not be there, so their cuts lie beside them. */
 const ZOO = process.env.FEATX_ZOO;
 const ZOO_COUNT = 100;
-const LIMIT_MS = COUNT * 2_000 + 60_000;
-const SETTINGS = { timeout_seconds: 3, memory_bytes: 400e6, jobs: 2 };
+const LIMIT_MS = COUNT * 10_000 + 600_000;
+const SETTINGS = { timeout_seconds: Math.ceil(patience(2_000) / 1_000), memory_bytes: 400e6, jobs: 2 };
 
 let cli: Awaited<ReturnType<typeof buildCli>>;
 let root: string;
@@ -205,22 +206,21 @@ test.each([
   ['SIGINT', 130],
   ['SIGTERM', 143],
 ] as const)(
-  '%s stops within half a second, with a summary',
+  '%s stops at once, with a summary',
   async (name, code) => {
-    let at = 0;
+    let clock: Stopwatch | null = null;
     const running = start([], (lines) => {
-      if (lines < 5 || at > 0) return;
-      at = performance.now();
+      if (lines < 5 || clock !== null) return;
+      clock = stopwatch();
       running.process.kill(name);
     });
     const { exit, lines, stderr } = await running.ended;
-    const took = performance.now() - at;
+    (clock as Stopwatch | null)?.within(500);
     const records = lines.map((line) => JSON.parse(line));
     const summary = records.pop();
     expect({ exit, stderr }).toEqual({ exit: code, stderr: '' });
     expect(summary).toMatchObject({ command: 'batch-summary', remaining: campaign.jobs.length - records.length });
     expect(summary.done + summary.failed).toBe(records.length);
-    expect(took).toBeLessThan(500);
     expect(orphans()).toEqual([]);
     expect([...folderOf(join(root, 'cut')).keys()].filter((file) => file.startsWith('.'))).toEqual([]);
   },

@@ -7,6 +7,7 @@ import { nodeFileSystem } from '../wire/fs.js';
 import { covers, findFiles } from './find-files.js';
 import { findJobs, planJobs } from './jobs.js';
 import { outputName } from './template.js';
+import { stopwatch } from '../testing/time.js';
 
 let root: string;
 beforeEach(() => {
@@ -60,9 +61,9 @@ test('a folder that links to itself is walked once', async () => {
 });
 
 test('many ** take linear time', () => {
-  const started = performance.now();
+  const clock = stopwatch();
   expect(covers(`${'**/a*/'.repeat(40)}end`, `${'aa/'.repeat(400)}en`)).toBe(false);
-  expect(performance.now() - started).toBeLessThan(1_000);
+  clock.within(1_000);
 });
 
 test('exclude takes paths, folders and globs', () => {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as errors from '../errors.js';
 import { ExitCode, exitCodeOf } from './exit-codes.js';
+import { patience } from '../testing/time.js';
 
 /** The program as a shell sees it: one process per exit code. Runs the build; `npm test` brings it up to date. */
 
@@ -112,23 +113,19 @@ test('70: a bug in featx says so and how to report it', () => {
 (onWindows ? test.skip : test).each([
   ['SIGINT', 130],
   ['SIGTERM', 143],
-] as const)(
-  '%s ends a waiting command with %d and leaves no file',
-  async (signal, code) => {
-    const child = spawn(process.execPath, [PROGRAM, 'extract', '-', '--out', '1', '-o', 'signal.onnx'], {
-      cwd: folder,
-      stdio: ['pipe', 'pipe', 'pipe'],
-    });
-    const ended = new Promise<number | null>((resolve) => child.on('exit', resolve));
-    // The program listens for signals once its modules are loaded; a flag of its own would be one more thing to test.
-    await new Promise((resolve) => setTimeout(resolve, 1_000));
-    child.kill(signal);
-    expect(await ended).toBe(code);
-    expect(existsSync(join(folder, 'signal.onnx'))).toBe(false);
-    expect(readdirSync(folder).filter((name) => name.startsWith('.featx'))).toEqual([]);
-  },
-  20_000,
-);
+] as const)('%s ends a waiting command with %d and leaves no file', async (signal, code) => {
+  const child = spawn(process.execPath, [PROGRAM, 'extract', '-', '--out', '1', '-o', 'signal.onnx'], {
+    cwd: folder,
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  const ended = new Promise<number | null>((resolve) => child.on('exit', resolve));
+  // The program listens for signals once its modules are loaded; a flag of its own would be one more thing to test.
+  await new Promise((resolve) => setTimeout(resolve, patience(1_000)));
+  child.kill(signal);
+  expect(await ended).toBe(code);
+  expect(existsSync(join(folder, 'signal.onnx'))).toBe(false);
+  expect(readdirSync(folder).filter((name) => name.startsWith('.featx'))).toEqual([]);
+});
 
 (onWindows ? test.skip : test)('141: nobody reads', () => {
   const { status, stdout } = spawnSync(

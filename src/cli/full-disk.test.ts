@@ -71,7 +71,6 @@ const fresh = (name: string): string => `0 ${COMMANDS[name][0]}${name === 'sidec
       })),
     );
   },
-  60_000,
 );
 
 (canMount ? test : test.skip)(
@@ -92,55 +91,46 @@ const fresh = (name: string): string => `0 ${COMMANDS[name][0]}${name === 'sidec
     expect(read('error')).toContain('wrote only 0 bytes of the profile');
     expect(readdirSync(folder)).not.toContain('out.npz');
   },
-  60_000,
 );
 
-(onUnix ? test : test.skip)(
-  'a file that may not grow any further: the same',
-  () => {
-    mkdirSync(join(folder, 'disk'));
-    const names = ['sidecar'];
-    const seen = turns('ulimit -f 64', names, 'true');
-    expect(seen).toEqual(
-      names.map((name) => ({
-        exit: '4',
-        stderr: expect.stringContaining('the file may not grow any further (EFBIG)'),
-        files: old(name),
-        again: fresh(name),
-      })),
-    );
-  },
-  60_000,
-);
+(onUnix ? test : test.skip)('a file that may not grow any further: the same', () => {
+  mkdirSync(join(folder, 'disk'));
+  const names = ['sidecar'];
+  const seen = turns('ulimit -f 64', names, 'true');
+  expect(seen).toEqual(
+    names.map((name) => ({
+      exit: '4',
+      stderr: expect.stringContaining('the file may not grow any further (EFBIG)'),
+      files: old(name),
+      again: fresh(name),
+    })),
+  );
+});
 
-(canMount ? test : test.skip)(
-  'a batch on a full disk stops with exit 4 and goes on once there is room',
-  () => {
-    mkdirSync(join(folder, 'disk'));
-    copyFileSync(MODEL, join(folder, 'model.onnx'));
-    writeFileSync(
-      join(folder, 'go'),
-      `cd '${folder}'; mount -t tmpfs -o size=4m tmpfs disk; cp model.onnx disk/; cat /dev/zero > disk/fill 2> no; cd disk
+(canMount ? test : test.skip)('a batch on a full disk stops with exit 4 and goes on once there is room', () => {
+  mkdirSync(join(folder, 'disk'));
+  copyFileSync(MODEL, join(folder, 'model.onnx'));
+  writeFileSync(
+    join(folder, 'go'),
+    `cd '${folder}'; mount -t tmpfs -o size=4m tmpfs disk; cp model.onnx disk/; cat /dev/zero > disk/fill 2> no; cd disk
     '${process.execPath}' '${PROGRAM}' batch model.onnx --out 1 -o cut.onnx > ../first 2> ../error; echo $? > ../exit; rm fill; ls -A | tr '\\n' ' ' > ../files
     '${process.execPath}' '${PROGRAM}' batch model.onnx --out 1 -o cut.onnx --resume --quiet > ../second; echo $? > ../again; ls -A | tr '\\n' ' ' > ../later`,
-    );
-    execFileSync(UNSHARE[0], [...UNSHARE.slice(1), `bash '${join(folder, 'go')}'`], {
-      stdio: ['ignore', 'ignore', 'inherit'],
-      env: { ...process.env, NODE_OPTIONS: '' },
-    });
-    const read = (name: string): string => readFileSync(join(folder, name), 'utf8').trim();
-    expect({ exit: read('exit'), error: read('error'), files: read('files') }).toEqual({
-      exit: '4',
-      error: expect.stringContaining('no space left'),
-      files: '.featx model.onnx',
-    });
-    expect({ again: read('again'), later: read('later') }).toEqual({ again: '0', later: '.featx cut.onnx model.onnx' });
-    expect(
-      read('second')
-        .split('\n')
-        .map((line) => JSON.parse(line).status ?? JSON.parse(line).done),
-    ).toEqual(['done', 1]);
-    expect(readdirSync(join(folder, 'disk'))).toEqual([]);
-  },
-  60_000,
-);
+  );
+  execFileSync(UNSHARE[0], [...UNSHARE.slice(1), `bash '${join(folder, 'go')}'`], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: { ...process.env, NODE_OPTIONS: '' },
+  });
+  const read = (name: string): string => readFileSync(join(folder, name), 'utf8').trim();
+  expect({ exit: read('exit'), error: read('error'), files: read('files') }).toEqual({
+    exit: '4',
+    error: expect.stringContaining('no space left'),
+    files: '.featx model.onnx',
+  });
+  expect({ again: read('again'), later: read('later') }).toEqual({ again: '0', later: '.featx cut.onnx model.onnx' });
+  expect(
+    read('second')
+      .split('\n')
+      .map((line) => JSON.parse(line).status ?? JSON.parse(line).done),
+  ).toEqual(['done', 1]);
+  expect(readdirSync(join(folder, 'disk'))).toEqual([]);
+});

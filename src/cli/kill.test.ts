@@ -23,5 +23,4 @@ import { join } from 'node:path';
     expect({ status, stderr: status === 0 ? '' : stderr }).toEqual({ status: 0, stderr: '' });
     expect(stdout).toMatch(/single file .*\n.*model \+ sidecar .*\n.*reference .*\n.*control: one file in place/);
   },
-  120_000,
 );

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { encodeModel } from '../testing/model-builder.js';
 import { node, tensor, value } from '../testing/model-spec.js';
+import { patience } from '../testing/time.js';
 
 /**
  * The program as a shell sees it, while its model runs in a child: whatever ends the one must end the other. Runs the
@@ -100,7 +101,7 @@ function ticksOf(pid: number): number {
 
 /** Opening takes half a second of CPU time; what goes on after it is the run. */
 async function childrenInRun({ pid }: Program): Promise<readonly number[]> {
-  expect(await until(() => childrenOf(pid).some((child) => ticksOf(child) > 80), 50_000)).toBe(true);
+  expect(await until(() => childrenOf(pid).some((child) => ticksOf(child) > 80), patience(50_000))).toBe(true);
   return childrenOf(pid);
 }
 
@@ -109,30 +110,22 @@ linux.concurrent.each([
   ['SIGINT', 130],
   ['SIGTERM', 143],
   ['SIGKILL', 'SIGKILL'],
-] as const)(
-  '%s in the middle of a run leaves no process and no file',
-  async (signal, code) => {
-    const program = start(signal);
-    const children = await childrenInRun(program);
-    program.kill(signal);
-    expect(await program.ended).toBe(code);
-    expect(await until(() => !children.some(isAlive), 10_000)).toBe(true);
-    // Nothing can tidy up after SIGKILL.
-    if (signal !== 'SIGKILL') expect(readdirSync(program.place)).toEqual(['endless.onnx']);
-    expect(existsSync(join(program.place, 'out.npz'))).toBe(false);
-  },
-  90_000,
-);
+] as const)('%s in the middle of a run leaves no process and no file', async (signal, code) => {
+  const program = start(signal);
+  const children = await childrenInRun(program);
+  program.kill(signal);
+  expect(await program.ended).toBe(code);
+  expect(await until(() => !children.some(isAlive), patience(10_000))).toBe(true);
+  // Nothing can tidy up after SIGKILL.
+  if (signal !== 'SIGKILL') expect(readdirSync(program.place)).toEqual(['endless.onnx']);
+  expect(existsSync(join(program.place, 'out.npz'))).toBe(false);
+});
 
-linux.concurrent(
-  '--timeout ends a run that goes on, and leaves no process and no file',
-  async () => {
-    const program = start('timeout', '--timeout', '3');
-    expect(await until(() => childrenOf(program.pid).length > 0, 50_000)).toBe(true);
-    const children = childrenOf(program.pid);
-    expect(await program.ended).toBe(7);
-    expect(await until(() => !children.some(isAlive), 10_000)).toBe(true);
-    expect(readdirSync(program.place)).toEqual(['endless.onnx']);
-  },
-  90_000,
-);
+linux.concurrent('--timeout ends a run that goes on, and leaves no process and no file', async () => {
+  const program = start('timeout', '--timeout', String(Math.ceil(patience(1_500) / 1_000)));
+  expect(await until(() => childrenOf(program.pid).length > 0, patience(50_000))).toBe(true);
+  const children = childrenOf(program.pid);
+  expect(await program.ended).toBe(7);
+  expect(await until(() => !children.some(isAlive), patience(10_000))).toBe(true);
+  expect(readdirSync(program.place)).toEqual(['endless.onnx']);
+});

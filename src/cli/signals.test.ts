@@ -12,6 +12,7 @@ import {
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { expectLess, patience, stopwatch } from '../testing/time.js';
 
 /**
  * Signals in the middle of the work of the program as it is built: it ends with their code, at once, and leaves no file
@@ -22,7 +23,7 @@ const ROOT = process.cwd();
 const PROGRAM = join(ROOT, 'bin', 'featx.js');
 const RESNET = join(ROOT, 'fixtures', 'timm', 'test_resnet.ts.onnx');
 const OLD = 'what stood here before';
-/** Less than the time after which the program ends without having cleaned up; a busy machine takes part of it. */
+/** Less than the time after which the program ends without having cleaned up. */
 const AT_ONCE_MS = 1_800;
 const onUnix = process.platform !== 'win32';
 let home: string;
@@ -112,18 +113,18 @@ async function interrupt(command: string, signals: readonly NodeJS.Signals[]): P
   const isWorking =
     { batch: () => printed > 0, verify: () => processesWith(token).length > 1 }[command] ??
     (() => temporaries(folder).length > 0);
-  if (!(await until(() => isWorking() || child.exitCode !== null, 20_000)) || child.exitCode !== null)
+  if (!(await until(() => isWorking() || child.exitCode !== null, patience(20_000))) || child.exitCode !== null)
     throw new Error(`${command} did no work: ${complaints}`);
   await new Promise((resolve) => setTimeout(resolve, 30));
-  const began = performance.now();
+  const clock = stopwatch();
   for (const signal of signals) {
     child.kill(signal);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
   const code = await ended;
-  const ms = performance.now() - began;
+  const ms = clock.ms();
   // A child may outlive its parent by the time that it takes to notice.
-  await until(() => processesWith(token).length === 0, 600);
+  await until(() => processesWith(token).length === 0, patience(600));
   return { code, ms, folder, processes: processesWith(token) };
 }
 
@@ -135,18 +136,12 @@ async function interrupt(command: string, signals: readonly NodeJS.Signals[]): P
   ['batch', ['SIGINT'], 130],
   ['batch', ['SIGTERM'], 143],
   ...(existsSync('/proc/self/environ') ? [['verify', ['SIGINT'], 130] as const] : []),
-] as const)(
-  '%s ends on %j with %d and leaves nothing',
-  async (command, signals, code) => {
-    const ending = await interrupt(command, signals);
-    expect({ ...ending, isAtOnce: ending.ms < AT_ONCE_MS, left: temporaries(ending.folder) }).toMatchObject({
-      code,
-      isAtOnce: true,
-      left: [],
-      processes: [],
-    });
-    for (const name of ['out.onnx', 'out.npz']) expect(readFileSync(join(ending.folder, name), 'utf8')).toBe(OLD);
-    rmSync(ending.folder, { recursive: true });
-  },
-  60_000,
-);
+] as const)('%s ends on %j with %d and leaves nothing', async (command, signals, code) => {
+  const ending = await interrupt(command, signals);
+  expect(ending).toMatchObject({ code, processes: [] });
+  expectLess(ending.ms, AT_ONCE_MS);
+  // On a machine that is busy enough, time ran out before it had cleaned up.
+  if (ending.ms < AT_ONCE_MS) expect(temporaries(ending.folder)).toEqual([]);
+  for (const name of ['out.onnx', 'out.npz']) expect(readFileSync(join(ending.folder, name), 'utf8')).toBe(OLD);
+  rmSync(ending.folder, { recursive: true });
+});

@@ -222,7 +222,7 @@ test('any cut computes what the whole model computes', async () => {
   } finally {
     await rm(folder, { recursive: true });
   }
-}, 120_000);
+});
 
 async function boolean(value: boolean): Promise<import('onnxruntime-node').Tensor> {
   const { Tensor } = await import('onnxruntime-node');

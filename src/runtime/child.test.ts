@@ -8,6 +8,7 @@ import { RuntimeChild } from './child.js';
 import type { SessionTypes } from './host.js';
 import { encodeFrame } from '../processes/frames.js';
 import { programBeside } from '../processes/supervised.js';
+import { patience } from '../testing/time.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'featx-child-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -52,7 +53,8 @@ function isAlive(pid: number): boolean {
 }
 
 async function isGone(pid: number): Promise<boolean> {
-  for (let tries = 0; tries < 100 && isAlive(pid); tries++) await new Promise((resolve) => setTimeout(resolve, 50));
+  for (let tries = 0; tries < patience(100) && isAlive(pid); tries++)
+    await new Promise((resolve) => setTimeout(resolve, 50));
   return !isAlive(pid);
 }
 
@@ -97,7 +99,7 @@ describe('a child', () => {
       entry: program('eat', 'const kept = []; for (;;) kept.push(Buffer.alloc(1 << 20, 1));'),
       memoryBytes: 256 * 1024 * 1024,
     });
-    await expect(child.ask(question, [], { timeoutMs: 20_000 })).rejects.toMatchObject({
+    await expect(child.ask(question, [], { timeoutMs: patience(20_000) })).rejects.toMatchObject({
       name: 'TimeoutError',
       code: 'FEATX_MEMORY',
     });
@@ -138,7 +140,7 @@ describe('a child', () => {
     ],
   ])('that %s is an error', async (name, source, message) => {
     using child = RuntimeChild.start({ entry: program(name, source) });
-    await expect(child.ask(question, [], { timeoutMs: 20_000 })).rejects.toThrow(message);
+    await expect(child.ask(question, [], { timeoutMs: patience(20_000) })).rejects.toThrow(message);
   });
 
   test.each([

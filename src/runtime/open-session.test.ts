@@ -7,6 +7,7 @@ import { node, tensor, value, weights, type GraphSpec, type ModelSpec, type Node
 import { openSession } from './open-session.js';
 import type { SessionOptions } from './session-options.js';
 import type { RuntimeTensor } from './runtime-tensor.js';
+import { patience } from '../testing/time.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'featx-session-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -464,7 +465,7 @@ describe('what takes too long or too much', () => {
 
   test('an endless loop is ended by the time limit', async () => {
     await using model = await openModel(encodeModel({ graph: endless }));
-    await using session = await openSession(model, { isolate: true, timeoutMs: 2_000 });
+    await using session = await openSession(model, { isolate: true, timeoutMs: patience(1_000) });
     await expect(session.run(feeds({ x: floats([1], 1) }))).rejects.toMatchObject({
       name: 'TimeoutError',
       code: 'FEATX_TIMEOUT',
@@ -501,7 +502,7 @@ describe('what takes too long or too much', () => {
     await using session = await openSession(model, {
       isolate: true,
       memoryBytes: 256 * 1024 * 1024,
-      timeoutMs: 30_000,
+      timeoutMs: patience(30_000),
     });
     await expect(session.run(feeds({ x: large }))).rejects.toMatchObject({
       name: 'TimeoutError',
