@@ -1,8 +1,10 @@
 import type { GraphView } from '../onnx/graph.js';
+import type { Dim } from '../onnx/records.js';
 import type { InferredTypes, TensorTypes } from '../onnx/types.js';
 import { floatView, type FloatView } from './float-view.js';
 import { flowBetween, reachableFrom, wholeFlow, withCuts, type Flow } from './flow.js';
 import { geometryOf, type Geometry } from './geometry.js';
+import { closedHourglasses, endsOf } from './trunk.js';
 
 /** What every resolver looks at. */
 export interface Analysis {
@@ -44,21 +46,16 @@ function analyseAnew(file: GraphView, types: InferredTypes): Analysis {
       flow: { ...whole, nodes: [], position: new Map(), readers: new Map() },
       geometry: new Map(),
     };
-  const geometry = geometryOf(
-    view,
-    { ...whole, input },
-    (name) => types.nominal.get(float.typedLike(name))?.shape ?? null,
-  );
+  const shapeOf = (name: string): readonly Dim[] | null => types.nominal.get(float.typedLike(name))?.shape ?? null;
   const fromImage = inputs.length === 1 ? data : reachableFrom(order, [input]);
-  const { sinks, classifies } = sinksOf(
-    input,
-    fromImage,
-    geometry,
-    [...view.outputs.keys()].filter((name) => fromImage.has(name)),
-  );
+  const open = geometryOf(view, { ...whole, input }, shapeOf);
+  const closed = closedHourglasses(order, { ...whole, input }, fromImage, open);
+  const geometry = closed.ends.size === 0 ? open : geometryOf(view, { ...whole, input }, shapeOf, closed.ends);
+  const outputs = [...view.outputs.keys()].filter((name) => fromImage.has(name));
+  const { sinks, classifies } = endsOf(whole, geometry, input, outputs, closed);
   const isWhole =
     inputs.length === 1 && sinks.length === view.outputs.size && sinks.every((name) => view.outputs.has(name));
-  const flow = isWhole ? withCuts(whole, input) : flowBetween(order, input, fromImage, sinks);
+  const flow = isWhole ? withCuts(whole, input, new Set(sinks)) : flowBetween(order, input, fromImage, sinks);
   return { ...common, flow, classifies, geometry: withNamesOfFile(file, float, geometry) };
 }
 
@@ -92,38 +89,6 @@ export function imageInput(inputs: readonly string[], types: TensorTypes): strin
     if (score > bestScore) [best, bestScore] = [name, score];
   }
   return best;
-}
-
-/** A classifier's path ends at its scores. Otherwise it ends at the deepest map that is not made by an upsampling. */
-function sinksOf(
-  input: string,
-  data: ReadonlySet<string>,
-  geometry: ReadonlyMap<string, Geometry>,
-  outputs: readonly string[],
-): { readonly sinks: readonly string[]; readonly classifies: boolean } {
-  const batch = geometry.get(input)?.shape?.[0] ?? 1;
-  const scores = outputs.find((name) => {
-    const shape = geometry.get(name)?.shape;
-    return shape?.length === 2 && (shape[0] === null || shape[0] === batch);
-  });
-  if (scores !== undefined && outputs.length <= 2) return { sinks: [scores], classifies: true };
-  let deepest: string | null = null;
-  let stride = 0;
-  for (const [name, place] of geometry) {
-    if (
-      place.upsampled ||
-      place.pooled ||
-      place.stride === null ||
-      place.axes === null ||
-      place.axes.includes('?') ||
-      place.stride < stride ||
-      !data.has(name)
-    )
-      continue;
-    deepest = name;
-    stride = place.stride;
-  }
-  return { sinks: deepest === null || stride <= 1 ? outputs : [deepest], classifies: false };
 }
 
 /** Layers with weights between the pooling and the scores. */

@@ -85,9 +85,9 @@ export function wholeFlow(view: GraphView): {
   return made;
 }
 
-/** A flow from one input alone, with its cuts. */
-export function withCuts(flow: Flow, input: string): Flow {
-  return { ...flow, input, cuts: cutsOf(flow.nodes, flow.position, flow.readers, input) };
+/** A flow from one input alone, with its cuts on the way to `sinks`. */
+export function withCuts(flow: Flow, input: string, sinks: ReadonlySet<string>): Flow {
+  return { ...flow, input, cuts: cutsOf(flow.nodes, flow.position, flow.readers, input, sinks) };
 }
 
 /** The path to `sinks` among `order`, with the cuts between `input` and them. `data` is what `reachableFrom` gave. */
@@ -112,7 +112,7 @@ export function flowBetween(
     if (reads) kept.push(node);
   }
   kept.reverse();
-  return { ...indexed(kept, input, data, needed), input };
+  return { ...indexed(kept, input, data, needed, new Set(sinks)), input };
 }
 
 function indexed(
@@ -120,6 +120,7 @@ function indexed(
   input: string | null,
   data: ReadonlySet<string>,
   needed: ReadonlySet<string>,
+  sinks: ReadonlySet<string>,
 ): Omit<Flow, 'input'> {
   const position = new Map<string, number>(input === null ? [] : [[input, -1]]);
   const readers = new Map<string, number[]>();
@@ -132,20 +133,22 @@ function indexed(
       else if (list.at(-1) !== at) list.push(at);
     }
   });
-  return { nodes, position, readers, cuts: input === null ? [] : cutsOf(nodes, position, readers, input) };
+  return { nodes, position, readers, cuts: input === null ? [] : cutsOf(nodes, position, readers, input, sinks) };
 }
 
-/** One scan with the set of tensors that are still to be read: where it holds one tensor, that tensor is a cut. */
+/** One scan with the set of tensors that are still to be read, or are sinks: where it holds one tensor, that tensor is a cut. */
 function cutsOf(
   nodes: readonly Node[],
   position: ReadonlyMap<string, number>,
   readers: ReadonlyMap<string, readonly number[]>,
   input: string,
+  sinks: ReadonlySet<string>,
 ): readonly string[] {
   const live = new Set([input]);
   const cuts: string[] = [];
   nodes.forEach((node, at) => {
-    for (const name of readsOf(node)) if ((readers.get(name)?.at(-1) ?? -1) <= at) live.delete(name);
+    for (const name of readsOf(node))
+      if ((readers.get(name)?.at(-1) ?? -1) <= at && !sinks.has(name)) live.delete(name);
     for (const name of node.outputs) if (position.get(name) === at) live.add(name);
     if (live.size !== 1) return;
     for (const name of live) if (cuts.at(-1) !== name && name !== input) cuts.push(name);

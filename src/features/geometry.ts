@@ -46,6 +46,13 @@ const CHANNEL_FIRST_OPS = new Set([
 ]);
 const CONVS = new Set(['Conv', 'DeformConv']);
 const MATRIX_OPS = new Set(['MatMul', 'Gemm', 'MatMulNBits']);
+/** Whether a tensor is a map of the image: on a grid, or as tokens that fill one. */
+export function isMap({ axes, stride, pooled, grid, prefix, shape }: Geometry): boolean {
+  if (axes === null || stride === null || pooled || axes.length < 3 || axes.includes('?')) return false;
+  const length = shape?.[axes.indexOf('L')];
+  return !axes.includes('L') || length == null || grid === null || length === grid[0] * grid[1] + prefix;
+}
+
 const UPSAMPLERS = new Set(['Resize', 'Upsample', 'ConvTranspose', 'DepthToSpace']);
 const LARGEST_PREFIX = 16;
 
@@ -57,6 +64,7 @@ export function geometryOf(
   view: GraphView,
   flow: Flow,
   typeOf: (name: string) => readonly Dim[] | null,
+  closed: ReadonlySet<string> = new Set(),
 ): ReadonlyMap<string, Geometry> {
   const known = new Map<string, Geometry>();
   if (flow.input === null) return known;
@@ -71,7 +79,7 @@ export function geometryOf(
       if (!flow.position.has(output)) continue;
       const place = step(view, node, sources, shapeOf(output), grids);
       const finer = upsampled && place.grid !== null && (sources[0].grid?.[0] ?? Infinity) < place.grid[0];
-      const isUpsampled = finer || sources.some((source) => source.upsampled);
+      const isUpsampled = !closed.has(output) && (finer || sources.some((source) => source.upsampled));
       known.set(output, place.upsampled === isUpsampled ? place : { ...place, upsampled: isUpsampled });
     }
   }
@@ -137,6 +145,7 @@ function gridOf(axes: readonly Axis[], shape: Shape | null): readonly [number, n
 
 function step(view: GraphView, node: Node, sources: readonly Geometry[], shape: Shape | null, grids: Grids): Geometry {
   const source = mainSource(sources, shape);
+  if (node.opType === 'Concat' && joinsLevels(sources)) return foreign(source, shape);
   if (CHANNEL_FIRST_OPS.has(node.opType)) return windowed(view, node, source, shape, grids);
   if (node.opType === 'Transpose') return transposed(node, source, shape, grids);
   if (MATRIX_OPS.has(node.opType))
@@ -146,6 +155,12 @@ function step(view: GraphView, node: Node, sources: readonly Geometry[], shape: 
   return node.opType === 'Reshape' || node.opType === 'Flatten'
     ? reshaped(source, shape, grids)
     : settled(source, shape, grids);
+}
+
+/** Whether maps of several strides are laid side by side, as detectors do with what their heads say. */
+function joinsLevels(sources: readonly Geometry[]): boolean {
+  const strides = new Set(sources.filter(({ pooled }) => !pooled).map(({ stride }) => stride));
+  return strides.size > 1;
 }
 
 function isElementwise(node: Node): boolean {
@@ -192,11 +207,25 @@ function windowed(view: GraphView, node: Node, source: Geometry, shape: Shape | 
   const axes: readonly Axis[] = isLast ? ['N', 'H', 'W', 'C'] : ['N', 'C', 'H', 'W'];
   const grid = gridOf(axes, shape);
   if (node.opType.startsWith('Global')) return { ...source, axes, shape, grid: [1, 1], channels, pooled: true };
+  if (isLine(source.grid, grid)) return { ...source, axes, shape, grid, channels, pooled: true };
+  if (node.opType.endsWith('Pool') && coversMap(node, source.grid))
+    return { ...source, axes, shape, grid, channels, pooled: true };
   if (source.axes?.includes('?') && source.grid !== null && grid !== null && !isAlike(source.grid, grid))
     return foreign(source, shape);
   const strides = WINDOW_OPS.has(node.opType) ? Math.max(1, intsOf(node, 'strides')[0] ?? 1) : null;
   const moved = regridded(source, grid, strides, grids);
   return { ...moved, axes, shape, channels, prefix: 0 };
+}
+
+/** Whether a map loses its height to a window: what is left is a line, as recognisers of text read it. */
+function isLine(from: readonly [number, number] | null, to: readonly [number, number] | null): boolean {
+  return from !== null && to !== null && from[0] > 1 && to[0] === 1 && to[1] > 1;
+}
+
+/** Whether a pool's window holds the whole map. */
+function coversMap(node: Node, grid: readonly [number, number] | null): boolean {
+  const kernel = intsOf(node, 'kernel_shape');
+  return grid !== null && grid[0] * grid[1] > 1 && kernel.length === 2 && kernel[0] >= grid[0] && kernel[1] >= grid[1];
 }
 
 /** The stride after the grid changed: by the op's own strides where it has them, else that of the same grid seen before, else by the nearest whole ratio. */
@@ -262,6 +291,7 @@ function projected(view: GraphView, node: Node, source: Geometry, shape: Shape |
   const axes = source.axes === null && shape?.length === 3 ? settled(source, shape, grids).axes : source.axes;
   return {
     ...source,
+    ...(source.pooled ? { grid: [1, 1] as const } : {}),
     axes,
     shape: shape ?? (source.shape === null ? null : [...source.shape.slice(0, -1), width]),
     channels: axes?.at(-1) === 'C' ? width : source.channels,
@@ -359,7 +389,15 @@ function map(source: Geometry, shape: Shape, grids: Grids): Geometry {
     shape,
     channels: channelFirst ? a : c,
     prefix: 0,
+    ...(isFolded(source, shape) ? { pooled: false } : {}),
   };
+}
+
+/** Whether a vector is a whole map laid flat, which a reshape folds back. */
+function isFolded({ pooled, grid, shape: from }: Geometry, shape: Shape): boolean {
+  const area = grid === null ? 1 : grid[0] * grid[1];
+  const count = (dims: Shape): number => dims.reduce<number>((product, dim) => product * (dim ?? NaN), 1);
+  return pooled && area > 1 && from?.length === 2 && count(from) === count(shape);
 }
 
 /** 3: the grid itself; 2: half of it; 1: about its size (padded to whole windows), or square where no grid is known; 0: no. */
@@ -374,6 +412,10 @@ function fit(grid: readonly [number, number] | null, height: number, width: numb
   )
     return 2;
   return 0;
+}
+
+function isCoarser(source: Geometry, length: number): boolean {
+  return tokenGrid(source, length).stride !== source.stride;
 }
 
 /** A rank of 3 after a reshape: NLC or NCL, whichever has as many tokens as the grid. */
@@ -391,14 +433,15 @@ function tokens(source: Geometry, shape: Shape): Geometry {
           : length > area && length - area <= LARGEST_PREFIX
             ? 1
             : 0;
-  const coarser = [a, b].map((length) => tokenGrid(source, length).stride !== source.stride);
+  const lead = channelsLead(source);
+  const coarser = [lead !== true && isCoarser(source, a), lead !== false && isCoarser(source, b)];
   if (score(a) === 0 && score(b) === 0 && !coarser[0] && !coarser[1]) return foreign(source, shape);
   const tokensFirst =
     score(a) !== score(b)
       ? score(a) > score(b)
       : coarser[0] !== coarser[1]
         ? coarser[0]
-        : !(channelsLead(source) ?? (b !== source.channels && a === source.channels));
+        : !(lead ?? (b !== source.channels && a === source.channels));
   const axes: readonly Axis[] = tokensFirst ? ['N', 'L', 'C'] : ['N', 'C', 'L'];
   return { ...source, ...tokenGrid(source, tokensFirst ? a : b), axes, shape, channels: tokensFirst ? b : a };
 }

@@ -1,0 +1,167 @@
+import type { Node } from '../onnx/records.js';
+import { flowBetween, readsOf, type Flow } from './flow.js';
+import { isMap, type Geometry } from './geometry.js';
+import { intsOf } from './node-attributes.js';
+
+/** Where the backbone of a network ends. */
+export interface Ends {
+  /** Tensors that the way from the image is followed to; each is needed to the end. */
+  readonly sinks: readonly string[];
+  /** Whether they are a classifier's scores. */
+  readonly classifies: boolean;
+}
+
+/**
+ * The ends of the backbone: the scores of a classifier; of any other network the exits of its deepest level, which are what an output is or what goes on to no
+ * map of that level: a head, an upsampling, a vector.
+ */
+export function endsOf(
+  whole: Flow,
+  geometry: ReadonlyMap<string, Geometry>,
+  input: string,
+  outputs: readonly string[],
+  { inside }: Closed,
+): Ends {
+  const scores = scoresAmong(geometry, input, outputs);
+  if (scores.length > 0) return { sinks: scores, classifies: true };
+  const deepest = deepestStride(whole, geometry, inside);
+  if (deepest <= 1) return { sinks: outputs, classifies: false };
+  const isDeep = (name: string): boolean => !inside.has(name) && isAtStride(geometry.get(name), deepest);
+  const leads = new Set<string>();
+  const exits: string[] = [];
+  for (let at = whole.nodes.length - 1; at >= 0; at--) {
+    const node = whole.nodes[at];
+    if (!node.outputs.some((name) => isDeep(name) || leads.has(name))) continue;
+    for (const name of readsOf(node)) leads.add(name);
+  }
+  for (const name of whole.position.keys()) {
+    if (!isDeep(name)) continue;
+    const goesOn = (reader: number): boolean =>
+      whole.nodes[reader].outputs.some((made) => isDeep(made) || leads.has(made));
+    if (outputs.includes(name) || !(whole.readers.get(name) ?? []).every(goesOn)) exits.push(name);
+  }
+  return { sinks: exits, classifies: false };
+}
+
+/** Outputs that are one vector per image, unless they stand beside maps that an upsampling made. */
+function scoresAmong(
+  geometry: ReadonlyMap<string, Geometry>,
+  input: string,
+  outputs: readonly string[],
+): readonly string[] {
+  const batch = geometry.get(input)?.shape?.[0] ?? 1;
+  const vectors = outputs.filter((name) => {
+    const shape = geometry.get(name)?.shape;
+    return shape?.length === 2 && (shape[0] === null || shape[0] === batch);
+  });
+  if (vectors.length === outputs.length) return vectors;
+  return outputs.length <= 2 ? vectors.filter((name) => geometry.get(name)?.upsampled === false) : [];
+}
+
+/** The deepest stride of a map that no upsampling made; where maps of them are upsampled, of those: what lies deeper is made for further levels of a neck. */
+function deepestStride(whole: Flow, geometry: ReadonlyMap<string, Geometry>, inside: ReadonlySet<string>): number {
+  let deepest = 0;
+  let sentUp = 0;
+  for (const [name, place] of geometry) {
+    if (!whole.position.has(name) || inside.has(name)) continue;
+    if (isMap(place) && !place.upsampled) deepest = Math.max(deepest, place.stride ?? 0);
+  }
+  for (const node of whole.nodes) {
+    const from = geometry.get(node.inputs[0]);
+    const to = geometry.get(node.outputs[0]);
+    if (from === undefined || from.upsampled || !isMap(from) || to?.upsampled !== true) continue;
+    if (isUpsampling(node) && !inside.has(node.inputs[0])) sentUp = Math.max(sentUp, from.stride ?? 0);
+  }
+  return sentUp > 1 ? sentUp : deepest;
+}
+
+function isUpsampling({ opType }: Node): boolean {
+  return opType === 'Resize' || opType === 'Upsample' || opType === 'ConvTranspose' || opType === 'DepthToSpace';
+}
+
+function isAtStride(place: Geometry | undefined, stride: number): boolean {
+  return place !== undefined && place.stride === stride && !place.upsampled && isMap(place);
+}
+
+/** Blocks that go down and up again inside a level. */
+export interface Closed {
+  readonly ends: ReadonlySet<string>;
+  /** What they make on the way. */
+  readonly inside: ReadonlySet<string>;
+}
+
+/** More levels than any network has: every closed block is followed by a downsampling. */
+const MOST_LEVELS = 16;
+
+/**
+ * Ends of blocks that go down and up again inside a level (U^2-Net): what a strided operator reads, no convolution between, where nothing of the
+ * way there from the cut before it at the same grid is read outside. Such a block's end is a map of the backbone.
+ */
+export function closedHourglasses(
+  order: readonly Node[],
+  whole: Flow & { readonly input: string },
+  data: ReadonlySet<string>,
+  geometry: ReadonlyMap<string, Geometry>,
+): Closed {
+  let closed: Closed = { ends: new Set(), inside: new Set() };
+  const strided = whole.nodes.flatMap((node) => {
+    const place = geometry.get(node.inputs[0]);
+    const isStrided = Math.max(...intsOf(node, 'strides'), 1) > 1 && node.opType !== 'ConvTranspose';
+    return isStrided && place?.upsampled === true && isMap(place) ? [node.inputs[0]] : [];
+  });
+  for (const end of [...new Set(strided)].slice(0, MOST_LEVELS)) {
+    const found = closedOnTheWay(whole, flowBetween(order, whole.input, data, [end]), geometry, closed);
+    if (found === null) break;
+    closed = found;
+  }
+  return closed.ends.size === 0 ? closed : withDeepest(order, whole, data, geometry, closed);
+}
+
+/** In a network of such blocks also the deepest one, which no downsampling follows: the first that an upsampling reads behind the others. */
+function withDeepest(
+  order: readonly Node[],
+  whole: Flow & { readonly input: string },
+  data: ReadonlySet<string>,
+  geometry: ReadonlyMap<string, Geometry>,
+  closed: Closed,
+): Closed {
+  const behind = [...closed.ends].reduce((last, name) => Math.max(last, whole.position.get(name) ?? 0), 0);
+  const sent = whole.nodes
+    .slice(behind + 1)
+    .filter((node) => isUpsampling(node) && geometry.get(node.inputs[0])?.upsampled === true)
+    .map(({ inputs: [from] }) => from);
+  for (const end of [...new Set(sent)].slice(0, MOST_LEVELS)) {
+    const found = closedOnTheWay(whole, flowBetween(order, whole.input, data, [end]), geometry, closed);
+    if (found !== null && found.ends.size > closed.ends.size) return found;
+  }
+  return closed;
+}
+
+/** The closed blocks' ends among the cuts of a flow; null where the flow goes up without closing. */
+function closedOnTheWay(
+  whole: Flow & { readonly input: string },
+  flow: Flow,
+  geometry: ReadonlyMap<string, Geometry>,
+  known: Closed,
+): Closed | null {
+  const ends = new Set(known.ends);
+  const insides = new Set(known.inside);
+  const lastConv = flow.nodes.findLastIndex(({ opType }) => opType === 'Conv');
+  const inside = new Map(flow.nodes.map((node, at) => [node, at]));
+  let before = whole.input;
+  for (const cut of flow.cuts) {
+    const [first, end] = [flow.position.get(before) ?? -1, flow.position.get(cut) ?? -1];
+    const nodes = flow.nodes.slice(first + 1, end + 1);
+    if (!ends.has(cut) && nodes.some(isUpsampling) && geometry.get(cut)?.upsampled === true) {
+      const isRead = (name: string): boolean =>
+        (whole.readers.get(name) ?? []).some((reader) => (inside.get(whole.nodes[reader]) ?? Infinity) > end);
+      const made = [before, ...nodes.flatMap(({ outputs }) => outputs)].filter((name) => name !== cut);
+      if (end < lastConv || geometry.get(before)?.grid?.join() !== geometry.get(cut)?.grid?.join() || made.some(isRead))
+        return null;
+      ends.add(cut);
+      for (const name of made) if (name !== before) insides.add(name);
+    }
+    before = cut;
+  }
+  return { ends, inside: insides };
+}
