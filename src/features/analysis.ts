@@ -4,6 +4,7 @@ import type { InferredTypes, TensorTypes } from '../onnx/types.js';
 import { floatView, type FloatView } from './float-view.js';
 import { flowBetween, reachableFrom, wholeFlow, withCuts, type Flow } from './flow.js';
 import { geometryOf, type Geometry } from './geometry.js';
+import { lateralsOf, type Lateral } from './laterals.js';
 import { closedHourglasses, endsOf } from './trunk.js';
 
 /** What every resolver looks at. */
@@ -16,6 +17,14 @@ export interface Analysis {
   readonly flow: Flow;
   /** Whether that sink is a classifier's output. */
   readonly classifies: boolean;
+  /** From the image to every output. */
+  readonly network: Flow;
+  /** Tensors of `flow` that something else than `flow` reads, or that are outputs: what a neck or a head goes on with. */
+  readonly tapped: ReadonlySet<string>;
+  /** Tensors that an upsampling reads. */
+  readonly sentUp: ReadonlySet<string>;
+  /** Ways from the backbone into maps that were upsampled. */
+  readonly laterals: readonly Lateral[];
   /** From the inputs to every output, as the file has it. */
   readonly whole: Flow;
   /** By name in the float view, and by name in the file. */
@@ -42,6 +51,10 @@ function analyseAnew(file: GraphView, types: InferredTypes): Analysis {
   if (input === null)
     return {
       ...common,
+      network: whole,
+      tapped: new Set(),
+      sentUp: new Set(),
+      laterals: [],
       classifies: false,
       flow: { ...whole, nodes: [], position: new Map(), readers: new Map() },
       geometry: new Map(),
@@ -56,7 +69,34 @@ function analyseAnew(file: GraphView, types: InferredTypes): Analysis {
   const isWhole =
     inputs.length === 1 && sinks.length === view.outputs.size && sinks.every((name) => view.outputs.has(name));
   const flow = isWhole ? withCuts(whole, input, new Set(sinks)) : flowBetween(order, input, fromImage, sinks);
-  return { ...common, flow, classifies, geometry: withNamesOfFile(file, float, geometry) };
+  return {
+    ...common,
+    flow,
+    classifies,
+    network: whole,
+    tapped: tappedOf(view, whole, flow),
+    sentUp: sentUpOf(whole, geometry),
+    laterals: lateralsOf(whole, flow, geometry),
+    geometry: withNamesOfFile(file, float, geometry),
+  };
+}
+
+function tappedOf(view: GraphView, network: Flow, flow: Flow): ReadonlySet<string> {
+  const tapped = new Set<string>();
+  const own = new Set(flow.nodes);
+  for (const name of flow.position.keys()) {
+    const readers = network.readers.get(name) ?? [];
+    if (view.outputs.has(name) || readers.some((reader) => !own.has(network.nodes[reader]))) tapped.add(name);
+  }
+  return tapped;
+}
+
+function sentUpOf(network: Flow, geometry: ReadonlyMap<string, Geometry>): ReadonlySet<string> {
+  const sent = new Set<string>();
+  for (const { inputs, outputs } of network.nodes)
+    if (geometry.get(outputs[0])?.upsampled === true && geometry.get(inputs[0])?.upsampled === false)
+      sent.add(inputs[0]);
+  return sent;
 }
 
 /** The same for the tensors of the file that the float view has under another name. */

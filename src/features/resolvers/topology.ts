@@ -4,6 +4,7 @@ import { factsOf } from '../facts.js';
 import type { Confidence, Feature } from '../feature.js';
 import type { ModuleTree } from '../modules.js';
 import { isotropicRun } from './isotropic.js';
+import { levelsOf, type Level } from './levels.js';
 import type { Answer } from './module-path.js';
 
 /** What the whole chain says about how this network ends its blocks. */
@@ -32,7 +33,7 @@ export function resolveByTopology(analysis: Analysis, tree: ModuleTree): Answer 
     );
     return answer(analysis, tree, picks, `${run.length} equal blocks at stride ${run[0].stride}`);
   }
-  const levels = withoutExtra(analysis, links, levelsOf(links));
+  const levels = levelsOf(analysis, links);
   const deepest = levels.at(-1);
   if (deepest === undefined || deepest.stride <= 1)
     return { features: [], outcome: 'no cut lies on a smaller map than the image', warnings: [] };
@@ -65,31 +66,6 @@ function answer(analysis: Analysis, tree: ModuleTree, picks: readonly Picked[], 
     };
   });
   return { features, outcome, warnings: [] };
-}
-
-interface Level {
-  readonly stride: number;
-  readonly first: number;
-  readonly last: number;
-}
-
-/** Runs of links at one stride, strides rising. */
-function levelsOf(links: readonly Link[]): readonly Level[] {
-  const levels: Level[] = [];
-  links.forEach(({ stride }, at) => {
-    const last = levels.at(-1);
-    if (last === undefined || stride > last.stride) levels.push({ stride, first: at, last: at });
-    else if (stride === last.stride) levels[levels.length - 1] = { ...last, last: at };
-  });
-  return levels;
-}
-
-/** A detector's neck goes on from the trunk with plain convolutions: what they make is no stage of it. */
-function withoutExtra({ classifies }: Analysis, links: readonly Link[], levels: readonly Level[]): readonly Level[] {
-  const hasBlocks = ({ first, last }: Level): boolean =>
-    links.slice(first, last + 1).some(({ kind }) => kind === 'add' || kind === 'concat' || kind === 'block');
-  if (classifies || !levels.some(hasBlocks)) return levels;
-  return levels.slice(0, levels.findLastIndex(hasBlocks) + 1);
 }
 
 function habitsOf(analysis: Analysis, links: readonly Link[]): Habits {
@@ -166,7 +142,8 @@ function lastBlock(
   habits: Habits,
 ): Picked {
   const steps: Step[] = [];
-  let at = level.last;
+  const tap = isDeepest ? null : lastTapped(analysis, links, level);
+  let at = tap ?? level.last;
   for (
     let step = stepBack(links, at, level, isDeepest, habits, steps);
     step !== null && at > level.first;
@@ -189,6 +166,12 @@ function lastBlock(
   const over = [...new Set(steps)].map((step) => STEP_WORDS[step]);
   const because = `the last place at stride ${level.stride} where everything meets${over.length > 0 ? `, in front of ${over.join(', ')}` : ''}`;
   return { link, confidence: confidenceOf(links, at, steps), because };
+}
+
+/** The last cut of a level that something else than the backbone reads: a lateral, a head, an output. */
+function lastTapped({ tapped }: Analysis, links: readonly Link[], level: Level): number | null {
+  for (let at = level.last; at >= level.first; at--) if (tapped.has(links[at].tensor)) return at;
+  return null;
 }
 
 /** Where a level's end gets the layout that its stage works in, before anything but a norm of tokens happens to it: a map with channels first where the whole stage works on tokens; null where it has it. */
@@ -255,10 +238,13 @@ function stepBack(
 function isInsideBottleneck(links: readonly Link[], at: number): boolean {
   const conv = links[at]?.conv;
   if (conv == null) return false;
-  if (conv.depthwise) return true;
-  if (conv.from !== conv.to) return false;
-  const narrows = links.slice(at + 1).find(({ kind }) => kind !== 'act' && kind !== 'norm' && kind !== 'scale')?.conv;
-  return narrows != null && narrows.kernel === 1 && narrows.to < narrows.from;
+  const behind = links.findIndex(({ kind }, index) => index > at && !['act', 'norm', 'scale'].includes(kind));
+  const point = links[behind]?.conv;
+  const narrows = point != null && point.kernel === 1 && point.to < point.from;
+  if (!conv.depthwise) return conv.from === conv.to && narrows;
+  // MobileNetV1: depthwise and pointwise convolutions take turns, each activated, and none narrows.
+  const isPlain = point != null && point.kernel === 1 && links[behind + 1]?.kind === 'act';
+  return !isPlain || narrows;
 }
 
 /**
@@ -385,9 +371,14 @@ function isFinished(links: readonly Link[], from: number): boolean {
   const { kind } = links[at];
   if (kind === 'conv' || kind === 'add' || kind === 'concat' || kind === 'block') return true;
   const before = links[at - 1];
-  return (
-    kind === 'act' &&
-    before !== undefined &&
-    (before.kind === 'add' || (before.conv !== null && before.conv.kernel > 1 && !before.conv.depthwise))
-  );
+  if (kind !== 'act' || before === undefined) return false;
+  if (before.kind === 'add') return true;
+  if (before.conv === null || before.conv.kernel <= 1) return false;
+  return !before.conv.depthwise || isStart(links, at - 1);
+}
+
+/** Whether a depthwise convolution is the second of the network, behind a plain one of the same width: the start of MobileFaceNet. */
+function isStart(links: readonly Link[], at: number): boolean {
+  const layers = links.slice(0, at).filter(({ conv }) => conv !== null);
+  return layers.length === 1 && layers[0].conv?.kernel !== 1 && layers[0].conv?.to === links[at].conv?.from;
 }

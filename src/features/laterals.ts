@@ -1,0 +1,70 @@
+import type { Node } from '../onnx/records.js';
+import type { Flow } from './flow.js';
+import { isMap, type Geometry } from './geometry.js';
+
+/** A way from the backbone into a map that an upsampling made. */
+export interface Lateral {
+  /** The tensor of the backbone it leaves. */
+  readonly from: string;
+  /** Its convolutions, in order. */
+  readonly convs: readonly Node[];
+  /** What it ends in, which the merge reads. */
+  readonly into: string;
+  readonly merge: Node;
+}
+
+/** Longest lateral that is followed, in nodes. */
+const LONGEST = 24;
+
+const MERGES = new Set(['Add', 'Sum', 'Concat']);
+
+/** Every lateral: from each place where a map that was upsampled meets one that was not, back to the backbone. */
+export function lateralsOf(network: Flow, trunk: Flow, geometry: ReadonlyMap<string, Geometry>): readonly Lateral[] {
+  const laterals: Lateral[] = [];
+  for (const merge of network.nodes) {
+    if (!MERGES.has(merge.opType)) continue;
+    const places = merge.inputs.map((name) => geometry.get(name));
+    if (!places.some((place) => place?.upsampled === true)) continue;
+    merge.inputs.forEach((name, at) => {
+      const place = places[at];
+      if (place === undefined || place.upsampled || !isMap(place)) return;
+      const lateral = followed(network, trunk, geometry, name);
+      if (lateral !== null) laterals.push({ ...lateral, into: name, merge });
+    });
+  }
+  return laterals;
+}
+
+/** The way back from a tensor to the backbone; of a gated value or a sum with one, the value itself. */
+function followed(
+  network: Flow,
+  trunk: Flow,
+  geometry: ReadonlyMap<string, Geometry>,
+  name: string,
+): Pick<Lateral, 'from' | 'convs'> | null {
+  const convs: Node[] = [];
+  let at: string | undefined = name;
+  for (let step = 0; at !== undefined && step < LONGEST; step++) {
+    if (trunk.position.has(at)) return { from: at, convs: convs.reverse() };
+    const position: number = network.position.get(at) ?? -1;
+    const node: Node | undefined = network.nodes[position];
+    if (node === undefined) return null;
+    if (node.opType === 'Conv') convs.push(node);
+    at = earliest(
+      network,
+      node.inputs.filter((input) => isOnMap(geometry.get(input))),
+    );
+  }
+  return null;
+}
+
+function isOnMap(place: Geometry | undefined): boolean {
+  return place !== undefined && isMap(place);
+}
+
+function earliest(network: Flow, names: readonly string[]): string | undefined {
+  let first: string | undefined;
+  for (const name of names)
+    if (first === undefined || (network.position.get(name) ?? -1) < (network.position.get(first) ?? -1)) first = name;
+  return first;
+}

@@ -1,0 +1,138 @@
+import { layersBehindPool, type Analysis } from '../analysis.js';
+import type { Link } from '../chain.js';
+import type { Lateral } from '../laterals.js';
+import { weightDims } from '../weights.js';
+
+/** Links at one stride: what may be a feature of it. */
+export interface Level {
+  readonly stride: number;
+  readonly first: number;
+  readonly last: number;
+}
+
+/** Runs of links at one stride, strides rising, without what is in front of the first weight, or behind the backbone. */
+export function levelsOf(analysis: Analysis, links: readonly Link[]): readonly Level[] {
+  const levels: Level[] = [];
+  const start = links.findIndex(({ isWeighted }) => isWeighted);
+  links.forEach(({ stride }, at) => {
+    if (start < 0 || at < start) return;
+    const last = levels.at(-1);
+    if (last === undefined || stride > last.stride) levels.push({ stride, first: at, last: at });
+    else if (stride === last.stride) levels[levels.length - 1] = { ...last, last: at };
+  });
+  const deepest = levels.at(-1);
+  if (deepest === undefined) return levels;
+  const end = analysis.classifies ? withoutScores(analysis, links, deepest) : withoutNeck(analysis, links, deepest);
+  if (end < deepest.first) return levels.slice(0, -1);
+  const isPool = links.slice(deepest.first, end + 1).every(({ kind }) => kind === 'pool' || kind === 'move');
+  const poolsOnly = levels.slice(1, -1).every(({ first }) => links[first].kind === 'pool');
+  if (isPool && !poolsOnly) return levels.slice(0, -1);
+  return [...levels.slice(0, -1), { ...deepest, last: end }];
+}
+
+/** Widths of the classifiers of ImageNet: a last convolution of one is a classifier's even where it is activated (SqueezeNet). */
+const CLASSES = new Set([1000, 1001, 21841, 21843]);
+
+/** The end of the deepest level in front of a convolution whose pooled maps are the scores. */
+function withoutScores(analysis: Analysis, links: readonly Link[], { first, last }: Level): number {
+  if (layersBehindPool(analysis) > 0) return last;
+  let end = last;
+  while (end > first && (links[end].kind === 'move' || links[end].kind === 'pool')) end--;
+  const isActive = links[end].kind === 'act';
+  const { conv } = links[isActive ? end - 1 : end] ?? {};
+  if (conv == null || conv.depthwise || links[isActive ? end - 1 : end].normed) return last;
+  if (isActive && !CLASSES.has(conv.to)) return last;
+  return end - (isActive ? 2 : 1);
+}
+
+/** Where the deepest level of a network with maps for outputs ends: in front of what its neck and its heads begin with. */
+function withoutNeck(analysis: Analysis, links: readonly Link[], level: Level): number {
+  let end = level.last;
+  for (;;) {
+    const next =
+      beforeLateral(analysis, links, level, end) ??
+      beforeReduction(analysis, links, level, end) ??
+      beforeHeadConvs(links, level, end);
+    if (next === null || next >= end) return end;
+    end = next;
+  }
+}
+
+/** In front of convolutions that are the same as those of the laterals of shallower levels. */
+function beforeLateral({ view, laterals }: Analysis, links: readonly Link[], level: Level, end: number): number | null {
+  const shapes = laterals.flatMap((lateral) => shapeOf(view, lateral) ?? []);
+  for (const { kernels, width } of shapes) {
+    let at = end;
+    let matched = 0;
+    while (at >= level.first && matched < kernels.length) {
+      const { kind, conv, residual, convs } = links[at];
+      if (conv !== null) {
+        if (conv.kernel !== kernels[kernels.length - 1 - matched] || conv.depthwise) break;
+        if (matched === 0 && conv.to !== width) break;
+        matched++;
+      } else if (!['act', 'norm', 'scale', 'move'].includes(kind) && !(kind === 'add' && residual && convs === 0))
+        break;
+      at--;
+    }
+    if (matched === kernels.length && at >= level.first && isEnd(links, at)) return at;
+  }
+  return null;
+}
+
+function shapeOf(
+  view: Analysis['view'],
+  { convs }: Lateral,
+): { readonly kernels: readonly number[]; readonly width: number } | null {
+  const dims = convs.map(({ inputs }) => weightDims(view, inputs[1]));
+  const kernels = dims.map((dim) => Math.max(1, ...(dim?.slice(2) ?? [])));
+  const width = dims.at(-1)?.[0];
+  return width === undefined ? null : { kernels, width };
+}
+
+/** In front of a convolution of size 1 that narrows, from where the map goes up, unless it joins what a Concat has laid together. */
+function beforeReduction(
+  { view, laterals, sentUp }: Analysis,
+  links: readonly Link[],
+  level: Level,
+  end: number,
+): number | null {
+  const widths = new Set(laterals.flatMap((lateral) => shapeOf(view, lateral)?.width ?? []));
+  const narrows = (at: number): boolean => {
+    const conv = links[at].conv;
+    return (
+      conv !== null &&
+      conv.kernel === 1 &&
+      conv.to < conv.from &&
+      links[at - 1]?.kind !== 'concat' &&
+      isEnd(links, at - 1)
+    );
+  };
+  const isSent = sentUp.has(links[end].tensor);
+  for (let at = level.first + 1; at <= end; at++) {
+    const behind = links.slice(at + 1, end + 1);
+    if (!narrows(at)) continue;
+    if (widths.has(links[at].conv?.to ?? 0)) return at - 1;
+    if (isSent && behind.every(({ kind }) => kind === 'act' || kind === 'norm')) return at - 1;
+  }
+  return null;
+}
+
+/** In front of plain convolutions behind the last sum. */
+function beforeHeadConvs(links: readonly Link[], level: Level, end: number): number | null {
+  let at = end;
+  let convs = 0;
+  while (at >= level.first && ['conv', 'act', 'norm', 'move', 'scale'].includes(links[at].kind)) {
+    if (links[at].conv !== null) convs++;
+    at--;
+  }
+  if (convs === 0 || at < level.first || links[at].kind !== 'add') return null;
+  while (at < end && (links[at + 1].kind === 'act' || links[at + 1].kind === 'norm')) at++;
+  return at;
+}
+
+/** Whether a level may end at a link: not inside a block, behind its depthwise convolution. */
+function isEnd(links: readonly Link[], at: number): boolean {
+  let index = at;
+  while (index > 0 && ['act', 'norm', 'scale', 'move'].includes(links[index].kind)) index--;
+  return links[index]?.conv?.depthwise !== true;
+}
