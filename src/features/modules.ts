@@ -1,5 +1,7 @@
 import type { Flow } from './flow.js';
-import { DEEPEST, type NodePaths } from './names.js';
+import type { Node } from '../onnx/records.js';
+import type { NamingStyle, NodePaths } from './names.js';
+import { shallow } from './names/paths.js';
 
 /** A module of the network that was exported, as far as the names of its nodes show it. */
 export interface Module {
@@ -22,6 +24,9 @@ export interface ModuleTree {
   /** The path that each node's own names say, null where they say nothing. */
   readonly named: readonly (string | null)[];
   readonly classes: ReadonlyMap<string, string>;
+  /** Which call of a module a node belongs to; null where names do not say. */
+  readonly callOf: (node: Node, path: string) => string | null;
+  readonly style: NamingStyle;
   readonly separator: '.' | '/';
   /** Whether the names show the network's modules inside each other, and not layers alone. */
   readonly isNested: boolean;
@@ -44,13 +49,11 @@ export function moduleTree(flow: Flow, paths: NodePaths): ModuleTree {
     owner,
     named,
     classes: paths.classes,
+    callOf: paths.callOf,
+    style: paths.style,
     separator,
     isNested: paths.style === 'dynamo' || paths.style === 'torchscript',
   };
-}
-
-function shallow(path: string, separator: string): string {
-  return path.length <= DEEPEST ? path : path.split(separator, DEEPEST).join(separator);
 }
 
 function moduleAt(modules: Map<string, Module>, path: string, separator: string): Module {
@@ -77,7 +80,7 @@ function moduleAt(modules: Map<string, Module>, path: string, separator: string)
   return module;
 }
 
-/** Fills the gaps with what the paths of a node's producers and readers have in common. */
+/** Fills the gaps with what the paths of a node's producers and readers have in common; what was put in front of the network or behind it lies in no module. */
 function inherited(flow: Flow, given: readonly (string | null)[], separator: string): readonly string[] {
   const before: (string | null)[] = [...given];
   flow.nodes.forEach((node, at) => {
@@ -97,7 +100,7 @@ function inherited(flow: Flow, given: readonly (string | null)[], separator: str
           after[at] = after[at] === null ? after[reader] : common(after[at], after[reader], separator);
     }
   }
-  return given.map((path, at) => path ?? common(before[at] ?? after[at], after[at] ?? before[at], separator));
+  return given.map((path, at) => path ?? common(before[at], after[at], separator));
 }
 
 function common(a: string | null, b: string | null, separator: string): string {

@@ -1,7 +1,8 @@
 import { openModel } from '../open.js';
 import { viewGraph } from '../onnx/graph.js';
 import { encodeModel } from '../testing/model-builder.js';
-import { decodeSegments, nodePaths, pythonStrings, type NamingStyle } from './names.js';
+import { nodePaths, pythonStrings, type NamingStyle } from './names.js';
+import { decodeSegments } from './names/torchscript.js';
 
 test.each([
   ['', ''],

@@ -5,8 +5,9 @@ import { embeddingsOf } from './embedding.js';
 import { factsOf } from './facts.js';
 import type { Attempt, Embedding, Feature, Resolution, ResolverName, TensorFacts } from './feature.js';
 import type { FeatureEntry } from './feature-info.js';
-import { moduleTree } from './modules.js';
+import { moduleTree, type ModuleTree } from './modules.js';
 import { nodePaths } from './names.js';
+import { parameterLabels } from './names/parameters.js';
 import { resolveExplicit } from './resolvers/explicit.js';
 import type { Family } from './resolvers/families.js';
 import { resolveStored } from './resolvers/metadata.js';
@@ -66,7 +67,9 @@ export function resolveFeatures(view: GraphView, types: InferredTypes, options: 
   }
   const embeddings = chosen?.embeddings ?? [];
   const isFound = ({ resolvedBy }: Feature): boolean => resolvedBy !== 'explicit' && resolvedBy !== 'metadata';
-  const features = (chosen?.features ?? []).map((feature) => (isFound(feature) ? carried(analysis, feature) : feature));
+  const features = labelled(analysis, tree(), chosen?.features ?? []).map((feature) =>
+    isFound(feature) ? carried(analysis, feature) : feature,
+  );
   return {
     features,
     outIndices: chosen?.outIndices ?? features.filter(({ tensor }) => tensor !== null).map(({ index }) => index),
@@ -76,6 +79,13 @@ export function resolveFeatures(view: GraphView, types: InferredTypes, options: 
     tried,
     warnings: [...(chosen?.warnings ?? []), ...warningsOf(analysis, features)],
   };
+}
+
+/** Features that the shape of the graph showed, under the modules that the names of parameters tell. */
+function labelled({ view, flow }: Analysis, tree: ModuleTree, features: readonly Feature[]): readonly Feature[] {
+  if (tree.style !== 'parameters' || !features.every(({ resolvedBy }) => resolvedBy === 'topology')) return features;
+  const labels = parameterLabels(view, flow.nodes).ofTensors(features.map(({ tensor }) => tensor));
+  return features.map((feature, at) => ({ ...feature, module: labels[at] }));
 }
 
 function embeddingsFound(analysis: Analysis): Pick<Resolution, 'embeddings' | 'embedding'> {

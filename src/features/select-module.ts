@@ -8,7 +8,8 @@ import { nodePaths } from './names.js';
 import { missing } from './select-tensor.js';
 import type { Found, SelectOptions } from './selectors.js';
 import { flattenedName, sequentialModules } from './sequential.js';
-import { callsOf, concatenated, exitsOf, foldedModules, tapModule } from './taps.js';
+import { callsOf } from './calls.js';
+import { concatenated, exitsOf, foldedModules, madeWithParametersOf, tapModule } from './taps.js';
 
 /** Everything that can be selected by module in a graph. */
 export interface ModuleNames {
@@ -24,7 +25,7 @@ export function moduleNames(view: GraphView, analysis: Analysis, options: Select
   const flattened = new Map<string, string>();
   if (options.flattenSequential)
     for (const path of sequentialModules(tree).paths) flattened.set(path, flattenedName(path));
-  return { tree, analysis, folded: foldedModules(view, tree), flattened };
+  return { tree, analysis, folded: foldedModules(view, analysis.whole, tree), flattened };
 }
 /** All outputs of the module that ends in `tensor`. */
 export function exitsAt(view: GraphView, names: ModuleNames, path: string, tensor: string): readonly string[] {
@@ -80,13 +81,11 @@ export function byModule(
   const [, pattern, mark, digits] = /^([\s\S]*?)(?:([#@])(\d{1,9}))?$/.exec(spec) ?? [];
   const paths = modulesNamed(names, spec);
   const chosen = paths.length > 0 || mark === undefined ? paths : modulesNamed(names, pattern);
-  if (chosen.length === 0)
-    return missing(
-      'module',
-      spec,
-      isExplained ? [...tree.modules.keys(), ...folded.keys()].filter(Boolean) : [],
-      isExplained,
-    );
+  if (chosen.length === 0) {
+    const known = isExplained ? [...tree.modules.keys(), ...folded.keys()].filter(Boolean) : [];
+    const hint = (isExplained ? elsewhere(view, names, mark === undefined ? spec : pattern) : null) ?? LISTED;
+    return { ...missing('module', spec, known, isExplained), hint };
+  }
   const part = paths.length > 0 || mark === undefined ? null : { mark, number: Number(digits) };
   const found = chosen.map((path) => tapNamed(view, names, path, part, options));
   return {
@@ -98,6 +97,20 @@ export function byModule(
         .join('; ') || null,
     hint: found.find(({ hint }) => hint !== undefined)?.hint,
   };
+}
+
+const LISTED = 'list the modules with `featx inspect MODEL --modules`';
+
+/** Where a module is that the graph does not know under this name: exporters leave out parents that are never called, and some layers. */
+function elsewhere(view: GraphView, { tree, analysis }: ModuleNames, path: string): string | null {
+  for (let rest = path; rest.includes('.'); ) {
+    rest = rest.slice(rest.indexOf('.') + 1);
+    if (tree.modules.has(rest))
+      return `the graph calls it '${rest}': exporters leave out parents that are never called`;
+  }
+  const made = madeWithParametersOf(view, analysis.whole, tree, path);
+  if (made === null) return null;
+  return `its parameters are read in ${made.module === '' ? 'no module' : `the module '${made.module}'`}, which makes the tensor '${made.tensor}'`;
 }
 
 function modulesNamed({ tree, folded, flattened }: ModuleNames, pattern: string): readonly string[] {
@@ -151,10 +164,10 @@ function tapNamed(
   const exits = exitsOf(analysis.whole, module.nodes, view.outputs);
   if (part?.mark === '#')
     return part.number < exits.length ? select([exits[part.number]]) : outOf(path, 'output', part.number, exits.length);
-  const calls = callsOf(module);
+  const calls = callsOf(view, analysis.whole, tree, module);
   if (part?.mark === '@' && (part.number < 1 || part.number > calls.length))
     return outOf(path, 'call', part.number, calls.length);
-  const tap = tapModule(view, analysis.whole, module, hookType, part === null ? undefined : part.number - 1);
+  const tap = tapModule(view, analysis.whole, tree, module, hookType, part === null ? undefined : part.number - 1);
   if (tap.folded !== null && !allowFolded) return gone(tap.folded);
   const tensor = tap.tensors[0] ?? tap.folded;
   if (tensor == null)

@@ -200,7 +200,8 @@ function withInputs(view: GraphView, analysis: Analysis, features: readonly Feat
     const { module: path, hookType, resolvedBy } = feature;
     if (hookType === 'forward_pre' || resolvedBy === 'explicit') return feature;
     const module = path === null || path === '' ? undefined : tree.modules.get(path);
-    const [tensor = null] = module === undefined ? [] : tapModule(view, analysis.whole, module, 'forward_pre').tensors;
+    const [tensor = null] =
+      module === undefined ? [] : tapModule(view, analysis.whole, tree, module, 'forward_pre').tensors;
     const because =
       module === undefined
         ? 'its input is asked for, and the graph does not name its module'

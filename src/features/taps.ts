@@ -1,5 +1,6 @@
 import type { GraphView } from '../onnx/graph.js';
 import type { Node } from '../onnx/records.js';
+import { callsOf } from './calls.js';
 import type { HookType } from './feature.js';
 import { readsOf, type Flow } from './flow.js';
 import type { Module, ModuleTree } from './modules.js';
@@ -10,17 +11,6 @@ export interface ModuleTap {
   readonly tensors: readonly string[];
   /** The value after a fold that swallowed the module's own; null where nothing was folded. */
   readonly folded: string | null;
-}
-
-/** Runs of a module's nodes without foreign nodes between them: one per call. */
-export function callsOf(module: Module): readonly (readonly number[])[] {
-  const calls: number[][] = [];
-  for (const at of module.nodes) {
-    const last = calls.at(-1);
-    if (last !== undefined && last[last.length - 1] === at - 1) last.push(at);
-    else calls.push([at]);
-  }
-  return calls;
 }
 
 /** Tensors made by the given nodes and read outside them (or handed out of the graph), in the order they are made. */
@@ -66,8 +56,15 @@ export function entryOf(flow: Flow, nodes: readonly number[]): string | null {
 }
 
 /** The tensor a module's hook would see; `call` picks one of several calls (the last where it is left out). */
-export function tapModule(view: GraphView, flow: Flow, module: Module, hookType: HookType, call?: number): ModuleTap {
-  const calls = callsOf(module);
+export function tapModule(
+  view: GraphView,
+  flow: Flow,
+  tree: ModuleTree,
+  module: Module,
+  hookType: HookType,
+  call?: number,
+): ModuleTap {
+  const calls = callsOf(view, flow, tree, module);
   const nodes = call === undefined ? module.nodes : (calls[call] ?? []);
   if (nodes.length === 0) return { tensors: [], folded: null };
   if (hookType === 'forward_pre') {
@@ -89,16 +86,41 @@ export function isFolded(view: GraphView, node: Node): boolean {
   return [node.inputs[1], node.inputs[2]].every((name) => view.initializers.has(name) && /^onnx::Conv_\d+$/.test(name));
 }
 
-/** Modules that have parameters and no nodes: what a fold left of a convolution, with the value after the fold. */
-export function foldedModules(view: GraphView, tree: ModuleTree): ReadonlyMap<string, string> {
+/** Layers that an exporter folds a norm into. */
+const FOLDS = /Conv|Gemm|MatMul/;
+
+/**
+ * Modules whose layer carries the name of what was folded into it: dynamo's exporter puts `bn1` on the convolution with `conv1.weight`. With the value after the fold.
+ * A parameter that a module around its own reads, or one with a shortened name, was never folded.
+ */
+export function foldedModules(view: GraphView, flow: Flow, tree: ModuleTree): ReadonlyMap<string, string> {
   const folded = new Map<string, string>();
   for (const name of view.initializers.keys()) {
     const cut = name.lastIndexOf('.');
     const path = cut < 0 ? '' : name.slice(0, cut);
     if (path === '' || folded.has(path) || tree.modules.has(path)) continue;
     const reader = view.consumersOf.get(name)?.[0];
-    if (reader !== undefined && reader.outputs.length > 0 && reader.outputs[0] !== '')
-      folded.set(path, reader.outputs[0]);
+    const [tensor = ''] = reader?.outputs ?? [];
+    const at = flow.position.get(tensor);
+    if (reader === undefined || at === undefined || at < 0 || !FOLDS.test(reader.opType)) continue;
+    const owner = tree.owner[at].path;
+    if (owner !== '' && !path.startsWith(`${owner}.`) && !path.endsWith(`.${owner}`)) folded.set(path, tensor);
   }
   return folded;
+}
+
+/** The tensor made with a module's parameters, and the module it lies in, where no node carries the module's own name. */
+export function madeWithParametersOf(
+  view: GraphView,
+  flow: Flow,
+  tree: ModuleTree,
+  path: string,
+): { readonly tensor: string; readonly module: string } | null {
+  for (const name of view.initializers.keys()) {
+    if (!name.startsWith(`${path}.`)) continue;
+    const [tensor = ''] = view.consumersOf.get(name)?.[0]?.outputs ?? [];
+    const at = flow.position.get(tensor);
+    if (at !== undefined && at >= 0) return { tensor, module: tree.owner[at].path };
+  }
+  return null;
 }

@@ -24,7 +24,7 @@ export function resolveExplicit(
   const entries = [...new FeatureInfo(given)];
   const missing: string[] = [];
   const warnings: string[] = [];
-  const folded = foldedModules(view, tree);
+  const folded = foldedModules(view, analysis.whole, tree);
   const features = entries.map((entry, index): Feature => {
     const hookType: HookType = entry['hook_type'] === 'forward_pre' ? 'forward_pre' : 'forward';
     const place = locate(view, analysis, tree, folded, entry, hookType) ?? declared(found, entry, hookType);
@@ -85,7 +85,7 @@ function locate(
   if (entry.module === null) return null;
   const module = tree.modules.get(entry.module);
   if (module !== undefined && entry.module !== '') {
-    const tap = tapModule(view, analysis.whole, module, hookType);
+    const tap = tapModule(view, analysis.whole, tree, module, hookType);
     const what = hookType === 'forward' ? 'ends in' : 'reads';
     if (tap.folded !== null)
       return {

@@ -118,6 +118,7 @@ function declared(
           ...tapped(
             view,
             analysis,
+            tree,
             family,
             module,
             alias === null ? module.path : prefix + alias.replace('*', module.name),
@@ -126,7 +127,7 @@ function declared(
         })),
       );
   }
-  const folded = foldedModules(view, tree).get(prefix + target);
+  const folded = foldedModules(view, analysis.flow, tree).get(prefix + target);
   return folded === undefined
     ? null
     : [{ module: prefix + (alias ?? target), tensor: null, folded, because: `${because}; ${FOLDED}` }];
@@ -193,10 +194,17 @@ function laidOut({ flow, geometry }: Analysis, tensor: string | null): string | 
   return at ?? tensor;
 }
 
-function tapped(view: GraphView, analysis: Analysis, family: Family, module: Module, name: string): Declared {
+function tapped(
+  view: GraphView,
+  analysis: Analysis,
+  tree: ModuleTree,
+  family: Family,
+  module: Module,
+  name: string,
+): Declared {
   const { flow, geometry } = analysis;
   const because = `${name} is a feature of the family ${family.name}`;
-  const tap = tapModule(view, flow, module, 'forward');
+  const tap = tapModule(view, flow, tree, module, 'forward');
   if (tap.folded !== null) return { module: name, tensor: null, folded: tap.folded, because: `${because}; ${FOLDED}` };
   if (family.output === 'laid-out')
     return {
