@@ -1,21 +1,15 @@
-import { basename } from 'node:path';
 import { sidecarPaths } from './cut-files.js';
 import type { Resolution } from './features/feature.js';
-import { plainValues } from './onnx/tensor-data.js';
-import { tensorsOf, viewGraph } from './onnx/graph.js';
-import { isContained, type SidecarFiles } from './onnx/external-data.js';
-import { indexModel } from './onnx/model.js';
-import type { OnnxModel } from './onnx/records.js';
+import type { Graph } from './onnx/records.js';
 import type { OptionsOf } from './options/types.js';
 import { prepare, type PrepareOptions } from './prepare.js';
 import { planRewrite, type Plan, type PlannedOutput } from './rewrite/plan.js';
 import { DEFAULT_PLAN, type PlanOptions } from './rewrite/tap.js';
-import { droppedStarts, splice, topStart } from './rewrite/splice.js';
-import { DEFAULT_ALIGN, planWeights } from './rewrite/weights.js';
-import { openSession, type RuntimeSession } from './runtime/open-session.js';
+import { openComputation, type RuntimeSession } from './runtime/open-session.js';
+import type { Computation } from './runtime/session-plan.js';
 import type { SessionOptions } from './runtime/session-options.js';
 import type { RuntimeTensor } from './runtime/runtime-tensor.js';
-import { materialize } from './wire/pieces.js';
+import type { ByteSource } from './wire/source.js';
 
 export type RunnerOptions = Omit<OptionsOf<'run'>, 'output' | 'inputs'> &
   Pick<PrepareOptions, 'resolve'> &
@@ -23,11 +17,10 @@ export type RunnerOptions = Omit<OptionsOf<'run'>, 'output' | 'inputs'> &
     readonly plan?: Partial<PlanOptions>;
   };
 
-/** Weights from this size on stay in the model's file and are mapped by the runtime. */
-const MAPPED_BYTES = 1024;
-
 /** Features of a model, ready to run: the graph is cut in memory, the weights stay in their files. */
 export class FeatureRunner implements AsyncDisposable {
+  private isClosed = false;
+
   private constructor(
     /** The selected features, in the order of the results. */
     readonly features: readonly PlannedOutput[],
@@ -36,6 +29,8 @@ export class FeatureRunner implements AsyncDisposable {
     readonly files: readonly string[],
     readonly session: RuntimeSession,
     private readonly notes: readonly string[],
+    /** The model's file, which the session reads weights from. */
+    private readonly source: ByteSource,
   ) {}
 
   /**
@@ -44,24 +39,25 @@ export class FeatureRunner implements AsyncDisposable {
    */
   static async open(input: string | Uint8Array, options: RunnerOptions = {}): Promise<FeatureRunner> {
     const { isolate = false, timeoutMs, memoryBytes } = options;
-    await using prepared = await prepare(input, {
+    const prepared = await prepare(input, {
       ...options,
       isolate,
       ...(isolate ? { timeoutMs, memoryBytes } : { timeoutMs: undefined, memoryBytes: undefined }),
     });
-    const { model, view, files, types, resolution, selections, warnings, warn } = prepared;
-    const { path } = model.source;
-    const plan = planRewrite(view, types.types, selections, { ...DEFAULT_PLAN, ...options.plan });
-    options.signal?.throwIfAborted();
-    const mapped = await indexModel(await weightless(model, plan, files, warn), { limits: model.limits });
-    const session = await openSession(viewGraph(mapped), { ...sessionOptions(options), beside: path });
-    return new FeatureRunner(
-      plan.outputs,
-      resolution,
-      path === undefined ? [] : [path, ...sidecarPaths(model, path)],
-      session,
-      warnings,
-    );
+    const { model, view, files, types, resolution, selections, warnings } = prepared;
+    const { source } = model;
+    try {
+      const plan = planRewrite(view, types.types, selections, { ...DEFAULT_PLAN, ...options.plan });
+      options.signal?.throwIfAborted();
+      const asked = { computation: computationOf(model.graph, plan), types: types.types };
+      const session = await openComputation(view, asked, sessionOptions(options));
+      const paths = source.path === undefined ? [] : [source.path, ...sidecarPaths(model, source.path)];
+      await files.close();
+      return new FeatureRunner(plan.outputs, resolution, paths, session, warnings, source);
+    } catch (error) {
+      await prepared[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   get warnings(): readonly string[] {
@@ -80,8 +76,11 @@ export class FeatureRunner implements AsyncDisposable {
     this.session.recycle(results.values());
   }
 
-  close(): Promise<void> {
-    return this.session.close();
+  async close(): Promise<void> {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    await this.session.close();
+    await this.source.close?.();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -89,27 +88,18 @@ export class FeatureRunner implements AsyncDisposable {
   }
 }
 
-/** The cut as bytes of a few KB that point into the model's files; bytes in memory have no file to point into and stay whole. */
-async function weightless(
-  model: OnnxModel,
-  plan: Plan,
-  files: SidecarFiles,
-  warn: (message: string) => void,
-): Promise<Uint8Array> {
-  const { path } = model.source;
-  const dropped = droppedStarts(model, plan.edit);
-  const isLarge = [...tensorsOf(model)].some((tensor) => {
-    const values = dropped.has(topStart(model, tensor)) ? null : plainValues(tensor);
-    return values !== null && values.end - values.start > MAPPED_BYTES;
-  });
-  const { contents } = await planWeights(model, plan.edit, files, {
-    mode: path !== undefined && isLarge && isContained(basename(path)) ? 'reference' : 'keep',
-    sameDirectory: true,
-    align: DEFAULT_ALIGN,
-    sourceName: path === undefined ? null : basename(path),
-    warn,
-  });
-  return materialize(model.source, splice(model, plan.edit, contents));
+/** What a plan computes, for a session: every output of the graph that it makes. */
+function computationOf({ outputs: own }: Graph, { edit, outputs }: Plan): Computation {
+  const planned = new Map(outputs.map((output) => [output.output, output]));
+  return {
+    add: edit,
+    outputs: (edit.outputs ?? own).map(({ name }) => {
+      const feature = planned.get(name);
+      return feature === undefined
+        ? { name, tensor: name }
+        : { name, tensor: feature.tap.tensors[0], shape: feature.shape };
+    }),
+  };
 }
 
 function sessionOptions({

@@ -1,9 +1,11 @@
-import type { GraphView } from '../onnx/graph.js';
+import { readsOf, type GraphView } from '../onnx/graph.js';
 import type { Node, Tensor } from '../onnx/records.js';
-import { readsOf } from './flow.js';
 import { KEEPS_CODES } from './float-twins.js';
 
-/** The domain of an operator of the float view that has its channels last: what stands between two Transposes in files that Keras wrote. */
+/**
+ * The domain of an operator of the float view that has its channels last: what stands between two Transposes in files
+ * that Keras wrote.
+ */
 export const CHANNELS_LAST = 'featx.channels-last';
 
 /** The tensors that say what codes stand for; no zero point is 0. */

@@ -1,8 +1,7 @@
-import type { GraphView, Producer } from '../onnx/graph.js';
+import { executionOrder, type GraphView, readsOf, type Producer } from '../onnx/graph.js';
 import type { Node } from '../onnx/records.js';
 import { smallNumbers } from '../onnx/schema.js';
 import type { Codes } from './feature.js';
-import { executionOrder, readsOf } from './flow.js';
 import { emit, resolved, type Draft, type Scale } from './float-draft.js';
 import { READINGS } from './float-readings.js';
 
@@ -17,8 +16,9 @@ export interface Carrier {
 }
 
 /**
- * The graph as a float network in plain operators, which is what every resolver looks at: weights in Constant nodes are initializers, codes and casts are the float
- * tensors they stand for, fused operators are taken apart. Names are the file's, but of tensors that fusion removed.
+ * The graph as a float network in plain operators, which is what every resolver looks at: weights in Constant nodes are
+ * initializers, codes and casts are the float tensors they stand for, fused operators are taken apart. Names are the
+ * file's, but of tensors that fusion removed.
  */
 export interface FloatView {
   readonly view: GraphView;

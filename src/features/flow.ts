@@ -1,4 +1,4 @@
-import { capturesOf, isInitializer, type GraphView } from '../onnx/graph.js';
+import { executionOrder, isInitializer, readsOf, type GraphView } from '../onnx/graph.js';
 import type { Node } from '../onnx/records.js';
 
 /** The main data path: what depends on the image and reaches the sink, in execution order. */
@@ -16,27 +16,6 @@ export interface Flow {
 
 /** Ops whose output says how large a tensor is, not what is in it. */
 const SHAPE_OPS = new Set(['Shape', 'Size', 'ConstantOfShape', 'EyeLike']);
-
-/** What a node reads, also inside its bodies; omitted inputs are `''`. */
-export function readsOf(node: Node): readonly string[] {
-  const captures = capturesOf(node);
-  return captures.length === 0 ? node.inputs : [...node.inputs, ...captures];
-}
-
-/** The nodes of the main graph behind the nodes they read from. */
-export function executionOrder(view: GraphView): readonly Node[] {
-  const { nodes } = view.model.graph;
-  if (view.sorted) return nodes;
-  const waiting = nodes.map(
-    (node) => new Set(readsOf(node).flatMap((name) => view.producerOf.get(name)?.node ?? [])).size,
-  );
-  const order = nodes.filter((node) => waiting[node.index] === 0);
-  for (let at = 0; at < order.length; at++) {
-    const readers = new Set(order[at].outputs.flatMap((name) => view.consumersOf.get(name) ?? []));
-    for (const reader of readers) if (--waiting[reader.index] === 0) order.push(reader);
-  }
-  return order;
-}
 
 /** Tensors that carry data of the inputs, in execution order of their producers. */
 export function reachableFrom(order: readonly Node[], inputs: Iterable<string>): ReadonlySet<string> {
@@ -62,7 +41,10 @@ const flows = new WeakMap<
   }
 >();
 
-/** The graph in execution order, its inputs that are no initializers, what depends on them, and the path from all of them to every output (without cuts). */
+/**
+ * The graph in execution order, its inputs that are no initializers, what depends on them, and the path from all of
+ * them to every output (without cuts).
+ */
 export function wholeFlow(view: GraphView): {
   readonly order: readonly Node[];
   readonly data: ReadonlySet<string>;

@@ -1,13 +1,16 @@
-import type { GraphView } from '../onnx/graph.js';
+import { readsOf, type GraphView } from '../onnx/graph.js';
 import type { Node } from '../onnx/records.js';
 import { callsOf } from './calls.js';
 import type { HookType } from './feature.js';
-import { readsOf, type Flow } from './flow.js';
+import type { Flow } from './flow.js';
 import type { Module, ModuleTree } from './modules.js';
 
 /** What a module name means in the graph. */
 export interface ModuleTap {
-  /** Tensors the module hands on, in the order they are made; the last one made first where there is one. Empty where the value is gone. */
+  /**
+   * Tensors the module hands on, in the order they are made; the last one made first where there is one. Empty where
+   * the value is gone.
+   */
   readonly tensors: readonly string[];
   /** The value after a fold that swallowed the module's own; null where nothing was folded. */
   readonly folded: string | null;
@@ -30,7 +33,10 @@ export function exitsOf(
   return exits;
 }
 
-/** What `torch.cat(x, 1)` of a module's outputs is: the Concat behind them that joins them all, perhaps with what the module passes through; else the outputs themselves. */
+/**
+ * What `torch.cat(x, 1)` of a module's outputs is: the Concat behind them that joins them all, perhaps with what the
+ * module passes through; else the outputs themselves.
+ */
 export function concatenated(view: GraphView, exits: readonly string[]): readonly string[] {
   const joint = view.consumersOf
     .get(exits[0])
@@ -79,7 +85,8 @@ export function tapModule(
 }
 
 /**
- * Whether an exporter folded a BatchNorm into this convolution: TorchScript then writes both its weight and its bias anew, as `onnx::Conv_123`, and the value before the norm no longer exists.
+ * Whether an exporter folded a BatchNorm into this convolution: TorchScript then writes both its weight and its bias
+ * anew, as `onnx::Conv_123`, and the value before the norm no longer exists.
  */
 export function isFolded(view: GraphView, node: Node): boolean {
   if (node.opType !== 'Conv' || node.inputs.length < 3) return false;

@@ -1,5 +1,6 @@
+import { readsOf } from '../onnx/graph.js';
 import type { Node } from '../onnx/records.js';
-import { flowBetween, readsOf, type Flow } from './flow.js';
+import { flowBetween, type Flow } from './flow.js';
 import { isMap, type Geometry } from './geometry.js';
 import { intsOf } from './node-attributes.js';
 

@@ -1,9 +1,10 @@
-import { functionKey, type GraphView } from './graph.js';
+import { executionOrder, functionKey, type GraphView } from './graph.js';
 import type { Attribute, Dim, Node } from './records.js';
 import { declaredTypes, dtypeWord, type TensorType } from './types.js';
 
 /**
- * Types that follow from an operator's definition alone, in every opset that has it; everything else is the runtime's business.
+ * Types that follow from an operator's definition alone, in every opset that has it; everything else is the runtime's
+ * business.
  * @see https://github.com/onnx/onnx/blob/main/docs/Operators.md
  */
 
@@ -156,14 +157,18 @@ const NON_TENSORS = new Map<string, string>([
   ['Optional', 'optional'],
 ]);
 
-/** Types of the outputs of nodes, in their order, from the file's declarations and from certain rules; unknown parts are null. */
+/**
+ * Types of the outputs of nodes, in their order, from the file's declarations and from certain rules; unknown parts are
+ * null.
+ */
 export function certainTypes(view: GraphView, nodes: Iterable<Node>): Map<string, TensorType> {
   const types = declaredTypes(view.model);
   const overridden = new Set(
     view.model.functions.map((definition) => functionKey(definition.domain, definition.name, definition.overload)),
   );
-  const waiting = [...nodes].sort((a, b) => a.index - b.index);
-  for (const node of view.sorted ? waiting : inOrder(view, waiting)) {
+  const asked = new Set(nodes);
+  for (const node of executionOrder(view)) {
+    if (!asked.has(node)) continue;
     node.outputs.forEach((name, output) => {
       if (name === '') return;
       const declared = types.get(name);
@@ -187,28 +192,6 @@ export function certainTypes(view: GraphView, nodes: Iterable<Node>): Map<string
 /** Whether nothing is left to ask: a dtype and a rank, or a value that is no tensor. */
 export function isComplete(type: TensorType): boolean {
   return type.type !== undefined || (type.dtype !== null && type.shape !== null);
-}
-
-/** Nodes behind the nodes they read from, for files that are out of order. */
-function inOrder(view: GraphView, nodes: readonly Node[]): Node[] {
-  const pending = new Set(nodes);
-  const ordered: Node[] = [];
-  const stack: Node[] = [];
-  for (const first of nodes) {
-    stack.push(first);
-    for (let node = stack.at(-1); node !== undefined; node = stack.at(-1)) {
-      const next = node.inputs
-        .map((name) => view.producerOf.get(name)?.node)
-        .find((producer) => producer !== undefined && pending.has(producer) && producer !== node);
-      if (pending.has(node) && next !== undefined) {
-        stack.push(next);
-        continue;
-      }
-      stack.pop();
-      if (pending.delete(node)) ordered.push(node);
-    }
-  }
-  return ordered;
 }
 
 function outputType(node: Node, output: number, types: ReadonlyMap<string, TensorType>): TensorType | null {

@@ -1,7 +1,8 @@
 import protobuf from 'protobufjs/minimal.js';
+import { concat } from '../wire/pieces.js';
 import { encodeText } from '../wire/text.js';
 import type { Dim, ValueType } from './records.js';
-import { AttributeType, TensorField } from './schema.js';
+import { AttributeType, DataType, TensorField } from './schema.js';
 
 /**
  * Encoders of the small messages that featx adds to a graph. Names go through `encodeText`, because a protobuf `string`
@@ -24,11 +25,23 @@ export interface NewNode {
   readonly attributes?: readonly NewAttribute[];
 }
 
-/** A small integer tensor to add. */
-export interface NewTensor {
+/** A tensor to add: a few integers, or values that lie in a file. */
+export type NewTensor = { readonly name: string; readonly dims: readonly number[] } & (
+  | { readonly int64: readonly number[] }
+  | { readonly dataType: number; readonly external: ExternalPlace }
+);
+
+/** Where values lie: `external_data` of a TensorProto. */
+export interface ExternalPlace {
+  readonly location: string;
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** A graph input to add. */
+export interface NewInput {
   readonly name: string;
-  readonly dims: readonly number[];
-  readonly int64: readonly number[];
+  readonly type: ValueType | null;
 }
 
 const { Writer } = protobuf;
@@ -70,12 +83,14 @@ function encodeAttribute(attribute: NewAttribute): Uint8Array {
   return int(writer, 20, AttributeType.ints).finish();
 }
 
-/** TensorProto of int64 values. */
-export function encodeTensor({ name, dims, int64 }: NewTensor): Uint8Array {
+/** TensorProto. */
+export function encodeTensor(tensor: NewTensor): Uint8Array {
   const writer = Writer.create();
-  for (const dim of dims) int(writer, 1, dim);
-  int(writer, 2, 7);
-  if (name !== '') text(writer, 8, name);
+  for (const dim of tensor.dims) int(writer, TensorField.dims, dim);
+  int(writer, TensorField.dataType, 'external' in tensor ? tensor.dataType : DataType.int64);
+  if (tensor.name !== '') text(writer, TensorField.name, tensor.name);
+  if ('external' in tensor) return concat([writer.finish(), encodeExternal(tensor.external)]);
+  const { int64 } = tensor;
   const raw = new DataView(new ArrayBuffer(int64.length * 8));
   int64.forEach((value, index) => raw.setBigInt64(index * 8, BigInt(value), true));
   return bytes(writer, TensorField.rawData, new Uint8Array(raw.buffer)).finish();
@@ -138,7 +153,7 @@ export function encodeEntry(key: string, value: string): Uint8Array {
 }
 
 /** The fields that make a TensorProto external: `external_data` entries and `data_location`. */
-export function encodeExternal(location: string, offset: number, length: number): Uint8Array {
+export function encodeExternal({ location, offset, length }: ExternalPlace): Uint8Array {
   const writer = Writer.create();
   for (const [key, value] of [
     ['location', location],

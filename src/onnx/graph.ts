@@ -1,34 +1,25 @@
 import { assertFunctions } from './functions.js';
 import { notesOn, UNSORTED } from './notes.js';
-import type { FunctionDef, Graph, Node, OnnxModel, SparseTensor, Tensor, ValueInfo } from './records.js';
-import { bodiesOf, definedNames, functionKey, invalid, nodeLabel, readsOf } from './scopes.js';
+import { executionOrder, type GraphView, type Producer } from './reach.js';
+import type { Graph, Node, OnnxModel } from './records.js';
+import { invalid, nodeLabel, readsOf } from './scopes.js';
 import { checkTensor } from './tensor-data.js';
-import { graphsOf, tensorsOf } from './walk.js';
+import { tensorsOf } from './walk.js';
 
+export {
+  ancestorsOf,
+  executionOrder,
+  functionsUsedBy,
+  hasTensor,
+  isInitializer,
+  neededFor,
+  tensorNames,
+  type GraphView,
+  type Needed,
+  type Producer,
+} from './reach.js';
 export { bodiesOf, capturesOf, functionKey, readsOf } from './scopes.js';
 export { attributeTensors, graphsOf, tensorsOf } from './walk.js';
-
-/** Who makes and who reads each tensor of the main graph. Bodies count through what they capture. */
-export interface GraphView {
-  readonly model: OnnxModel;
-  readonly producerOf: ReadonlyMap<string, Producer>;
-  /** Nodes that read a tensor, as an input or inside one of their bodies, in file order. */
-  readonly consumersOf: ReadonlyMap<string, readonly Node[]>;
-  readonly initializers: ReadonlyMap<string, Tensor>;
-  readonly sparseInitializers: ReadonlyMap<string, SparseTensor>;
-  readonly inputs: ReadonlyMap<string, ValueInfo>;
-  readonly outputs: ReadonlyMap<string, ValueInfo>;
-  /** Whether every node stands behind the nodes it reads from. */
-  readonly sorted: boolean;
-  readonly warnings: readonly string[];
-}
-
-/** Where a tensor comes from. */
-export interface Producer {
-  readonly node: Node;
-  /** Which output of the node. */
-  readonly output: number;
-}
 
 /**
  * The main graph as a lookup, checked: operator sets, tensors whose values fit their dims, single assignment, nothing
@@ -162,35 +153,27 @@ function produce(model: OnnxModel, producerOf: Map<string, Producer>, isGiven: (
   }
 }
 
-/** Kahn's algorithm over a graph whose nodes are out of order. */
+/** @throws ModelFormatError naming a cycle of nodes that depend on each other */
 function assertAcyclic(view: GraphView): void {
   const { nodes } = view.model.graph;
-  const waiting = nodes.map(
-    (node) => new Set(readsOf(node).flatMap((name) => view.producerOf.get(name)?.node ?? [])).size,
-  );
-  const ready = nodes.filter((node) => waiting[node.index] === 0);
-  let done = 0;
-  for (let node = ready.pop(); node !== undefined; node = ready.pop()) {
-    done++;
-    const readers = new Set(node.outputs.flatMap((name) => view.consumersOf.get(name) ?? []));
-    for (const reader of readers) if (--waiting[reader.index] === 0) ready.push(reader);
-  }
-  if (done === nodes.length) return;
-  const stuck = nodes.filter((node) => waiting[node.index] > 0);
+  const done = new Set(executionOrder(view));
+  if (done.size === nodes.length) return;
+  const stuck = new Set(nodes.filter((node) => !done.has(node)));
+  const [first] = stuck;
   throw invalid(
     view.model,
     'FEATX_GRAPH_CYCLE',
-    `its nodes depend on each other in a cycle: ${cycleThrough(view, stuck[0], waiting)}`,
-    `graph.node[${stuck[0].index}]`,
+    `its nodes depend on each other in a cycle: ${cycleThrough(view, first, stuck)}`,
+    `graph.node[${first.index}]`,
   );
 }
 
 /** The shortest cycle through the first node that is found to lie on one, each node reading from the next. */
-function cycleThrough(view: GraphView, start: Node, waiting: readonly number[]): string {
+function cycleThrough(view: GraphView, start: Node, stuck: ReadonlySet<Node>): string {
   const before = (node: Node): Node[] =>
     readsOf(node)
       .flatMap((name) => view.producerOf.get(name)?.node ?? [])
-      .filter(({ index }) => waiting[index] > 0);
+      .filter((producer) => stuck.has(producer));
   const seen = new Set<Node>();
   let on = start;
   // A node that waits has a producer that waits: the way back ends on a cycle.
@@ -211,82 +194,4 @@ function cycleThrough(view: GraphView, start: Node, waiting: readonly number[]):
   for (let node = readerOf.get(on); node !== undefined && node !== on; node = readerOf.get(node)) cycle.push(node);
   const shown = [on, ...cycle.reverse()].slice(0, 6).map(nodeLabel);
   return [...shown, ...(cycle.length >= 6 ? ['…'] : []), shown[0]].join(' <- ');
-}
-
-/**
- * Whether a tensor of the main graph has that name: a node makes it, or it is given. An empty name is an omitted value,
- * whatever a file calls by it.
- */
-export function hasTensor(view: GraphView, name: string): boolean {
-  return name !== '' && (view.producerOf.has(name) || view.inputs.has(name) || isInitializer(view, name));
-}
-
-/**
- * Names of the tensors of the main graph: inputs, what nodes make, and constants; one that is input and constant comes
- * twice.
- */
-export function* tensorNames(view: GraphView): Generator<string> {
-  for (const known of [view.inputs, view.producerOf, view.initializers, view.sparseInitializers])
-    for (const name of known.keys()) if (name !== '') yield name;
-}
-
-/**
- * Whether the main graph has a constant of that name, dense or sparse; where it is an input too, a caller may override
- * it.
- */
-export function isInitializer(
-  { initializers, sparseInitializers }: Pick<GraphView, 'initializers' | 'sparseInitializers'>,
-  name: string,
-): boolean {
-  return initializers.has(name) || sparseInitializers.has(name);
-}
-
-/** The nodes that the given tensors need, themselves included. */
-export function ancestorsOf(view: GraphView, tensors: Iterable<string>): ReadonlySet<Node> {
-  const needed = new Set<Node>();
-  const stack: Node[] = [];
-  const need = (name: string): void => {
-    const node = view.producerOf.get(name)?.node;
-    if (node === undefined || needed.has(node)) return;
-    needed.add(node);
-    stack.push(node);
-  };
-  for (const name of tensors) need(name);
-  for (let node = stack.pop(); node !== undefined; node = stack.pop()) for (const name of readsOf(node)) need(name);
-  return needed;
-}
-
-/** The model-local functions that the given nodes call, directly, inside bodies, or through other functions. */
-export function functionsUsedBy(model: OnnxModel, nodes: Iterable<Node>): ReadonlySet<FunctionDef> {
-  const byKey = new Map(
-    model.functions.map((definition) => [
-      functionKey(definition.domain, definition.name, definition.overload),
-      definition,
-    ]),
-  );
-  const used = new Set<FunctionDef>();
-  const stack: Node[] = [...nodes];
-  for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
-    const definition = byKey.get(functionKey(node.domain, node.opType, node.overload));
-    if (definition !== undefined && !used.has(definition)) {
-      used.add(definition);
-      for (const inner of definition.nodes) stack.push(inner);
-      for (const body of bodiesOf({ attributes: definition.defaults }))
-        for (const inner of body.nodes) stack.push(inner);
-    }
-    for (const body of bodiesOf(node)) for (const inner of body.nodes) stack.push(inner);
-  }
-  return used;
-}
-
-/** Every tensor name in any scope: what a fresh name must not be. */
-export function allNames(model: OnnxModel): Set<string> {
-  const names = new Set<string>();
-  for (const graph of graphsOf(model)) {
-    for (const name of definedNames(graph)) names.add(name);
-    for (const output of graph.outputs) names.add(output.name);
-    for (const info of graph.valueInfo) names.add(info.name);
-    for (const node of graph.nodes) for (const name of node.inputs) names.add(name);
-  }
-  return names;
 }

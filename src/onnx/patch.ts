@@ -16,7 +16,7 @@ export function patched(message: Field, patches: readonly Patch[]): Piece[] {
     if (end > at) pieces.push({ start: at, end });
     at = Math.max(at, end);
   };
-  const inside = new Map<Field, Patch[]>();
+  const inside = new Map<number, Patch[]>();
   const steps: { readonly start: number; readonly end: number; readonly make: () => readonly Piece[] }[] = [];
   for (const patch of patches) {
     const child = patch.enclosing[patch.enclosing.findIndex(({ start }) => start === message.start) + 1];
@@ -24,11 +24,11 @@ export function patched(message: Field, patches: readonly Patch[]): Piece[] {
       steps.push({ start: patch.start, end: patch.end, make: () => patch.pieces });
       continue;
     }
-    const known = inside.get(child);
+    const known = inside.get(child.start);
     if (known !== undefined) known.push(patch);
     else {
       const list = [patch];
-      inside.set(child, list);
+      inside.set(child.start, list);
       steps.push({ start: child.start, end: child.end, make: () => wrap(child.number, patched(child, list)) });
     }
   }

@@ -122,7 +122,10 @@ describe('encoders', () => {
   });
 
   test('opset imports, entries, external data', async () => {
-    const external = join(message([int(1, 4), int(2, 1), bytes(8, 'w')]), encodeExternal('w.bin', 2 ** 40, 16));
+    const external = join(
+      message([int(1, 4), int(2, 1), bytes(8, 'w')]),
+      encodeExternal({ location: 'w.bin', offset: 2 ** 40, length: 16 }),
+    );
     const file = join(
       encodeModel({ opset: [], graph: { extra: [bytes(5, external)] } }),
       bytes(8, encodeOpsetImport('', 21)).bytes,

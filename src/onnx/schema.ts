@@ -19,8 +19,47 @@ export const GraphField = {
   quantizationAnnotation: 14,
   sparseInitializer: 15,
 } as const;
-/** Field numbers of TensorProto. */
-export const TensorField = { floatData: 4, rawData: 9, doubleData: 10, externalData: 13, dataLocation: 14 } as const;
+/** Fields of TensorProto. */
+export const TensorField = {
+  dims: 1,
+  dataType: 2,
+  segment: 3,
+  floatData: 4,
+  int32Data: 5,
+  stringData: 6,
+  int64Data: 7,
+  name: 8,
+  rawData: 9,
+  doubleData: 10,
+  uint64Data: 11,
+  externalData: 13,
+  dataLocation: 14,
+} as const;
+
+/** TensorProto.DataType, as far as featx writes or looks for single ones; `types.ts` has the words for all of them. */
+export const DataType = {
+  float: 1,
+  int32: 6,
+  int64: 7,
+  string: 8,
+  float16: 10,
+  complex64: 14,
+  complex128: 15,
+  bfloat16: 16,
+} as const;
+
+/** TensorProto.DataLocation.EXTERNAL */
+export const EXTERNAL = 1;
+
+/** The most bytes that protobuf reads in one message, and so in one model or one graph. */
+export const LARGEST_MESSAGE = 2 ** 31 - 1;
+
+/**
+ * Values up to this size stay in the graph: shapes, axes, scales and pads, which ONNX Runtime's shape inference needs
+ * at hand.
+ * @see https://github.com/microsoft/onnxruntime/issues/26261
+ */
+export const INLINE_BYTES = 1024;
 
 /** AttributeProto.AttributeType */
 export const AttributeType = { float: 1, int: 2, string: 3, tensor: 4, graph: 5, floats: 6, ints: 7 } as const;

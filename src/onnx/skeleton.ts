@@ -2,7 +2,7 @@ import { ByteWriter } from '../wire/byte-writer.js';
 import type { ByteRange, Field } from '../wire/fields.js';
 import { sizeOf, wrap, type Piece } from '../wire/pieces.js';
 import { encodeText } from '../wire/text.js';
-import { attributeTensors, bodiesOf, functionsUsedBy, readsOf, type GraphView } from './graph.js';
+import { attributeTensors, bodiesOf, functionsUsedBy, neededFor, readsOf, type GraphView } from './graph.js';
 import { patched, type Patch } from './patch.js';
 import type {
   Attribute,
@@ -38,14 +38,18 @@ export interface SkeletonOptions {
   readonly fixDefaults?: boolean;
   /** Tensors whose rank is asked for: an output `Shape(tensor)` each, behind the others, in this order. */
   readonly rankProbes?: readonly string[];
-  /** bfloat16 becomes float16 throughout the main graph: operators have the same shapes for both, and kernels for only one. */
+  /**
+   * bfloat16 becomes float16 throughout the main graph: operators have the same shapes for both, and kernels for only
+   * one.
+   */
   readonly bfloatAsHalf?: boolean;
 }
 
 /**
- * A model without weights whose outputs, without types, are `tensors`, for ONNX Runtime to say what they are: only their ancestors, every initializer
- * of more than 1 KiB (or outside the file) a graph input of its type and shape, the bytes of nodes and functions borrowed. Node `i` of the graph is
- * named `n<i>`, so that messages can be traced; names of tensors are untouched.
+ * A model without weights whose outputs, without types, are `tensors`, for ONNX Runtime to say what they are: only
+ * their ancestors, every initializer of more than 1 KiB (or outside the file) a graph input of its type and shape, the
+ * bytes of nodes and functions borrowed. Node `i` of the graph is named `n<i>`, so that messages can be traced; names
+ * of tensors are untouched.
  */
 export async function skeleton(
   view: GraphView,
@@ -58,7 +62,7 @@ export async function skeleton(
   const probes = options.rankProbes ?? [];
   const given = options.given ?? new Map<string, ValueType>();
   const asHalf = options.bfloatAsHalf === true;
-  const nodes = neededNodes(view, [...outputs, ...probes], given);
+  const nodes = [...neededFor(view, [...outputs, ...probes], { given }).nodes].sort((a, b) => a.index - b.index);
   const read = new Set<string>(outputs);
   for (const node of nodes) for (const name of readsOf(node)) read.add(name);
   const weights = new Map<string, ValueType>([...given].filter(([name]) => read.has(name)));
@@ -110,7 +114,9 @@ export async function skeleton(
   return whole.written;
 }
 
-/** NodeProto: its own bytes, big tensors in its bodies replaced, and its new name at the end, where the last one wins. */
+/**
+ * NodeProto: its own bytes, big tensors in its bodies replaced, and its new name at the end, where the last one wins.
+ */
 async function writeNode(model: OnnxModel, node: Node, writer: ByteWriter, asHalf: boolean): Promise<void> {
   const name = encodeText(`n${node.index}`);
   const patches: Patch[] = [];
@@ -155,7 +161,10 @@ function writeNamed(writer: ByteWriter, fieldNumber: number, name: Uint8Array): 
   writer.field(1, name);
 }
 
-/** A graph input; the common case, a tensor of known shape, is written in place, because a backbone has hundreds of weights. */
+/**
+ * A graph input; the common case, a tensor of known shape, is written in place, because a backbone has hundreds of
+ * weights.
+ */
 function writeInput(writer: ByteWriter, name: Uint8Array, type: ValueType, encode: () => Uint8Array): void {
   if (
     type.kind !== 'tensor' ||
@@ -201,19 +210,6 @@ async function writePieces(
 
 async function bytesOf(model: OnnxModel, range: ByteRange): Promise<Uint8Array> {
   return model.resident(range) ?? model.read(range);
-}
-
-/** Ancestors of the tensors, in file order, without what stands behind given tensors. */
-function neededNodes(view: GraphView, tensors: readonly string[], given: ReadonlyMap<string, ValueType>): Node[] {
-  const needed = new Set<Node>();
-  const stack = [...tensors];
-  for (let name = stack.pop(); name !== undefined; name = stack.pop()) {
-    const node = given.has(name) ? undefined : view.producerOf.get(name)?.node;
-    if (node === undefined || needed.has(node)) continue;
-    needed.add(node);
-    for (const read of readsOf(node)) stack.push(read);
-  }
-  return [...needed].sort((a, b) => a.index - b.index);
 }
 
 function isSmall(tensor: Tensor): boolean {
@@ -295,7 +291,10 @@ function patchAttributes(holder: { readonly attributes: readonly Attribute[] }, 
   }
 }
 
-/** The fields around a Constant: those around its value, less the node and the attribute (and the sparse tensor) themselves. */
+/**
+ * The fields around a Constant: those around its value, less the node and the attribute (and the sparse tensor)
+ * themselves.
+ */
 function aroundConstant(node: Node): readonly Field[] {
   const value = node.attributes
     .map((attribute: Attribute) => attribute.tensors[0] ?? attribute.sparseTensors[0]?.values)
@@ -307,7 +306,10 @@ function aroundConstant(node: Node): readonly Field[] {
   );
 }
 
-/** Nodes for a tensor of that type inside a body or a function. ONNX Runtime folds constants, but nothing random, so that nothing is allocated. */
+/**
+ * Nodes for a tensor of that type inside a body or a function. ONNX Runtime folds constants, but nothing random, so
+ * that nothing is allocated.
+ */
 function placeholder(name: string, type: ValueType, fieldNumber: number): Piece[] {
   if (type.kind !== 'tensor') return [];
   const dims = (type.shape ?? []).map(Number);

@@ -161,8 +161,6 @@ export const RUNNING = {
   profilePrefix: { kind: TEXT, in: ['net', 'hookNet', 'session'] },
   /** Tensors to compute, of the main graph; the model's outputs by default. What none of them needs is left out. */
   outputs: { kind: TEXTS, in: ['session'] },
-  /** The file that the external data of a model that was given as bytes lies beside. */
-  beside: { kind: TEXT, in: ['session'] },
 } as const satisfies Rows;
 
 const group = GROUPS.pictures;

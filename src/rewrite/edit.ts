@@ -1,15 +1,16 @@
 import { UsageError } from '../errors.js';
-import type { NewNode, NewTensor } from '../onnx/encode.js';
+import type { NewInput, NewNode, NewTensor } from '../onnx/encode.js';
 import type { OnnxModel, ValueType } from '../onnx/records.js';
 
 /**
- * What to change in a model, as data: it can be printed, tested, stored as JSON, and applied by `splice`. Everything is named by its index
- * in the file, because names may repeat.
+ * What to change in a model, as data: it can be printed, tested, stored as JSON, and applied by `splice`. Everything is
+ * named by its index in the file, because names may repeat.
  */
 export interface GraphEdit {
   readonly drop: Drops;
   readonly addNodes: readonly NewNode[];
   readonly addInitializers: readonly NewTensor[];
+  readonly addInputs: readonly NewInput[];
   /** The outputs of the result, in order; null leaves them as they are. */
   readonly outputs: readonly OutputEdit[] | null;
   readonly addOpsetImports: readonly { readonly domain: string; readonly version: number }[];
@@ -53,6 +54,7 @@ export const EMPTY_EDIT: GraphEdit = {
   drop: NO_DROPS,
   addNodes: [],
   addInitializers: [],
+  addInputs: [],
   outputs: null,
   addOpsetImports: [],
   setMetadata: [],
@@ -62,13 +64,18 @@ export function isEmpty(edit: GraphEdit): boolean {
   const { drop } = edit;
   return (
     edit.outputs === null &&
-    edit.addNodes.length + edit.addInitializers.length + edit.addOpsetImports.length + edit.setMetadata.length === 0 &&
+    [edit.addNodes, edit.addInitializers, edit.addInputs, edit.addOpsetImports, edit.setMetadata].every(
+      ({ length }) => length === 0,
+    ) &&
     !drop.trainingInfo &&
     Object.values(drop).every((value) => typeof value === 'boolean' || value.length === 0)
   );
 }
 
-/** @throws UsageError naming every index that the model does not have, and every output that has no name, the name of another, or that nothing makes */
+/**
+ * @throws UsageError naming every index that the model does not have, and every output that has no name, the name of
+ * another, or that nothing makes
+ */
 export function validateEdit(model: OnnxModel, edit: GraphEdit): void {
   const problems = [...badIndices(model, edit), ...badOutputs(model, edit)];
   if (problems.length > 0)
@@ -113,7 +120,10 @@ function badOutputs(model: OnnxModel, edit: GraphEdit): readonly string[] {
 }
 
 /** What the nodes, inputs and initializers of the result make. */
-function namesMade({ graph }: OnnxModel, { drop, addNodes, addInitializers }: GraphEdit): ReadonlySet<string> {
+function namesMade(
+  { graph }: OnnxModel,
+  { drop, addNodes, addInitializers, addInputs }: GraphEdit,
+): ReadonlySet<string> {
   const made = new Set<string>();
   const kept = <T>(list: readonly T[], dropped: readonly number[]): readonly T[] => {
     const gone = new Set(dropped);
@@ -124,6 +134,7 @@ function namesMade({ graph }: OnnxModel, { drop, addNodes, addInitializers }: Gr
     ...kept(graph.initializers, drop.initializers),
     ...kept(graph.inputs, drop.inputs),
     ...addInitializers,
+    ...addInputs,
   ])
     made.add(name);
   for (const { values } of kept(graph.sparseInitializers, drop.sparseInitializers))

@@ -1,6 +1,5 @@
-import { bodiesOf, type GraphView } from '../onnx/graph.js';
+import { bodiesOf, type GraphView, type Needed } from '../onnx/graph.js';
 import type { Graph } from '../onnx/records.js';
-import type { Kept } from './kept.js';
 
 /** Every name in the scopes of what is kept, and the names given to outputs so far. */
 export class NamePool {
@@ -11,7 +10,7 @@ export class NamePool {
   /** Where the search for a free name goes on. */
   private readonly counts = new Map<string, number>();
 
-  constructor(view: GraphView, { nodes, tensors }: Kept, keepsOutputs: boolean) {
+  constructor(view: GraphView, { nodes, tensors }: Needed, keepsOutputs: boolean) {
     this.names = new Set(tensors);
     this.nodes = new Set([...nodes].map(({ name }) => name));
     for (const node of nodes) for (const body of bodiesOf(node)) for (const name of namesIn(body)) this.names.add(name);

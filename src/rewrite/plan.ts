@@ -1,16 +1,16 @@
 import { UsageError } from '../errors.js';
 import type { Feature, Layout } from '../features/feature.js';
-import { functionsUsedBy, hasTensor, type GraphView } from '../onnx/graph.js';
+import { functionsUsedBy, hasTensor, type GraphView, type Needed } from '../onnx/graph.js';
 import { UNSORTED } from '../onnx/notes.js';
 import type { Dim } from '../onnx/records.js';
 import type { NewNode } from '../onnx/encode.js';
 import { dataTypeOf, tensorBytes, type TensorTypes } from '../onnx/types.js';
 import { NO_DROPS, type Drops, type GraphEdit, type OutputEdit } from './edit.js';
-import { everything, keptFor, type Kept } from './kept.js';
+import { everything, keptFor } from './kept.js';
 import { NamePool } from './names.js';
 import { assertAliases, assertSelection, assertTensors, declarationsOf, nameOutputs, typedOutput } from './outputs.js';
 import type { BuiltTap, PlanOptions, Tap } from './tap.js';
-import { buildTap, defaultOpset } from './taps.js';
+import { buildTap, opsetsFor } from './taps.js';
 
 /** A feature as it leaves the graph. */
 export interface PlannedOutput {
@@ -81,15 +81,15 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
   if (!view.sorted) warnings.push(UNSORTED);
   warnings.push(...memoryNeeded(built));
   const finalOutputs = !keepsOwn ? outputs : prune ? joined(outputs, own) : joined(own, outputs);
-  const needsOpset = nodes.length > 0 && !model.opsetImports.some(({ domain }) => domain === '');
   return {
     edit: {
       drop,
       addNodes: nodes,
       addInitializers: [],
+      addInputs: [],
       outputs: finalOutputs,
       setMetadata: [],
-      addOpsetImports: needsOpset ? [{ domain: '', version: defaultOpset(model) }] : [],
+      addOpsetImports: opsetsFor(model, nodes),
     },
     outputs: built.map(({ tap, shape, own }, position) => ({
       tap,
@@ -132,7 +132,7 @@ function inExecutionOrder(view: GraphView, taps: readonly Tap[]): readonly Tap[]
 }
 
 /** What a pruned graph leaves out: everything that no kept node, output or annotation refers to. */
-function drops(view: GraphView, { nodes, tensors }: Kept, outputs: readonly OutputEdit[], keepsOwn: boolean): Drops {
+function drops(view: GraphView, { nodes, tensors }: Needed, outputs: readonly OutputEdit[], keepsOwn: boolean): Drops {
   const { model } = view;
   const { graph } = model;
   const outputNames = new Set(outputs.map(({ name }) => name));

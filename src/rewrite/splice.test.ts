@@ -99,3 +99,25 @@ test('a metadata entry that an edit sets takes the place of those of its key, an
     ['d', 'added'],
   ]);
 });
+
+test('inputs that an edit adds follow those of the file; constants may lie in a file', async () => {
+  await using model = await indexModel(file);
+  const place = { location: 'w.bin', offset: 2 ** 40, length: 8 };
+  const { graph } = await applied(model, {
+    addInputs: [
+      { name: 'fed', type: { kind: 'tensor', elemType: 10, shape: ['n', 3] } },
+      { name: 'open', type: null },
+    ],
+    addInitializers: [{ name: 'k', dims: [4], dataType: 10, external: place }],
+    addNodes: [{ opType: 'Cast', name: '', inputs: ['fed'], outputs: ['z'], attributes: [{ name: 'to', int: 1 }] }],
+    outputs: [{ name: 'z', borrow: null, type: null }],
+  });
+  expect(graph?.input?.map(({ name, type }) => [name, type?.tensorType?.elemType])).toEqual([
+    ['x', 1],
+    ['fed', 10],
+    ['open', undefined],
+  ]);
+  const [, constant] = graph?.initializer ?? [];
+  expect([constant?.name, constant?.dataType, constant?.dataLocation]).toEqual(['k', 10, 1]);
+  expect(constant?.externalData?.map(({ value: said }) => said)).toEqual(['w.bin', String(2 ** 40), '8']);
+});

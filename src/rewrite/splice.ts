@@ -1,8 +1,9 @@
 import { encodeEntry, encodeNode, encodeOpsetImport, encodeTensor, encodeValueInfo } from '../onnx/encode.js';
+import { patched, type Patch } from '../onnx/patch.js';
 import { GraphField, ModelField } from '../onnx/schema.js';
 import type { OnnxModel, Tensor, ValueInfo } from '../onnx/records.js';
 import { payloadRanges } from '../onnx/reader.js';
-import { encodeHeader, type ByteRange, type Field } from '../wire/fields.js';
+import { encodeHeader, type Field } from '../wire/fields.js';
 import { concat, merge, wrap, type Piece } from '../wire/pieces.js';
 import { encodeText } from '../wire/text.js';
 import { isEmpty, validateEdit, type GraphEdit, type OutputEdit } from './edit.js';
@@ -100,6 +101,7 @@ function graphPieces(
   for (const field of model.graphFields) if (!dropped.has(field.start)) fields.push(withContents(field, nested));
   for (const node of edit.addNodes) fields.push(wrap(GraphField.node, [encodeNode(node)]));
   for (const tensor of edit.addInitializers) fields.push(wrap(GraphField.initializer, [encodeTensor(tensor)]));
+  for (const { name, type } of edit.addInputs) fields.push(wrap(GraphField.input, [encodeValueInfo(name, type)]));
   for (const output of added) fields.push(wrap(GraphField.output, outputPieces(model, output)));
   return merge(fields.flat());
 }
@@ -133,76 +135,39 @@ function outputPieces(model: OnnxModel, { name, borrow, type }: OutputEdit): rea
   return [concat([encodeHeader(1, text.length), text]), ...info.rest];
 }
 
-// --- new contents of tensors, however deep they stand -------------------------------------------------------------------------------
+// --- new contents of tensors, however deep they stand
+// -------------------------------------------------------------------------------
 
-interface NestedContent {
-  /** The fields between the top field and the tensor, outermost first. */
-  readonly chain: readonly Field[];
-  readonly parts: readonly Field[];
-  readonly content: readonly Piece[];
-}
+/** Replacements by the start of the model's or main graph's field they stand in. */
+type NestedContents = ReadonlyMap<number, readonly Patch[]>;
 
-/** Contents by the start of the model's or main graph's field they stand in. */
-type NestedContents = ReadonlyMap<number, readonly NestedContent[]>;
-
+/** The occurrences of a tensor give way to one, of its new content. */
 function groupByTopField(model: OnnxModel, contents: TensorContents): NestedContents {
-  const groups = new Map<number, NestedContent[]>();
+  const groups = new Map<number, Patch[]>();
   for (const [tensor, content] of contents) {
+    const { parts, enclosing } = tensor;
+    const patches = parts.map(({ number, start, end }, index) => ({
+      start,
+      end,
+      enclosing,
+      pieces: index === 0 ? wrap(number, content) : [],
+    }));
     const top = topStart(model, tensor);
-    const nested: NestedContent = { chain: chainOf(model, tensor).slice(1), parts: tensor.parts, content };
     const group = groups.get(top);
-    if (group === undefined) groups.set(top, [nested]);
-    else group.push(nested);
+    if (group === undefined) groups.set(top, patches);
+    else group.push(...patches);
   }
   return groups;
 }
 
-/** The fields around a tensor, from the field of the model or of its main graph inwards. */
-function chainOf({ graph }: OnnxModel, { enclosing }: Tensor): readonly Field[] {
-  return graph.parts.some(({ start }) => start === enclosing[0].start) ? enclosing.slice(1) : enclosing;
-}
-
 /** Where the field of the model or of its main graph starts in which a tensor stands. */
-export function topStart(model: OnnxModel, tensor: Tensor): number {
-  return (chainOf(model, tensor)[0] ?? tensor.parts[0]).start;
+export function topStart({ graph }: OnnxModel, { enclosing, parts }: Tensor): number {
+  const isInGraph = graph.parts.some(({ start }) => start === enclosing[0].start);
+  return (enclosing[isInGraph ? 1 : 0] ?? parts[0]).start;
 }
 
 function withContents(field: Field, nested: NestedContents): readonly Piece[] {
-  const contents = nested.get(field.start);
-  if (contents === undefined) return [{ start: field.start, end: field.end }];
-  const [first] = contents;
-  const isItself = first.chain.length === 0 && first.parts[0].start === field.start;
-  return isItself ? wrap(field.number, first.content) : rewriteField(field, contents);
-}
-
-/** A field with new tensors inside: the lengths of everything around them are written anew, bottom up. */
-function rewriteField(field: Field, contents: readonly NestedContent[]): Piece[] {
-  const replacements: (ByteRange & { readonly pieces: readonly Piece[] })[] = [];
-  const deeper = new Map<number, { readonly field: Field; readonly contents: NestedContent[] }>();
-  for (const content of contents) {
-    if (content.chain.length === 0) {
-      content.parts.forEach((part, index) =>
-        replacements.push({
-          start: part.start,
-          end: part.end,
-          pieces: index === 0 ? wrap(part.number, content.content) : [],
-        }),
-      );
-      continue;
-    }
-    const [next, ...chain] = content.chain;
-    const group = deeper.get(next.start) ?? { field: next, contents: [] };
-    group.contents.push({ ...content, chain });
-    deeper.set(next.start, group);
-  }
-  for (const { field: inner, contents: within } of deeper.values())
-    replacements.push({ start: inner.start, end: inner.end, pieces: rewriteField(inner, within) });
-  replacements.sort((a, b) => a.start - b.start);
-  const parts: (readonly Piece[])[] = [];
-  let at = field.payload;
-  for (const { start, end, pieces } of replacements) {
-    parts.push([{ start: at, end: start }], pieces);
-    at = end;
-  }
-  return wrap(field.number, [...parts.flat(), { start: at, end: field.end }]);
+  const patches = nested.get(field.start);
+  if (patches === undefined) return [{ start: field.start, end: field.end }];
+  return patches[0].start === field.start ? patches[0].pieces : wrap(field.number, patched(field, patches));
 }

@@ -3,6 +3,7 @@ import type { Dim, OnnxModel } from '../onnx/records.js';
 import type { NewNode } from '../onnx/encode.js';
 import type { TensorTypes } from '../onnx/types.js';
 import { keptFor } from './kept.js';
+import type { GraphEdit } from './edit.js';
 import { convertLayout, type LayoutContext } from './layout.js';
 import type { NamePool } from './names.js';
 import type { BuiltTap, PlanOptions, Tap } from './tap.js';
@@ -56,7 +57,10 @@ function concatenated(shapes: readonly (readonly Dim[] | null)[]): readonly Dim[
   return first.map((dim, axis) => (axis === 1 ? sum : shapes.every((shape) => shape?.[axis] === dim) ? dim : null));
 }
 
-/** Version of the default domain that goes with an IR version. @see https://github.com/onnx/onnx/blob/main/docs/Versioning.md */
+/**
+ * Version of the default domain that goes with an IR version.
+ * @see https://github.com/onnx/onnx/blob/main/docs/Versioning.md
+ */
 const OPSET_OF_IR: { readonly [ir: number]: number } = { 3: 8, 4: 9, 5: 10, 6: 11, 7: 14, 8: 17, 9: 20, 10: 22 };
 
 /** Version of the default domain: what the model imports, or what a model of its IR version may. */
@@ -64,6 +68,12 @@ export function defaultOpset({ opsetImports, irVersion }: OnnxModel): number {
   return (
     opsetImports.find(({ domain }) => domain === '')?.version ?? OPSET_OF_IR[irVersion] ?? (irVersion < 3 ? 7 : 22)
   );
+}
+
+/** What must be imported for nodes of the default domain; nothing where the model imports it. */
+export function opsetsFor(model: OnnxModel, nodes: readonly NewNode[]): GraphEdit['addOpsetImports'] {
+  const isThere = nodes.length === 0 || model.opsetImports.some(({ domain }) => domain === '');
+  return isThere ? [] : [{ domain: '', version: defaultOpset(model) }];
 }
 
 function layoutContext(view: GraphView, types: TensorTypes, { tensors }: Tap, names: NamePool): LayoutContext {

@@ -50,12 +50,16 @@ export interface WeightsPlan {
 export const DEFAULT_ALIGN = 4096;
 /** More would only fill the file with zeros. */
 const LARGEST_ALIGN = 16 * 1024 * 1024;
-/** ONNX Runtime's shape inference needs small constants at hand. @see https://github.com/microsoft/onnxruntime/issues/26261 */
+/**
+ * ONNX Runtime's shape inference needs small constants at hand.
+ * @see https://github.com/microsoft/onnxruntime/issues/26261
+ */
 const SMALLEST_EXTERNAL = 1024;
 
 /**
  * Decides for every kept tensor where its values go.
- * @throws UsageError for a reference that cannot be made; PolicyError, IoError or ModelFormatError for external data that cannot be used
+ * @throws UsageError for a reference that cannot be made; PolicyError, IoError or ModelFormatError for external data
+ * that cannot be used
  */
 export async function planWeights(
   model: OnnxModel,
@@ -164,7 +168,7 @@ function toSidecar(moved: OpenedTensors, others: TensorContents, { align, warn }
     const encoded = new Map<string, Uint8Array>();
     for (const [tensor, { offset, length }] of places) {
       const key = `${offset} ${length}`;
-      const entries = encoded.get(key) ?? encodeExternal(location, offset, length);
+      const entries = encoded.get(key) ?? encodeExternal({ location, offset, length });
       encoded.set(key, entries);
       all.set(tensor, [...tensor.header, entries]);
     }
@@ -187,7 +191,10 @@ interface Run {
   readonly members: OpenedTensor[];
 }
 
-/** In the order of the tensors, those that overlap together: many tensors over one large range cannot make a file larger than that range. */
+/**
+ * In the order of the tensors, those that overlap together: many tensors over one large range cannot make a file larger
+ * than that range.
+ */
 function runsOf(opened: readonly OpenedTensor[]): readonly Run[] {
   const bySource = new Map<ByteSource, { readonly tensor: OpenedTensor; readonly index: number }[]>();
   opened.forEach((tensor, index) => {
@@ -237,7 +244,10 @@ function references(tensors: readonly Tensor[], { sameDirectory, sourceName }: W
   for (const tensor of tensors) {
     const values = plainValues(tensor);
     if (values === null || values.end - values.start <= SMALLEST_EXTERNAL) continue;
-    contents.set(tensor, [...tensor.header, encodeExternal(sourceName, values.start, values.end - values.start)]);
+    contents.set(tensor, [
+      ...tensor.header,
+      encodeExternal({ location: sourceName, offset: values.start, length: values.end - values.start }),
+    ]);
   }
   if (contents.size === 0 && tensors.some(({ external }) => external !== null)) {
     throw new UsageError(

@@ -1,7 +1,7 @@
 import { RuntimeError, UsageError } from '../errors.js';
 import type { Dim } from '../onnx/records.js';
 import { printable } from '../wire/text.js';
-import type { Port } from './runnable.js';
+import type { Port } from './session-plan.js';
 import { widened, type RuntimeTensor } from './runtime-tensor.js';
 import type { SessionValue } from './session.js';
 

@@ -1,5 +1,5 @@
 import { RuntimeError, TimeoutError, UsageError } from '../errors.js';
-import { viewGraph, type GraphView } from '../onnx/graph.js';
+import { hasTensor, viewGraph, type GraphView } from '../onnx/graph.js';
 import type { OnnxModel } from '../onnx/records.js';
 import type { TensorType } from '../onnx/types.js';
 import { checkOptions } from '../options/check.js';
@@ -8,13 +8,13 @@ import { DirectorySidecars, NO_SIDECARS } from '../wire/sidecar-files.js';
 import { printable } from '../wire/text.js';
 import type { SessionPorts } from './host.js';
 import { checkFeeds, checkResults } from './exchange.js';
-import { askOptions, openOnAny, type Opened, type Wanted } from './opening.js';
+import { askOptions, openOnAny, type Asked, type Opened, type Wanted } from './opening.js';
 import { assertWhole, profileFile, profileFiles, readPlacement, type Placement } from './placement.js';
 import { plainReason, providerOrder } from './providers.js';
-import type { Port } from './runnable.js';
 import { packTensors, unpackTensors, type RuntimeTensor, type TensorHead } from './runtime-tensor.js';
 import { messageOf } from './session.js';
 import type { SessionOptions } from './session-options.js';
+import { tensorsAsTheyAre, type Port } from './session-plan.js';
 
 /** An input or an output of a session. */
 export interface SessionPort {
@@ -63,25 +63,51 @@ export interface RuntimeSession extends AsyncDisposable {
 export async function openSession(input: OnnxModel | GraphView, options: SessionOptions = {}): Promise<RuntimeSession> {
   checkOptions('session', options);
   checkIsolation(options);
-  const providers = providerOrder(options.providers ?? ['cpu']);
   const view = 'producerOf' in input ? input : viewGraph(input);
+  const outputs = [...new Set(options.outputs ?? view.outputs.keys())];
+  const missing = outputs.filter((name) => !hasTensor(view, name));
+  if (missing.length > 0)
+    throw new UsageError(
+      `${subjectOf(view)} has no tensor ${missing.map((name) => `'${printable(name)}'`).join(', ')}`,
+      { code: 'FEATX_RESOLVE_TENSOR' },
+    );
+  if (outputs.length === 0) throw new UsageError('no output is asked for');
+  return openComputation(view, { computation: tensorsAsTheyAre(outputs), types: new Map() }, options);
+}
+
+/**
+ * `openSession` for what an edit makes of a model, whose source must stay open as long as the session.
+ * @throws what `openSession` throws
+ */
+export async function openComputation(
+  view: GraphView,
+  asked: Asked,
+  options: SessionOptions = {},
+): Promise<RuntimeSession> {
+  const providers = providerOrder(options.providers ?? ['cpu']);
   const { path } = view.model.source;
-  const fs = options.fileSystem ?? nodeFileSystem;
-  const model = path ?? options.beside;
+  const { fileSystem = nodeFileSystem, strictExternal: strict } = options;
   const warnings = new Set<string>();
   const warn = (message: string): void => void warnings.add(message);
-  const files =
-    model === undefined
-      ? NO_SIDECARS
-      : new DirectorySidecars(model, { fileSystem: fs, strict: options.strictExternal, warn });
-  const subject = path === undefined ? 'the model' : printable(path);
-  const wanted: Wanted = { view, options, subject, fs, files, warn };
+  const sidecars = path === undefined ? NO_SIDECARS : new DirectorySidecars(path, { fileSystem, strict, warn });
+  const wanted: Wanted = {
+    ...asked,
+    view,
+    options,
+    subject: subjectOf(view),
+    files: { sidecars, fileSystem, warn },
+  };
   try {
     return new Session(wanted, await openOnAny(wanted, providers), [...warnings]);
   } catch (error) {
-    await files.close();
+    await sidecars.close();
     throw error;
   }
+}
+
+function subjectOf({ model }: GraphView): string {
+  const { path } = model.source;
+  return path === undefined ? 'the model' : printable(path);
 }
 
 function checkIsolation({ timeoutMs, memoryBytes, isolate }: SessionOptions): void {
@@ -130,7 +156,8 @@ class Session implements RuntimeSession {
     }
     const wanted = (fetches ?? this.outputs.map(({ name }) => name)).map((name) => this.portOf(name));
     const ready = checkFeeds(runnable.inputs, ports.inputs, feeds, subject);
-    // Mapped weights of a file that was overwritten would be used in silence; of one that was cut short, end the process.
+    // Mapped weights of a file that was overwritten would be used in silence; of one that was cut short, end the
+    // process.
     for (const source of runnable.sources) await source.assertUnchanged?.();
     const results = await this.compute(
       ready,
@@ -150,10 +177,10 @@ class Session implements RuntimeSession {
   async close(): Promise<void> {
     if (this.state === 'closed') return;
     this.state = 'closed';
-    const { fs, files } = this.wanted;
+    const { sidecars, fileSystem: fs } = this.wanted.files;
     const { host, profilePrefix } = this.opened;
     await host.close();
-    await files.close();
+    await sidecars.close();
     if (this.isFirst && profilePrefix !== null)
       for (const begun of await profileFiles(profilePrefix, fs)) await fs.unlink(begun);
   }
@@ -190,7 +217,8 @@ class Session implements RuntimeSession {
   /** Profiling ends with the first run: what comes after runs at full speed. */
   private async finishProfile(): Promise<void> {
     const { host, profilePrefix, provider } = this.opened;
-    const { fs, options } = this.wanted;
+    const { files, options } = this.wanted;
+    const fs = files.fileSystem;
     if (profilePrefix === null) return;
     await host.ask({ kind: 'end-profiling' }, [], askOptions(this.wanted));
     const path = await profileFile(profilePrefix, fs);

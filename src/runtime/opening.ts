@@ -2,10 +2,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { RuntimeError, TimeoutError, UnsupportedModelError, UsageError } from '../errors.js';
 import { certainTypes } from '../onnx/certain-types.js';
-import { ancestorsOf, hasTensor, type GraphView } from '../onnx/graph.js';
-import type { SidecarFiles } from '../onnx/external-data.js';
+import { ancestorsOf, type GraphView } from '../onnx/graph.js';
 import type { TensorType } from '../onnx/types.js';
-import type { FileSystem } from '../wire/fs.js';
 import { carrierOf } from './carriers.js';
 import { printable } from '../wire/text.js';
 import { RuntimeChild } from './child.js';
@@ -19,21 +17,31 @@ import {
   providerFault,
   type Provider,
 } from './providers.js';
-import { runnable, type Port, type Runnable } from './runnable.js';
+import { sessionModel, type SessionModel, type WeightFiles } from './session-model.js';
+import { planSession, type Computation, type ComputedOutput, type Port, type SessionPlan } from './session-plan.js';
 import { messageOf, type SessionSpec } from './session.js';
 import type { SessionOptions } from './session-options.js';
 import { inferTypes } from './types.js';
 
+type Types = ReadonlyMap<string, TensorType>;
+
+/** What is to be computed, and what is known of the types of tensors. */
+export interface Asked {
+  readonly computation: Computation;
+  readonly types: Types;
+}
+
 /** What a session is to be opened on. */
-export interface Wanted {
+export interface Wanted extends Asked {
   readonly view: GraphView;
   readonly options: SessionOptions;
   /** The model, for messages. */
   readonly subject: string;
-  readonly fs: FileSystem;
-  readonly files: SidecarFiles;
-  readonly warn: (message: string) => void;
+  readonly files: WeightFiles;
 }
+
+/** A model for the runtime, with the ports that it has. */
+export type Runnable = SessionModel & Omit<SessionPlan, 'edit'>;
 
 /** A session that is open, and what it was made of. */
 export interface Opened {
@@ -44,7 +52,6 @@ export interface Opened {
   readonly profilePrefix: string | null;
 }
 
-type Types = ReadonlyMap<string, TensorType>;
 type ProviderFailure = Parameters<typeof noProvider>[0][number];
 
 /**
@@ -52,17 +59,18 @@ type ProviderFailure = Parameters<typeof noProvider>[0][number];
  * @throws RuntimeError, UnsupportedModelError, UsageError, TimeoutError
  */
 export async function openOnAny(wanted: Wanted, providers: readonly Provider[]): Promise<Opened> {
-  const { view, fs, files, subject } = wanted;
-  let outputs = outputsOf(wanted);
-  let types: Types = certainTypes(view, ancestorsOf(view, outputs));
+  const { view, files, subject } = wanted;
+  let { computation } = wanted;
+  let types = withCertain(wanted);
   const prepare = async (): Promise<Runnable> => {
-    outputs = tensorsOnly(wanted, outputs, types);
-    return runnable(view, outputs, types, files, fs);
+    computation = tensorsOnly(wanted, computation, types);
+    const { edit, ...ports } = planSession(view, computation, types);
+    return { ...ports, ...(await sessionModel(view.model, edit, files)) };
   };
   let prepared = await prepare();
   const failures: ProviderFailure[] = [];
   for (const provider of providers) {
-    const absent = await absence(provider, fs);
+    const absent = await absence(provider, files.fileSystem);
     if (absent !== null) {
       failures.push({ provider, ...absent });
       continue;
@@ -72,7 +80,7 @@ export async function openOnAny(wanted: Wanted, providers: readonly Provider[]):
     try {
       let opened = await openOn(wanted, host, provider, prepared);
       if (opened === 'unknown types' || mistakes(prepared.outputs, opened.ports).length > 0) {
-        types = await askTypes(wanted, outputs, types);
+        types = await askTypes(wanted, computation, types);
         prepared = await prepare();
         opened = await openOn(wanted, host, provider, prepared);
         if (opened === 'unknown types')
@@ -99,26 +107,27 @@ function startHost({ options: { isolate, memoryBytes, signal } }: Wanted): Runti
   return isolate ? RuntimeChild.start({ memoryBytes, signal, shares: true }) : new LocalRuntime();
 }
 
-function outputsOf({ view, options, subject }: Wanted): string[] {
-  const outputs = [...new Set(options.outputs ?? view.model.graph.outputs.map(({ name }) => name))];
-  const missing = outputs.filter((name) => !hasTensor(view, name));
-  if (missing.length > 0)
-    throw new UsageError(`${subject} has no tensor ${missing.map((name) => `'${printable(name)}'`).join(', ')}`, {
-      code: 'FEATX_RESOLVE_TENSOR',
-    });
-  if (outputs.length === 0) throw new UsageError('no output is asked for');
-  return outputs;
+/** What is known of the types, and what is certain where nothing is. */
+function withCertain({ view, computation, types }: Wanted): Types {
+  const untyped = computation.outputs.filter(({ tensor }) => (types.get(tensor)?.dtype ?? null) === null);
+  const nodes = ancestorsOf(
+    view,
+    untyped.map(({ tensor }) => tensor),
+  );
+  return new Map([...certainTypes(view, nodes), ...types]);
 }
 
 /** Outputs that are tensors; others are left out where they were not asked for by name. */
-function tensorsOnly({ options, subject, warn }: Wanted, outputs: readonly string[], types: Types): string[] {
-  const others = outputs.filter((name) => types.get(name)?.type !== undefined);
-  if (others.length === 0) return [...outputs];
-  const what = `${others.map((name) => `'${printable(name)}' (${types.get(name)?.type})`).join(', ')} ${others.length === 1 ? 'is no tensor' : 'are no tensors'}`;
+function tensorsOnly({ options, subject, files }: Wanted, computation: Computation, types: Types): Computation {
+  const { outputs } = computation;
+  const isOther = ({ tensor }: ComputedOutput): boolean => types.get(tensor)?.type !== undefined;
+  const others = outputs.filter(isOther);
+  if (others.length === 0) return computation;
+  const what = `${others.map(({ name, tensor }) => `'${printable(name)}' (${types.get(tensor)?.type})`).join(', ')} ${others.length === 1 ? 'is no tensor' : 'are no tensors'}`;
   if (options.outputs !== undefined || others.length === outputs.length)
     throw new UnsupportedModelError(`${subject}: ${what}, and ONNX Runtime's JavaScript API hands over tensors only`);
-  warn(`left out: ${what}`);
-  return outputs.filter((name) => !others.includes(name));
+  files.warn(`left out: ${what}`);
+  return { ...computation, outputs: outputs.filter((output) => !isOther(output)) };
 }
 
 /** Outputs that are not of the type they were prepared for. */
@@ -129,10 +138,11 @@ function mistakes(ports: readonly Port[], { outputs }: SessionPorts): readonly P
   });
 }
 
-async function askTypes({ view, options, warn }: Wanted, outputs: readonly string[], known: Types): Promise<Types> {
+async function askTypes({ view, options, files }: Wanted, { outputs }: Computation, known: Types): Promise<Types> {
   const { isolate = false, timeoutMs, signal } = options;
-  const { types, warnings } = await inferTypes(view, outputs, { isolate, timeoutMs, signal });
-  warnings.forEach(warn);
+  const tensors = outputs.map(({ tensor }) => tensor);
+  const { types, warnings } = await inferTypes(view, tensors, { isolate, timeoutMs, signal });
+  warnings.forEach(files.warn);
   return new Map([...known, ...types]);
 }
 
@@ -167,7 +177,7 @@ async function openOn(
 
 /** Why a provider failed, where another may still do. @throws what is not about the provider */
 async function excused(
-  { subject, fs, options }: Wanted,
+  { subject, files, options }: Wanted,
   provider: Provider,
   error: unknown,
   said: string,
@@ -181,7 +191,7 @@ async function excused(
     (error instanceof RuntimeError && error.code !== 'FEATX_RUNTIME' && error.code !== 'FEATX_CHILD_CRASH');
   if (isOurs) throw error;
   if (provider === 'cpu' || !isProviderFailure(message)) throw modelRefused(subject, error);
-  const fault = await providerFault(provider, fs);
+  const fault = await providerFault(provider, files.fileSystem);
   return {
     provider,
     reason: fault?.reason ?? `${plainReason(message)}${said === '' ? '' : ` (${plainReason(said)})`}`,

@@ -1,11 +1,10 @@
 import type { Attribute, FunctionDef, Graph, Node, OpsetImport, Tensor } from '../onnx/records.js';
-import { functionKey, readsOf, type GraphView } from '../onnx/graph.js';
+import { executionOrder, functionKey, readsOf, type GraphView } from '../onnx/graph.js';
 import { Algebra } from './algebra.js';
 import { Call, type BodyResult } from './call.js';
 import type { Constants } from './constants.js';
 import { Declarations, merged } from './declared.js';
 import { isTensor, tensorInfo, type Info } from './info.js';
-import { executionOrder } from './order.js';
 import { ruleOf } from './table.js';
 
 /** What an inference takes beside the graph. */

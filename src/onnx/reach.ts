@@ -1,0 +1,134 @@
+import type { FunctionDef, Node, OnnxModel, SparseTensor, Tensor, ValueInfo } from './records.js';
+import { bodiesOf, functionKey, readsOf } from './scopes.js';
+
+/** What is reached from what: the tensors of the main graph, what they need, and in which order that is computed. */
+
+/** Who makes and who reads each tensor of the main graph. Bodies count through what they capture. */
+export interface GraphView {
+  readonly model: OnnxModel;
+  readonly producerOf: ReadonlyMap<string, Producer>;
+  /** Nodes that read a tensor, as an input or inside one of their bodies, in file order. */
+  readonly consumersOf: ReadonlyMap<string, readonly Node[]>;
+  readonly initializers: ReadonlyMap<string, Tensor>;
+  readonly sparseInitializers: ReadonlyMap<string, SparseTensor>;
+  readonly inputs: ReadonlyMap<string, ValueInfo>;
+  readonly outputs: ReadonlyMap<string, ValueInfo>;
+  /** Whether every node stands behind the nodes it reads from. */
+  readonly sorted: boolean;
+  readonly warnings: readonly string[];
+}
+
+/** Where a tensor comes from. */
+export interface Producer {
+  readonly node: Node;
+  /** Which output of the node. */
+  readonly output: number;
+}
+
+/**
+ * Whether a tensor of the main graph has that name: a node makes it, or it is given. An empty name is an omitted value,
+ * whatever a file calls by it.
+ */
+export function hasTensor(view: GraphView, name: string): boolean {
+  return name !== '' && (view.producerOf.has(name) || view.inputs.has(name) || isInitializer(view, name));
+}
+
+/**
+ * Names of the tensors of the main graph: inputs, what nodes make, and constants; one that is input and constant comes
+ * twice.
+ */
+export function* tensorNames(view: GraphView): Generator<string> {
+  for (const known of [view.inputs, view.producerOf, view.initializers, view.sparseInitializers])
+    for (const name of known.keys()) if (name !== '') yield name;
+}
+
+/**
+ * Whether the main graph has a constant of that name, dense or sparse; where it is an input too, a caller may override
+ * it.
+ */
+export function isInitializer(
+  { initializers, sparseInitializers }: Pick<GraphView, 'initializers' | 'sparseInitializers'>,
+  name: string,
+): boolean {
+  return initializers.has(name) || sparseInitializers.has(name);
+}
+
+/** What some tensors need of the main graph. */
+export interface Needed {
+  readonly nodes: ReadonlySet<Node>;
+  /** The tensors themselves, and all that these nodes read and make. */
+  readonly tensors: ReadonlySet<string>;
+}
+
+/** What a walk takes as it is, and what else it follows. */
+export interface WalkOptions {
+  /** Tensors that are given: nothing behind them is needed. */
+  readonly given?: { has(name: string): boolean };
+  /** What a tensor needs beside the node that makes it. */
+  readonly beside?: ReadonlyMap<string, readonly string[]>;
+}
+
+/** What the given tensors need, at any depth; bodies count through what they capture. */
+export function neededFor(view: GraphView, roots: Iterable<string>, { given, beside }: WalkOptions = {}): Needed {
+  const nodes = new Set<Node>();
+  const tensors = new Set<string>();
+  const stack: string[] = [];
+  const need = (name: string): void => {
+    if (name === '' || tensors.has(name)) return;
+    tensors.add(name);
+    stack.push(name);
+  };
+  for (const root of roots) need(root);
+  for (let name = stack.pop(); name !== undefined; name = stack.pop()) {
+    beside?.get(name)?.forEach(need);
+    const node = given?.has(name) ? undefined : view.producerOf.get(name)?.node;
+    if (node === undefined || nodes.has(node)) continue;
+    nodes.add(node);
+    for (const read of readsOf(node)) need(read);
+    for (const output of node.outputs) need(output);
+  }
+  return { nodes, tensors };
+}
+
+/** The nodes that the given tensors need, those that make them included. */
+export function ancestorsOf(view: GraphView, tensors: Iterable<string>): ReadonlySet<Node> {
+  return neededFor(view, tensors).nodes;
+}
+
+/** The nodes of the main graph behind the nodes they read from (Kahn's algorithm); those on a cycle are left out. */
+export function executionOrder(view: GraphView): readonly Node[] {
+  const { nodes } = view.model.graph;
+  if (view.sorted) return nodes;
+  const waiting = nodes.map(
+    (node) => new Set(readsOf(node).flatMap((name) => view.producerOf.get(name)?.node ?? [])).size,
+  );
+  const order = nodes.filter((node) => waiting[node.index] === 0);
+  for (let at = 0; at < order.length; at++) {
+    const readers = new Set(order[at].outputs.flatMap((name) => view.consumersOf.get(name) ?? []));
+    for (const reader of readers) if (--waiting[reader.index] === 0) order.push(reader);
+  }
+  return order;
+}
+
+/** The model-local functions that the given nodes call, directly, inside bodies, or through other functions. */
+export function functionsUsedBy(model: OnnxModel, nodes: Iterable<Node>): ReadonlySet<FunctionDef> {
+  const byKey = new Map(
+    model.functions.map((definition) => [
+      functionKey(definition.domain, definition.name, definition.overload),
+      definition,
+    ]),
+  );
+  const used = new Set<FunctionDef>();
+  const stack: Node[] = [...nodes];
+  for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
+    const definition = byKey.get(functionKey(node.domain, node.opType, node.overload));
+    if (definition !== undefined && !used.has(definition)) {
+      used.add(definition);
+      for (const inner of definition.nodes) stack.push(inner);
+      for (const body of bodiesOf({ attributes: definition.defaults }))
+        for (const inner of body.nodes) stack.push(inner);
+    }
+    for (const body of bodiesOf(node)) for (const inner of body.nodes) stack.push(inner);
+  }
+  return used;
+}
