@@ -4,7 +4,7 @@ import { checkOptions } from '../options/check.js';
 import type { OptionsOf } from '../options/types.js';
 import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
 import { Channel } from './channel.js';
-import { planJobs, type Job, type Plan } from './jobs.js';
+import { planJobs, withoutTwins, type Job, type Plan } from './jobs.js';
 import { Run } from './run.js';
 import type { BatchProgress, BatchSummary, JobReport } from './reports.js';
 
@@ -41,8 +41,9 @@ export async function* runPlan(
 ): AsyncGenerator<JobReport, BatchSummary, undefined> {
   const channel = new Channel<JobReport>(UNREAD_REPORTS);
   const stop = new AbortController();
-  const run = new Run(plan, {
-    fileSystem: options.fileSystem ?? nodeFileSystem,
+  const fileSystem = options.fileSystem ?? nodeFileSystem;
+  const run = new Run(await withoutTwins(plan, fileSystem), {
+    fileSystem,
     jobs: options.jobs ?? availableParallelism(),
     worker: {
       timeoutMs: options.timeoutMs ?? TIMEOUT_MS,

@@ -8,7 +8,7 @@ import { BufferSource } from '../wire/source.js';
 import { resolveTarget, writeFile } from '../wire/sink.js';
 import { CONFIG_NAME, type Config, type ConfigModel } from './config.js';
 import { leftOutText, lookInto } from './look-into.js';
-import { findFiles, relativeTo } from './find-files.js';
+import { findFiles, relativeTo } from '../wire/find-files.js';
 import { Guard } from './guard.js';
 import { WorkerPool } from './pool.js';
 import { DEFAULT_OUTPUT } from './template.js';
@@ -44,10 +44,11 @@ export async function init(patterns: readonly string[], options: InitOptions = {
   const output = resolve(options.output ?? CONFIG_NAME);
   const root = dirname(output);
   await assertAbsent(output, options.force === true, fs);
+  const warnings: string[] = [];
   const named = new Set<string>();
   const found = new Set<string>();
   for (const pattern of patterns.length === 0 ? ['.'] : patterns) {
-    const { files, isLiteral } = await findFiles(pattern, root, fs);
+    const { files, isLiteral } = await findFiles(pattern, root, { fs, warn: (message) => warnings.push(message) });
     for (const { item } of files) if (isLiteral || !NOT_MEANT.test(item)) (isLiteral ? named : found).add(item);
   }
   const cuts: string[] = [];
@@ -95,7 +96,7 @@ export async function init(patterns: readonly string[], options: InitOptions = {
     output: options.output ?? CONFIG_NAME,
     models: models.map(({ model, feature_info: features = [] }) => ({ model, features: features.length })),
     left_out: leftOut,
-    warnings: cuts.length === 0 ? [] : [leftOutText(cuts)],
+    warnings: [...warnings, ...(cuts.length === 0 ? [] : [leftOutText(cuts)])],
     elapsed_ms: Math.round(performance.now() - started),
   };
 }

@@ -4,8 +4,8 @@ import { dirname, join } from 'node:path';
 import { backbone } from '../testing/fixtures/fixture.js';
 import { encodeModel } from '../testing/model-builder.js';
 import { nodeFileSystem } from '../wire/fs.js';
-import { covers, findFiles } from './find-files.js';
-import { findJobs, planJobs } from './jobs.js';
+import { covers, findFiles } from '../wire/find-files.js';
+import { findJobs, planJobs, withoutTwins } from './jobs.js';
 import { outputName } from './template.js';
 import { stopwatch } from '../testing/time.js';
 
@@ -31,7 +31,7 @@ beforeEach(() => {
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
 const items = async (pattern: string): Promise<readonly string[]> =>
-  (await findFiles(pattern, root, nodeFileSystem)).files.map(({ item }) => item);
+  (await findFiles(pattern, root, { fs: nodeFileSystem, warn: () => undefined })).files.map(({ item }) => item);
 
 test.each([
   ['*.onnx', ['a.onnx', 'b.onnx']],
@@ -119,6 +119,7 @@ test('cuts that featx made are found out by what they say, whatever they are cal
   expect(await findJobs([{ pattern: 'b.onnx' }], [], root)).toEqual({
     jobs: [{ input: 'b.onnx', output: 'b.features.onnx', options: undefined }],
     cuts: [],
+    warnings: [],
   });
   await expect(findJobs([{ pattern: 'b.onn?' }], [], root)).rejects.toThrow('b.onnx is a cut that featx made');
 });
@@ -161,4 +162,28 @@ test('the digest of a plan is of what is asked for, not of where', () => {
   const jobs = [{ input: 'a.onnx', output: 'o.onnx', options: { out: [1] } }];
   expect(planJobs(jobs, root).digest).toBe(planJobs(jobs, join(root, 'deep')).digest);
   expect(planJobs([{ ...jobs[0], options: { out: [2] } }], root).digest).not.toBe(planJobs(jobs, root).digest);
+});
+
+test('outputs that are one file through a link are refused before any work', async () => {
+  mkdirSync(join(root, 'real'));
+  symlinkSync('real', join(root, 'link'));
+  const faults = async (...outputs: readonly string[]): Promise<readonly unknown[]> => {
+    const jobs = outputs.map((output, at) => ({ input: `${at}.onnx`, output }));
+    return (await withoutTwins(planJobs(jobs, root), nodeFileSystem)).items.map(({ fault }) => fault?.code ?? null);
+  };
+  const twice = 'FEATX_USAGE_DUPLICATE_OUTPUT';
+  expect(await faults('real/x.onnx', 'link/x.onnx', 'link/y.onnx')).toEqual([twice, twice, null]);
+  expect(await faults('real/new/x.onnx', 'link/new/x.onnx')).toEqual([twice, twice]);
+  expect(await faults('link/x.onnx', 'other/x.onnx')).toEqual([null, null]);
+  const { items: planned } = await withoutTwins(
+    planJobs(
+      [
+        { input: 'a.onnx', output: 'real/x.onnx' },
+        { input: 'b.onnx', output: 'link/x.onnx' },
+      ],
+      root,
+    ),
+    nodeFileSystem,
+  );
+  expect(planned[1].fault?.message).toBe('2 items would write link/x.onnx: a.onnx (as real/x.onnx), b.onnx');
 });

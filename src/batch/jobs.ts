@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { UsageError } from '../errors.js';
-import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
+import { errnoOf, nodeFileSystem, type FileSystem } from '../wire/fs.js';
 import { leftOutText, lookInto, type Kind } from './look-into.js';
-import { byCodeUnit, covers, findFiles, relativeTo } from './find-files.js';
+import { byCodeUnit, covers, findFiles, relativeTo } from '../wire/find-files.js';
 import { encodeOptions, type CutOptions } from './options.js';
 import { DEFAULT_OUTPUT, outputName } from './template.js';
 
@@ -28,13 +28,15 @@ export interface FoundJobs {
   readonly jobs: readonly Job[];
   /** Files that a folder or glob found and that are cuts of an earlier `extract` or batch, in code-unit order. */
   readonly cuts: readonly string[];
+  readonly warnings: readonly string[];
 }
 
 type FoundJob = Job & { readonly isLiteral: boolean };
 
 /**
- * The jobs that patterns find, in the order of the patterns and within one in code-unit order. What a folder or glob finds and another job writes, or featx
- * has cut from some model before, is a result, not a model, and is left out; a file that is named is taken for what its user takes it.
+ * The jobs that patterns find, in the order of the patterns and within one in code-unit order. What a folder or glob
+ * finds and another job writes, or featx has cut from some model before, is a result, not a model, and is left out; a
+ * file that is named is taken for what its user takes it.
  * @throws UsageError naming every pattern that finds nothing; IoError
  */
 export async function findJobs(
@@ -44,9 +46,10 @@ export async function findJobs(
   fs: FileSystem = nodeFileSystem,
 ): Promise<FoundJobs> {
   const found: FoundJob[] = [];
+  const warnings: string[] = [];
   const itemsOf = new Map<string, readonly string[]>();
   for (const { pattern, output = DEFAULT_OUTPUT, options } of patterns) {
-    const { files, isLiteral } = await findFiles(pattern, root, fs);
+    const { files, isLiteral } = await findFiles(pattern, root, { fs, warn: (message) => warnings.push(message) });
     const wanted = isLiteral ? files : files.filter(({ item }) => !exclude.some((excluded) => covers(excluded, item)));
     itemsOf.set(
       pattern,
@@ -66,7 +69,7 @@ export async function findJobs(
     );
   }
   if (kept.length === 0) throw new UsageError(leftOutText(cuts), { code: 'FEATX_USAGE_NO_MODELS' });
-  return { jobs: kept.map(({ input, output, options }) => ({ input, output, options })), cuts };
+  return { jobs: kept.map(({ input, output, options }) => ({ input, output, options })), cuts, warnings };
 }
 
 interface Models {
@@ -135,8 +138,8 @@ export interface Plan {
 }
 
 /**
- * Puts jobs in order and finds those that would overwrite one another or a model: each of them is refused, the rest can be worked on. A job that stands twice
- * counts once.
+ * Puts jobs in order and finds those that would overwrite one another or a model: each of them is refused, the rest can
+ * be worked on. A job that stands twice counts once.
  * @param reads files that were read for it, relative to the root, which no job may replace either
  */
 export function planJobs(jobs: Iterable<Job>, root: string, reads: readonly string[] = []): Plan {
@@ -182,18 +185,64 @@ export function planJobs(jobs: Iterable<Job>, root: string, reads: readonly stri
   return { root: base, items, digest: hash.digest('hex') };
 }
 
-function faultOf(output: string, writers: readonly string[], needed: ReadonlyMap<string, string>): ItemFault | null {
-  if (writers.length > 1) {
-    const shown =
-      writers.length > 5 ? `${writers.slice(0, 5).join(', ')} and ${writers.length - 5} more` : writers.join(', ');
-    return {
-      code: 'FEATX_USAGE_DUPLICATE_OUTPUT',
-      message: `${writers.length} items would write ${output}: ${shown}`,
-      hint: 'use {dir}, {rel} or {name} in the output, or give these items outputs of their own',
-    };
+/**
+ * The plan as the file system shows it: outputs that are one file because a link leads to its folder are refused, too.
+ */
+export async function withoutTwins(plan: Plan, fs: FileSystem): Promise<Plan> {
+  const real = new Map<string, string>();
+  for (const { output } of plan.items) {
+    const folder = dirname(resolve(plan.root, output));
+    if (!real.has(folder)) real.set(folder, await realFolder(folder, fs));
   }
+  if ([...real].every(([folder, path]) => folder === path)) return plan;
+  const keyOf = ({ output }: PlannedItem): string => {
+    const path = resolve(plan.root, output);
+    return fileKey(join(real.get(dirname(path)) ?? dirname(path), basename(path)));
+  };
+  const writers = new Map<string, PlannedItem[]>();
+  for (const item of plan.items) writers.set(keyOf(item), [...(writers.get(keyOf(item)) ?? []), item]);
+  const items = plan.items.map((planned) => {
+    const same = writers.get(keyOf(planned)) ?? [];
+    const isTwin = planned.fault === null && same.some(({ output }) => output !== planned.output);
+    return isTwin
+      ? {
+          ...planned,
+          fault: duplicateFault(
+            planned.output,
+            same.map(({ item, output }) => (output === planned.output ? item : `${item} (as ${output})`)),
+          ),
+        }
+      : planned;
+  });
+  return { ...plan, items };
+}
+
+/**
+ * A folder without links; what is not there yet, or cannot be looked at, is taken as it is named and fails by itself.
+ */
+async function realFolder(folder: string, fs: FileSystem): Promise<string> {
+  const real = await fs.realpath(folder).catch((error: unknown) => {
+    if (errnoOf(error) === undefined) throw error;
+    return null;
+  });
+  if (real !== null || dirname(folder) === folder) return real ?? folder;
+  return join(await realFolder(dirname(folder), fs), basename(folder));
+}
+
+function faultOf(output: string, writers: readonly string[], needed: ReadonlyMap<string, string>): ItemFault | null {
+  if (writers.length > 1) return duplicateFault(output, writers);
   const need = needed.get(fileKey(output));
   return need === undefined ? null : sameFileFault(output, need);
+}
+
+function duplicateFault(output: string, writers: readonly string[]): ItemFault {
+  const shown =
+    writers.length > 5 ? `${writers.slice(0, 5).join(', ')} and ${writers.length - 5} more` : writers.join(', ');
+  return {
+    code: 'FEATX_USAGE_DUPLICATE_OUTPUT',
+    message: `${writers.length} items would write ${output}: ${shown}`,
+    hint: 'use {dir}, {rel} or {name} in the output, or give these items outputs of their own',
+  };
 }
 
 /** The fault of an item whose output is needed. */

@@ -4,7 +4,7 @@ import { dirname, resolve } from 'node:path';
 import { IoError } from '../errors.js';
 import { VERSION } from '../version.js';
 import { errnoOf, type FileSystem } from '../wire/fs.js';
-import { normalized } from './find-files.js';
+import { normalized } from '../wire/find-files.js';
 import { hashRanges, isSameState, stateOf, type FileState, type ReadRecord, type WrittenRecord } from './recording.js';
 import { isRecord } from '../options/schema.js';
 

@@ -3,7 +3,7 @@ import { VERSION } from '../version.js';
 import { ioError, type FileSystem } from '../wire/fs.js';
 import { BufferSource } from '../wire/source.js';
 import { writeFile } from '../wire/sink.js';
-import { relativeTo } from './find-files.js';
+import { relativeTo } from '../wire/find-files.js';
 import type { Plan, PlannedItem } from './jobs.js';
 import type { Made } from './made.js';
 import type { Shard } from '../options/values.js';

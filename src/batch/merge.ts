@@ -4,7 +4,7 @@ import { UsageError } from '../errors.js';
 import { checkOptions } from '../options/check.js';
 import { ioError, nodeFileSystem, orNothing, type FileSystem } from '../wire/fs.js';
 import { resolveTarget } from '../wire/sink.js';
-import { relativeTo } from './find-files.js';
+import { relativeTo } from '../wire/find-files.js';
 import { Guard } from './guard.js';
 import { isManifestFile } from './look-into.js';
 import { manifestName, storeManifest, type Manifest, type ManifestFile, type ManifestItem } from './manifest.js';

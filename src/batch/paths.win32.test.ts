@@ -6,7 +6,7 @@ import * as fc from 'fast-check';
 /** Templates, temporary files and sidecars by the path rules of Windows; what its file systems make of them can only be seen on Windows itself. */
 jest.unstable_mockModule('node:path', () => ({ ...win32, default: win32 }));
 const { outputName } = await import('./template.js');
-const { covers, findFiles, relativeTo } = await import('./find-files.js');
+const { covers, findFiles, relativeTo } = await import('../wire/find-files.js');
 const { nodeFileSystem } = await import('../wire/fs.js');
 const { temporaryName } = await import('../wire/sink.js');
 
@@ -65,10 +65,14 @@ test('models on a file server are found where they are', async () => {
     lstat: async (path: string) => (path.includes('*') ? never(path) : state(path)),
     readdir: async (path: string) => [...(folders[path] ?? never(path))],
   };
-  const found = await findFiles('//server/share/**/*.onnx', ROOT, fs);
+  const options = { fs, warn: () => undefined };
+  const found = await findFiles('//server/share/**/*.onnx', ROOT, options);
   expect(found.files.map(({ item }) => item)).toEqual(['//server/share/a.onnx', '//server/share/deep/b.onnx']);
+  const backwards = await findFiles('\\\\server\\share\\**\\*.onnx', ROOT, options);
+  expect(backwards).toEqual(found);
+  expect(covers('\\\\server\\share\\deep', '//server/share/deep/b.onnx')).toBe(true);
   expect(covers('//server/share/deep', '//server/share/deep/b.onnx')).toBe(true);
-  expect((await findFiles('//server/share/deep/*.onnx', ROOT, fs)).files).toEqual([
+  expect((await findFiles('//server/share/deep/*.onnx', ROOT, options)).files).toEqual([
     { item: '//server/share/deep/b.onnx', base: '//server/share/deep' },
   ]);
 });

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
-import type { Plan } from './jobs.js';
+import { withoutTwins, type Plan } from './jobs.js';
 import { Journal } from './journal.js';
 import { judge, readMade } from './made.js';
 import { takeShard } from './shard.js';
@@ -40,9 +40,8 @@ export async function* previewPlan(
   const journal =
     stateDirectory === undefined ? null : await Journal.recall(fileSystem, resolve(plan.root, stateDirectory));
   try {
-    for (const { id, item, output, options: text, fault } of shard === undefined
-      ? plan.items
-      : takeShard(plan.items, shard)) {
+    const { items } = await withoutTwins(plan, fileSystem);
+    for (const { id, item, output, options: text, fault } of shard === undefined ? items : takeShard(items, shard)) {
       const made = options.force ? null : readMade((await journal?.cached(id))?.made);
       const verdict =
         made === null

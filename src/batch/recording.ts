@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import { FileSource } from '../wire/file-source.js';
 import type { FileHandle, FileSystem } from '../wire/fs.js';
-import { relativeTo } from './find-files.js';
+import { relativeTo } from '../wire/find-files.js';
 
 /**
  * What a cut was made of and what came out, as the file system saw it. A cut is a function of the bytes it reads, the sizes it sees and its options: where

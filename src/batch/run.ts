@@ -2,7 +2,7 @@ import { dirname, join, resolve } from 'node:path';
 import { FeatxError } from '../errors.js';
 import { errnoOf, ioError, type FileSystem } from '../wire/fs.js';
 import { removeStale } from '../wire/sink.js';
-import { relativeTo } from './find-files.js';
+import { relativeTo } from '../wire/find-files.js';
 import { Guard, type Needed } from './guard.js';
 import { sameFileFault, type Plan, type PlannedItem } from './jobs.js';
 import { Journal, SUFFIX } from './journal.js';

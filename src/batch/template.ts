@@ -1,6 +1,6 @@
 import { basename, dirname, relative } from 'node:path';
 import { UsageError } from '../errors.js';
-import { normalized } from './find-files.js';
+import { normalized } from '../wire/find-files.js';
 
 /** Beside the model, as `extract` does. */
 export const DEFAULT_OUTPUT = '{dir}/{name}.features.onnx';

@@ -33,8 +33,8 @@ export const batchCommand: CliCommand = {
 
   async run(operands, command, context) {
     const flags = readFlags(command, 'batch');
-    const { root, jobs, cuts, config, reads } = await requested(operands, command, context);
-    const warnings = cuts.length === 0 ? [] : [leftOutText(cuts)];
+    const { root, jobs, cuts, config, reads, ...found } = await requested(operands, command, context);
+    const warnings = [...found.warnings, ...(cuts.length === 0 ? [] : [leftOutText(cuts)])];
     if (context.flags.strict) assertNoWarnings(warnings);
     await context.warn(warnings);
     const shard = flags.shard ?? shardFromEnvironment(context.io.env);

@@ -1,8 +1,8 @@
 import { extname, join } from 'node:path';
 import { FeatxError, IoError, UsageError } from '../errors.js';
+import { byCodeUnit, globFiles, isFileGlob } from '../wire/find-files.js';
 import { errnoOf, ioError, type FileSystem } from '../wire/fs.js';
 import { INPUT_EXTENSIONS, openArrays, probeKind, type ArrayFile } from './array-file.js';
-import { expandGlob, isGlob } from './glob.js';
 import { ReopenedFile } from './lazy-array.js';
 import type { TensorLimits } from './limits.js';
 
@@ -101,8 +101,8 @@ export async function expandPath(path: string, { fs, warn, inputNames }: FileOpt
         hint: `the inputs are ${inputNames.join(', ')}`,
       });
     }
-    if (errnoOf(error) !== 'ENOENT' || !isGlob(path)) throw ioError(error, 'read', path);
-    const found = await expandGlob(path, fs);
+    if (errnoOf(error) !== 'ENOENT' || !isFileGlob(path)) throw ioError(error, 'read', path);
+    const found = await globFiles(path, { fs, warn });
     if (found.length === 0) throw new UsageError(`${path} matches no file`, { code: 'FEATX_USAGE_INPUT', path });
     return found;
   }
@@ -111,9 +111,7 @@ export async function expandPath(path: string, { fs, warn, inputNames }: FileOpt
     throw ioError(error, 'list', path);
   });
   const visible = names.filter((name) => !name.startsWith('.'));
-  const taken = visible
-    .filter((name) => INPUT_EXTENSIONS.includes(extname(name).toLowerCase()))
-    .sort((a, b) => (a < b ? -1 : 1));
+  const taken = visible.filter((name) => INPUT_EXTENSIONS.includes(extname(name).toLowerCase())).sort(byCodeUnit);
   if (taken.length === 0) {
     throw new UsageError(`the directory ${path} has no input files`, {
       code: 'FEATX_USAGE_INPUT',
