@@ -2,6 +2,7 @@ import { ResolveError, UsageError } from '../errors.js';
 import type { GraphView } from '../onnx/graph.js';
 import type { InferredTypes } from '../onnx/types.js';
 import { analyse, type Analysis } from './analysis.js';
+import { undecided } from './embedding.js';
 import { concatenatedFacts, factsOf } from './facts.js';
 import type { Feature, Resolution } from './feature.js';
 import { takeIndices } from './feature-info.js';
@@ -78,23 +79,23 @@ function byDefault(context: Context): readonly Selection[] {
   );
 }
 
-/** The embedding, or the first that has the role. @throws ResolveError naming what there is */
-function embeddingOf({ embedding, embeddings }: Resolution, { role }: EmbeddingSelector, isMixed: boolean): Selection {
-  const chosen = role === undefined ? embedding : embeddings.find((candidate) => candidate.role === role);
+/** The embedding, or the one that has the role. @throws ResolveError naming what there is */
+function embeddingOf(resolution: Resolution, { role }: EmbeddingSelector, isMixed: boolean): Selection {
+  const { embedding, embeddings } = resolution;
+  const ofRole = embeddings.filter((candidate) => candidate.role === role);
+  const isOne = embedding !== null || new Set(ofRole.map(({ tensor }) => tensor)).size === 1;
+  const chosen = role === undefined ? embedding : isOne ? ofRole.at(0) : undefined;
   if (chosen == null) {
     const candidates = embeddings.map(({ tensor, role: its }) => `'${tensor}' (${its})`).join(', ');
     throw new ResolveError(
       embeddings.length === 0
         ? 'no embedding was found: no vector that stands for a whole entry enters a classifier or leaves the graph'
-        : role === undefined
-          ? `several vectors may be the embedding: ${candidates}`
-          : `the model has no embedding of role ${role}; it has ${candidates}`,
+        : role !== undefined && ofRole.length === 0
+          ? `the model has no embedding of role ${role}; it has ${candidates}`
+          : (undecided(resolution) ?? `several vectors have the role ${role}: ${candidates}`),
       {
         code: 'FEATX_RESOLVE_EMBEDDING',
-        hint:
-          embeddings.length === 0
-            ? 'name the tensor with --tensor'
-            : 'say which with --embedding ROLE, or name the tensor with --tensor',
+        hint: embeddings.length === 0 ? 'name the tensor with --tensor' : 'take one of them with --tensor',
       },
     );
   }
