@@ -1,4 +1,5 @@
 import { FeatxError } from './errors.js';
+import { undecided } from './features/embedding.js';
 import type { Attempt, Feature, Resolution } from './features/feature.js';
 import { takeIndices, type FeatureIndex } from './features/feature-info.js';
 import { selectorsOf, type SelectOptions } from './features/selectors.js';
@@ -56,6 +57,8 @@ export async function inspect(
   });
   const { model, view, types, resolution, selections, warnings } = prepared;
   await noteSidecars(prepared);
+  const undecidedEmbedding = undecided(resolution);
+  if (undecidedEmbedding !== null) prepared.warn(undecidedEmbedding);
   const known: TensorTypes = new Map([...declaredTypes(model), ...types.types]);
   const path = options.name ?? model.source.path ?? null;
   if (options.strict) assertNoWarnings(warnings, path ?? undefined);

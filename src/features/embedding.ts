@@ -3,6 +3,7 @@ import { factsOf } from './facts.js';
 import type { Embedding, EmbeddingRole, Resolution } from './feature.js';
 import {
   countsEntries,
+  isHiddenLayer,
   isToken,
   isVector,
   pooledLayer,
@@ -180,7 +181,7 @@ function chainOf(vectors: Vectors, head: string): readonly string[] {
     if (seen.layer === null) break;
     const outer = trace(vectors, seen.source, false);
     if (outer.layer !== null && isLowRank(outer.layer, seen.layer)) seen = outer;
-    if (isVector(vectors, seen.source) === false) break;
+    if (isVector(vectors, seen.source) === false || isHiddenLayer(vectors, seen.source)) break;
     chain.push(seen.source);
     if (!countsEntries(vectors, seen.source)) break;
     at = behindActivation(vectors, seen.source);

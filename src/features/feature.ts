@@ -3,7 +3,7 @@ import { EMBEDDING_ROLES, type EmbeddingRole, type HookType, type Layout } from 
 
 export type { HookType, Layout };
 
-export type ResolverName = 'explicit' | 'metadata' | 'module-path' | 'topology';
+export type ResolverName = 'explicit' | 'metadata' | 'sequence' | 'module-path' | 'topology';
 
 /** high: nearly always right; medium: usually; low: a guess from the shape of the graph alone. */
 export type Confidence = 'high' | 'medium' | 'low';

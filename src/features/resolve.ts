@@ -3,8 +3,9 @@ import type { InferredTypes } from '../onnx/types.js';
 import { analyse, type Analysis } from './analysis.js';
 import { embeddingsOf } from './embedding.js';
 import { factsOf } from './facts.js';
-import type { Attempt, Embedding, Feature, Resolution, ResolverName, TensorFacts } from './feature.js';
+import type { Attempt, Embedding, Feature, FeatureGroup, Resolution, ResolverName, TensorFacts } from './feature.js';
 import type { FeatureEntry } from './feature-info.js';
+import { groupsBeside } from './groups.js';
 import { moduleTree, type ModuleTree } from './modules.js';
 import { nodePaths } from './names.js';
 import { parameterLabels } from './names/parameters.js';
@@ -12,8 +13,10 @@ import { resolveExplicit } from './resolvers/explicit.js';
 import type { Family } from './resolvers/families.js';
 import { resolveStored } from './resolvers/metadata.js';
 import { resolveByModules, type Answer } from './resolvers/module-path.js';
+import { readsTokensAlone, resolveSequences } from './resolvers/sequences.js';
 import { resolveByTopology } from './resolvers/topology.js';
 import type { StoredInfo } from './stored-info.js';
+import { selectionByName } from './suggestion.js';
 
 export interface ResolveOptions {
   /** Use these features instead of looking for some. */
@@ -53,8 +56,10 @@ export function resolveFeatures(view: GraphView, types: InferredTypes, options: 
       answer: () => (explicit === undefined ? null : resolveExplicit(view, analysis, wholeTree(), explicit, byModules)),
     },
     { name: 'metadata', answer: () => (stored == null ? null : resolveStored(view, analysis, stored)) },
-    { name: 'module-path', answer: byModules },
-    { name: 'topology', answer: topology },
+    { name: 'sequence', answer: () => resolveSequences(analysis) },
+    ...(readsTokensAlone(analysis)
+      ? []
+      : [{ name: 'module-path', answer: byModules } as const, { name: 'topology', answer: topology } as const]),
   ];
   const tried: Attempt[] = [];
   let chosen: ReturnType<Resolver['answer']> = null;
@@ -73,7 +78,7 @@ export function resolveFeatures(view: GraphView, types: InferredTypes, options: 
   return {
     features,
     outIndices: chosen?.outIndices ?? features.filter(({ tensor }) => tensor !== null).map(({ index }) => index),
-    groups: chosen?.groups ?? [],
+    groups: stored == null ? groupsFound(analysis, chosen?.groups ?? [], features) : (chosen?.groups ?? []),
     ...(embeddings.length > 0 ? { embeddings, embedding: embeddings[0] } : embeddingsFound(analysis)),
     cutOutputs: chosen?.cutOutputs ?? [],
     tried,
@@ -86,6 +91,17 @@ function labelled({ view, flow }: Analysis, tree: ModuleTree, features: readonly
   if (tree.style !== 'parameters' || !features.every(({ resolvedBy }) => resolvedBy === 'topology')) return features;
   const labels = parameterLabels(view, flow.nodes).ofTensors(features.map(({ tensor }) => tensor));
   return features.map((feature, at) => ({ ...feature, module: labels[at] }));
+}
+
+function groupsFound(
+  analysis: Analysis,
+  given: readonly FeatureGroup[],
+  features: readonly Feature[],
+): readonly FeatureGroup[] {
+  return [...given, ...groupsBeside(analysis, features)].map(({ name, features: list }) => ({
+    name,
+    features: list.map((feature) => carried(analysis, feature)),
+  }));
 }
 
 function embeddingsFound(analysis: Analysis): Pick<Resolution, 'embeddings' | 'embedding'> {
@@ -131,13 +147,14 @@ function lazy<T>(make: () => T): () => T {
   return () => (made ??= { value: make() }).value;
 }
 
-function warningsOf({ flow, types }: Analysis, features: readonly Feature[]): readonly string[] {
-  if (flow.input === null)
-    return ['no input holds an image (rank 3 or 4), so there is no feature pyramid; name tensors with --tensor'];
-  if (features.length === 0)
-    return [
-      'no feature pyramid was found: nothing on the way to the outputs is a smaller map of the image; name tensors with --tensor',
-    ];
+function warningsOf({ view, flow, types }: Analysis, features: readonly Feature[]): readonly string[] {
+  if (features.length === 0) {
+    const why =
+      flow.input === null
+        ? 'no features were found: no input holds an image, and no sequence runs through equal blocks'
+        : 'no feature pyramid was found: nothing on the way to the outputs is a smaller map of the image';
+    return [`${why}; ${selectionByName(view)}`];
+  }
   const unknown = features.filter(
     ({ tensor, numChs, reduction }) => tensor !== null && (numChs === null || reduction === null),
   );

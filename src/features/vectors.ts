@@ -1,8 +1,8 @@
-import type { GraphView } from '../onnx/graph.js';
+import { readsOf, type GraphView } from '../onnx/graph.js';
 import type { Node } from '../onnx/records.js';
 import type { Analysis } from './analysis.js';
-import { readsOf, wholeFlow } from './flow.js';
-import { intOf } from './geometry.js';
+import { wholeFlow } from './flow.js';
+import { intOf } from './node-attributes.js';
 import { weightDims } from './weights.js';
 
 type Shape = readonly (number | null)[];
@@ -202,6 +202,22 @@ function leadsTo(view: GraphView, from: string, value: string): boolean {
     [at] = node.inputs;
   }
   return false;
+}
+
+/** Whether a vector was a vector all the way from an input: a hidden layer of a network that sees no maps and no sequences. */
+export function isHiddenLayer(vectors: Vectors, tensor: string): boolean {
+  const { view, data } = vectors;
+  const waiting = [tensor];
+  const seen = new Set(waiting);
+  for (let at = waiting.pop(); at !== undefined; at = waiting.pop()) {
+    if (isVector(vectors, at) !== true) return false;
+    for (const name of view.producerOf.get(at)?.node.inputs ?? []) {
+      if (!data.has(name) || seen.has(name)) continue;
+      seen.add(name);
+      waiting.push(name);
+    }
+  }
+  return true;
 }
 
 /** Whether a vector is one token of a sequence, norms aside. */
