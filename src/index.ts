@@ -16,6 +16,7 @@ export { inferTypes } from './runtime/types.js';
 export type { InferOptions } from './runtime/type-questions.js';
 export type {
   InspectReport,
+  ModuleTreeRecord,
   ExtractReport,
   ModelRecord,
   FeatureRecord,

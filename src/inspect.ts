@@ -3,11 +3,13 @@ import { undecided } from './features/embedding.js';
 import type { Attempt, Feature, Resolution } from './features/feature.js';
 import { takeIndices, type FeatureIndex } from './features/feature-info.js';
 import { selectorsOf, type SelectOptions } from './features/selectors.js';
+
+import { listModules, type ListedModule } from './features/module-list.js';
 import { nodePaths } from './features/names.js';
 import type { ResolveOptions } from './features/resolve.js';
 import { externalReference, openContained } from './onnx/external-data.js';
 import { referenceOf } from './onnx/fingerprint.js';
-import { isInitializer, tensorsOf, type GraphView } from './onnx/graph.js';
+import { executionOrder, isInitializer, tensorsOf, type GraphView } from './onnx/graph.js';
 import type { OnnxModel, Tensor } from './onnx/records.js';
 import { declaredTypes, tensorBytes, type TensorTypes } from './onnx/types.js';
 import { checkOptions } from './options/check.js';
@@ -21,6 +23,7 @@ import {
   type ExplanationRecord,
   type InspectReport,
   type ModelRecord,
+  type ModuleTreeRecord,
   type NodeTensorRecord,
 } from './report/records.js';
 import { assertNoWarnings } from './report/strict.js';
@@ -53,7 +56,7 @@ export async function inspect(
     resolve: { explain: options.explain !== undefined, ...options.resolve },
     isListing: true,
     mayLackOriginal: true,
-    typesOfAll: options.listTensors,
+    typesOfAll: options.listTensors === true || options.listModules === true,
   });
   const { model, view, types, resolution, selections, warnings } = prepared;
   await noteSidecars(prepared);
@@ -80,6 +83,7 @@ export async function inspect(
     nominal_input_shape: Object.fromEntries(types.nominalInputShape),
     ...(selections.length > 0 ? { selected: selections.map(selectedRecord) } : {}),
     ...(options.listTensors ? { tensors: tensorList(view, known) } : {}),
+    ...(options.listModules ? { modules: listModules(view).map((module) => moduleTreeRecord(module, known)) } : {}),
     ...(options.explain === undefined ? {} : { explain: explanation(resolution, options.explain) }),
     warnings,
     elapsed_ms: Math.round(performance.now() - started),
@@ -159,7 +163,7 @@ export function modelRecord(model: OnnxModel, view: GraphView, path: string | nu
 
 function tensorList(view: GraphView, known: TensorTypes): readonly NodeTensorRecord[] {
   const { nodes } = view.model.graph;
-  const paths = nodePaths(view, nodes);
+  const paths = nodePaths(view, executionOrder(view));
   return nodes.flatMap((node) =>
     node.outputs
       .filter((name) => name !== '')
@@ -170,6 +174,19 @@ function tensorList(view: GraphView, known: TensorTypes): readonly NodeTensorRec
         module: paths.of(node),
       })),
   );
+}
+
+function moduleTreeRecord(module: ListedModule, known: TensorTypes): ModuleTreeRecord {
+  return {
+    path: module.path,
+    class: module.class,
+    calls: module.calls,
+    nodes: module.nodes,
+    outputs: module.outputs.map((tensor) => {
+      const { shape = null, dtype = null } = known.get(tensor) ?? {};
+      return { tensor, shape, dtype };
+    }),
+  };
 }
 
 /** @throws ResolveError for an index that the model does not have */

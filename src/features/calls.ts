@@ -5,7 +5,7 @@ import type { Module, ModuleTree } from './modules.js';
 import { parametersOf } from './names/parameters.js';
 
 /**
- * The nodes of each call of a module, calls in the order of their first node. The exporter's names tell calls apart; where they do not, a call reads each parameter once;
+ * The nodes of each call of a module, calls in the order of their first node. The exporter's names tell calls apart; where they do not, every call reads the same parameters;
  * without parameters a layer's equal nodes are a call each, and else every run of nodes without foreign ones between them.
  */
 export function callsOf(view: GraphView, flow: Flow, tree: ModuleTree, module: Module): readonly (readonly number[])[] {
@@ -17,9 +17,15 @@ export function callsOf(view: GraphView, flow: Flow, tree: ModuleTree, module: M
     const isOneOp = module.children.length === 0 && rest.every((opType) => opType === first);
     return isOneOp ? module.nodes.map((at) => [at]) : runsOf(module.nodes);
   }
-  if (readers.length === 1) return [module.nodes];
   const runs = runsOf(module.nodes);
-  return runs.length === readers.length ? runs : splitAt(flow, module.nodes, readers);
+  const calls = runs.length === readers.length ? runs : splitAt(flow, module.nodes, readers);
+  const [reads, ...others] = calls.map((nodes) =>
+    nodes
+      .flatMap((at) => weightsOf(view, flow.nodes[at]))
+      .sort()
+      .join(),
+  );
+  return others.every((other) => other === reads) ? calls : [module.nodes];
 }
 
 /** By the scopes that the exporter wrote for each call; null where it wrote none. A node without one goes with the node before it. */

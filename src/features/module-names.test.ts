@@ -179,6 +179,20 @@ describe("dynamo's scopes", () => {
     expect(() => module('block@2')).toThrow('has 1 call');
   });
 
+  test('a loop inside one call is one call', async () => {
+    const looped = [
+      { name: 'n0', reads: ['x'], makes: 'a', weight: 'a.weight', stride: 2, scopes: at('a', 'c') },
+      { name: 'n1', reads: ['a'], makes: 'b', weight: 'b.weight', stride: 2, scopes: at('b', 'c') },
+      { name: 'n2', reads: ['a'], makes: 'c', weight: 'head.cls.weight', scopes: `['', 'head', 'head.cls', 'c']` },
+      { name: 'n3', reads: ['b'], makes: 'd', weight: 'head.cls.weight', scopes: `['', 'head', 'head.cls', 'c']` },
+      { name: 'n4', reads: ['a'], makes: 'e', weight: 'head.box.weight', scopes: `['', 'head', 'head.box', 'c']` },
+      { name: 'n5', reads: ['b'], makes: 'f', weight: 'head.box.weight', scopes: `['', 'head', 'head.box', 'c']` },
+    ] satisfies readonly Layer[];
+    const { module } = await network(looped, ['c', 'd', 'e', 'f']);
+    expect(module('head.cls@1', 'head.cls@2', 'head.box@2', 'head#3')).toEqual(['c', 'd', 'f', 'f']);
+    expect(() => module('head@2')).toThrow('has 1 call');
+  });
+
   test('names hold though most nodes lost them, as long as layers carry them', async () => {
     const { module } = await network(
       [

@@ -65,6 +65,8 @@ export const RUNNING = {
   },
   /** Add `tensors`: every tensor that a node of the main graph makes. */
   listTensors: { kind: BOOLEAN, in: ['inspect'], flag: '--tensors', help: 'list every tensor too' },
+  /** Add `modules`: the modules that names in the graph tell of, in the order of execution. */
+  listModules: { kind: BOOLEAN, in: ['inspect'], flag: '--modules', help: 'list every module too, as a tree' },
   csv: {
     kind: BOOLEAN,
     in: [],

@@ -1,4 +1,5 @@
 import { escapeText } from './escape.js';
+import { modulesText } from './modules-text.js';
 import { pyramidBars } from './pyramid.js';
 import type {
   ExplanationRecord,
@@ -20,6 +21,7 @@ export function inspectText(report: InspectReport, style: TextStyle): string {
   const parts = [modelText(report, style), featuresText(report, style)];
   if (report.selected !== undefined) parts.push(selectedText(report.selected, style));
   if (report.explain !== undefined) parts.push(explanationText(report.explain, style));
+  if (report.modules !== undefined) parts.push(modulesText(report.modules, style));
   if (report.tensors !== undefined) parts.push(tensorsText(report.tensors, style));
   return parts.filter((part) => part !== '').join('\n');
 }

@@ -65,6 +65,22 @@ export interface NodeTensorRecord extends TensorRecord {
   readonly module: string | null;
 }
 
+/** A module of the network that was exported, for `--modules`. */
+export interface ModuleTreeRecord {
+  readonly path: string;
+  /** Null where the exporter did not write it. */
+  readonly class: string | null;
+  readonly calls: number;
+  /** Those of the modules inside it included. */
+  readonly nodes: number;
+  /** What leaves it, in the order it is made: `path#0`, `path#1`, … */
+  readonly outputs: readonly {
+    readonly tensor: string;
+    readonly shape: readonly Dim[] | null;
+    readonly dtype: string | null;
+  }[];
+}
+
 /** What one resolver said, for `--explain`. */
 export interface AttemptRecord {
   readonly resolver: ResolverName;
@@ -114,6 +130,8 @@ export interface InspectReport {
   /** Present where something was selected by name. */
   readonly selected?: readonly SelectedRecord[];
   readonly tensors?: readonly NodeTensorRecord[];
+  /** In the order of execution, each behind the module it lies in. */
+  readonly modules?: readonly ModuleTreeRecord[];
   readonly explain?: ExplanationRecord;
   readonly warnings: readonly string[];
   readonly elapsed_ms: number;

@@ -1,0 +1,48 @@
+import { escapeText } from './escape.js';
+import type { ModuleTreeRecord } from './records.js';
+import { shapeText } from './shapes.js';
+import type { TextStyle } from './style.js';
+import { renderTable, type Column } from './table.js';
+
+const COLUMNS: readonly Column[] = [
+  { title: 'module', least: 12 },
+  { title: 'class', least: 8, expendable: 3, dim: true },
+  { title: 'calls', align: 'right', expendable: 2 },
+  { title: 'nodes', align: 'right', expendable: 4 },
+  { title: 'shape', expendable: 1 },
+  { title: 'outputs', least: 20 },
+];
+
+/** Outputs that are spelled out; the others are counted. */
+const MOST_OUTPUTS = 2;
+
+/**
+ * The modules as a tree: each in the module above it that is less indented. A module whose only content is the next one
+ * still has a line, since it can be named.
+ */
+export function modulesText(modules: readonly ModuleTreeRecord[], style: TextStyle): string {
+  if (modules.length === 0) return 'the graph carries no module names\n';
+  const around: string[] = [];
+  const rows = modules.map(({ path, class: name, calls, nodes, outputs }) => {
+    while (around.length > 0 && !isInside(path, around[around.length - 1])) around.pop();
+    const own = around.length === 0 ? path : path.slice(around[around.length - 1].length + 1);
+    const indent = '  '.repeat(around.length);
+    around.push(path);
+    const shown = outputs.slice(0, MOST_OUTPUTS).map(({ tensor }) => escapeText(tensor));
+    const more = outputs.length - shown.length;
+    const [first] = outputs;
+    return [
+      indent + escapeText(own),
+      name === null ? '-' : escapeText(name.slice(name.lastIndexOf('.') + 1)),
+      String(calls),
+      String(nodes),
+      first === undefined ? '-' : shapeText(first.shape),
+      shown.length === 0 ? '-' : `${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}`,
+    ];
+  });
+  return renderTable(COLUMNS, rows, style);
+}
+
+function isInside(path: string, parent: string): boolean {
+  return path.startsWith(parent) && /^[./]/.test(path.slice(parent.length));
+}
