@@ -1,7 +1,8 @@
 import { FeatxError } from './errors.js';
 import { indexModel } from './onnx/model.js';
-import { encodeNode, encodeOpsetImport, encodeValueInfo } from './onnx/encode.js';
-import { GraphField, ModelField } from './onnx/schema.js';
+import { encodeModel } from './onnx/encode.js';
+import type { ValueType } from './onnx/records.js';
+import { DataType } from './onnx/schema.js';
 import { checkOptions } from './options/check.js';
 import type { OptionsOf } from './options/types.js';
 import type { DoctorReport, ProviderRecord } from './report/records.js';
@@ -10,7 +11,6 @@ import { platformLacks, PROVIDERS, type Provider } from './runtime/providers.js'
 import { isRuntimeInstalled, messageOf, runtimeFiles, runtimeMissing } from './runtime/session.js';
 import { loadSharp } from './tensors/image.js';
 import { VERSION } from './version.js';
-import { ByteWriter } from './wire/byte-writer.js';
 import { nodeFileSystem, type FileSystem } from './wire/fs.js';
 
 /** What `doctor` takes: providers to try, by default those that this platform can have, and the time for each. */
@@ -119,31 +119,21 @@ export async function tryPictures(load = () => import('sharp')): Promise<DoctorR
 
 /** A model that every provider has kernels for: `y = relu(max_pool(x) + x)`. */
 function trialModel(): Uint8Array {
-  const graph = new ByteWriter();
-  const ints = (name: string, values: readonly number[]): { name: string; ints: readonly number[] } => ({
-    name,
-    ints: values,
+  const attributes = [
+    { name: 'kernel_shape', ints: [3, 3] },
+    { name: 'pads', ints: [1, 1, 1, 1] },
+  ];
+  const type: ValueType = { kind: 'tensor', elemType: DataType.float, shape: [1, 1, 8, 8] };
+  return encodeModel({
+    irVersion: 8,
+    opset: 13,
+    name: 'trial',
+    nodes: [
+      { opType: 'MaxPool', name: 'pool', inputs: ['x'], outputs: ['p'], attributes },
+      { opType: 'Add', name: 'add', inputs: ['p', 'x'], outputs: ['s'] },
+      { opType: 'Relu', name: 'relu', inputs: ['s'], outputs: ['y'] },
+    ],
+    inputs: [{ name: 'x', type }],
+    outputs: [{ name: 'y', type }],
   });
-  const pool = {
-    opType: 'MaxPool',
-    name: 'pool',
-    inputs: ['x'],
-    outputs: ['p'],
-    attributes: [ints('kernel_shape', [3, 3]), ints('pads', [1, 1, 1, 1])],
-  };
-  for (const node of [
-    pool,
-    { opType: 'Add', name: 'add', inputs: ['p', 'x'], outputs: ['s'] },
-    { opType: 'Relu', name: 'relu', inputs: ['s'], outputs: ['y'] },
-  ])
-    graph.field(GraphField.node, encodeNode(node));
-  graph.field(2, new TextEncoder().encode('trial'));
-  graph.field(GraphField.input, encodeValueInfo('x', { kind: 'tensor', elemType: 1, shape: [1, 1, 8, 8] }));
-  graph.field(GraphField.output, encodeValueInfo('y', { kind: 'tensor', elemType: 1, shape: [1, 1, 8, 8] }));
-  const model = new ByteWriter();
-  model.varint(8);
-  model.varint(8);
-  model.field(ModelField.graph, graph.written);
-  model.field(ModelField.opsetImport, encodeOpsetImport('', 13));
-  return model.written;
 }

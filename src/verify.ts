@@ -3,7 +3,7 @@ import { ResolveError, UsageError } from './errors.js';
 import { readStoredInfo } from './features/resolvers/metadata.js';
 import type { Layout } from './features/feature.js';
 import { ancestorsOf, bodiesOf, hasTensor, isInitializer, viewGraph, type GraphView } from './onnx/graph.js';
-import { nominalInputs } from './onnx/nominal.js';
+import { nominalInputs, NOMINAL_SIDES } from './onnx/nominal.js';
 import type { Node } from './onnx/records.js';
 import { declaredTypes } from './onnx/types.js';
 import { checkOptions } from './options/check.js';
@@ -27,7 +27,6 @@ export type VerifyOptions = OptionsOf<'verify'> & {
 
 /** Fusions of a graph that is cut elsewhere round differently; float16 has 11 bits. */
 const TOLERANCE = { float32: 1e-3, half: 5e-2 } as const;
-const SIDES = [224, 256] as const;
 
 /** Operators whose value is another one in every run. */
 const RANDOM_OPS = new Set([
@@ -193,7 +192,7 @@ async function bothRuns(
   const { isolate, timeoutMs, memoryBytes, threads, signal, fileSystem } = options;
   const session: SessionOptions = { isolate, timeoutMs, memoryBytes, threads, signal, fileSystem, optimization };
   const own = model.model.graph.outputs.map(({ name }) => name).filter((name) => isTensor(model, name));
-  for (const side of SIDES) {
+  for (const side of NOMINAL_SIDES) {
     const feeds = seededFeeds(model, side, options);
     const unknown = [...cut.inputs.keys()].filter((name) => !feeds.has(name) && !isInitializer(cut, name));
     if (unknown.length > 0)
@@ -210,7 +209,7 @@ async function bothRuns(
       return { reference, result };
     } catch (error) {
       if (
-        side === SIDES[1] ||
+        side === NOMINAL_SIDES[1] ||
         nominalInputs(model, side, options.inputShapes).symbolic.size === 0 ||
         !isRunFailure(error)
       )

@@ -1,5 +1,5 @@
 import type { Node } from '../onnx/records.js';
-import { smallIntegers } from '../onnx/schema.js';
+import { smallIntegers } from '../onnx/small-values.js';
 import { alias, CHANNELS_LAST, emit, push, removedTensor, resolved, type Draft, type Reading } from './float-draft.js';
 import { FOLDS_ACTIVATION, TWINS } from './float-twins.js';
 import { attributeOf, intOf, intsOf } from './node-attributes.js';

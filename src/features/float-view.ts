@@ -1,6 +1,6 @@
 import { executionOrder, type GraphView, readsOf, type Producer } from '../onnx/graph.js';
 import type { Node } from '../onnx/records.js';
-import { smallNumbers } from '../onnx/schema.js';
+import { smallNumbers } from '../onnx/small-values.js';
 import type { Codes } from './feature.js';
 import { emit, resolved, type Draft, type Scale } from './float-draft.js';
 import { READINGS } from './float-readings.js';

@@ -1,6 +1,6 @@
 import type { GraphView } from '../onnx/graph.js';
 import type { Node } from '../onnx/records.js';
-import { nodeMetadata } from '../onnx/schema.js';
+import { nodeMetadata } from '../onnx/small-values.js';
 import { parameterLabels, parametersOf } from './names/parameters.js';
 import { torchScriptPaths } from './names/torchscript.js';
 

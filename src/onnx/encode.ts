@@ -1,14 +1,32 @@
 import protobuf from 'protobufjs/minimal.js';
+import { WireType } from '../wire/fields.js';
 import { concat } from '../wire/pieces.js';
 import { encodeText } from '../wire/text.js';
 import type { Dim, ValueType } from './records.js';
-import { AttributeType, DataType, TensorField } from './schema.js';
+import {
+  AttributeField,
+  AttributeType,
+  DataType,
+  DimField,
+  ElementField,
+  EntryField,
+  EXTERNAL,
+  GraphField,
+  MapField,
+  ModelField,
+  NodeField,
+  OpsetField,
+  ShapeField,
+  TensorField,
+  TensorTypeField,
+  TypeField,
+  ValueInfoField,
+} from './schema.js';
 
 /**
  * Encoders of the small messages that featx adds to a graph. Names go through `encodeText`, because a protobuf `string`
  * in the wild need not be UTF-8 and must come back byte for byte. What only reads a model does not load this file, and
  * protobufjs with it.
- * @see https://github.com/onnx/onnx/blob/main/onnx/onnx.proto for the field numbers
  */
 
 export type NewAttribute =
@@ -47,8 +65,6 @@ export interface NewInput {
 const { Writer } = protobuf;
 type Writer = protobuf.Writer;
 
-const LENGTH_DELIMITED = 2;
-const VARINT = 0;
 const tag = (field: number, wireType: number): number => (field << 3) | wireType;
 
 function text(writer: Writer, field: number, value: string): Writer {
@@ -56,31 +72,37 @@ function text(writer: Writer, field: number, value: string): Writer {
 }
 
 function bytes(writer: Writer, field: number, value: Uint8Array): Writer {
-  return writer.uint32(tag(field, LENGTH_DELIMITED)).bytes(value);
+  return writer.uint32(tag(field, WireType.bytes)).bytes(value);
 }
 
 function int(writer: Writer, field: number, value: number): Writer {
-  return writer.uint32(tag(field, VARINT)).int64(value);
+  return writer.uint32(tag(field, WireType.varint)).int64(value);
 }
 
 /** NodeProto. */
 export function encodeNode(node: NewNode): Uint8Array {
   const writer = Writer.create();
-  for (const name of node.inputs) text(writer, 1, name);
-  for (const name of node.outputs) text(writer, 2, name);
-  text(writer, 3, node.name);
-  text(writer, 4, node.opType);
-  for (const attribute of node.attributes ?? []) bytes(writer, 5, encodeAttribute(attribute));
+  for (const name of node.inputs) text(writer, NodeField.input, name);
+  for (const name of node.outputs) text(writer, NodeField.output, name);
+  text(writer, NodeField.name, node.name);
+  text(writer, NodeField.opType, node.opType);
+  for (const attribute of node.attributes ?? []) bytes(writer, NodeField.attribute, encodeAttribute(attribute));
   return writer.finish();
 }
 
 function encodeAttribute(attribute: NewAttribute): Uint8Array {
-  const writer = text(Writer.create(), 1, attribute.name);
-  if ('int' in attribute) return int(int(writer, 3, attribute.int), 20, AttributeType.int).finish();
-  if ('tensor' in attribute)
-    return int(bytes(writer, 5, encodeTensor(attribute.tensor)), 20, AttributeType.tensor).finish();
-  for (const value of attribute.ints) int(writer, 8, value);
-  return int(writer, 20, AttributeType.ints).finish();
+  const writer = text(Writer.create(), AttributeField.name, attribute.name);
+  const typed = (type: number): Uint8Array => int(writer, AttributeField.type, type).finish();
+  if ('int' in attribute) {
+    int(writer, AttributeField.i, attribute.int);
+    return typed(AttributeType.int);
+  }
+  if ('tensor' in attribute) {
+    bytes(writer, AttributeField.t, encodeTensor(attribute.tensor));
+    return typed(AttributeType.tensor);
+  }
+  for (const value of attribute.ints) int(writer, AttributeField.ints, value);
+  return typed(AttributeType.ints);
 }
 
 /** TensorProto. */
@@ -98,8 +120,8 @@ export function encodeTensor(tensor: NewTensor): Uint8Array {
 
 /** ValueInfoProto; without a type only the name is written, which ONNX Runtime completes and the checker refuses. */
 export function encodeValueInfo(name: string, type: ValueType | null): Uint8Array {
-  const writer = text(Writer.create(), 1, name);
-  if (type !== null) bytes(writer, 2, encodeType(type));
+  const writer = text(Writer.create(), ValueInfoField.name, name);
+  if (type !== null) bytes(writer, ValueInfoField.type, encodeType(type));
   return writer.finish();
 }
 
@@ -108,48 +130,48 @@ export function encodeType(type: ValueType): Uint8Array {
   const writer = Writer.create();
   switch (type.kind) {
     case 'tensor':
-      return bytes(writer, 1, encodeTensorType(type.elemType, type.shape)).finish();
+      return bytes(writer, TypeField.tensor, encodeTensorType(type.elemType, type.shape)).finish();
     case 'sparse_tensor':
-      return bytes(writer, 8, encodeTensorType(type.elemType, type.shape)).finish();
+      return bytes(writer, TypeField.sparseTensor, encodeTensorType(type.elemType, type.shape)).finish();
     case 'sequence':
     case 'optional': {
       const element = Writer.create();
-      if (type.element !== null) bytes(element, 1, encodeType(type.element));
-      return bytes(writer, type.kind === 'sequence' ? 4 : 9, element.finish()).finish();
+      if (type.element !== null) bytes(element, ElementField.elemType, encodeType(type.element));
+      return bytes(writer, TypeField[type.kind], element.finish()).finish();
     }
     case 'map': {
-      const map = int(Writer.create(), 1, type.keyType);
-      if (type.value !== null) bytes(map, 2, encodeType(type.value));
-      return bytes(writer, 5, map.finish()).finish();
+      const map = int(Writer.create(), MapField.keyType, type.keyType);
+      if (type.value !== null) bytes(map, MapField.valueType, encodeType(type.value));
+      return bytes(writer, TypeField.map, map.finish()).finish();
     }
     case 'opaque':
-      return bytes(writer, 7, new Uint8Array(0)).finish();
+      return bytes(writer, TypeField.opaque, new Uint8Array(0)).finish();
   }
 }
 
 function encodeTensorType(elemType: number, shape: readonly Dim[] | null): Uint8Array {
-  const writer = int(Writer.create(), 1, elemType);
+  const writer = int(Writer.create(), TensorTypeField.elemType, elemType);
   if (shape === null) return writer.finish();
   const dims = Writer.create();
   for (const dim of shape) {
     const message = Writer.create();
-    if (typeof dim === 'number') int(message, 1, dim);
-    else if (dim !== null) text(message, 2, dim);
-    bytes(dims, 1, message.finish());
+    if (typeof dim === 'number') int(message, DimField.value, dim);
+    else if (dim !== null) text(message, DimField.param, dim);
+    bytes(dims, ShapeField.dim, message.finish());
   }
-  return bytes(writer, 2, dims.finish()).finish();
+  return bytes(writer, TensorTypeField.shape, dims.finish()).finish();
 }
 
 /** OperatorSetIdProto. */
 export function encodeOpsetImport(domain: string, version: number): Uint8Array {
   const writer = Writer.create();
-  if (domain !== '') text(writer, 1, domain);
-  return int(writer, 2, version).finish();
+  if (domain !== '') text(writer, OpsetField.domain, domain);
+  return int(writer, OpsetField.version, version).finish();
 }
 
 /** StringStringEntryProto. */
 export function encodeEntry(key: string, value: string): Uint8Array {
-  return text(text(Writer.create(), 1, key), 2, value).finish();
+  return text(text(Writer.create(), EntryField.key, key), EntryField.value, value).finish();
 }
 
 /** The fields that make a TensorProto external: `external_data` entries and `data_location`. */
@@ -161,5 +183,27 @@ export function encodeExternal({ location, offset, length }: ExternalPlace): Uin
     ['length', String(length)],
   ])
     bytes(writer, TensorField.externalData, encodeEntry(key, value));
-  return int(writer, TensorField.dataLocation, 1).finish();
+  return int(writer, TensorField.dataLocation, EXTERNAL).finish();
+}
+
+/** A model to make from nothing; the version is that of the default domain. */
+export interface NewModel {
+  readonly irVersion: number;
+  readonly opset: number;
+  readonly name: string;
+  readonly nodes: readonly NewNode[];
+  readonly inputs: readonly NewInput[];
+  readonly outputs: readonly NewInput[];
+}
+
+/** ModelProto. */
+export function encodeModel({ irVersion, opset, name, nodes, inputs, outputs }: NewModel): Uint8Array {
+  const graph = Writer.create();
+  for (const node of nodes) bytes(graph, GraphField.node, encodeNode(node));
+  text(graph, GraphField.name, name);
+  for (const input of inputs) bytes(graph, GraphField.input, encodeValueInfo(input.name, input.type));
+  for (const output of outputs) bytes(graph, GraphField.output, encodeValueInfo(output.name, output.type));
+  const model = int(Writer.create(), ModelField.irVersion, irVersion);
+  bytes(model, ModelField.graph, graph.finish());
+  return bytes(model, ModelField.opsetImport, encodeOpsetImport('', opset)).finish();
 }

@@ -6,6 +6,7 @@ import { openContained, type SidecarFiles } from './external-data.js';
 import { tensorsOf } from './graph.js';
 import { indexModel } from './model.js';
 import type { OnnxModel } from './records.js';
+import { INLINE_BYTES } from './schema.js';
 import { parseJson } from '../wire/json.js';
 
 /** Key of `metadata_props` in which a reference cut records the file it points into. */
@@ -20,7 +21,6 @@ export interface ReferenceRecord {
   readonly sha256: string;
 }
 
-const PAYLOAD_THRESHOLD = 1024;
 const SAMPLES = 64;
 const BLOCK = 4096;
 
@@ -29,7 +29,7 @@ export async function fingerprint(model: OnnxModel): Promise<string> {
   const { source } = model;
   const payloads: ByteRange[] = [];
   for (const tensor of tensorsOf(model))
-    for (const payload of tensor.payloads) if (payload.end - payload.start > PAYLOAD_THRESHOLD) payloads.push(payload);
+    for (const payload of tensor.payloads) if (payload.end - payload.start > INLINE_BYTES) payloads.push(payload);
   payloads.sort((a, b) => a.start - b.start);
   const parts: Uint8Array[] = [];
   let at = 0;

@@ -2,6 +2,7 @@ import type { ByteSource } from '../wire/source.js';
 import { readLimits } from './limits.js';
 import { entered, readMessage, type MessageRule } from './reader.js';
 import { text } from './rules/drafts.js';
+import { EntryField, ModelField } from './schema.js';
 
 /** What a model may cost that is only asked for its keys. */
 const MEMORY = 1024 * 1024;
@@ -10,11 +11,13 @@ interface Keys {
   readonly entries: { key: string }[];
 }
 
-const entryRule: MessageRule<Keys['entries'][number]> = { fields: { 1: text((entry, value) => (entry.key = value)) } };
+const entryRule: MessageRule<Keys['entries'][number]> = {
+  fields: { [EntryField.key]: text((entry, value) => (entry.key = value)) },
+};
 
 const keysRule: MessageRule<Keys> = {
   fields: {
-    14: {
+    [ModelField.metadataProps]: {
       kind: 'message',
       enter: ({ entries }) => {
         const entry = { key: '' };

@@ -7,6 +7,7 @@ import { overLimit, readLimits, type ReadLimits } from './limits.js';
 import { entered, readMessage, type FieldRule, type MessageRule } from './reader.js';
 import type { FunctionDef, Graph, MetadataEntry, OnnxModel, TrainingInfo } from './records.js';
 import { int, skipped, text, type Draft } from './rules/drafts.js';
+import { EntryField, ModelField, TrainingField } from './schema.js';
 import { functionRule, graphRule, newGraph } from './rules/graphs.js';
 import { enteredOpset, versionOf } from './rules/opsets.js';
 
@@ -87,15 +88,18 @@ interface ModelDraft
 
 const metadataRule: MessageRule<Draft<MetadataEntry>> = {
   fields: {
-    1: text((entry, value) => (entry.key = value)),
-    2: skipped((entry, { payload: start, end }) => (entry.value = { start, end })),
+    [EntryField.key]: text((entry, value) => (entry.key = value)),
+    [EntryField.value]: skipped((entry, { payload: start, end }) => (entry.value = { start, end })),
   },
 };
 
 type TrainingDraft = Draft<TrainingInfo> & { initialization: Draft<Graph> | null; algorithm: Draft<Graph> | null };
 
 const trainingInfoRule: MessageRule<TrainingDraft> = {
-  fields: { 1: trainingGraph('initialization'), 2: trainingGraph('algorithm') },
+  fields: {
+    [TrainingField.initialization]: trainingGraph('initialization'),
+    [TrainingField.algorithm]: trainingGraph('algorithm'),
+  },
 };
 
 function trainingGraph(label: 'initialization' | 'algorithm'): FieldRule<TrainingDraft> {
@@ -119,10 +123,10 @@ const mainGraphRule: (fields: Field[]) => MessageRule<Draft<Graph>> = (fields) =
 const modelRule: MessageRule<ModelDraft> = {
   each: (model, field) => void model.modelFields.push(field),
   fields: {
-    1: int((model, value, field) => (model.irVersion = versionOf(value, field, 'ir_version'))),
-    2: text((model, value) => (model.producerName = value)),
-    3: text((model, value) => (model.producerVersion = value)),
-    7: {
+    [ModelField.irVersion]: int((model, value, field) => (model.irVersion = versionOf(value, field, 'ir_version'))),
+    [ModelField.producerName]: text((model, value) => (model.producerName = value)),
+    [ModelField.producerVersion]: text((model, value) => (model.producerVersion = value)),
+    [ModelField.graph]: {
       kind: 'message',
       enter: (model, field) => {
         if (model.graph !== null) model.graph.parts.push(field);
@@ -130,27 +134,27 @@ const modelRule: MessageRule<ModelDraft> = {
         return entered(mainGraphRule(model.graphFields), model.graph, 'graph');
       },
     },
-    8: {
+    [ModelField.opsetImport]: {
       kind: 'message',
       enter: (model, field) => {
         return enteredOpset(field, model.opsetImports);
       },
     },
-    14: {
+    [ModelField.metadataProps]: {
       kind: 'message',
       enter: (model, field) => {
         const entry: Draft<MetadataEntry> = { field, key: '', value: { start: field.end, end: field.end } };
         return entered(metadataRule, entry, 'metadata_props', model.metadata.push(entry) - 1);
       },
     },
-    20: {
+    [ModelField.trainingInfo]: {
       kind: 'message',
       enter: (model, field) => {
         const info: TrainingDraft = { field, graphs: [], initialization: null, algorithm: null };
         return entered(trainingInfoRule, info, 'training_info', model.trainingInfo.push(info) - 1);
       },
     },
-    25: {
+    [ModelField.functions]: {
       kind: 'message',
       enter: (model, field, { limits, sourcePath }) => {
         if (model.functions.length >= limits.functions)

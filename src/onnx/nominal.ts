@@ -27,6 +27,9 @@ const ROLE_NAMES: readonly (readonly [Role, RegExp])[] = [
   ['length', /(seq|len|time|frame|token)/i],
 ];
 
+/** Heights and widths that are tried for inputs that leave theirs open, in this order. */
+export const NOMINAL_SIDES = [224, 256] as const;
+
 /**
  * Numbers for every symbolic dim of the inputs: batch 1, height and width `side`, channels as the first convolution wants them (else 3), 16 for
  * anything else; a symbol has one number wherever it stands. `given` (by input name; `''` names the only input) wins.

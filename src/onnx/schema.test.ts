@@ -16,7 +16,7 @@ import {
   encodeType,
   encodeValueInfo,
 } from './encode.js';
-import { nodeMetadata, smallIntegers } from './schema.js';
+import { nodeMetadata, smallIntegers } from './small-values.js';
 
 /** The graph that holds one encoded message under a field number, as both decoders read it. */
 async function graphWith(

@@ -1,17 +1,27 @@
-import { Cursor, WireType, type ByteRange } from '../wire/fields.js';
-import { decodeText } from '../wire/text.js';
-import type { Node, OnnxModel, Tensor } from './records.js';
-
 /**
- * Field numbers, and decoders of the small values that featx looks into.
+ * The numbers of onnx.proto, and the sizes that go with it. No other file writes one down.
  * @see https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
  */
 
-/** Numbers of the fields that featx writes or replaces. */
-export const ModelField = { graph: 7, opsetImport: 8, metadataProps: 14, trainingInfo: 20, functions: 25 } as const;
-/** Field numbers of GraphProto. */
+/** Fields of ModelProto. */
+export const ModelField = {
+  irVersion: 1,
+  producerName: 2,
+  producerVersion: 3,
+  graph: 7,
+  opsetImport: 8,
+  metadataProps: 14,
+  trainingInfo: 20,
+  functions: 25,
+} as const;
+
+/** Fields of TrainingInfoProto. */
+export const TrainingField = { initialization: 1, algorithm: 2 } as const;
+
+/** Fields of GraphProto. */
 export const GraphField = {
   node: 1,
+  name: 2,
   initializer: 5,
   input: 11,
   output: 12,
@@ -19,6 +29,96 @@ export const GraphField = {
   quantizationAnnotation: 14,
   sparseInitializer: 15,
 } as const;
+
+/** Fields of NodeProto. */
+export const NodeField = {
+  input: 1,
+  output: 2,
+  name: 3,
+  opType: 4,
+  attribute: 5,
+  domain: 7,
+  overload: 8,
+  metadataProps: 9,
+} as const;
+
+/** Fields of AttributeProto. */
+export const AttributeField = {
+  name: 1,
+  f: 2,
+  i: 3,
+  s: 4,
+  t: 5,
+  g: 6,
+  floats: 7,
+  ints: 8,
+  strings: 9,
+  tensors: 10,
+  graphs: 11,
+  type: 20,
+  refAttrName: 21,
+  sparseTensor: 22,
+  sparseTensors: 23,
+} as const;
+
+/** AttributeProto.AttributeType, as far as featx writes or looks for single ones; `last` is TYPE_PROTOS. */
+export const AttributeType = {
+  float: 1,
+  int: 2,
+  string: 3,
+  tensor: 4,
+  graph: 5,
+  floats: 6,
+  ints: 7,
+  last: 14,
+} as const;
+
+/** Fields of FunctionProto. */
+export const FunctionField = {
+  name: 1,
+  input: 4,
+  output: 5,
+  node: 7,
+  opsetImport: 9,
+  domain: 10,
+  attributeProto: 11,
+  valueInfo: 12,
+  overload: 13,
+} as const;
+
+/** Fields of OperatorSetIdProto. */
+export const OpsetField = { domain: 1, version: 2 } as const;
+
+/** Fields of StringStringEntryProto. */
+export const EntryField = { key: 1, value: 2 } as const;
+
+/** Fields of TensorAnnotation. */
+export const AnnotationField = { tensorName: 1, parameters: 2 } as const;
+
+/** Fields of ValueInfoProto. */
+export const ValueInfoField = { name: 1, type: 2 } as const;
+
+/** Fields of TypeProto: the members of its oneof. */
+export const TypeField = { tensor: 1, sequence: 4, map: 5, opaque: 7, sparseTensor: 8, optional: 9 } as const;
+
+/** Fields of TypeProto.Tensor and TypeProto.SparseTensor. */
+export const TensorTypeField = { elemType: 1, shape: 2 } as const;
+
+/** Fields of TypeProto.Sequence and TypeProto.Optional. */
+export const ElementField = { elemType: 1 } as const;
+
+/** Fields of TypeProto.Map. */
+export const MapField = { keyType: 1, valueType: 2 } as const;
+
+/** Fields of TensorShapeProto. */
+export const ShapeField = { dim: 1 } as const;
+
+/** Fields of TensorShapeProto.Dimension. */
+export const DimField = { value: 1, param: 2 } as const;
+
+/** Fields of SparseTensorProto. */
+export const SparseField = { values: 1, indices: 2, dims: 3 } as const;
+
 /** Fields of TensorProto. */
 export const TensorField = {
   dims: 1,
@@ -36,22 +136,41 @@ export const TensorField = {
   dataLocation: 14,
 } as const;
 
-/** TensorProto.DataType, as far as featx writes or looks for single ones; `types.ts` has the words for all of them. */
-export const DataType = {
-  float: 1,
-  int32: 6,
-  int64: 7,
-  string: 8,
-  float16: 10,
-  complex64: 14,
-  complex128: 15,
-  bfloat16: 16,
-} as const;
-
 /** TensorProto.DataLocation.EXTERNAL */
 export const EXTERNAL = 1;
 
-/** The most bytes that protobuf reads in one message, and so in one model or one graph. */
+/** TensorProto.DataType. */
+export const DataType = {
+  undefined: 0,
+  float: 1,
+  uint8: 2,
+  int8: 3,
+  uint16: 4,
+  int16: 5,
+  int32: 6,
+  int64: 7,
+  string: 8,
+  bool: 9,
+  float16: 10,
+  double: 11,
+  uint32: 12,
+  uint64: 13,
+  complex64: 14,
+  complex128: 15,
+  bfloat16: 16,
+  float8e4m3fn: 17,
+  float8e4m3fnuz: 18,
+  float8e5m2: 19,
+  float8e5m2fnuz: 20,
+  uint4: 21,
+  int4: 22,
+  float4e2m1: 23,
+  float8e8m0: 24,
+  uint2: 25,
+  int2: 26,
+} as const;
+
+/** The most bytes that protobuf reads in one message, and so in one model, one graph and one tensor. */
 export const LARGEST_MESSAGE = 2 ** 31 - 1;
 
 /**
@@ -60,130 +179,3 @@ export const LARGEST_MESSAGE = 2 ** 31 - 1;
  * @see https://github.com/microsoft/onnxruntime/issues/26261
  */
 export const INLINE_BYTES = 1024;
-
-/** AttributeProto.AttributeType */
-export const AttributeType = { float: 1, int: 2, string: 3, tensor: 4, graph: 5, floats: 6, ints: 7 } as const;
-
-/**
- * `metadata_props` of a node: the exporter's names for scopes and classes, only the wanted keys where some are given.
- * Entries too long to keep in memory are left out.
- * @throws ModelFormatError where an entry is not a message
- */
-export function nodeMetadata(
-  model: OnnxModel,
-  node: Node,
-  wanted: ReadonlySet<string> | null = null,
-): ReadonlyMap<string, string> {
-  const entries = new Map<string, string>();
-  for (const range of node.metadata) {
-    const resident = model.resident(range);
-    if (resident === null) continue;
-    const { key, value } = entryRanges(resident, range);
-    const name = textOf(resident, range, key);
-    if (wanted === null || wanted.has(name)) entries.set(name, textOf(resident, range, value));
-  }
-  return entries;
-}
-
-function cursorOver(bytes: Uint8Array, start: number): Cursor {
-  const cursor = new Cursor();
-  cursor.bytes = bytes;
-  cursor.base = start;
-  cursor.position = start;
-  return cursor;
-}
-
-function textOf(bytes: Uint8Array, range: ByteRange, part: ByteRange | null): string {
-  return part === null ? '' : decodeText(bytes, part.start - range.start, part.end - range.start);
-}
-
-/** Where key and value of a StringStringEntryProto lie. */
-function entryRanges(
-  bytes: Uint8Array,
-  { start, end }: ByteRange,
-): { readonly key: ByteRange | null; readonly value: ByteRange | null } {
-  const cursor = cursorOver(bytes, start);
-  let key: ByteRange | null = null;
-  let value: ByteRange | null = null;
-  let openGroups = 0;
-  while (cursor.position < end) {
-    const header = cursor.tag(end);
-    const wireType = header & 7;
-    if (wireType === WireType.startGroup) openGroups++;
-    else if (wireType === WireType.endGroup) openGroups--;
-    else if (wireType === WireType.varint) cursor.varint64(end);
-    else {
-      const length = wireType === WireType.bytes ? cursor.length(end) : wireType === WireType.fixed32 ? 4 : 8;
-      const part = { start: cursor.position, end: cursor.position + length };
-      cursor.position = part.end;
-      if (openGroups > 0 || wireType !== WireType.bytes) continue;
-      if (header >>> 3 === 1) key = part;
-      else if (header >>> 3 === 2) value = part;
-    }
-  }
-  return { key, value };
-}
-
-/** Bytes of the integer types, by TensorProto.DataType. */
-const INTEGER_WIDTHS: { readonly [dataType: number]: number } = { 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 8 };
-
-function integerAt(view: DataView, at: number, dataType: number): number {
-  switch (dataType) {
-    case 2:
-      return view.getUint8(at);
-    case 3:
-      return view.getInt8(at);
-    case 4:
-      return view.getUint16(at, true);
-    case 5:
-      return view.getInt16(at, true);
-    case 6:
-      return view.getInt32(at, true);
-    default:
-      return Number(view.getBigInt64(at, true));
-  }
-}
-
-/**
- * The values of a small integer tensor (8 to 64 bits, inline), or null where it is neither small, inline, nor of
- * integers.
- * @throws ModelFormatError where its bytes are not a list of integers
- */
-export function smallIntegers(model: OnnxModel, tensor: Tensor): readonly number[] | null {
-  const { dataType, payloads, external } = tensor;
-  const width = INTEGER_WIDTHS[dataType];
-  if (external !== null || width === undefined) return null;
-  const values: number[] = [];
-  for (const payload of payloads) {
-    const resident = model.resident(payload);
-    if (resident === null) return null;
-    if (payload.fieldNumber === TensorField.rawData) {
-      const view = new DataView(resident.buffer, resident.byteOffset, resident.byteLength);
-      for (let at = 0; at + width <= view.byteLength; at += width) values.push(integerAt(view, at, dataType));
-      continue;
-    }
-    const cursor = cursorOver(resident, payload.start);
-    while (cursor.position < payload.end) {
-      if (!payload.contiguous) cursor.tag(payload.end);
-      cursor.varint64(payload.end);
-      values.push(Number(cursor.int64()));
-    }
-  }
-  return values;
-}
-
-const FLOAT = 1;
-
-/** The values of a small tensor of integers or float32 that the file holds inline, or null. */
-export function smallNumbers(model: OnnxModel, tensor: Tensor): readonly number[] | null {
-  if (tensor.dataType !== FLOAT) return smallIntegers(model, tensor);
-  if (tensor.external !== null) return null;
-  const values: number[] = [];
-  for (const payload of tensor.payloads) {
-    const bytes = model.resident(payload);
-    if (bytes === null || (payload.fieldNumber !== TensorField.rawData && !payload.contiguous)) return null;
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    for (let at = 0; at + 4 <= view.byteLength; at += 4) values.push(view.getFloat32(at, true));
-  }
-  return values;
-}

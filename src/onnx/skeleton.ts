@@ -16,18 +16,11 @@ import type {
   ValueType,
 } from './records.js';
 import { encodeNode, encodeValueInfo } from './encode.js';
-import { AttributeType, GraphField, ModelField } from './schema.js';
+import { AttributeType, DataType, FunctionField, GraphField, INLINE_BYTES, ModelField, NodeField } from './schema.js';
 import { tensorBytes } from './types.js';
 
-/** Tensors up to this size keep their values: shapes, axes, scales, pads. */
-const SMALL_BYTES = 1024;
-const FLOAT = 1;
-const HALF = 10;
-const BFLOAT = 16;
 /** Attributes that name a TensorProto.DataType. */
 const DTYPE_ATTRIBUTES = new Set(['to', 'dtype', 'output_dtype']);
-/** FunctionProto.node */
-const FUNCTION_NODE = 7;
 
 export interface SkeletonOptions {
   /** Other dims for graph inputs, by name. */
@@ -67,7 +60,7 @@ export async function skeleton(
   for (const node of nodes) for (const name of readsOf(node)) read.add(name);
   const weights = new Map<string, ValueType>([...given].filter(([name]) => read.has(name)));
   const body = new ByteWriter();
-  body.field(2, encodeText('skeleton'));
+  body.field(GraphField.name, encodeText('skeleton'));
   for (const node of nodes) {
     const weight = constantWeight(node, asHalf);
     if (weight === null) await writeNode(model, node, body, asHalf);
@@ -81,7 +74,7 @@ export async function skeleton(
   );
   for (const tensor of graph.initializers) {
     if (!read.has(tensor.name)) continue;
-    if (isSmall(tensor) && !(asHalf && tensor.dataType === BFLOAT))
+    if (isSmall(tensor) && !(asHalf && tensor.dataType === DataType.bfloat16))
       for (const part of tensor.parts) body.raw(await bytesOf(model, part));
     else weights.set(tensor.name, typeOf(tensor));
   }
@@ -107,7 +100,8 @@ export async function skeleton(
   probes.forEach((_name, index) => writeNamed(body, GraphField.output, encodeText(`featx.rank.${index}`)));
   const whole = new ByteWriter();
   for (const field of model.modelFields)
-    if (field.number === 1 || field.number === ModelField.opsetImport) whole.raw(await bytesOf(model, field));
+    if (field.number === ModelField.irVersion || field.number === ModelField.opsetImport)
+      whole.raw(await bytesOf(model, field));
   for (const definition of functionsUsedBy(model, nodes))
     await writePieces(model, ModelField.functions, functionPieces(definition), whole);
   whole.field(ModelField.graph, body.written);
@@ -123,25 +117,32 @@ async function writeNode(model: OnnxModel, node: Node, writer: ByteWriter, asHal
   patchAttributes(node, patches);
   if (asHalf)
     for (const attribute of node.attributes)
-      if (DTYPE_ATTRIBUTES.has(attribute.name) && attribute.i === BFLOAT)
+      if (DTYPE_ATTRIBUTES.has(attribute.name) && attribute.i === DataType.bfloat16)
         patches.push({
           ...attribute.field,
           enclosing: [node.field],
-          pieces: wrap(5, [intAttribute(attribute.name, HALF)]),
+          pieces: wrap(NodeField.attribute, [intAttribute(attribute.name, DataType.float16)]),
         });
   if (patches.length > 0) {
-    await writePieces(model, GraphField.node, [...patched(node.field, patches), ...wrap(3, [name])], writer);
+    await writePieces(
+      model,
+      GraphField.node,
+      [...patched(node.field, patches), ...wrap(NodeField.name, [name])],
+      writer,
+    );
     return;
   }
   const range = { start: node.field.payload, end: node.field.end };
   const own = model.resident(range) ?? (await model.read(range));
   writer.header(GraphField.node, own.length + 2 + name.length);
   writer.raw(own);
-  writer.field(3, name);
+  writer.field(NodeField.name, name);
 }
 
 function halved(type: ValueType, asHalf: boolean): ValueType {
-  return asHalf && type.kind === 'tensor' && type.elemType === BFLOAT ? { ...type, elemType: HALF } : type;
+  return asHalf && type.kind === 'tensor' && type.elemType === DataType.bfloat16
+    ? { ...type, elemType: DataType.float16 }
+    : type;
 }
 
 /** AttributeProto of an integer. */
@@ -215,8 +216,8 @@ async function bytesOf(model: OnnxModel, range: ByteRange): Promise<Uint8Array> 
 function isSmall(tensor: Tensor): boolean {
   if (tensor.external !== null) return false;
   return (
-    (tensorBytes(tensor) ?? 0) <= SMALL_BYTES &&
-    tensor.payloads.reduce((sum, { start, end }) => sum + end - start, 0) <= 2 * SMALL_BYTES
+    (tensorBytes(tensor) ?? 0) <= INLINE_BYTES &&
+    tensor.payloads.reduce((sum, { start, end }) => sum + end - start, 0) <= 2 * INLINE_BYTES
   );
 }
 
@@ -233,7 +234,7 @@ function constantWeight(node: Node, asHalf = false): ValueType | null {
   if (node.opType !== 'Constant' || node.domain !== '' || node.outputs.length !== 1) return null;
   for (const attribute of node.attributes) {
     for (const tensor of attribute.tensors)
-      if (!isSmall(tensor) || (asHalf && tensor.dataType === BFLOAT)) return typeOf(tensor);
+      if (!isSmall(tensor) || (asHalf && tensor.dataType === DataType.bfloat16)) return typeOf(tensor);
     for (const sparse of attribute.sparseTensors)
       if (sparse.values !== null && !isSmall(sparse.values)) return sparseType(sparse);
   }
@@ -242,7 +243,7 @@ function constantWeight(node: Node, asHalf = false): ValueType | null {
 
 function functionPieces(definition: FunctionDef): Piece[] {
   const patches: Patch[] = [];
-  patchNodes(definition.nodes, FUNCTION_NODE, patches);
+  patchNodes(definition.nodes, FunctionField.node, patches);
   patchAttributes({ attributes: definition.defaults }, patches);
   return patched(definition.field, patches);
 }
@@ -313,7 +314,7 @@ function aroundConstant(node: Node): readonly Field[] {
 function placeholder(name: string, type: ValueType, fieldNumber: number): Piece[] {
   if (type.kind !== 'tensor') return [];
   const dims = (type.shape ?? []).map(Number);
-  const isFloat = type.elemType === FLOAT;
+  const isFloat = type.elemType === DataType.float;
   const random = isFloat ? name : `${name}.featx.float`;
   const nodes = [
     encodeNode({

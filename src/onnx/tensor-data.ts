@@ -1,9 +1,8 @@
 import { ModelFormatError } from '../errors.js';
 import type { Tensor, TensorPayload } from './records.js';
-import { TensorField } from './schema.js';
+import { DataType, TensorField } from './schema.js';
 import { bitsOf, dtypeWord, elementCount, tensorBytes } from './types.js';
 
-const STRING = 8;
 /** Element size of the packed fields whose bytes are the values themselves, little endian. */
 const PLAIN_FIELDS: { readonly [fieldNumber: number]: number } = {
   [TensorField.floatData]: 4,
@@ -49,7 +48,7 @@ export function checkTensor(tensor: Tensor, path?: string): void {
       );
     return;
   }
-  if (dataType === STRING) throw wrong('FEATX_GRAPH_DATA', 'keeps strings in raw_data');
+  if (dataType === DataType.string) throw wrong('FEATX_GRAPH_DATA', 'keeps strings in raw_data');
   const expected = tensorBytes(tensor);
   const bytes = values.end - values.start;
   if (expected !== null && bytes !== expected)
@@ -83,6 +82,7 @@ export function plainValues(tensor: Tensor): TensorPayload | null {
   const size = PLAIN_FIELDS[last.fieldNumber];
   if (payloads.length > 1 || !last.contiguous || size === undefined) return null;
   const isNative =
-    size * 8 === bitsOf(dataType) || (size * 16 === bitsOf(dataType) && (dataType === 14 || dataType === 15));
+    size * 8 === bitsOf(dataType) ||
+    (size * 16 === bitsOf(dataType) && (dataType === DataType.complex64 || dataType === DataType.complex128));
   return isNative ? last : null;
 }

@@ -1,3 +1,4 @@
+import { DataType } from './schema.js';
 import type { Dim, OnnxModel, Tensor, ValueType } from './records.js';
 
 /**
@@ -14,81 +15,51 @@ export interface TensorType {
 /** Types of tensors by name. */
 export type TensorTypes = ReadonlyMap<string, TensorType>;
 
-/**
- * TensorProto.DataType in numpy's words.
- * @see https://github.com/onnx/onnx/blob/main/onnx/onnx.proto (enum DataType)
- */
-const DTYPE_WORDS: readonly (string | null)[] = [
-  null,
-  'float32',
-  'uint8',
-  'int8',
-  'uint16',
-  'int16',
-  'int32',
-  'int64',
-  'string',
-  'bool',
-  'float16',
-  'float64',
-  'uint32',
-  'uint64',
-  'complex64',
-  'complex128',
-  'bfloat16',
-  'float8e4m3fn',
-  'float8e4m3fnuz',
-  'float8e5m2',
-  'float8e5m2fnuz',
-  'uint4',
-  'int4',
-  'float4e2m1',
-  'float8e8m0',
-  'uint2',
-  'int2',
+/** numpy's word for each TensorProto.DataType, and the bits of one element; null for strings. */
+const DTYPES: readonly (readonly [dataType: number, word: string, bits: number | null])[] = [
+  [DataType.float, 'float32', 32],
+  [DataType.uint8, 'uint8', 8],
+  [DataType.int8, 'int8', 8],
+  [DataType.uint16, 'uint16', 16],
+  [DataType.int16, 'int16', 16],
+  [DataType.int32, 'int32', 32],
+  [DataType.int64, 'int64', 64],
+  [DataType.string, 'string', null],
+  [DataType.bool, 'bool', 8],
+  [DataType.float16, 'float16', 16],
+  [DataType.double, 'float64', 64],
+  [DataType.uint32, 'uint32', 32],
+  [DataType.uint64, 'uint64', 64],
+  [DataType.complex64, 'complex64', 64],
+  [DataType.complex128, 'complex128', 128],
+  [DataType.bfloat16, 'bfloat16', 16],
+  [DataType.float8e4m3fn, 'float8e4m3fn', 8],
+  [DataType.float8e4m3fnuz, 'float8e4m3fnuz', 8],
+  [DataType.float8e5m2, 'float8e5m2', 8],
+  [DataType.float8e5m2fnuz, 'float8e5m2fnuz', 8],
+  [DataType.uint4, 'uint4', 4],
+  [DataType.int4, 'int4', 4],
+  [DataType.float4e2m1, 'float4e2m1', 4],
+  [DataType.float8e8m0, 'float8e8m0', 8],
+  [DataType.uint2, 'uint2', 2],
+  [DataType.int2, 'int2', 2],
 ];
-
-const BITS: { readonly [word: string]: number } = {
-  bool: 8,
-  uint2: 2,
-  int2: 2,
-  uint4: 4,
-  int4: 4,
-  float4e2m1: 4,
-  uint8: 8,
-  int8: 8,
-  uint16: 16,
-  int16: 16,
-  float16: 16,
-  bfloat16: 16,
-  int32: 32,
-  uint32: 32,
-  float32: 32,
-  int64: 64,
-  uint64: 64,
-  float64: 64,
-  complex64: 64,
-  complex128: 128,
-  float8e4m3fn: 8,
-  float8e4m3fnuz: 8,
-  float8e5m2: 8,
-  float8e5m2fnuz: 8,
-  float8e8m0: 8,
-};
+const BY_DATA_TYPE = new Map(DTYPES.map((row) => [row[0], row]));
+const BY_WORD = new Map(DTYPES.map((row) => [row[1], row]));
 
 /** numpy's word for a TensorProto.DataType, or null where it is unknown. */
 export function dtypeWord(dataType: number): string | null {
-  return DTYPE_WORDS[dataType] ?? null;
+  return BY_DATA_TYPE.get(dataType)?.[1] ?? null;
 }
 
 /** TensorProto.DataType of a word, 0 where there is none. */
 export function dataTypeOf(word: string): number {
-  return Math.max(0, DTYPE_WORDS.indexOf(word));
+  return BY_WORD.get(word)?.[0] ?? DataType.undefined;
 }
 
 /** Bits of one element; null for strings and unknown types. */
 export function bitsOf(dataType: number): number | null {
-  return BITS[dtypeWord(dataType) ?? ''] ?? null;
+  return BY_DATA_TYPE.get(dataType)?.[2] ?? null;
 }
 
 /** How many values a tensor of these dims has. */

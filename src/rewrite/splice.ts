@@ -1,6 +1,6 @@
 import { encodeEntry, encodeNode, encodeOpsetImport, encodeTensor, encodeValueInfo } from '../onnx/encode.js';
 import { patched, type Patch } from '../onnx/patch.js';
-import { GraphField, ModelField } from '../onnx/schema.js';
+import { GraphField, ModelField, ValueInfoField } from '../onnx/schema.js';
 import type { OnnxModel, Tensor, ValueInfo } from '../onnx/records.js';
 import { payloadRanges } from '../onnx/reader.js';
 import { encodeHeader, type Field } from '../wire/fields.js';
@@ -132,7 +132,7 @@ function outputPieces(model: OnnxModel, { name, borrow, type }: OutputEdit): rea
   const info = lists[borrow.list][borrow.index];
   if (info.name === name) return payloadRanges([info.field]);
   const text = encodeText(name);
-  return [concat([encodeHeader(1, text.length), text]), ...info.rest];
+  return [concat([encodeHeader(ValueInfoField.name, text.length), text]), ...info.rest];
 }
 
 // --- new contents of tensors, however deep they stand

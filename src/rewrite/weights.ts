@@ -10,7 +10,7 @@ import {
 import { tensorsOf } from '../onnx/graph.js';
 import type { OnnxModel, Tensor } from '../onnx/records.js';
 import { encodeExternal } from '../onnx/encode.js';
-import { TensorField } from '../onnx/schema.js';
+import { INLINE_BYTES, LARGEST_MESSAGE, TensorField } from '../onnx/schema.js';
 import { plainValues } from '../onnx/tensor-data.js';
 import { merge, sizeOf, wrap, type Piece } from '../wire/pieces.js';
 import type { ByteSource } from '../wire/source.js';
@@ -50,11 +50,6 @@ export interface WeightsPlan {
 export const DEFAULT_ALIGN = 4096;
 /** More would only fill the file with zeros. */
 const LARGEST_ALIGN = 16 * 1024 * 1024;
-/**
- * ONNX Runtime's shape inference needs small constants at hand.
- * @see https://github.com/microsoft/onnxruntime/issues/26261
- */
-const SMALLEST_EXTERNAL = 1024;
 
 /**
  * Decides for every kept tensor where its values go.
@@ -134,7 +129,7 @@ function externalize(
     const values = plainValues(tensor);
     const at = opened.get(tensor) ?? (values === null ? undefined : { source, range: values });
     if (at === undefined) continue;
-    if (at.range.end - at.range.start > SMALLEST_EXTERNAL) moved.set(tensor, at);
+    if (at.range.end - at.range.start > INLINE_BYTES) moved.set(tensor, at);
     else if (tensor.external !== null) small.set(tensor, at);
   }
   return toSidecar(moved, inline(small), options);
@@ -243,7 +238,7 @@ function references(tensors: readonly Tensor[], { sameDirectory, sourceName }: W
   const contents = new Map<Tensor, readonly Piece[]>();
   for (const tensor of tensors) {
     const values = plainValues(tensor);
-    if (values === null || values.end - values.start <= SMALLEST_EXTERNAL) continue;
+    if (values === null || values.end - values.start <= INLINE_BYTES) continue;
     contents.set(tensor, [
       ...tensor.header,
       encodeExternal({ location: sourceName, offset: values.start, length: values.end - values.start }),
@@ -258,14 +253,11 @@ function references(tensors: readonly Tensor[], { sameDirectory, sourceName }: W
   return contents;
 }
 
-/** The most bytes that protobuf readers accept in one file. */
-export const LARGEST_MODEL = 2 ** 31 - 1;
-
 /** @throws PolicyError where no reader could load the result */
 export function assertLoadable(pieces: readonly Piece[]): void {
   const size = sizeOf(pieces);
-  if (size <= LARGEST_MODEL) return;
-  throw new PolicyError(`the result would take ${size} bytes, and no ONNX file may be larger than ${LARGEST_MODEL}`, {
+  if (size <= LARGEST_MESSAGE) return;
+  throw new PolicyError(`the result would take ${size} bytes, and no ONNX file may be larger than ${LARGEST_MESSAGE}`, {
     code: 'FEATX_LIMIT_MODEL',
     hint: 'keep the weights outside: --weights external, or --weights reference beside the original',
   });

@@ -1,6 +1,7 @@
 import type { ByName } from '../options/kinds.js';
 import type { GraphView } from '../onnx/graph.js';
 import { ancestorsOf } from '../onnx/graph.js';
+import { DataType } from '../onnx/schema.js';
 import { substituted, type NominalInputs } from '../onnx/nominal.js';
 import type { Dim, Node, ValueType } from '../onnx/records.js';
 import { skeleton } from '../onnx/skeleton.js';
@@ -57,8 +58,6 @@ export interface Answers {
 
 /** Nodes that ONNX Runtime refused and that were cut off before it was asked again. */
 const MOST_CUTS = 24;
-const HALF = 10;
-const BFLOAT = 16;
 
 interface Attempt {
   readonly inputs: NominalInputs;
@@ -101,7 +100,11 @@ export async function askRuntime(
         break;
       }
     }
-    if (!attempt.bfloatAsHalf && /Could not find an implementation|bfloat16/.test(reason) && holdsType(view, BFLOAT)) {
+    if (
+      !attempt.bfloatAsHalf &&
+      /Could not find an implementation|bfloat16/.test(reason) &&
+      holdsType(view, DataType.bfloat16)
+    ) {
       attempt = { ...attempt, bfloatAsHalf: true };
       outcome = await tryOnce(view, question, attempt, ask);
       continue;
@@ -115,7 +118,7 @@ export async function askRuntime(
   const named = (session: SessionTypes | null, names: readonly string[]): Map<string, TensorType> => {
     const types = typesByName(view, session, names, outcome.probes);
     if (!attempt.bfloatAsHalf) return types;
-    const dtype = holdsType(view, HALF) ? null : 'bfloat16';
+    const dtype = holdsType(view, DataType.float16) ? null : 'bfloat16';
     return new Map([...types].map(([name, type]) => [name, type.dtype === 'float16' ? { ...type, dtype } : type]));
   };
   const proven = named(outcome.proven, outcome.provenFor);

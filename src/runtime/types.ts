@@ -1,12 +1,10 @@
 import { RuntimeError, TimeoutError } from '../errors.js';
 import { certainTypes, isComplete } from '../onnx/certain-types.js';
 import { ancestorsOf, viewGraph, type GraphView } from '../onnx/graph.js';
-import { nominalInputs, substituted, type NominalInputs } from '../onnx/nominal.js';
+import { nominalInputs, NOMINAL_SIDES, substituted, type NominalInputs } from '../onnx/nominal.js';
 import type { Dim, OnnxModel } from '../onnx/records.js';
 import { declaredTypes, type InferredTypes, type TensorType } from '../onnx/types.js';
 import type { Answers, InferOptions, Question } from './type-questions.js';
-
-const SIDES = [224, 256] as const;
 
 /**
  * Types of tensors of the main graph: what the file declares, what is certain without inference, and what ONNX Runtime says of the weightless skeleton, in
@@ -20,7 +18,7 @@ export async function inferTypes(
 ): Promise<InferredTypes> {
   const view = 'producerOf' in input ? input : viewGraph(input);
   const wanted = [...new Set(tensors)];
-  const nominal = nominalInputs(view, SIDES[0], options.inputShapes);
+  const nominal = nominalInputs(view, NOMINAL_SIDES[0], options.inputShapes);
   const isOpen = nominal.shapes.size > 0 || hasOverridable(view);
   const warnings: string[] = [];
   const numbersOf = substitutions(nominal);
@@ -39,7 +37,7 @@ export async function inferTypes(
     try {
       // Most models declare their types: they load nothing of this.
       const { askForTypes } = await import('./asking.js');
-      const otherInputs = (): NominalInputs => nominalInputs(view, SIDES[1], options.inputShapes);
+      const otherInputs = (): NominalInputs => nominalInputs(view, NOMINAL_SIDES[1], options.inputShapes);
       answers = await askForTypes(
         view,
         { known, unknown, unnumbered, isOpen, nominal },

@@ -10,6 +10,7 @@ import type {
   StringEntry,
   Tensor,
 } from '../records.js';
+import { AnnotationField, AttributeField, AttributeType, FunctionField, GraphField, NodeField } from '../schema.js';
 import { add, closedEnum, float, floats, int, ints, keptEach, NONE, text, texts, type Draft } from './drafts.js';
 import { enteredOpset } from './opsets.js';
 import { entryRule, sparseTensor, sparseTensors, tensorField, tensorList } from './tensors.js';
@@ -17,8 +18,6 @@ import { valueInfos } from './types.js';
 
 /** Lists in attributes longer than this stay in the file. */
 const LONGEST_ATTRIBUTE_LIST = 1024;
-/** AttributeProto.AttributeType.TYPE_PROTOS */
-const LARGEST_ATTRIBUTE_TYPE = 14;
 
 type AttributeDraft = Draft<Attribute> & { t: Tensor | null; g: Draft<Graph> | null; sparse: SparseTensor | null };
 
@@ -30,16 +29,16 @@ function bounded<T>(list: T[], value: T): T[] {
 const attributeRule: MessageRule<AttributeDraft> = {
   bytes: 230,
   fields: {
-    1: text((attribute, value) => (attribute.name = value)),
-    2: float((attribute, value) => (attribute.f = value)),
-    3: int((attribute, value) => (attribute.i = value)),
-    4: { kind: 'value', list: false, set: (attribute, value) => (attribute.s = value) },
-    5: tensorField(
+    [AttributeField.name]: text((attribute, value) => (attribute.name = value)),
+    [AttributeField.f]: float((attribute, value) => (attribute.f = value)),
+    [AttributeField.i]: int((attribute, value) => (attribute.i = value)),
+    [AttributeField.s]: { kind: 'value', list: false, set: (attribute, value) => (attribute.s = value) },
+    [AttributeField.t]: tensorField(
       't',
       (attribute) => attribute.t,
       (attribute, tensor) => (attribute.tensors = [(attribute.t = tensor), ...attribute.tensors]),
     ),
-    6: {
+    [AttributeField.g]: {
       kind: 'message',
       enter: (attribute, field) => {
         if (attribute.g !== null) attribute.g.parts.push(field);
@@ -47,19 +46,19 @@ const attributeRule: MessageRule<AttributeDraft> = {
         return entered(graphRule, attribute.g, 'g');
       },
     },
-    7: floats((attribute, value) => (attribute.floats = bounded(attribute.floats, value))),
-    8: ints((attribute, value) => (attribute.ints = bounded(attribute.ints, value))),
-    9: {
+    [AttributeField.floats]: floats((attribute, value) => (attribute.floats = bounded(attribute.floats, value))),
+    [AttributeField.ints]: ints((attribute, value) => (attribute.ints = bounded(attribute.ints, value))),
+    [AttributeField.strings]: {
       kind: 'value',
       list: true,
       set: (attribute, value) => (attribute.strings = bounded(attribute.strings, value)),
     },
-    10: tensorList(
+    [AttributeField.tensors]: tensorList(
       'tensors',
       (attribute) => attribute.tensors,
       (attribute, list) => (attribute.tensors = list),
     ),
-    11: {
+    [AttributeField.graphs]: {
       kind: 'message',
       enter: (attribute, field) => {
         const graph = newGraph(field);
@@ -67,14 +66,14 @@ const attributeRule: MessageRule<AttributeDraft> = {
         return entered(graphRule, graph, 'graphs', attribute.graphs.length - 1);
       },
     },
-    20: closedEnum(LARGEST_ATTRIBUTE_TYPE, (attribute, value) => (attribute.type = value)),
-    21: text((attribute, value) => (attribute.refAttrName = value)),
-    22: sparseTensor(
+    [AttributeField.type]: closedEnum(AttributeType.last, (attribute, value) => (attribute.type = value)),
+    [AttributeField.refAttrName]: text((attribute, value) => (attribute.refAttrName = value)),
+    [AttributeField.sparseTensor]: sparseTensor(
       'sparse_tensor',
       (attribute) => attribute.sparse,
       (attribute, sparse) => (attribute.sparseTensors = [(attribute.sparse = sparse), ...attribute.sparseTensors]),
     ),
-    23: sparseTensors(
+    [AttributeField.sparseTensors]: sparseTensors(
       'sparse_tensors',
       (attribute) => attribute.sparseTensors,
       (attribute, list) => (attribute.sparseTensors = list),
@@ -117,18 +116,20 @@ function attributes<B>(
 const nodeRule: MessageRule<Draft<Node>> = {
   bytes: 190,
   fields: {
-    1: texts((node, value) => (node.inputs = add(node.inputs, value))),
-    2: texts((node, value) => (node.outputs = add(node.outputs, value))),
-    3: text((node, value) => (node.name = value)),
-    4: text((node, value) => (node.opType = value)),
-    5: attributes(
+    [NodeField.input]: texts((node, value) => (node.inputs = add(node.inputs, value))),
+    [NodeField.output]: texts((node, value) => (node.outputs = add(node.outputs, value))),
+    [NodeField.name]: text((node, value) => (node.name = value)),
+    [NodeField.opType]: text((node, value) => (node.opType = value)),
+    [NodeField.attribute]: attributes(
       'attribute',
       (node) => node.attributes,
       (node, list) => (node.attributes = list),
     ),
-    7: text((node, value) => (node.domain = value === 'ai.onnx' ? '' : value)),
-    8: text((node, value) => (node.overload = value)),
-    9: keptEach((node, { payload: start, end }) => (node.metadata = add(node.metadata, { start, end }))),
+    [NodeField.domain]: text((node, value) => (node.domain = value === 'ai.onnx' ? '' : value)),
+    [NodeField.overload]: text((node, value) => (node.overload = value)),
+    [NodeField.metadataProps]: keptEach(
+      (node, { payload: start, end }) => (node.metadata = add(node.metadata, { start, end })),
+    ),
   },
 };
 
@@ -157,8 +158,8 @@ function nodes<B>(list: (record: B) => Node[]): FieldRule<B> {
 
 const annotationRule: MessageRule<Draft<QuantizationAnnotation>> = {
   fields: {
-    1: text((annotation, value) => (annotation.tensorName = value)),
-    2: {
+    [AnnotationField.tensorName]: text((annotation, value) => (annotation.tensorName = value)),
+    [AnnotationField.parameters]: {
       kind: 'message',
       enter: (annotation, field) => {
         const entry: Draft<StringEntry> = { field, key: '', value: '' };
@@ -186,17 +187,17 @@ export function newGraph(field: Field): Draft<Graph> {
 /** How a GraphProto fills a `Graph`. */
 export const graphRule: MessageRule<Draft<Graph>> = {
   fields: {
-    1: nodes((graph) => graph.nodes),
-    2: text((graph, value) => (graph.name = value)),
-    5: tensorList(
+    [GraphField.node]: nodes((graph) => graph.nodes),
+    [GraphField.name]: text((graph, value) => (graph.name = value)),
+    [GraphField.initializer]: tensorList(
       'initializer',
       (graph) => graph.initializers,
       (graph, list) => (graph.initializers = list),
     ),
-    11: valueInfos('input', (graph) => graph.inputs),
-    12: valueInfos('output', (graph) => graph.outputs),
-    13: valueInfos('value_info', (graph) => graph.valueInfo),
-    14: {
+    [GraphField.input]: valueInfos('input', (graph) => graph.inputs),
+    [GraphField.output]: valueInfos('output', (graph) => graph.outputs),
+    [GraphField.valueInfo]: valueInfos('value_info', (graph) => graph.valueInfo),
+    [GraphField.quantizationAnnotation]: {
       kind: 'message',
       enter: (graph, field) => {
         const annotation: Draft<QuantizationAnnotation> = { field, tensorName: '', parameters: [] };
@@ -208,7 +209,7 @@ export const graphRule: MessageRule<Draft<Graph>> = {
         );
       },
     },
-    15: sparseTensors(
+    [GraphField.sparseInitializer]: sparseTensors(
       'sparse_initializer',
       (graph) => graph.sparseInitializers,
       (graph, list) => (graph.sparseInitializers = list),
@@ -219,18 +220,21 @@ export const graphRule: MessageRule<Draft<Graph>> = {
 /** How a FunctionProto fills a `FunctionDef`. */
 export const functionRule: MessageRule<Draft<FunctionDef>> = {
   fields: {
-    1: text((definition, value) => (definition.name = value)),
-    4: texts((definition, value) => definition.inputs.push(value)),
-    5: texts((definition, value) => definition.outputs.push(value)),
-    7: nodes((definition) => definition.nodes),
-    9: { kind: 'message', enter: (definition, field) => enteredOpset(field, definition.opsetImports) },
-    10: text((definition, value) => (definition.domain = value === 'ai.onnx' ? '' : value)),
-    11: attributes(
+    [FunctionField.name]: text((definition, value) => (definition.name = value)),
+    [FunctionField.input]: texts((definition, value) => definition.inputs.push(value)),
+    [FunctionField.output]: texts((definition, value) => definition.outputs.push(value)),
+    [FunctionField.node]: nodes((definition) => definition.nodes),
+    [FunctionField.opsetImport]: {
+      kind: 'message',
+      enter: (definition, field) => enteredOpset(field, definition.opsetImports),
+    },
+    [FunctionField.domain]: text((definition, value) => (definition.domain = value === 'ai.onnx' ? '' : value)),
+    [FunctionField.attributeProto]: attributes(
       'attribute_proto',
       (definition) => definition.defaults,
       (definition, list) => (definition.defaults = list),
     ),
-    12: valueInfos('value_info', (definition) => definition.valueInfo),
-    13: text((definition, value) => (definition.overload = value)),
+    [FunctionField.valueInfo]: valueInfos('value_info', (definition) => definition.valueInfo),
+    [FunctionField.overload]: text((definition, value) => (definition.overload = value)),
   },
 };

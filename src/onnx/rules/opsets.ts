@@ -2,6 +2,7 @@ import { ModelFormatError } from '../../errors.js';
 import type { Field } from '../../wire/fields.js';
 import { entered, type MessageRule } from '../reader.js';
 import type { OpsetImport } from '../records.js';
+import { OpsetField } from '../schema.js';
 import { int, text, type Draft } from './drafts.js';
 
 /** A version as a number; one that a number cannot hold is none. */
@@ -16,8 +17,10 @@ export function versionOf(value: number | bigint, { start: offset }: Field, what
 
 const opsetRule: MessageRule<Draft<OpsetImport>> = {
   fields: {
-    1: text((opset, value) => (opset.domain = value === 'ai.onnx' ? '' : value)),
-    2: int((opset, value, field) => (opset.version = versionOf(value, field, 'opset_import.version'))),
+    [OpsetField.domain]: text((opset, value) => (opset.domain = value === 'ai.onnx' ? '' : value)),
+    [OpsetField.version]: int(
+      (opset, value, field) => (opset.version = versionOf(value, field, 'opset_import.version')),
+    ),
   },
 };
 

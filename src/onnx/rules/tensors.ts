@@ -2,11 +2,15 @@ import { ModelFormatError } from '../../errors.js';
 import { WireType, type Field } from '../../wire/fields.js';
 import { entered, type FieldRule, type MessageRule } from '../reader.js';
 import type { SparseTensor, StringEntry, Tensor } from '../records.js';
+import { EntryField, EXTERNAL, SparseField, TensorField } from '../schema.js';
 import { add, closedEnum, extended, int, int32, ints, NONE, skipped, skippedEach, text, type Draft } from './drafts.js';
 
 /** How a StringStringEntryProto fills a `StringEntry`. */
 export const entryRule: MessageRule<Draft<StringEntry>> = {
-  fields: { 1: text((entry, value) => (entry.key = value)), 2: text((entry, value) => (entry.value = value)) },
+  fields: {
+    [EntryField.key]: text((entry, value) => (entry.key = value)),
+    [EntryField.value]: text((entry, value) => (entry.value = value)),
+  },
 };
 
 type TensorDraft = Omit<Draft<Tensor>, 'enclosing' | 'external'> & {
@@ -65,35 +69,42 @@ function withDim(dims: number[], value: number | bigint, { start: offset }: Fiel
   return add(dims, value);
 }
 
-/** TensorProto.DataLocation.EXTERNAL */
-const EXTERNAL = 1;
-
 /** Fields of a TensorProto that hold values or say where they are. */
-const VALUE_FIELDS = new Set([4, 5, 6, 7, 9, 10, 11, 13, 14]);
+const VALUE_FIELDS = new Set<number>([
+  TensorField.floatData,
+  TensorField.int32Data,
+  TensorField.stringData,
+  TensorField.int64Data,
+  TensorField.rawData,
+  TensorField.doubleData,
+  TensorField.uint64Data,
+  TensorField.externalData,
+  TensorField.dataLocation,
+]);
 
 const tensorRule: MessageRule<TensorDraft> = {
   bytes: 420,
   each: (tensor, field) => void (VALUE_FIELDS.has(field.number) || (tensor.header = extended(tensor.header, field))),
   fields: {
-    1: ints((tensor, value, field) => {
+    [TensorField.dims]: ints((tensor, value, field) => {
       tensor.dims = withDim(tensor.dims, value, field, tensor.place);
     }),
-    2: int((tensor, value) => (tensor.dataType = int32(value))),
-    4: numbers(WireType.fixed32),
-    5: numbers(WireType.varint),
-    6: skippedEach((tensor, { number, start, end }) => addSingle(tensor, number, start, end)),
-    7: numbers(WireType.varint),
-    8: text((tensor, value) => (tensor.name = value)),
+    [TensorField.dataType]: int((tensor, value) => (tensor.dataType = int32(value))),
+    [TensorField.floatData]: numbers(WireType.fixed32),
+    [TensorField.int32Data]: numbers(WireType.varint),
+    [TensorField.stringData]: skippedEach((tensor, { number, start, end }) => addSingle(tensor, number, start, end)),
+    [TensorField.int64Data]: numbers(WireType.varint),
+    [TensorField.name]: text((tensor, value) => (tensor.name = value)),
     // A singular field: the last one counts.
-    9: skipped((tensor, { number, payload, end }) => {
+    [TensorField.rawData]: skipped((tensor, { number, payload, end }) => {
       tensor.payloads = add(
         tensor.payloads.filter(({ fieldNumber }) => fieldNumber !== number),
         { fieldNumber: number, contiguous: true, start: payload, end },
       );
     }),
-    10: numbers(WireType.fixed64),
-    11: numbers(WireType.varint),
-    13: {
+    [TensorField.doubleData]: numbers(WireType.fixed64),
+    [TensorField.uint64Data]: numbers(WireType.varint),
+    [TensorField.externalData]: {
       kind: 'message',
       enter: (tensor, field) => {
         const entry: Draft<StringEntry> = { field, key: '', value: '' };
@@ -102,7 +113,10 @@ const tensorRule: MessageRule<TensorDraft> = {
         return entered(entryRule, entry, 'external_data', tensor.externalEntries.length - 1);
       },
     },
-    14: closedEnum(EXTERNAL, (tensor, value) => (tensor.external = value === EXTERNAL ? tensor.externalEntries : null)),
+    [TensorField.dataLocation]: closedEnum(
+      EXTERNAL,
+      (tensor, value) => (tensor.external = value === EXTERNAL ? tensor.externalEntries : null),
+    ),
   },
 };
 
@@ -146,17 +160,17 @@ export function tensorList<B>(
 
 const sparseTensorRule: MessageRule<Draft<SparseTensor>> = {
   fields: {
-    1: tensorField(
+    [SparseField.values]: tensorField(
       'values',
       (sparse) => sparse.values,
       (sparse, tensor) => (sparse.values = tensor),
     ),
-    2: tensorField(
+    [SparseField.indices]: tensorField(
       'indices',
       (sparse) => sparse.indices,
       (sparse, tensor) => (sparse.indices = tensor),
     ),
-    3: ints((sparse, value, field) => (sparse.dims = withDim(sparse.dims, value, field))),
+    [SparseField.dims]: ints((sparse, value, field) => (sparse.dims = withDim(sparse.dims, value, field))),
   },
 };
 

@@ -1,5 +1,6 @@
 import { entered, type FieldRule, type MessageRule } from '../reader.js';
 import type { Dim, ValueInfo, ValueType } from '../records.js';
+import { DimField, ElementField, MapField, ShapeField, TensorTypeField, TypeField, ValueInfoField } from '../schema.js';
 import { add, extended, int, int32, NONE, text, type Draft } from './drafts.js';
 
 type TypeHolder = { type: ValueType | null };
@@ -9,16 +10,16 @@ type DimHolder = { readonly holder: ShapeHolder; readonly index: number };
 
 const dimRule: MessageRule<DimHolder> = {
   fields: {
-    1: int(
+    [DimField.value]: int(
       ({ holder, index }, value) => (holder.shape[index] = typeof value === 'number' && value >= 0 ? value : null),
     ),
-    2: text(({ holder, index }, value) => (holder.shape[index] = value === '' ? null : value)),
+    [DimField.param]: text(({ holder, index }, value) => (holder.shape[index] = value === '' ? null : value)),
   },
 };
 
 const shapeRule: MessageRule<ShapeHolder> = {
   fields: {
-    1: {
+    [ShapeField.dim]: {
       kind: 'message',
       enter: (holder) => {
         holder.shape = add(holder.shape, null);
@@ -30,8 +31,8 @@ const shapeRule: MessageRule<ShapeHolder> = {
 
 const tensorTypeRule: MessageRule<TensorTypeDraft> = {
   fields: {
-    1: int((type, value) => (type.elemType = int32(value))),
-    2: {
+    [TensorTypeField.elemType]: int((type, value) => (type.elemType = int32(value))),
+    [TensorTypeField.shape]: {
       kind: 'message',
       enter: (type) => {
         type.shape ??= NONE;
@@ -61,7 +62,7 @@ type ElementDraft = { kind: 'sequence' | 'optional'; element: ValueType | null }
 type MapDraft = { kind: 'map'; keyType: number; value: ValueType | null };
 const elementRule: MessageRule<ElementDraft> = {
   fields: {
-    1: {
+    [ElementField.elemType]: {
       kind: 'message',
       enter: (draft) =>
         entered(
@@ -81,8 +82,8 @@ const elementRule: MessageRule<ElementDraft> = {
 };
 const mapRule: MessageRule<MapDraft> = {
   fields: {
-    1: int((map, value) => (map.keyType = int32(value))),
-    2: {
+    [MapField.keyType]: int((map, value) => (map.keyType = int32(value))),
+    [MapField.valueType]: {
       kind: 'message',
       enter: (draft) =>
         entered(
@@ -103,24 +104,36 @@ const mapRule: MessageRule<MapDraft> = {
 
 const typeRule: MessageRule<TypeHolder> = {
   fields: {
-    1: typeMember('tensor', (): TensorTypeDraft => ({ kind: 'tensor', elemType: 0, shape: null }), tensorTypeRule),
-    4: typeMember('sequence', (): ElementDraft => ({ kind: 'sequence', element: null }), elementRule),
-    5: typeMember('map', (): MapDraft => ({ kind: 'map', keyType: 0, value: null }), mapRule),
-    7: typeMember('opaque', () => ({ kind: 'opaque' as const }), { fields: {} }),
-    8: typeMember(
+    [TypeField.tensor]: typeMember(
+      'tensor',
+      (): TensorTypeDraft => ({ kind: 'tensor', elemType: 0, shape: null }),
+      tensorTypeRule,
+    ),
+    [TypeField.sequence]: typeMember(
+      'sequence',
+      (): ElementDraft => ({ kind: 'sequence', element: null }),
+      elementRule,
+    ),
+    [TypeField.map]: typeMember('map', (): MapDraft => ({ kind: 'map', keyType: 0, value: null }), mapRule),
+    [TypeField.opaque]: typeMember('opaque', () => ({ kind: 'opaque' as const }), { fields: {} }),
+    [TypeField.sparseTensor]: typeMember(
       'sparse_tensor',
       (): TensorTypeDraft => ({ kind: 'sparse_tensor', elemType: 0, shape: null }),
       tensorTypeRule,
     ),
-    9: typeMember('optional', (): ElementDraft => ({ kind: 'optional', element: null }), elementRule),
+    [TypeField.optional]: typeMember(
+      'optional',
+      (): ElementDraft => ({ kind: 'optional', element: null }),
+      elementRule,
+    ),
   },
 };
 
 const valueInfoRule: MessageRule<Draft<ValueInfo>> = {
-  each: (info, field) => void (field.number === 1 || (info.rest = extended(info.rest, field))),
+  each: (info, field) => void (field.number === ValueInfoField.name || (info.rest = extended(info.rest, field))),
   fields: {
-    1: text((info, value) => (info.name = value)),
-    2: {
+    [ValueInfoField.name]: text((info, value) => (info.name = value)),
+    [ValueInfoField.type]: {
       kind: 'message',
       memo: { get: ({ type }) => type, set: (info, type) => (info.type = type as ValueType) },
       enter: (info) => {
