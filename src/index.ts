@@ -4,6 +4,8 @@ export { openModel, type OpenModelOptions } from './open.js';
 export { inspect, type InspectOptions } from './inspect.js';
 export { extract, type ExtractOptions } from './extract.js';
 export { run, type RunOptions } from './run.js';
+export { verify, type VerifyOptions } from './verify.js';
+export { doctor, type DoctorOptions } from './doctor.js';
 export {
   FeatureDictNet,
   FeatureHookNet,
@@ -24,12 +26,23 @@ export type {
   RunReport,
   RunFeatureRecord,
   TensorRecord,
+  VerifyReport,
+  DoctorReport,
 } from './report/records.js';
 export { openSession, type RuntimeSession } from './runtime/open-session.js';
 export type { SessionOptions } from './runtime/session-options.js';
 export type { RuntimeTensor } from './runtime/runtime-tensor.js';
+export {
+  encodeArrays,
+  readArrays,
+  readPictures,
+  writeArrays,
+  type PictureOptions,
+  type ReadArraysOptions,
+} from './tensors/in-memory.js';
 export { batch, type BatchOptions } from './batch/batch.js';
 export type { Job } from './batch/jobs.js';
+export { init, type InitOptions, type InitReport } from './batch/init.js';
 export { merge } from './batch/merge.js';
 export type { MergeOptions, MergeReport } from './batch/merge-report.js';
 export type { CutOptions } from './batch/options.js';

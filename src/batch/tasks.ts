@@ -60,13 +60,15 @@ export async function performTask(
   fs: FileSystem = nodeFileSystem,
 ): Promise<TaskResult> {
   try {
-    if (task.kind === 'inspect')
-      return {
-        is: 'inspected',
-        report: await inspect(resolve(task.root, task.item), { name: task.item, isolate: false, fileSystem: fs }),
-      };
-    if (task.kind === 'sidecars') return { is: 'sidecars', paths: await sidecarsOf(resolve(task.root, task.item), fs) };
-    return await cut(task, onProgress, fs);
+    const path = resolve(task.root, task.item);
+    switch (task.kind) {
+      case 'inspect':
+        return { is: 'inspected', report: await inspect(path, { name: task.item, isolate: false, fileSystem: fs }) };
+      case 'sidecars':
+        return { is: 'sidecars', paths: await sidecarsOf(path, fs) };
+      case 'extract':
+        return await cut(task, onProgress, fs);
+    }
   } catch (error) {
     return { is: 'failed', error: relativeError(itemError(error), task.root) };
   }

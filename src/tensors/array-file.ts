@@ -92,47 +92,37 @@ export async function openArrays(
   kind: Exclude<FileKind, 'image'>,
   limits: TensorLimits,
 ): Promise<ArrayFile> {
-  if (kind === 'npz') {
-    const { arrays, others } = await openNpz(access, limits);
-    return {
-      kind,
-      arrays,
-      warnings: others.map((name) => `${access.name}: ${JSON.stringify(name)} is no .npy array and is left out`),
-    };
-  }
   const region = (source: ByteSource): Region => ({ ...wholeFile(source), name: access.name });
-  if (kind === 'npy') {
-    const { header, size } = await access.use(async (source) => ({
-      header: await readNpyHeader(region(source), limits),
-      size: source.size,
-    }));
-    return {
-      kind,
-      arrays: [
-        npyArray({
-          access,
-          key: '',
-          header,
-          region: { start: header.dataOffset, end: size, name: access.name },
-          verify: null,
-          limits,
-        }),
-      ],
-      warnings: [],
-    };
+  switch (kind) {
+    case 'npz': {
+      const { arrays, others } = await openNpz(access, limits);
+      const warnings = others.map((name) => `${access.name}: ${JSON.stringify(name)} is no .npy array and is left out`);
+      return { kind, arrays, warnings };
+    }
+    case 'npy': {
+      const { header, size } = await access.use(async (source) => ({
+        header: await readNpyHeader(region(source), limits),
+        size: source.size,
+      }));
+      const values = { start: header.dataOffset, end: size, name: access.name };
+      return {
+        kind,
+        arrays: [npyArray({ access, key: '', header, region: values, verify: null, limits })],
+        warnings: [],
+      };
+    }
+    case 'safetensors': {
+      const entries = await access.use((source) => readSafetensorsHeader(region(source), limits));
+      return { kind, arrays: entries.map((entry) => safetensorsArray(access, entry)), warnings: [] };
+    }
+    case 'pb': {
+      const load = async (): Promise<{ readonly name: string; readonly tensor: TensorValue }> =>
+        access.use((source) => readTensorProto(region(source), limits));
+      const { name: key, tensor } = await load();
+      const { dtype, shape } = tensor;
+      return { kind, arrays: [wholeArray({ key, dtype, shape }, async () => (await load()).tensor)], warnings: [] };
+    }
   }
-  if (kind === 'safetensors') {
-    const entries = await access.use((source) => readSafetensorsHeader(region(source), limits));
-    return { kind, arrays: entries.map((entry) => safetensorsArray(access, entry)), warnings: [] };
-  }
-  const load = async (): Promise<{ readonly name: string; readonly tensor: TensorValue }> =>
-    access.use((source) => readTensorProto(region(source), limits));
-  const { name, tensor } = await load();
-  return {
-    kind,
-    arrays: [wholeArray({ key: name, dtype: tensor.dtype, shape: tensor.shape }, async () => (await load()).tensor)],
-    warnings: [],
-  };
 }
 
 function safetensorsArray(access: SourceAccess, { key, dtype, shape, start, end }: SafetensorsEntry): LazyArray {

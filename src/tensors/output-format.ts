@@ -34,17 +34,69 @@ export function outputFormatOf(path: string, isDirectory: boolean): OutputFormat
 }
 
 /** Whether a format can hold a dtype. */
-export function holdsDtype(format: OutputFormat, dtype: string): boolean {
+function holdsDtype(format: OutputFormat, dtype: string): boolean {
   if (elementBits(dtype) === null || dtype.startsWith('complex')) return false;
-  if (format === 'safetensors') return isSafetensorsDtype(dtype);
-  return format === 'npz' || format === 'npy' ? npyDescription(dtype) !== null : true;
+  switch (format) {
+    case 'safetensors':
+      return isSafetensorsDtype(dtype);
+    case 'npz':
+    case 'npy':
+      return npyDescription(dtype) !== null;
+    case 'pb':
+    case 'pb-directory':
+      return true;
+  }
+}
+
+/** Whether one file of a format holds several arrays. */
+function holdsSeveral(format: OutputFormat): boolean {
+  switch (format) {
+    case 'npz':
+    case 'safetensors':
+    case 'pb-directory':
+      return true;
+    case 'npy':
+    case 'pb':
+      return false;
+  }
+}
+
+/** @throws UsageError where a file of this format cannot hold these features */
+export function assertHolds(
+  format: OutputFormat,
+  features: ReadonlyMap<string, { readonly dtype: string }>,
+  path?: string,
+): void {
+  if (features.size === 0) throw new UsageError('there is no feature to write');
+  if (features.size > 1 && !holdsSeveral(format))
+    throw new UsageError(
+      `${path ?? `a .${format}`} holds one array, and there are ${features.size} features: ${[...features.keys()].join(', ')}`,
+      { path, hint: 'write .npz, .safetensors or a directory' },
+    );
+  const unfit = [...features].filter(([, { dtype }]) => !holdsDtype(format, dtype));
+  if (unfit.length > 0)
+    throw new UsageError(
+      `a ${format} cannot hold ${unfit.map(([name, { dtype }]) => `${name} (${dtype})`).join(', ')}`,
+      {
+        path,
+        hint: 'bfloat16 and 8-bit floats fit .safetensors; a directory of .pb holds every numeric dtype',
+      },
+    );
 }
 
 /** The keys of tensors in a file, or their file names (without extension) in a directory. */
 export function outputKeys(format: OutputFormat, names: readonly string[]): string[] {
-  if (format === 'pb-directory') return safeFileNames(names);
-  if (format === 'npz') return archiveKeys(names);
-  return format === 'safetensors' ? archiveKeys(names, ['__metadata__']) : [...names];
+  switch (format) {
+    case 'pb-directory':
+      return safeFileNames(names);
+    case 'npz':
+      return archiveKeys(names);
+    case 'safetensors':
+      return archiveKeys(names, ['__metadata__']);
+    case 'npy':
+    case 'pb':
+      return [...names];
+  }
 }
 
 /** Where everything goes in one file of a format. */
@@ -53,10 +105,18 @@ export function layoutOf(
   arrays: readonly ArraySpec[],
   metadata?: ReadonlyMap<string, string>,
 ): FileLayout {
-  if (format === 'npz') return npzLayout(arrays);
-  if (format === 'safetensors') return safetensorsLayout(arrays, metadata);
   const [array] = arrays;
-  return format === 'npy' ? npyLayout(array) : tensorProtoLayout(array);
+  switch (format) {
+    case 'npz':
+      return npzLayout(arrays);
+    case 'safetensors':
+      return safetensorsLayout(arrays, metadata);
+    case 'npy':
+      return npyLayout(array);
+    case 'pb':
+    case 'pb-directory':
+      return tensorProtoLayout(array);
+  }
 }
 
 function npyLayout({ key, dtype, shape }: ArraySpec): FileLayout {

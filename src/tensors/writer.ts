@@ -4,7 +4,7 @@ import { IoError, UsageError } from '../errors.js';
 import { errnoOf, ioError, nodeFileSystem, orNothing, type FileSystem } from '../wire/fs.js';
 import { isInPlace, resolveTarget, withdraw, type FileIdentity, type WriteOptions } from '../wire/sink.js';
 import type { ArraySpec, FileLayout } from './layout.js';
-import { holdsDtype, layoutOf, outputFormatOf, outputKeys, type OutputFormat } from './output-format.js';
+import { assertHolds, layoutOf, outputFormatOf, outputKeys, type OutputFormat } from './output-format.js';
 import { StagingFile } from './staging.js';
 import { byteLength, describe, tensorBytes, type TensorValue } from './tensor.js';
 
@@ -121,7 +121,7 @@ export class TensorWriter implements AsyncDisposable {
   private async begin(batch: ReadonlyMap<string, TensorValue>, rows: number): Promise<void> {
     const names = [...batch.keys()];
     const { totalRows } = this.options;
-    this.assertFits(batch);
+    assertHolds(this.format, batch, this.target);
     const keys = outputKeys(this.format, names);
     this.tracks = [...batch].map(([name, { dtype, shape }], index) => ({
       name,
@@ -138,28 +138,6 @@ export class TensorWriter implements AsyncDisposable {
     );
     if (shapes.every((shape) => shape !== null)) this.place(shapes);
     else for (const track of this.tracks) this.spools.set(track, await this.stage());
-  }
-
-  private assertFits(batch: ReadonlyMap<string, TensorValue>): void {
-    if (batch.size === 0) throw new UsageError('there is no feature to write');
-    if (batch.size > 1 && (this.format === 'npy' || this.format === 'pb')) {
-      throw new UsageError(
-        `${this.target} holds one array, and there are ${batch.size} features: ${[...batch.keys()].join(', ')}`,
-        {
-          path: this.target,
-          hint: 'write .npz, .safetensors or a directory',
-        },
-      );
-    }
-    const unfit = [...batch].filter(([, { dtype }]) => !holdsDtype(this.format, dtype));
-    if (unfit.length === 0) return;
-    throw new UsageError(
-      `a ${this.format} cannot hold ${unfit.map(([name, { dtype }]) => `${name} (${dtype})`).join(', ')}`,
-      {
-        path: this.target,
-        hint: 'bfloat16 and 8-bit floats fit .safetensors; a directory of .pb holds every numeric dtype',
-      },
-    );
   }
 
   private async stage(): Promise<StagingFile> {

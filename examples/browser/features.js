@@ -1,0 +1,17 @@
+// The features of a model that a visitor dropped, in the browser: nothing is uploaded, and the weights are not read.
+//   npx esbuild page.js --bundle --format=esm --outfile=bundle.js
+import { declaredTypes, indexModel, resolveFeatures, viewGraph } from 'featx/core';
+
+/** A `File` or `Blob` as a source of bytes. */
+const sourceOf = (file) => ({
+  size: file.size,
+  path: file.name,
+  read: async (start, end) => new Uint8Array(await file.slice(start, end).arrayBuffer()),
+});
+
+export async function featuresOf(file) {
+  const model = await indexModel(sourceOf(file));
+  const types = declaredTypes(model);
+  const known = { types, nominal: types, nominalInputShape: new Map(), warnings: [] };
+  return resolveFeatures(viewGraph(model), known).features;
+}

@@ -1,0 +1,17 @@
+import { featuresOf } from './features.js';
+
+const list = document.querySelector('ol');
+document.querySelector('input').addEventListener('change', async ({ target }) => {
+  try {
+    const features = await featuresOf(target.files[0]);
+    list.replaceChildren(
+      ...features.map(({ module, tensor, numChs, reduction }) => {
+        const item = document.createElement('li');
+        item.textContent = `${module ?? tensor}: ${numChs} channels, stride ${reduction}`;
+        return item;
+      }),
+    );
+  } catch (error) {
+    list.replaceChildren(error.message);
+  }
+});

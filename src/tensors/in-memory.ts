@@ -1,0 +1,106 @@
+import { UsageError } from '../errors.js';
+import type { FileSystem } from '../wire/fs.js';
+import { BufferSource, exactSource, type ByteSource } from '../wire/source.js';
+import type { WriteOptions } from '../wire/sink.js';
+import { readTensors } from './array-file.js';
+import { checksum } from './checksum.js';
+import { decodePicture, pictureTensor, preprocessingFor, type ImageInput, type ImageOptions } from './image.js';
+import { ReopenedFile } from './lazy-array.js';
+import { DEFAULT_TENSOR_LIMITS, type TensorLimits } from './limits.js';
+import { assertHolds, layoutOf, outputKeys, type OutputFormat } from './output-format.js';
+import { stackRows, tensorBytes, type TensorValue } from './tensor.js';
+import { TensorWriter } from './writer.js';
+
+/** How pictures are read. */
+export interface PictureOptions extends ImageOptions {
+  readonly fileSystem?: FileSystem;
+  /** What a picture may cost. */
+  readonly limits?: Partial<TensorLimits>;
+}
+
+/**
+ * Pictures (jpg, png, webp; paths or bytes) as one tensor `[N, 3, H, W]` or `[N, H, W, 3]` for an input of a model,
+ * preprocessed as `run` does it.
+ * @param input such as `net.inputs[0]`
+ * @throws UsageError where a picture cannot be that input; ModelFormatError for bytes that cannot be decoded;
+ * PolicyError; IoError; RuntimeError without sharp
+ */
+export async function readPictures(
+  pictures: readonly (string | Uint8Array)[],
+  input: ImageInput,
+  { fileSystem, limits, ...options }: PictureOptions = {},
+): Promise<TensorValue> {
+  if (pictures.length === 0) throw new UsageError('no picture is given');
+  const to = preprocessingFor(input, options);
+  const entries: TensorValue[] = [];
+  for (const [at, picture] of pictures.entries()) {
+    const bytes =
+      typeof picture === 'string'
+        ? await new ReopenedFile(picture, fileSystem).use((source) => source.read(0, source.size))
+        : picture;
+    const name = typeof picture === 'string' ? picture : `picture ${at + 1}`;
+    entries.push(pictureTensor(await decodePicture(bytes, name, { ...DEFAULT_TENSOR_LIMITS, ...limits }), to));
+  }
+  return stackRows(entries);
+}
+
+/** How array files are read. */
+export interface ReadArraysOptions {
+  readonly fileSystem?: FileSystem;
+  readonly limits?: Partial<TensorLimits>;
+  /** What bytes are called in messages; `.pb` at its end says that they are a TensorProto, which has no signature. */
+  readonly name?: string;
+}
+
+/**
+ * The arrays of a .npy, .npz, .safetensors or .pb (TensorProto) file by their keys; `''` for the one of a .npy file.
+ * @throws ModelFormatError, UnsupportedModelError, PolicyError, IoError, UsageError
+ */
+export function readArrays(
+  file: string | Uint8Array | ByteSource,
+  { name, ...options }: ReadArraysOptions = {},
+): Promise<ReadonlyMap<string, TensorValue>> {
+  if (typeof file === 'string') return readTensors(file, options);
+  return readTensors(ArrayBuffer.isView(file) ? new BufferSource(file, name) : exactSource(file), options);
+}
+
+/**
+ * The bytes of an array file; tensors under their names, changed where a format cannot hold them.
+ * @throws UsageError for a dtype that the format cannot hold, and for several arrays in one that holds one
+ */
+export function encodeArrays(
+  arrays: ReadonlyMap<string, TensorValue>,
+  format: Exclude<OutputFormat, 'pb-directory'>,
+): Uint8Array {
+  assertHolds(format, arrays);
+  const keys = outputKeys(format, [...arrays.keys()]);
+  const values = [...arrays.values()];
+  const layout = layoutOf(
+    format,
+    values.map(({ dtype, shape }, index) => ({ key: keys[index], dtype, shape })),
+  );
+  const bytes = new Uint8Array(layout.size);
+  const checksums = values.map((value, index) => {
+    const data = tensorBytes(value);
+    bytes.set(data, layout.offsets[index]);
+    return layout.checksumSeeds === null ? 0 : checksum(data, layout.checksumSeeds[index]);
+  });
+  for (const { position, bytes: frame } of layout.frame(checksums)) bytes.set(frame, position);
+  return bytes;
+}
+
+/**
+ * Writes arrays to a file by its extension (.npz, .npy, .safetensors, .pb), or to a directory of .pb; the file appears
+ * whole or not at all.
+ * @throws UsageError for a dtype that the format cannot hold, links and unknown extensions; IoError
+ */
+export async function writeArrays(
+  path: string,
+  arrays: ReadonlyMap<string, TensorValue>,
+  options: Pick<WriteOptions, 'fileSystem' | 'noClobber' | 'follow'> = {},
+): Promise<void> {
+  const rows = [...arrays.values()][0]?.shape[0] ?? 1;
+  await using writer = await TensorWriter.open(path, { ...options, totalRows: rows });
+  await writer.write(arrays, rows);
+  await writer.finish();
+}
