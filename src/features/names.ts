@@ -63,7 +63,7 @@ function scopePaths(view: GraphView, nodes: readonly Node[]): NodePaths | null {
 /** Exports that lost their scopes to another tool: the parameters still say which module each layer is. */
 function labelPaths(view: GraphView, nodes: readonly Node[]): NodePaths | null {
   const labels = parameterLabels(view, nodes);
-  if (!isEvident(nodes, (node) => labels.own.has(node))) return null;
+  if (labels.own.size === 0 || labels.own.size < labels.layers * EVIDENCE) return null;
   return { ...SILENT, style: 'parameters', of: (node) => labels.of(node) };
 }
 

@@ -54,6 +54,8 @@ function parameterAt(view: GraphView, input: string): ReadParameter | null {
 export interface ParameterLabels {
   /** Nodes that read a parameter whose name tells a module. */
   readonly own: ReadonlyMap<Node, string>;
+  /** These, and nodes that read a parameter of rank 2 or more without such a name. */
+  readonly layers: number;
   /** The module that a node lies in; null where its neighbours must tell. */
   readonly of: (node: Node) => string | null;
   /** The outermost module that ends in each of these tensors, none of them inside another; null where none does. */
@@ -75,8 +77,11 @@ const KEEPING = new Set(['Identity', 'Dropout', 'Cast', 'QuantizeLinear', 'Dequa
  */
 export function parameterLabels(view: GraphView, nodes: readonly Node[]): ParameterLabels {
   const own = new Map<Node, string>();
+  let layers = 0;
   /** Position of the last layer inside each module. */
   const last = new Map<string, number>();
+  /** Modules with modules inside. */
+  const around = new Set<string>();
   /** Position of the last layer in front of what makes a tensor, that node included. */
   const behind = new Map<string, number>();
   /** Tensors that hold what a layer made, and nothing that was done to it. */
@@ -84,10 +89,15 @@ export function parameterLabels(view: GraphView, nodes: readonly Node[]): Parame
   const layer: (string | null)[] = [];
   const position = new Map<string, number>();
   nodes.forEach((node, at) => {
-    const module = parametersOf(view, node).find((read) => read.module !== null)?.module ?? null;
+    const parameters = parametersOf(view, node);
+    if (parameters.some(({ rank, module: owner }) => rank > 1 || owner !== null)) layers++;
+    const module = parameters.find((read) => read.module !== null)?.module ?? null;
     layer.push(module);
     if (module !== null) own.set(node, module);
-    for (let up = module; up !== null && up !== ''; up = parentOf(up)) last.set(up, at);
+    for (let up = module; up !== null && up !== ''; up = parentOf(up)) {
+      last.set(up, at);
+      if (up !== module) around.add(up);
+    }
     let from = module === null ? -1 : at;
     if (module === null) for (const input of node.inputs) from = Math.max(from, behind.get(input) ?? -1);
     const isLayer = module !== null || (KEEPING.has(node.opType) && isOwn.has(node.inputs[0]));
@@ -114,6 +124,7 @@ export function parameterLabels(view: GraphView, nodes: readonly Node[]): Parame
   };
   return {
     own,
+    layers,
     of: (node) => {
       const module = own.get(node);
       if (module !== undefined) return module;
@@ -127,7 +138,8 @@ export function parameterLabels(view: GraphView, nodes: readonly Node[]): Parame
         for (let up: string | null = leaf; up !== null; up = parentOf(up)) held.set(up, (held.get(up) ?? 0) + 1);
       return chains.map((chain, index) => {
         const path = chain.findLast((module) => held.get(module) === 1) ?? null;
-        return path === chain[0] && !isOwn.has(tensors[index] ?? '') ? null : path;
+        const isLayer = path === chain[0] && !around.has(path);
+        return isLayer && !isOwn.has(tensors[index] ?? '') ? null : path;
       });
     },
   };
