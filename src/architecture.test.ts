@@ -16,7 +16,7 @@ const ROWS: readonly (readonly string[])[] = [
   ['device-runs'],
   ['runner'],
   ['core'],
-  ['prepare', 'cut-files'],
+  ['prepare', 'cut-files', 'in-memory'],
   ['open'],
   ['runtime', 'tensors', 'report'],
   ['rewrite'],
@@ -37,6 +37,7 @@ const ISOMORPHIC = new Set([
   'features',
   'rewrite',
   'report',
+  'in-memory',
   'core',
   'options',
   'errors',
@@ -186,7 +187,12 @@ describe('one gate for the files beside a model', () => {
   });
 
   test('only it reads a location to open it; others show it or write it', () => {
-    expect(found(/'location'/)).toEqual(['inspect.ts', 'onnx/encode.ts', 'onnx/external-data.ts']);
+    expect(found(/'location'/)).toEqual([
+      'inspect.ts',
+      'onnx/encode.ts',
+      'onnx/external-data.ts',
+      'report/inspect-report.ts',
+    ]);
     expect(found(/\bsidecarPlaces\(/)).toEqual(['cut-files.ts', 'wire/sidecar-files.ts']);
   });
 

@@ -27,3 +27,12 @@ export { cutFeatures, planRewrite, type Plan } from './rewrite/plan.js';
 export type { Mode, PlanOptions, Tap } from './rewrite/tap.js';
 export { EMPTY_EDIT, type Drops, type GraphEdit, type OutputEdit } from './rewrite/edit.js';
 export { splice } from './rewrite/splice.js';
+export {
+  extractBytes,
+  inspectBytes,
+  type ExtractBytesOptions,
+  type ExtractedModel,
+  type InspectBytesOptions,
+} from './in-memory.js';
+export type { SidecarFiles } from './onnx/external-data.js';
+export type { ExtractReport, InspectReport } from './report/records.js';

@@ -1,23 +1,18 @@
 import { FeatxError } from './errors.js';
-import type { FeatureEntry } from './features/feature-info.js';
-import type { Resolution } from './features/feature.js';
-import { neededTensors } from './features/needed.js';
-import { resolveFeatures, type ResolveOptions } from './features/resolve.js';
-import { readStoredInfo } from './features/resolvers/metadata.js';
-import { selectFeatures } from './features/select.js';
-import { asksBeyondFeatures, type Selection, type SelectOptions } from './features/selectors.js';
+import { findFeatures, type FindOptions, type Found } from './features/find.js';
+import { typesWanted } from './features/needed.js';
+import { asksBeyondFeatures } from './features/selectors.js';
 import type { SidecarFiles } from './onnx/external-data.js';
 import { assertReference, referenceOf } from './onnx/fingerprint.js';
-import { tensorNames, viewGraph, type GraphView } from './onnx/graph.js';
+import { viewGraph, type GraphView } from './onnx/graph.js';
 import type { OnnxModel } from './onnx/records.js';
 import type { InferredTypes } from './onnx/types.js';
-import type { OptionsOf } from './options/types.js';
 import { openModel, type OpenModelOptions } from './open.js';
 import type { RuntimeChild } from './runtime/child.js';
 import type { InferOptions } from './runtime/type-questions.js';
 import { inferTypes } from './runtime/types.js';
-import { DirectorySidecars, NO_SIDECARS } from './wire/sidecar-files.js';
-import type { ByteSource } from './wire/source.js';
+import { DirectorySidecars } from './wire/sidecar-files.js';
+import { NO_SIDECARS, type ByteSource } from './wire/source.js';
 
 /** How a model and the files that it needs are opened. */
 export interface CheckOptions extends OpenModelOptions {
@@ -79,28 +74,15 @@ const LACKS: { readonly [code: string]: string } = {
 };
 
 /** How a model is prepared: what is opened, what is asked for, and how features and types are looked for. */
-export interface PrepareOptions
-  extends CheckOptions,
-    SelectOptions,
-    InferOptions,
-    Pick<OptionsOf<'extract'>, 'features' | 'includeHead'> {
-  /** How features are looked for. */
-  readonly resolve?: ResolveOptions;
-  /**
-   * Whether features are listed and not taken: nothing is selected but what is asked for by name, and what resolvers
-   * missed matters whatever is selected.
-   */
-  readonly isListing?: boolean;
+export interface PrepareOptions extends CheckOptions, FindOptions, InferOptions {
   /** Whether the types of all tensors of the main graph are wanted; they are where something is selected by name. */
   readonly typesOfAll?: boolean;
 }
 
 /** A model with its features found and those that were asked for selected. */
-export interface PreparedModel extends CheckedModel {
+export interface PreparedModel extends CheckedModel, Omit<Found, 'warnings'> {
   readonly view: GraphView;
   readonly types: InferredTypes;
-  readonly resolution: Resolution;
-  readonly selections: readonly Selection[];
 }
 
 /**
@@ -119,34 +101,18 @@ export async function prepare(
     using started = await startChild(model, options);
     const view = viewGraph(model);
     view.warnings.forEach(warn);
-    const byName = asksBeyondFeatures(options);
-    const types = await inferTypes(
-      view,
-      [...neededTensors(view), ...(options.typesOfAll || byName ? tensorNames(view) : [])],
-      {
-        ...options,
-        child: options.child ?? started ?? undefined,
-      },
-    );
-    const stored = await readStoredInfo(model);
-    const resolution = resolveFeatures(view, types, { stored, ...resolving(options) });
-    const selections = options.isListing && !byName ? [] : selectFeatures(view, types, resolution, options);
-    types.warnings.forEach(warn);
-    // What resolvers miss does not matter to a caller who names tensors.
-    if (options.isListing || !byName) resolution.warnings.forEach(warn);
-    return { ...checked, view, types, resolution, selections };
+    const all = options.typesOfAll === true || asksBeyondFeatures(options);
+    const types = await inferTypes(view, typesWanted(view, all), {
+      ...options,
+      child: options.child ?? started ?? undefined,
+    });
+    const { warnings, ...found } = await findFeatures(view, types, options);
+    warnings.forEach(warn);
+    return { ...checked, ...found, view, types };
   } catch (error) {
     await checked[Symbol.asyncDispose]();
     throw error;
   }
-}
-
-/** How features are looked for; entries that were given take the default where they do not say what their hook sees. */
-function resolving({ features, includeHead, hookType, resolve }: PrepareOptions): ResolveOptions {
-  const given = resolve?.explicit ?? features;
-  const explicit =
-    hookType === undefined ? given : given?.map((entry): FeatureEntry => ({ hook_type: hookType, ...entry }));
-  return { includeHead, ...resolve, explicit };
 }
 
 /**

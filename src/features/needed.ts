@@ -1,7 +1,12 @@
-import type { GraphView } from '../onnx/graph.js';
+import { tensorNames, type GraphView } from '../onnx/graph.js';
 import { wholeFlow } from './flow.js';
 
 /** Tensors that the resolvers want to know the types of: the inputs, and everything on the way from them to an output. */
 export function neededTensors(view: GraphView): Iterable<string> {
   return wholeFlow(view).whole.position.keys();
+}
+
+/** The tensors whose types finding features takes; all of the main graph where something is selected by name. */
+export function typesWanted(view: GraphView, all: boolean): readonly string[] {
+  return [...neededTensors(view), ...(all ? tensorNames(view) : [])];
 }

@@ -1,3 +1,4 @@
+import { UsageError } from '../errors.js';
 import type { Layout, TensorFacts } from '../features/feature.js';
 import type { NewNode } from '../onnx/encode.js';
 import type { Mode } from '../options/choices.js';
@@ -49,3 +50,30 @@ export const DEFAULT_PLAN: PlanOptions = {
   outMap: null,
   outputFmt: null,
 };
+
+/** A plan from what a caller asks for. */
+export function planOptions({ mode = 'dict', rewrite, ...asked }: AskedPlan): PlanOptions {
+  return {
+    mode,
+    rewrite: mode !== 'hook' || rewrite === true,
+    keepOutputs: asked.keepOutputs ?? DEFAULT_PLAN.keepOutputs,
+    order: asked.order ?? DEFAULT_PLAN.order,
+    outMap: asked.outMap ?? DEFAULT_PLAN.outMap,
+    outputFmt: asked.outputFmt ?? DEFAULT_PLAN.outputFmt,
+  };
+}
+
+/** How a caller wants features to leave the graph. */
+export interface AskedPlan extends Partial<Omit<PlanOptions, 'outMap' | 'outputFmt'>> {
+  readonly outMap?: readonly string[];
+  readonly outputFmt?: Layout;
+}
+
+/** @throws UsageError where `rewrite` is given for a mode that has no such choice */
+export function assertModeFlags({ mode, rewrite }: AskedPlan): void {
+  if (rewrite === undefined || mode === 'hook') return;
+  throw new UsageError(
+    `${rewrite ? '--rewrite' : '--no-rewrite'} is for --mode hook; ${mode ?? 'dict'} mode always prunes the graph`,
+    { code: 'FEATX_USAGE_MODE' },
+  );
+}

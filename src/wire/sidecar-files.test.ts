@@ -7,7 +7,8 @@ import { promisify } from 'node:util';
 import { faultyFileSystem } from '../testing/faulty-fs.js';
 import { watchingFileSystem } from '../testing/watching-fs.js';
 import { nodeFileSystem, type FileSystem } from './fs.js';
-import { DirectorySidecars, NO_SIDECARS, sidecarPlaces } from './sidecar-files.js';
+import { DirectorySidecars, sidecarPlaces } from './sidecar-files.js';
+import { NO_SIDECARS } from './source.js';
 
 const SIZE = 64;
 /** Pipes and sockets with a path, and names with a backslash. */

@@ -1,5 +1,5 @@
 import { dirname, isAbsolute, join, relative, sep } from 'node:path';
-import { PolicyError, UsageError } from '../errors.js';
+import { PolicyError } from '../errors.js';
 import { FileSource } from './file-source.js';
 import { errnoOf, ioError, nodeFileSystem, type FileSystem } from './fs.js';
 import type { ByteSource } from './source.js';
@@ -140,15 +140,3 @@ function isInside(path: string, directory: string): boolean {
   const way = relative(directory, path);
   return way !== '' && way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way);
 }
-
-/** A model in memory has no directory, and so no files beside it. */
-export const NO_SIDECARS = {
-  open: async (location: string, field: string): Promise<never> => {
-    throw new UsageError(`${field} keeps its values in '${location}', beside a model that was given as bytes`, {
-      code: 'FEATX_USAGE_NO_DIRECTORY',
-      field,
-      hint: 'give the path of the model',
-    });
-  },
-  close: async (): Promise<void> => undefined,
-};

@@ -101,3 +101,15 @@ class CheckedSource extends ExactSource {
     });
   }
 }
+
+/** A model in memory has no directory, and so no files beside it. */
+export const NO_SIDECARS = {
+  open: async (location: string, field: string): Promise<never> => {
+    throw new UsageError(`${field} keeps its values in '${location}', beside a model that was given as bytes`, {
+      code: 'FEATX_USAGE_NO_DIRECTORY',
+      field,
+      hint: 'give the path of the model',
+    });
+  },
+  close: async (): Promise<void> => undefined,
+};

@@ -1,0 +1,78 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { indexModel } from './onnx/model.js';
+import { tensorsOf } from './onnx/graph.js';
+import { extract } from './extract.js';
+import { extractBytes, inspectBytes } from './in-memory.js';
+import { inspect } from './inspect.js';
+import { BufferSource } from './wire/source.js';
+import { verify } from './verify.js';
+
+const timm = readdirSync(join('fixtures', 'timm'))
+  .filter((name) => name.endsWith('.onnx'))
+  .map((name) => join('fixtures', 'timm', name));
+
+test.each(timm)('inspectBytes finds in %s what inspect finds', async (path) => {
+  const seen = ({ feature_info, out_indices, embedding }: Awaited<ReturnType<typeof inspect>>): unknown => ({
+    feature_info: feature_info.map(({ index, module, tensor, num_chs, reduction, layout }) => ({
+      index,
+      module,
+      tensor,
+      num_chs,
+      reduction,
+      layout,
+    })),
+    out_indices,
+    embedding: embedding?.tensor,
+  });
+  expect(seen(await inspectBytes(readFileSync(path)))).toEqual(seen(await inspect(path, { isolate: false })));
+});
+
+test('extractBytes cuts what extract cuts, byte for byte where the file declares its types', async () => {
+  const path = 'fixtures/timm/test_resnet.ts.onnx';
+  const { bytes, report } = await extractBytes(new BufferSource(readFileSync(path)), { out: [1, -1], mode: 'list' });
+  const written: Uint8Array[] = [];
+  const other = await extract(path, null, {
+    out: [1, -1],
+    mode: 'list',
+    weights: 'embed',
+    isolate: false,
+    write: async (chunk) => void written.push(chunk.slice()),
+  });
+  expect(Buffer.compare(Buffer.from(bytes), Buffer.concat(written))).toBe(0);
+  expect({ ...report, elapsed_ms: 0, input: path, output: '-' }).toEqual({ ...other, elapsed_ms: 0 });
+  expect((await verify(path, bytes)).equal).toBe(true);
+});
+
+test('a hook is computed with the model, as NCHW', async () => {
+  const path = 'fixtures/timm/test_vit.ts.onnx';
+  const { bytes } = await extractBytes(readFileSync(path), { mode: 'hook', last: 1, outputFmt: 'NCHW' });
+  expect((await verify(path, bytes)).equal).toBe(true);
+});
+
+test('weights beside the model come in through the files that are given, and nowhere else', async () => {
+  const model = readFileSync('fixtures/models/12-external.onnx');
+  const data = readFileSync('fixtures/models/12-external.data');
+  const asked = { select: [{ by: 'tensor', name: 'y' }] } as const;
+  await expect(extractBytes(model, asked)).rejects.toMatchObject({ code: 'FEATX_USAGE_NO_DIRECTORY' });
+  const opened: string[] = [];
+  const files = {
+    open: async (location: string): Promise<BufferSource> => {
+      opened.push(location);
+      return new BufferSource(data);
+    },
+    close: async (): Promise<void> => undefined,
+  };
+  const { bytes } = await extractBytes(model, { ...asked, files });
+  expect(new Set(opened)).toEqual(new Set(['12-external.data']));
+  const whole = await indexModel(bytes);
+  expect([...tensorsOf(whole)].filter(({ external }) => external !== null)).toEqual([]);
+});
+
+test('an option that there is not is an error with the nearest', async () => {
+  const bytes = readFileSync('fixtures/timm/test_resnet.ts.onnx');
+  await expect(extractBytes(bytes, { weights: 'external', outfmt: 1 } as object)).rejects.toThrow(
+    'extractBytes has no option `weights`; did you mean',
+  );
+  await expect(inspectBytes(bytes, { listTensor: true } as object)).rejects.toThrow('did you mean `listTensors`?');
+});

@@ -1,0 +1,163 @@
+import { UsageError } from './errors.js';
+import { findFeatures, type FindOptions, type Found } from './features/find.js';
+import { typesWanted } from './features/needed.js';
+import { asksBeyondFeatures } from './features/selectors.js';
+import type { SidecarFiles } from './onnx/external-data.js';
+import { viewGraph, type GraphView } from './onnx/graph.js';
+import { indexModel, type OpenOptions } from './onnx/model.js';
+import type { OnnxModel } from './onnx/records.js';
+import type { InferredTypes } from './onnx/types.js';
+import { nearestNames } from './options/nearest.js';
+import { counts, extractedFeatures } from './report/extract-report.js';
+import { inspectReport, type ReportOptions } from './report/inspect-report.js';
+import type { ExtractReport, InspectReport } from './report/records.js';
+import { describedEdit } from './rewrite/described.js';
+import { planRewrite } from './rewrite/plan.js';
+import { splice } from './rewrite/splice.js';
+import { assertModeFlags, planOptions, type AskedPlan } from './rewrite/tap.js';
+import { assertLoadable, DEFAULT_ALIGN, planWeights } from './rewrite/weights.js';
+import { typesOfFile } from './shapes/file-types.js';
+import { materialize, sizeOf } from './wire/pieces.js';
+import { NO_SIDECARS, type ByteSource } from './wire/source.js';
+
+/** What both functions take. */
+interface MemoryOptions extends OpenOptions, Omit<FindOptions, 'isListing'> {
+  /** Numbers for the dims of inputs, by input name; `''` names the only input. */
+  readonly inputShapes?: ReadonlyMap<string, readonly number[]>;
+}
+
+/** What `inspectBytes` takes. */
+export interface InspectBytesOptions extends MemoryOptions, ReportOptions {}
+
+/** What `extractBytes` takes. */
+export interface ExtractBytesOptions extends MemoryOptions, AskedPlan {
+  /** What the model is called in the report. */
+  readonly name?: string;
+  /** Opens the files that the model keeps weights in. */
+  readonly files?: SidecarFiles;
+}
+
+/** A cut in memory. */
+export interface ExtractedModel {
+  /** The ONNX file, its weights inside. */
+  readonly bytes: Uint8Array;
+  readonly report: ExtractReport;
+}
+
+const COMMON = [
+  'limits',
+  'select',
+  'out',
+  'last',
+  'embedding',
+  'hookType',
+  'allowFolded',
+  'flattenSequential',
+  'featureConcat',
+  'features',
+  'includeHead',
+  'resolve',
+  'inputShapes',
+  'name',
+] as const;
+const INSPECTING = [...COMMON, 'listTensors', 'listModules', 'explain'] as const;
+const EXTRACTING = [...COMMON, 'mode', 'rewrite', 'keepOutputs', 'order', 'outMap', 'outputFmt', 'files'] as const;
+
+/**
+ * `inspect` without a file system and without ONNX Runtime: what a model is and which features it has. Types and shapes
+ * are what the file declares and what follows from it.
+ * @throws ModelFormatError, UnsupportedModelError, PolicyError, UsageError, ResolveError
+ */
+export async function inspectBytes(
+  input: Uint8Array | ByteSource,
+  options: InspectBytesOptions = {},
+): Promise<InspectReport> {
+  const started = performance.now();
+  assertKnown('inspectBytes', options, INSPECTING);
+  const { listTensors, listModules, explain, resolve } = options;
+  const found = await findIn(
+    input,
+    { ...options, resolve: { explain: explain !== undefined, ...resolve }, isListing: true },
+    listTensors === true || listModules === true,
+  );
+  return { ...inspectReport(found, options), elapsed_ms: Math.round(performance.now() - started) };
+}
+
+/**
+ * `extract` without a file system and without ONNX Runtime: cuts features out of a model. The result holds its weights.
+ * @throws ModelFormatError, UnsupportedModelError, PolicyError, UsageError, ResolveError
+ */
+export async function extractBytes(
+  input: Uint8Array | ByteSource,
+  options: ExtractBytesOptions = {},
+): Promise<ExtractedModel> {
+  const started = performance.now();
+  assertKnown('extractBytes', options, EXTRACTING);
+  assertModeFlags(options);
+  const { model, view, types, resolution, selections, warnings } = await findIn(input, options, false);
+  const warn = (message: string): void => void (warnings.includes(message) || warnings.push(message));
+  const plan = planRewrite(view, types.types, selections, planOptions(options));
+  plan.warnings.forEach(warn);
+  const weights = await planWeights(model, plan.edit, options.files ?? NO_SIDECARS, {
+    mode: 'embed',
+    sameDirectory: false,
+    align: DEFAULT_ALIGN,
+    sourceName: null,
+    warn,
+  });
+  const edit = await describedEdit({ view, types, resolution, plan }, weights, null);
+  const pieces = splice(model, edit, weights.contents);
+  assertLoadable(pieces);
+  return {
+    bytes: await materialize(model.source, pieces),
+    report: {
+      schema: 1,
+      command: 'extract',
+      input: options.name ?? model.source.path ?? null,
+      output: null,
+      mode: options.mode ?? 'dict',
+      weights: 'embed',
+      ...extractedFeatures(plan),
+      ...counts(model, edit),
+      size_bytes: sizeOf(pieces),
+      bytes_copied: sizeOf(pieces.filter((piece) => !(piece instanceof Uint8Array))),
+      verified: null,
+      warnings,
+      elapsed_ms: Math.round(performance.now() - started),
+    },
+  };
+}
+
+interface FoundInMemory extends Found {
+  readonly model: OnnxModel;
+  readonly view: GraphView;
+  readonly types: InferredTypes;
+  readonly warnings: string[];
+}
+
+async function findIn(
+  input: Uint8Array | ByteSource,
+  options: MemoryOptions & Pick<FindOptions, 'isListing'>,
+  typesOfAll: boolean,
+): Promise<FoundInMemory> {
+  const model = await indexModel(input, { limits: options.limits });
+  const view = viewGraph(model);
+  const wanted = typesWanted(view, typesOfAll || asksBeyondFeatures(options));
+  const types = await typesOfFile(view, wanted, options.inputShapes);
+  const found = await findFeatures(view, types, options);
+  return { ...found, model, view, types, warnings: [...model.warnings, ...view.warnings, ...found.warnings] };
+}
+
+/** @throws UsageError naming every option that there is not, with the nearest */
+function assertKnown(what: string, options: object, known: readonly string[]): void {
+  const wrong = Object.entries(options).filter(([key, value]) => value !== undefined && !known.includes(key));
+  if (wrong.length === 0) return;
+  const said = wrong.map(([key]) => {
+    const [near] = nearestNames(key, known, 1);
+    return `${what} has no option \`${key}\`${near === undefined ? '' : `; did you mean \`${near}\`?`}`;
+  });
+  throw new UsageError(said.join('; '), {
+    code: 'FEATX_USAGE_OPTION',
+    hint: `${what} takes ${[...known].sort().join(', ')}`,
+  });
+}

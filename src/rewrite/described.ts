@@ -1,0 +1,105 @@
+import type { Feature, Resolution } from '../features/feature.js';
+import {
+  FEATURE_INFO_KEY,
+  storedFeature,
+  type StoredFeature,
+  type StoredInfo,
+  type StoredOutput,
+} from '../features/stored-info.js';
+import { fingerprint, REFERENCE_KEY, type ReferenceRecord } from '../onnx/fingerprint.js';
+import type { GraphView } from '../onnx/graph.js';
+import type { OnnxModel } from '../onnx/records.js';
+import type { InferredTypes } from '../onnx/types.js';
+import type { GraphEdit } from './edit.js';
+import { cutFeatures, type Plan } from './plan.js';
+import type { Tap } from './tap.js';
+import type { WeightsPlan } from './weights.js';
+
+/** What a cut is described from. */
+export interface Describing {
+  readonly view: GraphView;
+  readonly types: InferredTypes;
+  readonly resolution: Resolution;
+  readonly plan: Plan;
+}
+
+/**
+ * The edit of a plan with what the cut says of itself: its features, and the file that a reference cut points into.
+ * @param original the name of that file
+ */
+export async function describedEdit(
+  describing: Describing,
+  weights: WeightsPlan,
+  original: string | null,
+): Promise<GraphEdit> {
+  const { edit } = describing.plan;
+  return {
+    ...edit,
+    drop: { ...edit.drop, metadata: weights.keepsExternal ? [] : referenceEntries(describing.view.model) },
+    setMetadata: await metadata(describing, weights.isReference ? original : null),
+  };
+}
+
+/** What the cut says of itself. */
+async function metadata(
+  { view, types, resolution, plan }: Describing,
+  original: string | null,
+): Promise<GraphEdit['setMetadata']> {
+  const stored = (features: readonly Feature[]): readonly StoredFeature[] =>
+    cutFeatures(view, features, plan.edit).map((feature) => ({
+      ...storedFeature(feature),
+      grid: isProven(types, feature.tensor) ? feature.grid : null,
+    }));
+  const { features, groups, embeddings } = resolution;
+  const info: StoredInfo = {
+    schema: 1,
+    feature_info: stored(features),
+    ...(groups.length === 0
+      ? {}
+      : { groups: groups.map(({ name, features: list }) => ({ name, features: stored(list) })) }),
+    out_indices: plan.outputs.flatMap(({ tap }) => (tap.group == null ? (tap.index ?? []) : [])),
+    outputs: plan.outputs.map(({ tap, output, layout, prefixTokens, converted }) => ({
+      index: tap.index,
+      ...(tap.group == null ? {} : { group: tap.group }),
+      ...roleOf(embeddings, tap),
+      module: tap.module,
+      tensor: tap.tensors[0],
+      output,
+      layout,
+      prefix_tokens: prefixTokens,
+      converted,
+    })),
+  };
+  const entries = [{ key: FEATURE_INFO_KEY, value: JSON.stringify(info) }];
+  if (original === null) return entries;
+  const record: ReferenceRecord = {
+    schema: 1,
+    file: original,
+    size_bytes: view.model.source.size,
+    sha256: await fingerprint(view.model),
+  };
+  return [...entries, { key: REFERENCE_KEY, value: JSON.stringify(record) }];
+}
+
+/** The role of a tap that is one of the model's embeddings. */
+function roleOf(embeddings: Resolution['embeddings'], { tensors, index }: Tap): Pick<StoredOutput, 'embedding'> {
+  const found = index === null && tensors.length === 1 && embeddings.find(({ tensor }) => tensor === tensors[0]);
+  return found ? { embedding: found.role } : {};
+}
+
+/** The record of a reference cut, which says nothing of a result that points nowhere or into another file. */
+export function referenceEntries({ metadata: entries }: OnnxModel): readonly number[] {
+  return entries.flatMap(({ key }, index) => (key === REFERENCE_KEY ? [index] : []));
+}
+
+/** Whether the token axis of a tensor is a number of the file's own and not a nominal one. */
+function isProven({ types }: InferredTypes, tensor: string | null): boolean {
+  return (
+    tensor !== null &&
+    (types
+      .get(tensor)
+      ?.shape?.slice(1)
+      .every((dim) => typeof dim === 'number') ??
+      false)
+  );
+}
