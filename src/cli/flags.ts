@@ -1,11 +1,11 @@
 import { Option, type Command } from 'commander';
-import type { NamedSelector } from '../options/feature-kinds.js';
+import { SELECTS, type Selector } from '../options/feature-kinds.js';
 import { GROUPS, type CommandName, type OptionSet, type Row } from '../options/row.js';
-import { flagFacts, flagsOf, longFlag, optionsOf, rowOf, type OptionKey } from '../options/table.js';
+import { flagFacts, flagsOf, longFlag, OPTIONS, optionsOf, rowOf, type OptionKey } from '../options/table.js';
 import type { FlagsOf, OptionsOf } from '../options/types.js';
 
-/** What was selected by name, in the order of the command line. */
-const selected = new WeakMap<Command, NamedSelector[]>();
+/** What was selected, in the order of the command line. */
+const selected = new WeakMap<Command, Selector[]>();
 
 /** Adds the flags that a command has of its own. */
 export function addFlags(command: Command, name: CommandName): void {
@@ -25,8 +25,8 @@ function addFlag(command: Command, row: Row, name: CommandName): void {
   const { selects } = row;
   const [parse = (_flag: string, text: string) => text, long] = [kind.parse, longFlag(flag)];
   if (selects !== undefined)
-    option.argParser((text: string) => {
-      selected.get(command)?.push({ by: selects, name: String(parse(long, text)) });
+    option.preset('').argParser((text: string) => {
+      selected.get(command)?.push(...SELECTS[selects](long, text));
       return true;
     });
   else if (kind.parse !== undefined)
@@ -37,6 +37,25 @@ function addFlag(command: Command, row: Row, name: CommandName): void {
   if (row.conflicts !== undefined) option.conflicts(row.conflicts);
   command.addOption(option.helpGroup(group));
   if (row.negated !== undefined) command.addOption(new Option(row.negated.flag, row.negated.help).helpGroup(group));
+}
+
+/**
+ * A command line in which a flag whose value may be left out takes the next word only if that is one: in
+ * `--embedding model.onnx` the word is an operand.
+ */
+export function withoutGuesses(argv: readonly string[], name: string | undefined): readonly string[] {
+  const command = OPTIONS.json.cli.find((known) => known === name);
+  const optional = new Map(
+    (command === undefined ? [] : flagsOf(command)).flatMap(([, row]) => {
+      const { flag = '' } = flagFacts(row, command ?? 'inspect');
+      return flag.includes('[') ? [[longFlag(flag), row.kind] as const] : [];
+    }),
+  );
+  const end = argv.indexOf('--');
+  return argv.map((word, at) => {
+    const kind = end >= 0 && at >= end ? undefined : optional.get(word);
+    return kind === undefined || kind.accepts(argv[at + 1]) ? word : `${word}=`;
+  });
 }
 
 /** The options whose flags were given, with the flags. */

@@ -74,7 +74,6 @@ describe('usage errors name the nearest', () => {
     [['extract', 'm.onnx', '--mode', 'dic'], "'dic'", 'dict'],
     [['inspect'], 'missing required argument', ''],
     [['extract', 'a.onnx', 'b.onnx'], 'too many arguments', ''],
-    [['extract', 'm.onnx', '--out', '1', '--module', 'layer1'], '--out selects by index and --module by name', ''],
     [['extract', 'm.onnx', '--out', '1', '--last', '1'], '--out and --last', ''],
     [['inspect', 'm.onnx', '--json', '--csv'], '--csv and --json', ''],
     [['extract', 'm.onnx', '-o', '-', '--json'], '-o -', ''],

@@ -6,7 +6,7 @@ import { commandName } from './command-name.js';
 import { COMMANDS } from './commands.js';
 import type { CommonFlags, Context } from './context.js';
 import { ExitCode } from './exit-codes.js';
-import { addCommonFlags } from './flags.js';
+import { addCommonFlags, withoutGuesses } from './flags.js';
 
 export type ParsedCommandLine =
   | { readonly help: string; readonly exitCode: number }
@@ -59,7 +59,7 @@ export async function parseCommandLine(argv: readonly string[], context: Context
   }
   try {
     if (argv.length === 0) program.outputHelp({ error: true });
-    else await program.parseAsync(argv, { from: 'user' });
+    else await program.parseAsync(withoutGuesses(argv, wanted?.name), { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return { help: printed.join(''), exitCode: ExitCode.done };

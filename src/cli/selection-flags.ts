@@ -11,16 +11,13 @@ import { decodeText } from '../wire/text.js';
  * other, IoError
  */
 export async function givenFeatures(
-  flags: Pick<FlagsOf<'inspect'>, 'out' | 'last' | 'select' | 'features'>,
+  flags: Pick<FlagsOf<'inspect'>, 'select' | 'features'>,
   fs: FileSystem,
 ): Promise<{ readonly features?: readonly FeatureEntry[]; readonly reads: readonly string[] }> {
-  const { out, last, select = [], features } = flags;
-  const byIndex = [...(out === undefined ? [] : ['--out']), ...(last === undefined ? [] : ['--last'])];
-  if (byIndex.length > 1) throw new UsageError('--out and --last both say which indices', { hint: 'give one of them' });
-  if (byIndex.length > 0 && select.length > 0) {
-    const kinds = [...new Set(select.map(({ by }) => `--${by}`))].join(', ');
-    throw new UsageError(`${byIndex[0]} selects by index and ${kinds} by name`, { hint: 'give one or the other' });
-  }
+  const { select = [], features } = flags;
+  const isOut = select.some((selector) => selector.by === 'index' && selector.group === undefined);
+  if (isOut && select.some(({ by }) => by === 'last'))
+    throw new UsageError('--out and --last both say which indices', { hint: 'give one of them' });
   return features === undefined ? { reads: [] } : { features: await readFeatureInfo(features, fs), reads: [features] };
 }
 

@@ -1,8 +1,8 @@
 import { UsageError } from '../errors.js';
 import { EMBEDDING_ROLES, type EmbeddingRole } from './choices.js';
-import { isByName, isCount, isListOf, mapOf, type ByName, type Kind } from './kinds.js';
+import { isByName, isCount, isListOf, mapOf, NAME, type ByName, type Kind } from './kinds.js';
 import { isRecord } from './schema.js';
-import { parseIndices, parseInputShape } from './values.js';
+import { parseCount, parseIndices, parseInputShape } from './values.js';
 
 const LARGEST_INDEX = 100_000;
 
@@ -57,8 +57,12 @@ export type Selector =
   /** The last `count` of the FeatureInfo. */
   | { readonly by: 'last'; readonly count: number };
 
-/** A way of selecting in a config: `{ "module": "layer1" }`. */
-export type ConfigSelector = { readonly [By in NamedSelector['by']]?: string };
+/** A way of selecting in a config: `{ "module": "layer1" }`, `{ "out": "2,3,neck:0-2" }`, `{ "embedding": "any" }`. */
+export type ConfigSelector = { readonly [By in NamedSelector['by']]?: string } & {
+  readonly out?: string | readonly number[];
+  readonly last?: number;
+  readonly embedding?: 'any' | EmbeddingRole;
+};
 
 const WAYS = ['module', 'tensor', 'node'] as const;
 
@@ -79,12 +83,85 @@ export const SELECTORS: Kind<readonly Selector[], readonly ConfigSelector[]> = {
         module: { type: 'string', minLength: 1, description: 'A module by path or glob' },
         tensor: { type: 'string', minLength: 1, description: 'A tensor by name or glob' },
         node: { type: 'string', minLength: 1, description: 'A node by name or glob' },
+        out: {
+          type: ['array', 'string'],
+          minItems: 1,
+          minLength: 1,
+          items: { type: 'integer', minimum: -LARGEST_INDEX, maximum: LARGEST_INDEX },
+          description: 'Indices into the FeatureInfo, or as a text also of groups: "2,3,neck:0-2"',
+        },
+        last: { type: 'integer', minimum: 1, description: 'The last n features' },
+        embedding: {
+          type: 'string',
+          enum: ['any', ...EMBEDDING_ROLES],
+          description: 'The embedding (any), or the one of a role',
+        },
       },
     },
   },
   fromConfig: (select) =>
-    select.flatMap((entry) => WAYS.flatMap((by) => (entry[by] === undefined ? [] : [{ by, name: entry[by] }]))),
+    select.flatMap(({ out, last, embedding, ...entry }): readonly Selector[] => [
+      ...WAYS.flatMap((by) => (entry[by] === undefined ? [] : [{ by, name: entry[by] }])),
+      ...(typeof out === 'string'
+        ? parseSelections('out', out)
+        : out === undefined
+          ? []
+          : [{ by: 'index', indices: out } as const]),
+      ...(last === undefined ? [] : [{ by: 'last', count: last } as const]),
+      ...(embedding === undefined
+        ? []
+        : [{ by: 'embedding', ...(embedding === 'any' ? {} : { role: embedding }) } as const]),
+    ]),
 };
+
+/** Flags that select by the order of the command line, by what they say. */
+export type Selects = NamedSelector['by'] | 'index' | 'last' | 'embedding';
+
+/** What a use of each flag adds to the selection. */
+export const SELECTS: { readonly [S in Selects]: (flag: string, text: string) => readonly Selector[] } = {
+  module: named('module'),
+  tensor: named('tensor'),
+  node: named('node'),
+  index: parseSelections,
+  last: (flag, text) => [{ by: 'last', count: parseCount(flag, text, 1) }],
+  embedding: (flag, text) => {
+    if (text !== '' && !isRole(text))
+      throw new UsageError(`${flag} takes one of ${EMBEDDING_ROLES.join(', ')}, not '${text}'`);
+    return [text === '' ? { by: 'embedding' } : { by: 'embedding', role: text }];
+  },
+};
+
+function named(by: NamedSelector['by']): (flag: string, text: string) => readonly Selector[] {
+  return (flag, text) => [{ by, name: NAME.parse?.(flag, text) ?? text }];
+}
+
+/**
+ * `2,3,neck:0-2`: indices into the FeatureInfo, and of groups beside it; what a group's name is followed by counts in
+ * the group up to the next comma. @throws UsageError naming every part that is neither
+ */
+function parseSelections(flag: string, text: string): readonly IndexSelector[] {
+  const runs: { group: string | undefined; items: string[] }[] = [];
+  for (const part of text.split(',')) {
+    const colon = part.lastIndexOf(':');
+    const group = colon < 0 ? undefined : part.slice(0, colon).trim();
+    const last = runs.at(-1);
+    if (last !== undefined && last.group === group) last.items.push(part.slice(colon + 1));
+    else runs.push({ group, items: [part.slice(colon + 1)] });
+  }
+  const wrong = runs.filter(({ group }) => group === '').flatMap(({ items }) => items.map((item) => `':${item}'`));
+  if (wrong.length > 0)
+    throw new UsageError(`${flag} names no group in ${wrong.join(', ')}`, {
+      hint: 'write GROUP:INDICES, as in neck:0-2',
+    });
+  const indices = parseIndices(flag, runs.flatMap(({ items }) => items).join(','));
+  let at = 0;
+  return runs.map(({ group, items }): IndexSelector => {
+    const count = parseIndices(flag, items.join(',')).length;
+    at += count;
+    const own = indices.slice(at - count, at);
+    return group === undefined ? { by: 'index', indices: own } : { by: 'index', group, indices: own };
+  });
+}
 
 function isSelector(entry: unknown): boolean {
   if (!isRecord(entry)) return false;

@@ -1,3 +1,4 @@
+import type { Selects } from './feature-kinds.js';
 import type { Kind } from './kinds.js';
 import type { Schema } from './schema.js';
 
@@ -42,8 +43,8 @@ export interface Row extends FlagFacts {
   readonly gives?: boolean;
   /** The flag that it excludes, as commander calls it. */
   readonly conflicts?: string;
-  /** The key of the selection that every use of the flag goes to, in the order of the command line. */
-  readonly selects?: 'module' | 'tensor' | 'node';
+  /** What every use of the flag adds to `select`, in the order of the command line. */
+  readonly selects?: Selects;
   /** Its key in `featx.config.json`: at the top for what `batch` takes, else under `options`. */
   readonly config?: string;
   /** What the schema of a config says of it; the help by default. */

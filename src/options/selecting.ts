@@ -15,8 +15,9 @@ export const SELECTING = {
     kind: INDICES,
     in: BY_INDEX,
     flag: '--out <indices>',
-    help: 'out_indices into the FeatureInfo: 1,2,3 or 0-3 or -1',
+    help: 'out_indices into the FeatureInfo: 1,2,3 or 0-3 or -1; of a group beside it: neck:0-2; repeatable',
     group,
+    selects: 'index',
     config: 'out',
     description: 'out_indices into the FeatureInfo; negatives count from the end. Default: all',
   },
@@ -27,6 +28,7 @@ export const SELECTING = {
     flag: '--last <n>',
     help: 'the last N features',
     group,
+    selects: 'last',
     config: 'last',
     description: 'The last n features, instead of out',
   },
@@ -48,7 +50,7 @@ export const SELECTING = {
     kind: SELECTORS,
     in: EVERYWHERE,
     config: 'select',
-    description: 'Features by name, in this order, instead of out and last',
+    description: 'Features in this order, behind those of out and last: by name, by index, of groups, embeddings',
   },
   module: {
     kind: NAME,
@@ -90,15 +92,17 @@ export const SELECTING = {
     config: 'hook_type',
     description: "A module's output (default) or its input",
   },
-  /** Also the pooled vector that enters the classifier; alone where nothing else is selected. */
+  /** Also the embedding, or the one of a role; alone where nothing else is selected. */
   embedding: {
     kind: EMBEDDING,
     in: EVERYWHERE,
-    flag: '--embedding',
-    help: 'the pooled vector that enters the classifier',
+    flag: '--embedding [role]',
+    help: 'the embedding: the vector that stands for a whole entry, or the one of a role: pooled, projected, output or class-token',
     group,
+    selects: 'embedding',
     config: 'embedding',
-    description: 'Also the pooled vector that enters the classifier; alone where nothing else is selected',
+    description:
+      'Also the embedding; true, or the role of the one that is wanted. Alone where nothing else is selected',
   },
   /** Numbers for symbolic input dims, by input name; `''` names the only input. */
   inputShapes: {

@@ -4,6 +4,7 @@ import { pyramidBars } from './pyramid.js';
 import type {
   ExplanationRecord,
   FeatureRecord,
+  GroupRecord,
   InspectReport,
   ModelRecord,
   NodeTensorRecord,
@@ -93,22 +94,31 @@ function featuresText(report: InspectReport, style: TextStyle): string {
         paint(style, 'dim', `${level} confidence: ${indices.join(', ')} (--explain ${indices[0]} says why)`) + '\n',
       );
   }
-  for (const { name, features: own } of report.groups) {
-    const range = own.length > 1 ? `0-${own.length - 1}` : '0';
-    lines.push(
-      `\n${paint(style, 'bold', escapeText(name))}  ${paint(style, 'dim', `--out ${escapeText(name)}:${range}`)}\n`,
-    );
-    lines.push(renderTable(FEATURE_COLUMNS, featureRows(own, null, style), style));
-  }
-  return lines.join('') + embeddingsText(report, style);
+  return (
+    lines.join('') + report.groups.map((group) => groupText(group, style)).join('') + embeddingsText(report, style)
+  );
+}
+
+/** A group under its own heading; maps of attention are many and alike, and take one line. */
+function groupText({ name, features }: GroupRecord, style: TextStyle): string {
+  const range = features.length > 1 ? `0-${features.length - 1}` : '0';
+  const flag = paint(style, 'dim', `--out ${escapeText(name)}:${range}`);
+  const [first] = features;
+  if (name === 'attention')
+    return `attention  ${plural(features.length, 'map')} ${shapeText(first?.shape ?? null)}  ${flag}\n`;
+  const rows = featureRows(features, null, style);
+  return `\n${paint(style, 'bold', escapeText(name))}  ${flag}\n${renderTable(FEATURE_COLUMNS, rows, style)}`;
 }
 
 /** A line each: the one that `--embedding` takes, then those that a role takes. */
 function embeddingsText({ embedding, embeddings }: InspectReport, style: TextStyle): string {
   const first = embedding === null ? 'embedding?  ' : 'embedding  ';
-  return embeddings
-    .map(({ tensor, role, ...type }, at) => {
-      const facts = `  ${kindText(type)} ${shapeText(type.shape)}  ${role}`;
+  const tensors = [...new Set(embeddings.map(({ tensor }) => tensor))];
+  return tensors
+    .map((tensor, at) => {
+      const same = embeddings.filter((candidate) => candidate.tensor === tensor);
+      const roles = same.map(({ role }) => role).join(', ');
+      const facts = `  ${kindText(same[0])} ${shapeText(same[0].shape)}  ${roles}`;
       return `${fitted(at === 0 ? first : padEnd('', first.length), escapeText(tensor), facts, style)}\n`;
     })
     .join('');
