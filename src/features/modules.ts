@@ -1,7 +1,7 @@
 import type { Flow } from './flow.js';
 import type { Node } from '../onnx/records.js';
 import type { NamingStyle, NodePaths } from './names.js';
-import { shallow } from './names/paths.js';
+import { commonPath, shallow } from './names/paths.js';
 
 /** A module of the network that was exported, as far as the names of its nodes show it. */
 export interface Module {
@@ -104,13 +104,7 @@ function inherited(flow: Flow, given: readonly (string | null)[], separator: str
 }
 
 function common(a: string | null, b: string | null, separator: string): string {
-  if (a === null || b === null) return '';
-  if (a === b) return a;
-  const left = a.split(separator);
-  const right = b.split(separator);
-  let length = 0;
-  while (length < left.length && left[length] === right[length]) length++;
-  return left.slice(0, length).join(separator);
+  return a === null || b === null ? '' : commonPath(a, b, separator);
 }
 
 /** The tensor a module ends with: the last output of its last node that the flow goes on with. */

@@ -1,7 +1,8 @@
 import type { GraphView } from '../onnx/graph.js';
 import type { Node } from '../onnx/records.js';
 import { nodeMetadata } from '../onnx/small-values.js';
-import { parameterLabels, parametersOf } from './names/parameters.js';
+import { parameterLabels } from './names/labels.js';
+import { parametersOf } from './names/parameters.js';
 import { torchScriptPaths } from './names/torchscript.js';
 
 /** How the exporter wrote module paths. */

@@ -8,7 +8,7 @@ import type { FeatureEntry } from './feature-info.js';
 import { groupsBeside } from './groups.js';
 import { moduleTree, type ModuleTree } from './modules.js';
 import { nodePaths } from './names.js';
-import { parameterLabels } from './names/parameters.js';
+import { parameterLabels } from './names/labels.js';
 import { resolveExplicit } from './resolvers/explicit.js';
 import type { Family } from './resolvers/families.js';
 import { resolveStored } from './resolvers/metadata.js';

@@ -10,3 +10,13 @@ export function shallow(path: string, separator: string): string {
 export function parentOf(path: string): string | null {
   return path === '' ? null : path.slice(0, Math.max(0, path.lastIndexOf('.')));
 }
+
+/** The innermost module that two modules lie in. */
+export function commonPath(a: string, b: string, separator: string): string {
+  if (a === b) return a;
+  const left = a.split(separator);
+  const right = b.split(separator);
+  let length = 0;
+  while (length < left.length && left[length] === right[length]) length++;
+  return left.slice(0, length).join(separator);
+}
