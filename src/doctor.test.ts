@@ -1,4 +1,4 @@
-import { doctor, tryPictures } from './doctor.js';
+import { canRun, doctor, tryPictures } from './doctor.js';
 import { VERSION } from './version.js';
 
 test('says what works, by running it, and what mends the rest', async () => {
@@ -23,6 +23,16 @@ test('says what works, by running it, and what mends the rest', async () => {
         hint: expect.stringMatching(/./),
       });
   }
+});
+
+test('nothing can run where the runtime is missing, or none of the providers that were asked for works', async () => {
+  const report = await doctor({ providers: ['cpu', 'dml'] });
+  const [cpu, dml] = report.providers;
+  const { runtime } = report;
+  expect([dml.works, canRun(report)]).toEqual([false, true]);
+  expect(canRun({ ...report, providers: [dml] })).toBe(false);
+  expect(canRun({ ...report, providers: [] })).toBe(true);
+  expect(canRun({ ...report, providers: [cpu], runtime: { ...runtime, works: false } })).toBe(false);
 });
 
 type Sharp = typeof import('sharp');
@@ -51,6 +61,6 @@ test.each([
     version: null,
     works: false,
     reason: expect.stringMatching(reason),
-    hint: expect.stringContaining('npm install sharp@'),
+    hint: expect.stringContaining('npm install -E sharp@'),
   });
 });

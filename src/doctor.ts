@@ -62,6 +62,11 @@ export async function doctor(options: DoctorOptions = {}): Promise<DoctorReport>
   };
 }
 
+/** Whether something can run here, of what was asked for. */
+export function canRun({ runtime, providers }: DoctorReport): boolean {
+  return runtime.works && (providers.length === 0 || providers.some(({ works }) => works));
+}
+
 async function tryProvider(
   provider: Provider,
   { timeoutMs = TIMEOUT_MS, fileSystem = nodeFileSystem, signal }: DoctorOptions,
@@ -112,7 +117,7 @@ export async function tryPictures(load = () => import('sharp')): Promise<DoctorR
       version: null,
       works: false,
       reason: `the package sharp loads and is broken: ${messageOf(error)}`,
-      hint: 'install it anew: npm install sharp@0.35.5',
+      hint: 'install it anew: npm install -E sharp@0.35.5',
     };
   }
 }

@@ -57,6 +57,25 @@ async function runGraph(
   return { results: await readTensors(output), features };
 }
 
+test('a weight is written without any input, and no file is taken for one', async () => {
+  const graph: GraphSpec = {
+    inputs: [value('x', ['n', 2])],
+    outputs: [value('y', null, null)],
+    nodes: [node('MatMul', ['x', 'w'], ['y'])],
+    initializers: [tensor('w', [2, 2], [1, 2, 3, 4])],
+  };
+  const model = encodeModel({ graph });
+  const output = join(folder, 'weight.npz');
+  const report = await run(model, { select: [{ by: 'tensor', name: 'w' }], output });
+  expect(report.features.map(({ shape }) => shape)).toEqual([[2, 2]]);
+  expect([...(await readTensors(output)).values()].map(({ data }) => [...(data as Float32Array)])).toEqual([
+    [1, 2, 3, 4],
+  ]);
+  await expect(run(model, { select: [{ by: 'tensor', name: 'y' }] })).rejects.toThrow('no input is given');
+  const file = await write('none.npy', floats([1, 2]));
+  await expect(run(model, { select: [{ by: 'tensor', name: 'w' }], inputs: [file] })).rejects.toThrow('needs no input');
+});
+
 describe('batches', () => {
   test.each([false, true])('give what one batch gives, isolated: %s', async (isolate) => {
     const shared = { inputs: [`input=${RESNET_INPUT}`], out: [1, -1], isolate };

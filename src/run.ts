@@ -40,11 +40,6 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
   const started = performance.now();
   checkOptions('run', options);
   const { inputs = [], output, signal, fileSystem } = options;
-  if (inputs.length === 0)
-    throw new UsageError('no input is given', {
-      code: 'FEATX_USAGE_INPUT',
-      hint: 'name files with --input, or try --input random',
-    });
   await assertProfile(options, typeof source === 'string' ? [source] : []);
   const open = (): Promise<FeatureRunner> =>
     FeatureRunner.open(source, {
@@ -58,6 +53,12 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
       },
     });
   await using runner = await open();
+  // Weights and what is computed from them alone need no input.
+  if (inputs.length === 0 && runner.session.inputs.length > 0)
+    throw new UsageError('no input is given', {
+      code: 'FEATX_USAGE_INPUT',
+      hint: 'name files with --input, or try --input random',
+    });
   const plan = await planInputs(inputs, runner.session.inputs, {
     fileSystem,
     image: options.image,

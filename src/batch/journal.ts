@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { join } from 'node:path';
-import { FeatxError, PolicyError } from '../errors.js';
+import { dirname, join } from 'node:path';
+import { FeatxError, IoError, PolicyError } from '../errors.js';
 import { FileSource } from '../wire/file-source.js';
 import { errnoOf, ioError, orNothing, type FileHandle, type FileSystem } from '../wire/fs.js';
 import { isGone, thisWriter, type Writer } from '../wire/writers.js';
@@ -30,7 +30,7 @@ const WINDOW = 1024 * 1024;
 /** How the names of journals end. */
 export const SUFFIX = '.journal.jsonl';
 /** Less than this is not worth rewriting. */
-const SMALL = 4 * 1024 * 1024;
+const SMALL = 64 * 1024;
 
 /** What a run says of itself when it starts. */
 export interface RunHeader {
@@ -43,6 +43,8 @@ export class Journal {
   private readonly cache = new Map<string, Place>();
   /** Records of the run that goes on, or after `reread` of this run. */
   private readonly current = new Map<string, Place>();
+  /** Where the run that goes on says that it starts. */
+  private header: Place | null = null;
   private readonly waiting: Waiting[] = [];
   private flushing: Promise<void> | null = null;
   /** Why nothing can be written any more. */
@@ -76,7 +78,7 @@ export class Journal {
           path,
           hint: 'remove it, or choose another --state directory',
         });
-      const journal = new Journal(fs, path, await fs.open(path, 'a', 0o666), 0);
+      const journal = new Journal(fs, path, await fs.open(path, 'a+', 0o666), 0);
       // Its own last: it knows best.
       for (const other of [...others.filter((entry) => entry !== path), path]) await journal.load(other);
       return journal;
@@ -101,12 +103,16 @@ export class Journal {
   /** Starts a run, or goes on with the last one where that is wanted and it did not end. Returns whether it goes on. */
   async begin(header: RunHeader, resume: boolean): Promise<boolean> {
     const { last } = this;
-    if (resume && last !== null && !last.ended) {
+    const goesOn = resume && last !== null && !last.ended;
+    if (!goesOn) {
+      this.current.clear();
+      this.header = null;
+    }
+    if (last === null || last.ended || isGone(writerOf(last))) await this.compact();
+    if (goesOn) {
       this.run = last.run;
       return true;
     }
-    if (last === null || last.ended || isGone(writerOf(last))) await this.compact();
-    this.current.clear();
     this.run = randomBytes(8).toString('hex');
     await this.append({ kind: 'run', run: this.run, ...header, writer: thisWriter(), started_ms: Date.now() });
     return false;
@@ -168,8 +174,8 @@ export class Journal {
   private async flush(): Promise<void> {
     // The caller has just queued a record; whatever else is queued in this turn goes along.
     await Promise.resolve();
-    const { file } = this;
-    while (file !== null && this.waiting.length > 0) {
+    while (this.file !== null && this.waiting.length > 0) {
+      const { file } = this;
       const batch = this.waiting.splice(0);
       try {
         if (this.failure !== null) throw this.failure.cause;
@@ -177,6 +183,7 @@ export class Journal {
         await writeFully(file, bytes, this.written, this.path);
         this.written += bytes.length;
         await file.sync();
+        await this.keepInPlace(file);
         for (const { resolve } of batch) resolve();
       } catch (cause) {
         // Half a record may be there now, which would swallow the next; and what a device did not take once it has not taken.
@@ -184,6 +191,33 @@ export class Journal {
         for (const { reject } of batch) reject(cause);
       }
     }
+  }
+
+  /**
+   * A journal that was removed in the middle of a run, with its directory or without, is put back whole: the next run
+   * is not to do everything again.
+   * @throws IoError if something else has taken its place
+   */
+  private async keepInPlace(file: FileHandle): Promise<void> {
+    const [found, own] = [await orNothing(this.fs.lstat(this.path), this.path), await file.stat()];
+    if (found !== null && found.dev === own.dev && found.ino === own.ino) return;
+    if (found !== null)
+      throw new IoError(`the journal of the batch was replaced while it ran: ${this.path}`, { path: this.path });
+    await this.fs.mkdir(dirname(this.path));
+    const copy = await this.fs.open(this.path, 'ax+', 0o666);
+    const window = new Uint8Array(WINDOW);
+    for (let at = 0; at < this.written; ) {
+      const count = await file.read(window.subarray(0, Math.min(WINDOW, this.written - at)), at);
+      if (count === 0)
+        throw new IoError(`the journal of the batch cannot be put back: ${this.path}`, { path: this.path });
+      await writeFully(copy, window.subarray(0, count), at, this.path);
+      at += count;
+    }
+    await copy.sync();
+    this.file = copy;
+    await file.close();
+    for (const reader of this.readers.values()) await reader.close();
+    this.readers.clear();
   }
 
   private async read(id: string, place: Place | undefined): Promise<JournalRecord | null> {
@@ -246,21 +280,23 @@ export class Journal {
     if (record?.kind === 'run') {
       this.last = { ...record, ended: false };
       this.current.clear();
+      this.header = place;
     }
     if (record?.kind === 'end' && record.run === this.last?.run) this.last = { ...this.last, ended: true };
   }
 
-  /** Keeps the last useful record of each item where most of the file is out of date. */
+  /** Keeps the last useful records of each item, and the run that goes on, if most of the file is out of date. */
   private async compact(): Promise<void> {
-    const live = [...this.cache].filter(([, { file }]) => file === this.path).sort(([, a], [, b]) => a.start - b.start);
-    let kept = 0;
-    for (const [, { start, end }] of live) kept += end - start;
+    const places = [...this.cache.values(), ...this.current.values(), ...(this.header === null ? [] : [this.header])];
+    const own = places.filter(({ file }) => file === this.path);
+    const live = [...new Map(own.map((place) => [place.start, place])).values()].sort((a, b) => a.start - b.start);
+    const kept = live.reduce((sum, { start, end }) => sum + end - start, 0);
     if (this.size < SMALL || kept * 2 > this.size) return;
     for (const reader of this.readers.values()) await reader.close();
     this.readers.clear();
     const source = await FileSource.open(this.path, this.fs);
     try {
-      const pieces: BorrowedPiece[] = live.map(([, { start, end }]) => ({ start, end }));
+      const pieces: BorrowedPiece[] = live.map(({ start, end }) => ({ start, end }));
       await writeFile(source, pieces, this.path, { fileSystem: this.fs });
     } finally {
       await source.close();
@@ -269,10 +305,16 @@ export class Journal {
     // Closing it again would close whatever has its number by then.
     this.file = null;
     await before?.close();
-    this.file = await this.fs.open(this.path, 'a', 0o666);
+    this.file = await this.fs.open(this.path, 'a+', 0o666);
     this.size = 0;
-    for (const [id, { start, end }] of live)
-      this.cache.set(id, { file: this.path, start: this.size, end: (this.size += end - start) });
+    const moved = new Map<number, Place>();
+    for (const { start, end } of live)
+      moved.set(start, { file: this.path, start: this.size, end: (this.size += end - start) });
+    for (const table of [this.cache, this.current])
+      for (const [id, { file, start }] of table) {
+        const place = file === this.path ? moved.get(start) : undefined;
+        if (place !== undefined) table.set(id, place);
+      }
     this.written = this.size;
   }
 }

@@ -23,7 +23,10 @@ export async function runCommandLine(argv: readonly string[], io: CliIo): Promis
       return parsed.exitCode;
     }
     context = new Context(io, parsed.command, parsed.flags);
-    return await parsed.run(context);
+    const exitCode = await parsed.run(context);
+    if (io.stdoutIsLost && context.stdout.hasBegun)
+      await context.note('standard output was closed, or leads nowhere: what was printed is lost');
+    return exitCode;
   } catch (error) {
     return await endWith(error, io, context);
   }

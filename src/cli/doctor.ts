@@ -1,4 +1,4 @@
-import { doctor } from '../doctor.js';
+import { canRun, doctor } from '../doctor.js';
 import { doctorText } from '../report/doctor-text.js';
 import type { CliCommand } from './command.js';
 import { ExitCode } from './exit-codes.js';
@@ -19,7 +19,7 @@ export const doctorCommand: CliCommand = {
     await context.warn(report.warnings);
     if (context.flags.json) await context.record(report);
     else await context.stdout.write(doctorText(context.inFlags(report), context.style));
-    return ExitCode.done;
+    return canRun(report) ? ExitCode.done : ExitCode.partial;
   },
 };
 

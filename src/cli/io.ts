@@ -9,6 +9,8 @@ export interface CliIo {
   readonly stdout: Writable;
   readonly stderr: Writable;
   readonly env: { readonly [name: string]: string | undefined };
+  /** Whether nobody can ever read standard output. */
+  readonly stdoutIsLost?: boolean;
   readonly stdoutIsTerminal: boolean;
   readonly stderrIsTerminal: boolean;
   /** Columns of the terminal; null where there is none. */
@@ -38,6 +40,7 @@ function outputError(cause: unknown, name: string): FeatxError {
 /** Writes that have arrived when their promise resolves. */
 export class Output {
   private failure: unknown = null;
+  private began = false;
 
   constructor(
     private readonly stream: Writable,
@@ -47,10 +50,16 @@ export class Output {
     stream.on('error', (error) => (this.failure ??= error));
   }
 
+  /** Whether anything was written. */
+  get hasBegun(): boolean {
+    return this.began;
+  }
+
   /** @throws ClosedPipe, IoError */
   async write(data: string | Uint8Array): Promise<void> {
     if (this.failure !== null) throw outputError(this.failure, this.name);
     if (data.length === 0) return;
+    this.began = true;
     await new Promise<void>((resolve, reject) => {
       this.stream.write(data, (error) => (error ? reject(outputError(error, this.name)) : resolve()));
     });
@@ -63,8 +72,14 @@ export function asFeatxError(error: unknown): FeatxError {
   const errno = errnoOf(error);
   if (errno === 'EPIPE') return new ClosedPipe(error);
   // System calls that no room has wrapped still tell the user about their machine, not about featx.
-  if (errno !== undefined && /^E[A-Z0-9]+$/.test(errno) && (error as { syscall?: unknown }).syscall !== undefined)
-    return new IoError(messageOf(error), { cause: error });
+  const { syscall } = (error ?? {}) as { readonly syscall?: unknown };
+  if (errno !== undefined && /^E[A-Z0-9]+$/.test(errno) && syscall !== undefined)
+    return syscall === 'uv_cwd'
+      ? new IoError('the working directory was deleted', {
+          cause: error,
+          hint: 'change to a directory that exists, and try again',
+        })
+      : new IoError(messageOf(error), { cause: error });
   return new InternalError(error);
 }
 

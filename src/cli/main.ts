@@ -1,5 +1,5 @@
 import { VERSION } from '../version.js';
-import { outputFile } from '../wire/fs.js';
+import { isLost, outputFile, rawArguments } from '../wire/fs.js';
 import type { CliIo } from './io.js';
 
 /** How long a command may take to clean up after a signal. */
@@ -29,6 +29,12 @@ function deliver({ stdout }: CliIo, text: string): Promise<unknown> {
   });
 }
 
+/** The arguments of this process; those that are not UTF-8 as `decodeText` reads them. */
+function ownArguments(): readonly string[] {
+  const given = process.argv.slice(2);
+  return given.some((argument) => argument.includes('\ufffd')) ? (rawArguments(given.length) ?? given) : given;
+}
+
 /** Runs this process's command line and sets its exit code; the process ends by itself once its output has drained. */
 export async function start(): Promise<void> {
   const interruption = new AbortController();
@@ -42,7 +48,7 @@ export async function start(): Promise<void> {
   const { stderr, env } = process;
   const file = outputFile(STDOUT);
   const terminal = file === null ? process.stdout : null;
-  process.exitCode = await main(process.argv.slice(2), {
+  process.exitCode = await main(ownArguments(), {
     // Asking for standard input opens it.
     get stdin() {
       return process.stdin;
@@ -50,6 +56,7 @@ export async function start(): Promise<void> {
     stdout: file ?? process.stdout,
     stderr,
     env,
+    stdoutIsLost: isLost(STDOUT),
     stdoutIsTerminal: terminal?.isTTY === true,
     stderrIsTerminal: stderr.isTTY === true,
     // A terminal that nobody has told its size says 0.

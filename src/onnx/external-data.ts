@@ -175,11 +175,12 @@ export async function openExternal(
 ): Promise<OpenedTensor> {
   const { location, offset, length } = externalReference(tensor, warn);
   const source = await openContained(location, subjectOf(tensor), tensor.place, files);
-  const end = length === null ? source.size : offset + length;
-  const outside = offset > source.size || end > source.size;
   const expected = tensorBytes(tensor);
+  // Without a length ONNX Runtime reads as much as the tensor takes, however long the file is.
+  const end = length === null ? (expected === null ? source.size : offset + expected) : offset + length;
+  const outside = offset > source.size || end > source.size;
   if (outside || (expected !== null && end - offset !== expected)) {
-    const range = `bytes ${offset} to ${length === null && outside ? 'the end' : end} of '${location}'`;
+    const range = `bytes ${offset} to ${end} of '${location}'`;
     const problem = outside
       ? `it asks for ${range}, which has ${source.size}`
       : `${range} are ${end - offset} bytes, but its dims [${tensor.dims.join(', ')}] take ${expected}`;

@@ -1,7 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { dirname } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { RuntimeError, TimeoutError } from '../errors.js';
+import { IoError, RuntimeError, TimeoutError } from '../errors.js';
 import { printable } from '../wire/text.js';
 import { FrameReader, type Frame, type PayloadMemory } from './frames.js';
 import { assertMemoryLimits, watchMemory } from './memory.js';
@@ -52,6 +53,16 @@ export function programBeside(moduleUrl: string, name: string): string {
   return fileURLToPath(new URL(moduleUrl.endsWith('.ts') ? `../testing/${name}.mjs` : `./${name}.js`, moduleUrl));
 }
 
+/** Whether the directory that this process works in is there. */
+function hasDirectory(): boolean {
+  try {
+    process.cwd();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /**
  * A process of its own, which can be killed: questions go to its standard input, answers come from its descriptor 3,
  * and its last words are kept. Crashes, garbage, time and memory limits all end it the same way.
@@ -77,9 +88,18 @@ export class SupervisedProcess {
     this.reader = new FrameReader(memory);
     this.process = spawn(process.execPath, [entry, String(process.pid), ...shares], {
       stdio: ['pipe', 'ignore', 'pipe', 'pipe', ...descriptors],
+      // A deleted directory is none that a process can start in.
+      cwd: hasDirectory() ? undefined : dirname(entry),
       env: { ...environment, ...inherited },
       windowsHide: true,
     });
+    // Node gives a process that the system had no descriptors for no pipes at all, and its error later.
+    if ((this.process.stdio as ChildProcess['stdio'] | undefined) === undefined) {
+      this.process.on('error', () => undefined);
+      throw new IoError(`cannot start ${name}: too many open files (EMFILE)`, {
+        hint: 'raise the limit of open files: ulimit -n 1024',
+      });
+    }
     const outOfMemory = (seen: number): TimeoutError =>
       new TimeoutError(
         `${name} took ${seen} bytes of memory, more than the ${memoryBytes} allowed, and was killed${this.atWork}`,

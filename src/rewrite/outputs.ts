@@ -1,7 +1,9 @@
 import { UsageError } from '../errors.js';
 import { hasTensor, type GraphView } from '../onnx/graph.js';
+import { DEFAULT_LIMITS } from '../onnx/limits.js';
 import type { OnnxModel, ValueType } from '../onnx/records.js';
-import { dataTypeOf, type TensorTypes } from '../onnx/types.js';
+import { dataTypeOf, dtypeWord, type TensorTypes } from '../onnx/types.js';
+import { decodeText, encodeText } from '../wire/text.js';
 import type { OutputEdit } from './edit.js';
 import type { NamePool } from './names.js';
 import type { BuiltTap, PlanOptions, Tap } from './tap.js';
@@ -103,12 +105,48 @@ export function nameOutputs(
   });
 }
 
+/**
+ * @throws UsageError for names that no file can hold, and for those that no reader takes unless its limit is raised
+ */
+export function assertNames(names: readonly string[]): void {
+  for (const name of names) {
+    const bytes = encodeText(name);
+    const most = DEFAULT_LIMITS.nameBytes;
+    const problem =
+      bytes.length > most
+        ? `takes ${bytes.length} bytes, more than the ${most} that are read back`
+        : decodeText(bytes) === name
+          ? null
+          : 'holds half of a surrogate pair, which no file can hold';
+    if (problem === null) continue;
+    const shown = name.length > LONGEST_SHOWN ? `${name.slice(0, LONGEST_SHOWN)}…` : name;
+    throw new UsageError(`the output name '${shown}' ${problem}`, {
+      code: 'FEATX_USAGE_OUT_MAP',
+      hint: 'choose another name with --out-map',
+    });
+  }
+}
+
+const LONGEST_SHOWN = 40;
+
 /** Whether an output of that name is the tapped tensor itself: no alias is needed. Inputs and initializers never leave bare. */
 function isOwnName(view: GraphView, { tensor, own }: BuiltTap, name: string): boolean {
   return own && tensor === name && view.producerOf.has(name);
 }
 
-/** Whether outputs may bear other names than their tensors: Identity takes tensors, sequences of tensors from opset 14 on, and optionals from opset 16 on. @throws UsageError */
+/** The first opset whose Identity ONNX Runtime has a kernel for, by dtype; Infinity if it has none in any. */
+const IDENTITY_SINCE: { readonly [dtype: string]: number } = {
+  ...Object.fromEntries(['e4m3fn', 'e4m3fnuz', 'e5m2', 'e5m2fnuz'].map((kind) => [`float8${kind}`, 19])),
+  ...Object.fromEntries(
+    ['int4', 'uint4', 'int2', 'uint2', 'float4e2m1', 'float8e8m0'].map((dtype) => [dtype, Number.POSITIVE_INFINITY]),
+  ),
+};
+
+/**
+ * Whether outputs may bear other names than their tensors: Identity takes tensors of most dtypes, sequences of tensors
+ * from opset 14 on, and optionals from opset 16 on.
+ * @throws UsageError
+ */
 export function assertAliases(
   model: OnnxModel,
   declared: Declarations,
@@ -121,11 +159,13 @@ export function assertAliases(
     const kind = type?.kind ?? types.get(tensor)?.type ?? 'tensor';
     if (kind === 'sequence')
       return opset < 14 || (type?.kind === 'sequence' && type.element !== null && type.element.kind !== 'tensor');
-    return kind === 'optional' ? opset < 16 : kind !== 'tensor';
+    if (kind !== 'tensor') return kind !== 'optional' || opset < 16;
+    const declaredDtype = type?.kind === 'tensor' ? dtypeWord(type.elemType) : null;
+    return opset < (IDENTITY_SINCE[declaredDtype ?? types.get(tensor)?.dtype ?? ''] ?? 0);
   });
   if (refused.length === 0) return;
   throw new UsageError(
-    `${quoted(refused.map(({ tensor }) => tensor))}: what is no tensor cannot leave under another name in this model (opset ${opset})`,
+    `${quoted(refused.map(({ tensor }) => tensor))}: values of this type cannot leave under another name: the Identity of opset ${opset} does not take them`,
     {
       code: 'FEATX_USAGE_ALIAS',
       hint: 'leave out --out-map and repetitions, and select it by name: it keeps its own name',

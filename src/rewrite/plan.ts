@@ -8,7 +8,15 @@ import { dataTypeOf, tensorBytes, type TensorTypes } from '../onnx/types.js';
 import { NO_DROPS, type Drops, type GraphEdit, type OutputEdit } from './edit.js';
 import { everything, keptFor } from './kept.js';
 import { NamePool } from './names.js';
-import { assertAliases, assertSelection, assertTensors, declarationsOf, nameOutputs, typedOutput } from './outputs.js';
+import {
+  assertAliases,
+  assertNames,
+  assertSelection,
+  assertTensors,
+  declarationsOf,
+  nameOutputs,
+  typedOutput,
+} from './outputs.js';
 import type { BuiltTap, PlanOptions, Tap } from './tap.js';
 import { buildTap, opsetsFor } from './taps.js';
 
@@ -57,6 +65,7 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
 
   const built = ordered.map((tap) => buildTap(view, types, tap, options, names));
   const outputNames = nameOutputs(view, built, options, names, warnings);
+  assertNames(outputNames);
   const declared = declarationsOf(model);
   assertAliases(
     model,

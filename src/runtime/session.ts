@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { RuntimeError } from '../errors.js';
 import type { Dim } from '../onnx/records.js';
+import { assertOpenable } from '../wire/fs.js';
 import { hostData, type RuntimeTensor, type TensorArray } from './runtime-tensor.js';
 
 /**
@@ -45,12 +46,13 @@ export interface OutputType {
 
 export type { OptimizationLevel };
 
-/** Whether onnxruntime-node is installed; loads nothing. */
+/** Whether onnxruntime-node is installed; loads nothing. @throws IoError if no file can be opened to look */
 export function isRuntimeInstalled(): boolean {
   try {
     require.resolve('onnxruntime-node');
     return true;
   } catch {
+    assertOpenable('look for', 'onnxruntime-node');
     return false;
   }
 }
@@ -59,7 +61,7 @@ export function isRuntimeInstalled(): boolean {
 export function runtimeMissing(cause?: unknown): RuntimeError {
   return new RuntimeError('onnxruntime-node is not installed', {
     code: 'FEATX_RUNTIME_MISSING',
-    hint: 'install it with: ONNXRUNTIME_NODE_INSTALL=skip npm i onnxruntime-node@1.30.0 (the variable skips its download of CUDA libraries)',
+    hint: 'install it with: ONNXRUNTIME_NODE_INSTALL=skip npm i -E onnxruntime-node@1.30.0 (the variable skips its download of CUDA libraries)',
     cause,
   });
 }

@@ -43,13 +43,32 @@ describe('decoding', () => {
     );
   });
 
+  test('what is animated is refused: as WebP, and as PNG by the chunk that says so', async () => {
+    const { default: sharp } = await import('sharp');
+    const [first, second] = await Promise.all(
+      ['red', 'blue'].map((background) =>
+        sharp({ create: { width: 8, height: 8, channels: 3, background } })
+          .png()
+          .toBuffer(),
+      ),
+    );
+    const frames = sharp([first, second], { join: { animated: true } });
+    const animated = { name: 'ModelFormatError', code: 'FEATX_TENSOR_ANIMATED' };
+    await expect(decodePicture(await frames.webp().toBuffer(), 'a.webp')).rejects.toMatchObject(animated);
+    const png = Buffer.from(await bytesOf('picture.png'));
+    const control = Buffer.concat([Buffer.from([0, 0, 0, 8]), Buffer.from('acTL'), Buffer.alloc(12)]);
+    const afterHeader = 8 + 25;
+    const moving = Buffer.concat([png.subarray(0, afterHeader), control, png.subarray(afterHeader)]);
+    await expect(decodePicture(moving, 'a.png')).rejects.toMatchObject(animated);
+  });
+
   test('without sharp the error says how to install it', async () => {
     const missing = '@featx/not-there';
     const failure = loadSharp(() => import(missing));
     await expect(failure).rejects.toBeInstanceOf(RuntimeError);
     await expect(failure).rejects.toMatchObject({
       code: 'FEATX_RUNTIME_SHARP',
-      hint: expect.stringContaining('npm install sharp'),
+      hint: expect.stringContaining('npm install -E sharp'),
     });
   });
 });

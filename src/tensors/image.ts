@@ -121,7 +121,7 @@ export async function loadSharp<Module extends { readonly default: unknown }>(
   } catch (cause) {
     throw new RuntimeError('pictures need the package sharp, which is not installed or does not load here', {
       code: 'FEATX_RUNTIME_SHARP',
-      hint: 'npm install sharp@0.35.5 (beside featx; -g where featx is global), or give .npy arrays',
+      hint: 'npm install -E sharp@0.35.5 (beside featx; -g where featx is global), or give .npy arrays',
       cause,
     });
   }
@@ -142,7 +142,16 @@ export async function decodePicture(
   const sharp = await loadSharp(() => current);
   try {
     const decoder = sharp(bytes, { failOn: 'error', limitInputPixels: false, ignoreIcc: true, autoOrient: false });
-    const { width: across, height: down, space } = await decoder.metadata();
+    const { width: across, height: down, space, pages = 1 } = await decoder.metadata();
+    if (pages > 1 || isAnimatedPng(bytes))
+      throw new ModelFormatError(
+        `${name} is animated, and a feature has no place for ${pages > 1 ? pages : 'its'} frames`,
+        {
+          code: 'FEATX_TENSOR_ANIMATED',
+          path: name,
+          hint: 'save the frames that count as pictures of their own',
+        },
+      );
     if (across * down > limits.pixels)
       throw overLimit(name, `a picture of ${across} x ${down} pixels is over the limit of ${limits.pixels}`, 'pixels');
     const isInk = space === 'cmyk';
@@ -171,6 +180,20 @@ export async function decodePicture(
       cause: error,
     });
   }
+}
+
+const PNG = Uint8Array.of(0x89, 0x50, 0x4e, 0x47);
+const PNG_HEADER = 8;
+
+/** Whether an `acTL` chunk comes before the pixels. @see https://www.w3.org/TR/png-3/#acTL-chunk */
+function isAnimatedPng(bytes: Uint8Array): boolean {
+  if (!PNG.every((byte, at) => bytes[at] === byte)) return false;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let at = PNG_HEADER; at + 8 <= bytes.length; at += 12 + view.getUint32(at)) {
+    const kind = String.fromCharCode(...bytes.subarray(at + 4, at + 8));
+    if (kind === 'acTL' || kind === 'IDAT') return kind === 'acTL';
+  }
+  return false;
 }
 
 /**

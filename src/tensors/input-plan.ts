@@ -194,11 +194,13 @@ function targetOf(
   const candidates = inputs.filter(canTake);
   if (candidates.length === 1) return candidates[0];
   if (inputs.length === 1) return inputs[0];
+  if (inputs.length === 0)
+    throw new UsageError(`${path}: what is selected needs no input`, { path, hint: 'leave out --input' });
   throw new UsageError(
     `${path}: the model has ${inputs.length} inputs (${inputs.map(({ name }) => name).join(', ')})`,
     {
       path,
-      hint: `say which one it is for: --input ${inputs[0]?.name ?? 'NAME'}=${path}`,
+      hint: `say which one it is for: --input ${inputs[0].name}=${path}`,
     },
   );
 }

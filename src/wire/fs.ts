@@ -1,9 +1,11 @@
 import { constants, type BigIntStats } from 'node:fs';
 import * as fs from 'node:fs';
+import { devNull } from 'node:os';
 import { Writable } from 'node:stream';
 import { isatty } from 'node:tty';
 import { promisify } from 'node:util';
 import { IoError } from '../errors.js';
+import { decodeText, encodeText, isEscaped } from './text.js';
 
 /**
  * The only file-system calls of the project, behind one small interface, so that a test can make the n-th of them fail.
@@ -50,6 +52,12 @@ const calls = {
   stat: promisify(fs.stat),
   lstat: promisify(fs.lstat),
   realpath: promisify(fs.realpath),
+  nativeRealpath: (path: string | Buffer): Promise<Buffer> =>
+    new Promise((resolve, reject) => {
+      fs.realpath.native(path, { encoding: 'buffer' }, (error, real) =>
+        error === null ? resolve(real) : reject(error),
+      );
+    }),
   readdir: promisify(fs.readdir),
   rename: promisify(fs.rename),
   unlink: promisify(fs.unlink),
@@ -98,21 +106,48 @@ class NodeFileHandle implements FileHandle {
   }
 }
 
+/**
+ * A path as the system takes it. Its names are bytes, which need not be UTF-8: a string holds the others as
+ * `decodeText` does. Windows has names of UTF-16.
+ */
+function nativePath(path: string): string | Buffer {
+  return isEscaped(path) && process.platform !== 'win32' ? Buffer.from(encodeText(path)) : path;
+}
+
+/**
+ * The last `count` arguments of this process as they were given: Node replaces bytes that are not UTF-8 in
+ * `process.argv`. Null if the system does not keep them.
+ */
+export function rawArguments(count: number): readonly string[] | null {
+  try {
+    const text = decodeText(fs.readFileSync('/proc/self/cmdline'));
+    return text.split('\0').slice(0, -1).slice(-count);
+  } catch {
+    return null;
+  }
+}
+
 /** The file system of Node.js. */
 export const nodeFileSystem: FileSystem = {
   open: async (path, flags, mode) =>
     new NodeFileHandle(
-      await calls.open(path, flags, mode),
+      await calls.open(nativePath(path), flags, mode),
       typeof flags === 'number' ? (flags & ACCESS_MODE) === constants.O_RDONLY : flags === 'r',
     ),
-  stat: (path) => calls.stat(path, { bigint: true }),
-  lstat: (path) => calls.lstat(path, { bigint: true }),
-  realpath: (path) => calls.realpath(path),
-  readdir: (path) => calls.readdir(path),
-  rename: (from, to) => calls.rename(from, to),
-  unlink: (path) => calls.unlink(path),
-  mkdir: async (path) => void (await calls.mkdir(path, { recursive: true })),
-  clone: (from, to) => calls.copyFile(from, to, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL),
+  stat: (path) => calls.stat(nativePath(path), { bigint: true }),
+  lstat: (path) => calls.lstat(nativePath(path), { bigint: true }),
+  realpath: async (path) => {
+    // What Node resolves itself it takes apart as a string, and what the system does differs on Windows.
+    const real = isEscaped(path) ? '\ufffd' : await calls.realpath(path);
+    return real.includes('\ufffd') ? decodeText(await calls.nativeRealpath(nativePath(path))) : real;
+  },
+  readdir: async (path) =>
+    (await calls.readdir(nativePath(path), { encoding: 'buffer' })).map((name) => decodeText(name)),
+  rename: (from, to) => calls.rename(nativePath(from), nativePath(to)),
+  unlink: (path) => calls.unlink(nativePath(path)),
+  mkdir: async (path) => void (await calls.mkdir(nativePath(path), { recursive: true })),
+  clone: (from, to) =>
+    calls.copyFile(nativePath(from), nativePath(to), constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL),
 };
 
 /**
@@ -140,6 +175,24 @@ export function outputFile(descriptor: number): Writable | null {
   });
 }
 
+/**
+ * Whether what is written to a descriptor is lost because it was closed when this process began: Node puts the null
+ * device there, open in both ways, where `> /dev/null` opens it for writing alone. A parent that wants no output may
+ * open it in both ways too.
+ */
+export function isLost(descriptor: number): boolean {
+  try {
+    const state = fs.fstatSync(descriptor);
+    return (
+      state.isCharacterDevice() &&
+      state.rdev === fs.statSync(devNull).rdev &&
+      fs.readSync(descriptor, new Uint8Array(1)) === 0
+    );
+  } catch {
+    return false;
+  }
+}
+
 function isFileLike(descriptor: number): boolean {
   try {
     const state = fs.fstatSync(descriptor);
@@ -153,7 +206,7 @@ function isFileLike(descriptor: number): boolean {
 /** Removes a file in a process that is about to end and can wait for nothing; one that cannot be removed stays. */
 export function removeNow(path: string): void {
   try {
-    fs.unlinkSync(path);
+    fs.unlinkSync(nativePath(path));
   } catch {
     // Whoever writes here next tidies up.
   }
@@ -197,6 +250,18 @@ const REASONS: { readonly [errno: string]: string } = {
   ENFILE: 'too many open files on this machine',
   ESTALE: 'its handle is stale, it was replaced on the file server',
 };
+
+/**
+ * That this process may open one more file: without, whatever is looked for seems to be absent.
+ * @throws IoError that says what was to be done
+ */
+export function assertOpenable(doing: string, path: string): void {
+  try {
+    fs.closeSync(fs.openSync(devNull, 'r'));
+  } catch (error) {
+    throw ioError(error, doing, path);
+  }
+}
 
 /** What says that nothing is there. */
 const NOTHING = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG', 'EINVAL']);
