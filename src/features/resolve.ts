@@ -48,7 +48,7 @@ export function resolveFeatures(view: GraphView, types: InferredTypes, options: 
   const { explicit, stored, explain = false } = options;
   const tree = lazy(() => moduleTree(analysis.flow, nodePaths(analysis.view, analysis.flow.nodes)));
   const wholeTree = lazy(() => moduleTree(analysis.whole, nodePaths(view, analysis.whole.nodes)));
-  const topology = lazy(() => resolveByTopology(analysis, tree()));
+  const topology = lazy(() => labelled(analysis, tree(), resolveByTopology(analysis, tree())));
   const byModules = lazy(() => resolveByModules(analysis.view, analysis, tree(), topology, options));
   const resolvers: readonly Resolver[] = [
     {
@@ -72,9 +72,7 @@ export function resolveFeatures(view: GraphView, types: InferredTypes, options: 
   }
   const embeddings = chosen?.embeddings ?? [];
   const isFound = ({ resolvedBy }: Feature): boolean => resolvedBy !== 'explicit' && resolvedBy !== 'metadata';
-  const features = labelled(analysis, tree(), chosen?.features ?? []).map((feature) =>
-    isFound(feature) ? carried(analysis, feature) : feature,
-  );
+  const features = (chosen?.features ?? []).map((feature) => (isFound(feature) ? carried(analysis, feature) : feature));
   return {
     features,
     outIndices: chosen?.outIndices ?? features.filter(({ tensor }) => tensor !== null).map(({ index }) => index),
@@ -87,10 +85,10 @@ export function resolveFeatures(view: GraphView, types: InferredTypes, options: 
 }
 
 /** Features that the shape of the graph showed, under the modules that the names of parameters tell. */
-function labelled({ view, flow }: Analysis, tree: ModuleTree, features: readonly Feature[]): readonly Feature[] {
-  if (tree.style !== 'parameters' || !features.every(({ resolvedBy }) => resolvedBy === 'topology')) return features;
-  const labels = parameterLabels(view, flow.nodes).ofTensors(features.map(({ tensor }) => tensor));
-  return features.map((feature, at) => ({ ...feature, module: labels[at] }));
+function labelled({ view, flow }: Analysis, { style }: ModuleTree, answer: Answer): Answer {
+  if (style !== 'parameters') return answer;
+  const labels = parameterLabels(view, flow.nodes).ofTensors(answer.features.map(({ tensor }) => tensor));
+  return { ...answer, features: answer.features.map((feature, at) => ({ ...feature, module: labels[at] })) };
 }
 
 function groupsFound(
