@@ -11,6 +11,7 @@ const ROWS: readonly (readonly string[])[] = [
   ['cli'],
   ['index'],
   ['batch'],
+  ['shards'],
   ['inspect', 'extract', 'run', 'verify', 'doctor'],
   ['nets'],
   ['device-runs'],
@@ -48,6 +49,7 @@ const ISOMORPHIC = new Set([
 const EXEMPT = {
   /** May import from Node, though their room is isomorphic. */
   node: [
+    'wire/hash.ts',
     'wire/fs.ts',
     'wire/file-source.ts',
     'wire/find-files.ts',
@@ -201,12 +203,12 @@ describe('one gate for the files beside a model', () => {
       'batch/config.ts',
       'batch/journal.ts',
       'batch/look-into.ts',
-      'batch/read-manifest.ts',
-      'batch/recording.ts',
+      'batch/manifest.ts',
       'cli/selection-flags.ts',
       'open.ts',
       'runtime/placement.ts',
       'tensors/lazy-array.ts',
+      'wire/hash.ts',
       'wire/sidecar-files.ts',
     ]);
     expect(found(/\b(fs|fileSystem)\.open\(|\bopenAfresh\(/)).toEqual([

@@ -102,10 +102,14 @@ async function tryProvider(
   }
 }
 
-/** Decodes and encodes a picture of one pixel. */
-export async function tryPictures(load = () => import('sharp')): Promise<DoctorReport['pictures']> {
+/**
+ * Decodes and encodes a picture of one pixel. The types of sharp stay out of ours, which are read where it is absent.
+ */
+export async function tryPictures(load?: () => Promise<unknown>): Promise<DoctorReport['pictures']> {
   try {
-    const sharp = await loadSharp(load);
+    const sharp = await loadSharp(
+      (load as (() => Promise<typeof import('sharp')>) | undefined) ?? (() => import('sharp')),
+    );
     await sharp({ create: { width: 1, height: 1, channels: 3, background: 'black' } })
       .png()
       .toBuffer();

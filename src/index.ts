@@ -44,7 +44,7 @@ export { batch, type BatchOptions } from './batch/batch.js';
 export type { Job } from './batch/jobs.js';
 export { init, type InitOptions, type InitReport } from './batch/init.js';
 export { merge } from './batch/merge.js';
-export type { MergeOptions, MergeReport } from './batch/merge-report.js';
+export type { MergeOptions, MergeReport } from './shards/merge-report.js';
 export type { CutOptions } from './batch/options.js';
 export type { BatchProgress, BatchSummary, JobReport } from './batch/reports.js';
 export type { FileHandle, FileSystem } from './wire/fs.js';

@@ -3,16 +3,16 @@ import { dirname, resolve } from 'node:path';
 import { UsageError } from '../errors.js';
 import { checkOptions } from '../options/check.js';
 import type { OptionsOf } from '../options/types.js';
-import { nodeFileSystem, orNothing, type FileSystem } from '../wire/fs.js';
-import { BufferSource } from '../wire/source.js';
-import { resolveTarget, writeFile } from '../wire/sink.js';
-import { CONFIG_NAME, type Config, type ConfigModel } from './config.js';
-import { leftOutText, lookInto } from './look-into.js';
 import { findFiles, relativeTo } from '../wire/find-files.js';
+import { type FileSystem, nodeFileSystem, orNothing } from '../wire/fs.js';
+import { resolveTarget, writeFile } from '../wire/sink.js';
+import { BufferSource } from '../wire/source.js';
+import { CONFIG_NAME, type Config, type ConfigModel } from './config.js';
 import { Guard } from './guard.js';
-import { WorkerPool } from './pool.js';
+import { leftOutText, lookInto } from './look-into.js';
+import { type ItemError, itemError } from './tasks.js';
 import { DEFAULT_OUTPUT } from './template.js';
-import { itemError, type ItemError } from './tasks.js';
+import { WorkerPool } from './worker.js';
 
 /** What `init` takes: `featx.config.json` in the current directory is written by default. */
 export type InitOptions = OptionsOf<'init'> & { readonly fileSystem?: FileSystem };

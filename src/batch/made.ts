@@ -2,11 +2,14 @@ import { createHash } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { dirname, resolve } from 'node:path';
 import { IoError } from '../errors.js';
-import { VERSION } from '../version.js';
-import { errnoOf, type FileSystem } from '../wire/fs.js';
-import { normalized } from '../wire/find-files.js';
-import { hashRanges, isSameState, stateOf, type FileState, type ReadRecord, type WrittenRecord } from './recording.js';
 import { isRecord } from '../options/schema.js';
+import { VERSION } from '../version.js';
+import { normalized } from '../wire/find-files.js';
+import { type FileSystem, errnoOf } from '../wire/fs.js';
+import { hashRanges } from '../wire/hash.js';
+import type { PlannedItem } from './jobs.js';
+import type { Journal } from './journal.js';
+import { type ReadRecord, type RecordedState, type WrittenRecord, isSameState, stateOf } from './recording.js';
 
 /** What is remembered of a cut that was made: enough to know later that making it again would change nothing. */
 export interface Made {
@@ -109,7 +112,7 @@ export async function judge(made: Made, expected: Expected, options: JudgeOption
 interface Seen {
   readonly record: ReadRecord | WrittenRecord;
   readonly ranges: readonly number[];
-  readonly state: FileState;
+  readonly state: RecordedState;
   readonly isTrusted: boolean;
 }
 
@@ -120,7 +123,7 @@ async function matches({ record, ranges, state }: Seen, root: string, fs: FileSy
       digest !== null &&
       digest.sha256 === record.sha256 &&
       digest.size === record.size &&
-      isSameState(digest.state, state)
+      isSameState(stateOf(digest.state), state)
     );
   } catch (error) {
     // What cannot be read now is made again, and fails there with its reason.
@@ -135,7 +138,7 @@ function covered(ranges: readonly number[]): number {
   return size;
 }
 
-function isOlder({ mtime_ns, ctime_ns }: FileState, atMs: number): boolean {
+function isOlder({ mtime_ns, ctime_ns }: RecordedState, atMs: number): boolean {
   const limit = BigInt(Math.floor(atMs) - RACE_MS) * 1_000_000n;
   return BigInt(mtime_ns) < limit && BigInt(ctime_ns) < limit;
 }
@@ -208,5 +211,43 @@ async function statOrNull(
   } catch (error) {
     if (errnoOf(error) !== undefined) return null;
     throw error;
+  }
+}
+
+/**
+ * Looks at fresh outputs again once they are old enough for the file system's word to count, and records that they are as they were: the next run then need
+ * not hash them. Works while the parent would wait for its workers.
+ */
+export class Refresher {
+  private readonly queue: { readonly item: PlannedItem; readonly made: Made }[] = [];
+  private busy: Promise<void> | null = null;
+  private failure: { readonly reason: unknown } | null = null;
+
+  constructor(
+    private readonly journal: Journal,
+    private readonly judge: (made: Made, item: PlannedItem) => Promise<Verdict>,
+  ) {}
+
+  add(item: PlannedItem, made: Made): void {
+    this.queue.push({ item, made });
+    this.busy ??= this.work()
+      .catch((reason: unknown) => void (this.failure = { reason }))
+      .finally(() => (this.busy = null));
+  }
+
+  /** Resolves when nothing is under way; what is still too fresh is left to the next run. @throws IoError */
+  async settle(): Promise<void> {
+    await this.busy;
+    if (this.failure !== null) throw this.failure.reason;
+  }
+
+  private async work(): Promise<void> {
+    for (;;) {
+      const [first] = this.queue;
+      if (first === undefined || first.made.at_ms > Date.now() - RACE_MS) return;
+      this.queue.shift();
+      const verdict = await this.judge(first.made, first.item);
+      if (verdict.is === 'same' && verdict.refreshed) this.journal.remember(first.item.id, verdict.made);
+    }
   }
 }

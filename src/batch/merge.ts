@@ -2,19 +2,25 @@ import { availableParallelism } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { UsageError } from '../errors.js';
 import { checkOptions } from '../options/check.js';
-import { ioError, nodeFileSystem, orNothing, type FileSystem } from '../wire/fs.js';
-import { resolveTarget } from '../wire/sink.js';
+import type { MergeOptions, MergeReport } from '../shards/merge-report.js';
+import { mergeRuns } from '../shards/merge-runs.js';
+import type { RunManifest } from '../shards/run-shard.js';
+import { shardRange } from '../shards/shard.js';
 import { relativeTo } from '../wire/find-files.js';
+import { type FileSystem, ioError, nodeFileSystem, orNothing } from '../wire/fs.js';
+import { hashRanges } from '../wire/hash.js';
+import { resolveTarget } from '../wire/sink.js';
 import { Guard } from './guard.js';
 import { isManifestFile } from './look-into.js';
-import { manifestName, storeManifest, type Manifest, type ManifestFile, type ManifestItem } from './manifest.js';
-import { WorkerPool } from './pool.js';
-import { readManifest } from './read-manifest.js';
-import { hashRanges } from './recording.js';
-import { shardRange } from './shard.js';
-import type { MergeOptions, MergeReport } from './merge-report.js';
-import { mergeRuns } from './merge-runs.js';
-import type { RunManifest } from './run-shard.js';
+import {
+  type Manifest,
+  type ManifestFile,
+  type ManifestItem,
+  manifestName,
+  readManifest,
+  storeManifest,
+} from './manifest.js';
+import { WorkerPool } from './worker.js';
 
 interface Loaded {
   readonly path: string;

@@ -5,6 +5,7 @@ import type { OptionSet } from '../options/row.js';
 import { isRecord } from '../options/schema.js';
 import { optionsOf } from '../options/table.js';
 import type { ConfigOptions, ConfigSettings, OptionsOf } from '../options/types.js';
+import { canonicalJson } from '../wire/json.js';
 
 /** What an item may ask of `extract`: everything that can be written down. */
 export type CutOptions = OptionsOf<'cut'>;
@@ -46,13 +47,4 @@ export function encodeOptions(options: CutOptions): string {
 export function decodeOptions(text: string): { readonly extract: ExtractOptions; readonly verify: boolean } {
   const { verify = false, ...extract } = JSON.parse(text) as CutOptions;
   return { extract, verify };
-}
-
-/** JSON with sorted keys and without undefined values. */
-export function canonicalJson(value: unknown): string {
-  return JSON.stringify(value, (_key, inner: unknown) =>
-    typeof inner === 'object' && inner !== null && !Array.isArray(inner)
-      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)))
-      : inner,
-  );
 }

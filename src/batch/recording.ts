@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
-import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
-import { FileSource } from '../wire/file-source.js';
+import type { FileState } from '../wire/file-source.js';
+import { hashFile, hashRanges } from '../wire/hash.js';
 import type { FileHandle, FileSystem } from '../wire/fs.js';
 import { relativeTo } from '../wire/find-files.js';
 
@@ -10,8 +10,8 @@ import { relativeTo } from '../wire/find-files.js';
  * all of these are the same, so is the result, and it need not be made again.
  */
 
-/** What tells one state of a file from another without reading it; nanoseconds and inode numbers as decimal text. */
-export interface FileState {
+/** A `FileState` in a record: nanoseconds and inode numbers as decimal text. */
+export interface RecordedState {
   readonly dev: string;
   readonly ino: string;
   readonly mtime_ns: string;
@@ -26,7 +26,7 @@ export interface ReadRecord {
   /** Start and end of every run of bytes, in turn, ascending. */
   readonly ranges: readonly number[];
   readonly sha256: string;
-  readonly state: FileState;
+  readonly state: RecordedState;
 }
 
 /** A file that was written, whole. */
@@ -35,7 +35,7 @@ export interface WrittenRecord {
   readonly ranges?: undefined;
   readonly size: number;
   readonly sha256: string;
-  readonly state: FileState;
+  readonly state: RecordedState;
 }
 
 type Stats = Awaited<ReturnType<FileSystem['stat']>>;
@@ -47,10 +47,6 @@ interface Reading {
 
 /** Runs closer than this become one: a few bytes more to hash, fewer to list. */
 const GAP = 64 * 1024;
-const HASH_WINDOW = 128 * 1024;
-const SPARE_WINDOWS = 4;
-/** Windows that are not in use: a new one for every file is work for the collector. */
-const spare: Uint8Array[] = [];
 const ACCESS_MODE = 3;
 
 /** A file system that remembers what was read and written through it. */
@@ -110,11 +106,11 @@ export class RecordingFileSystem implements FileSystem {
   }
 
   async rename(from: string, to: string): Promise<void> {
-    const { size, sha256, ino, state: before } = await hashFile(this.base, from);
+    const { size, sha256, state: before } = await hashFile(this.base, from);
     await this.base.rename(from, to);
     // The file is in its place, so this may not fail any more. Another run may have put its own result there since; then the digest is right and nothing else is.
     const stats = await this.base.lstat(to).catch(() => null);
-    const state = stats?.ino === ino ? stateOf(stats) : { ...before, ctime_ns: '' };
+    const state = stats?.ino === before.ino ? stateOf(stats) : { ...stateOf(before), ctime_ns: '' };
     this.written.push({ path: relativeTo(this.root, to), size, sha256, state });
   }
 
@@ -146,7 +142,8 @@ export class RecordingFileSystem implements FileSystem {
       const merged = mergeRanges(ranges);
       const digest = await hashRanges(this.base, path, merged);
       const state = stateOf(stats);
-      if (digest === null || digest.size !== Number(stats.size) || !isSameState(digest.state, state)) return null;
+      if (digest === null || digest.size !== Number(stats.size) || !isSameState(stateOf(digest.state), state))
+        return null;
       const record = {
         path: relativeTo(this.root, path),
         size: digest.size,
@@ -169,11 +166,11 @@ function isTemporary(path: string): boolean {
   return /^\.featx-.*\.tmp$/.test(basename(path));
 }
 
-export function stateOf({ dev, ino, mtimeNs, ctimeNs }: Stats): FileState {
+export function stateOf({ dev, ino, mtimeNs, ctimeNs }: FileState): RecordedState {
   return { dev: String(dev), ino: String(ino), mtime_ns: String(mtimeNs), ctime_ns: String(ctimeNs) };
 }
 
-export function isSameState(a: FileState, b: FileState): boolean {
+export function isSameState(a: RecordedState, b: RecordedState): boolean {
   return a.dev === b.dev && a.ino === b.ino && a.mtime_ns === b.mtime_ns && a.ctime_ns === b.ctime_ns;
 }
 
@@ -187,45 +184,4 @@ export function mergeRanges(ranges: readonly (readonly [number, number])[]): rea
     else merged.push(start, end);
   }
   return merged;
-}
-
-export interface Digest {
-  readonly size: number;
-  readonly sha256: string;
-  readonly state: FileState;
-}
-
-/** Digest of the bytes of a file in `ranges`; null where it ends before them or changes while it is read. @throws IoError */
-export async function hashRanges(fs: FileSystem, path: string, ranges: readonly number[]): Promise<Digest | null> {
-  const source = await FileSource.open(path, fs);
-  const window = spare.pop() ?? new Uint8Array(HASH_WINDOW);
-  try {
-    if (ranges.length > 0 && ranges[ranges.length - 1] > source.size) return null;
-    const hash = createHash('sha256');
-    for (let at = 0; at < ranges.length; at += 2) {
-      for (let start = ranges[at]; start < ranges[at + 1]; start += window.length) {
-        const part = window.subarray(0, Math.min(window.length, ranges[at + 1] - start));
-        await source.readInto(part, start);
-        hash.update(part);
-      }
-    }
-    await source.assertUnchanged();
-    const { dev, ino, mtimeNs, ctimeNs } = source.state;
-    return {
-      size: source.size,
-      sha256: hash.digest('hex'),
-      state: { dev: String(dev), ino: String(ino), mtime_ns: String(mtimeNs), ctime_ns: String(ctimeNs) },
-    };
-  } finally {
-    if (spare.length < SPARE_WINDOWS) spare.push(window);
-    await source.close();
-  }
-}
-
-/** Digest of a whole file. @throws IoError where it cannot be read or changes meanwhile */
-export async function hashFile(fs: FileSystem, path: string): Promise<Digest & { readonly ino: bigint }> {
-  const { size } = await fs.stat(path);
-  const digest = await hashRanges(fs, path, size === 0n ? [] : [0, Number(size)]);
-  if (digest === null) throw new Error(`${path} became shorter while it was hashed`);
-  return { ...digest, ino: BigInt(digest.state.ino) };
 }

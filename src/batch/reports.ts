@@ -1,6 +1,11 @@
-import type { ExtractReport } from '../report/records.js';
+import { isRecord } from '../options/schema.js';
 import type { Shard } from '../options/values.js';
-import type { ItemError } from './tasks.js';
+import type { ExtractReport } from '../report/records.js';
+import type { PlannedItem } from './jobs.js';
+import type { JournalRecord } from './journal-lines.js';
+import type { Made } from './made.js';
+import { type ItemError, itemError } from './tasks.js';
+import type { Outcome } from './worker.js';
 
 /** What became of one item: its terminal record. */
 export interface JobReport {
@@ -39,4 +44,63 @@ export interface BatchProgress {
   readonly failed: number;
   readonly total: number;
   readonly elapsedMs: number;
+}
+
+/** What became of an item, and what to remember of it. */
+export interface Settled {
+  readonly item: PlannedItem;
+  readonly status: JobReport['status'];
+  readonly attempts: number;
+  readonly error: JobReport['error'];
+  readonly report: ExtractReport | null;
+  /** What to remember; null to leave the memory as it is. */
+  readonly made: Made | null;
+  /** Already in the journal of this run. */
+  readonly isRecorded?: boolean;
+}
+
+/** What a worker made of an item. */
+export function settled(item: PlannedItem, { result, attempts }: Outcome): Settled {
+  switch (result.is) {
+    case 'made':
+      return { item, status: 'done', attempts, error: null, report: result.report, made: result.made };
+    case 'same':
+      return { item, status: 'skipped', attempts: 0, error: null, report: null, made: result.made };
+    case 'fault':
+      return {
+        item,
+        status: 'failed',
+        attempts,
+        error: { ...itemError(result.error), ...(result.signal === null ? {} : { signal: result.signal }) },
+        report: null,
+        made: null,
+      };
+    case 'failed':
+      return { item, status: 'failed', attempts, error: result.error, report: null, made: null };
+    case 'inspected':
+    case 'sidecars':
+      throw new Error('a look into a model is no cut');
+  }
+}
+
+/** A record of the interrupted run, as it was. */
+export function carried(item: PlannedItem, record: JournalRecord): Settled {
+  const status = record.status === 'done' || record.status === 'skipped' ? record.status : 'failed';
+  return {
+    item,
+    status,
+    attempts: attemptsOf(record),
+    error: isRecord(record.error) ? (record.error as unknown as ItemError) : null,
+    report: reportOf(record),
+    made: null,
+    isRecorded: true,
+  };
+}
+
+function attemptsOf({ attempts }: JournalRecord): number {
+  return typeof attempts === 'number' ? attempts : 0;
+}
+
+function reportOf({ report }: JournalRecord): ExtractReport | null {
+  return isRecord(report) ? (report as unknown as ExtractReport) : null;
 }

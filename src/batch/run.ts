@@ -1,22 +1,19 @@
 import { dirname, join, resolve } from 'node:path';
 import { FeatxError } from '../errors.js';
-import { errnoOf, ioError, type FileSystem } from '../wire/fs.js';
-import { removeStale } from '../wire/sink.js';
+import type { Shard } from '../options/values.js';
+import { takeShard } from '../shards/shard.js';
 import { relativeTo } from '../wire/find-files.js';
+import { type FileSystem, errnoOf, ioError } from '../wire/fs.js';
+import { removeStale } from '../wire/sink.js';
 import { Guard, type Needed } from './guard.js';
-import { sameFileFault, type Plan, type PlannedItem } from './jobs.js';
+import { type Plan, type PlannedItem, sameFileFault } from './jobs.js';
 import { Journal, SUFFIX } from './journal.js';
 import { isManifestFile, kindOf } from './look-into.js';
-import { judge, optionsDigest, readMade, type Made, type Verdict } from './made.js';
+import { type Made, Refresher, type Verdict, judge, optionsDigest, readMade } from './made.js';
 import { manifestName, writeManifest } from './manifest.js';
-import { WorkerPool } from './pool.js';
-import type { BatchProgress, BatchSummary, JobReport } from './reports.js';
-import { Refresher } from './refresher.js';
-import { carried, settled, type Settled } from './settled.js';
-import { takeShard } from './shard.js';
-import type { Shard } from '../options/values.js';
-import { itemError, relativeError, type ItemError } from './tasks.js';
-import type { WorkerOptions } from './worker.js';
+import { type BatchProgress, type BatchSummary, type JobReport, type Settled, carried, settled } from './reports.js';
+import { type ItemError, itemError, relativeError } from './tasks.js';
+import { type WorkerOptions, WorkerPool } from './worker.js';
 
 export interface RunSettings {
   readonly fileSystem: FileSystem;

@@ -1,26 +1,25 @@
 import { resolve } from 'node:path';
-import type { Command } from 'commander';
-import { runPlan } from '../batch/batch.js';
+import { type PlannedReport, previewPlan, runPlan } from '../batch/batch.js';
 import { CONFIG_NAME, configJobs, configReads, readConfig } from '../batch/config.js';
+import { type FoundJobs, findJobs, planJobs } from '../batch/jobs.js';
 import { leftOutText } from '../batch/look-into.js';
-import { findJobs, planJobs, type FoundJobs } from '../batch/jobs.js';
-import { previewPlan, type PlannedReport } from '../batch/preview.js';
+import { type CutOptions, batchOptions } from '../batch/options.js';
 import type { BatchSummary } from '../batch/reports.js';
-import { shardFromEnvironment } from '../batch/shard.js';
 import { IoError, UsageError } from '../errors.js';
 import { STATE_DIRECTORY } from '../options/batching.js';
+import { GROUPS } from '../options/row.js';
+import { type OptionKey, rowOf } from '../options/table.js';
+import type { OptionsOf } from '../options/types.js';
 import { escapeText } from '../report/escape.js';
 import { assertNoWarnings } from '../report/strict.js';
+import { shardFromEnvironment } from '../shards/shard.js';
 import { batchProgress } from './batch-progress.js';
 import type { CliCommand } from './command.js';
 import type { Context } from './context.js';
 import { ExitCode } from './exit-codes.js';
 import { addFlags, givenFlags, optionsFor, readFlags } from './flags.js';
 import { givenFeatures } from './selection-flags.js';
-import { GROUPS } from '../options/row.js';
-import { rowOf, type OptionKey } from '../options/table.js';
-import type { OptionsOf } from '../options/types.js';
-import { batchOptions, type CutOptions } from '../batch/options.js';
+import type { Command } from 'commander';
 
 export const batchCommand: CliCommand = {
   configure(command) {

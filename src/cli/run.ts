@@ -1,12 +1,12 @@
-import { runShard } from '../batch/run-shard.js';
-import { shardFromEnvironment } from '../batch/shard.js';
-import type { Shard } from '../options/values.js';
 import { UsageError } from '../errors.js';
+import type { Shard } from '../options/values.js';
 import { escapeText } from '../report/escape.js';
-import { runText } from '../report/run-text.js';
 import type { RunReport } from '../report/records.js';
+import { runText } from '../report/run-text.js';
 import { countText } from '../report/units.js';
-import { run, type RunOptions } from '../run.js';
+import { type RunOptions, run } from '../run.js';
+import { runShard } from '../shards/run-shard.js';
+import { shardFromEnvironment } from '../shards/shard.js';
 import type { CliCommand } from './command.js';
 import type { Context } from './context.js';
 import { ExitCode } from './exit-codes.js';

@@ -1,5 +1,5 @@
 import { IoError } from '../errors.js';
-import { FileSource } from '../wire/file-source.js';
+import { FileSource, isSameState } from '../wire/file-source.js';
 import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
 import type { ByteSource } from '../wire/source.js';
 import { takeRows, type TensorValue } from './tensor.js';
@@ -43,14 +43,7 @@ export class ReopenedFile implements SourceAccess {
     try {
       const { state } = source;
       this.known ??= state;
-      const { known } = this;
-      if (
-        known.dev !== state.dev ||
-        known.ino !== state.ino ||
-        known.size !== state.size ||
-        known.mtimeNs !== state.mtimeNs ||
-        known.ctimeNs !== state.ctimeNs
-      ) {
+      if (!isSameState(this.known, state)) {
         throw new IoError(`${this.name} changed while it was being read`, {
           code: 'FEATX_IO_CHANGED',
           path: this.name,

@@ -7,12 +7,17 @@ import { ExactSource } from './source.js';
 const LARGEST_READ = 2 ** 30;
 
 /** What tells one state of a file from another without reading it. */
-interface FileState {
+export interface FileState {
   readonly dev: bigint;
   readonly ino: bigint;
   readonly size: bigint;
   readonly mtimeNs: bigint;
   readonly ctimeNs: bigint;
+}
+
+/** Whether two looks saw the same file in the same state. */
+export function isSameState(a: FileState, b: FileState): boolean {
+  return a.dev === b.dev && a.ino === b.ino && a.size === b.size && a.mtimeNs === b.mtimeNs && a.ctimeNs === b.ctimeNs;
 }
 
 /** A regular file, read by position. Stays open until `close`. */
@@ -85,7 +90,7 @@ export class FileSource extends ExactSource {
       throw ioError(error, 'look at', this.path);
     });
     const { state } = this;
-    if (now.size !== state.size || now.mtimeNs !== state.mtimeNs || now.ctimeNs !== state.ctimeNs) {
+    if (!isSameState(now, state)) {
       throw new IoError(`${this.path} changed while it was being read`, {
         code: 'FEATX_IO_CHANGED',
         path: this.path,

@@ -1,19 +1,19 @@
 import { createHash } from 'node:crypto';
 import { basename, dirname, extname, join, relative, resolve } from 'node:path';
 import { UsageError } from '../errors.js';
+import { mapOf } from '../options/kinds.js';
+import type { Shard } from '../options/values.js';
 import type { RunReport } from '../report/records.js';
-import { run, type RunOptions } from '../run.js';
+import { type RunOptions, run } from '../run.js';
 import { expandPath, parseInputSpec } from '../tensors/input-files.js';
 import { DEFAULT_TENSOR_LIMITS } from '../tensors/limits.js';
 import { VERSION } from '../version.js';
-import { ioError, nodeFileSystem, type FileSystem } from '../wire/fs.js';
-import { BufferSource } from '../wire/source.js';
+import { type FileSystem, ioError, nodeFileSystem } from '../wire/fs.js';
+import { hashFile } from '../wire/hash.js';
+import { canonicalJson } from '../wire/json.js';
 import { writeFile } from '../wire/sink.js';
-import { canonicalJson } from './options.js';
-import { hashFile } from './recording.js';
+import { BufferSource } from '../wire/source.js';
 import { shardRange } from './shard.js';
-import { mapOf } from '../options/kinds.js';
-import type { Shard } from '../options/values.js';
 
 /** What one shard of a run made of which inputs. The same work gives the same bytes. */
 export interface RunManifest {
@@ -40,6 +40,7 @@ export interface RunManifest {
 const DEFAULT_BATCH = 32;
 const TRAILING = /(?<=.)[/\\]+$/;
 
+/** What one shard of a run made. */
 export interface ShardedRun {
   /** Null where the shard had no inputs. */
   readonly report: RunReport | null;
@@ -47,8 +48,9 @@ export interface ShardedRun {
 }
 
 /**
- * Runs one shard: a contiguous part of the input files, cut at whole batches, so that every entry meets the batch that it would meet without shards. Writes
- * `<name>.I-of-N.<ext>` and its manifest beside it; a second time it writes the same.
+ * Runs one shard: a contiguous part of the input files, cut at whole batches, so that every entry meets the batch that
+ * it would meet without shards. Writes `<name>.I-of-N.<ext>` and its manifest beside it; a second time it writes the
+ * same.
  * @throws UsageError where the inputs cannot be divided; as `run`
  */
 export async function runShard(

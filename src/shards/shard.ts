@@ -1,7 +1,10 @@
 import { UsageError } from '../errors.js';
 import type { Shard } from '../options/values.js';
 
-/** The part of a list that belongs to a shard: a contiguous run, sizes differing by at most one, all of them together the list in order. */
+/**
+ * The part of a list that belongs to a shard: a contiguous run, sizes differing by at most one, all of them together
+ * the list in order.
+ */
 export function takeShard<T>(items: readonly T[], { index, count }: Pick<Shard, 'index' | 'count'>): readonly T[] {
   const { first, end } = shardRange(items.length, { index, count });
   return items.slice(first, end);
@@ -27,8 +30,10 @@ export const SHARD_COUNT = 'FEATX_SHARD_COUNT';
  * The shard that a scheduler's array variables name, or null where there are none.
  * - Slurm: `SLURM_ARRAY_TASK_ID` with `_MIN`, `_STEP` and `_COUNT`
  * - AWS Batch: `AWS_BATCH_JOB_ARRAY_INDEX` with `_SIZE`
- * - Kubernetes indexed Jobs: `JOB_COMPLETION_INDEX` with `FEATX_SHARD_COUNT`, which the Job must set to its `completions`
- * - Azure Batch, which has no arrays: the number at the end of `AZ_BATCH_TASK_ID`, from 0 on, where `FEATX_SHARD_COUNT` is set
+ * - Kubernetes indexed Jobs: `JOB_COMPLETION_INDEX` with `FEATX_SHARD_COUNT`, which the Job must set to its
+ * `completions`
+ * - Azure Batch, which has no arrays: the number at the end of `AZ_BATCH_TASK_ID`, from 0 on, where `FEATX_SHARD_COUNT`
+ * is set
  * @see https://slurm.schedmd.com/job_array.html
  * @see https://docs.aws.amazon.com/batch/latest/userguide/job_env_vars.html
  * @see https://kubernetes.io/docs/concepts/workloads/controllers/job/#completion-mode

@@ -8,7 +8,7 @@ import { backbone } from '../testing/fixtures/fixture.js';
 import { encodeModel } from '../testing/model-builder.js';
 import { value } from '../testing/model-spec.js';
 import { seededFloats } from '../testing/random.js';
-import { merge } from './merge.js';
+import { merge } from '../batch/merge.js';
 import { runShard, shardName } from './run-shard.js';
 
 const COUNT = 200;

@@ -4,9 +4,9 @@ import { openArrayFile } from '../tensors/array-file.js';
 import type { LazyArray } from '../tensors/lazy-array.js';
 import type { TensorValue } from '../tensors/tensor.js';
 import { TensorWriter } from '../tensors/writer.js';
-import { nodeFileSystem, orNothing, type FileSystem } from '../wire/fs.js';
+import { type FileSystem, nodeFileSystem, orNothing } from '../wire/fs.js';
+import { hashRanges } from '../wire/hash.js';
 import type { MergeOptions, MergeReport } from './merge-report.js';
-import { hashRanges } from './recording.js';
 import type { RunManifest } from './run-shard.js';
 
 /** A manifest and where it is. */
@@ -22,7 +22,8 @@ const MOST_NAMED = 20;
 const ROWS_AT_ONCE = 64;
 
 /**
- * Joins the feature files of all shards of a run along axis 0, in order, into the file that a run without shards would have written.
+ * Joins the feature files of all shards of a run along axis 0, in order, into the file that a run without shards would
+ * have written.
  * @throws UsageError where the manifests belong to different runs, IoError, ModelFormatError
  */
 export async function mergeRuns(shards: readonly LoadedRun[], options: MergeOptions = {}): Promise<MergeReport> {

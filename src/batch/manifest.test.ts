@@ -1,11 +1,11 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { nodeFileSystem } from '../wire/fs.js';
 import { Journal } from './journal.js';
+import { readManifest } from './manifest.js';
 import { merge } from './merge.js';
-import { readManifest } from './read-manifest.js';
 
 const home = mkdtempSync(join(tmpdir(), 'featx-manifest-'));
 afterAll(() => rmSync(home, { recursive: true }));
