@@ -1,11 +1,11 @@
 import type { GraphView } from '../onnx/graph.js';
-import type { Dim } from '../onnx/records.js';
+import type { Dim, Node } from '../onnx/records.js';
 import type { InferredTypes, TensorTypes } from '../onnx/types.js';
 import { floatView, type FloatView } from './float-view.js';
 import { flowBetween, reachableFrom, wholeFlow, withCuts, type Flow } from './flow.js';
 import { geometryOf, type Geometry } from './geometry.js';
 import { lateralsOf, type Lateral } from './laterals.js';
-import { closedHourglasses, endsOf } from './trunk.js';
+import { closedHourglasses, endsOf, withoutAuxiliary } from './trunk.js';
 
 /** What every resolver looks at. */
 export interface Analysis {
@@ -65,14 +65,12 @@ function analyseAnew(file: GraphView, types: InferredTypes): Analysis {
   const closed = closedHourglasses(order, { ...whole, input }, fromImage, open);
   const geometry = closed.ends.size === 0 ? open : geometryOf(view, { ...whole, input }, shapeOf, closed.ends);
   const outputs = [...view.outputs.keys()].filter((name) => fromImage.has(name));
-  const { sinks, classifies } = endsOf(whole, geometry, input, outputs, closed);
-  const isWhole =
-    inputs.length === 1 && sinks.length === view.outputs.size && sinks.every((name) => view.outputs.has(name));
-  const flow = isWhole ? withCuts(whole, input, new Set(sinks)) : flowBetween(order, input, fromImage, sinks);
+  const ends = endsOf(whole, geometry, input, outputs, closed);
+  const flow = mainFlow(view, { ...whole, input }, order, fromImage, geometry, ends.sinks);
   return {
     ...common,
     flow,
-    classifies,
+    classifies: ends.classifies,
     network: whole,
     tapped: tappedOf(view, whole, flow),
     sentUp: sentUpOf(whole, geometry),
@@ -81,7 +79,35 @@ function analyseAnew(file: GraphView, types: InferredTypes): Analysis {
   };
 }
 
-function tappedOf(view: GraphView, network: Flow, flow: Flow): ReadonlySet<string> {
+/** More auxiliary heads than any network has. */
+const MOST_AUXILIARY = 4;
+
+/** The way from the image to the sinks that no auxiliary head reads alone. */
+function mainFlow(
+  view: GraphView,
+  whole: Flow & { readonly input: string },
+  order: readonly Node[],
+  data: ReadonlySet<string>,
+  geometry: ReadonlyMap<string, Geometry>,
+  ends: readonly string[],
+): Flow {
+  const isWhole =
+    data.size >= whole.position.size &&
+    ends.length === view.outputs.size &&
+    ends.every((name) => view.outputs.has(name));
+  let sinks = ends;
+  let flow = isWhole ? withCuts(whole, whole.input, new Set(sinks)) : flowBetween(order, whole.input, data, sinks);
+  for (let round = 0; sinks.length > 1 && round < MOST_AUXILIARY; round++) {
+    const kept = withoutAuxiliary(flow, sinks, geometry);
+    if (kept === null || kept.length === 0 || kept.length === sinks.length) break;
+    sinks = kept;
+    flow = flowBetween(order, whole.input, data, sinks);
+  }
+  return flow;
+}
+
+/** Tensors of a flow that something else than it reads, or that are outputs. */
+export function tappedOf(view: GraphView, network: Flow, flow: Flow): ReadonlySet<string> {
   const tapped = new Set<string>();
   const own = new Set(flow.nodes);
   for (const name of flow.position.keys()) {

@@ -36,6 +36,8 @@ export interface Link {
   readonly size: number;
   readonly convs: number;
   readonly sums: number;
+  /** The largest dilation of its convolutions. */
+  readonly dilation: number;
   /** Whether it has weights. */
   readonly isWeighted: boolean;
   /** Whether a norm that follows a convolution is part of it, or the scale that follows a norm. */
@@ -130,6 +132,7 @@ export function linksOf({ view, flow, geometry }: Analysis): readonly Link[] {
       size: nodes.length - count(MOVES),
       convs: count(CONVS),
       sums: count(JOINS),
+      dilation: span.reduce((most, node) => Math.max(most, ...intsOf(node, 'dilations')), 1),
       isWeighted: count(CONVS) + count(MATRICES) > 0,
       normed: false,
       ...linkKind(view, span, before, geometry),

@@ -145,6 +145,7 @@ function gridOf(axes: readonly Axis[], shape: Shape | null): readonly [number, n
 
 function step(view: GraphView, node: Node, sources: readonly Geometry[], shape: Shape | null, grids: Grids): Geometry {
   const source = mainSource(sources, shape);
+  if (node.opType === 'Pad') return padded(source, shape);
   if (node.opType === 'Concat' && joinsLevels(sources)) return foreign(source, shape);
   if (CHANNEL_FIRST_OPS.has(node.opType)) return windowed(view, node, source, shape, grids);
   if (node.opType === 'Transpose') return transposed(node, source, shape, grids);
@@ -155,6 +156,13 @@ function step(view: GraphView, node: Node, sources: readonly Geometry[], shape: 
   return node.opType === 'Reshape' || node.opType === 'Flatten'
     ? reshaped(source, shape, grids)
     : settled(source, shape, grids);
+}
+
+/** A border changes the size of a map and nothing else. */
+function padded(source: Geometry, shape: Shape | null): Geometry {
+  const { axes } = source;
+  if (shape === null || axes === null || axes.length !== shape.length) return { ...source, shape };
+  return { ...source, shape, grid: axes.includes('H') ? gridOf(axes, shape) : source.grid };
 }
 
 /** Whether maps of several strides are laid side by side, as detectors do with what their heads say. */
@@ -196,6 +204,7 @@ function windowed(view: GraphView, node: Node, source: Geometry, shape: Shape | 
   const weight = CONVS.has(node.opType) ? weightDims(view, node.inputs[1]) : null;
   const isLast = node.domain === CHANNELS_LAST;
   const channels = shape?.[isLast ? rank - 1 : 1] ?? weight?.[0] ?? source.channels;
+  if (rank !== 4 && node.opType.startsWith('Global')) return { ...source, shape, grid: [1, 1], channels, pooled: true };
   if (rank !== 4)
     return {
       ...source,

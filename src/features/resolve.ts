@@ -9,6 +9,7 @@ import { groupsBeside } from './groups.js';
 import { moduleTree, type ModuleTree } from './modules.js';
 import { nodePaths } from './names.js';
 import { parameterLabels } from './names/labels.js';
+import { mapGroups } from './necks.js';
 import { resolveExplicit } from './resolvers/explicit.js';
 import type { Family } from './resolvers/families.js';
 import { resolveStored } from './resolvers/metadata.js';
@@ -17,6 +18,7 @@ import { readsTokensAlone, resolveSequences } from './resolvers/sequences.js';
 import { resolveByTopology } from './resolvers/topology.js';
 import type { StoredInfo } from './stored-info.js';
 import { selectionByName } from './suggestion.js';
+import { towersOf } from './towers.js';
 
 export interface ResolveOptions {
   /** Use these features instead of looking for some. */
@@ -96,10 +98,16 @@ function groupsFound(
   given: readonly FeatureGroup[],
   features: readonly Feature[],
 ): readonly FeatureGroup[] {
-  return [...given, ...groupsBeside(analysis, features)].map(({ name, features: list }) => ({
-    name,
-    features: list.map((feature) => carried(analysis, feature)),
-  }));
+  const towers = (features.length > 0 ? [] : towersOf(analysis)).map((tower, at): FeatureGroup => {
+    const tree = moduleTree(tower.flow, nodePaths(tower.view, tower.flow.nodes));
+    return { name: `tower.${at}`, features: resolveByTopology(tower, tree).features };
+  });
+  return [...given, ...mapGroups(analysis, features), ...towers, ...groupsBeside(analysis, features)].map(
+    ({ name, features: list }) => ({
+      name,
+      features: list.map((feature) => carried(analysis, feature)),
+    }),
+  );
 }
 
 function embeddingsFound(analysis: Analysis): Pick<Resolution, 'embeddings' | 'embedding'> {

@@ -166,3 +166,57 @@ function closedOnTheWay(
   }
   return { ends, inside: insides };
 }
+
+/** Convolutions and meetings that make a further part of the backbone, and the most convolutions that an auxiliary head has. */
+const HEAVY_CONVS = 6;
+const HEAVY_JOINS = 2;
+const LIGHT_CONVS = 3;
+
+/** The sinks of a flow without those of auxiliary heads: light branches that leave the backbone beside a heavy one; null where there are none. */
+export function withoutAuxiliary(
+  flow: Flow,
+  sinks: readonly string[],
+  geometry: ReadonlyMap<string, Geometry>,
+): readonly string[] | null {
+  const last = flow.cuts.at(-1);
+  const from = flow.position.get(last ?? flow.input ?? '') ?? -1;
+  const branchOf = new Map<string, number>();
+  const parents: number[] = [];
+  const rootOf = (branch: number): number => {
+    let at = branch;
+    while (parents[at] !== at) at = parents[at] = parents[parents[at]];
+    return at;
+  };
+  const weights = new Map<number, { convs: number; joins: number }>();
+  for (const node of flow.nodes.slice(from + 1)) {
+    const joined = [
+      ...new Set(
+        readsOf(node)
+          .flatMap((name) => branchOf.get(name) ?? [])
+          .map(rootOf),
+      ),
+    ];
+    const branch = joined[0] ?? parents.push(parents.length) - 1;
+    for (const other of joined) parents[other] = branch;
+    for (const name of node.outputs) branchOf.set(name, branch);
+    const own = joined.map((other) => weights.get(other) ?? { convs: 0, joins: 0 });
+    const maps = node.inputs.filter((name) => flow.position.has(name) && isPlaced(geometry, name)).length;
+    weights.set(branch, {
+      convs: own.reduce((sum, { convs }) => sum + convs, node.opType === 'Conv' ? 1 : 0),
+      joins: own.reduce(
+        (sum, { joins }) => sum + joins,
+        maps > 1 && (node.opType === 'Add' || node.opType === 'Concat') ? 1 : 0,
+      ),
+    });
+  }
+  const roots = [...weights].filter(([branch]) => rootOf(branch) === branch);
+  const heavy = roots.filter(([, { convs, joins }]) => convs >= HEAVY_CONVS && joins >= HEAVY_JOINS);
+  const light = roots.filter(([, { convs, joins }]) => convs <= LIGHT_CONVS && joins === 0);
+  if (heavy.length !== 1 || light.length !== roots.length - 1 || light.length === 0) return null;
+  return sinks.filter((name) => rootOf(branchOf.get(name) ?? heavy[0][0]) === heavy[0][0]);
+}
+
+function isPlaced(geometry: ReadonlyMap<string, Geometry>, name: string): boolean {
+  const place = geometry.get(name);
+  return place !== undefined && isMap(place);
+}

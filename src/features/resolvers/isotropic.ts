@@ -14,6 +14,10 @@ const LONGEST_PERIOD = 12;
 export function isotropicRun({ view, flow }: Analysis, links: readonly Link[]): readonly Link[] | null {
   const meetings = links.filter(({ kind }) => kind === 'add' || kind === 'block' || kind === 'concat');
   const deepest = links.reduce((most, { stride }) => Math.max(most, stride), 0);
+  const deepestTokens = links.reduce(
+    (most, { stride, place }) => (place.axes?.includes('L') ? Math.max(most, stride) : most),
+    0,
+  );
   const bodies = meetings.map((link) => signature(view, flow, link));
   let best: readonly Link[] | null = null;
   let bestSize = 0;
@@ -24,7 +28,8 @@ export function isotropicRun({ view, flow }: Analysis, links: readonly Link[]): 
         .filter((_, at) => at % period === period - 1)
         .map((end) => movedBack(links, meetings[first], end));
       const size = meetings.slice(first, last + 1).reduce((sum, { nodes }) => sum + nodes.length, 0);
-      if (ends.length < LEAST_BLOCKS || ends[0].stride !== deepest || size <= bestSize) continue;
+      const most = ends[0]?.place.axes?.includes('L') ? deepestTokens : deepest;
+      if (ends.length < LEAST_BLOCKS || ends[0].stride !== most || size <= bestSize) continue;
       [best, bestSize] = [ends, size];
     }
     if (best !== null) break;

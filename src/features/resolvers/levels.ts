@@ -27,7 +27,28 @@ export function levelsOf(analysis: Analysis, links: readonly Link[]): readonly L
   const isPool = links.slice(deepest.first, end + 1).every(({ kind }) => kind === 'pool' || kind === 'move');
   const poolsOnly = levels.slice(1, -1).every(({ first }) => links[first].kind === 'pool');
   if (isPool && !poolsOnly) return levels.slice(0, -1);
-  return [...levels.slice(0, -1), { ...deepest, last: end }];
+  return [...levels.slice(0, -1), { ...deepest, last: end }].flatMap((level) => stagesOf(links, level));
+}
+
+/** A level in stages where dilation takes the place of strides: each begins with a sum that widens, and dilates more than the one before. */
+function stagesOf(links: readonly Link[], level: Level): readonly Level[] {
+  const most = (from: number, to: number): number =>
+    links.slice(from, to).reduce((dilation, link) => Math.max(dilation, link.dilation), 1);
+  const starts: number[] = [];
+  for (let at = level.first + 1; at <= level.last; at++) {
+    const { kind, residual, place } = links[at];
+    if (kind === 'add' && !residual && (place.channels ?? 0) > (links[at - 1].place.channels ?? Infinity))
+      starts.push(at);
+  }
+  const stages: Level[] = [];
+  let first = level.first;
+  starts.forEach((start, index) => {
+    const next = starts[index + 1] ?? level.last + 1;
+    if (most(start + 1, next) <= most(first, start)) return;
+    stages.push({ ...level, first, last: start - 1 });
+    first = start;
+  });
+  return [...stages, { ...level, first }];
 }
 
 /** Widths of the classifiers of ImageNet: a last convolution of one is a classifier's even where it is activated (SqueezeNet). */

@@ -1,6 +1,7 @@
 import { layersBehindPool, type Analysis } from '../analysis.js';
 import type { Flow } from '../flow.js';
 import type { Geometry } from '../geometry.js';
+import { intsOf } from '../node-attributes.js';
 import { lastTensor, type Module, type ModuleTree } from '../modules.js';
 
 /** A module that may be a feature: it ends in a tensor that everything passes through. */
@@ -97,22 +98,49 @@ export function pickUnits(
   const strides = trunk.filter(({ module }) => isInside(module, main)).map(({ stride }) => stride);
   const least = strides.reduce((a, b) => Math.min(a, b), Infinity);
   const most = analysis.classifies ? Infinity : strides.reduce((a, b) => Math.max(a, b), -Infinity);
-  const chosen = new Map<number, Pick>();
+  const chosen = new Map<string, Pick>();
+  let stage = 0;
+  let last: Unit | null = null;
   for (const unit of trunk) {
-    const before = chosen.get(unit.stride);
+    if (last !== null && isStageOfItsOwn(analysis.flow, last, unit)) stage++;
+    last = unit;
+    const key = `${unit.stride} ${stage}`;
+    const before = chosen.get(key);
     const outside = !isInside(unit.module, main);
     if (outside && before !== undefined && isInside(before.unit.module, main)) continue;
     if (outside && unit.stride > most) continue;
     if (outside && unit.stride < least && (stem === 'drop' || (stem === 'keep' && !endsStem(analysis, unit, main))))
       continue;
     const sure = !outside;
-    chosen.set(unit.stride, {
+    chosen.set(key, {
       unit,
       sure,
       because: `${unit.module.path} is the last module at stride ${unit.stride}${outside ? `, outside ${main?.path ?? 'any container'}` : ''}`,
     });
   }
   return [...chosen.values()].sort((a, b) => a.unit.stride - b.unit.stride);
+}
+
+/**
+ * Whether a unit begins another stage at the stride of the one before, as networks do whose later stages are dilated in place of their strides: its dilation grows, or
+ * it is the next of numbered stages, wider, with a projection beside its first block.
+ */
+function isStageOfItsOwn(flow: Flow, before: Unit, unit: Unit): boolean {
+  if (unit.stride !== before.stride || unit.module.parent !== before.module.parent) return false;
+  if (unit.module.children.length === 0 || before.module.children.length === 0) return false;
+  if (dilationOf(flow, unit.module) > dilationOf(flow, before.module)) return true;
+  const stem = ({ name }: Module): string => name.replace(/\d+$/, '');
+  const isNext =
+    stem(unit.module) === stem(before.module) && stem(unit.module) !== '' && unit.module.name !== stem(unit.module);
+  const isWider = (unit.place.channels ?? 0) > (before.place.channels ?? Infinity);
+  const projects = unit.module.children[0].children.some(({ name }) => /^(downsample|shortcut)$/.test(name));
+  return isNext && isWider && projects;
+}
+
+function dilationOf(flow: Flow, module: Module): number {
+  let most = 1;
+  for (const at of module.nodes) most = Math.max(most, ...intsOf(flow.nodes[at], 'dilations'));
+  return most;
 }
 
 export function isInside(module: Module, container: Module | null): boolean {
@@ -148,7 +176,7 @@ function isBlur(flow: Flow, at: number): boolean {
   );
 }
 
-/** The parent of units at two strides or more that holds the most nodes. */
+/** The parent of units at two strides or more that holds the most nodes; of one of several numbered stages, what holds them all. */
 function mainContainer(units: readonly Unit[]): Module | null {
   const strides = new Map<Module, Set<number>>();
   const size = new Map<Module, number>();
@@ -158,9 +186,12 @@ function mainContainer(units: readonly Unit[]): Module | null {
     strides.set(parent, (strides.get(parent) ?? new Set()).add(stride));
     size.set(parent, (size.get(parent) ?? 0) + module.nodes.length);
   }
+  const candidates = [...strides].filter(([, seen]) => seen.size >= 2).map(([module]) => module);
+  const whole = candidates.filter((module) => !isOneOfSeveral(module));
   let best: Module | null = null;
-  for (const [module, seen] of strides)
-    if (seen.size >= 2 && (best === null || (size.get(module) ?? 0) > (size.get(best) ?? 0))) best = module;
+  for (const module of whole.length > 0 ? whole : candidates)
+    if (best === null || (size.get(module) ?? 0) > (size.get(best) ?? 0)) best = module;
+  while (best?.parent && isOneOfSeveral(best)) best = best.parent;
   return best;
 }
 
@@ -188,8 +219,9 @@ function isotropicBlocks({ flow, geometry }: Analysis, tree: ModuleTree): readon
     const numbered = numberedChildren(module);
     if (numbered.length < 3) continue;
     const blocks = numbered.flatMap((child) => unitAt(flow, geometry, child) ?? []);
-    if (blocks.length < numbered.length || !blocks.every(({ stride }) => stride === deepest)) continue;
     const isTokens = blocks.every(({ place }) => place.axes?.includes('L'));
+    const most = isTokens ? [...stridesOf(flow, geometry, true)].reduce((a, b) => Math.max(a, b), 0) : deepest;
+    if (blocks.length < numbered.length || !blocks.every(({ stride }) => stride === most)) continue;
     if (isTokens || (strides.size === 1 && module.nodes.length >= LEAST_SHARE.maps * flow.nodes.length)) return blocks;
   }
   return null;
@@ -205,10 +237,11 @@ function isOneOfSeveral(module: Module): boolean {
 }
 
 /** Strides above 1 that cuts lie at. */
-function stridesOf(flow: Flow, geometry: ReadonlyMap<string, Geometry>): ReadonlySet<number> {
+function stridesOf(flow: Flow, geometry: ReadonlyMap<string, Geometry>, ofTokens = false): ReadonlySet<number> {
   const strides = new Set<number>();
   for (const name of flow.cuts) {
     const place = geometry.get(name);
+    if (ofTokens && !place?.axes?.includes('L')) continue;
     if (place !== undefined && place.stride !== null && place.stride > 1 && !place.pooled && !place.axes?.includes('?'))
       strides.add(place.stride);
   }
