@@ -1,3 +1,4 @@
+import { option } from './options/words.js';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { FeatxError, RuntimeError, UsageError } from './errors.js';
 import { containedLocations, isContained } from './onnx/external-data.js';
@@ -28,7 +29,10 @@ export interface CutOptions extends Omit<WriteOptions, 'beforeCommit'> {
   readonly reads?: readonly string[];
   /** Plan and report; write nothing. */
   readonly dryRun?: boolean;
-  /** Called with the finished file before it takes its place; the file is discarded where this throws. Where it is given, the report says `verified`. */
+  /**
+   * Called with the finished file before it takes its place; the file is discarded where this throws. Where it is
+   * given, the report says `verified`.
+   */
   readonly verifyFile?: (temporaryPath: string, outputs: Plan['outputs']) => Promise<boolean>;
   /** Takes the bytes instead of a file: for standard output. */
   readonly write?: (bytes: Uint8Array) => Promise<void>;
@@ -45,7 +49,7 @@ export async function resolveOutput(
 ): Promise<string | null> {
   if (options.write !== undefined) {
     if (options.weights === 'external' || options.weights === 'reference')
-      throw new UsageError(`--weights ${options.weights} needs a file as output, not standard output`, {
+      throw new UsageError(`${option('weights', options.weights)} needs a file as output, not standard output`, {
         code: 'FEATX_USAGE_OUTPUT',
       });
     return null;
@@ -62,7 +66,9 @@ export async function resolveOutput(
   return resolveTarget(target, sourcePath === null ? [] : [sourcePath], options);
 }
 
-/** What the place of a result allows: references to the files of the model, and into the model itself. @throws IoError */
+/**
+ * What the place of a result allows: references to the files of the model, and into the model itself. @throws IoError
+ */
 export async function placementOf(
   model: OnnxModel,
   sourcePath: string | null,
@@ -88,7 +94,10 @@ async function realPath(fs: FileSystem, path: string): Promise<string> {
   });
 }
 
-/** Whether a sidecar is a link to another directory: a model that is such a link itself may use it (as in a Hugging Face cache), a result beside it may not. */
+/**
+ * Whether a sidecar is a link to another directory: a model that is such a link itself may use it (as in a Hugging Face
+ * cache), a result beside it may not.
+ */
 async function leadsAway(fs: FileSystem, directory: string, paths: readonly string[]): Promise<boolean> {
   for (const path of paths) {
     const real = await orNothing(fs.realpath(path), path);
@@ -108,7 +117,10 @@ export function sidecarPaths(model: OnnxModel, sourcePath: string | null): strin
   return [...containedLocations(model)].flatMap((location) => sidecarPlaces(sourcePath, location));
 }
 
-/** Every file that a model is nothing without: its sidecars, and the original of a reference cut, which it needs even where it names no weights there. */
+/**
+ * Every file that a model is nothing without: its sidecars, and the original of a reference cut, which it needs even
+ * where it names no weights there.
+ */
 export async function neededPaths(model: OnnxModel, sourcePath: string): Promise<readonly string[]> {
   const original = await referenceOf(model).catch((error: unknown) => {
     if (error instanceof FeatxError) return null;
@@ -154,7 +166,10 @@ export function previewCut(model: OnnxModel, edit: GraphEdit, weights: WeightsPl
 
 const UNKNOWN_HASH = '0'.repeat(8);
 
-/** A sidecar is named after its content: whatever stands there already under its name is the same. @throws UsageError where no model may name it */
+/**
+ * A sidecar is named after its content: whatever stands there already under its name is the same. @throws UsageError
+ * where no model may name it
+ */
 function sidecarName(target: string, sha256: string): string {
   const name = `${basename(target)}.${sha256.slice(0, 8)}.data`;
   if (!isContained(name))
@@ -185,7 +200,7 @@ export async function writeCut({ model, edit, plan, weights, target, options, so
     if (sidecar !== null)
       throw new UsageError('the weights would go to a file beside the result, and standard output has none', {
         code: 'FEATX_USAGE_OUTPUT',
-        hint: 'put them inside with --weights embed, or name an output file',
+        hint: `put them inside with ${option('weights', 'embed')}, or name an output file`,
       });
     const pieces = splice(model, edit, weights.contents);
     assertLoadable(pieces);
@@ -201,7 +216,7 @@ export async function writeCut({ model, edit, plan, weights, target, options, so
   });
   await resolveTarget(target, inputs, options);
   if (weights.isReference && sourcePath !== null && (await sameFile(fs, sourcePath, target))) {
-    throw new UsageError('--weights reference cannot replace the model it would point into', {
+    throw new UsageError(`${option('weights', 'reference')} cannot replace the model it would point into`, {
       code: 'FEATX_USAGE_REFERENCE',
       path: target,
       hint: 'choose another output',
@@ -244,7 +259,10 @@ export async function writeCut({ model, edit, plan, weights, target, options, so
   }
 }
 
-/** Puts a sidecar in its place; returns which file it is, or null where its name was taken already, by a run that wrote the same. */
+/**
+ * Puts a sidecar in its place; returns which file it is, or null where its name was taken already, by a run that wrote
+ * the same.
+ */
 async function commitSidecar(
   fs: FileSystem,
   staged: StagedFile,

@@ -145,9 +145,9 @@ test('a lost device is no lack of memory, and a lack of memory without a device 
       'cuda',
       new Error('BFCArena: Failed to allocate memory for requested buffer of size 4294967296'),
     ),
-  ).toMatchObject({ code: 'FEATX_DEVICE_MEMORY', hint: expect.stringContaining('--batch-size') });
+  ).toMatchObject({ code: 'FEATX_DEVICE_MEMORY', hint: expect.stringContaining('`batchSize`') });
   expect(runFailed('m.onnx', 'cpu', new Error('bad allocation'))).toMatchObject({
     code: 'FEATX_RUNTIME',
-    hint: expect.stringContaining('--batch-size'),
+    hint: expect.stringContaining('`batchSize`'),
   });
 });

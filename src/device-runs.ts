@@ -1,3 +1,4 @@
+import { option } from './options/words.js';
 import { FeatxError, UsageError } from './errors.js';
 import type { Layout } from './features/feature.js';
 import type { FeatureRunner } from './runner.js';
@@ -144,7 +145,7 @@ export function entriesOf(name: string, value: RuntimeTensor, { rows, size, layo
     `${name} has the shape [${value.shape.join(', ')}] for a batch of ${size}: its axis 0 does not count the entries, so batches cannot be joined`,
     {
       code: 'FEATX_USAGE_BATCH',
-      hint: 'give one full batch: another --batch-size, or as many inputs as the model takes at once; or leave this feature out',
+      hint: `give one full batch: another ${option('batchSize')}, or as many inputs as the model takes at once; or leave this feature out`,
     },
   );
 }

@@ -209,7 +209,7 @@ describe('a cut', () => {
     expect(await failure(extract(path, null, { ...U, write: async () => undefined }))).toMatchObject({
       name: 'UsageError',
       code: 'FEATX_USAGE_OUTPUT',
-      hint: expect.stringContaining('--weights embed'),
+      hint: expect.stringContaining("`weights: 'embed'`"),
     });
     const parts: Uint8Array[] = [];
     await extract(path, null, { ...U, weights: 'embed', write: async (bytes) => void parts.push(bytes) });
@@ -428,7 +428,7 @@ describe('a reference cut', () => {
     expect(await failure(extract(await external(), at('cut.onnx'), { ...U, weights: 'reference' }))).toMatchObject({
       name: 'UsageError',
       code: 'FEATX_USAGE_REFERENCE',
-      hint: expect.stringContaining('--weights keep'),
+      hint: expect.stringContaining("`weights: 'keep'`"),
     });
   });
 
@@ -591,7 +591,8 @@ describe('whatever fails', () => {
               whole: true,
             });
           const left = (await readdir(folder)).filter((name) => name !== 'model.onnx' && name !== 'cut.onnx');
-          // Behind the rename of the sidecar alone (its directory could not be synced) the data file stays: whole, and named after its content.
+          // Behind the rename of the sidecar alone (its directory could not be synced) the data file stays: whole, and
+          // named after its content.
           expect({ call, left: left.filter((name) => !sidecar.includes(name)) }).toEqual({ call, left: [] });
         }
       }
@@ -651,7 +652,7 @@ describe('limits', () => {
       expect(await failure(extract(path, at('cut.onnx'), options))).toMatchObject({
         name: 'PolicyError',
         code: 'FEATX_LIMIT_MODEL',
-        hint: expect.stringContaining('--weights reference'),
+        hint: expect.stringContaining("`weights: 'reference'`"),
       });
     }
     expect(await failure(extract(path, null, { ...y, write: async () => undefined }))).toMatchObject({

@@ -1,6 +1,7 @@
+import { option } from './options/words.js';
 import { placementOf, previewCut, resolveOutput, writeCut, type CutOptions } from './cut-files.js';
 import { UsageError } from './errors.js';
-import { checkOptions } from './options/check.js';
+import { assertPath, called } from './options/check.js';
 import type { OptionsOf } from './options/types.js';
 import { prepare, type PrepareOptions } from './prepare.js';
 import { counts, extractedFeatures } from './report/extract-report.js';
@@ -28,9 +29,13 @@ export async function extract(
   output: string | null,
   options: ExtractOptions = {},
 ): Promise<ExtractReport> {
+  return called('extract', options, () => cut(input, output, options));
+}
+
+async function cut(input: string | Uint8Array, output: string | null, options: ExtractOptions): Promise<ExtractReport> {
   const started = performance.now();
-  checkOptions('extract', options);
   assertModeFlags(options);
+  if (output != null) assertPath('the output', output);
   const sourcePath = typeof input === 'string' ? input : null;
   const target = await resolveOutput(sourcePath, output, options);
   await using prepared = await prepare(input, options);
@@ -47,10 +52,13 @@ export async function extract(
     ...placement,
   });
   if (weights.isReference && referenceEntries(model).length > 0) {
-    throw new UsageError('--weights reference: the model is such a cut itself and points into another file', {
-      code: 'FEATX_USAGE_REFERENCE',
-      hint: 'use --weights keep: the result points where the model points',
-    });
+    throw new UsageError(
+      `${option('weights', 'reference')}: the model is such a cut itself and points into another file`,
+      {
+        code: 'FEATX_USAGE_REFERENCE',
+        hint: `use ${option('weights', 'keep')}: the result points where the model points`,
+      },
+    );
   }
   const edit = await describedEdit({ view, types, resolution, plan }, weights, placement.sourceName);
   if (options.strict) assertNoWarnings(warnings, sourcePath ?? undefined);

@@ -4,7 +4,7 @@ import { externalReference, openContained } from './onnx/external-data.js';
 import { referenceOf } from './onnx/fingerprint.js';
 import { tensorsOf } from './onnx/graph.js';
 import type { Tensor } from './onnx/records.js';
-import { checkOptions } from './options/check.js';
+import { called } from './options/check.js';
 import type { OptionsOf } from './options/types.js';
 import { prepare, type PreparedModel } from './prepare.js';
 import { inspectReport } from './report/inspect-report.js';
@@ -32,8 +32,11 @@ export async function inspect(
   source: string | Uint8Array | ByteSource,
   options: InspectOptions = {},
 ): Promise<InspectReport> {
+  return called('inspect', options, () => look(source, options));
+}
+
+async function look(source: string | Uint8Array | ByteSource, options: InspectOptions): Promise<InspectReport> {
   const started = performance.now();
-  checkOptions('inspect', options);
   await using prepared = await prepare(source, {
     ...options,
     resolve: { explain: options.explain !== undefined, ...options.resolve },

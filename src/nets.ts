@@ -1,4 +1,5 @@
 import { UsageError } from './errors.js';
+import { abortable, checkOptions, shown } from './options/check.js';
 import type { HookType } from './features/feature.js';
 import { FeatureInfo } from './features/feature-info.js';
 import type { PlannedOutput } from './rewrite/plan.js';
@@ -25,6 +26,7 @@ abstract class FeatureNet implements AsyncDisposable {
     protected readonly runner: FeatureRunner,
     /** All features of the model; `outIndices` are those of this net. */
     readonly featureInfo: FeatureInfo,
+    private readonly signal: AbortSignal | undefined,
   ) {}
 
   /** Inputs that the net needs, with dtype and shape. */
@@ -42,7 +44,7 @@ abstract class FeatureNet implements AsyncDisposable {
   }
 
   protected run(feeds: Feeds): Promise<ReadonlyMap<string, RuntimeTensor>> {
-    return this.runner.run(feedMap(feeds, this.runner));
+    return abortable(this.signal, async () => this.runner.run(feedMap(feeds, this.runner)));
   }
 
   /** Closes the session. */
@@ -56,6 +58,16 @@ abstract class FeatureNet implements AsyncDisposable {
 }
 
 async function openNet(
+  source: string | Uint8Array,
+  mode: Mode,
+  rewrite: boolean,
+  options: NetOptions & { readonly hookType?: HookType },
+): Promise<[FeatureRunner, FeatureInfo, AbortSignal | undefined]> {
+  const { signal } = options;
+  return [...(await abortable(signal, () => openRunner(source, mode, rewrite, options))), signal];
+}
+
+async function openRunner(
   source: string | Uint8Array,
   mode: Mode,
   rewrite: boolean,
@@ -76,6 +88,12 @@ async function openNet(
 }
 
 function feedMap(feeds: Feeds, { session: { inputs } }: FeatureRunner): ReadonlyMap<string, RuntimeTensor> {
+  const given: unknown = feeds;
+  if (typeof given !== 'object' || given === null || Array.isArray(given) || ArrayBuffer.isView(given))
+    throw new UsageError(`the inputs are ${shown(given)}, not a tensor or tensors by the names of inputs`, {
+      code: 'FEATX_USAGE_FEEDS',
+      hint: `give { dtype, shape, data }, or a Map from ${inputs.map(({ name }) => `'${name}'`).join(', ')} to such`,
+    });
   if (feeds instanceof Map) return feeds;
   if (!isTensor(feeds)) return new Map(Object.entries(feeds));
   const [only] = inputs;
@@ -101,6 +119,7 @@ function isTensor(feeds: Exclude<Feeds, Map<string, RuntimeTensor>>): feeds is R
 export class FeatureDictNet extends FeatureNet {
   /** @throws UsageError, ResolveError, ModelFormatError, PolicyError, IoError, RuntimeError */
   static async create(source: string | Uint8Array, options: NetOptions = {}): Promise<FeatureDictNet> {
+    checkOptions('net', options);
     return new FeatureDictNet(...(await openNet(source, 'dict', true, options)));
   }
 
@@ -113,6 +132,7 @@ export class FeatureDictNet extends FeatureNet {
 export class FeatureListNet extends FeatureNet {
   /** @throws UsageError, ResolveError, ModelFormatError, PolicyError, IoError, RuntimeError */
   static async create(source: string | Uint8Array, options: Omit<NetOptions, 'outMap'> = {}): Promise<FeatureListNet> {
+    checkOptions('net', options);
     return new FeatureListNet(...(await openNet(source, 'list', true, options)));
   }
 
@@ -126,26 +146,26 @@ export class FeatureHookNet extends FeatureNet {
   private constructor(
     runner: FeatureRunner,
     featureInfo: FeatureInfo,
+    signal: AbortSignal | undefined,
     private readonly returnDict: boolean,
     /** What the value of an output is called. */
     private readonly keys: ReadonlyMap<string, string>,
   ) {
-    super(runner, featureInfo);
+    super(runner, featureInfo, signal);
   }
 
   /** @throws UsageError, ResolveError, ModelFormatError, PolicyError, IoError, RuntimeError */
-  static async create(
-    source: string | Uint8Array,
-    { returnDict = false, defaultHookType, ...options }: HookNetOptions = {},
-  ): Promise<FeatureHookNet> {
+  static async create(source: string | Uint8Array, given: HookNetOptions = {}): Promise<FeatureHookNet> {
+    checkOptions('hookNet', given);
+    const { returnDict = false, defaultHookType, ...options } = given;
     const { noRewrite = !options.flattenSequential, ...others } = options;
     if (noRewrite && options.flattenSequential)
       throw new UsageError(
         'flattenSequential renames modules for a rewritten network; noRewrite keeps the network as it is',
         { hint: 'set noRewrite: false, or leave out flattenSequential' },
       );
-    const [runner, info] = await openNet(source, 'hook', !noRewrite, { ...others, hookType: defaultHookType });
-    return new FeatureHookNet(runner, info, returnDict, keysOf(runner.features, others.outMap !== undefined));
+    const [runner, info, signal] = await openNet(source, 'hook', !noRewrite, { ...others, hookType: defaultHookType });
+    return new FeatureHookNet(runner, info, signal, returnDict, keysOf(runner.features, others.outMap !== undefined));
   }
 
   async forward(feeds: Feeds): Promise<ReadonlyMap<string, RuntimeTensor> | readonly RuntimeTensor[]> {

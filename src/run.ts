@@ -1,7 +1,8 @@
+import { option } from './options/words.js';
 import { resolve } from 'node:path';
 import { DeviceRuns, entriesOf } from './device-runs.js';
 import { IoError, UsageError } from './errors.js';
-import { checkOptions } from './options/check.js';
+import { called } from './options/check.js';
 import type { OptionsOf } from './options/types.js';
 import { FeatureRunner, type RunnerOptions } from './runner.js';
 import type { RunFeatureRecord, RunReport } from './report/records.js';
@@ -25,20 +26,15 @@ export type RunOptions = OptionsOf<'run'> &
 /**
  * Runs a model's features over files and writes them; reading and decoding, running, and writing overlap.
  * @returns what was written, and where it ran
- * @throws UsageError, ResolveError, ModelFormatError, PolicyError, IoError, RuntimeError, TimeoutError; the output is then as it was before
+ * @throws UsageError, ResolveError, ModelFormatError, PolicyError, IoError, RuntimeError, TimeoutError; the output is
+ * then as it was before
  */
 export async function run(source: string | Uint8Array, options: RunOptions = {}): Promise<RunReport> {
-  try {
-    return await runBatches(source, options);
-  } catch (error) {
-    options.signal?.throwIfAborted();
-    throw error;
-  }
+  return called('run', options, () => runBatches(source, options));
 }
 
 async function runBatches(source: string | Uint8Array, options: RunOptions): Promise<RunReport> {
   const started = performance.now();
-  checkOptions('run', options);
   const { inputs = [], output, signal, fileSystem } = options;
   await assertProfile(options, typeof source === 'string' ? [source] : []);
   const open = (): Promise<FeatureRunner> =>
@@ -57,7 +53,7 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
   if (inputs.length === 0 && runner.session.inputs.length > 0)
     throw new UsageError('no input is given', {
       code: 'FEATX_USAGE_INPUT',
-      hint: 'name files with --input, or try --input random',
+      hint: `name files with ${option('inputs')}, or try ${option('inputs', ['random'])}`,
     });
   const plan = await planInputs(inputs, runner.session.inputs, {
     fileSystem,
@@ -185,14 +181,17 @@ class FeatureTotal {
   }
 }
 
-/** A profile that cannot be written, or that would replace what is read or written, is known before anything runs. @throws UsageError, IoError */
+/**
+ * A profile that cannot be written, or that would replace what is read or written, is known before anything runs.
+ * @throws UsageError, IoError
+ */
 async function assertProfile({ profile, output, ...options }: RunOptions, inputs: readonly string[]): Promise<void> {
   if (profile === undefined) return;
   if (output !== undefined && resolve(output) === resolve(profile))
     throw new UsageError(`the profile and the features would both be ${profile}`, {
       code: 'FEATX_USAGE_SAME_FILE',
       path: profile,
-      hint: 'choose another --profile',
+      hint: `choose another ${option('profile')}`,
     });
   await resolveTarget(profile, inputs, {
     fileSystem: options.fileSystem,

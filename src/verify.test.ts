@@ -109,7 +109,7 @@ describe('pairs', () => {
     const other = encodeModel({ graph: graph('z') });
     await expect(verify(encodeModel({ graph: graph('y') }), other)).rejects.toMatchObject({
       name: 'ResolveError',
-      hint: expect.stringContaining('--map'),
+      hint: expect.stringContaining('`map: '),
     });
     expect((await verify(encodeModel({ graph: graph('y') }), other, { map: new Map([['y', 'z']]) })).equal).toBe(true);
     await expect(verify(encodeModel({ graph: graph('y') }), other, { map: new Map([['q', 'p']]) })).rejects.toThrow(

@@ -1,3 +1,4 @@
+import { option } from './options/words.js';
 import { isBitEqual, largestDifference, rearranged } from './tensors/compare.js';
 import { ResolveError, UsageError } from './errors.js';
 import { readStoredInfo } from './features/resolvers/metadata.js';
@@ -6,7 +7,7 @@ import { ancestorsOf, bodiesOf, hasTensor, isInitializer, viewGraph, type GraphV
 import { nominalInputs, NOMINAL_SIDES } from './onnx/nominal.js';
 import type { Node } from './onnx/records.js';
 import { declaredTypes } from './onnx/types.js';
-import { checkOptions } from './options/check.js';
+import { called } from './options/check.js';
 import { mapOf } from './options/kinds.js';
 import type { OptionsOf } from './options/types.js';
 import { openChecked } from './prepare.js';
@@ -58,8 +59,15 @@ export async function verify(
   extracted: string | Uint8Array,
   options: VerifyOptions = {},
 ): Promise<VerifyReport> {
+  return called('verify', options, () => compare(source, extracted, options));
+}
+
+async function compare(
+  source: string | Uint8Array,
+  extracted: string | Uint8Array,
+  options: VerifyOptions,
+): Promise<VerifyReport> {
   const started = performance.now();
-  checkOptions('verify', options);
   const opening = { limits: options.limits, fileSystem: options.fileSystem };
   await using whole = await openChecked(source, opening);
   await using cut = await openChecked(extracted, opening);
@@ -147,7 +155,7 @@ async function pairsOf(
   if (pairs.length === 0)
     throw new ResolveError('the second model is no cut of the first: none of its outputs is a tensor there', {
       code: 'FEATX_RESOLVE_PAIR',
-      hint: 'pair them with --map TENSOR=OUTPUT',
+      hint: `pair them with ${option('map', { TENSOR: 'OUTPUT' })}`,
     });
   return pairs;
 }
@@ -216,7 +224,7 @@ async function bothRuns(
         throw error;
     }
   }
-  throw new UsageError('no input size fits the model', { hint: 'give one with --input-shape' });
+  throw new UsageError('no input size fits the model', { hint: `give one with ${option('inputShapes')}` });
 }
 
 function isRunFailure(error: unknown): boolean {
@@ -258,7 +266,7 @@ function seededFeeds(
     const shape = shapes.get(name) ?? type.shape?.map((dim) => (typeof dim === 'number' ? dim : 1));
     if (shape === undefined)
       throw new UsageError(`the shape of the input '${name}' is not known`, {
-        hint: `give it with --input-shape ${name}:…`,
+        hint: `give it with ${option('inputShapes', { [name]: [1, 3, 224, 224] })}`,
       });
     const dtype = /^float8|^float4/.test(type.dtype) ? 'float32' : type.dtype;
     feeds.set(name, randomTensor(dtype, shape, seed, name));

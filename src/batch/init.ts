@@ -1,3 +1,4 @@
+import { option } from '../options/words.js';
 import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { UsageError } from '../errors.js';
@@ -128,7 +129,7 @@ async function assertFree(
       nameOf: (model) => relativeTo(root, model),
       perform: (task) => pool.perform(task),
     });
-    await guard.assertFree(output, 'the config', 'choose another -o');
+    await guard.assertFree(output, 'the config', `choose another ${option('output')}`);
     signal?.throwIfAborted();
   } finally {
     signal?.removeEventListener('abort', stop);
@@ -141,7 +142,7 @@ async function assertAbsent(path: string, force: boolean, fs: FileSystem): Promi
   throw new UsageError(`${path} exists`, {
     code: 'FEATX_USAGE_EXISTS',
     path,
-    hint: 'name another file with -o, or pass --force to replace it',
+    hint: `name another file with ${option('output')}, or pass ${option('force', true)} to replace it`,
   });
 }
 

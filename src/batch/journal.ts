@@ -1,3 +1,4 @@
+import { option } from '../options/words.js';
 import { randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { FeatxError, IoError, PolicyError } from '../errors.js';
@@ -10,7 +11,8 @@ import { decodeLine, encodeLine, headOf, type JournalRecord } from './journal-li
 import { isRecord } from '../options/schema.js';
 
 /**
- * The journal of a batch: one JSON record per line, appended and synced before the record is reported. It is the memory of an interrupted run and the cache of
+ * The journal of a batch: one JSON record per line, appended and synced before the record is reported. It is the
+ * memory of an interrupted run and the cache of
  * the next one. Every line carries a digest of itself, so that a torn or altered line is as good as none.
  */
 
@@ -39,7 +41,10 @@ export interface RunHeader {
 }
 
 export class Journal {
-  /** Where the last record of each item with a `made` is, in any journal of the directory. Says nothing of what this run appends: memory is flat. */
+  /**
+   * Where the last record of each item with a `made` is, in any journal of the directory. Says nothing of what this run
+   * appends: memory is flat.
+   */
   private readonly cache = new Map<string, Place>();
   /** Records of the run that goes on, or after `reread` of this run. */
   private readonly current = new Map<string, Place>();
@@ -76,7 +81,7 @@ export class Journal {
         throw new PolicyError(`${path} is no regular file, and the journal of the batch would be written through it`, {
           code: 'FEATX_BATCH_JOURNAL',
           path,
-          hint: 'remove it, or choose another --state directory',
+          hint: `remove it, or choose another ${option('stateDirectory')} directory`,
         });
       const journal = new Journal(fs, path, await fs.open(path, 'a+', 0o666), 0);
       // Its own last: it knows best.
@@ -87,7 +92,10 @@ export class Journal {
     }
   }
 
-  /** What the journals of a directory remember, without writing anything; a directory that is not there remembers nothing. */
+  /**
+   * What the journals of a directory remember, without writing anything; a directory that is not there remembers
+   * nothing.
+   */
   static async recall(fs: FileSystem, directory: string): Promise<Journal> {
     const journal = new Journal(fs, '', null, 0);
     try {
@@ -131,7 +139,10 @@ export class Journal {
     return this.append({ kind: 'item', run: this.run, id, remembers: isRecord(content.made), ...content });
   }
 
-  /** Remembers what was made of an item; its record in this run stays as it is. Goes to the device with the next record: where it is lost, the next run hashes. */
+  /**
+   * Remembers what was made of an item; its record in this run stays as it is. Goes to the device with the next record:
+   * where it is lost, the next run hashes.
+   */
   remember(id: string, made: object): void {
     this.waiting.push({
       bytes: encodeLine({ kind: 'made', run: this.run, id, remembers: true, made }),
@@ -186,7 +197,8 @@ export class Journal {
         await this.keepInPlace(file);
         for (const { resolve } of batch) resolve();
       } catch (cause) {
-        // Half a record may be there now, which would swallow the next; and what a device did not take once it has not taken.
+        // Half a record may be there now, which would swallow the next; and what a device did not take once it has not
+        // taken.
         this.failure ??= { cause };
         for (const { reject } of batch) reject(cause);
       }

@@ -1,3 +1,4 @@
+import { ANY, option } from '../options/words.js';
 import { availableParallelism } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { UsageError } from '../errors.js';
@@ -32,7 +33,8 @@ const SHARD_MANIFEST = /^manifest\.\d+-of-\d+\.json$|\.\d+-of-\d+(\.\w+)?\.manif
 const TIMEOUT_MS = 120_000;
 
 /**
- * Joins the manifests of all shards of a run into the one that a run without shards would have written, after checking that no shard and no item is missing or
+ * Joins the manifests of all shards of a run into the one that a run without shards would have written, after checking
+ * that no shard and no item is missing or
  * stands twice and that every file is as it was written.
  * @param sources manifests, or directories that hold them
  * @throws UsageError for files that are no manifests or belong to different runs; IoError
@@ -116,7 +118,7 @@ async function assertFree(target: string, shards: readonly Loaded[], fs: FileSys
       isResult: (path) => isManifestFile(path, fs),
       perform: (task) => pool.perform(task),
     });
-    await guard.assertFree(target, 'the manifest', 'choose another -o');
+    await guard.assertFree(target, 'the manifest', `choose another ${option('output')}`);
   } finally {
     await pool.stop();
   }
@@ -144,7 +146,7 @@ async function loadAll(sources: readonly string[], fs: FileSystem): Promise<Load
   if (paths.length === 0) {
     throw new UsageError(`there is no manifest of a shard in ${sources.join(', ')}`, {
       code: 'FEATX_MERGE',
-      hint: 'featx batch --shard I/N writes manifest.I-of-N.json into its state directory, featx run --shard I/N one beside each of its files',
+      hint: `with ${option('shard', ANY)}, featx batch writes manifest.I-of-N.json into its state directory, and featx run one beside each of its files`,
     });
   }
   const loaded: LoadedAny[] = [];

@@ -1,3 +1,4 @@
+import { option } from '../options/words.js';
 import { dirname, join, resolve } from 'node:path';
 import { FeatxError } from '../errors.js';
 import type { Shard } from '../options/values.js';
@@ -154,7 +155,7 @@ export class Run {
     await this.guardOf(outputs, (file) => isManifestFile(file, this.settings.fileSystem)).assertFree(
       path,
       'the manifest',
-      'choose another --manifest',
+      `choose another ${option('manifest')}`,
     );
   }
 
@@ -182,7 +183,10 @@ export class Run {
     return readMade(record?.made) ?? readMade((await journal.cached(id))?.made);
   }
 
-  /** One of several loops that take items until there are none. The record of an item is made durable while the next one is worked on. */
+  /**
+   * One of several loops that take items until there are none. The record of an item is made durable while the next one
+   * is worked on.
+   */
   private async work(todos: AsyncGenerator<Todo>): Promise<void> {
     let settling: Promise<void> = Promise.resolve();
     const settle = async (result: Settled): Promise<void> => {

@@ -79,7 +79,9 @@ async function sidecarsOf(path: string, fileSystem: FileSystem): Promise<readonl
   return neededPaths(model, path);
 }
 
-/** An error whose paths are relative to the root, as those of its record are: the same wherever the folder is mounted. */
+/**
+ * An error whose paths are relative to the root, as those of its record are: the same wherever the folder is mounted.
+ */
 export function relativeError({ message, hint, path, ...rest }: ItemError, root: string): ItemError {
   const prefix = `${resolve(root)}${sep}`.replace(/[$()*+.?[\\\]^{|}]/g, '\\$&');
   const inside = new RegExp(`(?<![^\\s'"(:=,])${prefix}`, 'g');
@@ -144,6 +146,6 @@ export function itemError(error: unknown): ItemError {
   return {
     code: 'FEATX_INTERNAL',
     message: `this is a bug in featx: ${message}`,
-    hint: 'run featx extract on this model with --debug and report the output',
+    hint: 'run featx extract on this model alone and report what it says, with the stack of the error',
   };
 }

@@ -1,3 +1,4 @@
+import { ANY, option } from '../options/words.js';
 import { FeatxError, RuntimeError, TimeoutError } from '../errors.js';
 import { isRecord } from '../options/schema.js';
 import { type Frame, encodeFrame } from '../processes/frames.js';
@@ -43,7 +44,7 @@ export class BatchWorker {
       entry: options.entry ?? programBeside(import.meta.url, 'batch-worker'),
       environment: RUNTIME_ENVIRONMENT,
       memoryBytes: options.memoryBytes,
-      memoryHint: 'raise the limit with --memory BYTES (memoryBytes)',
+      memoryHint: `raise the limit with ${option('memoryBytes', ANY)}`,
       subject: () => this.pending?.subject ?? null,
       onAnswer: (frame) => this.onAnswer(frame),
       onOver: (over) => {
@@ -85,7 +86,7 @@ export class BatchWorker {
       timeoutMs,
       () =>
         new TimeoutError(`the work on ${subject} made no progress for ${timeoutMs / 1000} s and was killed`, {
-          hint: 'give it more time with --timeout SECONDS (timeoutMs)',
+          hint: `give it more time with ${option('timeoutMs', ANY)}`,
         }),
     );
   }

@@ -182,7 +182,9 @@ describe('takeIndices', () => {
     );
   });
 
-  test('a model without features points to --tensor', () => {
-    expect(() => takeIndices(0, [0])).toThrow(expect.objectContaining({ hint: expect.stringContaining('--tensor') }));
+  test('a model without features says how to name tensors', () => {
+    expect(() => takeIndices(0, [0])).toThrow(
+      expect.objectContaining({ hint: expect.stringContaining("by: 'tensor'") }),
+    );
   });
 });

@@ -1,3 +1,4 @@
+import { option } from '../options/words.js';
 import { ResolveError, UsageError } from '../errors.js';
 import type { FeatureEntry } from '../options/feature-kinds.js';
 import type { Feature } from './feature.js';
@@ -20,7 +21,8 @@ export class FeatureInfo implements Iterable<FeatureEntry> {
   private readonly entries: readonly FeatureEntry[];
 
   /**
-   * Checks every entry (`num_chs` above 0, `reduction` from 1 on and never falling, a `module`) and every index; negative indices count from the end and stay as given.
+   * Checks every entry (`num_chs` above 0, `reduction` from 1 on and never falling, a `module`) and every index;
+   * negative indices count from the end and stay as given.
    * @throws UsageError naming every entry and every index that is wrong
    */
   constructor(entries: readonly FeatureEntry[], outIndices: FeatureIndex = entries.map((_entry, index) => index)) {
@@ -130,7 +132,8 @@ export function entryOf(feature: Feature): FeatureEntry {
 }
 
 /**
- * Absolute indices: null takes all, a number the last n, a list each of its own (negatives from the end), in the order given.
+ * Absolute indices: null takes all, a number the last n, a list each of its own (negatives from the end), in the order
+ * given.
  * @throws UsageError for a count out of range
  * @throws ResolveError naming every index that is out of range
  * @see https://github.com/huggingface/pytorch-image-models/blob/main/timm/models/_features.py (feature_take_indices)
@@ -160,7 +163,7 @@ export function takeIndices(
   return { indices: absolute, max: absolute.reduce((max, index) => Math.max(max, index), -1) };
 }
 
-const NO_FEATURES = 'no feature pyramid was found in this model; name tensors with --tensor';
+const NO_FEATURES = `no feature pyramid was found in this model; name tensors with ${option('tensor')}`;
 
 function valueOf(entry: FeatureEntry, key: string, index: number): unknown {
   if (!Object.hasOwn(entry, key))

@@ -143,7 +143,7 @@ describe("TorchScript's scopes", () => {
       }),
     );
     expect(() => module('nothing.like.it')).toThrow(
-      expect.objectContaining({ hint: expect.stringContaining('--modules') }),
+      expect.objectContaining({ hint: expect.stringContaining('listModules') }),
     );
   });
 });

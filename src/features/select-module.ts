@@ -1,3 +1,4 @@
+import { call, option } from '../options/words.js';
 import type { GraphView } from '../onnx/graph.js';
 import type { Analysis } from './analysis.js';
 import { concatenatedFacts } from './facts.js';
@@ -35,7 +36,10 @@ export function exitsAt(view: GraphView, names: ModuleNames, path: string, tenso
   return exits.length > 1 && exits.includes(tensor) ? concatenated(view, exits) : [tensor];
 }
 
-/** A name that timm declares for a feature and that is no module of the network: `block.0` of Twins, `final_conv` where it is empty. */
+/**
+ * A name that timm declares for a feature and that is no module of the network: `block.0` of Twins, `final_conv` where
+ * it is empty.
+ */
 export function byDeclaredName(
   analysis: Analysis,
   { tree, folded }: ModuleNames,
@@ -75,7 +79,7 @@ export function byModule(
     return {
       selections: [],
       problem: `no module is named '${spec}': the graph carries no module names`,
-      hint: 'name tensors with --tensor; list them with `featx inspect MODEL --tensors`',
+      hint: `name tensors with ${option('tensor')}; list them with ${call('inspect', 'listTensors')}`,
     };
   }
   const [, pattern, mark, digits] = /^([\s\S]*?)(?:([#@])(\d{1,9}))?$/.exec(spec) ?? [];
@@ -99,9 +103,12 @@ export function byModule(
   };
 }
 
-const LISTED = 'list the modules with `featx inspect MODEL --modules`';
+const LISTED = `list the modules with ${call('inspect', 'listModules')}`;
 
-/** Where a module is that the graph does not know under this name: exporters leave out parents that are never called, and some layers. */
+/**
+ * Where a module is that the graph does not know under this name: exporters leave out parents that are never called,
+ * and some layers.
+ */
 function elsewhere(view: GraphView, { tree, analysis }: ModuleNames, path: string): string | null {
   for (let rest = path; rest.includes('.'); ) {
     rest = rest.slice(rest.indexOf('.') + 1);
@@ -155,7 +162,7 @@ function tapNamed(
   const gone = (tensor: string | null): Found => ({
     selections: [],
     problem: `the exporter folded '${path}' away; ${tensor === null ? 'nothing is left of it' : `the value after the fold is '${tensor}'`}`,
-    hint: tensor === null ? undefined : 'take the value after the fold with --allow-folded',
+    hint: tensor === null ? undefined : `take the value after the fold with ${option('allowFolded', true)}`,
   });
   if (module === undefined) {
     const tensor = folded.get(path) ?? null;

@@ -105,10 +105,10 @@ describe('by index', () => {
     await expect(select(RESNET, { out: [1], last: 1 })).rejects.toMatchObject({ name: 'UsageError' });
   });
 
-  test('a model without features points to --tensor', async () => {
+  test('a model without features says how to name tensors', async () => {
     await expect(select('none_mlp.onnx', { out: [0] })).rejects.toMatchObject({
       name: 'ResolveError',
-      hint: expect.stringContaining('--tensor'),
+      hint: expect.stringContaining("by: 'tensor'"),
     });
   });
 });
@@ -144,7 +144,7 @@ describe('by module', () => {
   test('a graph without names says so', async () => {
     await expect(modules('resnet18.anon.onnx', 'layer1')).rejects.toMatchObject({
       message: expect.stringContaining('carries no module names'),
-      hint: expect.stringContaining('--tensor'),
+      hint: expect.stringContaining("by: 'tensor'"),
     });
   });
 
@@ -175,7 +175,7 @@ describe('by module', () => {
   test('a folded convolution is refused, and taken after the fold where that is allowed', async () => {
     await expect(modules('ghostnet_050.ts.onnx', 'conv_stem')).rejects.toMatchObject({
       name: 'ResolveError',
-      hint: expect.stringContaining('--allow-folded'),
+      hint: expect.stringContaining('`allowFolded: true`'),
     });
     expect(
       (await select('ghostnet_050.ts.onnx', { ...named('module', 'conv_stem'), allowFolded: true }))[0].tensors,

@@ -1,3 +1,4 @@
+import { call, option } from '../options/words.js';
 import { ResolveError, UsageError } from '../errors.js';
 import type { GraphView } from '../onnx/graph.js';
 import type { InferredTypes } from '../onnx/types.js';
@@ -30,7 +31,8 @@ interface Context {
 }
 
 /**
- * What a request means in this graph, in the order asked; by default the model's `outIndices`, or what a cut was made to give.
+ * What a request means in this graph, in the order asked; by default the model's `outIndices`, or what a cut was made
+ * to give.
  * @throws ResolveError naming every index, module, tensor and node that is missing, with the nearest names
  */
 export function selectFeatures(
@@ -95,7 +97,10 @@ function embeddingOf(resolution: Resolution, { role }: EmbeddingSelector, isMixe
           : (undecided(resolution) ?? `several vectors have the role ${role}: ${candidates}`),
       {
         code: 'FEATX_RESOLVE_EMBEDDING',
-        hint: embeddings.length === 0 ? 'name the tensor with --tensor' : 'take one of them with --tensor',
+        hint:
+          embeddings.length === 0
+            ? `name the tensor with ${option('tensor')}`
+            : `take one of them with ${option('tensor')}`,
       },
     );
   }
@@ -113,14 +118,17 @@ function embeddingOf(resolution: Resolution, { role }: EmbeddingSelector, isMixe
   };
 }
 
-/** The features of the FeatureInfo, or of a group, at some indices; a number takes the last n. @throws ResolveError, UsageError */
+/**
+ * The features of the FeatureInfo, or of a group, at some indices; a number takes the last n. @throws ResolveError,
+ * UsageError
+ */
 function selectIndices(context: Context, indices: number | readonly number[], group?: string): readonly Selection[] {
   const { view, analysis, options } = context;
   const all = group === undefined ? context.resolution.features : groupNamed(context.resolution, group);
   if (all.length === 0)
     throw new ResolveError('the model has no features to select by index', {
       code: 'FEATX_RESOLVE_NONE',
-      hint: 'name tensors with --tensor; `featx inspect MODEL --tensors` lists them',
+      hint: `name tensors with ${option('tensor')}; ${call('inspect', 'listTensors')} lists them`,
     });
   const features = options.hookType === 'forward_pre' ? withInputs(view, analysis, all) : all;
   const taken = takeIndices(features.length, indices, group === undefined ? 'the model' : `the group '${group}'`);
@@ -155,8 +163,8 @@ function assertHeld(wanted: readonly Feature[], options: SelectOptions, group: s
   throw new ResolveError(`the graph no longer holds ${why.join('; ')}`, {
     code: 'FEATX_RESOLVE_FOLDED',
     hint: folded
-      ? 'take the value after the fold with --allow-folded'
-      : 'leave it out of --out, or name another tensor with --tensor',
+      ? `take the value after the fold with ${option('allowFolded', true)}`
+      : `leave it out of ${option('out')}, or name another tensor with ${option('tensor')}`,
   });
 }
 
@@ -194,7 +202,10 @@ function selectionOf(
   };
 }
 
-/** The features at what their modules read, as `hook_type: forward_pre` has it; entries that were given have said which they mean. */
+/**
+ * The features at what their modules read, as `hook_type: forward_pre` has it; entries that were given have said which
+ * they mean.
+ */
 function withInputs(view: GraphView, analysis: Analysis, features: readonly Feature[]): readonly Feature[] {
   const tree = moduleTree(analysis.whole, nodePaths(view, analysis.whole.nodes));
   return features.map((feature) => {
@@ -258,7 +269,7 @@ function foundByName(
       ? [...problems.slice(0, MOST_PROBLEMS), `and ${problems.length - MOST_PROBLEMS} more`]
       : problems;
   throw new ResolveError(shown.join('; '), {
-    hint: hints.size > 0 ? [...hints].join('; ') : 'list every tensor with `featx inspect MODEL --tensors`',
+    hint: hints.size > 0 ? [...hints].join('; ') : `list every tensor with ${call('inspect', 'listTensors')}`,
   });
 }
 

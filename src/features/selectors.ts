@@ -1,3 +1,4 @@
+import { option } from '../options/words.js';
 import { UsageError } from '../errors.js';
 import type { EmbeddingSelector, IndexSelector, NamedSelector, Selector } from '../options/feature-kinds.js';
 import type { SelectOptions } from '../options/types.js';
@@ -31,7 +32,7 @@ export interface Found {
 /** The whole request as one list. @throws UsageError where `out` and `last` both say which indices */
 export function selectorsOf({ out, last, select = [], embedding = false }: SelectOptions): readonly Selector[] {
   if (out !== undefined && last !== undefined)
-    throw new UsageError('--out and --last both say which indices', { hint: 'give one of them' });
+    throw new UsageError(`${option('out')} and ${option('last')} both say which indices`, { hint: 'give one of them' });
   return [
     ...(out === undefined ? [] : [{ by: 'index', indices: out } as const]),
     ...(last === undefined ? [] : [{ by: 'last', count: last } as const]),

@@ -424,9 +424,9 @@ test.each<readonly [string, readonly (number | string)[]]>([
   ['tokens', [1, 50, 16]],
   ['a table', [1, 20]],
   ['a scalar', []],
-])('%s: no features, and a warning that points to --tensor', async (_what, shape) => {
+])('%s: no features, and a warning that says how to name tensors', async (_what, shape) => {
   const net = new Net(shape);
   const { resolution } = await net.resolve([net.op('Relu', '', ['image'])]);
   expect([resolution.features, resolution.embedding]).toEqual([[], null]);
-  expect(resolution.warnings[0]).toContain('--tensor');
+  expect(resolution.warnings[0]).toContain("by: 'tensor'");
 });

@@ -151,7 +151,7 @@ describe('what the exporter folded away', () => {
         reduction: 2,
       });
       expect(() => selectFeatures(view, types, resolution, { out: [0, 1] })).toThrow(
-        expect.objectContaining({ name: 'ResolveError', hint: expect.stringContaining('--allow-folded') }),
+        expect.objectContaining({ name: 'ResolveError', hint: expect.stringContaining('`allowFolded: true`') }),
       );
       expect(selectFeatures(view, types, resolution, { out: [0], allowFolded: true })[0].tensors).toEqual([
         resolution.features[0].folded,

@@ -1,3 +1,4 @@
+import { option } from '../options/words.js';
 import { ModelFormatError, UnsupportedModelError } from '../errors.js';
 import type { ByteSource } from '../wire/source.js';
 
@@ -45,7 +46,7 @@ const SIGNATURES: readonly {
   { kind: 'a GGUF file', hint: 'export the network to ONNX', matches: (_head, text) => text.startsWith('GGUF') },
   {
     kind: 'a NumPy array',
-    hint: 'featx wants the model; give arrays with --input',
+    hint: `featx wants the model; give arrays with ${option('inputs')}`,
     matches: (_head, text) => text.startsWith('\x93NUMPY'),
   },
   { kind: 'JSON', hint: 'featx wants the .onnx file', matches: (_head, text) => /^\s*[{[]\s*["{[\]}]/.test(text) },
@@ -67,12 +68,12 @@ const EXPORT = 'export the network to ONNX, or give the .onnx file';
 const LIKELY: typeof SIGNATURES = [
   {
     kind: 'a PNG picture',
-    hint: 'featx wants the model; give pictures with --input',
+    hint: `featx wants the model; give pictures with ${option('inputs')}`,
     matches: (_head, text) => text.startsWith('\x89PNG\r\n'),
   },
   {
     kind: 'a JPEG picture',
-    hint: 'featx wants the model; give pictures with --input',
+    hint: `featx wants the model; give pictures with ${option('inputs')}`,
     matches: (_head, text) => text.startsWith('\xff\xd8\xff'),
   },
   { kind: 'a PDF', hint: EXPORT, matches: (_head, text) => text.startsWith('%PDF-') },

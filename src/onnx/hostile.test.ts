@@ -171,7 +171,7 @@ describe('hostile wire data', () => {
       graph: { nodes: Array.from({ length: 5000 }, (_, index) => node('Relu', [`t${index}`], [`t${index + 1}`])) },
     });
     await expect(indexModel(file, { limits: { indexBytes: 70_000 } })).rejects.toThrow(
-      expect.objectContaining({ code: 'FEATX_LIMIT_INDEX', hint: expect.stringContaining('--max-index') }),
+      expect.objectContaining({ code: 'FEATX_LIMIT_INDEX', hint: expect.stringContaining('`limits.indexBytes: …`') }),
     );
   });
 });

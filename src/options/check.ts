@@ -37,6 +37,31 @@ export function checkOptions<S extends OptionSet, O extends object>(
   });
 }
 
+/**
+ * A call of the library: holds its options against the table, and ends an aborted one with the reason of its signal
+ * (an `AbortError`, unless the caller gave another), whatever the abort met.
+ * @throws UsageError as `checkOptions` does
+ */
+export async function called<T, S extends OptionSet, O extends { readonly signal?: AbortSignal }>(
+  set: S,
+  options: O & { readonly [K in Exclude<keyof O, OptionKeys<S>>]: never },
+  work: () => Promise<T>,
+): Promise<T> {
+  checkOptions<S, O>(set, options);
+  return abortable(options.signal, work);
+}
+
+/** Work that ends with the reason of a signal once that is aborted, whatever the abort met. */
+export async function abortable<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+  signal?.throwIfAborted();
+  try {
+    return await work();
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw error;
+  }
+}
+
 interface Fault {
   readonly key: string;
   readonly text: string;
@@ -46,8 +71,8 @@ interface Fault {
 function check(key: string, value: unknown, set: OptionSet, rows: ReadonlyMap<string, Row>, found: Fault[]): void {
   const row = rows.get(key);
   if (row === undefined) {
-    const near = nearestNames(key, rows.keys(), 1);
-    const instead = near.length === 0 ? '' : `; did you mean \`${near[0]}\`?`;
+    const near = nearestNames(key, rows.keys(), 2);
+    const instead = near.length === 0 ? '' : `; did you mean ${near.map((name) => `\`${name}\``).join(' or ')}?`;
     found.push({ key, text: `${set} has no option \`${key}\`${instead}`, isUnknown: true });
     return;
   }
@@ -57,6 +82,12 @@ function check(key: string, value: unknown, set: OptionSet, rows: ReadonlyMap<st
 
 function takes(set: OptionSet, keys: readonly string[]): string {
   return `${set} takes ${[...keys].sort().join(', ')}`;
+}
+
+/** @throws UsageError if a path is not a text that is not empty */
+export function assertPath(what: string, path: unknown): asserts path is string {
+  if (typeof path === 'string' && path !== '') return;
+  throw new UsageError(`${what} is ${shown(path)}, not a path`, { code: 'FEATX_USAGE_OPTION' });
 }
 
 const LONGEST_SHOWN = 60;

@@ -76,3 +76,8 @@ const COMMANDS: readonly string[] = COMMON.json.cli;
 function isCommand(set: OptionSet): set is CommandName {
   return COMMANDS.includes(set);
 }
+
+/** The long flag of an option, for texts of the command line. */
+export function flagOf(key: OptionKey): string {
+  return longFlag(rowOf(key).flag ?? '');
+}

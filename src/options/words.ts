@@ -9,6 +9,9 @@ export type ProposedValue =
   | readonly (string | number)[]
   | { readonly [name: string]: string | readonly number[] };
 
+/** How the words of an option end whose value stands inside. */
+const END = ' }]';
+
 /** Some value: a flag shows what it takes. */
 export const ANY = '…';
 
@@ -19,7 +22,9 @@ export const ANY = '…';
  */
 export function option(key: OptionKey, value?: ProposedValue): string {
   const { words = key } = rowOf(key);
-  return value === undefined ? `\`${words}\`` : `\`${words}: ${value === ANY ? ANY : literal(value)}\``;
+  if (value === undefined) return `\`${words}\``;
+  const said = value === ANY ? ANY : literal(value);
+  return words.endsWith(END) ? `\`${words.slice(0, -END.length)}: ${said}${END}\`` : `\`${words}: ${said}\``;
 }
 
 /**
@@ -47,8 +52,9 @@ function callInFlags(words: string): string | null {
 }
 
 function optionInFlags(words: string, command: CommandName | null): string | null {
-  const exact = BY_WORDS.get(words);
-  const [, key, value] = exact === undefined ? (/^([\w.]+)(?:: (.*))?$/s.exec(words) ?? []) : ['', exact];
+  const [, start, name] = /^(select: \[\{ by: '\w+', name)(?:: (.*))? \}\]$/s.exec(words) ?? [];
+  const exact = start === undefined ? undefined : BY_WORDS.get(`${start}${END}`);
+  const [, key, value] = exact === undefined ? (/^([\w.]+)(?:: (.*))?$/s.exec(words) ?? []) : ['', exact, name];
   if (key === undefined || !isKey(key)) return null;
   const row = rowOf(key);
   const commands = commandsOf(row);
@@ -56,7 +62,8 @@ function optionInFlags(words: string, command: CommandName | null): string | nul
     row,
     command !== null && commands.includes(command) ? command : (commands[0] ?? 'extract'),
   );
-  if (flag === undefined) return null;
+  // What only a program can set keeps its name.
+  if (flag === undefined) return key;
   const long = longFlag(flag);
   if (value === undefined) return long;
   if (value === ANY) return `${long} ${(/[<[](.*?)[\]>]/.exec(flag)?.[1] ?? '').toUpperCase()}`.trim();
@@ -64,13 +71,18 @@ function optionInFlags(words: string, command: CommandName | null): string | nul
   if (meant === undefined) return null;
   if (typeof meant === 'boolean') return meant === (row.gives ?? true) ? long : (row.negated?.flag ?? null);
   return spelled(kind, meant)
-    .map((text) => `${long} ${text}`)
+    .map((text) => `${long} ${quoted(text)}`)
     .join(' ');
 }
 
 function spelled({ spell }: AnyKind, value: unknown): readonly string[] {
   if (spell !== undefined) return spell(value as never);
   return [Array.isArray(value) ? value.join(',') : String(value)];
+}
+
+/** A text as a shell reads it back. */
+function quoted(text: string): string {
+  return /^[\w./:@%+=,-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 /** A value as JavaScript has it; without backticks, which would end the words. */

@@ -1,3 +1,4 @@
+import { flagOf } from '../options/table.js';
 import { escapeText } from './escape.js';
 import { modulesText } from './modules-text.js';
 import { pyramidBars } from './pyramid.js';
@@ -81,7 +82,9 @@ function featuresText(report: InspectReport, style: TextStyle): string {
   const { feature_info: features, out_indices } = report;
   const lines: string[] = [];
   if (features.length === 0)
-    lines.push('no features found; cut tensors by name with --tensor (inspect --tensors lists them)\n');
+    lines.push(
+      `no features found; cut tensors by name with ${flagOf('tensor')} (inspect ${flagOf('listTensors')} lists them)\n`,
+    );
   else {
     const some = out_indices.length < features.length;
     lines.push(renderTable(FEATURE_COLUMNS, featureRows(features, some ? new Set(out_indices) : null, style), style));
@@ -91,7 +94,11 @@ function featuresText(report: InspectReport, style: TextStyle): string {
     const indices = unsure.filter(({ confidence }) => confidence === level).map(({ index }) => index);
     if (indices.length > 0)
       lines.push(
-        paint(style, 'dim', `${level} confidence: ${indices.join(', ')} (--explain ${indices[0]} says why)`) + '\n',
+        paint(
+          style,
+          'dim',
+          `${level} confidence: ${indices.join(', ')} (${flagOf('explain')} ${indices[0]} says why)`,
+        ) + '\n',
       );
   }
   return (
@@ -102,7 +109,7 @@ function featuresText(report: InspectReport, style: TextStyle): string {
 /** A group under its own heading; maps of attention are many and alike, and take one line. */
 function groupText({ name, features }: GroupRecord, style: TextStyle): string {
   const range = features.length > 1 ? `0-${features.length - 1}` : '0';
-  const flag = paint(style, 'dim', `--out ${escapeText(name)}:${range}`);
+  const flag = paint(style, 'dim', `${flagOf('out')} ${escapeText(name)}:${range}`);
   const [first] = features;
   if (name === 'attention')
     return `attention  ${plural(features.length, 'map')} ${shapeText(first?.shape ?? null)}  ${flag}\n`;

@@ -806,7 +806,7 @@ describe('14: the wire', () => {
       expect.objectContaining({
         name: 'PolicyError',
         code: 'FEATX_LIMIT_MODEL',
-        hint: expect.stringContaining('--weights external'),
+        hint: expect.stringContaining("`weights: 'external'`"),
       }),
     );
   });

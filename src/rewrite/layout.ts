@@ -1,3 +1,4 @@
+import { option } from '../options/words.js';
 import { ResolveError } from '../errors.js';
 import type { Dim } from '../onnx/records.js';
 import type { NewAttribute, NewNode } from '../onnx/encode.js';
@@ -7,7 +8,10 @@ import type { Layout, TensorFacts } from '../features/feature.js';
 export interface LayoutContext {
   /** Version of the default domain: Slice takes its bounds as inputs from 10 on. */
   readonly opset: number;
-  /** The image input whose height and width, over the feature's stride, are the grid of its tokens; null where there is none. */
+  /**
+   * The image input whose height and width, over the feature's stride, are the grid of its tokens; null where there is
+   * none.
+   */
   readonly image: {
     readonly name: string;
     readonly shape: readonly Dim[] | null;
@@ -31,7 +35,8 @@ const PERMUTATIONS: { readonly [way: string]: readonly number[] } = {
 };
 
 /**
- * The nodes that bring a feature from its own layout into another; prefix tokens (class token, registers) are sliced off.
+ * The nodes that bring a feature from its own layout into another; prefix tokens (class token, registers) are sliced
+ * off.
  * @throws ResolveError where the feature's layout, or the grid of its tokens, is unknown
  */
 export function convertLayout(
@@ -45,7 +50,7 @@ export function convertLayout(
   if (layout === null)
     throw new ResolveError(`${label} cannot leave as ${target}: the layout of '${tensor}' is not known`, {
       code: 'FEATX_RESOLVE_LAYOUT',
-      hint: 'leave out --output-fmt, or select a feature that inspect shows with a layout',
+      hint: `leave out ${option('outputFmt')}, or select a feature that inspect shows with a layout`,
     });
   const chain = new Chain(tensor, facts.shape, context);
   if (facts.prefixTokens > 0) chain.dropPrefix(layout === 'NCL' ? 2 : 1, facts.prefixTokens);

@@ -1,3 +1,4 @@
+import { call, option } from '../options/words.js';
 import { UsageError } from '../errors.js';
 import { hasTensor, type GraphView } from '../onnx/graph.js';
 import { DEFAULT_LIMITS } from '../onnx/limits.js';
@@ -16,29 +17,33 @@ export function assertTensors(view: GraphView, taps: readonly Tap[]): void {
   if (absent.length > 0)
     throw new UsageError(`the main graph has no tensor ${quoted(absent)}`, {
       code: 'FEATX_USAGE_TENSOR',
-      hint: 'list every tensor with `featx inspect MODEL --tensors`',
+      hint: `list every tensor with ${call('inspect', 'listTensors')}`,
     });
 }
 
 /** @throws UsageError where names and selection do not fit together */
 export function assertSelection(taps: readonly Tap[], { mode, outMap }: PlanOptions): void {
   if (outMap !== null && outMap.length !== taps.length) {
-    throw new UsageError(`--out-map names ${outMap.length} outputs, but ${taps.length} features are selected`, {
-      code: 'FEATX_USAGE_OUT_MAP',
-      hint: 'give one name per selected feature, in their order',
-    });
+    throw new UsageError(
+      `${option('outMap')} names ${outMap.length} outputs, but ${taps.length} features are selected`,
+      {
+        code: 'FEATX_USAGE_OUT_MAP',
+        hint: 'give one name per selected feature, in their order',
+      },
+    );
   }
   const repeated = repeatedIn(outMap ?? []);
   if (repeated.length > 0)
-    throw new UsageError(`--out-map repeats ${quoted(repeated)}`, { code: 'FEATX_USAGE_OUT_MAP' });
-  if (outMap?.includes('')) throw new UsageError('--out-map has an empty name', { code: 'FEATX_USAGE_OUT_MAP' });
+    throw new UsageError(`${option('outMap')} repeats ${quoted(repeated)}`, { code: 'FEATX_USAGE_OUT_MAP' });
+  if (outMap?.includes(''))
+    throw new UsageError(`${option('outMap')} has an empty name`, { code: 'FEATX_USAGE_OUT_MAP' });
   if (mode !== 'dict' || outMap !== null) return;
   const keys = taps.map((tap) => tap.name ?? keyOf(tap) ?? tap.tensors.join('+'));
   const twice = repeatedIn(keys);
   if (twice.length > 0)
     throw new UsageError(`${quoted(twice)} selected twice: a dict has one entry per key`, {
       code: 'FEATX_USAGE_DUPLICATE',
-      hint: 'leave out the repetition, name the outputs with --out-map, or use --mode list',
+      hint: `leave out the repetition, name the outputs with ${option('outMap')}, or use ${option('mode', 'list')}`,
     });
 }
 
@@ -57,7 +62,10 @@ function quoted(names: readonly string[]): string {
   return [...new Set(names)].map((name) => `'${name}'`).join(', ');
 }
 
-/** One name per output: the map's, else `str(index)` in a dict, else the tensor's own. @throws UsageError for a name of the map that is taken */
+/**
+ * One name per output: the map's, else `str(index)` in a dict, else the tensor's own. @throws UsageError for a name of
+ * the map that is taken
+ */
 export function nameOutputs(
   view: GraphView,
   built: readonly BuiltTap[],
@@ -69,7 +77,7 @@ export function nameOutputs(
     const taken = outMap.filter((name, position) => names.has(name) && !isOwnName(view, built[position], name));
     if (taken.length > 0)
       throw new UsageError(
-        `--out-map: ${quoted(taken)} ${taken.length === 1 ? 'is' : 'are'} taken by another tensor of the model`,
+        `${option('outMap')}: ${quoted(taken)} ${taken.length === 1 ? 'is' : 'are'} taken by another tensor of the model`,
         { code: 'FEATX_USAGE_OUT_MAP', hint: 'choose names that the model does not use' },
       );
     for (const name of outMap) names.claim(name);
@@ -122,7 +130,7 @@ export function assertNames(names: readonly string[]): void {
     const shown = name.length > LONGEST_SHOWN ? `${name.slice(0, LONGEST_SHOWN)}…` : name;
     throw new UsageError(`the output name '${shown}' ${problem}`, {
       code: 'FEATX_USAGE_OUT_MAP',
-      hint: 'choose another name with --out-map',
+      hint: `choose another name with ${option('outMap')}`,
     });
   }
 }
@@ -168,7 +176,7 @@ export function assertAliases(
     `${quoted(refused.map(({ tensor }) => tensor))}: values of this type cannot leave under another name: the Identity of opset ${opset} does not take them`,
     {
       code: 'FEATX_USAGE_ALIAS',
-      hint: 'leave out --out-map and repetitions, and select it by name: it keeps its own name',
+      hint: `leave out ${option('outMap')} and repetitions, and select it by name: it keeps its own name`,
     },
   );
 }

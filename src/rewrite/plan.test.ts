@@ -159,9 +159,9 @@ describe('--out-map', () => {
   });
 
   test.each([
-    [['p2'], '--out-map names 1 outputs, but 2 features are selected'],
-    [['p2', 'p3', 'p4'], '--out-map names 3 outputs'],
-    [['p2', 'p2'], "--out-map repeats 'p2'"],
+    [['p2'], '`outMap` names 1 outputs, but 2 features are selected'],
+    [['p2', 'p3', 'p4'], '`outMap` names 3 outputs'],
+    [['p2', 'p2'], "`outMap` repeats 'p2'"],
     [['p2', ''], 'empty name'],
     [['x', 'p3'], "'x' is taken"],
     [['c', 'a'], "'c', 'a' are taken"],

@@ -1,3 +1,4 @@
+import { option } from '../options/words.js';
 import { UsageError } from '../errors.js';
 import type { Feature, Layout } from '../features/feature.js';
 import { functionsUsedBy, hasTensor, type GraphView, type Needed } from '../onnx/graph.js';
@@ -50,7 +51,7 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
   if (ordered.length === 0)
     throw new UsageError('nothing is selected', {
       code: 'FEATX_USAGE_EMPTY',
-      hint: 'select features with --out, --module, --tensor or --node',
+      hint: `select features with ${option('out')}, ${option('module')}, ${option('tensor')} or ${option('node')}`,
     });
   assertTensors(view, ordered);
   const prune = options.mode !== 'hook' || options.rewrite;

@@ -1,3 +1,4 @@
+import { option } from '../options/words.js';
 import { UsageError } from '../errors.js';
 import type { Layout, TensorFacts } from '../features/feature.js';
 import type { NewNode } from '../onnx/encode.js';
@@ -73,7 +74,7 @@ export interface AskedPlan extends Partial<Omit<PlanOptions, 'outMap' | 'outputF
 export function assertModeFlags({ mode, rewrite }: AskedPlan): void {
   if (rewrite === undefined || mode === 'hook') return;
   throw new UsageError(
-    `${rewrite ? '--rewrite' : '--no-rewrite'} is for --mode hook; ${mode ?? 'dict'} mode always prunes the graph`,
+    `${option('rewrite', rewrite)} is for ${option('mode', 'hook')}; ${mode ?? 'dict'} mode always prunes the graph`,
     { code: 'FEATX_USAGE_MODE' },
   );
 }

@@ -1,3 +1,4 @@
+import { option } from '../options/words.js';
 import type { WeightsMode } from '../options/choices.js';
 import { PolicyError, UsageError } from '../errors.js';
 import {
@@ -219,16 +220,16 @@ function runsOf(opened: readonly OpenedTensor[]): readonly Run[] {
 function references(tensors: readonly Tensor[], { sameDirectory, sourceName }: WeightsOptions): TensorContents {
   if (sourceName === null || !sameDirectory) {
     throw new UsageError(
-      '--weights reference needs the output in the directory of the model file itself: it points into that file',
+      `${option('weights', 'reference')} needs the output in the directory of the model file itself: it points into that file`,
       {
         code: 'FEATX_USAGE_REFERENCE',
-        hint: 'choose an output beside the model (where the model is a link: beside what it links to), or --weights keep',
+        hint: `choose an output beside the model (where the model is a link: beside what it links to), or ${option('weights', 'keep')}`,
       },
     );
   }
   if (!isContained(sourceName)) {
     throw new UsageError(
-      `--weights reference: the model is called '${sourceName}', which no model may name as a place of its weights`,
+      `${option('weights', 'reference')}: the model is called '${sourceName}', which no model may name as a place of its weights`,
       {
         code: 'FEATX_USAGE_REFERENCE',
         hint: 'give it a name without a colon, and not that of a device or a home directory',
@@ -246,8 +247,8 @@ function references(tensors: readonly Tensor[], { sameDirectory, sourceName }: W
   }
   if (contents.size === 0 && tensors.some(({ external }) => external !== null)) {
     throw new UsageError(
-      '--weights reference points into inline weights, and this model keeps its weights in other files',
-      { code: 'FEATX_USAGE_REFERENCE', hint: 'use --weights keep: the result refers to the same files' },
+      `${option('weights', 'reference')} points into inline weights, and this model keeps its weights in other files`,
+      { code: 'FEATX_USAGE_REFERENCE', hint: `use ${option('weights', 'keep')}: the result refers to the same files` },
     );
   }
   return contents;
@@ -259,6 +260,6 @@ export function assertLoadable(pieces: readonly Piece[]): void {
   if (size <= LARGEST_MESSAGE) return;
   throw new PolicyError(`the result would take ${size} bytes, and no ONNX file may be larger than ${LARGEST_MESSAGE}`, {
     code: 'FEATX_LIMIT_MODEL',
-    hint: 'keep the weights outside: --weights external, or --weights reference beside the original',
+    hint: `keep the weights outside: ${option('weights', 'external')}, or ${option('weights', 'reference')} beside the original`,
   });
 }

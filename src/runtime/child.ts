@@ -1,3 +1,4 @@
+import { ANY, option } from '../options/words.js';
 import { RuntimeError, TimeoutError } from '../errors.js';
 import { BufferPool } from '../processes/buffers.js';
 import { encodeFrame, type Frame } from '../processes/frames.js';
@@ -56,8 +57,7 @@ export class RuntimeChild implements RuntimeHost, Disposable {
       environment: RUNTIME_ENVIRONMENT,
       descriptors: this.shared === null ? [] : [this.shared.questions.descriptor, this.shared.answers.descriptor],
       memoryBytes,
-      memoryHint:
-        'raise the limit with --max-memory BYTES (memoryBytes); a run in smaller batches takes less (--batch-size)',
+      memoryHint: `raise the limit with ${option('memoryBytes', ANY)}; a run in smaller batches takes less (${option('batchSize')})`,
       memory: {
         take: (length) => this.pool.take(length),
         fetch: (position, target) => this.shared?.answers.read(position, target),
@@ -166,7 +166,7 @@ function abortError(reason: unknown): Error {
 
 function timedOut(subject: string, timeoutMs: number): TimeoutError {
   return new TimeoutError(`ONNX Runtime did not finish ${subject} within ${timeoutMs / 1000} s and was stopped`, {
-    hint: 'give it more time with --timeout SECONDS (timeoutMs)',
+    hint: `give it more time with ${option('timeoutMs', ANY)}`,
   });
 }
 

@@ -1,8 +1,10 @@
 import { RuntimeError, UsageError } from '../errors.js';
+import { shown } from '../options/check.js';
+import { isRecord } from '../options/schema.js';
 import type { Dim } from '../onnx/records.js';
 import { printable } from '../wire/text.js';
 import type { Port } from './session-plan.js';
-import { widened, type RuntimeTensor } from './runtime-tensor.js';
+import { ARRAYS, widened, type RuntimeTensor } from './runtime-tensor.js';
 import type { SessionValue } from './session.js';
 
 /**
@@ -27,6 +29,11 @@ export function checkFeeds(
       wrong.push(`'${printable(name)}' is no input`);
       continue;
     }
+    const fault = notTensor(tensor);
+    if (fault !== null) {
+      wrong.push(`'${printable(name)}' ${fault}`);
+      continue;
+    }
     const fed = carried(tensor, port, value?.dtype ?? null);
     const problem =
       fed === null ? `wants ${port.dtype ?? value?.dtype}, not ${tensor.dtype}` : misfit(fed, value?.shape ?? []);
@@ -43,6 +50,18 @@ export function checkFeeds(
     code: 'FEATX_USAGE_FEEDS',
     hint: `its inputs are ${wanted.join(', ') || 'none'}`,
   });
+}
+
+/** What keeps a value from being a tensor: its parts, or an array of another type than its dtype has. */
+function notTensor(value: unknown): string | null {
+  if (!isRecord(value)) return `is ${shown(value)}, not { dtype, shape, data }`;
+  const { dtype, shape, data } = value;
+  if (typeof dtype !== 'string') return `has the dtype ${shown(dtype)}, not a text such as 'float32'`;
+  if (!Array.isArray(shape)) return `has the shape ${shown(shape)}, not a list of sizes`;
+  if (dtype === 'string') return Array.isArray(data) ? null : `holds ${shown(data)}, not a list of texts`;
+  const wanted = dtype === 'bfloat16' ? Uint16Array : ARRAYS.get(dtype);
+  if (wanted === undefined || data instanceof wanted) return null;
+  return `holds ${shown(data)}, not a ${wanted.name}, which ${dtype} takes`;
 }
 
 /** The tensor in the dtype in which it travels, or null where it is of another. */

@@ -1,3 +1,4 @@
+import { option } from '../options/words.js';
 import { RuntimeError, TimeoutError, UsageError } from '../errors.js';
 import { hasTensor, viewGraph, type GraphView } from '../onnx/graph.js';
 import type { OnnxModel } from '../onnx/records.js';
@@ -258,6 +259,6 @@ export function runFailed(subject: string, provider: string, error: unknown): Er
   return new RuntimeError(`ONNX Runtime failed while it ran ${subject} on ${provider}: ${message}`, {
     code,
     cause: error,
-    hint: isMemory ? 'there was not enough memory: try a smaller --batch-size' : undefined,
+    hint: isMemory ? `there was not enough memory: try a smaller ${option('batchSize')}` : undefined,
   });
 }

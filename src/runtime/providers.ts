@@ -1,3 +1,4 @@
+import { option } from '../options/words.js';
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { RuntimeError, UsageError } from '../errors.js';
@@ -140,11 +141,11 @@ function libraryPaths(provider: Provider): readonly string[] {
 export function platformLacks(provider: Provider): ProviderFault | null {
   const { platform } = process;
   if (SHARED_LIBRARIES[provider] !== undefined && platform === 'darwin')
-    return { reason: `${provider} does not exist on macOS`, hint: 'use --provider coreml or cpu' };
+    return { reason: `${provider} does not exist on macOS`, hint: `use ${option('providers', ['coreml'])} or cpu` };
   if (provider === 'dml' && platform !== 'win32')
-    return { reason: 'DirectML exists on Windows only', hint: 'use --provider cuda, webgpu or cpu' };
+    return { reason: 'DirectML exists on Windows only', hint: `use ${option('providers', ['cuda'])}, webgpu or cpu` };
   if (provider === 'coreml' && platform !== 'darwin')
-    return { reason: 'Core ML exists on macOS only', hint: 'use --provider cuda, webgpu or cpu' };
+    return { reason: 'Core ML exists on macOS only', hint: `use ${option('providers', ['cuda'])}, webgpu or cpu` };
   return null;
 }
 
@@ -182,7 +183,7 @@ export function noProvider(
     `${failures.length === 1 ? 'the execution provider cannot be used' : 'none of the execution providers can be used'}: ${what}`,
     {
       code: 'FEATX_DEVICE',
-      hint: hints[0] ?? 'featx doctor says what each provider lacks; --provider cpu always works',
+      hint: hints[0] ?? `featx doctor says what each provider lacks; ${option('providers', ['cpu'])} always works`,
     },
   );
 }

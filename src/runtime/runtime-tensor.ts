@@ -24,7 +24,8 @@ export type TensorArray =
 
 type ArrayType = new (buffer: ArrayBuffer, byteOffset?: number, length?: number) => TensorArray;
 
-const ARRAYS = new Map<string, ArrayType>([
+/** The arrays that hold the values of each dtype. */
+export const ARRAYS: ReadonlyMap<string, ArrayType> = new Map<string, ArrayType>([
   ['float32', Float32Array],
   ['float64', Float64Array],
   ['float16', Uint16Array],

@@ -1,3 +1,4 @@
+import { option } from '../options/words.js';
 import { createHash } from 'node:crypto';
 import { basename, dirname, extname, join, relative, resolve } from 'node:path';
 import { UsageError } from '../errors.js';
@@ -60,7 +61,7 @@ export async function runShard(
 ): Promise<ShardedRun> {
   const fs = options.fileSystem ?? nodeFileSystem;
   const { output, batchSize = DEFAULT_BATCH } = options;
-  if (options.profile !== undefined) throw new UsageError('--profile is of a whole run, not of a shard');
+  if (options.profile !== undefined) throw new UsageError(`${option('profile')} is of a whole run, not of a shard`);
   const files = await inputFiles(options.inputs ?? [], fs);
   const batches = Math.ceil(files.length / batchSize);
   const range = shardRange(batches, shard);
@@ -116,10 +117,13 @@ async function inputFiles(specs: readonly string[], fs: FileSystem): Promise<rea
     if ('seed' in spec)
       throw new UsageError('random inputs have no parts that shards could take', { code: 'FEATX_USAGE_SHARD' });
     if (/^[^/\\=]+=/.test(text) && (await fs.stat(text).catch(() => null)) === null) {
-      throw new UsageError(`--input ${text} is for one of several inputs, and shards divide the files of one`, {
-        code: 'FEATX_USAGE_SHARD',
-        hint: 'give pictures or one-entry arrays of the only input: files, directories, globs',
-      });
+      throw new UsageError(
+        `${option('inputs', [text])} is for one of several inputs, and shards divide the files of one`,
+        {
+          code: 'FEATX_USAGE_SHARD',
+          hint: 'give pictures or one-entry arrays of the only input: files, directories, globs',
+        },
+      );
     }
     files.push(
       ...(await expandPath(spec.path, { fs, limits: DEFAULT_TENSOR_LIMITS, warn: () => undefined, inputNames: [] })),

@@ -1,3 +1,4 @@
+import { ANY, option } from '../options/words.js';
 import { UsageError } from '../errors.js';
 import type { Shard } from '../options/values.js';
 
@@ -86,6 +87,6 @@ function integer(env: Environment, name: string): number {
 function unclear(what: string): UsageError {
   return new UsageError(`which shard this is cannot be read from the environment: ${what}`, {
     code: 'FEATX_USAGE_SHARD',
-    hint: `say it with --shard I/N, or set ${SHARD_COUNT} to the number of tasks; --shard 1/1 works on everything`,
+    hint: `say it with ${option('shard', ANY)}, or set ${SHARD_COUNT} to the number of tasks; 1/1 works on everything`,
   });
 }

@@ -1,3 +1,4 @@
+import { option } from '../options/words.js';
 import { UsageError } from '../errors.js';
 import { Faults } from './input-files.js';
 import type { InputPlan, PlannedInput } from './input-plan.js';
@@ -36,7 +37,7 @@ export function batchSizeOf({ rows, fixedBatch }: InputPlan, asked?: number): nu
     throw new UsageError(`the batch size is ${asked}; it is at least 1`);
   if (fixedBatch !== null && asked !== undefined && asked !== fixedBatch) {
     throw new UsageError(`the model runs in batches of ${fixedBatch}, not ${asked}`, {
-      hint: 'leave out --batch-size',
+      hint: `leave out ${option('batchSize')}`,
     });
   }
   return fixedBatch ?? Math.min(rows, asked ?? LARGEST_DEFAULT);

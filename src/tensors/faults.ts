@@ -1,3 +1,4 @@
+import { ANY, option } from '../options/words.js';
 import { ModelFormatError, PolicyError, UnsupportedModelError } from '../errors.js';
 import type { ByteRange } from '../wire/fields.js';
 import type { ByteSource } from '../wire/source.js';
@@ -29,18 +30,11 @@ export function unsupported(name: string, what: string, hint: string): Unsupport
   return new UnsupportedModelError(`${name}: ${what}`, { code: 'FEATX_TENSOR_UNSUPPORTED', path: name, hint });
 }
 
-/** Flags of the limits that a good file may well exceed. */
-const FLAGS: { readonly [K in keyof TensorLimits]?: string } = {
-  arrayBytes: '--max-array BYTES',
-  pixels: '--max-pixels N',
-};
-
 /** More than a limit allows. */
 export function overLimit(name: string, what: string, limit: keyof TensorLimits): PolicyError {
-  const flag = FLAGS[limit];
   return new PolicyError(`${name}: ${what}`, {
     code: 'FEATX_LIMIT_TENSOR',
     path: name,
-    hint: `raise the limit with ${flag === undefined ? '' : `${flag} (`}tensorLimits.${limit}${flag === undefined ? '' : ')'} if you trust this file`,
+    hint: `raise the limit with ${option(`tensorLimits.${limit}`, ANY)} if you trust this file`,
   });
 }

@@ -1,3 +1,4 @@
+import { option } from '../options/words.js';
 import type { OptionsIn } from '../options/types.js';
 import { FeatxError, ModelFormatError, RuntimeError, UsageError } from '../errors.js';
 import { float32ToHalf } from './float16.js';
@@ -62,7 +63,7 @@ export function preprocessingFor(input: ImageInput, options: ImageOptions = {}):
       throw new UsageError(
         `input ${input.name} takes pictures of ${String(height)} x ${String(width)}, not ${asked.join(' x ')}`,
         {
-          hint: 'leave out --size',
+          hint: `leave out ${option('image.size')}`,
         },
       );
     }

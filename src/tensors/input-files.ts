@@ -1,3 +1,4 @@
+import { option } from '../options/words.js';
 import { extname, join } from 'node:path';
 import { FeatxError, IoError, UsageError } from '../errors.js';
 import { byCodeUnit, globFiles, isFileGlob } from '../wire/find-files.js';
@@ -29,8 +30,8 @@ export function parseInputSpec(text: string, inputNames: readonly string[]): Inp
   const random = RANDOM.exec(value);
   if (random !== null) return { input, seed: Number(random[1] ?? 0) };
   if (value.startsWith('random:'))
-    throw new UsageError(`the seed of --input ${text} is not a number`, { hint: 'write random:42' });
-  if (value === '') throw new UsageError(`--input ${text} names no file`, { hint: 'write NAME=FILE' });
+    throw new UsageError(`the seed of ${option('inputs', [text])} is not a number`, { hint: 'write random:42' });
+  if (value === '') throw new UsageError(`${option('inputs', [text])} names no file`, { hint: 'write NAME=FILE' });
   return { input, path: value };
 }
 
@@ -96,7 +97,7 @@ export async function expandPath(path: string, { fs, warn, inputNames }: FileOpt
   } catch (error) {
     const prefix = /^[^/\\=]+(?==)/.exec(path)?.[0];
     if (prefix !== undefined && errnoOf(error) === 'ENOENT') {
-      throw new UsageError(`--input ${path}: there is no input ${prefix}, and no such file`, {
+      throw new UsageError(`${option('inputs', [path])}: there is no input ${prefix}, and no such file`, {
         code: 'FEATX_USAGE_INPUT',
         hint: `the inputs are ${inputNames.join(', ')}`,
       });

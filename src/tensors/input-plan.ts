@@ -1,3 +1,4 @@
+import { option } from '../options/words.js';
 import { mapOf, type ByName } from '../options/kinds.js';
 import { UsageError } from '../errors.js';
 import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
@@ -195,12 +196,12 @@ function targetOf(
   if (candidates.length === 1) return candidates[0];
   if (inputs.length === 1) return inputs[0];
   if (inputs.length === 0)
-    throw new UsageError(`${path}: what is selected needs no input`, { path, hint: 'leave out --input' });
+    throw new UsageError(`${path}: what is selected needs no input`, { path, hint: `leave out ${option('inputs')}` });
   throw new UsageError(
     `${path}: the model has ${inputs.length} inputs (${inputs.map(({ name }) => name).join(', ')})`,
     {
       path,
-      hint: `say which one it is for: --input ${inputs[0].name}=${path}`,
+      hint: `say which one it is for: ${option('inputs', [`${inputs[0].name}=${path}`])}`,
     },
   );
 }
@@ -264,7 +265,7 @@ function addRandom(
       ? context.inputs.filter(({ name }) => items.get(name)?.length === 0)
       : context.inputs.filter(({ name }) => name === spec.input);
   if (targets.length === 0)
-    throw new UsageError('--input random has no input left to fill', {
+    throw new UsageError(`${option('inputs', ['random'])} has no input left to fill`, {
       hint: 'leave it out, or name an input: NAME=random',
     });
   for (const input of targets) add(items, input, randomItem(input, spec.seed, context));
@@ -296,7 +297,7 @@ function concreteShape(input: ModelInput, context: Context): number[] {
   const { shape } = withNumbers(input, context);
   if (shape === null)
     throw new UsageError(`the shape of input ${input.name} is unknown`, {
-      hint: `say it with --input-shape ${input.name}:1,3,224,224`,
+      hint: `say it with ${option('inputShapes', { [input.name]: [1, 3, 224, 224] })}`,
     });
   const open = shape.flatMap((dim, axis) =>
     typeof dim === 'number' || axis === 0 || (shape.length === 4 && axis > 0 && isSide(shape, axis)) ? [] : [axis],
@@ -305,7 +306,7 @@ function concreteShape(input: ModelInput, context: Context): number[] {
     throw new UsageError(
       `input ${input.name} is ${describe({ dtype: input.dtype ?? '?', shape })}: axis ${open.join(' and ')} has no number`,
       {
-        hint: `say it with --input-shape ${input.name}:${shape.map((dim) => (typeof dim === 'number' ? dim : 1)).join(',')}`,
+        hint: `say it with ${option('inputShapes', { [input.name]: shape.map((dim) => (typeof dim === 'number' ? dim : 1)) })}`,
       },
     );
   }
@@ -323,9 +324,12 @@ function assertGiven(items: ReadonlyMap<string, readonly InputItem[]>, { inputs 
   const list = missing
     .map(({ name, dtype, shape }) => `${name} (${describe({ dtype: dtype ?? '?', shape: shape ?? [] })})`)
     .join(', ');
-  throw new UsageError(`no --input for ${list}`, {
+  throw new UsageError(`no ${option('inputs')} for ${list}`, {
     code: 'FEATX_USAGE_INPUT',
-    hint: `give ${missing.map(({ name }) => `--input ${name}=FILE`).join(' ')}, or --input random`,
+    hint: `give ${option(
+      'inputs',
+      missing.map(({ name }) => `${name}=FILE`),
+    )}, or ${option('inputs', ['random'])}`,
   });
 }
 

@@ -215,7 +215,7 @@ describe('planning inputs', () => {
     const [shaped] = await run(['random'], [{ ...input, shape: ['n', 's'] }], { shapes: new Map([['x', [4, 7]]]) });
     expect(shaped.feeds.get('x')?.shape).toEqual([4, 7]);
     await expect(planInputs(['random'], [{ ...input, shape: ['n', 's'] }])).rejects.toMatchObject({
-      hint: expect.stringContaining('--input-shape x:1,1'),
+      hint: expect.stringContaining('`inputShapes: {"x":[1,1]}`'),
     });
     await expect(planInputs(['random', 'x=random'], [input])).rejects.toThrow(/something else|no input left/);
   });
@@ -248,7 +248,7 @@ describe('planning inputs', () => {
   test('what is missing or left over is said', async () => {
     const path = await npy('a.npy', float([1, 2], 1, 2));
     await expect(planInputs([path], [input, { ...input, name: 'y' }])).rejects.toThrow(/2 inputs \(x, y\)/);
-    await expect(planInputs([`x=${path}`], [input, { ...input, name: 'y' }])).rejects.toThrow(/no --input for y/);
+    await expect(planInputs([`x=${path}`], [input, { ...input, name: 'y' }])).rejects.toThrow(/no `inputs` for y/);
     await expect(planInputs([`z=${path}`], [input])).rejects.toThrow(/there is no input z/);
     await expect(planInputs([await npy('e.npy', float([0, 2]))], [input])).rejects.toThrow(/no entries/);
     const other = await npy('b.npy', float([2, 2], 1, 2, 3, 4));

@@ -149,7 +149,7 @@ describe('hard links', () => {
           code: 'FEATX_EXTERNAL_HARD_LINK',
           path: at('hard.bin'),
           field: 'w',
-          hint: 'copy the file, or leave out --strict-external',
+          hint: 'copy the file, or leave out `strictExternal`',
           message: "external data of w is refused: 'hard.bin' has 2 hard links",
         }),
       { strict: true, fileSystem: watched.fileSystem },

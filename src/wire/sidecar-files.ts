@@ -1,3 +1,4 @@
+import { option } from '../options/words.js';
 import { dirname, isAbsolute, join, relative, sep } from 'node:path';
 import { PolicyError } from '../errors.js';
 import { FileSource } from './file-source.js';
@@ -105,7 +106,7 @@ export class DirectorySidecars {
           code: 'FEATX_EXTERNAL_HARD_LINK',
           path: real,
           field,
-          hint: 'copy the file, or leave out --strict-external',
+          hint: `copy the file, or leave out ${option('strictExternal')}`,
         });
       this.options.warn?.(`'${location}' has ${stat.nlink} hard links`);
     }

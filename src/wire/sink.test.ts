@@ -458,7 +458,7 @@ describe('targets', () => {
       await expect(resolveTarget(target_, [at(input)])).rejects.toMatchObject({
         name: 'UsageError',
         code: 'FEATX_USAGE_SAME_FILE',
-        hint: expect.stringContaining('--in-place'),
+        hint: expect.stringContaining('`inPlace: true`'),
       });
       expect(await resolveTarget(target_, [at(input)], { inPlace: true })).toBe(target_);
     }
@@ -481,7 +481,7 @@ describe('targets', () => {
     await expect(resolveTarget(at('link.onnx'), [])).rejects.toMatchObject({
       name: 'UsageError',
       code: 'FEATX_USAGE_LINK',
-      hint: expect.stringContaining('--follow'),
+      hint: expect.stringContaining('`follow: true`'),
     });
     const real = await resolveTarget(at('link.onnx'), [], { follow: true });
     expect(basename(real)).toBe('real.onnx');

@@ -1,3 +1,4 @@
+import { option } from '../options/words.js';
 import { constants } from 'node:fs';
 import { createHash, randomBytes, type Hash } from 'node:crypto';
 import { dirname, join } from 'node:path';
@@ -85,7 +86,7 @@ export async function resolveTarget(
       throw new UsageError(`${target} is a symbolic link`, {
         code: 'FEATX_USAGE_LINK',
         path: target,
-        hint: 'name the file itself, or pass --follow to replace what the link points to',
+        hint: `name the file itself, or pass ${option('follow', true)} to replace what the link points to`,
       });
     const real = await fs.realpath(target).catch((error: unknown) => {
       throw ioError(error, 'follow the link', target);
@@ -96,13 +97,13 @@ export async function resolveTarget(
     throw new UsageError(`${target} is ${existing.isDirectory() ? 'a directory' : 'not a regular file'}`, {
       code: 'FEATX_USAGE_OUTPUT',
       path: target,
-      hint: 'name a file with -o',
+      hint: 'name a file as the output',
     });
   if (existing !== null && options.noClobber)
     throw new IoError(`${target} exists`, {
       code: 'FEATX_IO_EXISTS',
       path: target,
-      hint: 'leave out --no-clobber to replace it',
+      hint: `leave out ${option('noClobber', true)} to replace it`,
     });
   const directory = dirname(target);
   try {
@@ -121,7 +122,7 @@ export async function resolveTarget(
           hint:
             options.inPlace === false
               ? 'choose another output: the result still needs that file'
-              : 'choose another output, or pass --in-place to replace the input',
+              : `choose another output, or pass ${option('inPlace', true)} to replace the input`,
         });
       }
     }

@@ -1,3 +1,4 @@
+import { ANY, option } from '../options/words.js';
 import { PolicyError } from '../errors.js';
 import type { ByteRange } from './fields.js';
 import { concat } from './pieces.js';
@@ -60,7 +61,7 @@ export class ResidentWindow {
         code: 'FEATX_LIMIT_INDEX',
         path: this.source.path,
         offset,
-        hint: 'raise the limit with --max-index BYTES (limits.indexBytes) if you trust this file',
+        hint: `raise the limit with ${option('limits.indexBytes', ANY)} if you trust this file`,
       },
     );
   }

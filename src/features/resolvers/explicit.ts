@@ -1,3 +1,4 @@
+import { call } from '../../options/words.js';
 import { ResolveError } from '../../errors.js';
 import { hasTensor, type GraphView } from '../../onnx/graph.js';
 import type { Analysis } from '../analysis.js';
@@ -10,7 +11,8 @@ import { foldedModules, tapModule } from '../taps.js';
 import type { Answer } from './module-path.js';
 
 /**
- * The features a caller names, found in the graph by `tensor` or by `module`, or by what timm calls them; the graph's own channels and strides win over the declared ones.
+ * The features a caller names, found in the graph by `tensor` or by `module`, or by what timm calls them; the graph's
+ * own channels and strides win over the declared ones.
  * @throws UsageError where the entries are no FeatureInfo
  * @throws ResolveError naming every module and tensor that is not there
  */
@@ -60,7 +62,7 @@ export function resolveExplicit(
   if (missing.length > 0)
     throw new ResolveError(`the FeatureInfo names what the graph does not have: ${missing.join('; ')}`, {
       code: 'FEATX_RESOLVE_FEATURES',
-      hint: 'list the tensors with `featx inspect MODEL --tensors`',
+      hint: `list the tensors with ${call('inspect', 'listTensors')}`,
     });
   return { features, outcome: `${features.length} features, as given`, warnings };
 }
