@@ -118,7 +118,7 @@ const SOURCE = {
     6: 'attribute string* unread',
     7: 'node Node*',
     8: 'docString string unread',
-    9: 'opsetImport OperatorSetId* unread',
+    9: 'opsetImport OperatorSetId*',
     10: 'domain string',
     11: 'attributeProto Attribute*',
     12: 'valueInfo ValueInfo*',
