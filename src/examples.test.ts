@@ -53,12 +53,12 @@ test('a page finds the features of a dropped file, without Node.js and without i
     alias: { 'featx/core': join(ROOT, 'src', 'core.ts') },
     logLevel: 'error',
   });
-  const browser = vm.createContext({ TextDecoder, TextEncoder });
+  const browser = vm.createContext({ performance, TextDecoder, TextEncoder });
   vm.runInContext(outputFiles[0].text, browser);
   const { featuresOf } = vm.runInContext('page', browser) as {
     readonly featuresOf: (
       file: unknown,
-    ) => Promise<readonly { readonly module: string | null; readonly numChs: number }[]>;
+    ) => Promise<readonly { readonly module: string | null; readonly num_chs: number }[]>;
   };
   const bytes = readFileSync(RESNET);
   let read = 0;
@@ -74,7 +74,7 @@ test('a page finds the features of a dropped file, without Node.js and without i
   };
   const features = await featuresOf(file);
   const { feature_info: expected } = await inspect(RESNET);
-  expect(features.map(({ module, numChs }) => [module, numChs])).toEqual(
+  expect(features.map(({ module, num_chs }) => [module, num_chs])).toEqual(
     expected.map(({ module, num_chs }) => [module, num_chs]),
   );
   expect(read).toBeLessThan(bytes.length);

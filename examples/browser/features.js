@@ -1,6 +1,6 @@
 // The features of a model that a visitor dropped, in the browser: nothing is uploaded, and the weights are not read.
 //   npx esbuild page.js --bundle --format=esm --outfile=bundle.js
-import { declaredTypes, indexModel, resolveFeatures, viewGraph } from 'featx/core';
+import { inspectBytes } from 'featx/core';
 
 /** A `File` or `Blob` as a source of bytes. */
 const sourceOf = (file) => ({
@@ -10,8 +10,5 @@ const sourceOf = (file) => ({
 });
 
 export async function featuresOf(file) {
-  const model = await indexModel(sourceOf(file));
-  const types = declaredTypes(model);
-  const known = { types, nominal: types, nominalInputShape: new Map(), warnings: [] };
-  return resolveFeatures(viewGraph(model), known).features;
+  return (await inspectBytes(sourceOf(file))).feature_info;
 }

@@ -5,9 +5,9 @@ document.querySelector('input').addEventListener('change', async ({ target }) =>
   try {
     const features = await featuresOf(target.files[0]);
     list.replaceChildren(
-      ...features.map(({ module, tensor, numChs, reduction }) => {
+      ...features.map(({ module, tensor, num_chs, reduction }) => {
         const item = document.createElement('li');
-        item.textContent = `${module ?? tensor}: ${numChs} channels, stride ${reduction}`;
+        item.textContent = `${module ?? tensor}: ${num_chs} channels, stride ${reduction}`;
         return item;
       }),
     );

@@ -7,7 +7,8 @@ import type { TensorValue } from './tensor.js';
 
 const fixture = (name: string): Promise<Uint8Array> =>
   readFile(new URL(`../../fixtures/tensors/${name}`, import.meta.url));
-const decode = (...bytes: number[]): TensorValue => decodeTensorProto(Uint8Array.from(bytes), 'a.pb').tensor;
+const decode = async (...bytes: number[]): Promise<TensorValue> =>
+  (await decodeTensorProto(Uint8Array.from(bytes), 'a.pb')).tensor;
 
 describe('TensorProto', () => {
   const cases: readonly [string, string, TensorValue][] = [
@@ -23,15 +24,16 @@ describe('TensorProto', () => {
     ['typed-bfloat16.pb', 'b', { dtype: 'bfloat16', shape: [2], data: Uint16Array.of(0x3fc0, 0xc040) }],
   ];
   test.each(cases)('%s', async (file, name, tensor) => {
-    const read = decodeTensorProto(await fixture(file), file);
+    const read = await decodeTensorProto(await fixture(file), file);
     expect(read.name).toBe(name);
     expect(read.tensor).toEqual(tensor);
     expect(await readTensors(new BufferSource(await fixture(file), file))).toEqual(new Map([[name, tensor]]));
   });
 
   test('float16 has the same bits in raw_data and in int32_data', async () => {
-    expect(decodeTensorProto(await fixture('typed-float16.pb'), 'a').tensor).toEqual(
-      decodeTensorProto(await fixture('raw-float16.pb'), 'b').tensor,
+    const [typed, raw] = ['typed-float16.pb', 'raw-float16.pb'];
+    expect((await decodeTensorProto(await fixture(typed), 'a')).tensor).toEqual(
+      (await decodeTensorProto(await fixture(raw), 'b')).tensor,
     );
   });
 
@@ -39,23 +41,27 @@ describe('TensorProto', () => {
     '%s is written byte for byte as onnx does',
     async (file) => {
       const golden = await fixture(file);
-      const { name, tensor } = decodeTensorProto(golden, file);
+      const { name, tensor } = await decodeTensorProto(golden, file);
       expect(Buffer.from(encodeTensorProto(tensor, name)).equals(golden)).toBe(true);
     },
   );
 
-  test('dims may be packed, values may not be, and the last of repeated singular fields counts', () => {
-    expect(decode(0x0a, 1, 2, 0x10, 6, 0x28, 5, 0x28, 7)).toEqual({
+  test('dims may be packed, values may not be, and the last of repeated singular fields counts', async () => {
+    expect(await decode(0x0a, 1, 2, 0x10, 6, 0x28, 5, 0x28, 7)).toEqual({
       dtype: 'int32',
       shape: [2],
       data: Int32Array.of(5, 7),
     });
-    expect(decode(0x08, 1, 0x10, 1, 0x10, 3, 0x4a, 1, 9, 0x4a, 1, 8)).toEqual({
+    expect(await decode(0x08, 1, 0x10, 1, 0x10, 3, 0x4a, 1, 9, 0x4a, 1, 8)).toEqual({
       dtype: 'int8',
       shape: [1],
       data: Int8Array.of(8),
     });
-    expect(decode(0x10, 1, 0x25, 0, 0, 0x80, 0x3f)).toEqual({ dtype: 'float32', shape: [], data: Float32Array.of(1) });
+    expect(await decode(0x10, 1, 0x25, 0, 0, 0x80, 0x3f)).toEqual({
+      dtype: 'float32',
+      shape: [],
+      data: Float32Array.of(1),
+    });
   });
 
   test.each([
@@ -71,7 +77,7 @@ describe('TensorProto', () => {
         0x08, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x40, 0x08, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x40,
         0x10, 1,
       ],
-      /too many/,
+      /outside what any tensor can have/,
     ],
     ['a negative dim', [0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 0x10, 1], /not sizes/],
     ['a field that is cut off', [0x08, 2, 0x4a, 9, 1], /does not fit/],
@@ -80,19 +86,19 @@ describe('TensorProto', () => {
       [0x08, 1, 0x10, 6, 0x2a, 11, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1],
       /longer than 64 bits/,
     ],
-  ])('%s is malformed', (_what, bytes, message) => {
-    expect(() => decode(...bytes)).toThrow(message);
-    expect(() => decode(...bytes)).toThrow(ModelFormatError);
+  ])('%s is malformed', async (_what, bytes, message) => {
+    await expect(decode(...bytes)).rejects.toThrow(message);
+    await expect(decode(...bytes)).rejects.toThrow(ModelFormatError);
   });
 
-  test('a claim of a terabyte is over a limit and allocates nothing', () => {
-    expect(() => decode(0x08, 0x80, 0x80, 0x80, 0x80, 0x80, 0x20, 0x10, 1)).toThrow(PolicyError);
+  test('a claim of a terabyte is over a limit and allocates nothing', async () => {
+    await expect(decode(0x08, 0x80, 0x80, 0x80, 0x80, 0x80, 0x20, 0x10, 1)).rejects.toThrow(PolicyError);
   });
 
-  test('external data and complex values are refused', () => {
-    expect(() => decode(0x08, 1, 0x10, 1, 0x70, 1)).toThrow(PolicyError);
-    expect(() => decode(0x08, 1, 0x10, 1, 0x6a, 0)).toThrow(PolicyError);
-    expect(() => decode(0x08, 1, 0x10, 14, 0x22, 8, 0, 0, 0, 0, 0, 0, 0, 0)).toThrow(UnsupportedModelError);
+  test('external data and complex values are refused', async () => {
+    await expect(decode(0x08, 1, 0x10, 1, 0x70, 1)).rejects.toThrow(PolicyError);
+    await expect(decode(0x08, 1, 0x10, 1, 0x6a, 0)).rejects.toThrow(PolicyError);
+    await expect(decode(0x08, 1, 0x10, 14, 0x22, 8, 0, 0, 0, 0, 0, 0, 0, 0)).rejects.toThrow(UnsupportedModelError);
   });
 
   test('every truncation and changed byte is a tensor or an error of ours', async () => {
@@ -103,7 +109,7 @@ describe('TensorProto', () => {
         changed[at] ^= 0x81;
         for (const bytes of [golden.subarray(0, at), changed]) {
           try {
-            decodeTensorProto(bytes, file);
+            await decodeTensorProto(bytes, file);
           } catch (error) {
             expect((error as FeatxError).code).toMatch(/^FEATX_/);
           }

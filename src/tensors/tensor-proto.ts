@@ -1,40 +1,17 @@
-import { PolicyError, type FeatxError } from '../errors.js';
+import { ModelFormatError, PolicyError, type FeatxError } from '../errors.js';
+import type { TensorPayload } from '../onnx/records.js';
+import { LARGEST_MESSAGE, TensorField } from '../onnx/schema.js';
+import { indexTensor, type TensorFile } from '../onnx/tensor-file.js';
 import { dataTypeOf, dtypeWord } from '../onnx/types.js';
 import { Cursor, encodeHeader, encodeVarint, WireType } from '../wire/fields.js';
 import { concat } from '../wire/pieces.js';
+import { BufferSource } from '../wire/source.js';
 import { decodeText, encodeText } from '../wire/text.js';
 import { malformed, overLimit, unsupported, type Region } from './faults.js';
 import type { ArraySpec, FileLayout } from './layout.js';
 import { DEFAULT_TENSOR_LIMITS, type TensorLimits } from './limits.js';
 import { byteLength, elementBits, elementCount, tensorBytes, tensorFromBytes, type TensorValue } from './tensor.js';
 
-/** Field numbers of TensorProto. @see https://github.com/onnx/onnx/blob/main/onnx/onnx.proto */
-const TensorField = {
-  dims: 1,
-  dataType: 2,
-  segment: 3,
-  floatData: 4,
-  int32Data: 5,
-  stringData: 6,
-  int64Data: 7,
-  name: 8,
-  rawData: 9,
-  doubleData: 10,
-  uint64Data: 11,
-  externalData: 13,
-  dataLocation: 14,
-} as const;
-const PACKABLE = new Set<number>([
-  TensorField.floatData,
-  TensorField.int32Data,
-  TensorField.int64Data,
-  TensorField.doubleData,
-  TensorField.uint64Data,
-]);
-
-/** protobuf's own limit of a message. */
-const LARGEST_MESSAGE = 2 ** 31 - 1;
-const EXTERNAL = 1;
 /**
  * Head room over the values for the name, the documentation and the varints of typed fields (10 bytes for an int8 of
  * -1).
@@ -59,16 +36,6 @@ export interface NamedTensor {
   readonly tensor: TensorValue;
 }
 
-interface Draft {
-  name: string;
-  dims: number[];
-  dataType: number;
-  raw: Uint8Array | null;
-  /** Typed values: field number, and the payloads of its occurrences. */
-  readonly values: Map<number, Uint8Array[]>;
-  external: boolean;
-}
-
 /**
  * Reads a file that is one TensorProto.
  * @throws ModelFormatError, UnsupportedModelError, PolicyError (external data, limits)
@@ -84,13 +51,15 @@ export async function readTensorProto(
 }
 
 /** Decodes a TensorProto. @throws ModelFormatError, UnsupportedModelError, PolicyError */
-export function decodeTensorProto(
+export async function decodeTensorProto(
   bytes: Uint8Array,
   path: string,
   limits: TensorLimits = DEFAULT_TENSOR_LIMITS,
-): NamedTensor {
-  const { name, dims, dataType, raw, values, external } = readFields(bytes, path);
-  if (external)
+): Promise<NamedTensor> {
+  const { tensor, isExternal, isSegment } = await indexed(bytes, path);
+  const { name, dims, dataType } = tensor;
+  if (isSegment) throw unsupported(path, 'it is one segment of a tensor', 'join its segments first');
+  if (isExternal)
     throw new PolicyError(`${path}: its values are in another file (external data)`, {
       code: 'FEATX_EXTERNAL_LOCATION',
       path,
@@ -110,9 +79,12 @@ export function decodeTensorProto(
   const size = byteLength(dtype, dims);
   if ((size ?? count) > limits.arrayBytes)
     throw overLimit(path, `an array of ${size ?? count} bytes is over the limit of ${limits.arrayBytes}`, 'arrayBytes');
-  const filled = [...values.keys()];
-  if (filled.length + (raw === null ? 0 : 1) > 1) throw malformed(path, 'it has values in more than one field');
-  if (raw !== null) {
+  const { rawData } = TensorField;
+  const payloads = tensor.payloads.filter(({ fieldNumber, start, end }) => fieldNumber === rawData || end > start);
+  const filled = [...new Set(payloads.map(({ fieldNumber }) => fieldNumber))];
+  if (filled.length > 1) throw malformed(path, 'it has values in more than one field');
+  if (filled[0] === rawData) {
+    const raw = bytes.subarray(payloads[0].start, payloads[0].end);
     if (size === null || raw.length !== size)
       throw malformed(
         path,
@@ -123,68 +95,42 @@ export function decodeTensorProto(
   const field = FIELD_OF_DTYPE.get(dtype) ?? TensorField.int32Data;
   if (filled.length === 1 && filled[0] !== field)
     throw malformed(path, `its values are in field ${filled[0]}, ${dtype} belongs in field ${field}`);
-  return { name, tensor: typedTensor({ dtype, shape: dims, payloads: values.get(field) ?? [], path }) };
+  return {
+    name,
+    tensor: typedTensor({
+      dtype,
+      shape: dims,
+      payloads: payloads.flatMap((payload) => valuesOf(bytes, payload)),
+      path,
+    }),
+  };
 }
 
-function readFields(bytes: Uint8Array, path: string): Draft {
-  const draft: Draft = { name: '', dims: [], dataType: 0, raw: null, values: new Map(), external: false };
-  const cursor = new Cursor(
-    (_code, message, offset): FeatxError => malformed(path, `it is not a TensorProto: ${message}`, offset),
-  );
-  cursor.bytes = bytes;
-  while (cursor.position < bytes.length) {
-    const at = cursor.position;
-    const tag = cursor.tag(bytes.length);
-    const [number, wireType] = [tag >>> 3, tag & 7];
-    const from = cursor.position;
-    if (wireType === WireType.bytes) {
-      const length = cursor.length(bytes.length);
-      const payload = bytes.subarray(cursor.position, cursor.position + length);
-      cursor.position += length;
-      lengthDelimited(draft, number, payload, path);
-    } else if (wireType === WireType.varint) {
-      cursor.varint64(bytes.length);
-      if (number === TensorField.dims) draft.dims.push(Number(cursor.int64()));
-      else if (number === TensorField.dataType) draft.dataType = cursor.int32();
-      else if (number === TensorField.dataLocation) draft.external = cursor.int32() === EXTERNAL;
-      else if (
-        number === TensorField.int32Data ||
-        number === TensorField.int64Data ||
-        number === TensorField.uint64Data
-      )
-        append(draft, number, bytes.subarray(from, cursor.position));
-    } else if (wireType === WireType.fixed32 || wireType === WireType.fixed64) {
-      const width = wireType === WireType.fixed32 ? 4 : 8;
-      if (from + width > bytes.length) throw malformed(path, 'it is not a TensorProto: a value is cut off', at);
-      cursor.position = from + width;
-      const holder = width === 4 ? TensorField.floatData : TensorField.doubleData;
-      if (number === holder) append(draft, number, bytes.subarray(from, cursor.position));
-    } else throw malformed(path, 'it is not a TensorProto: it has a group', at);
+async function indexed(bytes: Uint8Array, path: string): Promise<TensorFile> {
+  try {
+    return await indexTensor(new BufferSource(bytes));
+  } catch (error) {
+    if (!(error instanceof ModelFormatError)) throw error;
+    throw malformed(path, `it is not a TensorProto: ${error.message}`, error.offset);
   }
-  return draft;
 }
 
-function append(draft: Draft, number: number, payload: Uint8Array): void {
-  const payloads = draft.values.get(number);
-  if (payloads === undefined) draft.values.set(number, [payload]);
-  else payloads.push(payload);
-}
-
-function lengthDelimited(draft: Draft, number: number, payload: Uint8Array, path: string): void {
-  if (number === TensorField.dims) {
-    const cursor = new Cursor((_code, message): FeatxError => malformed(path, `it is not a TensorProto: ${message}`));
-    cursor.bytes = payload;
-    while (cursor.position < payload.length) {
-      cursor.varint64(payload.length);
-      draft.dims.push(Number(cursor.int64()));
-    }
-  } else if (number === TensorField.name) draft.name = decodeText(payload);
-  else if (number === TensorField.rawData) draft.raw = payload;
-  else if (number === TensorField.segment)
-    throw unsupported(path, 'it is one segment of a tensor', 'join its segments first');
-  else if (number === TensorField.externalData) draft.external = true;
-  else if (number === TensorField.stringData || (payload.length > 0 && PACKABLE.has(number)))
-    append(draft, number, payload);
+/** The bytes of typed values, without the tags of those that have one each. */
+function valuesOf(bytes: Uint8Array, { start, end, contiguous }: TensorPayload): readonly Uint8Array[] {
+  if (contiguous) return [bytes.subarray(start, end)];
+  const values: Uint8Array[] = [];
+  const cursor = new Cursor();
+  cursor.bytes = bytes;
+  cursor.position = start;
+  while (cursor.position < end) {
+    const wireType = cursor.tag(end) & 7;
+    const length = wireType === WireType.bytes ? cursor.length(end) : wireType === WireType.fixed32 ? 4 : 8;
+    const from = cursor.position;
+    if (wireType === WireType.varint) cursor.varint64(end);
+    else cursor.position += length;
+    values.push(bytes.subarray(from, cursor.position));
+  }
+  return values;
 }
 
 interface TypedValues {

@@ -13,13 +13,15 @@ export const entryRule: MessageRule<Draft<StringEntry>> = {
   },
 };
 
-type TensorDraft = Omit<Draft<Tensor>, 'enclosing' | 'external'> & {
+/** A `Tensor` while the reader fills it. */
+export type TensorDraft = Omit<Draft<Tensor>, 'enclosing' | 'external'> & {
   enclosing: readonly Field[];
   external: StringEntry[] | null;
   externalEntries: StringEntry[];
 };
 
-function newTensor(field: Field, enclosing: readonly Field[], place: string): TensorDraft {
+/** A TensorProto before any of its fields is read. */
+export function newTensor(field: Field, enclosing: readonly Field[], place: string): TensorDraft {
   return {
     name: '',
     dims: NONE,
@@ -82,7 +84,8 @@ const VALUE_FIELDS = new Set<number>([
   TensorField.dataLocation,
 ]);
 
-const tensorRule: MessageRule<TensorDraft> = {
+/** How a TensorProto fills a `Tensor`. */
+export const tensorRule: MessageRule<TensorDraft> = {
   bytes: 420,
   each: (tensor, field) => void (VALUE_FIELDS.has(field.number) || (tensor.header = extended(tensor.header, field))),
   fields: {
