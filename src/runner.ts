@@ -11,6 +11,7 @@ import type { SessionOptions } from './runtime/session-options.js';
 import type { RuntimeTensor } from './runtime/runtime-tensor.js';
 import type { ByteSource } from './wire/source.js';
 
+/** How the features of a model are opened to be run. */
 export type RunnerOptions = Omit<OptionsOf<'run'>, 'output' | 'inputs'> &
   Pick<PrepareOptions, 'resolve'> &
   Pick<SessionOptions, 'fileSystem' | 'profilePrefix'> & {

@@ -26,7 +26,8 @@ const UNREAD_REPORTS = 256;
 /**
  * Cuts features out of many models, each in a process that may crash or hang without harm to the rest.
  * @returns one terminal record per item, as they are done; the value of the generator is the summary
- * @example `for await (const { item, status } of batch([{ input: 'a.onnx', output: 'out/a.onnx', options: { out: [1, 2] } }])) …`
+ * @example `for await (const { item, status } of batch([{ input: 'a.onnx', output: 'out/a.onnx', options: { out: [1, 2]
+ * } }])) …`
  * @throws IoError where the journal cannot be kept; what happens to an item is in its record
  */
 export async function* batch(
@@ -98,6 +99,7 @@ export interface PlannedReport {
   readonly options: unknown;
 }
 
+/** How a batch that writes nothing is run. */
 export interface PreviewOptions {
   readonly stateDirectory?: string;
   readonly shard?: Pick<Shard, 'index' | 'count'>;
@@ -108,7 +110,10 @@ export interface PreviewOptions {
 
 const HASH_LIMIT = 4 * 1024 * 1024;
 
-/** What `runPlan` would do, in order. Reads what it must, writes nothing. @throws IoError where the journal cannot be read */
+/**
+ * What `runPlan` would do, in order. Reads what it must, writes nothing.
+ * @throws IoError where the journal cannot be read
+ */
 export async function* previewPlan(
   plan: Plan,
   options: PreviewOptions = {},

@@ -8,7 +8,10 @@ import { buildCli, campaignConfig, FAULTS, folderOf, makeCampaign, type Campaign
 import { decodeLine } from './journal-lines.js';
 import { patience, stopwatch, type Stopwatch } from '../testing/time.js';
 
-/** Many models, some of them broken in every way there is, through the command line as it is shipped; `npm run check:batch` takes a thousand. */
+/**
+ * Many models, some of them broken in every way there is, through the command line as it is shipped; `npm run
+ * check:batch` takes a thousand.
+ */
 
 const COUNT = Number(process.env.FEATX_CHECK_BATCH ?? 60);
 const IS_LONG = COUNT >= 1_000;
@@ -59,7 +62,9 @@ function start(args: readonly string[], onLine: (lines: number) => void = () => 
   return { process: child, ended };
 }
 
-/** Checks that the lines are one terminal record per item and a summary, each with the fate that the campaign gave it. */
+/**
+ * Checks that the lines are one terminal record per item and a summary, each with the fate that the campaign gave it.
+ */
 function assertRecords({ lines, stderr, exit }: Ended): void {
   const records = lines.map((line) => JSON.parse(line));
   const summary = records.pop();

@@ -3,8 +3,8 @@ import type { Schema } from '../options/schema.js';
 import { optionsOf } from '../options/table.js';
 
 /**
- * What `featx.config.json` may hold: the one description of it. The published `schema/featx.config.schema.json` is this record as JSON, and
- * `parseConfig` validates against it.
+ * What `featx.config.json` may hold: the one description of it. The published `schema/featx.config.schema.json` is this
+ * record as JSON, and `parseConfig` validates against it.
  * @see https://json-schema.org/draft/2020-12
  */
 
@@ -31,6 +31,7 @@ const FEATURE: Schema = {
   },
 };
 
+/** The JSON Schema of featx.config.json, which `schema/` publishes. */
 export const CONFIG_SCHEMA: Schema = {
   $schema: 'https://json-schema.org/draft/2020-12/schema',
   title: 'featx.config.json',

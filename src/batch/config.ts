@@ -26,6 +26,7 @@ export interface Config extends ConfigSettings {
   readonly options?: ConfigOptions;
 }
 
+/** A model of a config: its path or pattern, and what is different for it. */
 export interface ConfigModel {
   readonly model: string;
   readonly output?: string;

@@ -8,7 +8,10 @@ import { Journal } from './journal.js';
 import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
 import type { Job } from './jobs.js';
 
-/** The file system of the parent fails at one call or from one call on: the batch ends with an IoError or does its work, and memory and outputs stay good. */
+/**
+ * The file system of the parent fails at one call or from one call on: the batch ends with an IoError or does its work,
+ * and memory and outputs stay good.
+ */
 
 let cli: Awaited<ReturnType<typeof buildCli>>;
 let root: string;

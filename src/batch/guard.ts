@@ -12,6 +12,7 @@ export interface Needed {
   readonly what: string;
 }
 
+/** What a command must not write over. */
 export interface GuardOptions {
   /** Absolute paths. */
   readonly models: readonly string[];
@@ -31,8 +32,9 @@ export interface GuardOptions {
 }
 
 /**
- * Knows what a batch must not write over: its models, the files that hold their weights, and the files that it reads. Files are the same where device and
- * inode are, whatever their names. Models are looked into only where a target exists that is no earlier result: it might hold their weights.
+ * Knows what a batch must not write over: its models, the files that hold their weights, and the files that it reads.
+ * Files are the same where device and inode are, whatever their names. Models are looked into only where a target
+ * exists that is no earlier result: it might hold their weights.
  */
 export class Guard {
   private byPath: ReadonlyMap<string, string> | null = null;

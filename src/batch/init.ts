@@ -18,6 +18,7 @@ import { WorkerPool } from './worker.js';
 /** What `init` takes: `featx.config.json` in the current directory is written by default. */
 export type InitOptions = OptionsOf<'init'> & { readonly fileSystem?: FileSystem };
 
+/** What `init` returns. */
 export interface InitReport {
   readonly schema: 1;
   readonly command: 'init';

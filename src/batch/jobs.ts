@@ -129,6 +129,7 @@ export interface PlannedItem {
   readonly fault: ItemFault | null;
 }
 
+/** The items of a batch, and where they lie. */
 export interface Plan {
   /** Absolute; the paths of items are relative to it. */
   readonly root: string;

@@ -13,7 +13,9 @@ export type JournalRecord = {
 const KINDS = ['run', 'item', 'made', 'end'] as const;
 const SUM_LENGTH = 16;
 const PREFIX = '{"sum":"';
-/** The start of a line, as `append` writes it: kind, run, and for items their name and whether they say what was made. */
+/**
+ * The start of a line, as `append` writes it: kind, run, and for items their name and whether they say what was made.
+ */
 const HEAD =
   /^\{"sum":"[0-9a-f]{16}","kind":"(run|item|made|end)","run":"([0-9a-f]+)"(?:,"id":("(?:[^"\\]|\\.)*"),"remembers":(true|false))?/;
 const LONGEST_HEAD = 64 * 1024;

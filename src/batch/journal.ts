@@ -40,6 +40,7 @@ export interface RunHeader {
   readonly shard: string;
 }
 
+/** The journal of one batch, open for writing or recalled to be read. */
 export class Journal {
   /**
    * Where the last record of each item with a `made` is, in any journal of the directory. Says nothing of what this run

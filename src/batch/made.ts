@@ -42,6 +42,7 @@ export type Verdict =
 /** A file that is not at least this much older than the record may have changed in the same tick of the clock. */
 export const RACE_MS = 2_000;
 
+/** Hex digest of the options that an item was made with. */
 export function optionsDigest(options: string): string {
   return createHash('sha256').update(options).digest('hex');
 }
@@ -60,6 +61,7 @@ export function runtimeVersion(): string | null {
   return runtime;
 }
 
+/** The record of what was made now, by this version and this runtime. */
 export function newMade(options: string, reads: readonly ReadRecord[], writes: readonly WrittenRecord[]): Made {
   return {
     featx: VERSION,
@@ -71,6 +73,7 @@ export function newMade(options: string, reads: readonly ReadRecord[], writes: r
   };
 }
 
+/** How closely a record is held against the files. */
 export interface JudgeOptions {
   readonly fileSystem: FileSystem;
   /** Hash even what looks unchanged. */
@@ -80,8 +83,9 @@ export interface JudgeOptions {
 }
 
 /**
- * Whether a record still holds: same featx, same runtime, same options, the bytes that were read are as they were, and every output is as it was written.
- * Where the file system shows a file untouched since well before the record, that stands for its hash.
+ * Whether a record still holds: same featx, same runtime, same options, the bytes that were read are as they were, and
+ * every output is as it was written. Where the file system shows a file untouched since well before the record, that
+ * stands for its hash.
  */
 export async function judge(made: Made, expected: Expected, options: JudgeOptions): Promise<Verdict> {
   if (!speaksOf(made, expected)) return { is: 'changed' };
@@ -215,8 +219,8 @@ async function statOrNull(
 }
 
 /**
- * Looks at fresh outputs again once they are old enough for the file system's word to count, and records that they are as they were: the next run then need
- * not hash them. Works while the parent would wait for its workers.
+ * Looks at fresh outputs again once they are old enough for the file system's word to count, and records that they are
+ * as they were: the next run then need not hash them. Works while the parent would wait for its workers.
  */
 export class Refresher {
   private readonly queue: { readonly item: PlannedItem; readonly made: Made }[] = [];

@@ -14,7 +14,10 @@ import { decodeText } from '../wire/text.js';
 import type { Plan, PlannedItem } from './jobs.js';
 import type { Made } from './made.js';
 
-/** What a run, or one shard of it, made of which items. Says nothing of when or how fast: the same work gives the same bytes. */
+/**
+ * What a run, or one shard of it, made of which items. Says nothing of when or how fast: the same work gives the same
+ * bytes.
+ */
 export interface Manifest {
   readonly schema: 1;
   readonly command: 'batch-manifest';
@@ -29,6 +32,7 @@ export interface Manifest {
   readonly items: readonly ManifestItem[];
 }
 
+/** An item of a manifest. */
 export interface ManifestItem {
   /** Place among the items of all shards, from 0. */
   readonly position: number;
@@ -40,6 +44,7 @@ export interface ManifestItem {
   readonly files: readonly ManifestFile[];
 }
 
+/** A file that an item wrote. */
 export interface ManifestFile {
   /** Relative to the root of the run. */
   readonly path: string;
@@ -47,6 +52,7 @@ export interface ManifestFile {
   readonly sha256: string;
 }
 
+/** What a manifest is written from. */
 export interface ManifestSource {
   readonly plan: Plan;
   readonly shard: Pick<Shard, 'index' | 'count'>;
@@ -55,10 +61,15 @@ export interface ManifestSource {
   readonly madeOf: (item: PlannedItem) => Promise<Made | { readonly error: unknown } | null>;
 }
 
+/** What the manifest of a shard is called; `manifest.json` for the only one. */
 export function manifestName({ index, count }: Pick<Shard, 'index' | 'count'>): string {
   return count === 1 ? 'manifest.json' : `manifest.${index}-of-${count}.json`;
 }
 
+/**
+ * Writes the manifest of a shard, item by item.
+ * @throws IoError
+ */
 export async function writeManifest(
   path: string,
   { plan, shard, items, madeOf }: ManifestSource,
@@ -115,7 +126,8 @@ const LARGEST_MANIFEST = 2 ** 30;
 const MOST_INPUTS = 1_000_000_000;
 
 /**
- * Reads what a shard says it made. Whoever wrote it, its numbers agree with each other and its paths are paths; those of a run lie beside it.
+ * Reads what a shard says it made. Whoever wrote it, its numbers agree with each other and its paths are paths; those
+ * of a run lie beside it.
  * @throws UsageError `FEATX_MERGE` where the file is no such manifest; IoError
  */
 export async function readManifest(path: string, fs: FileSystem): Promise<Manifest | RunManifest> {

@@ -3,7 +3,10 @@ import { win32 } from 'node:path';
 import { jest } from '@jest/globals';
 import * as fc from 'fast-check';
 
-/** Templates, temporary files and sidecars by the path rules of Windows; what its file systems make of them can only be seen on Windows itself. */
+/**
+ * Templates, temporary files and sidecars by the path rules of Windows; what its file systems make of them can only be
+ * seen on Windows itself.
+ */
 jest.unstable_mockModule('node:path', () => ({ ...win32, default: win32 }));
 const { outputName } = await import('./template.js');
 const { covers, findFiles, relativeTo } = await import('../wire/find-files.js');

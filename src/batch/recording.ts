@@ -6,8 +6,8 @@ import type { FileHandle, FileSystem } from '../wire/fs.js';
 import { relativeTo } from '../wire/find-files.js';
 
 /**
- * What a cut was made of and what came out, as the file system saw it. A cut is a function of the bytes it reads, the sizes it sees and its options: where
- * all of these are the same, so is the result, and it need not be made again.
+ * What a cut was made of and what came out, as the file system saw it. A cut is a function of the bytes it reads, the
+ * sizes it sees and its options: where all of these are the same, so is the result, and it need not be made again.
  */
 
 /** A `FileState` in a record: nanoseconds and inode numbers as decimal text. */
@@ -108,7 +108,8 @@ export class RecordingFileSystem implements FileSystem {
   async rename(from: string, to: string): Promise<void> {
     const { size, sha256, state: before } = await hashFile(this.base, from);
     await this.base.rename(from, to);
-    // The file is in its place, so this may not fail any more. Another run may have put its own result there since; then the digest is right and nothing else is.
+    // The file is in its place, so this may not fail any more. Another run may have put its own result there since;
+    // then the digest is right and nothing else is.
     const stats = await this.base.lstat(to).catch(() => null);
     const state = stats?.ino === before.ino ? stateOf(stats) : { ...stateOf(before), ctime_ns: '' };
     this.written.push({ path: relativeTo(this.root, to), size, sha256, state });
@@ -166,10 +167,12 @@ function isTemporary(path: string): boolean {
   return /^\.featx-.*\.tmp$/.test(basename(path));
 }
 
+/** What tells a file from another version of it, as text. */
 export function stateOf({ dev, ino, mtimeNs, ctimeNs }: FileState): RecordedState {
   return { dev: String(dev), ino: String(ino), mtime_ns: String(mtimeNs), ctime_ns: String(ctimeNs) };
 }
 
+/** Whether two states are those of the same version of the same file. */
 export function isSameState(a: RecordedState, b: RecordedState): boolean {
   return a.dev === b.dev && a.ino === b.ino && a.mtime_ns === b.mtime_ns && a.ctime_ns === b.ctime_ns;
 }

@@ -16,6 +16,7 @@ import { type BatchProgress, type BatchSummary, type JobReport, type Settled, ca
 import { type ItemError, itemError, relativeError } from './tasks.js';
 import { type WorkerOptions, WorkerPool } from './worker.js';
 
+/** How a batch runs, after defaults. */
 export interface RunSettings {
   readonly fileSystem: FileSystem;
   readonly jobs: number;

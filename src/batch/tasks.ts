@@ -38,11 +38,13 @@ export interface SidecarsTask {
   readonly item: string;
 }
 
+/** What a worker is asked. */
 export type Task = ExtractTask | InspectTask | SidecarsTask;
 
 /** An error as it stands in a record. */
 export type ItemError = ErrorRecord['error'];
 
+/** What a worker answers. */
 export type TaskResult =
   | { readonly is: 'made'; readonly report: ExtractReport; readonly made: Made | null }
   | { readonly is: 'same'; readonly made: Made }

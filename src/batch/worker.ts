@@ -6,6 +6,7 @@ import { SupervisedProcess, programBeside } from '../processes/supervised.js';
 import { RUNTIME_ENVIRONMENT } from '../runtime/session.js';
 import type { Task, TaskResult } from './tasks.js';
 
+/** What a worker may take, and which program it is. */
 export interface WorkerOptions {
   /** Time without progress after which the process is killed, in milliseconds. */
   readonly timeoutMs: number;

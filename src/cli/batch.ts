@@ -21,6 +21,7 @@ import { addFlags, givenFlags, optionsFor, readFlags } from './flags.js';
 import { givenFeatures } from './selection-flags.js';
 import type { Command } from 'commander';
 
+/** `featx batch`: its arguments, its help, and how it prints what the function of its name returns. */
 export const batchCommand: CliCommand = {
   configure(command) {
     command

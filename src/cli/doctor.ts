@@ -4,6 +4,7 @@ import type { CliCommand } from './command.js';
 import { ExitCode } from './exit-codes.js';
 import { addFlags, optionsFor, readFlags } from './flags.js';
 
+/** `featx doctor`: its arguments, its help, and how it prints what the function of its name returns. */
 export const doctorCommand: CliCommand = {
   configure(command) {
     command.usage('[flags]').addHelpText('after', EXAMPLES);

@@ -35,6 +35,7 @@ const BY_CLASS = [
   [TimeoutError, ExitCode.timeout],
 ] as const;
 
+/** The exit code that an error ends the process with. */
 export function exitCodeOf(error: unknown): number {
   // A negative answer, not a failure.
   if (error instanceof FeatxError && error.code === 'FEATX_VERIFY') return ExitCode.partial;

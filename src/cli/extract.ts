@@ -12,6 +12,7 @@ import { givenFeatures } from './selection-flags.js';
 import { modelSource, runtimeLimits } from './model-flags.js';
 import { progressLine } from './progress.js';
 
+/** `featx extract`: its arguments, its help, and how it prints what the function of its name returns. */
 export const extractCommand: CliCommand = {
   configure(command) {
     command

@@ -5,6 +5,7 @@ import type { CliCommand } from './command.js';
 import { ExitCode } from './exit-codes.js';
 import { addFlags, optionsFor, readFlags } from './flags.js';
 
+/** `featx init`: its arguments, its help, and how it prints what the function of its name returns. */
 export const initCommand: CliCommand = {
   configure(command) {
     command

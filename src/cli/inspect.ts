@@ -12,6 +12,7 @@ import { addFlags, optionsFor, readFlags } from './flags.js';
 import { givenFeatures } from './selection-flags.js';
 import { modelSource, runtimeLimits } from './model-flags.js';
 
+/** `featx inspect`: its arguments, its help, and how it prints what the function of its name returns. */
 export const inspectCommand: CliCommand = {
   configure(command) {
     command

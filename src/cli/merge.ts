@@ -6,6 +6,7 @@ import type { CliCommand } from './command.js';
 import { ExitCode } from './exit-codes.js';
 import { addFlags, readFlags } from './flags.js';
 
+/** `featx merge`: its arguments, its help, and how it prints what the function of its name returns. */
 export const mergeCommand: CliCommand = {
   configure(command) {
     command

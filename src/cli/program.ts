@@ -8,6 +8,7 @@ import type { CommonFlags, Context } from './context.js';
 import { ExitCode } from './exit-codes.js';
 import { addCommonFlags, withoutGuesses } from './flags.js';
 
+/** What a command line asks for: help, or a command. */
 export type ParsedCommandLine =
   | { readonly help: string; readonly exitCode: number }
   | { readonly command: string; readonly flags: CommonFlags; run(context: Context): Promise<number> };

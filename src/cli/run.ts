@@ -15,6 +15,7 @@ import { modelSource, runtimeLimits } from './model-flags.js';
 import { progressLine } from './progress.js';
 import { givenFeatures } from './selection-flags.js';
 
+/** `featx run`: its arguments, its help, and how it prints what the function of its name returns. */
 export const runCommand: CliCommand = {
   configure(command) {
     command.argument('<model>', 'ONNX file; - reads standard input').usage('MODEL --out 1,2,3 --input FILE... [flags]');

@@ -7,6 +7,7 @@ import { ExitCode } from './exit-codes.js';
 import { addFlags, optionsFor, readFlags } from './flags.js';
 import { modelSource, runtimeLimits } from './model-flags.js';
 
+/** `featx verify`: its arguments, its help, and how it prints what the function of its name returns. */
 export const verifyCommand: CliCommand = {
   configure(command) {
     command

@@ -19,7 +19,9 @@ export interface Analysis {
   readonly classifies: boolean;
   /** From the image to every output. */
   readonly network: Flow;
-  /** Tensors of `flow` that something else than `flow` reads, or that are outputs: what a neck or a head goes on with. */
+  /**
+   * Tensors of `flow` that something else than `flow` reads, or that are outputs: what a neck or a head goes on with.
+   */
   readonly tapped: ReadonlySet<string>;
   /** Tensors that an upsampling reads. */
   readonly sentUp: ReadonlySet<string>;

@@ -5,8 +5,9 @@ import type { Module, ModuleTree } from './modules.js';
 import { parametersOf } from './names/parameters.js';
 
 /**
- * The nodes of each call of a module, calls in the order of their first node. The exporter's names tell calls apart; where they do not, every call reads the same parameters;
- * without parameters a layer's equal nodes are a call each, and else every run of nodes without foreign ones between them.
+ * The nodes of each call of a module, calls in the order of their first node. The exporter's names tell calls apart;
+ * where they do not, every call reads the same parameters; without parameters a layer's equal nodes are a call each,
+ * and else every run of nodes without foreign ones between them.
  */
 export function callsOf(view: GraphView, flow: Flow, tree: ModuleTree, module: Module): readonly (readonly number[])[] {
   const named = callsByName(flow, tree, module);
@@ -28,7 +29,10 @@ export function callsOf(view: GraphView, flow: Flow, tree: ModuleTree, module: M
   return others.every((other) => other === reads) ? calls : [module.nodes];
 }
 
-/** By the scopes that the exporter wrote for each call; null where it wrote none. A node without one goes with the node before it. */
+/**
+ * By the scopes that the exporter wrote for each call; null where it wrote none. A node without one goes with the node
+ * before it.
+ */
 function callsByName(flow: Flow, tree: ModuleTree, module: Module): readonly (readonly number[])[] | null {
   const calls = new Map<string, number[]>();
   const early: number[] = [];
@@ -47,7 +51,10 @@ function callsByName(flow: Flow, tree: ModuleTree, module: Module): readonly (re
   return [...calls.values()];
 }
 
-/** Positions of the nodes that read the parameter which the fewest nodes of a module read, the earliest such parameter; null without parameters. */
+/**
+ * Positions of the nodes that read the parameter which the fewest nodes of a module read, the earliest such parameter;
+ * null without parameters.
+ */
 function leastRead(view: GraphView, flow: Flow, module: Module): readonly number[] | null {
   const readers = new Map<string, number[]>();
   for (const at of module.nodes) {
@@ -78,7 +85,10 @@ function runsOf(nodes: readonly number[]): readonly (readonly number[])[] {
   return runs;
 }
 
-/** Splits nodes at those that begin a call; what lies between two of them and does not depend on the first goes with the second. */
+/**
+ * Splits nodes at those that begin a call; what lies between two of them and does not depend on the first goes with the
+ * second.
+ */
 function splitAt(flow: Flow, nodes: readonly number[], starts: readonly number[]): readonly (readonly number[])[] {
   const calls: number[][] = starts.map(() => []);
   const callOf = new Map<string, number>();

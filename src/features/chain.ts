@@ -6,9 +6,9 @@ import { intOf, intsOf } from './node-attributes.js';
 import { weightDims } from './weights.js';
 
 /**
- * What happens between one cut and the next:
- * conv, pool: one such op; act, norm: elementwise with nothing, or with one value per channel; scale: a gate from a pooled value; move: a change of layout;
- * add, concat: branches that meet; block: anything else.
+ * What happens between one cut and the next: conv, pool: one such op; act, norm: elementwise with nothing, or with one
+ * value per channel; scale: a gate from a pooled value; move: a change of layout; add, concat: branches that meet;
+ * block: anything else.
  */
 export type LinkKind = 'conv' | 'pool' | 'act' | 'norm' | 'scale' | 'move' | 'add' | 'concat' | 'block';
 
@@ -216,7 +216,10 @@ function mixedConv(view: GraphView, core: readonly Node[]): Link['conv'] {
   };
 }
 
-/** Convolutions and norms of the same input, summed with nothing else between: one convolution that was trained in branches (RepVGG, MobileOne). */
+/**
+ * Convolutions and norms of the same input, summed with nothing else between: one convolution that was trained in
+ * branches (RepVGG, MobileOne).
+ */
 function summedConv(
   view: GraphView,
   core: readonly Node[],

@@ -25,7 +25,9 @@ interface Candidate {
 
 const EMBEDDING_NAME = /(^|[^a-z])(\w*embed\w*|features?|descriptors?|pooler\w*|image_embeds|text_embeds)([^a-z]|$)/i;
 const SCORES_NAME = /logit|prob|score|softmax|sigmoid|label|predict|classif|(^|[^a-z])(class|classes|cls)([^a-z]|$)/i;
-/** Classes of the data sets that backbones are trained on: ImageNet with and without background, its 21k and 22k sets. */
+/**
+ * Classes of the data sets that backbones are trained on: ImageNet with and without background, its 21k and 22k sets.
+ */
 const CLASS_COUNTS = new Set([1000, 1001, 21841, 21842, 21843, 11821, 10450, 365]);
 /** Vectors behind each other that are looked at: a head has a few layers. */
 const LONGEST_CHAIN = 4;

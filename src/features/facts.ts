@@ -2,7 +2,9 @@ import type { Analysis } from './analysis.js';
 import type { Layout, TensorFacts } from './feature.js';
 import type { Geometry } from './geometry.js';
 
-/** What a tensor is as a feature: shape and dtype as proven, channels, stride and layout by its place on the main path. */
+/**
+ * What a tensor is as a feature: shape and dtype as proven, channels, stride and layout by its place on the main path.
+ */
 export function factsOf({ types, geometry }: Analysis, tensor: string): TensorFacts {
   const type = types.types.get(tensor);
   const place = geometry.get(tensor);

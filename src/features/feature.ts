@@ -3,6 +3,7 @@ import { EMBEDDING_ROLES, type EmbeddingRole, type HookType, type Layout } from 
 
 export type { HookType, Layout };
 
+/** What found a feature. */
 export type ResolverName = 'explicit' | 'metadata' | 'sequence' | 'module-path' | 'topology';
 
 /** high: nearly always right; medium: usually; low: a guess from the shape of the graph alone. */

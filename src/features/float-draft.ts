@@ -14,6 +14,7 @@ export interface Scale {
   readonly zeroPoint: string;
 }
 
+/** The graph as it would be without quantization, while it is being drawn. */
 export interface Draft {
   readonly file: GraphView;
   readonly nodes: Node[];
@@ -51,11 +52,13 @@ export function resolved(draft: Draft, name: string): string {
   return at;
 }
 
+/** Adds a node to the draft. */
 export function push(draft: Draft, node: Node): void {
   for (const name of node.outputs) if (name !== '') draft.made.set(name, draft.nodes.length);
   draft.nodes.push(node);
 }
 
+/** What is different in a copy of a node. */
 export interface Changes {
   readonly op?: string;
   readonly domain?: string;
@@ -92,8 +95,10 @@ export function removedTensor(draft: Draft, like: string, what: string): string 
   return name;
 }
 
+/** How nodes of one kind are read: true if this one was. */
 export type Reading = (draft: Draft, node: Node) => boolean;
 
+/** Lets a tensor of the file stand for another one. */
 export function alias(draft: Draft, name: string, to: string): true {
   draft.alias.set(name, draft.alias.get(to) ?? to);
   return true;

@@ -7,7 +7,10 @@ export interface Twin {
   readonly codes?: readonly [number, number];
 }
 
-/** Operators with one twin. Fused ones that stand for several operators are taken apart in `float-view.ts`. @see https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md */
+/**
+ * Operators with one twin. Fused ones that stand for several operators are taken apart in `float-view.ts`.
+ * @see https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
+ */
 export const TWINS: ReadonlyMap<string, Twin> = new Map<string, Twin>([
   ['QLinearConv', { op: 'Conv', inputs: [0, 3, 8], codes: [6, 7] }],
   ['QLinearMatMul', { op: 'MatMul', inputs: [0, 3], codes: [6, 7] }],

@@ -118,7 +118,10 @@ function indexed(
   return { nodes, position, readers, cuts: input === null ? [] : cutsOf(nodes, position, readers, input, sinks) };
 }
 
-/** One scan with the set of tensors that are still to be read, or are sinks: where it holds one tensor, that tensor is a cut. */
+/**
+ * One scan with the set of tensors that are still to be read, or are sinks: where it holds one tensor, that tensor is a
+ * cut.
+ */
 function cutsOf(
   nodes: readonly Node[],
   position: ReadonlyMap<string, number>,

@@ -59,7 +59,10 @@ const LARGEST_PREFIX = 16;
 /** What grids the convolutions and pools of the path made, and at which stride. */
 type Grids = Map<string, number>;
 
-/** Walks the main path once and follows layout, stride, grid, channels and prefix tokens; shapes help where known, strides alone prove the rest. */
+/**
+ * Walks the main path once and follows layout, stride, grid, channels and prefix tokens; shapes help where known,
+ * strides alone prove the rest.
+ */
 export function geometryOf(
   view: GraphView,
   flow: Flow,
@@ -106,7 +109,10 @@ function dataInputs(node: Node, known: ReadonlyMap<string, Geometry>): readonly 
   return sources;
 }
 
-/** Channels are the axis of 1, 3 or 4; an image of one colour beside a layout question is NCHW unless the first op says otherwise. */
+/**
+ * Channels are the axis of 1, 3 or 4; an image of one colour beside a layout question is NCHW unless the first op says
+ * otherwise.
+ */
 function inputGeometry(view: GraphView, flow: Flow, input: string, shape: Shape | null): Geometry {
   const base = { shape, batch: 1, stride: 1, prefix: 0, pooled: false, upsampled: false, shuffles: 0 };
   const rank = shape?.length ?? 4;
@@ -194,6 +200,7 @@ function mainSource(sources: readonly Geometry[], shape: Shape | null): Geometry
   return ranked ?? placed[0] ?? sources.find((source) => sameShape(source.shape, shape)) ?? sources[0];
 }
 
+/** Whether two shapes are known and equal. */
 export function sameShape(a: Shape | null, b: Shape | null): boolean {
   return a !== null && b !== null && a.length === b.length && a.every((dim, at) => dim === b[at]);
 }
@@ -237,7 +244,10 @@ function coversMap(node: Node, grid: readonly [number, number] | null): boolean 
   return grid !== null && grid[0] * grid[1] > 1 && kernel.length === 2 && kernel[0] >= grid[0] && kernel[1] >= grid[1];
 }
 
-/** The stride after the grid changed: by the op's own strides where it has them, else that of the same grid seen before, else by the nearest whole ratio. */
+/**
+ * The stride after the grid changed: by the op's own strides where it has them, else that of the same grid seen before,
+ * else by the nearest whole ratio.
+ */
 function regridded(
   source: Geometry,
   grid: readonly [number, number] | null,
@@ -351,7 +361,10 @@ function isAlike(from: readonly [number, number], to: readonly [number, number])
   return ratio > 0.7 && ratio < 1.45;
 }
 
-/** How `length` tokens lie on a grid: the grid of before, with other prefix tokens, or one that is a whole factor smaller. */
+/**
+ * How `length` tokens lie on a grid: the grid of before, with other prefix tokens, or one that is a whole factor
+ * smaller.
+ */
 function tokenGrid(
   source: Geometry,
   length: number | null,
@@ -374,7 +387,10 @@ function tokenGrid(
   return { grid, prefix, stride, pooled, upsampled };
 }
 
-/** Whether channels come before the places of the map, which a reshape leaves as it is; null where the axes are not known. */
+/**
+ * Whether channels come before the places of the map, which a reshape leaves as it is; null where the axes are not
+ * known.
+ */
 function channelsLead({ axes }: Geometry): boolean | null {
   if (axes === null || axes.includes('?') || !axes.includes('C')) return null;
   return axes.indexOf('C') < Math.max(axes.indexOf('H'), axes.indexOf('L'));
@@ -409,7 +425,10 @@ function isFolded({ pooled, grid, shape: from }: Geometry, shape: Shape): boolea
   return pooled && area > 1 && from?.length === 2 && count(from) === count(shape);
 }
 
-/** 3: the grid itself; 2: half of it; 1: about its size (padded to whole windows), or square where no grid is known; 0: no. */
+/**
+ * 3: the grid itself; 2: half of it; 1: about its size (padded to whole windows), or square where no grid is known; 0:
+ * no.
+ */
 function fit(grid: readonly [number, number] | null, height: number, width: number): number {
   if (grid === null) return height === width ? 1 : 0;
   if (grid[0] === height && grid[1] === width) return 3;

@@ -13,8 +13,9 @@ interface Entry {
 }
 
 /**
- * The names that each of many patterns matches, in the order of the names. Every name is read once, and only patterns of which it holds a rare row of four
- * characters are tried, so that a thousand patterns over a million names take about as long as one.
+ * The names that each of many patterns matches, in the order of the names. Every name is read once, and only patterns
+ * of which it holds a rare row of four characters are tried, so that a thousand patterns over a million names take
+ * about as long as one.
  */
 export function matchesOfGlobs(
   patterns: readonly string[],
@@ -49,7 +50,10 @@ export function matchesOfGlobs(
   return new Map([...entries].map(([pattern, { matches }]) => [pattern, matches]));
 }
 
-/** Puts a pattern where it is tried least often: under the rarest row of its literal, and of those where the fewest others are. */
+/**
+ * Puts a pattern where it is tried least often: under the rarest row of its literal, and of those where the fewest
+ * others are.
+ */
 function place(entry: Entry, literal: string, buckets: Map<number, Entry[]>, frequency: Uint32Array): void {
   let best = -1;
   let least = Infinity;

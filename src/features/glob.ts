@@ -72,7 +72,10 @@ function standsAt({ text, any }: Run, name: string, at: number, separator: strin
   return true;
 }
 
-/** Where a run first stands from `from` on, beginning at `limit` at the latest; -1 where it does not. Linear in the name for runs without `?`. */
+/**
+ * Where a run first stands from `from` on, beginning at `limit` at the latest; -1 where it does not. Linear in the name
+ * for runs without `?`.
+ */
 function findRun(run: Run, name: string, from: number, limit: number, separator: string): number {
   const { text, any, borders } = run;
   if (any === null && borders === null) {
@@ -93,8 +96,9 @@ function findRun(run: Run, name: string, from: number, limit: number, separator:
 }
 
 /**
- * Matches a whole name: `*` any run of characters, `?` one, `\` takes the next character as it is. Neither wildcard crosses `separator`.
- * Time is linear in the name, whatever the pattern, but for runs with a `?`, which cost the product of both lengths at most.
+ * Matches a whole name: `*` any run of characters, `?` one, `\` takes the next character as it is. Neither wildcard
+ * crosses `separator`. Time is linear in the name, whatever the pattern, but for runs with a `?`, which cost the
+ * product of both lengths at most.
  */
 export function matchesGlob(pattern: string | Glob, name: string, separator = ''): boolean {
   const runs = typeof pattern === 'string' ? globOf(pattern) : pattern;

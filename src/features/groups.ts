@@ -8,7 +8,10 @@ import { nodePaths } from './names.js';
 import { rowFrom } from './rows.js';
 import { rowFeatures, sequenceGroups } from './resolvers/sequences.js';
 
-/** What a network has beside its main features, as far as every network may have it: further sequences, blocks behind a pyramid, attention maps. */
+/**
+ * What a network has beside its main features, as far as every network may have it: further sequences, blocks behind a
+ * pyramid, attention maps.
+ */
 export function groupsBeside(analysis: Analysis, features: readonly Feature[]): readonly FeatureGroup[] {
   const isSequence = features.some(({ resolvedBy }) => resolvedBy === 'sequence');
   const groups = isSequence ? [] : [...sequenceGroups(analysis), ...blocksBehind(analysis, features)];

@@ -1,7 +1,10 @@
 import { bodiesOf, functionKey, type GraphView } from '../onnx/graph.js';
 import type { Attribute, FunctionDef, Graph, Node } from '../onnx/records.js';
 
-/** Where a name exists that is no tensor (or node) of the main graph, and which tensors of the main graph can be had in its place. */
+/**
+ * Where a name exists that is no tensor (or node) of the main graph, and which tensors of the main graph can be had in
+ * its place.
+ */
 export interface InnerName {
   /** `the then_branch of node[3] If 'choose'`, `the function my.domain:Block`. */
   readonly place: string;

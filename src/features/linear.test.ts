@@ -6,7 +6,10 @@ import type { NodeSpec } from '../testing/model-spec.js';
 import { resolveFeatures } from './resolve.js';
 import { expectLess, stopwatch } from '../testing/time.js';
 
-/** A residual network of about `size` nodes: stages that halve the map, blocks of convolution, activation, convolution, sum and activation. */
+/**
+ * A residual network of about `size` nodes: stages that halve the map, blocks of convolution, activation, convolution,
+ * sum and activation.
+ */
 async function resnet(size: number, named: boolean): Promise<() => ReturnType<typeof resolveFeatures>> {
   const nodes: NodeSpec[] = [];
   const initializers = [

@@ -16,6 +16,7 @@ export interface Module {
   readonly nodes: number[];
 }
 
+/** The modules of a network, as the names of its nodes nest them. */
 export interface ModuleTree {
   readonly root: Module;
   readonly modules: ReadonlyMap<string, Module>;
@@ -80,7 +81,10 @@ function moduleAt(modules: Map<string, Module>, path: string, separator: string)
   return module;
 }
 
-/** Fills the gaps with what the paths of a node's producers and readers have in common; what was put in front of the network or behind it lies in no module. */
+/**
+ * Fills the gaps with what the paths of a node's producers and readers have in common; what was put in front of the
+ * network or behind it lies in no module.
+ */
 function inherited(flow: Flow, given: readonly (string | null)[], separator: string): readonly string[] {
   const before: (string | null)[] = [...given];
   flow.nodes.forEach((node, at) => {

@@ -26,7 +26,8 @@ const LAYERS = /Conv|Gemm|MatMul/;
 const SILENT = { of: () => null, callOf: () => null, classes: new Map<string, string>() };
 
 /**
- * Reads module paths from whatever the exporter left: dynamo's metadata, TorchScript's scopes, the names of parameters, TensorFlow's and MXNet's paths.
+ * Reads module paths from whatever the exporter left: dynamo's metadata, TorchScript's scopes, the names of parameters,
+ * TensorFlow's and MXNet's paths.
  * @param nodes in execution order
  */
 export function nodePaths(view: GraphView, nodes: readonly Node[]): NodePaths {
@@ -72,7 +73,10 @@ const SCOPES = ['pkg.torch.onnx.name_scopes', 'pkg.onnxscript.name_scopes'];
 const CLASSES = ['pkg.torch.onnx.class_hierarchy', 'pkg.onnxscript.class_hierarchy'];
 const SCOPE_KEYS = new Set([...SCOPES, ...CLASSES]);
 
-/** torch.onnx's dynamo exporter: `pkg.torch.onnx.name_scopes`, a Python list of qualified names, the module before the last. */
+/**
+ * torch.onnx's dynamo exporter: `pkg.torch.onnx.name_scopes`, a Python list of qualified names, the module before the
+ * last.
+ */
 function dynamoPaths(view: GraphView, nodes: readonly Node[]): NodePaths | null {
   const paths = new Map<Node, string>();
   const classes = new Map<string, string>();

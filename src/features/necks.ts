@@ -313,7 +313,10 @@ function isFusion(analysis: Analysis, { node, resampled }: Merge): boolean {
   });
 }
 
-/** Where a decoder has done its work at each stride, coarsest first: behind its meetings with the backbone, and behind what it goes on to. */
+/**
+ * Where a decoder has done its work at each stride, coarsest first: behind its meetings with the backbone, and behind
+ * what it goes on to.
+ */
 function decoderOf(analysis: Analysis, merges: readonly Merge[]): readonly string[] {
   const withBackbone = new Set(analysis.laterals.map(({ merge }) => merge));
   const levels = lastMerges(merges.filter(({ node }) => withBackbone.has(node))).toReversed();

@@ -1,7 +1,9 @@
 import { tensorNames, type GraphView } from '../onnx/graph.js';
 import { wholeFlow } from './flow.js';
 
-/** Tensors that the resolvers want to know the types of: the inputs, and everything on the way from them to an output. */
+/**
+ * Tensors that the resolvers want to know the types of: the inputs, and everything on the way from them to an output.
+ */
 export function neededTensors(view: GraphView): Iterable<string> {
   return wholeFlow(view).whole.position.keys();
 }

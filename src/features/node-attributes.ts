@@ -1,5 +1,6 @@
 import type { Attribute, Node } from '../onnx/records.js';
 
+/** The attribute of that name, if the node has it. */
 export function attributeOf(node: Node, name: string): Attribute | undefined {
   return node.attributes.find((attribute) => attribute.name === name);
 }

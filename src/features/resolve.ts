@@ -20,6 +20,7 @@ import type { StoredInfo } from './stored-info.js';
 import { selectionByName } from './suggestion.js';
 import { towersOf } from './towers.js';
 
+/** How features are looked for. */
 export interface ResolveOptions {
   /** Use these features instead of looking for some. */
   readonly explicit?: readonly FeatureEntry[];
@@ -42,7 +43,8 @@ interface Resolver {
 }
 
 /**
- * The features of a model: what timm's `features_only=True` would return. Resolvers are asked in order; the first that finds features is believed.
+ * The features of a model: what timm's `features_only=True` would return. Resolvers are asked in order; the first that
+ * finds features is believed.
  * @throws UsageError, ResolveError where features were given that the graph does not have
  */
 export function resolveFeatures(view: GraphView, types: InferredTypes, options: ResolveOptions = {}): Resolution {

@@ -27,6 +27,7 @@ export interface Row {
   readonly attends: boolean;
 }
 
+/** A tensor that ends a block, and the nodes of that block. */
 export interface Block {
   readonly tensor: string;
   /** Positions in the flow. */
@@ -72,7 +73,9 @@ const GLUE = new Set([
   'Pad',
 ]);
 const LEAST_BLOCKS = 2;
-/** Segments that one block may have: self attention, cross attention, two feed-forwards, a convolution, and their norms. */
+/**
+ * Segments that one block may have: self attention, cross attention, two feed-forwards, a convolution, and their norms.
+ */
 const LONGEST_PERIOD = 16;
 /** Least share of the network that equal blocks without attention must hold. */
 const LEAST_SHARE = 0.5;
@@ -162,7 +165,10 @@ interface Found {
   readonly ends: readonly number[];
 }
 
-/** The stretch of segments that repeats itself: with attention if there is one, and of those the one that holds most nodes. Segments without weights are passed over. */
+/**
+ * The stretch of segments that repeats itself: with attention if there is one, and of those the one that holds most
+ * nodes. Segments without weights are passed over.
+ */
 function periodicRow(segments: readonly Segment[]): Found | null {
   const weighty = segments.flatMap(({ signature }, at) => (signature === '' ? [] : [at]));
   const seen = weighty.map((at) => segments[at].signature);
@@ -195,7 +201,10 @@ function periodicRow(segments: readonly Segment[]): Found | null {
 /** Signatures of segments that work, not norms alone. */
 const WORK = /MatMul|Gemm|Conv|LSTM|GRU|RNN|MoE|Attention/;
 
-/** Where blocks end that begin at `starts`: in front of the next one; the last goes on over as many weightless segments as the one before it. */
+/**
+ * Where blocks end that begin at `starts`: in front of the next one; the last goes on over as many weightless segments
+ * as the one before it.
+ */
 function endsOf(segments: readonly Segment[], starts: readonly number[], last: number): Found {
   const ends = starts.slice(1).map((start) => start - 1);
   const isLight = (at: number): boolean => segments[at]?.signature === '';
@@ -216,7 +225,9 @@ function* stretches(seen: readonly string[], period: number): Generator<readonly
   }
 }
 
-/** Where blocks begin: with attention, if one of the places that the stretch leaves open does; else as early as it can. */
+/**
+ * Where blocks begin: with attention, if one of the places that the stretch leaves open does; else as early as it can.
+ */
 function phaseOf(
   segments: readonly Segment[],
   weighty: readonly number[],

@@ -2,7 +2,10 @@ import { readFileSync } from 'node:fs';
 import { inspect } from '../inspect.js';
 import { judge, summed, type Judgement, type Truth } from '../testing/feature-score.js';
 
-/** Graphs beyond timm's own exports: torchvision, transformers, tokens, anonymous ones, and exports that lost their scopes. `npm run check:features` scores many more. */
+/**
+ * Graphs beyond timm's own exports: torchvision, transformers, tokens, anonymous ones, and exports that lost their
+ * scopes. `npm run check:features` scores many more.
+ */
 const truths: readonly Truth[] = JSON.parse(readFileSync('fixtures/features/truth.json', 'utf8')).models;
 
 /** Features whose module has no parameters, so that nothing in a graph without scopes tells it. */

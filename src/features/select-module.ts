@@ -21,6 +21,7 @@ export interface ModuleNames {
   readonly flattened: ReadonlyMap<string, string>;
 }
 
+/** Every name that a module of the graph can be selected by. */
 export function moduleNames(view: GraphView, analysis: Analysis, options: SelectOptions): ModuleNames {
   const tree = moduleTree(analysis.whole, nodePaths(view, analysis.whole.nodes));
   const flattened = new Map<string, string>();

@@ -15,6 +15,7 @@ export interface GlobMatches {
   readonly node: ReadonlyMap<string, readonly string[]>;
 }
 
+/** What each glob among the selectors matches, found in one pass over the names. */
 export function globMatches(view: GraphView, named: readonly NamedSelector[]): GlobMatches {
   const globsOf = (by: NamedSelector['by']): readonly string[] =>
     named.flatMap((selector) => (selector.by === by && isGlob(selector.name) ? [selector.name] : []));

@@ -67,6 +67,7 @@ export interface StoredInfo {
   readonly outputs: readonly StoredOutput[];
 }
 
+/** A feature as a cut stores it. */
 export function storedFeature(feature: Feature): StoredFeature {
   const {
     index,
@@ -104,6 +105,7 @@ export function storedFeature(feature: Feature): StoredFeature {
   };
 }
 
+/** The feature that a cut stored. */
 export function featureOfStored(stored: StoredFeature): Feature {
   const {
     index,
@@ -147,6 +149,7 @@ export function storedCodes({ scale, zeroPoint }: Codes): NonNullable<StoredFeat
   return { scale, zero_point: zeroPoint };
 }
 
+/** A group of features as a cut stores it. */
 export function storedGroup({ name, features }: FeatureGroup): StoredGroup {
   return { name, features: features.map(storedFeature) };
 }

@@ -97,8 +97,9 @@ export function isFolded(view: GraphView, node: Node): boolean {
 const FOLDS = /Conv|Gemm|MatMul/;
 
 /**
- * Modules whose layer carries the name of what was folded into it: dynamo's exporter puts `bn1` on the convolution with `conv1.weight`. With the value after the fold.
- * A parameter that a module around its own reads, or one with a shortened name, was never folded.
+ * Modules whose layer carries the name of what was folded into it: dynamo's exporter puts `bn1` on the convolution with
+ * `conv1.weight`. With the value after the fold. A parameter that a module around its own reads, or one with a
+ * shortened name, was never folded.
  */
 export function foldedModules(view: GraphView, flow: Flow, tree: ModuleTree): ReadonlyMap<string, string> {
   const folded = new Map<string, string>();
@@ -116,7 +117,9 @@ export function foldedModules(view: GraphView, flow: Flow, tree: ModuleTree): Re
   return folded;
 }
 
-/** The tensor made with a module's parameters, and the module it lies in, where no node carries the module's own name. */
+/**
+ * The tensor made with a module's parameters, and the module it lies in, where no node carries the module's own name.
+ */
 export function madeWithParametersOf(
   view: GraphView,
   flow: Flow,

@@ -9,7 +9,10 @@ const LEAST_STRIDES = 3;
 
 const CONVS = new Set(['Conv', 'ConvTranspose']);
 
-/** Streams that leave the image and share nothing until their heads: of each what its features are found in. Fewer than two are none. */
+/**
+ * Streams that leave the image and share nothing until their heads: of each what its features are found in. Fewer than
+ * two are none.
+ */
 export function towersOf(analysis: Analysis): readonly Analysis[] {
   const { network, flow, geometry, view } = analysis;
   if (flow.input === null) return [];
@@ -66,7 +69,9 @@ function isPlaced(geometry: Analysis['geometry'], name: string): boolean {
   return place !== undefined && isMap(place);
 }
 
-/** Positions of the nodes of each stream: what depends on one of the convolutions that read the image, and on no other. */
+/**
+ * Positions of the nodes of each stream: what depends on one of the convolutions that read the image, and on no other.
+ */
 function streamsOf(network: Flow, input: string, data: ReadonlySet<string>): readonly (readonly number[])[] {
   const ROOT = -1;
   const MIXED = -2;

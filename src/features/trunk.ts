@@ -13,8 +13,8 @@ export interface Ends {
 }
 
 /**
- * The ends of the backbone: the scores of a classifier; of any other network the exits of its deepest level, which are what an output is or what goes on to no
- * map of that level: a head, an upsampling, a vector.
+ * The ends of the backbone: the scores of a classifier; of any other network the exits of its deepest level, which are
+ * what an output is or what goes on to no map of that level: a head, an upsampling, a vector.
  */
 export function endsOf(
   whole: Flow,
@@ -59,7 +59,10 @@ function scoresAmong(
   return outputs.length <= 2 ? vectors.filter((name) => geometry.get(name)?.upsampled === false) : [];
 }
 
-/** The deepest stride of a map that no upsampling made; where maps of them are upsampled, of those: what lies deeper is made for further levels of a neck. */
+/**
+ * The deepest stride of a map that no upsampling made; where maps of them are upsampled, of those: what lies deeper is
+ * made for further levels of a neck.
+ */
 function deepestStride(whole: Flow, geometry: ReadonlyMap<string, Geometry>, inside: ReadonlySet<string>): number {
   let deepest = 0;
   let sentUp = 0;
@@ -95,8 +98,9 @@ export interface Closed {
 const MOST_LEVELS = 16;
 
 /**
- * Ends of blocks that go down and up again inside a level (U^2-Net): what a strided operator reads, no convolution between, where nothing of the
- * way there from the cut before it at the same grid is read outside. Such a block's end is a map of the backbone.
+ * Ends of blocks that go down and up again inside a level (U^2-Net): what a strided operator reads, no convolution
+ * between, where nothing of the way there from the cut before it at the same grid is read outside. Such a block's end
+ * is a map of the backbone.
  */
 export function closedHourglasses(
   order: readonly Node[],
@@ -118,7 +122,10 @@ export function closedHourglasses(
   return closed.ends.size === 0 ? closed : withDeepest(order, whole, data, geometry, closed);
 }
 
-/** In a network of such blocks also the deepest one, which no downsampling follows: the first that an upsampling reads behind the others. */
+/**
+ * In a network of such blocks also the deepest one, which no downsampling follows: the first that an upsampling reads
+ * behind the others.
+ */
 function withDeepest(
   order: readonly Node[],
   whole: Flow & { readonly input: string },
@@ -167,12 +174,18 @@ function closedOnTheWay(
   return { ends, inside: insides };
 }
 
-/** Convolutions and meetings that make a further part of the backbone, and the most convolutions that an auxiliary head has. */
+/**
+ * Convolutions and meetings that make a further part of the backbone, and the most convolutions that an auxiliary head
+ * has.
+ */
 const HEAVY_CONVS = 6;
 const HEAVY_JOINS = 2;
 const LIGHT_CONVS = 3;
 
-/** The sinks of a flow without those of auxiliary heads: light branches that leave the backbone beside a heavy one; null where there are none. */
+/**
+ * The sinks of a flow without those of auxiliary heads: light branches that leave the backbone beside a heavy one; null
+ * where there are none.
+ */
 export function withoutAuxiliary(
   flow: Flow,
   sinks: readonly string[],

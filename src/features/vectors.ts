@@ -70,6 +70,7 @@ export interface Vectors {
   readonly provenOf: (tensor: string) => readonly unknown[] | null;
 }
 
+/** What is needed to look for vectors in a graph. */
 export function vectorsOf({ view, types }: Analysis): Vectors {
   const { data, inputs } = wholeFlow(view);
   return {
@@ -152,7 +153,10 @@ function layerOf(
   return { source, from: dims.slice(1).reduce((product, dim) => product * dim, 1), to: dims[0] ?? 0 };
 }
 
-/** onnxscript's optimizer writes the bias of a layer that had none, and that it folded a batch norm into, as `<weight>_bias`. */
+/**
+ * onnxscript's optimizer writes the bias of a layer that had none, and that it folded a batch norm into, as
+ * `<weight>_bias`.
+ */
 function isNormFolded({ inputs }: Node): boolean {
   const [, weight = '', bias = ''] = inputs;
   return bias !== '' && bias === `${weight}_bias`;
@@ -204,7 +208,10 @@ function leadsTo(view: GraphView, from: string, value: string): boolean {
   return false;
 }
 
-/** Whether a vector was a vector all the way from an input: a hidden layer of a network that sees no maps and no sequences. */
+/**
+ * Whether a vector was a vector all the way from an input: a hidden layer of a network that sees no maps and no
+ * sequences.
+ */
 export function isHiddenLayer(vectors: Vectors, tensor: string): boolean {
   const { view, data } = vectors;
   const waiting = [tensor];

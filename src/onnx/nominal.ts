@@ -31,8 +31,9 @@ const ROLE_NAMES: readonly (readonly [Role, RegExp])[] = [
 export const NOMINAL_SIDES = [224, 256] as const;
 
 /**
- * Numbers for every symbolic dim of the inputs: batch 1, height and width `side`, channels as the first convolution wants them (else 3), 16 for
- * anything else; a symbol has one number wherever it stands. `given` (by input name; `''` names the only input) wins.
+ * Numbers for every symbolic dim of the inputs: batch 1, height and width `side`, channels as the first convolution
+ * wants them (else 3), 16 for anything else; a symbol has one number wherever it stands. `given` (by input name; `''`
+ * names the only input) wins.
  * @throws UsageError naming every given shape that contradicts the model
  */
 export function nominalInputs(

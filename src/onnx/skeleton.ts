@@ -22,6 +22,7 @@ import { tensorBytes } from './types.js';
 /** Attributes that name a TensorProto.DataType. */
 const DTYPE_ATTRIBUTES = new Set(['to', 'dtype', 'output_dtype']);
 
+/** What is different in a skeleton from the model it stands for. */
 export interface SkeletonOptions {
   /** Other dims for graph inputs, by name. */
   readonly inputShapes?: ReadonlyMap<string, readonly Dim[]>;

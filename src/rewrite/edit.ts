@@ -38,6 +38,7 @@ export interface OutputEdit {
   readonly type: ValueType | null;
 }
 
+/** Nothing left out. */
 export const NO_DROPS: Drops = {
   nodes: [],
   initializers: [],
@@ -50,6 +51,7 @@ export const NO_DROPS: Drops = {
   trainingInfo: false,
 };
 
+/** Nothing changed. */
 export const EMPTY_EDIT: GraphEdit = {
   drop: NO_DROPS,
   addNodes: [],
@@ -60,6 +62,7 @@ export const EMPTY_EDIT: GraphEdit = {
   setMetadata: [],
 };
 
+/** Whether an edit changes nothing. */
 export function isEmpty(edit: GraphEdit): boolean {
   const { drop } = edit;
   return (

@@ -235,7 +235,8 @@ const APART = new Set([
   // Outputs that are no tensors do not reach JavaScript.
   '09-map',
   '09-sequence-and-optional',
-  // ONNX Runtime updates running statistics in place of the initializers that they start from, which this model uses twice: the hook is right, the plain model is not.
+  // ONNX Runtime updates running statistics in place of the initializers that they start from, which this model uses
+  // twice: the hook is right, the plain model is not.
   '08-batchnorm-training',
 ]);
 

@@ -20,6 +20,7 @@ export interface LayoutContext {
   fresh(base: string): string;
 }
 
+/** The nodes that bring a tensor into another layout, and what comes out of them. */
 export interface Conversion {
   readonly nodes: readonly NewNode[];
   readonly tensor: string;

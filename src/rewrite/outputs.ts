@@ -137,7 +137,10 @@ export function assertNames(names: readonly string[]): void {
 
 const LONGEST_SHOWN = 40;
 
-/** Whether an output of that name is the tapped tensor itself: no alias is needed. Inputs and initializers never leave bare. */
+/**
+ * Whether an output of that name is the tapped tensor itself: no alias is needed. Inputs and initializers never leave
+ * bare.
+ */
 function isOwnName(view: GraphView, { tensor, own }: BuiltTap, name: string): boolean {
   return own && tensor === name && view.producerOf.has(name);
 }
@@ -207,6 +210,7 @@ export function typedOutput(
 /** What the file itself says of tensors, and where. */
 export type Declarations = ReadonlyMap<string, { readonly borrow: OutputEdit['borrow']; readonly type: ValueType }>;
 
+/** What a file says of its tensors, graph outputs before value_info before graph inputs. */
 export function declarationsOf({ graph }: OnnxModel): Declarations {
   const declared = new Map<string, { readonly borrow: OutputEdit['borrow']; readonly type: ValueType }>();
   for (const [list, infos] of [

@@ -32,6 +32,7 @@ export interface PlannedOutput {
   readonly converted: boolean;
 }
 
+/** An edit, and the features that leave the graph by it. */
 export interface Plan {
   readonly edit: GraphEdit;
   readonly outputs: readonly PlannedOutput[];

@@ -30,7 +30,9 @@ import { DEFAULT_ALIGN, planWeights, type WeightsMode, type WeightsOptions, type
 const v = (name: string, shape: readonly number[] = [20, 20]): ReturnType<typeof value> => value(name, shape);
 const big = (name: string, seed: number): TensorSpec => weights(name, [20, 20], seed);
 
-/** A tensor of 1,600 bytes at each place that may hold one, all of them used by `y`; `t` needs the initializer alone. */
+/**
+ * A tensor of 1,600 bytes at each place that may hold one, all of them used by `y`; `t` needs the initializer alone.
+ */
 const EVERYWHERE: ModelSpec = {
   irVersion: 10,
   opset: [

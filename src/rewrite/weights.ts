@@ -21,6 +21,7 @@ import { droppedStarts, topStart, type TensorContents } from './splice.js';
 /** Where the weights of a cut live. */
 export type { WeightsMode };
 
+/** Where the weights of a cut go. */
 export interface WeightsOptions {
   readonly mode: WeightsMode;
   /** Whether the result lies in the directory of the model, so that references into it stay good. */
@@ -39,6 +40,7 @@ export interface SidecarPlan {
   contents(location: string): TensorContents;
 }
 
+/** What is written for each weight of a cut. */
 export interface WeightsPlan {
   readonly contents: TensorContents;
   readonly sidecar: SidecarPlan | null;
@@ -48,6 +50,7 @@ export interface WeightsPlan {
   readonly keepsExternal: boolean;
 }
 
+/** Bytes at which large tensors begin in a file of weights. */
 export const DEFAULT_ALIGN = 4096;
 /** More would only fill the file with zeros. */
 const LARGEST_ALIGN = 16 * 1024 * 1024;

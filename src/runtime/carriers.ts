@@ -17,7 +17,10 @@ const NATIVE = new Set([
   'string',
 ]);
 
-/** What others travel as: a type that holds every value of theirs. @see facts: a session with a bfloat16 or float8 output does not open, fetching an int4 ends the process */
+/**
+ * What others travel as: a type that holds every value of theirs.
+ * @see facts: a session with a bfloat16 or float8 output does not open, fetching an int4 ends the process
+ */
 const CARRIED = new Map<string, string>([
   ['bfloat16', 'float32'],
   ['float8e4m3fn', 'float32'],

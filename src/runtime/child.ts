@@ -7,6 +7,7 @@ import { programBeside, SupervisedProcess } from '../processes/supervised.js';
 import type { AskOptions, RuntimeHost, RuntimeRequest, WireError } from './host.js';
 import { isRuntimeInstalled, RUNTIME_ENVIRONMENT, runtimeMissing } from './session.js';
 
+/** What a child with ONNX Runtime may take, and which program it is. */
 export interface ChildOptions {
   /** Resident memory beyond which the child is killed, in bytes. */
   readonly memoryBytes?: number;

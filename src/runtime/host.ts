@@ -128,6 +128,7 @@ function typesOf({ levels }: TypesRequest, models: readonly Uint8Array[]): Sessi
   });
 }
 
+/** An error as it crosses to the parent process. */
 export function wireError(error: unknown): WireError {
   const isOurs = error instanceof FeatxError;
   return { message: messageOf(error), code: isOurs ? error.code : null, hint: isOurs ? (error.hint ?? null) : null };

@@ -28,6 +28,7 @@ export interface SessionPort {
   readonly shape: TensorType['shape'];
 }
 
+/** A model, or a part of one, that is open in ONNX Runtime. */
 export interface RuntimeSession extends AsyncDisposable {
   /** Inputs that the outputs need. */
   readonly inputs: readonly SessionPort[];

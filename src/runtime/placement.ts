@@ -70,6 +70,7 @@ export async function readPlacement(path: string, fs: FileSystem = nodeFileSyste
   }
 }
 
+/** Which provider ran how many nodes, and how long, from the events of a profile. */
 export function placementOf(events: readonly ProfileEvent[]): Placement {
   const totals = new Map<string, { nodes: number; us: number }>();
   for (const { cat, name, dur, args } of events) {

@@ -19,6 +19,7 @@ const PROFILE_NAMES: { readonly [name: string]: Provider } = {
   CoreMLExecutionProvider: 'coreml',
 };
 
+/** Our name of a provider that a profile names. */
 export function providerOfProfile(name: string): string {
   return PROFILE_NAMES[name] ?? name;
 }

@@ -10,6 +10,7 @@ export interface RuntimeTensor {
   readonly data: TensorArray | readonly string[];
 }
 
+/** The typed arrays that values travel in. */
 export type TensorArray =
   | Int8Array
   | Uint8Array
@@ -73,6 +74,7 @@ export interface TensorHead {
   readonly strings: readonly string[] | null;
 }
 
+/** Tensors as heads and payloads, to be sent to another process. */
 export function packTensors(tensors: ReadonlyMap<string, RuntimeTensor>): {
   readonly heads: TensorHead[];
   readonly payloads: Uint8Array[];
@@ -87,6 +89,7 @@ export function packTensors(tensors: ReadonlyMap<string, RuntimeTensor>): {
   return { heads, payloads };
 }
 
+/** The tensors that were packed. */
 export function unpackTensors(
   heads: readonly TensorHead[],
   payloads: readonly Uint8Array[],

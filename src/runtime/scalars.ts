@@ -99,8 +99,8 @@ const ELEMENTWISE = new Set([
 ]);
 
 /**
- * Tensors whose rank may be 0. ONNX Runtime describes a scalar and a tensor of unknown rank alike, so that these need a second question, and asking it
- * about every tensor would double the graph.
+ * Tensors whose rank may be 0. ONNX Runtime describes a scalar and a tensor of unknown rank alike, so that these need a
+ * second question, and asking it about every tensor would double the graph.
  */
 export function maybeScalars(
   view: GraphView,

@@ -76,8 +76,9 @@ interface Outcome {
 }
 
 /**
- * Asks ONNX Runtime about the types of tensors, in one session (all inputs static) or two (symbols as they are; numbers in their place). What it refuses
- * is cut off and the rest asked again; `otherInputs` are tried where it rejects the nominal sizes.
+ * Asks ONNX Runtime about the types of tensors, in one session (all inputs static) or two (symbols as they are; numbers
+ * in their place). What it refuses is cut off and the rest asked again; `otherInputs` are tried where it rejects the
+ * nominal sizes.
  */
 export async function askRuntime(
   view: GraphView,

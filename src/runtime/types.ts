@@ -7,8 +7,9 @@ import { declaredTypes, type InferredTypes, type TensorType } from '../onnx/type
 import type { Answers, InferOptions, Question } from './type-questions.js';
 
 /**
- * Types of tensors of the main graph: what the file declares, what is certain without inference, and what ONNX Runtime says of the weightless skeleton, in
- * this order; what stays unknown is left out or null, with a warning. A file that declares everything asked about starts no process.
+ * Types of tensors of the main graph: what the file declares, what is certain without inference, and what ONNX Runtime
+ * says of the weightless skeleton, in this order; what stays unknown is left out or null, with a warning. A file that
+ * declares everything asked about starts no process.
  * @throws UsageError where `inputShapes` does not fit the model
  */
 export async function inferTypes(
@@ -109,7 +110,9 @@ function assemble(
   return { types, nominal, nominalInputShape: new Map([...shapes].filter(([name]) => symbolic.has(name))), warnings };
 }
 
-/** The first with its gaps filled from the second; `preferSecond` takes the whole shape of the second where it has one. */
+/**
+ * The first with its gaps filled from the second; `preferSecond` takes the whole shape of the second where it has one.
+ */
 function merged(
   first: TensorType | undefined,
   second: TensorType | undefined,

@@ -15,7 +15,10 @@ export interface ParameterLabels {
   readonly ofTensors: (tensors: readonly (string | null)[]) => readonly (string | null)[];
 }
 
-/** Ops that a module may end with behind its last layer. What reshapes or pools stands between modules as often as inside. */
+/**
+ * Ops that a module may end with behind its last layer. What reshapes or pools stands between modules as often as
+ * inside.
+ */
 const CLOSING = new Set(
   `Add Sub Mul Div Max Min Pow Sqrt Erf Relu LeakyRelu PRelu Elu Selu Celu Clip Sigmoid HardSigmoid HardSwish Tanh Softplus Gelu Mish Swish QuickGelu
   Identity Dropout Cast QuantizeLinear DequantizeLinear BatchNormalization Concat`.split(/\s+/),
@@ -105,8 +108,8 @@ function layersOf(view: GraphView, nodes: readonly Node[]): Layers {
 }
 
 /**
- * The module that a sum, a gate or an activation behind a layer lies in: the one around that layer; where a tensor joins that went round the layer, the one around
- * what it comes from or goes to as well.
+ * The module that a sum, a gate or an activation behind a layer lies in: the one around that layer; where a tensor
+ * joins that went round the layer, the one around what it comes from or goes to as well.
  */
 function closedBy({ modules, around, behind, ahead }: Layers, node: Node): string | null {
   const operands = [...new Set(node.inputs)].filter((name) => behind.has(name));
@@ -126,7 +129,10 @@ function closedBy({ modules, around, behind, ahead }: Layers, node: Node): strin
   return module;
 }
 
-/** The modules that may end in a tensor, each around the one before it: the last layer it comes from, then what holds no later layer. */
+/**
+ * The modules that may end in a tensor, each around the one before it: the last layer it comes from, then what holds no
+ * later layer.
+ */
 function endingIn({ modules, behind, made, last }: Layers, tensor: string | null): readonly string[] {
   const from = tensor === null ? -1 : (behind.get(tensor) ?? -1);
   const at = tensor === null ? -1 : (made.get(tensor) ?? -1);

@@ -78,7 +78,10 @@ function scopeAt(scopes: Map<string, Scope>, root: Scope, key: string): Scope {
   return scope;
 }
 
-/** Gives every scope the path of its module: what its segments say, with further calls of a module taken for that module and parents put in that were never called. */
+/**
+ * Gives every scope the path of its module: what its segments say, with further calls of a module taken for that module
+ * and parents put in that were never called.
+ */
 function settle(root: Scope, paths: Map<Scope, string>): void {
   const order: Scope[] = [root];
   for (const scope of order) order.push(...scope.children.values());
@@ -96,7 +99,10 @@ function settle(root: Scope, paths: Map<Scope, string>): void {
   for (const [scope, atoms] of real) paths.set(scope, atoms.join('.'));
 }
 
-/** Segments of scopes that are a further call of a module, as its first call spells them: `conv` for `conv_1`, unless what they read shows two modules. */
+/**
+ * Segments of scopes that are a further call of a module, as its first call spells them: `conv` for `conv_1`, unless
+ * what they read shows two modules.
+ */
 function calledSegments(order: readonly Scope[]): ReadonlyMap<Scope, string> {
   const known = new Map<Scope, ReadonlyMap<string, string | null>>();
   const read = (scope: Scope): ReadonlyMap<string, string | null> => {
@@ -114,7 +120,10 @@ function calledSegments(order: readonly Scope[]): ReadonlyMap<Scope, string> {
   return segments;
 }
 
-/** Whether two scopes are calls of one module: they read the same parameters, or none; or they are layers whose parameters lost their names. */
+/**
+ * Whether two scopes are calls of one module: they read the same parameters, or none; or they are layers whose
+ * parameters lost their names.
+ */
 function isSameModule(
   scope: Scope,
   first: Scope,
@@ -140,8 +149,8 @@ function everyParameter(scope: Scope): ReadonlyMap<string, string | null> {
 }
 
 /**
- * Where parameters tell of parents that were never called, and so have no scope: `head/cls_logits` reads `rpn.head.cls_logits.weight`.
- * A parent inside which parameters disagree keeps its spelling.
+ * Where parameters tell of parents that were never called, and so have no scope: `head/cls_logits` reads
+ * `rpn.head.cls_logits.weight`. A parent inside which parameters disagree keeps its spelling.
  */
 function ownedPaths(
   order: readonly Scope[],
@@ -184,7 +193,8 @@ function containing(whole: readonly string[], part: readonly string[]): readonly
 }
 
 /**
- * A path and the scope segment inside it. A segment is a module's name cut to start at its last atom that is not a number, so `layer1`, `layer1.0`, `conv1` is `layer1.0.conv1`.
+ * A path and the scope segment inside it. A segment is a module's name cut to start at its last atom that is not a
+ * number, so `layer1`, `layer1.0`, `conv1` is `layer1.0.conv1`.
  * @see https://github.com/pytorch/pytorch/blob/main/torch/csrc/jit/passes/onnx/naming.cpp
  */
 function extended(path: readonly string[], segment: string): readonly string[] {

@@ -1,5 +1,6 @@
 /**
- * What timm's authors call the features of a family, where that differs from what the graph alone suggests. Patterns are module paths; `*` stands for what an atom or its rest may be, `#` for its digits.
+ * What timm's authors call the features of a family, where that differs from what the graph alone suggests. Patterns
+ * are module paths; `*` stands for what an atom or its rest may be, `#` for its digits.
  *
  * - `a|b`: the first that exists
  * - `a?b`: a, where b exists
@@ -18,14 +19,21 @@ export interface Family {
   readonly signs: readonly string[];
   /** The features; left out where the modules of each stride are the features. */
   readonly modules?: readonly string[];
-  /** Whether modules in front of the main container are features; `inner`: also a convolution inside a stem that goes on to a smaller map. */
+  /**
+   * Whether modules in front of the main container are features; `inner`: also a convolution inside a stem that goes on
+   * to a smaller map.
+   */
   readonly stem?: 'drop' | 'inner';
   /** What the last feature is called, whether or not the exporter left anything of it. */
   readonly last?: string;
-  /** Which output of a module that hands on several is the feature; the last tensor where left out. `laid-out`: the map that its tokens become behind it, where they do. */
+  /**
+   * Which output of a module that hands on several is the feature; the last tensor where left out. `laid-out`: the map
+   * that its tokens become behind it, where they do.
+   */
   readonly output?: 'first' | 'map' | 'sum' | 'laid-out';
 }
 
+/** The families of networks that timm has FeatureInfo for, the first that fits counts. */
 export const FAMILIES: readonly Family[] = [
   {
     name: 'byobnet',

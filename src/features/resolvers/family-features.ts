@@ -14,7 +14,10 @@ export interface Declared {
   readonly isAlias?: boolean;
 }
 
-/** The family whose class the exporter wrote, or whose modules the names show; `base` is the module that is the network of that family. */
+/**
+ * The family whose class the exporter wrote, or whose modules the names show; `base` is the module that is the network
+ * of that family.
+ */
 export function identifyFamily(
   tree: ModuleTree,
   families: readonly Family[],
@@ -160,7 +163,10 @@ function narrowed(analysis: Analysis, path: string, modules: readonly Module[]):
   return kept.filter((module) => strideOf(analysis, module) !== deepest);
 }
 
-/** Where the last of several equal modules hands on fewer tensors than the others, because nobody reads the rest: the tensor at the same place inside it. */
+/**
+ * Where the last of several equal modules hands on fewer tensors than the others, because nobody reads the rest: the
+ * tensor at the same place inside it.
+ */
 function inStep({ flow }: Analysis, modules: readonly Module[], features: readonly Declared[]): readonly Declared[] {
   const [last, before] = [modules.at(-1), modules.at(-2)];
   const given = features.at(-2)?.tensor ?? null;

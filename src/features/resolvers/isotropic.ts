@@ -10,7 +10,9 @@ const LEAST_BLOCKS = 3;
 /** Most links that one block may have. */
 const LONGEST_PERIOD = 12;
 
-/** The ends of a row of equal blocks that keeps one shape at the deepest stride and holds most of the network, or null. */
+/**
+ * The ends of a row of equal blocks that keeps one shape at the deepest stride and holds most of the network, or null.
+ */
 export function isotropicRun({ view, flow }: Analysis, links: readonly Link[]): readonly Link[] | null {
   const meetings = links.filter(({ kind }) => kind === 'add' || kind === 'block' || kind === 'concat');
   const deepest = links.reduce((most, { stride }) => Math.max(most, stride), 0);
@@ -43,7 +45,10 @@ export function isotropicRun({ view, flow }: Analysis, links: readonly Link[]): 
   return isTokens || (strides.size === 1 && bestSize >= 0.5 * flow.nodes.length) ? best : null;
 }
 
-/** A block's end in the layout that its first sum has: blocks that work on tokens and hand on maps change back behind their last sum. */
+/**
+ * A block's end in the layout that its first sum has: blocks that work on tokens and hand on maps change back behind
+ * their last sum.
+ */
 function movedBack(links: readonly Link[], first: Link, end: Link): Link {
   const layout = first.place.axes?.join();
   if (end.place.axes?.join() === layout) return end;
@@ -66,7 +71,9 @@ const WEIGHTY = new Set([
   'Attention',
 ]);
 
-/** The ops that weigh, in order, with the sizes of their weights; glue that exporters write in many ways is left out. */
+/**
+ * The ops that weigh, in order, with the sizes of their weights; glue that exporters write in many ways is left out.
+ */
 function signature(view: GraphView, flow: Flow, { nodes }: Link): string {
   const parts: string[] = [];
   for (const at of nodes) {

@@ -10,7 +10,9 @@ export interface Level {
   readonly last: number;
 }
 
-/** Runs of links at one stride, strides rising, without what is in front of the first weight, or behind the backbone. */
+/**
+ * Runs of links at one stride, strides rising, without what is in front of the first weight, or behind the backbone.
+ */
 export function levelsOf(analysis: Analysis, links: readonly Link[]): readonly Level[] {
   const levels: Level[] = [];
   const start = links.findIndex(({ isWeighted }) => isWeighted);
@@ -30,7 +32,10 @@ export function levelsOf(analysis: Analysis, links: readonly Link[]): readonly L
   return [...levels.slice(0, -1), { ...deepest, last: end }].flatMap((level) => stagesOf(links, level));
 }
 
-/** A level in stages where dilation takes the place of strides: each begins with a sum that widens, and dilates more than the one before. */
+/**
+ * A level in stages where dilation takes the place of strides: each begins with a sum that widens, and dilates more
+ * than the one before.
+ */
 function stagesOf(links: readonly Link[], level: Level): readonly Level[] {
   const most = (from: number, to: number): number =>
     links.slice(from, to).reduce((dilation, link) => Math.max(dilation, link.dilation), 1);
@@ -51,7 +56,10 @@ function stagesOf(links: readonly Link[], level: Level): readonly Level[] {
   return [...stages, { ...level, first }];
 }
 
-/** Widths of the classifiers of ImageNet: a last convolution of one is a classifier's even where it is activated (SqueezeNet). */
+/**
+ * Widths of the classifiers of ImageNet: a last convolution of one is a classifier's even where it is activated
+ * (SqueezeNet).
+ */
 const CLASSES = new Set([1000, 1001, 21841, 21843]);
 
 /** The end of the deepest level in front of a convolution whose pooled maps are the scores. */
@@ -66,7 +74,9 @@ function withoutScores(analysis: Analysis, links: readonly Link[], { first, last
   return end - (isActive ? 2 : 1);
 }
 
-/** Where the deepest level of a network with maps for outputs ends: in front of what its neck and its heads begin with. */
+/**
+ * Where the deepest level of a network with maps for outputs ends: in front of what its neck and its heads begin with.
+ */
 function withoutNeck(analysis: Analysis, links: readonly Link[], level: Level): number {
   let end = level.last;
   for (;;) {
@@ -110,7 +120,10 @@ function shapeOf(
   return width === undefined ? null : { kernels, width };
 }
 
-/** In front of a convolution of size 1 that narrows, from where the map goes up, unless it joins what a Concat has laid together. */
+/**
+ * In front of a convolution of size 1 that narrows, from where the map goes up, unless it joins what a Concat has laid
+ * together.
+ */
 function beforeReduction(
   { view, laterals, sentUp }: Analysis,
   links: readonly Link[],

@@ -14,6 +14,7 @@ import type { OnnxModel } from '../../onnx/records.js';
 import type { Answer } from './module-path.js';
 import { parseJson } from '../../wire/json.js';
 
+/** What a cut remembers of the features of its original. */
 export interface StoredAnswer extends Answer {
   readonly outIndices: readonly number[];
   readonly cutOutputs: readonly CutOutput[];

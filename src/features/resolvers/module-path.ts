@@ -7,18 +7,23 @@ import { FAMILIES, type Family } from './families.js';
 import { declaredFeatures, identifyFamily, type Declared } from './family-features.js';
 import { pickUnits, unitAt, unitsOf, type Pick } from './units.js';
 
+/** How features are looked for by the names of modules. */
 export interface ModulePathOptions {
   readonly families?: readonly Family[];
   readonly includeHead?: boolean;
 }
 
+/** What a resolver found, and what it says of it. */
 export interface Answer {
   readonly features: readonly Feature[];
   readonly outcome: string;
   readonly warnings: readonly string[];
 }
 
-/** The features of a network whose nodes tell the modules they lie in: by the family's table where the names show one, else by the tree of modules. */
+/**
+ * The features of a network whose nodes tell the modules they lie in: by the family's table where the names show one,
+ * else by the tree of modules.
+ */
 export function resolveByModules(
   view: GraphView,
   analysis: Analysis,
@@ -78,7 +83,10 @@ export function resolveByModules(
   };
 }
 
-/** A pick as a feature. What the shape of the graph says makes it sure, and wins over a single layer: layers in a row do not show where a block ends. */
+/**
+ * A pick as a feature. What the shape of the graph says makes it sure, and wins over a single layer: layers in a row do
+ * not show where a block ends.
+ */
 function namedFeature(
   analysis: Analysis,
   tree: ModuleTree,

@@ -42,11 +42,15 @@ const ID_GLUE = new Set([
   'Transpose',
 ]);
 
+/** The blocks of a network over sequences, by group. */
 export interface SequenceAnswer extends Answer {
   readonly groups: readonly FeatureGroup[];
 }
 
-/** The blocks of a network over tokens, waveforms, spectrograms or video, one feature each; null where nothing that enters it runs through equal blocks. */
+/**
+ * The blocks of a network over tokens, waveforms, spectrograms or video, one feature each; null where nothing that
+ * enters it runs through equal blocks.
+ */
 export function resolveSequences(analysis: Analysis): SequenceAnswer | null {
   const [main, ...others] = rowsOf(analysis);
   if (main === undefined || (main.source.kind === 'tokens' && hasPicture(analysis))) return null;
@@ -94,7 +98,10 @@ function groupOf(analysis: Analysis, found: FoundRow): FeatureGroup {
   return { name: DECODER.test(input) ? 'decoder' : `tower.${input}`, features: featuresOf(analysis, found) };
 }
 
-/** Where sequences enter: lookups of token ids first, the largest table of each input; else float inputs of a rank that no image has. */
+/**
+ * Where sequences enter: lookups of token ids first, the largest table of each input; else float inputs of a rank that
+ * no image has.
+ */
 function sourcesOf(analysis: Analysis): readonly Source[] {
   const { view, types } = analysis;
   const { inputs } = wholeFlow(view);
@@ -216,7 +223,9 @@ function lastWidth(view: GraphView, flow: Flow, nodes: readonly number[]): numbe
   return null;
 }
 
-/** The numbered module that each block is: the outermost that tells all of them apart; null for all if there is none. */
+/**
+ * The numbered module that each block is: the outermost that tells all of them apart; null for all if there is none.
+ */
 function labelsOf(tree: ModuleTree, blocks: readonly Block[]): readonly (string | null)[] {
   const holders = blocks.map(({ nodes }) => numberedHolders(tree, nodes));
   const depth = Math.max(0, ...holders.map((list) => list.length));
@@ -239,7 +248,9 @@ function numberedHolders(tree: ModuleTree, nodes: readonly number[]): readonly s
     .sort((a, b) => a.length - b.length);
 }
 
-/** Places of the input per place of the sequence: the strides of the convolutions and pools in front of the first block. */
+/**
+ * Places of the input per place of the sequence: the strides of the convolutions and pools in front of the first block.
+ */
 function reductionOf({ types }: Analysis, { flow, start }: Row): number {
   const until = flow.position.get(start) ?? -1;
   let product = 1;

@@ -19,7 +19,10 @@ interface Habits {
   readonly patched: boolean;
 }
 
-/** The features of a graph whose names say nothing: at each stride the last place where everything meets, walked back over what belongs to the next block. */
+/**
+ * The features of a graph whose names say nothing: at each stride the last place where everything meets, walked back
+ * over what belongs to the next block.
+ */
 export function resolveByTopology(analysis: Analysis, tree: ModuleTree): Answer {
   const links = linksOf(analysis);
   const run = isotropicRun(analysis, links);
@@ -174,7 +177,10 @@ function lastTapped({ tapped }: Analysis, links: readonly Link[], level: Level):
   return null;
 }
 
-/** Where a level's end gets the layout that its stage works in, before anything but a norm of tokens happens to it: a map with channels first where the whole stage works on tokens; null where it has it. */
+/**
+ * Where a level's end gets the layout that its stage works in, before anything but a norm of tokens happens to it: a
+ * map with channels first where the whole stage works on tokens; null where it has it.
+ */
 function laidOut(links: readonly Link[], end: number, level: Level): number | null {
   const first = links
     .slice(level.first, end + 1)
@@ -234,7 +240,10 @@ function stepBack(
   return null;
 }
 
-/** Whether a strided convolution works on channels alone or in groups, or keeps the width that a 1x1 convolution then narrows: the middle of an inverted bottleneck. */
+/**
+ * Whether a strided convolution works on channels alone or in groups, or keeps the width that a 1x1 convolution then
+ * narrows: the middle of an inverted bottleneck.
+ */
 function isInsideBottleneck(links: readonly Link[], at: number): boolean {
   const conv = links[at]?.conv;
   if (conv == null) return false;
@@ -248,7 +257,8 @@ function isInsideBottleneck(links: readonly Link[], at: number): boolean {
 }
 
 /**
- * The place in front of a depthwise residual and a feed-forward residual that stand around a depthwise downsampling, which another feed-forward residual follows (EfficientViT of MSRA, SHViT, RepViT), or null.
+ * The place in front of a depthwise residual and a feed-forward residual that stand around a depthwise downsampling,
+ * which another feed-forward residual follows (EfficientViT of MSRA, SHViT, RepViT), or null.
  */
 function preludeOfDownsampling(links: readonly Link[], at: number, level: Level): number | null {
   if (at - 2 < level.first || !isConvResidual(links[at], 2) || !isMixing(links[at - 1])) return null;
@@ -330,7 +340,10 @@ function normsSums(links: readonly Link[]): boolean {
   return behind('norm') > behind('act');
 }
 
-/** Whether the layout of a level's end is not what a map's is: authors then differ in whether the change of layout is part of the stage. */
+/**
+ * Whether the layout of a level's end is not what a map's is: authors then differ in whether the change of layout is
+ * part of the stage.
+ */
 function isUnsettled({ place }: Link): boolean {
   return place.axes?.join('') !== 'NCHW';
 }
@@ -353,7 +366,10 @@ function isMeeting(links: readonly Link[], at: number, level: Level): boolean {
   return index >= level.first && ['add', 'concat', 'block'].includes(links[index].kind);
 }
 
-/** The place in front of a 1x1 convolution, or one trained in branches, that widens what a block has finished and is gated and activated here: not what a depthwise convolution hands to it inside the block. */
+/**
+ * The place in front of a 1x1 convolution, or one trained in branches, that widens what a block has finished and is
+ * gated and activated here: not what a depthwise convolution hands to it inside the block.
+ */
 function beforeExpansion(links: readonly Link[], at: number, level: Level): number | null {
   const from = links[at - 1]?.kind === 'scale' ? at - 2 : at - 1;
   const conv = links[from]?.conv;
@@ -377,7 +393,10 @@ function isFinished(links: readonly Link[], from: number): boolean {
   return !before.conv.depthwise || isStart(links, at - 1);
 }
 
-/** Whether a depthwise convolution is the second of the network, behind a plain one of the same width: the start of MobileFaceNet. */
+/**
+ * Whether a depthwise convolution is the second of the network, behind a plain one of the same width: the start of
+ * MobileFaceNet.
+ */
 function isStart(links: readonly Link[], at: number): boolean {
   const layers = links.slice(0, at).filter(({ conv }) => conv !== null);
   return layers.length === 1 && layers[0].conv?.kernel !== 1 && layers[0].conv?.to === links[at].conv?.from;

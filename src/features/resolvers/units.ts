@@ -79,7 +79,10 @@ function strideBefore(flow: Flow, module: Module, geometry: ReadonlyMap<string, 
   return 1;
 }
 
-/** The features by the rules that hold for most networks: per stride the last unit of the container that holds most of the network, or one per block where the stride stays. */
+/**
+ * The features by the rules that hold for most networks: per stride the last unit of the container that holds most of
+ * the network, or one per block where the stride stays.
+ */
 export function pickUnits(
   analysis: Analysis,
   tree: ModuleTree,
@@ -122,8 +125,9 @@ export function pickUnits(
 }
 
 /**
- * Whether a unit begins another stage at the stride of the one before, as networks do whose later stages are dilated in place of their strides: its dilation grows, or
- * it is the next of numbered stages, wider, with a projection beside its first block.
+ * Whether a unit begins another stage at the stride of the one before, as networks do whose later stages are dilated in
+ * place of their strides: its dilation grows, or it is the next of numbered stages, wider, with a projection beside its
+ * first block.
  */
 function isStageOfItsOwn(flow: Flow, before: Unit, unit: Unit): boolean {
   if (unit.stride !== before.stride || unit.module.parent !== before.module.parent) return false;
@@ -143,12 +147,16 @@ function dilationOf(flow: Flow, module: Module): number {
   return most;
 }
 
+/** Whether a module lies in another one, at any depth. */
 export function isInside(module: Module, container: Module | null): boolean {
   for (let up: Module | null = module.parent; up !== null; up = up.parent) if (up === container) return true;
   return false;
 }
 
-/** Whether the stem that a unit lies in ends at the unit's stride, pools aside: a stem that goes on with convolutions has its feature behind it. */
+/**
+ * Whether the stem that a unit lies in ends at the unit's stride, pools aside: a stem that goes on with convolutions
+ * has its feature behind it.
+ */
 function endsStem({ flow, geometry }: Analysis, unit: Unit, main: Module | null): boolean {
   let stem = unit.module;
   while (stem.parent !== null && !isInside(main ?? stem, stem.parent) && stem.parent !== main?.parent)
@@ -176,7 +184,10 @@ function isBlur(flow: Flow, at: number): boolean {
   );
 }
 
-/** The parent of units at two strides or more that holds the most nodes; of one of several numbered stages, what holds them all. */
+/**
+ * The parent of units at two strides or more that holds the most nodes; of one of several numbered stages, what holds
+ * them all.
+ */
 function mainContainer(units: readonly Unit[]): Module | null {
   const strides = new Map<Module, Set<number>>();
   const size = new Map<Module, number>();
@@ -207,10 +218,16 @@ function withoutHeadConv(flow: Flow, units: readonly Unit[], main: Module | null
   return units.filter((unit) => unit !== last);
 }
 
-/** Share of the nodes that a row of equal blocks must hold: tokens come late in a hybrid, behind a convolutional stem of any size. */
+/**
+ * Share of the nodes that a row of equal blocks must hold: tokens come late in a hybrid, behind a convolutional stem of
+ * any size.
+ */
 const LEAST_SHARE = { tokens: 0.3, maps: 0.5 };
 
-/** The blocks of a network that keeps one stride behind its patches: the numbered children of the container that holds most of it. */
+/**
+ * The blocks of a network that keeps one stride behind its patches: the numbered children of the container that holds
+ * most of it.
+ */
 function isotropicBlocks({ flow, geometry }: Analysis, tree: ModuleTree): readonly Unit[] | null {
   const strides = stridesOf(flow, geometry);
   const deepest = [...strides].reduce((a, b) => Math.max(a, b), 0);
@@ -252,7 +269,10 @@ function isNumbered(name: string): boolean {
   return /^\d+$/.test(name);
 }
 
-/** The largest group of children that differ by their number alone: `0`, `1`, … or `encoder_layer_0`, `encoder_layer_1`, … */
+/**
+ * The largest group of children that differ by their number alone: `0`, `1`, … or `encoder_layer_0`, `encoder_layer_1`,
+ * …
+ */
 function numberedChildren(module: Module): readonly Module[] {
   const groups = new Map<string, Module[]>();
   for (const child of module.children) {
