@@ -1,7 +1,9 @@
 import { option } from './options/words.js';
+import { dequantized, unblocked } from './tensors/codes.js';
 import { isBitEqual, largestDifference, rearranged } from './tensors/compare.js';
 import { ResolveError, UsageError } from './errors.js';
 import { readStoredInfo } from './features/resolvers/metadata.js';
+import type { StoredOutput } from './features/stored-info.js';
 import type { Layout } from './features/feature.js';
 import { ancestorsOf, bodiesOf, hasTensor, isInitializer, viewGraph, type GraphView } from './onnx/graph.js';
 import { nominalInputs, NOMINAL_SIDES } from './onnx/nominal.js';
@@ -47,6 +49,8 @@ interface Pair {
   readonly tensors: readonly string[];
   readonly output: string;
   readonly layout: Layout | null;
+  /** How the codes or the blocks of the tensor became the values of the output. */
+  readonly held?: Pick<StoredOutput, 'codes' | 'blocked'>;
 }
 
 /**
@@ -143,11 +147,12 @@ async function pairsOf(
   }
   const pairs: Pair[] = stored
     .filter(({ tensor, output }) => exists(tensor) && cut.outputs.has(output))
-    .map(({ index, tensor, output, layout }) => ({
+    .map(({ index, tensor, output, layout, codes, blocked }) => ({
       index,
       tensors: concatenated(model, cut, output) ?? [tensor],
       output,
       layout,
+      held: { codes, blocked },
     }));
   const paired = new Set(pairs.map(({ output }) => output));
   for (const name of outputs)
@@ -279,16 +284,27 @@ function seededFeeds(
  * @throws UsageError where their shapes fit no change of layout
  */
 function compared(
-  { tensors, output, layout }: Pair,
+  { tensors, output, layout, held = {} }: Pair,
   { reference, result }: Runs,
 ): readonly [reference: TensorValue, result: TensorValue] {
   const parts = tensors.flatMap((name) => reference.get(name) ?? []);
-  const whole = parts.length === 1 ? parts[0] : concatenatedOnAxis1(parts);
   const target = result.get(output);
   if (target === undefined) throw new UsageError(`the cut gave no '${output}'`);
+  const whole = parts.length === 1 ? valueOf(parts[0], held, target) : concatenatedOnAxis1(parts);
   const arranged = rearranged(whole, target, layout === null ? null : layout === 'NCHW' || layout === 'NCL');
   return [arranged ?? whole, target];
 }
+
+/** The numbers that a tensor's codes stand for, or its blocks of channels as a map; any other tensor as it is. */
+function valueOf(tensor: TensorValue, { codes, blocked }: NonNullable<Pair['held']>, target: TensorValue): TensorValue {
+  if (codes !== undefined) return dequantized(tensor, codes);
+  if (blocked === undefined) return tensor;
+  // Nothing in the file says how many channels a block has: 8, or 16 where the machine has wider registers.
+  const maps = BLOCKS.flatMap((block) => unblocked(tensor, block, blocked) ?? []);
+  return maps.find((map) => isBitEqual(map, target)) ?? maps.at(0) ?? tensor;
+}
+
+const BLOCKS = [16, 8, 4];
 
 function concatenatedOnAxis1(parts: readonly TensorValue[]): TensorValue {
   const [{ shape, dtype }] = parts;

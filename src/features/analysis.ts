@@ -9,6 +9,8 @@ import { closedHourglasses, endsOf, withoutAuxiliary } from './trunk.js';
 
 /** What every resolver looks at. */
 export interface Analysis {
+  /** The graph as the file has it. */
+  readonly file: GraphView;
   /** The graph as a float network in plain operators: `flow`'s nodes and tensors are this one's. */
   readonly view: GraphView;
   readonly float: FloatView;
@@ -48,7 +50,7 @@ function analyseAnew(file: GraphView, types: InferredTypes): Analysis {
   const float = floatView(file);
   const { view } = float;
   const { order, data, inputs, whole } = wholeFlow(view);
-  const common = { view, float, types, whole: wholeFlow(file).whole };
+  const common = { file, view, float, types, whole: wholeFlow(file).whole };
   const input = imageInput(inputs, types.nominal);
   if (input === null)
     return {

@@ -11,8 +11,11 @@ export type Confidence = 'high' | 'medium' | 'low';
 
 /** How quantised codes become values: `(code - zeroPoint) * scale`; one of each for the tensor, or one per channel. */
 export interface Codes {
-  readonly scale: number | readonly number[];
-  readonly zeroPoint: number | readonly number[];
+  /** Null where they are computed, or the file keeps them elsewhere. */
+  readonly scale: number | readonly number[] | null;
+  readonly zeroPoint: number | readonly number[] | null;
+  /** The tensors of the file that hold them, `''` for no zero point; absent in what a cut remembers. */
+  readonly tensors?: { readonly scale: string; readonly zeroPoint: string };
 }
 
 /** What a tensor is as a feature. Null where nothing says. */

@@ -104,7 +104,7 @@ function assembled(draft: Draft): FloatView {
   };
 }
 
-/** What codes stand for, in numbers; null where the tensor holds none, or the file keeps the numbers elsewhere. */
+/** What codes stand for; null where the tensor holds none. */
 function codesOf({ file, weights }: Draft, scale: Scale | undefined): Codes | null {
   if (scale === undefined) return null;
   const numbers = (name: string): number | readonly number[] | null => {
@@ -114,5 +114,5 @@ function codesOf({ file, weights }: Draft, scale: Scale | undefined): Codes | nu
   };
   const factor = numbers(scale.scale);
   const zeroPoint = scale.zeroPoint === '' ? 0 : numbers(scale.zeroPoint);
-  return factor === null || zeroPoint === null ? null : { scale: factor, zeroPoint };
+  return { scale: factor, zeroPoint, tensors: scale };
 }

@@ -21,6 +21,7 @@ import {
   type Selector,
 } from './selectors.js';
 import { tapModule } from './taps.js';
+import { asValue } from './values.js';
 
 /** What every selector of a request looks at. */
 interface Context {
@@ -46,7 +47,7 @@ export function selectFeatures(
   if (selectors.length === 0) return byDefault(context);
   const isMixed = selectors.length > 1;
   const found = foundByName(context, selectors.filter(isNamed));
-  return selectors.flatMap((selector) => {
+  const selections = selectors.flatMap((selector) => {
     switch (selector.by) {
       case 'index':
         return selectIndices(context, selector.indices, selector.group);
@@ -60,6 +61,7 @@ export function selectFeatures(
         return found.get(selector) ?? [];
     }
   });
+  return selections.map((selection) => asValue(context.analysis, selection, options.codes));
 }
 
 function isNamed(selector: Selector): selector is NamedSelector {
@@ -69,7 +71,9 @@ function isNamed(selector: Selector): selector is NamedSelector {
 function byDefault(context: Context): readonly Selection[] {
   const { resolution, options } = context;
   if (resolution.cutOutputs.length === 0 || options.hookType !== undefined)
-    return selectIndices(context, resolution.outIndices);
+    return selectIndices(context, resolution.outIndices).map((selection) =>
+      asValue(context.analysis, selection, options.codes),
+    );
   return resolution.cutOutputs.map(
     ({ output, ...facts }): Selection => ({
       ...facts,

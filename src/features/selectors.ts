@@ -20,6 +20,8 @@ export interface Selection extends TensorFacts {
   /** What its output is called in a dict: `1`, `neck.0`, `embedding`; its tensor's name where left out. */
   readonly key?: string;
   readonly by: 'index' | 'module' | 'tensor' | 'node' | 'embedding';
+  /** Whether codes are to leave as numbers, and blocks as a map. */
+  readonly asValue?: boolean;
 }
 
 /** What a name means: selections, or why there are none. */

@@ -53,6 +53,10 @@ export interface StoredOutput {
   readonly output: string;
   readonly layout: Layout | null;
   readonly prefix_tokens: number;
+  /** Present where the tensor holds codes and the output the numbers that they stand for. */
+  readonly codes?: StoredFeature['codes'];
+  /** Present where the tensor holds blocks of channels (NCHWc) and the output a map of so many. */
+  readonly blocked?: number;
   /** Whether the output is another value than the tensor: in another layout, or several tensors in one. */
   readonly converted: boolean;
 }

@@ -37,6 +37,8 @@ export type NewAttribute =
 /** A node to add. */
 export interface NewNode {
   readonly opType: string;
+  /** The default domain where left out. */
+  readonly domain?: string;
   readonly name: string;
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
@@ -87,6 +89,7 @@ export function encodeNode(node: NewNode): Uint8Array {
   text(writer, NodeField.name, node.name);
   text(writer, NodeField.opType, node.opType);
   for (const attribute of node.attributes ?? []) bytes(writer, NodeField.attribute, encodeAttribute(attribute));
+  if (node.domain !== undefined) text(writer, NodeField.domain, node.domain);
   return writer.finish();
 }
 

@@ -124,6 +124,19 @@ export const SELECTING = {
     group,
     config: 'include_head',
   },
+  /**
+   * Quantised codes and blocks of channels as the file has them (true), or as the numbers that they stand for (false).
+   * By default tensors and nodes that are named stay as they are.
+   */
+  codes: {
+    kind: BOOLEAN,
+    in: EVERYWHERE,
+    flag: '--codes',
+    help: 'quantised codes as they are, not the numbers that they stand for',
+    negated: { flag: '--no-codes', help: 'numbers, also for tensors and nodes that are named' },
+    group,
+    config: 'codes',
+  },
   /** Take the value after a fold where the module's own is gone. */
   allowFolded: {
     kind: BOOLEAN,

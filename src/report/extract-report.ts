@@ -9,7 +9,7 @@ import type { CountRecord, ExtractReport } from './records.js';
 /** The features of a cut, as its report has them. */
 export function extractedFeatures({ outputs }: Plan): Pick<ExtractReport, 'features'> {
   return {
-    features: outputs.map(({ tap, output: name, shape }) => ({
+    features: outputs.map(({ tap, output: name, shape, dtype }) => ({
       index: tap.index,
       ...(tap.group == null ? {} : { group: tap.group }),
       module: tap.module,
@@ -17,7 +17,7 @@ export function extractedFeatures({ outputs }: Plan): Pick<ExtractReport, 'featu
       output: name,
       num_chs: tap.numChs,
       reduction: tap.reduction,
-      dtype: tap.dtype,
+      dtype,
       shape,
     })),
   };

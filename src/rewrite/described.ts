@@ -1,6 +1,7 @@
 import type { Feature, Resolution } from '../features/feature.js';
 import {
   FEATURE_INFO_KEY,
+  storedCodes,
   storedFeature,
   type StoredFeature,
   type StoredInfo,
@@ -67,6 +68,8 @@ async function metadata(
       output,
       layout,
       prefix_tokens: prefixTokens,
+      ...(tap.asValue && tap.codes != null ? { codes: storedCodes(tap.codes) } : {}),
+      ...(tap.asValue && tap.blocked != null ? { blocked: tap.blocked } : {}),
       converted,
     })),
   };

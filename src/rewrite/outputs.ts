@@ -86,7 +86,7 @@ export function nameOutputs(
   const reused = new Set<string>();
   return built.map((tap) => {
     const { index, tensors, name: given } = tap.tap;
-    const own = tensors.length > 1 ? (tap.tap.module ?? tensors[0]) : tensors[0];
+    const own = tensors.length > 1 ? (tap.tap.module ?? tensors[0]) : valueName(names, tap.tap);
     const wanted = given ?? (mode === 'dict' ? keyOf(tap.tap) : null) ?? own;
     if (
       tap.own &&
@@ -136,6 +136,14 @@ export function assertNames(names: readonly string[]): void {
 }
 
 const LONGEST_SHOWN = 40;
+
+/** A tensor's name, or one for its value: quantisers call the codes of `x` `x_quantized`. */
+function valueName(names: NamePool, { tensors: [tensor], asValue = false, blocked }: Tap): string {
+  if (!asValue) return tensor;
+  const plain = tensor.replace(/_quantized$/, '');
+  if (plain !== tensor && !names.has(plain)) return plain;
+  return `${tensor}_${blocked == null ? 'dequantized' : 'unblocked'}`;
+}
 
 /**
  * Whether an output of that name is the tapped tensor itself: no alias is needed. Inputs and initializers never leave
@@ -188,7 +196,7 @@ export function assertAliases(
 export function typedOutput(
   declared: Declarations,
   types: TensorTypes,
-  { tap, tensor, shape, own }: BuiltTap,
+  { tap, tensor, shape, dtype, own }: BuiltTap,
   name: string,
   warnings: string[],
 ): OutputEdit {
@@ -197,7 +205,7 @@ export function typedOutput(
     if (declaration !== undefined) return { name, borrow: declaration.borrow, type: null };
   }
   const known = types.get(own ? tensor : tap.tensors[0]);
-  const elemType = dataTypeOf(known?.dtype ?? '');
+  const elemType = dataTypeOf((tap.asValue ? dtype : known?.dtype) ?? '');
   if (elemType > 0 && known?.type === undefined) {
     const type: ValueType = { kind: 'tensor', elemType, shape: own ? (known?.shape ?? null) : shape };
     if (type.shape === null) warnings.push(`the shape of the output '${name}' is not known; it is left open`);

@@ -25,6 +25,7 @@ import { buildTap, opsetsFor } from './taps.js';
 export interface PlannedOutput {
   readonly tap: Tap;
   readonly output: string;
+  readonly dtype: string | null;
   readonly shape: readonly Dim[] | null;
   readonly layout: Layout | null;
   readonly prefixTokens: number;
@@ -59,6 +60,7 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
   const keepsOwn = !prune || options.keepOutputs;
   const roots = [
     ...ordered.flatMap(({ tensors }) => tensors),
+    ...ordered.flatMap(scalesOf),
     ...(keepsOwn ? model.graph.outputs.map(({ name }) => name) : []),
   ];
   const kept = prune ? keptFor(view, roots) : everything(view);
@@ -102,9 +104,10 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
       setMetadata: [],
       addOpsetImports: opsetsFor(model, nodes),
     },
-    outputs: built.map(({ tap, shape, own }, position) => ({
+    outputs: built.map(({ tap, shape, dtype, own }, position) => ({
       tap,
       shape,
+      dtype,
       output: outputNames[position],
       layout: options.outputFmt ?? tap.layout,
       prefixTokens: options.outputFmt === null ? tap.prefixTokens : 0,
@@ -114,12 +117,19 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
   };
 }
 
+/** The tensors that turn a tap's codes into numbers. */
+function scalesOf({ asValue = false, codes }: Tap): readonly string[] {
+  return asValue && codes?.tensors !== undefined
+    ? [codes.tensors.scale, codes.tensors.zeroPoint].filter((name) => name !== '')
+    : [];
+}
+
 /** Outputs are held all at once, and no later tensor takes their place in memory. */
 function memoryNeeded(built: readonly BuiltTap[]): readonly string[] {
   let bytes = 0;
-  for (const { tap, shape } of built) {
+  for (const { dtype, shape } of built) {
     const dims = shape?.map((dim) => (typeof dim === 'number' ? dim : 1));
-    bytes += dims === undefined ? 0 : (tensorBytes({ dims, dataType: dataTypeOf(tap.dtype ?? '') }) ?? 0);
+    bytes += dims === undefined ? 0 : (tensorBytes({ dims, dataType: dataTypeOf(dtype ?? '') }) ?? 0);
   }
   return bytes > MUCH_MEMORY
     ? [

@@ -17,6 +17,8 @@ export interface Tap extends TensorFacts {
   readonly tensors: readonly string[];
   /** What its output is called in every mode if nothing else is asked for. */
   readonly name?: string;
+  /** Whether codes are to leave as numbers, and blocks as a map. */
+  readonly asValue?: boolean;
   /** What its output is called in a dict; default: `str(index)`, else the tensor's name. */
   readonly key?: string;
 }
@@ -27,6 +29,7 @@ export interface BuiltTap {
   readonly nodes: readonly NewNode[];
   readonly tensor: string;
   readonly shape: readonly Dim[] | null;
+  readonly dtype: string | null;
   /** Whether `tensor` is the model's own and keeps its type. */
   readonly own: boolean;
 }

@@ -16,9 +16,10 @@ export function buildTap(
   { outputFmt }: PlanOptions,
   names: NamePool,
 ): BuiltTap {
-  const nodes: NewNode[] = [];
-  let [tensor] = tap.tensors;
-  let shape = tap.shape;
+  const value = valueOf(types, tap, names);
+  const nodes: NewNode[] = [...value.nodes];
+  let { tensor, shape } = value;
+  const { dtype } = value;
   if (tap.tensors.length > 1) {
     tensor = names.fresh('featx/Concat');
     nodes.push({
@@ -43,10 +44,42 @@ export function buildTap(
       nodes: [...nodes, ...conversion.nodes],
       tensor: conversion.tensor,
       shape: conversion.shape,
+      dtype,
       own: false,
     };
   }
-  return { tap, nodes, tensor, shape, own: nodes.length === 0 };
+  return { tap, nodes, tensor, shape, dtype, own: nodes.length === 0 };
+}
+
+/**
+ * A tap's tensor as numbers in the order of a map: codes through their own scale and zero point, blocks of channels
+ * through the operator with which ONNX Runtime leaves them.
+ * @see https://github.com/microsoft/onnxruntime/blob/main/onnxruntime/core/optimizer/nchwc_transformer.cc
+ */
+function valueOf(
+  types: TensorTypes,
+  { tensors: [tensor], shape, dtype, codes, blocked, asValue = false }: Tap,
+  names: NamePool,
+): Pick<BuiltTap, 'nodes' | 'tensor' | 'shape' | 'dtype'> {
+  if (asValue && codes?.tensors !== undefined) {
+    const output = names.fresh('featx/DequantizeLinear');
+    const { scale, zeroPoint } = codes.tensors;
+    const inputs = [tensor, scale, ...(zeroPoint === '' ? [] : [zeroPoint])];
+    const node: NewNode = { opType: 'DequantizeLinear', name: output, inputs, outputs: [output] };
+    return { nodes: [node], tensor: output, shape, dtype: types.get(scale)?.dtype ?? 'float32' };
+  }
+  if (!asValue || blocked == null) return { nodes: [], tensor, shape, dtype };
+  const output = names.fresh('featx/ReorderOutput');
+  const node: NewNode = {
+    opType: 'ReorderOutput',
+    domain: 'com.microsoft.nchwc',
+    name: output,
+    inputs: [tensor],
+    outputs: [output],
+    attributes: [{ name: 'channels', int: blocked }],
+  };
+  const plain = shape === null ? null : shape.map((dim, axis) => (axis === 1 ? blocked : dim));
+  return { nodes: [node], tensor: output, shape: plain, dtype };
 }
 
 function concatenated(shapes: readonly (readonly Dim[] | null)[]): readonly Dim[] | null {

@@ -180,6 +180,11 @@ function arrangement({
   layout,
   prefix_tokens: prefixTokens,
   converted,
-}: StoredOutput): Pick<Feature, 'layout' | 'prefixTokens'> & Partial<Pick<Feature, 'grid'>> {
-  return { layout, prefixTokens, ...(converted && (layout === 'NCHW' || layout === 'NHWC') ? { grid: null } : {}) };
+}: StoredOutput): Pick<Feature, 'layout' | 'prefixTokens'> & Partial<Pick<Feature, 'grid' | 'codes' | 'blocked'>> {
+  return {
+    layout,
+    prefixTokens,
+    ...(converted ? { codes: null, blocked: null } : {}),
+    ...(converted && (layout === 'NCHW' || layout === 'NHWC') ? { grid: null } : {}),
+  };
 }

@@ -1,0 +1,50 @@
+import type { Analysis } from './analysis.js';
+import { factsOf } from './facts.js';
+import type { Codes } from './feature.js';
+import type { Selection } from './selectors.js';
+
+/** How a tensor that is not the value that people mean by it holds that value. */
+interface Held {
+  /** A float tensor of the file with that value; null where there is none. */
+  readonly float: string | null;
+  readonly codes: Codes | null;
+  /** Channels of a tensor in blocks (NCHWc). */
+  readonly blocked: number | null;
+}
+
+const CODES = /^u?int(4|8|16)$/;
+
+/** Null where a tensor is its own value. */
+function heldIn({ float, types, file }: Analysis, tensor: string): Held | null {
+  const name = float.nameOf(tensor);
+  const carrier = float.carrierOf(name);
+  const isCodes = CODES.test(types.types.get(tensor)?.dtype ?? '');
+  if (name === tensor) {
+    if (carrier.tensor !== null && carrier.tensor !== tensor && isCodes) return { ...carrier, float: carrier.tensor };
+    return carrier.codes === null && carrier.blocked === null ? null : { ...carrier, float: null };
+  }
+  const producer = file.producerOf.get(tensor)?.node;
+  if (!isCodes && producer?.opType !== 'ReorderInput') return null;
+  const [, scale = '', zeroPoint = ''] =
+    producer?.opType === 'DynamicQuantizeLinear' ? producer.outputs : (producer?.inputs ?? []);
+  const codes =
+    producer !== undefined && producer.opType.endsWith('QuantizeLinear')
+      ? { scale: null, zeroPoint: null, tensors: { scale, zeroPoint } }
+      : carrier.codes;
+  return { float: carrier.codes === null && carrier.blocked === null ? carrier.tensor : null, codes, blocked: null };
+}
+
+/**
+ * A selection as the value that it stands for. Codes and blocks stay as they are if `keep` says so; by default that is
+ * for tensors and nodes that were named, which are what their names say.
+ */
+export function asValue(analysis: Analysis, selection: Selection, keep: boolean | undefined): Selection {
+  const [tensor] = selection.tensors;
+  const held = selection.tensors.length === 1 ? heldIn(analysis, tensor) : null;
+  if (held === null) return selection;
+  const { float, codes, blocked } = held;
+  if (keep ?? (selection.by === 'tensor' || selection.by === 'node')) return { ...selection, codes, blocked };
+  if (float === null) return { ...selection, codes, blocked, asValue: true };
+  const { dtype, shape } = factsOf(analysis, float);
+  return { ...selection, tensors: [float], dtype, shape: shape ?? selection.shape, codes: null, blocked: null };
+}
