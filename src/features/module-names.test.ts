@@ -242,6 +242,34 @@ describe('names of parameters', () => {
     expect(module('layer1.0', 'layer1', 'layer2.0.conv1', 'layer2.1')).toEqual(['a', 'b', 'c1', 'd']);
   });
 
+  test('a sum lies where its operands meet, and a gate beside what it is made of', async () => {
+    const { module } = await network(
+      [
+        { reads: ['x'], makes: 's', weight: 'stem.weight', stride: 2 },
+        { reads: ['s'], makes: 'n', weight: 'blocks.0.norm.weight' },
+        { reads: ['n'], makes: 'f1', weight: 'blocks.0.mlp.fc1.weight' },
+        { op: 'Relu', reads: ['f1'], makes: 'f2' },
+        { reads: ['f2'], makes: 'f3', weight: 'blocks.0.mlp.fc2.weight' },
+        { op: 'Add', reads: ['s', 'f3'], makes: 'sum' },
+        { reads: ['sum'], makes: 'c', weight: 'blocks.1.conv.weight' },
+        { reads: ['c'], makes: 'e1', weight: 'blocks.1.se.reduce.weight' },
+        { reads: ['e1'], makes: 'e2', weight: 'blocks.1.se.expand.weight' },
+        { op: 'Sigmoid', reads: ['e2'], makes: 'e3' },
+        { op: 'Mul', reads: ['c', 'e3'], makes: 'gated' },
+        { reads: ['gated'], makes: 'p', weight: 'blocks.1.project.weight' },
+        { op: 'Add', reads: ['sum', 'p'], makes: 'y' },
+      ],
+      ['y'],
+    );
+    expect(module('blocks.0.mlp', 'blocks.0', 'blocks.1.se', 'blocks.1.conv', 'blocks.1')).toEqual([
+      'f3',
+      'sum',
+      'gated',
+      'c',
+      'y',
+    ]);
+  });
+
   test('a name that says more than a path is no module', async () => {
     const odd = layers.map((layer) =>
       layer.weight === undefined ? layer : { ...layer, weight: layer.weight.replaceAll('.', '/') },
