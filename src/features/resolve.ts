@@ -92,7 +92,13 @@ export function resolveFeatures(view: GraphView, types: InferredTypes, options: 
 function labelled({ view, flow }: Analysis, { style }: ModuleTree, answer: Answer): Answer {
   if (style !== 'parameters') return answer;
   const labels = parameterLabels(view, flow.nodes).ofTensors(answer.features.map(({ tensor }) => tensor));
-  return { ...answer, features: answer.features.map((feature, at) => ({ ...feature, module: labels[at] })) };
+  const features = answer.features.map((feature, at) => {
+    const module = labels[at];
+    const because =
+      module === null ? feature.because : `${feature.because}; the parameters in it are named ${module}.…`;
+    return { ...feature, module, because };
+  });
+  return { ...answer, features };
 }
 
 function groupsFound(
