@@ -22,6 +22,7 @@ const PASSES = [
     source: 'src/onnx/reader.ts',
     tests: ['src/onnx/reader.test.ts', 'src/onnx/model.test.ts', 'src/onnx/truncation.test.ts'],
   },
+  { source: 'src/onnx/patch.ts', tests: ['src/onnx/patch.test.ts', 'src/rewrite/splice.test.ts'] },
   { source: 'src/rewrite/plan.ts', tests: ['src/rewrite/plan.test.ts', 'src/rewrite/cases.test.ts'] },
   { source: 'src/rewrite/splice.ts', tests: ['src/rewrite/splice.test.ts', 'src/rewrite/cases.test.ts'] },
   { source: 'src/verify.ts', tests: ['src/verify.test.ts'] },
