@@ -1,7 +1,7 @@
+import type { TensorValue } from './onnx/tensor-value.js';
 import { DeviceRuns, type BatchRunner } from './device-runs.js';
 import { RuntimeError } from './errors.js';
 import { runFailed } from './runtime/open-session.js';
-import type { RuntimeTensor } from './runtime/runtime-tensor.js';
 import { FeatureRunner } from './runner.js';
 import { encodeModel } from './testing/model-builder.js';
 import { node, value } from './testing/model-spec.js';
@@ -24,7 +24,7 @@ class SmallDevice implements BatchRunner {
     private readonly capacity: number,
   ) {}
 
-  async run(feeds: ReadonlyMap<string, RuntimeTensor>): Promise<ReadonlyMap<string, RuntimeTensor>> {
+  async run(feeds: ReadonlyMap<string, TensorValue>): Promise<ReadonlyMap<string, TensorValue>> {
     const rows = feeds.get('x')?.shape[0] ?? 0;
     this.sizes.push(rows);
     if (this.state !== 'good') throw new RuntimeError(`the session is ${this.state}`, { code: 'FEATX_RUNTIME_CLOSED' });
@@ -35,7 +35,7 @@ class SmallDevice implements BatchRunner {
     return this.runner.run(feeds);
   }
 
-  recycle(results: ReadonlyMap<string, RuntimeTensor>): void {
+  recycle(results: ReadonlyMap<string, TensorValue>): void {
     this.runner.recycle(results);
   }
 
@@ -47,11 +47,11 @@ class SmallDevice implements BatchRunner {
 function batch(
   size: number,
   first: number,
-): { readonly size: number; readonly feeds: ReadonlyMap<string, RuntimeTensor> } {
+): { readonly size: number; readonly feeds: ReadonlyMap<string, TensorValue> } {
   const x = Float32Array.from({ length: size * 2 }, (_value, index) => first + index);
   return {
     size,
-    feeds: new Map<string, RuntimeTensor>([
+    feeds: new Map<string, TensorValue>([
       ['x', { dtype: 'float32', shape: [size, 2], data: x }],
       ['scale', { dtype: 'float32', shape: [1], data: Float32Array.of(10) }],
     ]),
@@ -80,8 +80,8 @@ async function onDevice(
   await work(device, opened);
 }
 
-const values = (results: ReadonlyMap<string, RuntimeTensor>): unknown => results.get('y');
-const expected = (size: number, first: number): RuntimeTensor => ({
+const values = (results: ReadonlyMap<string, TensorValue>): unknown => results.get('y');
+const expected = (size: number, first: number): TensorValue => ({
   dtype: 'float32',
   shape: [size, 2],
   data: Float32Array.from({ length: size * 2 }, (_value, index) => 10 * (first + index)),

@@ -1,9 +1,9 @@
+import type { TensorValue } from './onnx/tensor-value.js';
 import { option } from './options/words.js';
 import { FeatxError, UsageError } from './errors.js';
 import type { Layout } from './features/feature.js';
 import type { FeatureRunner } from './runner.js';
-import type { RuntimeTensor } from './runtime/runtime-tensor.js';
-import { stackRows, takeRows, type TensorValue } from './tensors/tensor.js';
+import { stackRows, takeRows } from './tensors/tensor.js';
 
 /** What of a runner a batch needs. */
 export type BatchRunner = Pick<FeatureRunner, 'run' | 'recycle' | 'close'>;
@@ -11,7 +11,7 @@ export type BatchRunner = Pick<FeatureRunner, 'run' | 'recycle' | 'close'>;
 /** A batch to run: `size` entries along axis 0 of the batched feeds, the same values for the others in every batch. */
 export interface DeviceBatch {
   readonly size: number;
-  readonly feeds: ReadonlyMap<string, RuntimeTensor>;
+  readonly feeds: ReadonlyMap<string, TensorValue>;
 }
 
 /** How batches are run on a device. */
@@ -62,7 +62,7 @@ export class DeviceRuns<Runner extends BatchRunner> implements AsyncDisposable {
    * Features by output name. Several runs may wait; they are done in order.
    * @throws what the runner throws; UsageError where features of parts cannot be joined
    */
-  async run(batch: DeviceBatch): Promise<ReadonlyMap<string, RuntimeTensor>> {
+  async run(batch: DeviceBatch): Promise<ReadonlyMap<string, TensorValue>> {
     await this.renewed;
     const runner = this.current;
     try {
@@ -74,7 +74,7 @@ export class DeviceRuns<Runner extends BatchRunner> implements AsyncDisposable {
     }
   }
 
-  private async inParts(runner: Runner, { size, feeds }: DeviceBatch): Promise<ReadonlyMap<string, RuntimeTensor>> {
+  private async inParts(runner: Runner, { size, feeds }: DeviceBatch): Promise<ReadonlyMap<string, TensorValue>> {
     if (size <= this.largest) return runner.run(feeds);
     const parts: ReadonlyMap<string, TensorValue>[] = [];
     for (let start = 0; start < size; start += this.largest) {
@@ -114,7 +114,7 @@ export class DeviceRuns<Runner extends BatchRunner> implements AsyncDisposable {
     this.renewed.catch(() => undefined);
   }
 
-  recycle(results: ReadonlyMap<string, RuntimeTensor>): void {
+  recycle(results: ReadonlyMap<string, TensorValue>): void {
     this.current.recycle(results);
   }
 
@@ -135,7 +135,7 @@ interface BatchParts {
  * parts of each (windows).
  * @throws UsageError where axis 0 is something else, so that batches can be neither trimmed nor joined
  */
-export function entriesOf(name: string, value: RuntimeTensor, { rows, size, layouts }: BatchParts): TensorValue {
+export function entriesOf(name: string, value: TensorValue, { rows, size, layouts }: BatchParts): TensorValue {
   const [first, ...others] = value.shape;
   const parts = first === undefined ? Number.NaN : first / size;
   // [tokens, batch, channels] may have any number of tokens.

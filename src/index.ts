@@ -1,4 +1,5 @@
 /// <reference lib="esnext.disposable" preserve="true" />
+export type { TensorValue } from './onnx/tensor-value.js';
 export * from './core.js';
 export { openModel, type OpenModelOptions } from './open.js';
 export { inspect, type InspectOptions } from './inspect.js';
@@ -31,7 +32,6 @@ export type {
 } from './report/records.js';
 export { openSession, type RuntimeSession } from './runtime/open-session.js';
 export type { SessionOptions } from './runtime/session-options.js';
-export type { RuntimeTensor } from './runtime/runtime-tensor.js';
 export {
   encodeArrays,
   readArrays,

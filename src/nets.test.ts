@@ -1,7 +1,7 @@
+import type { TensorValue } from './onnx/tensor-value.js';
 import { FeatureDictNet, FeatureHookNet, FeatureListNet, type NetOptions } from './nets.js';
 import { openModel } from './open.js';
 import { openSession } from './runtime/open-session.js';
-import type { RuntimeTensor } from './runtime/runtime-tensor.js';
 import { encodeModel } from './testing/model-builder.js';
 import { node, tensor, value, weights, type NodeSpec } from './testing/model-spec.js';
 
@@ -65,14 +65,14 @@ const ENTRIES = [
 const given = (...more: readonly object[]): Pick<NetOptions, 'resolve'> => ({
   resolve: { explicit: ENTRIES.map((entry, index) => ({ ...entry, ...more[index] })) },
 });
-const x: RuntimeTensor = {
+const x: TensorValue = {
   dtype: 'float32',
   shape: [2, 3, 16, 16],
   data: Float32Array.from({ length: 2 * 3 * 256 }, (_value, index) => Math.sin(index)),
 };
 
 /** What the whole network computes for a tensor. */
-async function valueOf(...outputs: readonly string[]): Promise<readonly (RuntimeTensor | undefined)[]> {
+async function valueOf(...outputs: readonly string[]): Promise<readonly (TensorValue | undefined)[]> {
   await using model = await openModel(MODEL);
   await using session = await openSession(model, { outputs: [...new Set([...outputs, 'y'])] });
   const results = await session.run(new Map([['x', x]]));
@@ -170,7 +170,7 @@ describe('hooks', () => {
     const path = 'fixtures/timm/test_resnet.ts.onnx';
     await using before = await FeatureHookNet.create(path, { outIndices: [2], defaultHookType: 'forward_pre' });
     await using after = await FeatureHookNet.create(path, { outIndices: [1] });
-    const input: RuntimeTensor = {
+    const input: TensorValue = {
       dtype: 'float32',
       shape: [2, 3, 96, 96],
       data: Float32Array.from({ length: 2 * 3 * 96 * 96 }, (_value, index) => Math.cos(index)),
@@ -221,7 +221,7 @@ describe('what is given to forward', () => {
       nodes: [node('Add', ['a', 'b'], ['y'])],
     },
   });
-  const a: RuntimeTensor = { dtype: 'float32', shape: [2], data: Float32Array.of(1, 2) };
+  const a: TensorValue = { dtype: 'float32', shape: [2], data: Float32Array.of(1, 2) };
 
   test('one tensor is not enough for two inputs', async () => {
     await using net = await FeatureListNet.create(two, { select: [{ by: 'tensor', name: 'y' }] });

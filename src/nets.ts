@@ -1,3 +1,4 @@
+import type { TensorValue } from './onnx/tensor-value.js';
 import { UsageError } from './errors.js';
 import { abortable, checkOptions, shown } from './options/check.js';
 import type { HookType } from './features/feature.js';
@@ -6,7 +7,6 @@ import type { PlannedOutput } from './rewrite/plan.js';
 import type { Mode } from './rewrite/tap.js';
 import type { OptionsOf } from './options/types.js';
 import { FeatureRunner, type RunnerOptions } from './runner.js';
-import type { RuntimeTensor } from './runtime/runtime-tensor.js';
 
 /**
  * timm's feature networks over an ONNX model.
@@ -18,7 +18,7 @@ export type NetOptions = OptionsOf<'net'> & Pick<RunnerOptions, 'fileSystem' | '
 export type HookNetOptions = OptionsOf<'hookNet'> & Pick<RunnerOptions, 'fileSystem' | 'resolve'>;
 
 /** Values of the inputs by name; one tensor will do for a model with one input. */
-export type Feeds = RuntimeTensor | ReadonlyMap<string, RuntimeTensor> | Readonly<Record<string, RuntimeTensor>>;
+export type Feeds = TensorValue | ReadonlyMap<string, TensorValue> | Readonly<Record<string, TensorValue>>;
 
 /** What the three nets share: a runner, and the FeatureInfo of what it returns. */
 abstract class FeatureNet implements AsyncDisposable {
@@ -43,7 +43,7 @@ abstract class FeatureNet implements AsyncDisposable {
     return this.runner.warnings;
   }
 
-  protected run(feeds: Feeds): Promise<ReadonlyMap<string, RuntimeTensor>> {
+  protected run(feeds: Feeds): Promise<ReadonlyMap<string, TensorValue>> {
     return abortable(this.signal, async () => this.runner.run(feedMap(feeds, this.runner)));
   }
 
@@ -87,7 +87,7 @@ async function openRunner(
   }
 }
 
-function feedMap(feeds: Feeds, { session: { inputs } }: FeatureRunner): ReadonlyMap<string, RuntimeTensor> {
+function feedMap(feeds: Feeds, { session: { inputs } }: FeatureRunner): ReadonlyMap<string, TensorValue> {
   const given: unknown = feeds;
   if (typeof given !== 'object' || given === null || Array.isArray(given) || ArrayBuffer.isView(given))
     throw new UsageError(`the inputs are ${shown(given)}, not a tensor or tensors by the names of inputs`, {
@@ -105,10 +105,9 @@ function feedMap(feeds: Feeds, { session: { inputs } }: FeatureRunner): Readonly
   return new Map([[only.name, feeds]]);
 }
 
-function isTensor(feeds: Exclude<Feeds, Map<string, RuntimeTensor>>): feeds is RuntimeTensor {
+function isTensor(feeds: Exclude<Feeds, Map<string, TensorValue>>): feeds is TensorValue {
   return (
-    typeof (feeds as Partial<RuntimeTensor>).dtype === 'string' &&
-    Array.isArray((feeds as Partial<RuntimeTensor>).shape)
+    typeof (feeds as Partial<TensorValue>).dtype === 'string' && Array.isArray((feeds as Partial<TensorValue>).shape)
   );
 }
 
@@ -123,7 +122,7 @@ export class FeatureDictNet extends FeatureNet {
     return new FeatureDictNet(...(await openNet(source, 'dict', true, options)));
   }
 
-  forward(feeds: Feeds): Promise<ReadonlyMap<string, RuntimeTensor>> {
+  forward(feeds: Feeds): Promise<ReadonlyMap<string, TensorValue>> {
     return this.run(feeds);
   }
 }
@@ -136,7 +135,7 @@ export class FeatureListNet extends FeatureNet {
     return new FeatureListNet(...(await openNet(source, 'list', true, options)));
   }
 
-  async forward(feeds: Feeds): Promise<readonly RuntimeTensor[]> {
+  async forward(feeds: Feeds): Promise<readonly TensorValue[]> {
     return [...(await this.run(feeds)).values()];
   }
 }
@@ -168,7 +167,7 @@ export class FeatureHookNet extends FeatureNet {
     return new FeatureHookNet(runner, info, signal, returnDict, keysOf(runner.features, others.outMap !== undefined));
   }
 
-  async forward(feeds: Feeds): Promise<ReadonlyMap<string, RuntimeTensor> | readonly RuntimeTensor[]> {
+  async forward(feeds: Feeds): Promise<ReadonlyMap<string, TensorValue> | readonly TensorValue[]> {
     const values = await this.run(feeds);
     if (!this.returnDict) return [...values.values()];
     return new Map([...values].map(([output, value]) => [this.keys.get(output) ?? output, value]));

@@ -1,10 +1,10 @@
+import type { TensorValue } from './onnx/tensor-value.js';
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { extract } from './extract.js';
 import { FeatureDictNet, FeatureHookNet, FeatureListNet, type NetOptions } from './nets.js';
 import { run } from './run.js';
-import type { RuntimeTensor } from './runtime/runtime-tensor.js';
 import { readTensors } from './tensors/array-file.js';
 import { deviation } from './testing/deviation.js';
 
@@ -27,7 +27,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 async function referenceOf(
   name: string,
-): Promise<{ readonly input: RuntimeTensor; readonly features: readonly RuntimeTensor[] }> {
+): Promise<{ readonly input: TensorValue; readonly features: readonly TensorValue[] }> {
   const arrays = await readTensors(join(FOLDER, `${name}.reference.npz`));
   const features = [...arrays.keys()]
     .filter((key) => key.startsWith('feature_'))
@@ -35,13 +35,13 @@ async function referenceOf(
   return { input: arrayOf(arrays, 'input'), features };
 }
 
-function arrayOf(arrays: ReadonlyMap<string, RuntimeTensor>, key: string): RuntimeTensor {
+function arrayOf(arrays: ReadonlyMap<string, TensorValue>, key: string): TensorValue {
   const value = arrays.get(key);
   if (value === undefined) throw new Error(`no array ${key}`);
   return value;
 }
 
-function expectClose(got: Iterable<RuntimeTensor>, wanted: readonly RuntimeTensor[]): void {
+function expectClose(got: Iterable<TensorValue>, wanted: readonly TensorValue[]): void {
   const deviations = [...got].map((value, index) => deviation(value, wanted[index]));
   expect(deviations).toHaveLength(wanted.length);
   expect(Math.max(...deviations)).toBeLessThan(TOLERANCE);

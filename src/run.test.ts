@@ -1,10 +1,10 @@
+import type { TensorValue } from './onnx/tensor-value.js';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { run, type RunOptions } from './run.js';
 import { readTensors } from './tensors/array-file.js';
 import { toFloat32 } from './tensors/convert.js';
-import type { TensorValue } from './tensors/tensor.js';
 import { TensorWriter } from './tensors/writer.js';
 import { deviation } from './testing/deviation.js';
 import { encodeModel } from './testing/model-builder.js';

@@ -1,3 +1,4 @@
+import type { TensorValue } from './onnx/tensor-value.js';
 import { option } from './options/words.js';
 import { resolve } from 'node:path';
 import { DeviceRuns, entriesOf } from './device-runs.js';
@@ -8,11 +9,9 @@ import { FeatureRunner, type RunnerOptions } from './runner.js';
 import type { RunFeatureRecord, RunReport } from './report/records.js';
 import { assertNoWarnings } from './report/strict.js';
 import type { PlannedOutput } from './rewrite/plan.js';
-import type { RuntimeTensor } from './runtime/runtime-tensor.js';
 import { batches, batchSizeOf, type InputBatch } from './tensors/batches.js';
 import { planInputs } from './tensors/input-plan.js';
 import { RunningSummary } from './tensors/statistics.js';
-import type { TensorValue } from './tensors/tensor.js';
 import { TensorWriter } from './tensors/writer.js';
 import { ioError, nodeFileSystem } from './wire/fs.js';
 import { resolveTarget } from './wire/sink.js';
@@ -73,7 +72,7 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
   const batched = new Set(plan.inputs.filter(({ isBatched }) => isBatched).map(({ name }) => name));
   await using device = new DeviceRuns(runner, { reopen: open, batched, layouts, isFixed: plan.fixedBatch !== null });
   const clock = new Clock();
-  let written: ReadonlyMap<string, RuntimeTensor> = new Map();
+  let written: ReadonlyMap<string, TensorValue> = new Map();
   const take = async ({ batch: { rows, size, start }, results }: Running): Promise<void> => {
     const isWhole = rows === size && rows === plan.rows;
     const values = await results;
@@ -120,7 +119,7 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
 /** A batch whose results are being computed. */
 interface Running {
   readonly batch: InputBatch;
-  readonly results: Promise<ReadonlyMap<string, RuntimeTensor>>;
+  readonly results: Promise<ReadonlyMap<string, TensorValue>>;
 }
 
 /** Adds up how long runs took that follow one another; a run that waits for the one before counts from its end. */

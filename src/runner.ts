@@ -1,3 +1,4 @@
+import type { TensorValue } from './onnx/tensor-value.js';
 import { sidecarPaths } from './cut-files.js';
 import type { Resolution } from './features/feature.js';
 import type { Graph } from './onnx/records.js';
@@ -8,7 +9,6 @@ import { DEFAULT_PLAN, type PlanOptions } from './rewrite/tap.js';
 import { openComputation, type RuntimeSession } from './runtime/open-session.js';
 import type { Computation } from './runtime/session-plan.js';
 import type { SessionOptions } from './runtime/session-options.js';
-import type { RuntimeTensor } from './runtime/runtime-tensor.js';
 import type { ByteSource } from './wire/source.js';
 
 /** How the features of a model are opened to be run. */
@@ -66,14 +66,14 @@ export class FeatureRunner implements AsyncDisposable {
   }
 
   /** Features by output name, in their order. @throws UsageError, RuntimeError, TimeoutError, IoError */
-  async run(feeds: ReadonlyMap<string, RuntimeTensor>): Promise<ReadonlyMap<string, RuntimeTensor>> {
+  async run(feeds: ReadonlyMap<string, TensorValue>): Promise<ReadonlyMap<string, TensorValue>> {
     const names = this.features.map(({ output }) => output);
     const known = new Set(this.session.inputs.map(({ name }) => name));
     return this.session.run(new Map([...feeds].filter(([name]) => known.has(name))), names);
   }
 
   /** Gives back the memory of results for those of later runs; nobody may use them any more. */
-  recycle(results: ReadonlyMap<string, RuntimeTensor>): void {
+  recycle(results: ReadonlyMap<string, TensorValue>): void {
     this.session.recycle(results.values());
   }
 

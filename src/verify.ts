@@ -1,3 +1,4 @@
+import type { TensorValue } from './onnx/tensor-value.js';
 import { option } from './options/words.js';
 import { dequantized, unblocked } from './tensors/codes.js';
 import { isBitEqual, largestDifference, rearranged } from './tensors/compare.js';
@@ -17,7 +18,7 @@ import type { VerifyFeatureRecord, VerifyReport } from './report/records.js';
 import { openSession, type RuntimeSession } from './runtime/open-session.js';
 import type { SessionOptions } from './runtime/session-options.js';
 import type { OptimizationLevel } from './runtime/session.js';
-import { stackRows, type TensorValue } from './tensors/tensor.js';
+import { stackRows } from './tensors/tensor.js';
 import { randomTensor } from './tensors/random.js';
 import type { FileSystem } from './wire/fs.js';
 

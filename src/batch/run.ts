@@ -45,6 +45,14 @@ const TRIAGE = 256;
 /** More than this is hashed by a worker, not between the records of the parent. */
 const OWN_HASHING = 4 * 1024 * 1024;
 
+/** What outlives a run. */
+interface Memory {
+  readonly journal: Journal;
+  readonly refresher: Refresher;
+  /** Whether the run goes on with one that was interrupted. */
+  readonly resumes: boolean;
+}
+
 /** One run of a batch. */
 export class Run {
   private readonly items: readonly PlannedItem[];
@@ -52,11 +60,11 @@ export class Run {
   private readonly pool: WorkerPool;
   private readonly guard: Guard;
   private readonly started = performance.now();
-  private readonly prepared = new Map<string, Promise<void>>();
-  private journal: Journal | null = null;
-  private refresher: Refresher | null = null;
-  private resumed = false;
-  private isClosing = false;
+  /** Directories of outputs that were made. */
+  private readonly directories = new Map<string, Promise<void>>();
+  private memory: Memory | null = null;
+  /** `closing`: no other item is begun. */
+  private state: 'going' | 'closing' = 'going';
 
   constructor(
     private readonly plan: Plan,
@@ -76,9 +84,11 @@ export class Run {
     try {
       await this.assertManifest();
       if (stateDirectory !== null) {
-        this.journal = await Journal.open(fileSystem, stateDirectory, shardName(shard));
-        this.refresher = new Refresher(this.journal, (made, item) => this.judge(made, item));
-        this.resumed = await this.journal.begin({ plan: plan.digest, shard: shardName(shard) }, settings.resume);
+        const journal = await Journal.open(fileSystem, stateDirectory, shardName(shard));
+        const refresher = new Refresher(journal, (made, item) => this.judge(made, item));
+        this.memory = { journal, refresher, resumes: false };
+        const resumes = await journal.begin({ plan: plan.digest, shard: shardName(shard) }, settings.resume);
+        this.memory = { journal, refresher, resumes };
       }
       await this.tidy();
       const todos = this.triage();
@@ -86,7 +96,7 @@ export class Run {
         Array.from({ length: Math.min(settings.jobs, Math.max(1, this.items.length)) }, () => this.work(todos)),
       );
       await this.pool.stop();
-      await this.refresher?.settle();
+      await this.memory?.refresher.settle();
       // Again: a worker of a killed run may have outlived it by a moment.
       await this.tidy();
       const summary = this.summary();
@@ -100,12 +110,12 @@ export class Run {
     } finally {
       signal.removeEventListener('abort', stop);
       await this.pool.stop();
-      await this.journal?.close();
+      await this.memory?.journal.close();
     }
   }
 
   private get isStopping(): boolean {
-    return this.isClosing || this.settings.signal.aborted;
+    return this.state === 'closing' || this.settings.signal.aborted;
   }
 
   private summary(): BatchSummary {
@@ -124,7 +134,8 @@ export class Run {
   }
 
   private async finish(summary: BatchSummary): Promise<void> {
-    const { journal, plan, items } = this;
+    const { memory, plan, items } = this;
+    const journal = memory?.journal ?? null;
     const { shard, fileSystem } = this.settings;
     const { done, skipped, failed } = summary;
     await journal?.end({ done, skipped, failed });
@@ -212,14 +223,14 @@ export class Run {
           output: item.output,
           options: item.options,
           made,
-          remember: this.journal !== null,
+          remember: this.memory !== null,
         });
         if (outcome === null) break;
         await settle(settled(item, outcome));
       }
       await settling;
     } catch (error) {
-      this.isClosing = true;
+      this.state = 'closing';
       await this.pool.stop();
       throw error;
     }
@@ -247,12 +258,13 @@ export class Run {
 
   private async look(item: PlannedItem): Promise<Settled | Todo> {
     const { fault, options } = item;
-    const previous = this.resumed ? ((await this.journal?.ofThisRun(item.id)) ?? null) : null;
+    const { memory } = this;
+    const previous = memory?.resumes ? ((await memory.journal.ofThisRun(item.id)) ?? null) : null;
     const isCarried = previous !== null && previous.options === optionsDigest(options);
     if (isCarried && previous.status === 'failed') return carried(item, previous);
     if (fault !== null) return { item, status: 'failed', attempts: 0, error: fault, report: null, made: null };
     if (this.settings.force && !isCarried) return { item, made: null };
-    const made = readMade(previous?.made) ?? readMade((await this.journal?.cached(item.id))?.made);
+    const made = readMade(previous?.made) ?? readMade((await memory?.journal.cached(item.id))?.made);
     if (made === null) return { item, made: null };
     const verdict = await this.judge(made, item);
     if (verdict.is === 'same') {
@@ -275,9 +287,9 @@ export class Run {
   /** Records and reports an item. */
   private async settle({ item, status, attempts, error, report, made, isRecorded }: Settled): Promise<void> {
     this.counts[status]++;
-    if (status === 'failed' && this.settings.failFast) this.isClosing = true;
+    if (status === 'failed' && this.settings.failFast) this.state = 'closing';
     if (!isRecorded)
-      await this.journal?.item(item.id, {
+      await this.memory?.journal.item(item.id, {
         item: item.item,
         output: item.output,
         options: optionsDigest(item.options),
@@ -287,8 +299,8 @@ export class Run {
         report,
         ...(made === null ? {} : { made }),
       });
-    else if (made !== null) this.journal?.remember(item.id, made);
-    if (status === 'done' && made !== null) this.refresher?.add(item, made);
+    else if (made !== null) this.memory?.journal.remember(item.id, made);
+    if (status === 'done' && made !== null) this.memory?.refresher.add(item, made);
     this.settings.onProgress({ ...this.counts, total: this.items.length, elapsedMs: performance.now() - this.started });
     await this.settings.report({
       schema: 1,
@@ -305,8 +317,8 @@ export class Run {
   /** The directory of an output, made once, and whether the output may be written. */
   private async prepare({ output }: PlannedItem): Promise<ItemError | null> {
     const directory = dirname(resolve(this.plan.root, output));
-    let made = this.prepared.get(directory);
-    if (made === undefined) this.prepared.set(directory, (made = this.settings.fileSystem.mkdir(directory)));
+    let made = this.directories.get(directory);
+    if (made === undefined) this.directories.set(directory, (made = this.settings.fileSystem.mkdir(directory)));
     try {
       await made;
     } catch (error) {

@@ -1,10 +1,11 @@
+import { type TensorValue, bfloat16ToFloat32 } from '../onnx/tensor-value.js';
 import { RuntimeError, UsageError } from '../errors.js';
 import { shown } from '../options/check.js';
 import { isRecord } from '../options/schema.js';
 import type { Dim } from '../onnx/records.js';
 import { printable } from '../wire/text.js';
 import type { Port } from './session-plan.js';
-import { ARRAYS, widened, type RuntimeTensor } from './runtime-tensor.js';
+import { ARRAYS } from './runtime-tensor.js';
 import type { SessionValue } from './session.js';
 
 /**
@@ -15,12 +16,12 @@ import type { SessionValue } from './session.js';
 export function checkFeeds(
   ports: readonly Port[],
   values: readonly SessionValue[],
-  feeds: ReadonlyMap<string, RuntimeTensor>,
+  feeds: ReadonlyMap<string, TensorValue>,
   subject: string,
-): Map<string, RuntimeTensor> {
+): Map<string, TensorValue> {
   const byAlias = new Map(values.map((value) => [value.name, value]));
   const byName = new Map(ports.map((port) => [port.name, port]));
-  const ready = new Map<string, RuntimeTensor>();
+  const ready = new Map<string, TensorValue>();
   const wrong: string[] = [];
   for (const [name, tensor] of feeds) {
     const port = byName.get(name);
@@ -65,7 +66,7 @@ function notTensor(value: unknown): string | null {
 }
 
 /** The tensor in the dtype in which it travels, or null where it is of another. */
-function carried(tensor: RuntimeTensor, { dtype }: Port, carrier: string | null): RuntimeTensor | null {
+function carried(tensor: TensorValue, { dtype }: Port, carrier: string | null): TensorValue | null {
   if (tensor.dtype === carrier) return tensor;
   if (
     tensor.dtype === 'bfloat16' &&
@@ -73,11 +74,11 @@ function carried(tensor: RuntimeTensor, { dtype }: Port, carrier: string | null)
     carrier === 'float32' &&
     tensor.data instanceof Uint16Array
   )
-    return { dtype: 'float32', shape: tensor.shape, data: widened(tensor.data) };
+    return { dtype: 'float32', shape: tensor.shape, data: bfloat16ToFloat32(tensor.data) };
   return null;
 }
 
-function misfit({ shape, data, dtype }: RuntimeTensor, declared: readonly Dim[]): string | null {
+function misfit({ shape, data, dtype }: TensorValue, declared: readonly Dim[]): string | null {
   const count = shape.reduce((product, dim) => product * dim, 1);
   if (!shape.every((dim) => Number.isSafeInteger(dim) && dim >= 0))
     return `has the shape [${shape.join(', ')}], which is none`;
@@ -98,10 +99,10 @@ function misfit({ shape, data, dtype }: RuntimeTensor, declared: readonly Dim[])
  */
 export function checkResults(
   ports: readonly Port[],
-  results: ReadonlyMap<string, RuntimeTensor>,
+  results: ReadonlyMap<string, TensorValue>,
   subject: string,
-): Map<string, RuntimeTensor> {
-  const named = new Map<string, RuntimeTensor>();
+): Map<string, TensorValue> {
+  const named = new Map<string, TensorValue>();
   for (const { name, alias } of ports) {
     const tensor = results.get(alias);
     const count = tensor?.shape.reduce((product, dim) => product * dim, 1);

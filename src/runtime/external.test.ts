@@ -1,3 +1,4 @@
+import type { TensorValue } from '../onnx/tensor-value.js';
 import { link, mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +9,6 @@ import { encodeModel } from '../testing/model-builder.js';
 import { node, value, type ModelSpec, type TensorSpec } from '../testing/model-spec.js';
 import { openSession } from './open-session.js';
 import type { SessionOptions } from './session-options.js';
-import type { RuntimeTensor } from './runtime-tensor.js';
 
 let root: string;
 let directory: string;
@@ -124,7 +124,7 @@ function adding(tensor: TensorSpec): ReadonlyMap<string, ModelSpec> {
 
 describe('values that the runtime cannot find by itself reach it', () => {
   test.each([...adding(tensorAt('w.bin')).keys()])('%s', async (place) => {
-    const feeds = new Map<string, RuntimeTensor>([
+    const feeds = new Map<string, TensorValue>([
       ['x', { dtype: 'float32', shape: [ELEMENTS], data: numbers }],
       ['c', { dtype: 'bool', shape: [], data: Uint8Array.of(1) }],
     ]);

@@ -1,3 +1,4 @@
+import type { TensorValue } from '../onnx/tensor-value.js';
 import { mkdtempSync, mkdirSync, readdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,25 +7,24 @@ import { encodeModel } from '../testing/model-builder.js';
 import { node, tensor, value, weights, type GraphSpec, type ModelSpec, type NodeSpec } from '../testing/model-spec.js';
 import { openSession } from './open-session.js';
 import type { SessionOptions } from './session-options.js';
-import type { RuntimeTensor } from './runtime-tensor.js';
 import { patience } from '../testing/time.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'featx-session-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const floats = (shape: readonly number[], ...values: number[]): RuntimeTensor => ({
+const floats = (shape: readonly number[], ...values: number[]): TensorValue => ({
   dtype: 'float32',
   shape,
   data: Float32Array.from(values),
 });
-const feeds = (entries: Record<string, RuntimeTensor>): Map<string, RuntimeTensor> => new Map(Object.entries(entries));
+const feeds = (entries: Record<string, TensorValue>): Map<string, TensorValue> => new Map(Object.entries(entries));
 
 /** Opens a model given as a graph, runs it once, closes it. */
 async function run(
   spec: GraphSpec | ModelSpec,
-  inputs: Record<string, RuntimeTensor>,
+  inputs: Record<string, TensorValue>,
   options: SessionOptions = {},
-): Promise<Record<string, RuntimeTensor>> {
+): Promise<Record<string, TensorValue>> {
   await using model = await openModel(encodeModel('graph' in spec ? spec : { graph: spec }));
   await using session = await openSession(model, options);
   return Object.fromEntries(await session.run(feeds(inputs)));
@@ -54,7 +54,7 @@ describe('running', () => {
     await using model = await openModel(encodeModel({ graph: double }));
     await using session = await openSession(model, { isolate: true, outputs: ['twice', 'y'] });
     const rows = 40_000;
-    const ask = async (seed: number): Promise<readonly RuntimeTensor[]> => {
+    const ask = async (seed: number): Promise<readonly TensorValue[]> => {
       const given = Float32Array.from({ length: 2 * rows }, (_value, index) => (seed * 7919 + index) % 65_536);
       const results = await session.run(feeds({ x: { dtype: 'float32', shape: [rows, 2], data: given } }));
       expect(results.get('twice')?.data).toEqual(given.map((number) => 2 * number));
@@ -70,7 +70,7 @@ describe('running', () => {
   });
 
   test('every dtype goes in and comes out', async () => {
-    const cases: readonly RuntimeTensor[] = [
+    const cases: readonly TensorValue[] = [
       { dtype: 'float64', shape: [2], data: Float64Array.of(0.1, -1) },
       { dtype: 'float16', shape: [2], data: Uint16Array.of(0x3c00, 0xbc01) },
       { dtype: 'int8', shape: [2], data: Int8Array.of(-1, 2) },
@@ -112,7 +112,7 @@ describe('running', () => {
         .map((to, index) => node('Cast', ['x'], [['to_b', 'to_f8', 'to_i4', 'to_u4'][index]], { to: { int: to } }))
         .concat(node('Cast', ['b'], ['from_b'], { to: { int: 1 } })),
     };
-    const b: RuntimeTensor = { dtype: 'bfloat16', shape: [2], data: Uint16Array.of(0x3f80, 0xc040) };
+    const b: TensorValue = { dtype: 'bfloat16', shape: [2], data: Uint16Array.of(0x3f80, 0xc040) };
     const results = await run({ graph, opset: 21, irVersion: 10 }, { x: floats([2], 1, 3), b });
     expect(results).toEqual({
       to_b: floats([2], 1, 3),
@@ -409,7 +409,7 @@ describe('what is refused', () => {
       outputs: [value('y', null, null)],
       nodes: [node('ConstantOfShape', ['x'], ['y'])],
     };
-    const huge: RuntimeTensor = { dtype: 'int64', shape: [2], data: BigInt64Array.of(1n << 20n, 1n << 21n) };
+    const huge: TensorValue = { dtype: 'int64', shape: [2], data: BigInt64Array.of(1n << 20n, 1n << 21n) };
     for (const isolate of [false, true])
       await expect(run(graph, { x: huge }, { isolate })).rejects.toMatchObject({
         name: 'RuntimeError',
@@ -497,7 +497,7 @@ describe('what takes too long or too much', () => {
       ],
       initializers: [tensor('more', [3], [64, 1, 1], 'int64')],
     };
-    const large: RuntimeTensor = { dtype: 'int64', shape: [2], data: BigInt64Array.of(1024n, 8192n) };
+    const large: TensorValue = { dtype: 'int64', shape: [2], data: BigInt64Array.of(1024n, 8192n) };
     await using model = await openModel(encodeModel({ graph }));
     await using session = await openSession(model, {
       isolate: true,

@@ -1,3 +1,4 @@
+import type { TensorValue } from '../onnx/tensor-value.js';
 import { option } from '../options/words.js';
 import { RuntimeError, TimeoutError, UsageError } from '../errors.js';
 import { hasTensor, viewGraph, type GraphView } from '../onnx/graph.js';
@@ -13,7 +14,7 @@ import { checkFeeds, checkResults } from './exchange.js';
 import { askOptions, openOnAny, type Asked, type Opened, type Wanted } from './opening.js';
 import { assertWhole, profileFile, profileFiles, readPlacement, type Placement } from './placement.js';
 import { plainReason, providerOrder } from './providers.js';
-import { packTensors, unpackTensors, type RuntimeTensor, type TensorHead } from './runtime-tensor.js';
+import { packTensors, unpackTensors, type TensorHead } from './runtime-tensor.js';
 import { messageOf } from './session.js';
 import type { SessionOptions } from './session-options.js';
 import { tensorsAsTheyAre, type Port } from './session-plan.js';
@@ -48,12 +49,9 @@ export interface RuntimeSession extends AsyncDisposable {
    * @throws UsageError naming every feed that does not fit; RuntimeError; TimeoutError; IoError where a file of weights
    * changed
    */
-  run(
-    feeds: ReadonlyMap<string, RuntimeTensor>,
-    fetches?: readonly string[],
-  ): Promise<ReadonlyMap<string, RuntimeTensor>>;
+  run(feeds: ReadonlyMap<string, TensorValue>, fetches?: readonly string[]): Promise<ReadonlyMap<string, TensorValue>>;
   /** Gives back the memory of results for those of later runs; nobody may use them any more. */
-  recycle(results: Iterable<RuntimeTensor>): void;
+  recycle(results: Iterable<TensorValue>): void;
   close(): Promise<void>;
 }
 
@@ -146,9 +144,9 @@ class Session implements RuntimeSession {
   }
 
   async run(
-    feeds: ReadonlyMap<string, RuntimeTensor>,
+    feeds: ReadonlyMap<string, TensorValue>,
     fetches?: readonly string[],
-  ): Promise<ReadonlyMap<string, RuntimeTensor>> {
+  ): Promise<ReadonlyMap<string, TensorValue>> {
     const { runnable, ports } = this.opened;
     const { subject, options } = this.wanted;
     options.signal?.throwIfAborted();
@@ -173,7 +171,7 @@ class Session implements RuntimeSession {
     return checkResults(wanted, results, subject);
   }
 
-  recycle(results: Iterable<RuntimeTensor>): void {
+  recycle(results: Iterable<TensorValue>): void {
     for (const { data } of results) if (ArrayBuffer.isView(data)) this.opened.host.recycle(data);
   }
 
@@ -193,9 +191,9 @@ class Session implements RuntimeSession {
   }
 
   private async compute(
-    feeds: ReadonlyMap<string, RuntimeTensor>,
+    feeds: ReadonlyMap<string, TensorValue>,
     fetches: readonly string[],
-  ): Promise<ReadonlyMap<string, RuntimeTensor>> {
+  ): Promise<ReadonlyMap<string, TensorValue>> {
     const { heads, payloads } = packTensors(feeds);
     try {
       const request = { kind: 'run', feeds: heads, fetches } as const;

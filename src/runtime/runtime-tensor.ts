@@ -1,29 +1,7 @@
+import type { TensorValue, TypedArray } from '../onnx/tensor-value.js';
 import { RuntimeError } from '../errors.js';
 
-/**
- * A tensor in memory, C order, as `TensorValue` of tensors/ has it: float16 as bits in a Uint16Array, bool a byte each,
- * int64 a BigInt64Array.
- */
-export interface RuntimeTensor {
-  readonly dtype: string;
-  readonly shape: readonly number[];
-  readonly data: TensorArray | readonly string[];
-}
-
-/** The typed arrays that values travel in. */
-export type TensorArray =
-  | Int8Array
-  | Uint8Array
-  | Int16Array
-  | Uint16Array
-  | Int32Array
-  | Uint32Array
-  | BigInt64Array
-  | BigUint64Array
-  | Float32Array
-  | Float64Array;
-
-type ArrayType = new (buffer: ArrayBuffer, byteOffset?: number, length?: number) => TensorArray;
+type ArrayType = new (buffer: ArrayBuffer, byteOffset?: number, length?: number) => TypedArray;
 
 /** The arrays that hold the values of each dtype. */
 export const ARRAYS: ReadonlyMap<string, ArrayType> = new Map<string, ArrayType>([
@@ -45,7 +23,7 @@ export const ARRAYS: ReadonlyMap<string, ArrayType> = new Map<string, ArrayType>
  * The data in the very array type that the runtime wants, in memory that is not shared; a copy only where it is
  * neither.
  */
-export function hostData(dtype: string, data: TensorArray | readonly string[]): TensorArray | readonly string[] {
+export function hostData(dtype: string, data: TypedArray | readonly string[]): TypedArray | readonly string[] {
   if (!ArrayBuffer.isView(data)) return data;
   const ArrayOf = ARRAYS.get(dtype);
   if (ArrayOf === undefined)
@@ -59,13 +37,6 @@ export function hostData(dtype: string, data: TensorArray | readonly string[]): 
   return new ArrayOf(bytes.buffer);
 }
 
-/** bfloat16 bits as float32. */
-export function widened(data: Uint16Array): Float32Array {
-  const bits = new Uint32Array(data.length);
-  for (let index = 0; index < data.length; index++) bits[index] = data[index] << 16;
-  return new Float32Array(bits.buffer);
-}
-
 /** A tensor between processes: all but its bytes, which are a payload; strings travel here. */
 export interface TensorHead {
   readonly name: string;
@@ -75,7 +46,7 @@ export interface TensorHead {
 }
 
 /** Tensors as heads and payloads, to be sent to another process. */
-export function packTensors(tensors: ReadonlyMap<string, RuntimeTensor>): {
+export function packTensors(tensors: ReadonlyMap<string, TensorValue>): {
   readonly heads: TensorHead[];
   readonly payloads: Uint8Array[];
 } {
@@ -90,11 +61,8 @@ export function packTensors(tensors: ReadonlyMap<string, RuntimeTensor>): {
 }
 
 /** The tensors that were packed. */
-export function unpackTensors(
-  heads: readonly TensorHead[],
-  payloads: readonly Uint8Array[],
-): Map<string, RuntimeTensor> {
-  const tensors = new Map<string, RuntimeTensor>();
+export function unpackTensors(heads: readonly TensorHead[], payloads: readonly Uint8Array[]): Map<string, TensorValue> {
+  const tensors = new Map<string, TensorValue>();
   let next = 0;
   for (const { name, dtype, shape, strings } of heads)
     tensors.set(name, { dtype, shape, data: strings ?? hostData(dtype, payloads[next++]) });

@@ -1,3 +1,4 @@
+import type { TensorValue, TypedArray } from '../onnx/tensor-value.js';
 import type { OptimizationLevel } from '../options/choices.js';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
@@ -5,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { RuntimeError } from '../errors.js';
 import type { Dim } from '../onnx/records.js';
 import { assertOpenable } from '../wire/fs.js';
-import { hostData, type RuntimeTensor, type TensorArray } from './runtime-tensor.js';
+import { hostData } from './runtime-tensor.js';
 
 /**
  * The only importer of onnxruntime-node: 290 MB that may be absent, and native code that takes tens of milliseconds to
@@ -93,7 +94,7 @@ interface Runtime {
 interface RawTensor {
   readonly type: string;
   readonly dims: readonly number[];
-  readonly data: TensorArray | readonly string[];
+  readonly data: TypedArray | readonly string[];
 }
 
 interface RawMetadata {
@@ -227,10 +228,7 @@ export interface LocalSession {
   readonly inputs: readonly SessionValue[];
   readonly outputs: readonly SessionValue[];
   /** @throws Error with ONNX Runtime's own message */
-  run(
-    feeds: ReadonlyMap<string, RuntimeTensor>,
-    fetches: readonly string[],
-  ): Promise<ReadonlyMap<string, RuntimeTensor>>;
+  run(feeds: ReadonlyMap<string, TensorValue>, fetches: readonly string[]): Promise<ReadonlyMap<string, TensorValue>>;
   endProfiling(): void;
   close(): Promise<void>;
 }

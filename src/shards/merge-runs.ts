@@ -1,8 +1,8 @@
+import type { TensorValue } from '../onnx/tensor-value.js';
 import { dirname, join } from 'node:path';
 import { UsageError } from '../errors.js';
 import { openArrayFile } from '../tensors/array-file.js';
 import type { LazyArray } from '../tensors/lazy-array.js';
-import type { TensorValue } from '../tensors/tensor.js';
 import { TensorWriter } from '../tensors/writer.js';
 import { type FileSystem, nodeFileSystem, orNothing } from '../wire/fs.js';
 import { hashRanges } from '../wire/hash.js';

@@ -1,3 +1,4 @@
+import type { TensorValue } from '../onnx/tensor-value.js';
 import { UsageError } from '../errors.js';
 import type { FileSystem } from '../wire/fs.js';
 import type { ByteSource } from '../wire/source.js';
@@ -14,7 +15,7 @@ import { DEFAULT_TENSOR_LIMITS, type TensorLimits } from './limits.js';
 import { isNpy, readNpyHeader } from './npy.js';
 import { isZip, npyArray, openNpz } from './npz.js';
 import { isSafetensors, readSafetensorsHeader, type SafetensorsEntry } from './safetensors.js';
-import { tensorFromBytes, type TensorValue } from './tensor.js';
+import { tensorFromBytes } from './tensor.js';
 import { readTensorProto } from './tensor-proto.js';
 
 /** What a file of inputs is. */

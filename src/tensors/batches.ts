@@ -1,9 +1,10 @@
+import type { TensorValue } from '../onnx/tensor-value.js';
 import { option } from '../options/words.js';
 import { UsageError } from '../errors.js';
 import { Faults } from './input-files.js';
 import type { InputPlan, PlannedInput } from './input-plan.js';
 import type { RowRange } from './lazy-array.js';
-import { padRows, stackRows, type TensorValue } from './tensor.js';
+import { padRows, stackRows } from './tensor.js';
 
 /**
  * One batch: tensors by input name, `size` entries of which the first `rows` are real and the others copies of the

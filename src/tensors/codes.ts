@@ -1,4 +1,4 @@
-import type { TensorValue } from './tensor.js';
+import type { TensorValue } from '../onnx/tensor-value.js';
 
 /**
  * Scale and zero point of quantised codes: one of each, or one per channel on axis 1; null where they are not known.

@@ -1,6 +1,7 @@
+import type { TensorData, TensorValue } from '../onnx/tensor-value.js';
 import { UsageError } from '../errors.js';
 import { toFloat32 } from './convert.js';
-import { describe, type TensorData, type TensorValue } from './tensor.js';
+import { describe } from './tensor.js';
 
 /** How the values of a tensor lie against those of the tensor that it was made from. */
 interface Arrangement {

@@ -1,6 +1,7 @@
+import { type TensorValue, type TypedArray, bfloat16ToFloat32 } from '../onnx/tensor-value.js';
 import { UsageError } from '../errors.js';
-import { bfloat16ToFloat32, float32ToBfloat16, float32ToHalf, float64ToHalf, halfToFloat32 } from './float16.js';
-import { describe, emptyTensor, type TensorValue, type TypedArray } from './tensor.js';
+import { float32ToBfloat16, float32ToHalf, float64ToHalf, halfToFloat32 } from './float16.js';
+import { describe, emptyTensor } from './tensor.js';
 
 /** How a conversion treats the values: unchanged, or rounded to a narrower float. */
 export type Conversion = 'same' | 'exact' | 'rounded';

@@ -1,4 +1,5 @@
-import { bfloat16ToFloat32, float32ToBfloat16, float32ToHalf, float64ToHalf, halfToFloat32 } from './float16.js';
+import { bfloat16ToFloat32 } from '../onnx/tensor-value.js';
+import { float32ToBfloat16, float32ToHalf, float64ToHalf, halfToFloat32 } from './float16.js';
 
 const ALL = Uint16Array.from({ length: 65_536 }, (_unused, bits) => bits);
 

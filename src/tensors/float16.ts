@@ -73,13 +73,6 @@ function oddFloat32(value: number): number {
   return towardsZero | 1;
 }
 
-/** The values of bfloat16 bits. */
-export function bfloat16ToFloat32(bits: Uint16Array): Float32Array {
-  const words = new Uint32Array(bits.length);
-  for (let index = 0; index < bits.length; index++) words[index] = bits[index] << 16;
-  return new Float32Array(words.buffer);
-}
-
 /** bfloat16 bits nearest to the values. */
 export function float32ToBfloat16(values: Float32Array): Uint16Array {
   const words = new Uint32Array(values.buffer, values.byteOffset, values.length);

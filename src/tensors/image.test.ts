@@ -1,10 +1,10 @@
+import type { TensorValue } from '../onnx/tensor-value.js';
 import { readFile } from 'node:fs/promises';
 import { ModelFormatError, PolicyError, RuntimeError, UsageError } from '../errors.js';
 import { readTensors } from './array-file.js';
 import { decodePicture, loadSharp, pictureTensor, preprocessingFor, resizedSize, type ImageInput } from './image.js';
 import { DEFAULT_TENSOR_LIMITS } from './limits.js';
 import { INTERPOLATIONS, resizeAndCrop, type Picture } from './resample.js';
-import type { TensorValue } from './tensor.js';
 
 const path = (name: string): string => new URL(`../../fixtures/tensors/${name}`, import.meta.url).pathname;
 const bytesOf = (name: string): Promise<Uint8Array> => readFile(path(name));

@@ -1,3 +1,4 @@
+import type { TensorValue } from '../onnx/tensor-value.js';
 import { option } from '../options/words.js';
 import type { OptionsIn } from '../options/types.js';
 import { FeatxError, ModelFormatError, RuntimeError, UsageError } from '../errors.js';
@@ -5,7 +6,6 @@ import { float32ToHalf } from './float16.js';
 import { overLimit } from './faults.js';
 import { DEFAULT_TENSOR_LIMITS, type TensorLimits } from './limits.js';
 import { INTERPOLATIONS, resizeAndCrop, type Interpolation, type Picture } from './resample.js';
-import type { TensorValue } from './tensor.js';
 
 /** How a picture becomes an input; what is left out is timm's default. */
 export type ImageOptions = OptionsIn<'image'>;

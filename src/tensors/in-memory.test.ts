@@ -1,10 +1,10 @@
+import type { TensorValue } from '../onnx/tensor-value.js';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { encodeArrays, readArrays, readPictures, writeArrays } from './in-memory.js';
 import { planInputs } from './input-plan.js';
 import { batches } from './batches.js';
-import type { TensorValue } from './tensor.js';
 
 let folder: string;
 beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'featx-memory-'))));

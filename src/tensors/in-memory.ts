@@ -1,3 +1,4 @@
+import type { TensorValue } from '../onnx/tensor-value.js';
 import { UsageError } from '../errors.js';
 import type { FileSystem } from '../wire/fs.js';
 import { BufferSource, exactSource, type ByteSource } from '../wire/source.js';
@@ -8,7 +9,7 @@ import { decodePicture, pictureTensor, preprocessingFor, type ImageInput, type I
 import { ReopenedFile } from './lazy-array.js';
 import { DEFAULT_TENSOR_LIMITS, type TensorLimits } from './limits.js';
 import { assertHolds, layoutOf, outputKeys, type OutputFormat } from './output-format.js';
-import { stackRows, tensorBytes, type TensorValue } from './tensor.js';
+import { stackRows, tensorBytes } from './tensor.js';
 import { TensorWriter } from './writer.js';
 
 /** How pictures are read. */

@@ -1,3 +1,4 @@
+import type { TensorValue } from '../onnx/tensor-value.js';
 import { option } from '../options/words.js';
 import { mapOf, type ByName } from '../options/kinds.js';
 import { UsageError } from '../errors.js';
@@ -15,7 +16,7 @@ import { Faults, openFiles, parseInputSpec, type OpenedFile } from './input-file
 import type { LazyArray, ReopenedFile, RowRange } from './lazy-array.js';
 import { DEFAULT_TENSOR_LIMITS, type TensorLimits } from './limits.js';
 import { randomTensor } from './random.js';
-import { describe, stackRows, type TensorValue } from './tensor.js';
+import { describe, stackRows } from './tensor.js';
 
 /** An input of a model: its name, and what is known of its dtype and shape. */
 export type ModelInput = ImageInput;

@@ -1,3 +1,4 @@
+import type { TensorValue } from '../onnx/tensor-value.js';
 import { mkdir, mkdtemp, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +9,7 @@ import { batches, batchSizeOf, type BatchOptions, type InputBatch } from './batc
 import { parseInputSpec } from './input-files.js';
 import { planInputs, type InputOptions, type ModelInput } from './input-plan.js';
 import { npyHeader } from './npy.js';
-import { tensorBytes, type TensorValue } from './tensor.js';
+import { tensorBytes } from './tensor.js';
 import { encodeTensorProto } from './tensor-proto.js';
 import { TensorWriter } from './writer.js';
 

@@ -1,8 +1,9 @@
+import type { TensorValue } from '../onnx/tensor-value.js';
 import { IoError } from '../errors.js';
 import { FileSource, isSameState } from '../wire/file-source.js';
 import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
 import type { ByteSource } from '../wire/source.js';
-import { takeRows, type TensorValue } from './tensor.js';
+import { takeRows } from './tensor.js';
 
 /** An array in a file; its values are read when asked for. */
 export interface LazyArray {

@@ -1,3 +1,4 @@
+import type { TensorValue } from '../onnx/tensor-value.js';
 import { readFile } from 'node:fs/promises';
 import fc from 'fast-check';
 import { ModelFormatError, PolicyError, UnsupportedModelError, type FeatxError } from '../errors.js';
@@ -5,7 +6,7 @@ import { BufferSource } from '../wire/source.js';
 import { readTensors } from './array-file.js';
 import { wholeFile } from './faults.js';
 import { npyHeader, readNpy } from './npy.js';
-import { tensorBytes, type TensorValue } from './tensor.js';
+import { tensorBytes } from './tensor.js';
 
 const FIXTURES = new URL('../../fixtures/tensors/', import.meta.url);
 const fixture = (name: string): Promise<Uint8Array> => readFile(new URL(name, FIXTURES));

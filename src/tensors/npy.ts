@@ -1,7 +1,8 @@
+import { type TensorValue, elementCount } from '../onnx/tensor-value.js';
 import { decodeText } from '../wire/text.js';
 import { malformed, overLimit, unsupported, type Region } from './faults.js';
 import { DEFAULT_TENSOR_LIMITS, type TensorLimits } from './limits.js';
-import { byteLength, elementCount, tensorFromBytes, type TensorValue } from './tensor.js';
+import { byteLength, tensorFromBytes } from './tensor.js';
 
 /** The header of a .npy array. @see https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html */
 export interface NpyHeader {

@@ -1,3 +1,4 @@
+import type { TensorValue } from '../onnx/tensor-value.js';
 import { pipeline, Readable } from 'node:stream';
 import { createInflateRaw } from 'node:zlib';
 import type { Entry, ZipFile } from 'yauzl';
@@ -9,7 +10,7 @@ import { malformed, overLimit, unsupported } from './faults.js';
 import { wholeArray, type LazyArray, type RowRange, type SourceAccess } from './lazy-array.js';
 import { DEFAULT_TENSOR_LIMITS, type TensorLimits } from './limits.js';
 import { arrayOf, headerLength, readNpyHeader, type NpyHeader } from './npy.js';
-import { byteLength, type TensorValue } from './tensor.js';
+import { byteLength } from './tensor.js';
 
 const STORED = 0;
 const DEFLATED = 8;

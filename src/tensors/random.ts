@@ -1,7 +1,8 @@
+import { type TensorValue, elementCount } from '../onnx/tensor-value.js';
 import { UsageError } from '../errors.js';
 import { encodeText } from '../wire/text.js';
 import { float32ToBfloat16, float32ToHalf } from './float16.js';
-import { elementCount, emptyTensor, type TensorValue } from './tensor.js';
+import { emptyTensor } from './tensor.js';
 
 /**
  * 32 random bits at a time: sfc32, which is the same on every platform.

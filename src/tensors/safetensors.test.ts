@@ -1,10 +1,11 @@
+import type { TensorValue } from '../onnx/tensor-value.js';
 import { readFile } from 'node:fs/promises';
 import { ModelFormatError, PolicyError, UnsupportedModelError, type FeatxError } from '../errors.js';
 import { BufferSource } from '../wire/source.js';
 import { readTensors } from './array-file.js';
 import { wholeFile } from './faults.js';
 import { readSafetensorsHeader, safetensorsLayout } from './safetensors.js';
-import { tensorBytes, type TensorValue } from './tensor.js';
+import { tensorBytes } from './tensor.js';
 
 const fixture = (name: string): Promise<Uint8Array> =>
   readFile(new URL(`../../fixtures/tensors/${name}`, import.meta.url));

@@ -1,9 +1,10 @@
+import { elementCount } from '../onnx/tensor-value.js';
 import { concat } from '../wire/pieces.js';
 import { decodeText, encodeText } from '../wire/text.js';
 import { malformed, overLimit, unsupported, type Region } from './faults.js';
 import type { ArraySpec, FileLayout } from './layout.js';
 import { DEFAULT_TENSOR_LIMITS, type TensorLimits } from './limits.js';
-import { byteLength, elementCount } from './tensor.js';
+import { byteLength } from './tensor.js';
 import { parseJson } from '../wire/json.js';
 
 /**

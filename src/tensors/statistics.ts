@@ -1,5 +1,5 @@
+import { type TensorValue, elementCount } from '../onnx/tensor-value.js';
 import { toFloat32 } from './convert.js';
-import { elementCount, type TensorValue } from './tensor.js';
 
 /**
  * What a run says about the values of a tensor. `min` to `std` are over the finite values, null where there are none;

@@ -1,9 +1,9 @@
+import type { TensorValue } from '../onnx/tensor-value.js';
 import { readFile } from 'node:fs/promises';
 import { ModelFormatError, PolicyError, UnsupportedModelError, type FeatxError } from '../errors.js';
 import { BufferSource } from '../wire/source.js';
 import { readTensors } from './array-file.js';
 import { decodeTensorProto, encodeTensorProto } from './tensor-proto.js';
-import type { TensorValue } from './tensor.js';
 
 const fixture = (name: string): Promise<Uint8Array> =>
   readFile(new URL(`../../fixtures/tensors/${name}`, import.meta.url));

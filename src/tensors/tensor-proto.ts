@@ -1,3 +1,4 @@
+import { type TensorValue, elementCount } from '../onnx/tensor-value.js';
 import { ModelFormatError, PolicyError, type FeatxError } from '../errors.js';
 import type { TensorPayload } from '../onnx/records.js';
 import { LARGEST_MESSAGE, TensorField } from '../onnx/schema.js';
@@ -10,7 +11,7 @@ import { decodeText, encodeText } from '../wire/text.js';
 import { malformed, overLimit, unsupported, type Region } from './faults.js';
 import type { ArraySpec, FileLayout } from './layout.js';
 import { DEFAULT_TENSOR_LIMITS, type TensorLimits } from './limits.js';
-import { byteLength, elementBits, elementCount, tensorBytes, tensorFromBytes, type TensorValue } from './tensor.js';
+import { byteLength, elementBits, tensorBytes, tensorFromBytes } from './tensor.js';
 
 /**
  * Head room over the values for the name, the documentation and the varints of typed fields (10 bytes for an int8 of

@@ -1,32 +1,6 @@
+import { type TensorData, type TensorValue, type TypedArray, elementCount } from '../onnx/tensor-value.js';
 import { UsageError } from '../errors.js';
 import { bitsOf, dataTypeOf } from '../onnx/types.js';
-
-/** The typed arrays that hold numbers of a tensor. */
-export type TypedArray =
-  | Int8Array
-  | Uint8Array
-  | Int16Array
-  | Uint16Array
-  | Int32Array
-  | Uint32Array
-  | BigInt64Array
-  | BigUint64Array
-  | Float32Array
-  | Float64Array;
-
-/** Strings are kept apart: they have no fixed size. */
-export type TensorData = TypedArray | readonly string[];
-
-/**
- * A tensor in memory, C order. `dtype` is numpy's word plus ONNX's own (`bfloat16`, `float8e4m3fn`, `int4`, `string`,
- * …). float16 and bfloat16 are bits in a Uint16Array, bool and the 8-bit floats one byte each, 4- and 2-bit types
- * packed bytes, int64 a BigInt64Array.
- */
-export interface TensorValue {
-  readonly dtype: string;
-  readonly shape: readonly number[];
-  readonly data: TensorData;
-}
 
 type ArrayConstructor = new (buffer: ArrayBufferLike, byteOffset: number, length: number) => TypedArray;
 
@@ -45,19 +19,6 @@ const CONSTRUCTORS = new Map<string, ArrayConstructor>([
 ]);
 
 const HOST_IS_LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
-
-/** Number of elements, or null where it is not a safe integer or a dim is not a size. */
-export function elementCount(shape: readonly number[]): number | null {
-  let count = 1;
-  let empty = false;
-  for (const dim of shape) {
-    if (!Number.isSafeInteger(dim) || dim < 0) return null;
-    if (dim === 0) empty = true;
-    else count *= dim;
-    if (!Number.isSafeInteger(count)) return null;
-  }
-  return empty ? 0 : count;
-}
 
 /** Bits of one element; null for strings and unknown words. */
 export function elementBits(dtype: string): number | null {

@@ -1,8 +1,9 @@
+import { elementCount } from '../onnx/tensor-value.js';
 import { conversionOf, convert, toFloat32 } from './convert.js';
 import { archiveKeys, percentEncode, safeFileNames } from './file-names.js';
 import { randomTensor } from './random.js';
 import { RunningSummary, summarize } from './statistics.js';
-import { byteLength, elementCount, padRows, stackRows, takeRows, tensorFromBytes } from './tensor.js';
+import { byteLength, padRows, stackRows, takeRows, tensorFromBytes } from './tensor.js';
 
 describe('tensors', () => {
   test('sizes that cannot be counted are null, also behind an empty axis', () => {

@@ -1,3 +1,4 @@
+import type { TensorValue } from '../onnx/tensor-value.js';
 import { link, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -5,7 +6,6 @@ import { FeatxError, IoError, UsageError } from '../errors.js';
 import { faultyFileSystem, type Fault } from '../testing/faulty-fs.js';
 import { readTensors } from './array-file.js';
 import { outputFormatOf } from './output-format.js';
-import type { TensorValue } from './tensor.js';
 import { TensorWriter, type TensorWriterOptions, type WrittenFile } from './writer.js';
 
 let directory: string;

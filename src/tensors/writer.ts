@@ -1,3 +1,4 @@
+import type { TensorValue } from '../onnx/tensor-value.js';
 import { dirname, join } from 'node:path';
 import { checksum } from './checksum.js';
 import { IoError, UsageError } from '../errors.js';
@@ -6,7 +7,7 @@ import { isInPlace, resolveTarget, withdraw, type FileIdentity, type WriteOption
 import type { ArraySpec, FileLayout } from './layout.js';
 import { assertHolds, layoutOf, outputFormatOf, outputKeys, type OutputFormat } from './output-format.js';
 import { StagingFile } from './staging.js';
-import { byteLength, describe, tensorBytes, type TensorValue } from './tensor.js';
+import { byteLength, describe, tensorBytes } from './tensor.js';
 
 /** Where and how features are written. */
 export interface TensorWriterOptions

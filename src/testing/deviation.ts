@@ -1,7 +1,7 @@
-import type { RuntimeTensor } from '../runtime/runtime-tensor.js';
+import type { TensorValue } from '../onnx/tensor-value.js';
 
 /** The largest difference between two float32 tensors of one shape, over the standard deviation of the second. */
-export function deviation(got: RuntimeTensor, wanted: RuntimeTensor): number {
+export function deviation(got: TensorValue, wanted: TensorValue): number {
   if (String(got.shape) !== String(wanted.shape))
     throw new Error(`the shape is [${got.shape.join(', ')}], not [${wanted.shape.join(', ')}]`);
   if (!(got.data instanceof Float32Array) || !(wanted.data instanceof Float32Array))
