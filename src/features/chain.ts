@@ -144,7 +144,9 @@ export function linksOf({ view, flow, geometry }: Analysis): readonly Link[] {
       (last.kind === 'norm' || (last.kind === 'conv' && last.normed)) &&
       link.kind === 'act' &&
       span.every((node) => SCALES.has(node.opType) && node.inputs.filter((name) => geometry.has(name)).length === 1);
-    if (isOwnNorm || isItsScale)
+    const isItsAffine =
+      last?.kind === 'conv' && link.kind === 'act' && span.every((node) => isAffine(view, geometry, node));
+    if (isOwnNorm || isItsScale || isItsAffine)
       links[links.length - 1] = { ...last, tensor, place, nodes: joined(last), normed: true };
     else if (link.kind === 'act' && last?.kind === 'act') links[links.length - 1] = { ...link, nodes: joined(last) };
     else links.push(link);
@@ -152,6 +154,16 @@ export function linksOf({ view, flow, geometry }: Analysis): readonly Link[] {
     before = tensor;
   }
   return links;
+}
+
+/** A value per channel added or multiplied: a bias, or a part of a BatchNorm that was written out. */
+function isAffine(view: GraphView, geometry: ReadonlyMap<string, Geometry>, { opType, inputs }: Node): boolean {
+  const others = inputs.filter((name) => !geometry.has(name));
+  const count = (name: string): number => (weightDims(view, name) ?? [1]).reduce((product, dim) => product * dim, 1);
+  return (
+    MOVES.has(opType) ||
+    (SCALES.has(opType) && others.length === inputs.length - 1 && others.some((name) => count(name) > 1))
+  );
 }
 
 function linkKind(

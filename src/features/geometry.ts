@@ -164,11 +164,9 @@ function step(view: GraphView, node: Node, sources: readonly Geometry[], shape: 
     : settled(source, shape, grids);
 }
 
-/** A border changes the size of a map and nothing else. */
+/** A border is no part of the grid: the window that reads it takes it away again. */
 function padded(source: Geometry, shape: Shape | null): Geometry {
-  const { axes } = source;
-  if (shape === null || axes === null || axes.length !== shape.length) return { ...source, shape };
-  return { ...source, shape, grid: axes.includes('H') ? gridOf(axes, shape) : source.grid };
+  return { ...source, shape };
 }
 
 /** Whether maps of several strides are laid side by side, as detectors do with what their heads say. */
