@@ -81,12 +81,17 @@ export function geometryOf(
     for (const output of node.outputs) {
       if (!flow.position.has(output)) continue;
       const place = step(view, node, sources, shapeOf(output), grids);
-      const finer = upsampled && place.grid !== null && (sources[0].grid?.[0] ?? Infinity) < place.grid[0];
+      const finer = upsampled && isFiner(sources[0], place);
       const isUpsampled = !closed.has(output) && (finer || sources.some((source) => source.upsampled));
       known.set(output, place.upsampled === isUpsampled ? place : { ...place, upsampled: isUpsampled });
     }
   }
   return known;
+}
+
+/** Whether an upsampling made a finer map; where sizes are not known, one of a map that strides made smaller is. */
+function isFiner({ grid, stride }: Geometry, to: Geometry): boolean {
+  return grid === null || to.grid === null ? (stride ?? 1) > 1 : grid[0] < to.grid[0];
 }
 
 /** A shape without its symbols. */

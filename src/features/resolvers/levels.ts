@@ -1,6 +1,7 @@
 import { layersBehindPool, type Analysis } from '../analysis.js';
 import type { Link } from '../chain.js';
 import type { Lateral } from '../laterals.js';
+import { intOf } from '../node-attributes.js';
 import { weightDims } from '../weights.js';
 
 /** Links at one stride: what may be a feature of it. */
@@ -72,6 +73,56 @@ function withoutScores(analysis: Analysis, links: readonly Link[], { first, last
   if (conv == null || conv.depthwise || links[isActive ? end - 1 : end].normed) return last;
   if (isActive && !CLASSES.has(conv.to)) return last;
   return end - (isActive ? 2 : 1);
+}
+
+/** Links up to where two laterals of one stride meet: a decoder that reads two places of the deepest level before it goes up. */
+export function withoutMeetingLaterals(analysis: Analysis, links: readonly Link[]): readonly Link[] {
+  const { view, flow, geometry, laterals, classifies } = analysis;
+  const widths = new Set(laterals.flatMap((lateral) => shapeOf(view, lateral)?.width ?? []));
+  const deepest = links.at(-1)?.stride;
+  if (classifies || widths.size === 0) return links;
+  for (let index = links.findIndex(({ stride }) => stride === deepest); index < links.length; index++) {
+    const at = links[index].nodes.at(-1) ?? -1;
+    const meeting = flow.nodes[at];
+    if (meeting === undefined || (meeting.opType !== 'Concat' && meeting.opType !== 'Add')) continue;
+    const operands = meeting.inputs.filter((name) => flow.position.has(name));
+    const sources = operands.flatMap((name) => projectedFrom(analysis, name, widths) ?? []);
+    if (operands.length < 2 || sources.length < operands.length || new Set(sources).size < 2) continue;
+    const end = sources.reduce((a, b) => ((flow.position.get(b) ?? 0) > (flow.position.get(a) ?? 0) ? b : a));
+    const place = geometry.get(end);
+    const upTo = links[index].nodes.filter((node) => node <= (flow.position.get(end) ?? 0));
+    if (place === undefined) continue;
+    const isSum = flow.nodes[flow.position.get(end) ?? -1]?.opType === 'Add';
+    const last: Link = {
+      ...links[index],
+      tensor: end,
+      place,
+      nodes: upTo,
+      kind: isSum ? 'add' : 'block',
+      conv: null,
+      residual: isSum,
+    };
+    return [...links.slice(0, index), last];
+  }
+  return links;
+}
+
+/** Whether a depthwise convolution made a tensor, an activation behind it or not: the middle of a block. */
+function isDepthwise(flow: Analysis['flow'], name: string): boolean {
+  let node = flow.nodes[flow.position.get(name) ?? -1];
+  if (node?.opType === 'Relu' || node?.opType === 'Clip') node = flow.nodes[flow.position.get(node.inputs[0]) ?? -1];
+  return node?.opType === 'Conv' && intOf(node, 'group', 1) > 1;
+}
+
+/** What a 1x1 convolution of a lateral's width reads, an activation behind it or not; null where the tensor is made otherwise. */
+function projectedFrom({ view, flow }: Analysis, name: string, widths: ReadonlySet<number>): string | null {
+  let node = flow.nodes[flow.position.get(name) ?? -1];
+  if (node?.opType === 'Relu' || node?.opType === 'Clip') node = flow.nodes[flow.position.get(node.inputs[0]) ?? -1];
+  if (node?.opType !== 'Conv') return null;
+  const dims = weightDims(view, node.inputs[1]);
+  const [source] = node.inputs;
+  if (dims === null || !dims.slice(2).every((dim) => dim === 1) || !widths.has(dims[0])) return null;
+  return isDepthwise(flow, source) ? null : source;
 }
 
 /**

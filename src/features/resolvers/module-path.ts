@@ -57,6 +57,13 @@ export function resolveByModules(
   if (!picks.some(({ unit }) => unit.stride > 1))
     return { features: [], outcome: 'no module ends in a smaller map that everything passes through', warnings };
   const byShape = known === null ? topology().features : null;
+  const better = byShape === null ? null : shapeInstead(analysis, picks, byShape);
+  if (better !== null)
+    return {
+      features: namedByModules(analysis, tree, byShape ?? []),
+      outcome: better,
+      warnings,
+    };
   const named = picks.map(
     (pick, index): Feature => ({
       ...namedFeature(analysis, tree, pick, byShape),
@@ -81,6 +88,47 @@ export function resolveByModules(
     outcome: `${picks.length} modules, by the tree of modules`,
     warnings,
   };
+}
+
+/** Strides that the shape of the graph shows and the modules do not, from which on the shape decides. */
+const MISSED_STRIDES = 2;
+
+/** Why the shape of the graph is believed in place of the modules, which then only name what it shows; null where they agree well enough. */
+function shapeInstead({ tapped }: Analysis, picks: readonly Pick[], byShape: readonly Feature[]): string | null {
+  const strides = new Set(picks.map(({ unit }) => unit.stride));
+  const missed = byShape.filter(({ reduction }) => reduction !== null && !strides.has(reduction));
+  if (missed.length >= MISSED_STRIDES)
+    return `the modules show ${strides.size} strides, the shape of the graph ${byShape.length}`;
+  const isTapped = ({ tensor }: Feature): boolean => tensor !== null && tapped.has(tensor);
+  const same =
+    byShape.length === picks.length && byShape.every(({ reduction }, at) => reduction === picks[at].unit.stride);
+  const taps = byShape.filter((feature, at) => isTapped(feature) && !tapped.has(picks[at]?.unit.tensor)).length;
+  return same && taps >= MISSED_STRIDES
+    ? 'heads read what the shape of the graph shows, not what the modules end in'
+    : null;
+}
+
+function namedByModules(analysis: Analysis, tree: ModuleTree, features: readonly Feature[]): readonly Feature[] {
+  const places = new Set(features.map(({ tensor }) => analysis.flow.position.get(tensor ?? '') ?? -1));
+  return features.map((feature) => labelled(analysis, tree, feature, places));
+}
+
+/** A feature that the shape showed, under the module that made it: the largest that has no later weights and holds no other feature. */
+function labelled({ flow, view }: Analysis, tree: ModuleTree, feature: Feature, places: ReadonlySet<number>): Feature {
+  const end = flow.position.get(feature.tensor ?? '') ?? -1;
+  const hasWeights = (at: number): boolean => flow.nodes[at].inputs.some((name) => view.initializers.has(name));
+  let at = end;
+  while (at >= 0 && !hasWeights(at))
+    at = flow.position.get(flow.nodes[at].inputs.find((name) => flow.position.has(name)) ?? '') ?? -1;
+  if (at < 0) return feature;
+  let module = tree.owner[at];
+  const ends = ({ nodes }: Module): boolean =>
+    nodes.every((node) => (node <= at || !hasWeights(node)) && (node === end || !places.has(node)));
+  while (module.parent !== null && module.parent.path !== '' && ends(module.parent)) module = module.parent;
+  // An activation beside its convolution is what the feature is called by.
+  const own = tree.owner[end];
+  const { path } = own.parent === module.parent && !own.nodes.some(hasWeights) ? own : module;
+  return { ...feature, module: path === '' ? null : path, because: `${feature.because}; named by its module` };
 }
 
 /**

@@ -4,7 +4,7 @@ import { factsOf } from '../facts.js';
 import type { Confidence, Feature } from '../feature.js';
 import type { ModuleTree } from '../modules.js';
 import { isotropicRun } from './isotropic.js';
-import { levelsOf, type Level } from './levels.js';
+import { levelsOf, withoutMeetingLaterals, type Level } from './levels.js';
 import type { Answer } from './module-path.js';
 
 /** What the whole chain says about how this network ends its blocks. */
@@ -24,7 +24,7 @@ interface Habits {
  * over what belongs to the next block.
  */
 export function resolveByTopology(analysis: Analysis, tree: ModuleTree): Answer {
-  const links = linksOf(analysis);
+  const links = withoutMeetingLaterals(analysis, linksOf(analysis));
   const run = isotropicRun(analysis, links);
   if (run !== null) {
     const picks = run.map(
