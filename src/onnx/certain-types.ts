@@ -149,7 +149,7 @@ const FIXED_DTYPE = new Map<string, string>([
 /** Output 0 keeps the shape of input 0 while its dtype is another. */
 const SAME_SHAPE = new Set(['Cast', 'CastLike', 'IsInf', 'IsNaN']);
 
-/** What an output that is no tensor is, by operator. */
+/** What an output that is not a tensor is, by operator. */
 const NON_TENSORS = new Map<string, string>([
   ...['SequenceConstruct', 'SequenceEmpty', 'SequenceErase', 'SequenceInsert', 'SequenceMap', 'SplitToSequence'].map(
     (opType) => [opType, 'sequence'] as const,
@@ -189,7 +189,7 @@ export function certainTypes(view: GraphView, nodes: Iterable<Node>): Map<string
   return types;
 }
 
-/** Whether nothing is left to ask: a dtype and a rank, or a value that is no tensor. */
+/** Whether nothing is left to ask: a dtype and a rank, or a value that is not a tensor. */
 export function isComplete(type: TensorType): boolean {
   return type.type !== undefined || (type.dtype !== null && type.shape !== null);
 }

@@ -25,7 +25,7 @@ export interface SidecarFiles {
   /**
    * Opens `location` relative to the model. Real paths of link and target decide: the file must lie under the model's
    * directory as named or under the directory of the model's real path.
-   * @throws PolicyError outside of it or not a regular file, IoError where it is missing
+   * @throws PolicyError outside of it or not a regular file, IoError if it is missing
    */
   open(location: string, field: string): Promise<ByteSource>;
   close(): Promise<void>;

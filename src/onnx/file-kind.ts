@@ -64,7 +64,9 @@ function isFlatbuffer(head: Uint8Array): boolean {
 const HEAD = 512;
 const EXPORT = 'export the network to ONNX, or give the .onnx file';
 
-/** What a file may be that is no model; some models begin alike, so that these count only once reading has failed. */
+/**
+ * What a file may be that is not a model; some models begin alike, so that these count only once reading has failed.
+ */
 const LIKELY: typeof SIGNATURES = [
   {
     kind: 'a PNG picture',

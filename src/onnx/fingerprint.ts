@@ -47,7 +47,7 @@ export async function fingerprint(model: OnnxModel): Promise<string> {
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
-/** Null where the bytes are no model any more. */
+/** Null if the bytes are no longer those of a model. */
 async function fingerprintOf(source: ByteSource): Promise<string | null> {
   try {
     return await fingerprint(await indexModel(source));
@@ -60,7 +60,7 @@ async function fingerprintOf(source: ByteSource): Promise<string | null> {
 /** A file name and a digest. */
 const LARGEST_RECORD = 64 * 1024;
 
-/** The record of a reference cut; null for any other model. @throws PolicyError where the record cannot be read */
+/** The record of a reference cut; null for any other model. @throws PolicyError if the record cannot be read */
 export async function referenceOf(model: OnnxModel): Promise<ReferenceRecord | null> {
   const entry = model.metadata.find(({ key }) => key === REFERENCE_KEY);
   if (entry === undefined) return null;
@@ -85,7 +85,7 @@ function isRecord(value: unknown): value is ReferenceRecord {
 
 /**
  * Checks that the file a reference cut points into is still the one it was cut from; other models pass.
- * @throws PolicyError `FEATX_REFERENCE_CHANGED` naming both files; IoError where the original is missing
+ * @throws PolicyError `FEATX_REFERENCE_CHANGED` naming both files; IoError if the original is missing
  */
 export async function assertReference(model: OnnxModel, files: SidecarFiles): Promise<void> {
   const record = await referenceOf(model);

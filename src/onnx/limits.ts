@@ -32,7 +32,7 @@ export const DEFAULT_LIMITS: ReadLimits = {
 
 /**
  * The limits with their defaults.
- * @throws UsageError where one is not a whole number from 1 on, `depth` is above 1,000, or there is no such limit
+ * @throws UsageError if one is not a whole number from 1 on, `depth` is above 1,000, or there is no such limit
  */
 export function readLimits(limits: Partial<ReadLimits> = {}): ReadLimits {
   checkOptions('model', { limits });

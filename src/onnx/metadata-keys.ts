@@ -29,7 +29,7 @@ const keysRule: MessageRule<Keys> = {
 
 /**
  * The keys of a model's metadata_props, in file order; steps over everything else.
- * @throws ModelFormatError where the outermost message is malformed, PolicyError where it costs more than a look is
+ * @throws ModelFormatError if the outermost message is malformed, PolicyError if it costs more than a look is
  * worth
  */
 export async function readMetadataKeys(source: ByteSource): Promise<readonly string[]> {

@@ -19,9 +19,9 @@ export interface OpenOptions {
 /**
  * Indexes a model: every message of the graph, no payload. Costs one pass of windowed reads over what is not weights.
  * @throws ModelFormatError with the byte offset and the field path where the bytes are not a valid model
- * @throws UnsupportedModelError where they are plainly something else
- * @throws PolicyError where a limit is exceeded
- * @throws IoError where a source does not give what it is asked for; UsageError where it has no size
+ * @throws UnsupportedModelError if they are plainly something else
+ * @throws PolicyError if a limit is exceeded
+ * @throws IoError if a source does not give what it is asked for; UsageError if it has no size
  */
 export async function indexModel(input: Uint8Array | ByteSource, options: OpenOptions = {}): Promise<OnnxModel> {
   const source = ArrayBuffer.isView(input) ? new BufferSource(input) : exactSource(input);

@@ -17,7 +17,7 @@ type Role = 'batch' | 'channel' | 'side' | 'length';
 /** Sequence lengths, frames, and other dims that nothing is known about. */
 const LENGTH = 16;
 const CHANNELS = 3;
-/** More than this is no number of image channels. */
+/** More than this is not a number of image channels. */
 const MOST_IMAGE_CHANNELS = 4;
 
 const ROLE_NAMES: readonly (readonly [Role, RegExp])[] = [
@@ -68,7 +68,7 @@ export function nominalInputs(
   return { shapes, symbolic, symbols };
 }
 
-/** A shape with numbers for its symbols; null where one remains. */
+/** A shape with numbers for its symbols; null if one remains. */
 export function substituted(shape: readonly Dim[], symbols: ReadonlyMap<string, number>): readonly number[] | null {
   const numbers: number[] = [];
   for (const dim of shape) {

@@ -109,11 +109,11 @@ interface FrameState {
   /** What `pathOf` and `enclosingOf` found: the tensors of a graph share it. */
   path: string | null;
   enclosing: readonly Field[] | null;
-  /** Keeps its value for the next message of the same bytes; null where that is not wanted. */
+  /** Keeps its value for the next message of the same bytes; null if that is not wanted. */
   readonly memo: Memo<object> | null;
   /** Singular fields that have been read, a bit each: the rules' field numbers are below 32. */
   seen: number;
-  /** Where this is no message but a long run of numbers: what it belongs to. */
+  /** What a long run of numbers belongs to, if this frame is one and not a message. */
   readonly run: { readonly rule: IntRule; readonly field: Field } | null;
 }
 

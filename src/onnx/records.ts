@@ -178,7 +178,7 @@ export interface OnnxModel extends AsyncDisposable {
   readonly warnings: readonly string[];
   /** What it was allowed to cost. */
   readonly limits: ReadLimits;
-  /** Bytes of the graph that are in memory; null where they belong to a payload that was skipped. */
+  /** Bytes of the graph that are in memory; null if they belong to a payload that was skipped. */
   resident(range: ByteRange): Uint8Array | null;
   /** Any bytes of the file. */
   read(range: ByteRange): Promise<Uint8Array>;

@@ -8,7 +8,7 @@ import { DataType, EntryField, TensorField } from './schema.js';
 /**
  * `metadata_props` of a node: the exporter's names for scopes and classes, only the wanted keys where some are given.
  * Entries too long to keep in memory are left out.
- * @throws ModelFormatError where an entry is not a message
+ * @throws ModelFormatError if an entry is not a message
  */
 export function nodeMetadata(
   model: OnnxModel,
@@ -76,9 +76,9 @@ const INTEGERS: ReadonlyMap<number, readonly [width: number, read: (view: DataVi
 ]);
 
 /**
- * The values of a small integer tensor (8 to 64 bits, inline), or null where it is neither small, inline, nor of
+ * The values of a small integer tensor (8 to 64 bits, inline), or null if it is neither small, inline, nor of
  * integers.
- * @throws ModelFormatError where its bytes are not a list of integers
+ * @throws ModelFormatError if its bytes are not a list of integers
  */
 export function smallIntegers(model: OnnxModel, tensor: Tensor): readonly number[] | null {
   const { dataType, payloads, external } = tensor;

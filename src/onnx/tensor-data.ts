@@ -59,7 +59,7 @@ export function checkTensor(tensor: Tensor, path?: string): void {
 }
 
 /**
- * Bytes of values that are encoded one by one, and how many they are at least; null where there are none. Two, four or
+ * Bytes of values that are encoded one by one, and how many they are at least; null if there are none. Two, four or
  * more values of less than a byte may share one.
  */
 function leastBytes({ payloads, dims, dataType }: Tensor): { readonly have: number; readonly need: number } | null {
@@ -70,7 +70,7 @@ function leastBytes({ payloads, dims, dataType }: Tensor): { readonly have: numb
 }
 
 /**
- * The one run of bytes that are the tensor's values as the runtime would map them, or null where they are encoded
+ * The one run of bytes that are the tensor's values as the runtime would map them, or null if they are encoded
  * otherwise.
  */
 export function plainValues(tensor: Tensor): TensorPayload | null {

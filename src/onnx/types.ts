@@ -2,7 +2,7 @@ import { DataType } from './schema.js';
 import type { Dim, OnnxModel, Tensor, ValueType } from './records.js';
 
 /**
- * What is known of a tensor: numpy's word for its dtype, or `type` where the value is no tensor; `shape` null is an
+ * What is known of a tensor: numpy's word for its dtype, or `type` where the value is not a tensor; `shape` null is an
  * unknown rank.
  */
 export interface TensorType {
@@ -47,7 +47,7 @@ const DTYPES: readonly (readonly [dataType: number, word: string, bits: number |
 const BY_DATA_TYPE = new Map(DTYPES.map((row) => [row[0], row]));
 const BY_WORD = new Map(DTYPES.map((row) => [row[1], row]));
 
-/** numpy's word for a TensorProto.DataType, or null where it is unknown. */
+/** numpy's word for a TensorProto.DataType, or null if it is unknown. */
 export function dtypeWord(dataType: number): string | null {
   return BY_DATA_TYPE.get(dataType)?.[1] ?? null;
 }
@@ -103,14 +103,14 @@ export function declaredTypes(model: OnnxModel): Map<string, TensorType> {
 
 /** Types of the tensors asked about, from the file, from certain rules, or from the runtime. */
 export interface InferredTypes {
-  /** What may be printed and written: a symbol where the file or the runtime proves it, null where nothing does. */
+  /** What may be printed and written: a symbol where the file or the runtime proves it, null if nothing does. */
   readonly types: TensorTypes;
   /**
    * The same with nominal numbers for symbolic input dims: for channels, reductions and layout only, never written to a
    * file.
    */
   readonly nominal: TensorTypes;
-  /** The numbers that were put in, per input; empty where no input dim is symbolic. */
+  /** The numbers that were put in, per input; empty if no input dim is symbolic. */
   readonly nominalInputShape: ReadonlyMap<string, readonly number[]>;
   readonly warnings: readonly string[];
 }

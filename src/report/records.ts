@@ -10,7 +10,7 @@ import type { TensorType } from '../onnx/types.js';
  * unknown dimension; a null shape is an unknown rank.
  */
 
-/** A graph input or output, or any tensor of the model; a value that is no tensor has `type` instead of `dtype`. */
+/** A graph input or output, or any tensor of the model; a value that is not a tensor has `type` instead of `dtype`. */
 export interface TensorRecord {
   readonly name: string;
   readonly dtype?: string | null;
@@ -68,7 +68,7 @@ export interface NodeTensorRecord extends TensorRecord {
 /** A module of the network that was exported, for `--modules`. */
 export interface ModuleTreeRecord {
   readonly path: string;
-  /** Null where the exporter did not write it. */
+  /** Null if the exporter did not write it. */
   readonly class: string | null;
   readonly calls: number;
   /** Those of the modules inside it included. */
@@ -85,7 +85,7 @@ export interface ModuleTreeRecord {
 export interface AttemptRecord {
   readonly resolver: ResolverName;
   readonly outcome: string;
-  /** What it made of the feature in question; null where it found none of that index. */
+  /** What it made of the feature in question; null if it found none of that index. */
   readonly feature: FeatureRecord | null;
 }
 
@@ -97,7 +97,7 @@ export interface ExplanationRecord {
 
 /** What `--module`, `--tensor`, `--node` and `--embedding` select. */
 export interface SelectedRecord {
-  /** Null where it was selected by name. */
+  /** Null if it was selected by name. */
   readonly index: number | null;
   /** The group that the index counts in, where it is not the FeatureInfo. */
   readonly group?: string;
@@ -122,7 +122,7 @@ export interface InspectReport {
   readonly feature_info: readonly FeatureRecord[];
   readonly out_indices: readonly number[];
   readonly groups: readonly GroupRecord[];
-  /** The first of `embeddings`; null where there is none, or nothing says which is meant. */
+  /** The first of `embeddings`; null if there is none, or nothing says which is meant. */
   readonly embedding: EmbeddingRecord | null;
   readonly embeddings: readonly EmbeddingRecord[];
   /** Numbers that stood in for symbolic input dims; for channels and strides only. */
@@ -139,7 +139,7 @@ export interface InspectReport {
 
 /** A feature of a cut, and the output that carries it. */
 export interface ExtractedFeatureRecord {
-  /** Index into the model's FeatureInfo or the group; null where it was selected by name. */
+  /** Index into the model's FeatureInfo or the group; null if it was selected by name. */
   readonly index: number | null;
   /** The group that the index counts in, where it is not the FeatureInfo. */
   readonly group?: string;
@@ -178,7 +178,7 @@ export interface ExtractReport {
   readonly sidecar?: { readonly path: string | null; readonly size_bytes: number };
   /** Bytes taken over from the original as they are. */
   readonly bytes_copied: number;
-  /** Null where it was not asked for. */
+  /** Null if it was not asked for. */
   readonly verified: boolean | null;
   readonly warnings: readonly string[];
   readonly elapsed_ms: number;
@@ -263,7 +263,7 @@ export interface DoctorReport {
   readonly node: string;
   readonly platform: string;
   readonly arch: string;
-  /** onnxruntime-node; version null where it is not installed. */
+  /** onnxruntime-node; version null if it is not installed. */
   readonly runtime: {
     readonly version: string | null;
     readonly works: boolean;
@@ -271,7 +271,7 @@ export interface DoctorReport {
     readonly hint: string | null;
   };
   readonly providers: readonly ProviderRecord[];
-  /** sharp, which decodes pictures; version null where it is not installed. */
+  /** sharp, which decodes pictures; version null if it is not installed. */
   readonly pictures: {
     readonly version: string | null;
     readonly works: boolean;

@@ -8,7 +8,7 @@ export function shapeText(shape: readonly Dim[] | null | undefined): string {
   return `[${shape.map((dim) => (dim === null ? '?' : typeof dim === 'number' ? String(dim) : escapeText(dim))).join(', ')}]`;
 }
 
-/** `float32`, or the kind of a value that is no tensor; `?` where nobody knows. */
+/** `float32`, or the kind of a value that is not a tensor; `?` where nobody knows. */
 export function kindText({ dtype, type }: Pick<TensorRecord, 'dtype' | 'type'>): string {
   return escapeText(type ?? dtype ?? '?');
 }

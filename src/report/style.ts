@@ -3,7 +3,7 @@ export interface TextStyle {
   readonly color: boolean;
   /** Whether the terminal shows more than ASCII. */
   readonly unicode: boolean;
-  /** Columns to fit into; null where there is no terminal to fit. */
+  /** Columns to fit into; null if there is no terminal to fit. */
   readonly width: number | null;
 }
 

@@ -61,7 +61,7 @@ export function kindOf(head: Uint8Array, path: string): FileKind | null {
   return path.toLowerCase().endsWith('.pb') ? 'pb' : null;
 }
 
-/** Reads the first bytes of a file. @throws IoError, UsageError for a kind of file that is no input */
+/** Reads the first bytes of a file. @throws IoError, UsageError for a kind of file that is not an input */
 export async function probeKind(access: SourceAccess): Promise<FileKind> {
   return access.use(async (source) => {
     if (source.size === 0) throw malformed(access.name, 'it is empty', 0);

@@ -32,7 +32,7 @@ const LARGEST_DEFAULT = 16;
 /** Pictures decoded at once: enough to fill the cores, few enough for big pictures. */
 const AT_ONCE = 4;
 
-/** The batch size that a run of this plan uses. @throws UsageError where the model fixes another */
+/** The batch size that a run of this plan uses. @throws UsageError if the model fixes another */
 export function batchSizeOf({ rows, fixedBatch }: InputPlan, asked?: number): number {
   if (asked !== undefined && (!Number.isSafeInteger(asked) || asked < 1))
     throw new UsageError(`the batch size is ${asked}; it is at least 1`);

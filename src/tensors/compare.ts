@@ -26,7 +26,7 @@ function arrangements(shape: readonly number[]): readonly Arrangement[] {
 /**
  * The values of `source` in the layout of `target`: channels first or last, tokens or maps, leading tokens left out.
  * Independent of how the graph does it.
- * @returns null where the shapes fit no change of layout
+ * @returns null if the shapes fit no change of layout
  */
 export function rearranged(source: TensorValue, target: TensorValue, targetFirst: boolean | null): TensorValue | null {
   if (source.shape.length === target.shape.length && source.shape.every((dim, axis) => dim === target.shape[axis]))
@@ -80,7 +80,7 @@ export function isBitEqual(a: TensorValue, b: TensorValue): boolean {
 }
 
 /**
- * The largest difference between two tensors, relative to the standard deviation of the first; null where only one of
+ * The largest difference between two tensors, relative to the standard deviation of the first; null if only one of
  * two values is finite, or for strings.
  */
 export function largestDifference(reference: TensorValue, other: TensorValue): number | null {

@@ -27,7 +27,7 @@ const SIGNIFICANDS = new Map<string, number>([
 ]);
 
 /**
- * Whether values of one dtype may become another: floats among floats, integers where every value fits; null where not.
+ * Whether values of one dtype may become another: floats among floats, integers where every value fits; null if not.
  */
 export function conversionOf(from: string, to: string): Conversion | null {
   if (from === to) return 'same';
@@ -42,7 +42,7 @@ export function conversionOf(from: string, to: string): Conversion | null {
   return null;
 }
 
-/** The tensor in another dtype. @throws UsageError where `conversionOf` knows no way */
+/** The tensor in another dtype. @throws UsageError if `conversionOf` knows no way */
 export function convert(tensor: TensorValue, to: string): TensorValue {
   const { dtype, shape, data } = tensor;
   if (dtype === to) return tensor;

@@ -38,7 +38,7 @@ export interface ImageInput {
 
 /**
  * timm's preprocessing for an input of a model.
- * @throws UsageError where a picture cannot be that input, or an option is out of range
+ * @throws UsageError if a picture cannot be that input, or an option is out of range
  */
 export function preprocessingFor(input: ImageInput, options: ImageOptions = {}): Preprocessing {
   const shape = input.shape ?? [null, 3, null, null];
@@ -131,7 +131,7 @@ export async function loadSharp<Module extends { readonly default: unknown }>(
 /**
  * Decodes a jpg, png or webp in full, to RGB as Pillow's `convert('RGB')` does: alpha dropped, colour profile and
  * orientation tag not applied, CMYK without a profile.
- * @throws ModelFormatError for bytes that cannot be decoded; PolicyError; RuntimeError where sharp is missing
+ * @throws ModelFormatError for bytes that cannot be decoded; PolicyError; RuntimeError if sharp is missing
  */
 export async function decodePicture(
   bytes: Uint8Array,

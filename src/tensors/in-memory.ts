@@ -23,7 +23,7 @@ export interface PictureOptions extends ImageOptions {
  * Pictures (jpg, png, webp; paths or bytes) as one tensor `[N, 3, H, W]` or `[N, H, W, 3]` for an input of a model,
  * preprocessed as `run` does it.
  * @param input such as `net.inputs[0]`
- * @throws UsageError where a picture cannot be that input; ModelFormatError for bytes that cannot be decoded;
+ * @throws UsageError if a picture cannot be that input; ModelFormatError for bytes that cannot be decoded;
  * PolicyError; IoError; RuntimeError without sharp
  */
 export async function readPictures(

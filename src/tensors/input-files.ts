@@ -19,7 +19,7 @@ const RANDOM = /^random(?::(\d{1,15}))?$/;
 /**
  * Reads `NAME=FILE`, FILE or `random[:SEED]`. A text before `=` is a name only where the model has that input, so that
  * file names may hold `=`.
- * @throws UsageError for a seed that is no number
+ * @throws UsageError for a seed that is not a number
  */
 export function parseInputSpec(text: string, inputNames: readonly string[]): InputSpec {
   const name = inputNames
@@ -89,7 +89,7 @@ export interface FileOptions {
   readonly inputNames: readonly string[];
 }
 
-/** The files that a path, directory or pattern names, in order. @throws IoError, UsageError where there are none */
+/** The files that a path, directory or pattern names, in order. @throws IoError, UsageError if there are none */
 export async function expandPath(path: string, { fs, warn, inputNames }: FileOptions): Promise<string[]> {
   let isDirectory: boolean;
   try {

@@ -19,7 +19,7 @@ export interface FileLayout {
   readonly size: number;
   /** Where the values of each array begin. */
   readonly offsets: readonly number[];
-  /** CRC-32 of the bytes that precede the values of each array in its entry; null where the format has no checksums. */
+  /** CRC-32 of the bytes that precede the values of each array in its entry; null if the format has no checksums. */
   readonly checksumSeeds: readonly number[] | null;
   /** All bytes that are not values. `checksums`: CRC-32 of each entry, its seed continued over its values. */
   frame(checksums: readonly number[]): readonly PlacedBytes[];

@@ -237,7 +237,7 @@ function fromFortran({ dtype, shape, data }: TensorValue): TensorValue {
   return { dtype, shape, data: ordered };
 }
 
-/** numpy's code of a dtype, or null where .npy cannot say it. */
+/** numpy's code of a dtype, or null if .npy cannot say it. */
 export function npyDescription(dtype: string): string | null {
   return DESCRIPTIONS.get(dtype) ?? null;
 }

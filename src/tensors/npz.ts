@@ -33,7 +33,7 @@ interface Member {
 /** What lies in an .npz file. */
 export interface NpzArrays {
   readonly arrays: readonly LazyArray[];
-  /** Names of entries that are no arrays. */
+  /** Names of entries that are not arrays. */
   readonly others: readonly string[];
 }
 

@@ -61,7 +61,7 @@ function holdsSeveral(format: OutputFormat): boolean {
   }
 }
 
-/** @throws UsageError where a file of this format cannot hold these features */
+/** @throws UsageError if a file of this format cannot hold these features */
 export function assertHolds(
   format: OutputFormat,
   features: ReadonlyMap<string, { readonly dtype: string }>,

@@ -2,8 +2,8 @@ import { type TensorValue, elementCount } from '../onnx/tensor-value.js';
 import { toFloat32 } from './convert.js';
 
 /**
- * What a run says about the values of a tensor. `min` to `std` are over the finite values, null where there are none;
- * `std` is the population's, null where it overflows.
+ * What a run says about the values of a tensor. `min` to `std` are over the finite values, null if there are none;
+ * `std` is the population's, null if it overflows.
  */
 export interface Summary {
   readonly count: number;

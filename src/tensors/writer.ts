@@ -14,7 +14,7 @@ export interface TensorWriterOptions
   extends Pick<WriteOptions, 'fileSystem' | 'noClobber' | 'follow' | 'inPlace' | 'signal'> {
   /** Files that are being read, which the target must not be. */
   readonly inputs?: readonly string[];
-  /** Entries along axis 0 that all batches together bring; null where nobody knows. */
+  /** Entries along axis 0 that all batches together bring; null if nobody knows. */
   readonly totalRows: number | null;
   /** Kept in the header of .safetensors. */
   readonly metadata?: ReadonlyMap<string, string>;
@@ -107,7 +107,7 @@ export class TensorWriter implements AsyncDisposable {
   /**
    * Takes a batch: tensors by name, and how many entries of the input it stands for. Returns once the batch before it
    * is written, so that writing overlaps with what the caller does next; the tensors must not change any more.
-   * @throws UsageError where tensors do not fit the file or the batches before; IoError
+   * @throws UsageError if tensors do not fit the file or the batches before; IoError
    */
   async write(batch: ReadonlyMap<string, TensorValue>, rows: number): Promise<void> {
     await this.pending;
@@ -243,7 +243,7 @@ export class TensorWriter implements AsyncDisposable {
 
   /**
    * Completes the files and puts them in place.
-   * @throws IoError; UsageError where fewer entries came than were announced
+   * @throws IoError; UsageError if fewer entries came than were announced
    */
   finish(): Promise<WrittenFile[]> {
     const written = this.pending.then(() => this.complete());

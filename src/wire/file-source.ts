@@ -33,7 +33,7 @@ export class FileSource extends ExactSource {
     this.size = Number(state.size);
   }
 
-  /** @throws IoError where the file is missing, unreadable, or not a regular file */
+  /** @throws IoError if the file is missing, unreadable, or not a regular file */
   static async open(path: string, fs: FileSystem = nodeFileSystem): Promise<FileSource> {
     let handle: FileHandle;
     try {

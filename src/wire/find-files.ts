@@ -60,7 +60,7 @@ export function isFileGlob(pattern: string): boolean {
 }
 
 /**
- * The files that a pattern finds, spelled as the pattern is, in code-unit order; none where its folder is missing.
+ * The files that a pattern finds, spelled as the pattern is, in code-unit order; none if its folder is missing.
  * @throws IoError if the folder before the first wildcard cannot be listed
  */
 export async function globFiles(pattern: string, options: FindOptions): Promise<string[]> {

@@ -151,7 +151,7 @@ export const nodeFileSystem: FileSystem = {
 };
 
 /**
- * A stream into an open descriptor that writes all of every chunk; null where it is a pipe, a socket or a terminal,
+ * A stream into an open descriptor that writes all of every chunk; null if it is a pipe, a socket or a terminal,
  * whose streams do so themselves. Node's own stream into a file takes a short write for a whole one, so that what a
  * full disk has no room for is lost without a word.
  * @see lib/internal/fs/sync_write_stream.js of Node.js
@@ -198,7 +198,7 @@ function isFileLike(descriptor: number): boolean {
     const state = fs.fstatSync(descriptor);
     return state.isFile() || state.isBlockDevice() || state.isCharacterDevice();
   } catch {
-    // Windows cannot look at every handle; what it cannot look at is no file.
+    // Windows cannot look at every handle; what it cannot look at is not a file.
     return false;
   }
 }
@@ -267,7 +267,7 @@ export function assertOpenable(doing: string, path: string): void {
 const NOTHING = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG', 'EINVAL']);
 
 /**
- * What was looked at, or null where there is nothing.
+ * What was looked at, or null if there is nothing.
  * @throws IoError for anything else: a fault of the machine must not pass for an absence
  */
 export async function orNothing<T>(looking: Promise<T>, path: string): Promise<T | null> {

@@ -15,7 +15,7 @@ export interface Digest {
 }
 
 /**
- * Digest of the bytes of a file in `ranges`; null where it ends before them or changes while it is read.
+ * Digest of the bytes of a file in `ranges`; null if it ends before them or changes while it is read.
  * @throws IoError
  */
 export async function hashRanges(fs: FileSystem, path: string, ranges: readonly number[]): Promise<Digest | null> {
@@ -39,7 +39,7 @@ export async function hashRanges(fs: FileSystem, path: string, ranges: readonly 
   }
 }
 
-/** Digest of a whole file. @throws IoError where it cannot be read or changes meanwhile */
+/** Digest of a whole file. @throws IoError if it cannot be read or changes meanwhile */
 export async function hashFile(fs: FileSystem, path: string): Promise<Digest> {
   const { size } = await fs.stat(path);
   const digest = await hashRanges(fs, path, size === 0n ? [] : [0, Number(size)]);

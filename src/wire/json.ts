@@ -4,7 +4,7 @@ const DEEPEST = 64;
 /**
  * What a JSON text says. Text of deep nesting is refused before it is parsed: a file of a few megabytes can stand for
  * gigabytes of objects.
- * @throws SyntaxError where it is no JSON, or nested more than 64 deep
+ * @throws SyntaxError if it is not JSON, or nested more than 64 deep
  */
 export function parseJson(text: string): unknown {
   let depth = 0;

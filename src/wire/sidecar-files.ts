@@ -39,7 +39,7 @@ export class DirectorySidecars {
   }
 
   /**
-   * @throws PolicyError where the real file lies elsewhere or is not a regular file; IoError where it cannot be opened
+   * @throws PolicyError if the real file lies elsewhere or is not a regular file; IoError if it cannot be opened
    */
   open(location: string, field: string): Promise<ByteSource> {
     let source = this.opened.get(location);

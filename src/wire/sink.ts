@@ -184,7 +184,7 @@ export async function remove(fs: FileSystem, path: string): Promise<void> {
   unfinished.delete(path);
 }
 
-/** @throws IoError where the model or one of its sidecars changed while it was copied */
+/** @throws IoError if the model or one of its sidecars changed while it was copied */
 async function assertSourcesUnchanged(source: ByteSource, pieces: readonly Piece[]): Promise<void> {
   const sources = new Set<ByteSource>([source]);
   for (const piece of pieces) if (!(piece instanceof Uint8Array) && piece.from !== undefined) sources.add(piece.from);
@@ -229,7 +229,7 @@ async function createTemporary(fs: FileSystem, path: string, cloneOf: FileSource
 }
 
 /**
- * A writable clone; null where the path of the source now names another file, or the clone is as read-only as its
+ * A writable clone; null if the path of the source now names another file, or the clone is as read-only as its
  * original.
  */
 async function openClone(

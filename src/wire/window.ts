@@ -76,7 +76,7 @@ export class ResidentWindow {
     last.bytes = kept < last.bytes.length / 2 ? last.bytes.slice(0, kept) : last.bytes.subarray(0, kept);
   }
 
-  /** Resident bytes of a range, or null where part of it was skipped. */
+  /** Resident bytes of a range, or null if part of it was skipped. */
   resident({ start, end }: ByteRange): Uint8Array | null {
     if (start === end) return new Uint8Array(0);
     const { chunks } = this;

@@ -75,7 +75,10 @@ function withoutScores(analysis: Analysis, links: readonly Link[], { first, last
   return end - (isActive ? 2 : 1);
 }
 
-/** Links up to where two laterals of one stride meet: a decoder that reads two places of the deepest level before it goes up. */
+/**
+ * Links up to where two laterals of one stride meet: a decoder that reads two places of the deepest level before it
+ * goes up.
+ */
 export function withoutMeetingLaterals(analysis: Analysis, links: readonly Link[]): readonly Link[] {
   const { view, flow, geometry, laterals, classifies } = analysis;
   const widths = new Set(laterals.flatMap((lateral) => shapeOf(view, lateral)?.width ?? []));
@@ -114,7 +117,10 @@ function isDepthwise(flow: Analysis['flow'], name: string): boolean {
   return node?.opType === 'Conv' && intOf(node, 'group', 1) > 1;
 }
 
-/** What a 1x1 convolution of a lateral's width reads, an activation behind it or not; null where the tensor is made otherwise. */
+/**
+ * What a 1x1 convolution of a lateral's width reads, an activation behind it or not; null where the tensor is made
+ * otherwise.
+ */
 function projectedFrom({ view, flow }: Analysis, name: string, widths: ReadonlySet<number>): string | null {
   let node = flow.nodes[flow.position.get(name) ?? -1];
   if (node?.opType === 'Relu' || node?.opType === 'Clip') node = flow.nodes[flow.position.get(node.inputs[0]) ?? -1];

@@ -93,7 +93,10 @@ export function resolveByModules(
 /** Strides that the shape of the graph shows and the modules do not, from which on the shape decides. */
 const MISSED_STRIDES = 2;
 
-/** Why the shape of the graph is believed in place of the modules, which then only name what it shows; null where they agree well enough. */
+/**
+ * Why the shape of the graph is believed in place of the modules, which then only name what it shows; null where they
+ * agree well enough.
+ */
 function shapeInstead({ tapped }: Analysis, picks: readonly Pick[], byShape: readonly Feature[]): string | null {
   const strides = new Set(picks.map(({ unit }) => unit.stride));
   const missed = byShape.filter(({ reduction }) => reduction !== null && !strides.has(reduction));
@@ -113,7 +116,10 @@ function namedByModules(analysis: Analysis, tree: ModuleTree, features: readonly
   return features.map((feature) => labelled(analysis, tree, feature, places));
 }
 
-/** A feature that the shape showed, under the module that made it: the largest that has no later weights and holds no other feature. */
+/**
+ * A feature that the shape showed, under the module that made it: the largest that has no later weights and holds no
+ * other feature.
+ */
 function labelled({ flow, view }: Analysis, tree: ModuleTree, feature: Feature, places: ReadonlySet<number>): Feature {
   const end = flow.position.get(feature.tensor ?? '') ?? -1;
   const hasWeights = (at: number): boolean => flow.nodes[at].inputs.some((name) => view.initializers.has(name));
