@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import { encodeOptions } from './batch/options.js';
 import { performTask } from './batch/tasks.js';
 import { exitCodeOf } from './cli/exit-codes.js';
 import { asFeatxError } from './cli/io.js';
@@ -121,7 +122,7 @@ const TASK = {
   kind: 'extract',
   item: 'model.onnx',
   output: 'out.onnx',
-  options: '{"named":[{"by":"tensor","name":"layer1/act"}],"weights":"external"}',
+  options: encodeOptions({ select: [{ by: 'tensor', name: 'layer1/act' }], weights: 'external' }),
   made: null,
   remember: true,
 } as const;

@@ -378,7 +378,7 @@ const TENSORS: FaultSection = {
     {
       input: 'Offsets and lengths that do not fit',
       answer: 'an error that says what was asked for and what is there',
-      elsewhere: at('onnx/external-data', 'as many bytes as there are, where the dims do not say how many it takes'),
+      elsewhere: at('onnx/external-data', 'as many bytes as there are if the dims do not say how many it takes'),
     },
     {
       input: 'Ranges that overlap',
@@ -469,7 +469,8 @@ const NAMES: FaultSection = {
       answer: 'escaped on every way out, terminal or not',
       elsewhere: [
         ...at('report/escape', 'is one line of printable text that parses to the same data'),
-        ...at('runtime/child', 'text of the runtime cannot steer a terminal'),
+        ...at('wire/text', 'foreign text cannot steer a terminal'),
+        ...at('runtime/child', 'that crashes is named with its signal and its last words, made safe'),
         ...at('names', 'text and errors about them show nothing raw'),
       ],
     },
@@ -488,10 +489,15 @@ const NAMES: FaultSection = {
     },
     {
       input: 'Patterns that take for ever',
-      answer: '`*` and `?` only, in linear time',
+      answer: 'matched in linear time, names and files alike; braces have a limit',
       elsewhere: [
         ...at('features/glob', 'a pattern of many stars takes no exponential time'),
-        ...at('tensors/inputs', 'wildcards match in linear time'),
+        ...at(
+          'wire/path-glob',
+          'many stars cost no more than the lengths',
+          'braces that stand for too much are refused before they take memory',
+        ),
+        ...at('wire/find-files', 'many ** in a row look into each directory a few times, not once for every way there'),
       ],
     },
     {
