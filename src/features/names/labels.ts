@@ -90,7 +90,7 @@ function layersOf(view: GraphView, nodes: readonly Node[]): Layers {
       last.set(up, at);
       if (up !== module) around.add(up);
     }
-    const from = module === null ? Math.max(-1, ...node.inputs.map((name) => behind.get(name) ?? -1)) : at;
+    const from = module === null ? node.inputs.reduce((last, name) => Math.max(last, behind.get(name) ?? -1), -1) : at;
     const isPlain = module !== null || (KEEPING.has(node.opType) && plain.has(node.inputs[0]));
     for (const output of node.outputs) {
       if (output === '') continue;
@@ -101,7 +101,10 @@ function layersOf(view: GraphView, nodes: readonly Node[]): Layers {
   });
   for (let at = nodes.length - 1; at >= 0; at--) {
     const { inputs, outputs } = nodes[at];
-    const to = modules[at] === null ? Math.min(Infinity, ...outputs.map((name) => ahead.get(name) ?? Infinity)) : at;
+    const to =
+      modules[at] === null
+        ? outputs.reduce((first, name) => Math.min(first, ahead.get(name) ?? Infinity), Infinity)
+        : at;
     for (const name of inputs) if (to < (ahead.get(name) ?? Infinity)) ahead.set(name, to);
   }
   return { count, modules, last, around, made, behind, ahead, plain };
@@ -113,7 +116,7 @@ function layersOf(view: GraphView, nodes: readonly Node[]): Layers {
  */
 function closedBy({ modules, around, behind, ahead }: Layers, node: Node): string | null {
   const operands = [...new Set(node.inputs)].filter((name) => behind.has(name));
-  const from = Math.max(-1, ...operands.map((name) => behind.get(name) ?? -1));
+  const from = operands.reduce((last, name) => Math.max(last, behind.get(name) ?? -1), -1);
   const layer = from < 0 ? null : modules[from];
   if (layer === null) return null;
   let module = around.has(layer) ? layer : parentOf(layer);
