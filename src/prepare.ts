@@ -8,7 +8,6 @@ import { viewGraph, type GraphView } from './onnx/graph.js';
 import type { OnnxModel } from './onnx/records.js';
 import type { InferredTypes } from './onnx/types.js';
 import { openModel, type OpenModelOptions } from './open.js';
-import type { RuntimeChild } from './runtime/child.js';
 import type { InferOptions } from './runtime/type-questions.js';
 import { inferTypes } from './runtime/types.js';
 import { DirectorySidecars } from './wire/sidecar-files.js';
@@ -98,14 +97,10 @@ export async function prepare(
   const checked = await openChecked(input, options);
   try {
     const { model, warn } = checked;
-    using started = await startChild(model, options);
     const view = viewGraph(model);
     view.warnings.forEach(warn);
     const all = options.typesOfAll === true || asksBeyondFeatures(options);
-    const types = await inferTypes(view, typesWanted(view, all), {
-      ...options,
-      child: options.child ?? started ?? undefined,
-    });
+    const types = await inferTypes(view, typesWanted(view, all), options);
     const { warnings, ...found } = await findFeatures(view, types, options);
     warnings.forEach(warn);
     return { ...checked, ...found, view, types };
@@ -113,20 +108,4 @@ export async function prepare(
     await checked[Symbol.asyncDispose]();
     throw error;
   }
-}
-
-/**
- * ONNX Runtime takes as long to load as the graph takes to walk; a file that declares few of its types will need it.
- */
-async function startChild(
-  { graph }: OnnxModel,
-  { child, isolate, memoryBytes, signal }: InferOptions,
-): Promise<RuntimeChild | null> {
-  const declaresTypes = graph.valueInfo.length * 2 >= graph.nodes.length;
-  if (child !== undefined || isolate === false || declaresTypes) return null;
-  const [{ RuntimeChild }, { isRuntimeInstalled }] = await Promise.all([
-    import('./runtime/child.js'),
-    import('./runtime/session.js'),
-  ]);
-  return isRuntimeInstalled() ? RuntimeChild.start({ memoryBytes, signal }) : null;
 }

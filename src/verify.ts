@@ -2,12 +2,11 @@ import type { TensorValue } from './onnx/tensor-value.js';
 import { option } from './options/words.js';
 import { dequantized, unblocked } from './tensors/codes.js';
 import { isBitEqual, largestDifference, rearranged } from './tensors/compare.js';
-import { ResolveError, UsageError } from './errors.js';
+import { ResolveError, RuntimeError, UsageError } from './errors.js';
 import { readStoredInfo } from './features/resolvers/metadata.js';
 import type { StoredOutput } from './features/stored-info.js';
 import type { Layout } from './features/feature.js';
 import { ancestorsOf, bodiesOf, hasTensor, isInitializer, viewGraph, type GraphView } from './onnx/graph.js';
-import { nominalInputs, NOMINAL_SIDES } from './onnx/nominal.js';
 import type { Node } from './onnx/records.js';
 import { declaredTypes } from './onnx/types.js';
 import { called } from './options/check.js';
@@ -18,7 +17,9 @@ import type { VerifyFeatureRecord, VerifyReport } from './report/records.js';
 import { openSession, type RuntimeSession } from './runtime/open-session.js';
 import type { SessionOptions } from './runtime/session-options.js';
 import type { OptimizationLevel } from './runtime/session.js';
-import { stackRows } from './tensors/tensor.js';
+import type { NominalInputs } from './shapes/nominal.js';
+import { inferWhole } from './shapes/whole.js';
+import { stackRows, type TensorValue } from './tensors/tensor.js';
 import { randomTensor } from './tensors/random.js';
 import type { FileSystem } from './wire/fs.js';
 
@@ -206,34 +207,32 @@ async function bothRuns(
   const { isolate, timeoutMs, memoryBytes, threads, signal, fileSystem } = options;
   const session: SessionOptions = { isolate, timeoutMs, memoryBytes, threads, signal, fileSystem, optimization };
   const own = model.model.graph.outputs.map(({ name }) => name).filter((name) => isTensor(model, name));
-  for (const side of NOMINAL_SIDES) {
-    const feeds = seededFeeds(model, side, options);
-    const unknown = [...cut.inputs.keys()].filter((name) => !feeds.has(name) && !isInitializer(cut, name));
-    if (unknown.length > 0)
-      throw new UsageError(`the cut has inputs that the model has not: ${unknown.join(', ')}`, {
-        code: 'FEATX_USAGE_PAIR',
-      });
-    try {
-      const reference = await runOnce(
-        await openSession(model, { ...session, outputs: [...new Set([...tensors, ...own])] }),
-        feeds,
-        tensors,
-      );
-      const result = await runOnce(await openSession(cut, { ...session, outputs }), feeds, outputs);
-      return { reference, result };
-    } catch (error) {
-      if (
-        side === NOMINAL_SIDES[1] ||
-        nominalInputs(model, side, options.inputShapes).symbolic.size === 0 ||
-        !isRunFailure(error)
-      )
-        throw error;
-    }
+  const { inputs } = await inferWhole(model, options.inputShapes);
+  const feeds = seededFeeds(model, inputs, options);
+  const unknown = [...cut.inputs.keys()].filter((name) => !feeds.has(name) && !isInitializer(cut, name));
+  if (unknown.length > 0)
+    throw new UsageError(`the cut has inputs that the model has not: ${unknown.join(', ')}`, {
+      code: 'FEATX_USAGE_PAIR',
+    });
+  try {
+    const reference = await runOnce(
+      await openSession(model, { ...session, outputs: [...new Set([...tensors, ...own])] }),
+      feeds,
+      tensors,
+    );
+    const result = await runOnce(await openSession(cut, { ...session, outputs }), feeds, outputs);
+    return { reference, result };
+  } catch (error) {
+    if (inputs.symbolic.size === 0 || options.inputShapes !== undefined || !isRunFailure(error)) throw error;
+    throw new RuntimeError(`${error.message}: the model may not take inputs of the sizes that were guessed`, {
+      code: 'FEATX_RUNTIME',
+      hint: `give sizes that it takes in the place of ${option('inputShapes', Object.fromEntries(inputs.shapes))}`,
+      cause: error,
+    });
   }
-  throw new UsageError('no input size fits the model', { hint: `give one with ${option('inputShapes')}` });
 }
 
-function isRunFailure(error: unknown): boolean {
+function isRunFailure(error: unknown): error is Error {
   return error instanceof Error && 'code' in error && error.code === 'FEATX_RUNTIME';
 }
 
@@ -262,10 +261,9 @@ async function runOnce(
 /** Seeded inputs for every input that is a tensor. */
 function seededFeeds(
   view: GraphView,
-  side: number,
-  { seed = 0, inputShapes }: VerifyOptions,
+  { shapes }: NominalInputs,
+  { seed = 0 }: VerifyOptions,
 ): Map<string, TensorValue> {
-  const { shapes } = nominalInputs(view, side, inputShapes);
   const feeds = new Map<string, TensorValue>();
   for (const [name, type] of declaredTypes(view.model)) {
     if (!view.inputs.has(name) || isInitializer(view, name) || type.type !== undefined || type.dtype === null) continue;

@@ -101,6 +101,9 @@ export function declaredTypes(model: OnnxModel): Map<string, TensorType> {
   return types;
 }
 
+/** Who says a type: the file, the rules of operators, or ONNX Runtime. */
+export type TypeOrigin = 'declared' | 'inferred' | 'runtime';
+
 /** Types of the tensors asked about, from the file, from certain rules, or from the runtime. */
 export interface InferredTypes {
   /** What may be printed and written: a symbol where the file or the runtime proves it, null if nothing does. */
@@ -110,7 +113,9 @@ export interface InferredTypes {
    * file.
    */
   readonly nominal: TensorTypes;
-  /** The numbers that were put in, per input; empty if no input dim is symbolic. */
+  /** Where each of `types` comes from. */
+  readonly origins?: ReadonlyMap<string, TypeOrigin>;
+  /** The numbers that were put in, per input; empty where no input dim is symbolic. */
   readonly nominalInputShape: ReadonlyMap<string, readonly number[]>;
   readonly warnings: readonly string[];
 }

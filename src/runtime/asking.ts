@@ -1,9 +1,9 @@
 import type { GraphView } from '../onnx/graph.js';
-import type { NominalInputs } from '../onnx/nominal.js';
+import type { ValueType } from '../onnx/records.js';
 import { RuntimeChild } from './child.js';
 import { LocalRuntime, type SessionTypes } from './host.js';
 import { isRuntimeInstalled, runtimeMissing } from './session.js';
-import { askRuntime, type Answers, type Asker, type InferOptions, type Question } from './type-questions.js';
+import { askRuntime, type Asker, type InferOptions, type Question } from './type-questions.js';
 
 const TIMEOUT_MS = 60_000;
 
@@ -14,10 +14,9 @@ const TIMEOUT_MS = 60_000;
 export async function askForTypes(
   view: GraphView,
   question: Question,
-  otherInputs: () => NominalInputs,
   options: InferOptions,
   warnings: string[],
-): Promise<Answers> {
+): Promise<readonly ReadonlyMap<string, ValueType>[]> {
   if (!isRuntimeInstalled()) throw runtimeMissing();
   const { isolate, memoryBytes, signal } = options;
   const host = options.child ?? (isolate === false ? new LocalRuntime() : RuntimeChild.start({ memoryBytes, signal }));
@@ -32,7 +31,7 @@ export async function askForTypes(
     return value as SessionTypes[];
   };
   try {
-    return await askRuntime(view, question, otherInputs, ask, warnings);
+    return await askRuntime(view, question, ask, warnings);
   } finally {
     if (options.child === undefined) await host.close();
   }

@@ -1,9 +1,10 @@
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { RuntimeError, TimeoutError, UnsupportedModelError, UsageError } from '../errors.js';
-import { certainTypes } from '../onnx/certain-types.js';
-import { ancestorsOf, type GraphView } from '../onnx/graph.js';
+import type { GraphView } from '../onnx/graph.js';
 import type { TensorType } from '../onnx/types.js';
+import { tensorTypeOf } from '../shapes/tensor-type.js';
+import { inferWhole } from '../shapes/whole.js';
 import { carrierOf } from './carriers.js';
 import { printable } from '../wire/text.js';
 import { RuntimeChild } from './child.js';
@@ -61,7 +62,7 @@ type ProviderFailure = Parameters<typeof noProvider>[0][number];
 export async function openOnAny(wanted: Wanted, providers: readonly Provider[]): Promise<Opened> {
   const { view, files, subject } = wanted;
   let { computation } = wanted;
-  let types = withCertain(wanted);
+  let types = await withInferred(wanted);
   const prepare = async (): Promise<Runnable> => {
     computation = tensorsOnly(wanted, computation, types);
     const { edit, ...ports } = planSession(view, computation, types);
@@ -107,14 +108,11 @@ function startHost({ options: { isolate, memoryBytes, signal } }: Wanted): Runti
   return isolate ? RuntimeChild.start({ memoryBytes, signal, shares: true }) : new LocalRuntime();
 }
 
-/** What is known of the types, and what is certain where nothing is. */
-function withCertain({ view, computation, types }: Wanted): Types {
-  const untyped = computation.outputs.filter(({ tensor }) => (types.get(tensor)?.dtype ?? null) === null);
-  const nodes = ancestorsOf(
-    view,
-    untyped.map(({ tensor }) => tensor),
-  );
-  return new Map([...certainTypes(view, nodes), ...types]);
+/** What is known of the types, and what is inferred where something is not. */
+async function withInferred({ view, computation, types }: Wanted): Promise<Types> {
+  if (computation.outputs.every(({ tensor }) => (types.get(tensor)?.dtype ?? null) !== null)) return types;
+  const { proven } = await inferWhole(view);
+  return new Map([...[...proven.infos].map(([name, info]) => [name, tensorTypeOf(info)] as const), ...types]);
 }
 
 /** Outputs that are tensors; others are left out where they were not asked for by name. */

@@ -1,16 +1,23 @@
-import { RuntimeError, TimeoutError } from '../errors.js';
-import { certainTypes, isComplete } from '../onnx/certain-types.js';
+import { RuntimeError, TimeoutError, type FeatxError } from '../errors.js';
 import { ancestorsOf, viewGraph, type GraphView } from '../onnx/graph.js';
-import { nominalInputs, NOMINAL_SIDES, substituted, type NominalInputs } from '../onnx/nominal.js';
-import type { Dim, OnnxModel } from '../onnx/records.js';
-import { declaredTypes, type InferredTypes, type TensorType } from '../onnx/types.js';
-import type { Answers, InferOptions, Question } from './type-questions.js';
+import type { OnnxModel, ValueType } from '../onnx/records.js';
+import type { InferredTypes } from '../onnx/types.js';
+import { typesOf } from '../shapes/file-types.js';
+import type { Gap, Inference } from '../shapes/infer.js';
+import { isWhole } from '../shapes/infer.js';
+import { isTensor, numbersOf } from '../shapes/info.js';
+import { valueTypeOf } from '../shapes/tensor-type.js';
+import { inferAgain, inferWhole, type WholeInference } from '../shapes/whole.js';
+import type { InferOptions, Question } from './type-questions.js';
+
+/** Domains of which ONNX Runtime may know operators that featx does not; nobody can add others to it here. */
+const RUNTIME_DOMAINS = /^($|ai\.onnx|com\.microsoft|com\.ms\.)/;
 
 /**
- * Types of tensors of the main graph: what the file declares, what is certain without inference, and what ONNX Runtime
- * says of the weightless skeleton, in this order; what stays unknown is left out or null, with a warning. A file that
- * declares everything asked about starts no process.
- * @throws UsageError where `inputShapes` does not fit the model
+ * Types of tensors of the main graph: what is inferred and declared, and, behind operators that featx does not know,
+ * what ONNX Runtime says of them. What stays unknown is left out or null, with a warning.
+ * @throws UsageError if `inputShapes` do not fit the model
+ * @throws RuntimeError, TimeoutError if ONNX Runtime is needed and cannot be asked
  */
 export async function inferTypes(
   input: OnnxModel | GraphView,
@@ -19,109 +26,63 @@ export async function inferTypes(
 ): Promise<InferredTypes> {
   const view = 'producerOf' in input ? input : viewGraph(input);
   const wanted = [...new Set(tensors)];
-  const nominal = nominalInputs(view, NOMINAL_SIDES[0], options.inputShapes);
-  const isOpen = nominal.shapes.size > 0 || hasOverridable(view);
   const warnings: string[] = [];
-  const numbersOf = substitutions(nominal);
-  const open = (types: ReadonlyMap<string, TensorType>): Pick<Question, 'unknown' | 'unnumbered'> => ({
-    unknown: wanted.filter((name) => !isSettled(types.get(name)) && view.producerOf.has(name)),
-    unnumbered: wanted.filter((name) => !isNumbered(types.get(name), numbersOf) && view.producerOf.has(name)),
-  });
-  let known: ReadonlyMap<string, TensorType> = declaredTypes(view.model);
-  let { unknown, unnumbered } = open(known);
-  if (unknown.length + unnumbered.length > 0) {
-    known = certainTypes(view, ancestorsOf(view, wanted));
-    ({ unknown, unnumbered } = open(known));
+  let whole = await inferWhole(view, options.inputShapes);
+  const open = askable(whole, wanted);
+  let asked: ReadonlyMap<string, ValueType> = new Map();
+  if (open.length > 0) {
+    const question = questionAbout(whole, open);
+    // Next to no model needs it: nothing of it is loaded before.
+    const { askForTypes } = await import('./asking.js');
+    const answers = await askForTypes(view, question, options, warnings).catch((error: unknown) => {
+      throw needed(error, open);
+    });
+    asked = answers[0] ?? asked;
+    whole = inferAgain(whole, { proven: asked, nominal: answers[1] ?? asked });
   }
-  let answers: Answers = { proven: new Map(), nominal: new Map(), inputs: nominal };
-  if (unknown.length + unnumbered.length > 0) {
-    try {
-      // Most models declare their types: they load nothing of this.
-      const { askForTypes } = await import('./asking.js');
-      const otherInputs = (): NominalInputs => nominalInputs(view, NOMINAL_SIDES[1], options.inputShapes);
-      answers = await askForTypes(
-        view,
-        { known, unknown, unnumbered, isOpen, nominal },
-        otherInputs,
-        options,
-        warnings,
-      );
-    } catch (error) {
-      const excused =
-        error instanceof TimeoutError ||
-        (error instanceof RuntimeError &&
-          ['FEATX_RUNTIME_MISSING', 'FEATX_RUNTIME_LOAD', 'FEATX_CHILD_CRASH'].includes(error.code));
-      if (!excused) throw error;
-      warnings.push(
-        `types and shapes that the file does not declare stay unknown: ${error.message}${error.hint === undefined ? '' : ` (${error.hint})`}`,
-      );
-    }
+  return typesOf(whole, wanted, asked, warnings);
+}
+
+/** Nodes that the wanted tensors need, whose operators are not known here and perhaps there. */
+function askable({ view, proven }: WholeInference, wanted: readonly string[]): readonly Gap[] {
+  const open = proven.gaps.filter(
+    ({ node, unknown }) =>
+      unknown.length > 0 &&
+      unknown.every((operator) => RUNTIME_DOMAINS.test(operator.slice(0, operator.lastIndexOf(':')))) &&
+      node.outputs.some((name) => name !== '' && !isWhole(proven.infos.get(name))),
+  );
+  if (open.length === 0) return open;
+  const ancestors = ancestorsOf(view, wanted);
+  return open.filter(({ node }) => ancestors.has(node));
+}
+
+function questionAbout({ proven, nominal, inputs }: WholeInference, open: readonly Gap[]): Question {
+  const worlds: Question['worlds'] = [
+    { given: givenTypes(proven), inputShapes: nominal === proven ? inputs.shapes : undefined, fixDefaults: false },
+    ...(nominal === proven ? [] : [{ given: givenTypes(nominal), inputShapes: inputs.shapes, fixDefaults: true }]),
+  ];
+  return { nodes: open.map(({ node }) => node), worlds };
+}
+
+/** Types that need not be asked about, except of tensors whose values say shapes: those are computed there too. */
+function givenTypes({ infos }: Inference): Map<string, ValueType> {
+  const given = new Map<string, ValueType>();
+  for (const [name, info] of infos) {
+    const isValue = isTensor(info) && numbersOf(info.value) !== null;
+    const type = isWhole(info) && !isValue ? valueTypeOf(info) : null;
+    if (type?.kind === 'tensor') given.set(name, type);
   }
-  return assemble(wanted, known, answers, warnings);
+  return given;
 }
 
-/** Declared by the file or certain: nothing to ask, though a dim may be null. */
-function isSettled(type: TensorType | undefined): boolean {
-  return type !== undefined && isComplete(type);
-}
-
-type Substitutions = (shape: readonly Dim[]) => readonly number[] | null;
-
-/** Numbers for the symbols of shapes, worked out once for the tensors that share a shape. */
-function substitutions({ symbols }: NominalInputs): Substitutions {
-  const known = new Map<readonly Dim[], readonly number[] | null>();
-  return (shape) => {
-    const before = known.get(shape);
-    if (before !== undefined) return before;
-    const numbers = substituted(shape, symbols);
-    known.set(shape, numbers);
-    return numbers;
-  };
-}
-
-function isNumbered(type: TensorType | undefined, numbersOf: Substitutions): boolean {
-  return type !== undefined && (type.type !== undefined || (type.shape !== null && numbersOf(type.shape) !== null));
-}
-
-function hasOverridable(view: GraphView): boolean {
-  return view.model.irVersion >= 4 && view.model.graph.inputs.some(({ name }) => view.initializers.has(name));
-}
-
-function assemble(
-  wanted: readonly string[],
-  known: ReadonlyMap<string, TensorType>,
-  answers: Answers,
-  warnings: readonly string[],
-): InferredTypes {
-  const types = new Map<string, TensorType>();
-  const nominal = new Map<string, TensorType>();
-  const { shapes, symbolic } = answers.inputs;
-  const numbersOf = substitutions(answers.inputs);
-  for (const name of wanted) {
-    const type = merged(known.get(name), answers.proven.get(name));
-    if (type !== undefined) types.set(name, type);
-    const numbers = shapes.get(name) ?? (type?.shape == null ? null : numbersOf(type.shape));
-    const numbered =
-      numbers === null || type === undefined
-        ? merged(type, answers.nominal.get(name), true)
-        : { ...type, shape: numbers };
-    if (numbered !== undefined) nominal.set(name, numbered);
-  }
-  return { types, nominal, nominalInputShape: new Map([...shapes].filter(([name]) => symbolic.has(name))), warnings };
-}
-
-/**
- * The first with its gaps filled from the second; `preferSecond` takes the whole shape of the second where it has one.
- */
-function merged(
-  first: TensorType | undefined,
-  second: TensorType | undefined,
-  preferSecond = false,
-): TensorType | undefined {
-  if (first === undefined || second === undefined || first.type !== undefined) return first ?? second;
-  if (second.type !== undefined) return second;
-  return {
-    dtype: first.dtype ?? second.dtype,
-    shape: preferSecond ? (second.shape ?? first.shape) : (first.shape ?? second.shape),
-  };
+/** The failure of a runtime that was needed, with what for. */
+function needed(error: unknown, open: readonly Gap[]): unknown {
+  if (!(error instanceof RuntimeError || error instanceof TimeoutError)) return error;
+  const operators = [...new Set(open.flatMap(({ unknown }) => unknown))];
+  const names = operators.slice(0, 3).join(', ') + (operators.length > 3 ? ', …' : '');
+  const message = `ONNX Runtime is needed for the types behind ${names}, which featx does not know: ${error.message}`;
+  const { code, hint } = error as FeatxError;
+  return error instanceof TimeoutError
+    ? new TimeoutError(message, { code, hint, cause: error })
+    : new RuntimeError(message, { code, hint, cause: error });
 }

@@ -23,12 +23,37 @@ import {
 const MOST_WEIGHT = 4_000;
 const MOST_TERMS = 200;
 
+/** What must hold of a formula for the graph to be possible. */
+export interface Requirement {
+  readonly size: Formula;
+  /** `whole`: a number from 1 on and no fraction. */
+  readonly is: 'equal' | 'equal or 1' | 'whole';
+  readonly number: number;
+  /** Index of the node of the main graph that requires it. */
+  readonly node: number;
+}
+
 /** Where formulas are interned: those of one algebra can be compared. */
 export class Algebra {
   private readonly formulas = new Map<string, Formula>();
   private readonly atoms = new Map<string, Atom>();
   private readonly keys = new WeakMap<Formula, string>();
   private count = 0;
+  private readonly required = new Map<string, Requirement>();
+  /** The node that is looked at; null while what it requires is of no consequence. */
+  node: number | null = null;
+
+  /** What the graph requires of formulas, each once, in the order of its nodes. */
+  get requirements(): readonly Requirement[] {
+    return [...this.required.values()];
+  }
+
+  /** Notes what must hold of a size. */
+  require(size: Size, is: Requirement['is'], number = 1): void {
+    if (this.node === null || typeof size === 'number') return;
+    const key = `${is} ${number} ${this.keyOf(size)}`;
+    if (!this.required.has(key)) this.required.set(key, { size, is, number, node: this.node });
+  }
 
   /** A size that a name stands for, from `low` on. */
   symbol(name: string, low = 1): Formula {
@@ -37,7 +62,12 @@ export class Algebra {
 
   /** A size that equals nothing but itself. */
   unknown(bounds: Bounds = [0, Infinity]): Formula {
-    return this.single(this.atom('unknown', String(this.count), null, bounds));
+    return this.single(this.atom('unknown', `\0${this.count}`, null, bounds));
+  }
+
+  /** A dim of an input that the file does not name: an unknown that a number can be put in for. */
+  unnamed(name: string): Formula {
+    return this.single(this.atom('unknown', name, null, [1, Infinity]));
   }
 
   add(a: Size, b: Size): Size {

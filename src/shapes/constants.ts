@@ -1,13 +1,14 @@
+import { DataType } from '../onnx/schema.js';
 import { bitsOf } from '../onnx/types.js';
 import { plainValues } from '../onnx/tensor-data.js';
 import type { OnnxModel, Tensor } from '../onnx/records.js';
 import { tensorsOf } from '../onnx/walk.js';
 import { Cursor, WireType, type ByteRange } from '../wire/fields.js';
-import { isInteger, MOST_VALUES, tensorInfo, Type, type Scalar, type TensorInfo } from './info.js';
+import { isInteger, MOST_VALUES, tensorInfo, type Scalar, type TensorInfo } from './info.js';
 
 /** Values of the small tensors of a file: dims, axes, pads, scales, conditions. */
 
-const VALUED = new Set<number>([Type.bool, Type.float, Type.double, Type.float16]);
+const VALUED = new Set<number>([DataType.bool, DataType.float, DataType.double, DataType.float16]);
 
 /** Types and small values of the tensors of a model. */
 export class Constants {
@@ -65,7 +66,7 @@ export class Constants {
         values.push(Number(fieldNumber === 5 ? cursor.int32() : cursor.int64()));
       }
     }
-    return dataType === Type.float16 || values.length === 0 ? null : values;
+    return dataType === DataType.float16 || values.length === 0 ? null : values;
   }
 }
 
@@ -87,15 +88,15 @@ function rawValues(bytes: Uint8Array | null, dataType: number): readonly Scalar[
 }
 
 const READERS: { readonly [dataType: number]: (view: DataView, at: number) => number } = {
-  [Type.float]: (view, at) => view.getFloat32(at, true),
-  [Type.double]: (view, at) => view.getFloat64(at, true),
-  [Type.uint8]: (view, at) => view.getUint8(at),
-  [Type.int8]: (view, at) => view.getInt8(at),
-  [Type.bool]: (view, at) => view.getUint8(at),
-  [Type.uint16]: (view, at) => view.getUint16(at, true),
-  [Type.int16]: (view, at) => view.getInt16(at, true),
-  [Type.uint32]: (view, at) => view.getUint32(at, true),
-  [Type.int32]: (view, at) => view.getInt32(at, true),
-  [Type.int64]: (view, at) => Number(view.getBigInt64(at, true)),
-  [Type.uint64]: (view, at) => Number(view.getBigUint64(at, true)),
+  [DataType.float]: (view, at) => view.getFloat32(at, true),
+  [DataType.double]: (view, at) => view.getFloat64(at, true),
+  [DataType.uint8]: (view, at) => view.getUint8(at),
+  [DataType.int8]: (view, at) => view.getInt8(at),
+  [DataType.bool]: (view, at) => view.getUint8(at),
+  [DataType.uint16]: (view, at) => view.getUint16(at, true),
+  [DataType.int16]: (view, at) => view.getInt16(at, true),
+  [DataType.uint32]: (view, at) => view.getUint32(at, true),
+  [DataType.int32]: (view, at) => view.getInt32(at, true),
+  [DataType.int64]: (view, at) => Number(view.getBigInt64(at, true)),
+  [DataType.uint64]: (view, at) => Number(view.getBigUint64(at, true)),
 };

@@ -74,21 +74,26 @@ export interface Merged {
  * A number before a formula, a formula before a symbol of the file, a symbol before an unknown. Of a contradiction
  * `preferInferred` says which is believed.
  */
-export function merged(inferred: Info | null, declared: Info | null, preferInferred: boolean): Merged {
+export function merged(
+  inferred: Info | null,
+  declared: Info | null,
+  preferInferred: boolean,
+  algebra: Algebra,
+): Merged {
   if (declared === null) return { info: inferred, isFilled: false, contradicts: false };
   if (inferred === null) return { info: declared, isFilled: true, contradicts: false };
-  if (isTensor(inferred) && isTensor(declared)) return mergedTensors(inferred, declared, preferInferred);
+  if (isTensor(inferred) && isTensor(declared)) return mergedTensors(inferred, declared, preferInferred, algebra);
   if (inferred.kind !== declared.kind)
     return { info: preferInferred ? inferred : declared, isFilled: !preferInferred, contradicts: true };
   if ('element' in inferred && 'element' in declared) {
-    const element = merged(inferred.element, declared.element, preferInferred);
+    const element = merged(inferred.element, declared.element, preferInferred, algebra);
     const info: ContainerInfo = { ...inferred, element: element.info };
     return { ...element, info };
   }
   return { info: inferred, isFilled: false, contradicts: false };
 }
 
-function mergedTensors(inferred: TensorInfo, declared: TensorInfo, preferInferred: boolean): Merged {
+function mergedTensors(inferred: TensorInfo, declared: TensorInfo, preferInferred: boolean, algebra: Algebra): Merged {
   const elemDiffers = inferred.elemType !== 0 && declared.elemType !== 0 && inferred.elemType !== declared.elemType;
   const elem = preferInferred ? inferred.elemType || declared.elemType : declared.elemType || inferred.elemType;
   const [own, other] = [inferred.shape, declared.shape];
@@ -109,6 +114,7 @@ function mergedTensors(inferred: TensorInfo, declared: TensorInfo, preferInferre
     const said = other[axis];
     if (dim === said || !isBetter(said, dim)) return dim;
     isFilled = true;
+    if (typeof said === 'number') algebra.require(dim, 'equal', said);
     return said;
   });
   return { info: { ...inferred, elemType: elem, shape }, isFilled, contradicts: elemDiffers };

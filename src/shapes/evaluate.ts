@@ -1,3 +1,4 @@
+import type { Requirement } from './algebra.js';
 import type { Atom, Size } from './formula.js';
 
 /** Numbers for symbols, and what formulas become with them. */
@@ -10,6 +11,14 @@ export class Evaluation {
   numberOf(size: Size): number | null {
     const value = this.valueOf(size);
     return value === null || !Number.isSafeInteger(value) ? null : value + 0;
+  }
+
+  /** Whether a requirement holds; null if a symbol of it has no number. */
+  holds({ size, is, number }: Requirement): boolean | null {
+    const value = this.valueOf(size);
+    if (value === null) return null;
+    if (is === 'whole') return value >= 1 && Number.isInteger(value);
+    return value === number || (is === 'equal or 1' && value === 1);
   }
 
   private valueOf(size: Size): number | null {
@@ -34,7 +43,7 @@ export class Evaluation {
   }
 
   private computed({ kind, name, operands }: Atom): number | null {
-    if (operands === null) return kind === 'symbol' ? (this.symbols.get(name) ?? null) : null;
+    if (operands === null) return this.symbols.get(name) ?? null;
     const [a, b] = [this.valueOf(operands[0]), this.valueOf(operands[1])];
     if (a === null || b === null) return null;
     if (kind === 'max') return Math.max(a, b);

@@ -275,7 +275,7 @@ describe('declarations', () => {
       },
     );
     expect(text(inference)).toBe('float32[N, 7, 1, 1]');
-    expect(inference.gaps.map(({ node: { opType }, reason }) => [opType, reason])).toEqual([['Mystery', 'no-rule']]);
+    expect(inference.gaps).toMatchObject([{ node: { opType: 'Mystery' }, fault: null, unknown: ['custom:Mystery'] }]);
   });
 
   test('a contradiction is told, and inference from what is certain is believed', async () => {
@@ -308,7 +308,7 @@ describe('files that are odd', () => {
       inputs: [value('x', ['N', 4])],
     });
     expect([text(inference, 'm'), text(inference)]).toEqual(['?', 'float32[N, 4]']);
-    expect(inference.gaps).toMatchObject([{ reason: '4 and 5 are to be equal' }]);
+    expect(inference.gaps).toMatchObject([{ fault: '4 and 5 are to be equal' }]);
   });
 
   test('nodes out of order', async () => {

@@ -1,10 +1,11 @@
-import type { Attribute, FunctionDef, Graph, Node, OpsetImport, Tensor } from '../onnx/records.js';
+import type { Attribute, FunctionDef, Graph, Node, OpsetImport, Tensor, ValueType } from '../onnx/records.js';
 import { executionOrder, functionKey, readsOf, type GraphView } from '../onnx/graph.js';
-import { Algebra } from './algebra.js';
+import { Algebra, type Requirement } from './algebra.js';
 import { Call, type BodyResult } from './call.js';
 import type { Constants } from './constants.js';
 import { Declarations, merged } from './declared.js';
-import { isTensor, tensorInfo, type Info } from './info.js';
+import { Formula } from './formula.js';
+import { isTensor, tensorInfo, type Info, type Shape } from './info.js';
 import { ruleOf } from './table.js';
 
 /** What an inference takes beside the graph. */
@@ -16,14 +17,16 @@ export interface InferenceOptions {
   /** Whether an initializer that a caller may override has its value all the same. */
   readonly fixDefaults?: boolean;
   /** What is known of outputs of nodes from elsewhere. */
-  readonly given?: ReadonlyMap<string, Info>;
+  readonly given?: ReadonlyMap<string, ValueType>;
 }
 
 /** A node whose outputs are not known from its inputs. */
 export interface Gap {
   readonly node: Node;
-  /** `no-rule` for operators that featx does not know, else what is impossible about the node. */
-  readonly reason: string;
+  /** What is impossible about the node; null if an operator is not known. */
+  readonly fault: string | null;
+  /** The operators that are not known, as `domain:type`: its own, or those of its bodies and functions. */
+  readonly unknown: readonly string[];
 }
 
 /** A declaration that what is inferred contradicts. */
@@ -43,6 +46,8 @@ export interface Inference {
   readonly filled: ReadonlySet<string>;
   readonly gaps: readonly Gap[];
   readonly contradictions: readonly Contradiction[];
+  /** What must hold of symbols. */
+  readonly requirements: readonly Requirement[];
 }
 
 /** Nodes of bodies and functions that are visited beside those of the main graph; beyond it they stay unknown. */
@@ -72,6 +77,8 @@ class Inferring {
   private readonly certain = new Set<string>();
   private innerNodes = 0;
   private faults = 0;
+  /** Operators without a rule in the node of the main graph that is looked at. */
+  private readonly unknown = new Set<string>();
 
   constructor(
     private readonly view: GraphView,
@@ -95,20 +102,32 @@ class Inferring {
     for (const name of scope.infos.keys()) this.certain.add(name);
     const declared = this.declaredIn(graph);
     for (const node of executionOrder(this.view)) {
+      this.algebra.node = node.index;
+      this.unknown.clear();
       const outputs = this.visit(node, scope, true);
+      if (this.unknown.size > 0 && node.outputs.some((name, at) => name !== '' && !isWhole(outputs[at])))
+        this.gaps.push({ node, fault: null, unknown: [...this.unknown] });
       const isCertain = readsOf(node).every((name) => this.certain.has(name));
       node.outputs.forEach((name, index) => {
         if (name === '') return;
-        const inferred = this.options.given?.get(name) ?? outputs[index] ?? null;
+        const given = this.options.given?.get(name);
+        const inferred = outputs[index] ?? (given === undefined ? null : this.declarations.infoOf(given));
         this.settle(name, inferred, declared.get(name) ?? null, isCertain, scope);
       });
     }
     const { algebra, gaps, contradictions, filled } = this;
-    return { algebra, infos: scope.infos, filled, gaps, contradictions };
+    return {
+      algebra,
+      infos: scope.infos,
+      filled,
+      gaps,
+      contradictions,
+      requirements: algebra.requirements,
+    };
   }
 
   private settle(name: string, inferred: Info | null, declared: Info | null, isCertain: boolean, scope: Scope): void {
-    const { info, isFilled, contradicts } = merged(inferred, declared, isCertain);
+    const { info, isFilled, contradicts } = merged(inferred, declared, isCertain, this.algebra);
     if (info === null) return;
     scope.infos.set(name, info);
     if (isFilled) this.filled.add(name);
@@ -139,8 +158,18 @@ class Inferring {
       if (type === null) continue;
       const info = this.declarations.infoOf(type);
       const numbers = this.options.inputShapes?.get(name);
-      scope.infos.set(name, numbers !== undefined && isTensor(info) ? { ...info, shape: numbers } : info);
+      if (!isTensor(info)) scope.infos.set(name, info);
+      else scope.infos.set(name, { ...info, shape: numbers ?? this.namedDims(name, info.shape) });
     }
+  }
+
+  /** The dims of an input, with a name of its own for each that the file does not name. */
+  private namedDims(input: string, shape: Shape | null): Shape | null {
+    return (
+      shape?.map((dim, axis) =>
+        dim instanceof Formula && !dim.isKnown ? this.algebra.unnamed(unnamedDim(input, axis)) : dim,
+      ) ?? null
+    );
   }
 
   private declaredIn(graph: Pick<Graph, 'valueInfo' | 'outputs'>): Map<string, Info> {
@@ -156,11 +185,11 @@ class Inferring {
     const rule = callee === undefined ? ruleOf(node.domain, node.opType) : undefined;
     const fault = (reason: string): readonly (Info | null)[] => {
       this.faults++;
-      if (isMain) this.gaps.push({ node, reason });
+      if (isMain) this.gaps.push({ node, fault: reason, unknown: [] });
       return [];
     };
     if (callee === undefined && rule === undefined) {
-      if (isMain) this.gaps.push({ node, reason: 'no-rule' });
+      this.unknown.add(`${node.domain}:${node.opType}`);
       return [];
     }
     const inputs = node.inputs.map((name) => (name === '' ? null : lookup(scope, name)));
@@ -210,11 +239,13 @@ class Inferring {
       if (values !== null) scope.infos.set(values.name, tensorInfo(values.dataType, dims));
     body.inputs.forEach(({ name, type }, index) => {
       const declared = type === null ? null : this.declarations.infoOf(type);
-      const { info } = merged(inputs[index] ?? null, declared, true);
+      const { info } = merged(inputs[index] ?? null, declared, true, this.algebra);
       if (info !== null) scope.infos.set(name, info);
     });
-    const declared = this.declaredIn(body);
-    this.walk(body.nodes, scope, declared);
+    const { node } = this.algebra;
+    this.algebra.node = null;
+    this.walk(body.nodes, scope, this.declaredIn(body));
+    this.algebra.node = node;
     const outputs = body.outputs.map(({ name }) => lookup(scope, name));
     return { outputs, isFaulty: this.faults > before };
   }
@@ -227,11 +258,21 @@ class Inferring {
       const outputs = this.visit(node, scope, false);
       node.outputs.forEach((name, index) => {
         if (name === '') return;
-        const { info } = merged(outputs[index] ?? null, declared.get(name) ?? null, true);
+        const { info } = merged(outputs[index] ?? null, declared.get(name) ?? null, true, this.algebra);
         if (info !== null) scope.infos.set(name, info);
       });
     }
   }
+}
+
+/** What a dim of an input that the file does not name is called here. */
+export function unnamedDim(input: string, axis: number): string {
+  return `${input}\0${axis}`;
+}
+
+/** Whether a dtype and a rank are known, or that a value is not a tensor. */
+export function isWhole(info: Info | null | undefined): boolean {
+  return info != null && (!isTensor(info) || (info.elemType !== 0 && info.shape !== null));
 }
 
 function opsetsOf(imports: readonly OpsetImport[]): ReadonlyMap<string, number> {

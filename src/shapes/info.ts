@@ -1,3 +1,4 @@
+import { DataType } from '../onnx/schema.js';
 import type { ValueType } from '../onnx/records.js';
 import type { Size } from './formula.js';
 
@@ -37,26 +38,6 @@ export interface OtherInfo {
 /** What is known of a value. */
 export type Info = TensorInfo | ContainerInfo | OtherInfo;
 
-/** TensorProto.DataType. @see https://github.com/onnx/onnx/blob/main/onnx/onnx.proto */
-export const Type = {
-  float: 1,
-  uint8: 2,
-  int8: 3,
-  uint16: 4,
-  int16: 5,
-  int32: 6,
-  int64: 7,
-  string: 8,
-  bool: 9,
-  float16: 10,
-  double: 11,
-  uint32: 12,
-  uint64: 13,
-  complex64: 14,
-  complex128: 15,
-  bfloat16: 16,
-} as const;
-
 /** Tensors of more elements have no known values. */
 export const MOST_VALUES = 1_024;
 
@@ -72,16 +53,16 @@ export function isTensor(info: Info | null | undefined): info is TensorInfo {
   return info != null && (info.kind === 'tensor' || info.kind === 'sparse_tensor');
 }
 
-const FLOATS = new Set<number>([Type.float, Type.float16, Type.double, Type.bfloat16]);
+const FLOATS = new Set<number>([DataType.float, DataType.float16, DataType.double, DataType.bfloat16]);
 const INTEGERS = new Set<number>([
-  Type.uint8,
-  Type.int8,
-  Type.uint16,
-  Type.int16,
-  Type.int32,
-  Type.int64,
-  Type.uint32,
-  Type.uint64,
+  DataType.uint8,
+  DataType.int8,
+  DataType.uint16,
+  DataType.int16,
+  DataType.int32,
+  DataType.int64,
+  DataType.uint32,
+  DataType.uint64,
 ]);
 
 /** Whether a TensorProto.DataType is a float of 16 bits or more. */

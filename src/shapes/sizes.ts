@@ -9,13 +9,17 @@ import type { Shape } from './info.js';
  * The dim of two that must be equal: a number before a formula, a formula before an unknown, the shorter one. @throws
  * RuleFault for two numbers
  */
-export function sameSize(a: Size, b: Size): Size {
+export function sameSize(a: Size, b: Size, algebra: Algebra): Size {
   if (a === b) return a;
   if (typeof a === 'number') {
     if (typeof b === 'number') throw new RuleFault(`${a} and ${b} are to be equal`);
+    algebra.require(b, 'equal', a);
     return a;
   }
-  if (typeof b === 'number') return b;
+  if (typeof b === 'number') {
+    algebra.require(a, 'equal', b);
+    return b;
+  }
   if (a.isKnown !== b.isKnown) return a.isKnown ? a : b;
   return b.weight < a.weight ? b : a;
 }
@@ -24,14 +28,19 @@ export function sameSize(a: Size, b: Size): Size {
 export function broadcastSize(a: Size, b: Size, algebra: Algebra): Size {
   if (a === b || b === 1) return a;
   if (a === 1) return b;
-  if (typeof a === 'number' || typeof b === 'number') return sameSize(a, b);
+  if (typeof a === 'number' && typeof b === 'number') return sameSize(a, b, algebra);
+  if (typeof a === 'number' || typeof b === 'number') {
+    const [number, size] = typeof a === 'number' ? [a, b] : [Number(b), a];
+    algebra.require(size, 'equal or 1', number);
+    return number;
+  }
   // Neither is 1: then they are equal, or the model is invalid.
   const [isLarge, isOtherLarge] = [boundsOf(a)[0] > 1, boundsOf(b)[0] > 1];
-  if (isLarge && isOtherLarge) return sameSize(a, b);
+  if (isLarge && isOtherLarge) return sameSize(a, b, algebra);
   if (isLarge) return a;
   if (isOtherLarge) return b;
   // Two formulas of the same symbols are two ways to the same size; a maximum would grow from layer to layer.
-  if (a.isKnown && b.isKnown && haveSameLeaves(a, b)) return sameSize(a, b);
+  if (a.isKnown && b.isKnown && haveSameLeaves(a, b)) return sameSize(a, b, algebra);
   return algebra.max(a, b);
 }
 

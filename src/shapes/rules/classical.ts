@@ -1,6 +1,7 @@
+import { DataType } from '../../onnx/schema.js';
 import type { Call, Rule } from '../call.js';
 import type { Size } from '../formula.js';
-import { tensorInfo, Type, type Info } from '../info.js';
+import { tensorInfo, type Info } from '../info.js';
 import { sameAsInput, sameShape } from './elementwise.js';
 
 /** Operators of `ai.onnx.ml`. @see https://github.com/onnx/onnx/blob/main/docs/Operators-ml.md */
@@ -19,26 +20,26 @@ const classifier: Rule = (call) => {
   const classes = Math.max(strings.length, ints.length);
   const rows = rowsOf(call);
   return [
-    tensorInfo(strings.length > 0 ? Type.string : Type.int64, [rows]),
-    tensorInfo(Type.float, [rows, classes > 1 ? classes : call.unknown()]),
+    tensorInfo(strings.length > 0 ? DataType.string : DataType.int64, [rows]),
+    tensorInfo(DataType.float, [rows, classes > 1 ? classes : call.unknown()]),
   ];
 };
 
 const regressor =
   (attribute: string): Rule =>
-  (call) => [tensorInfo(Type.float, [rowsOf(call), call.int(attribute, 1)])];
+  (call) => [tensorInfo(DataType.float, [rowsOf(call), call.int(attribute, 1)])];
 
 const labelEncoder: Rule = (call) => [tensorInfo(encodedType(call), call.shape(0))];
 
 function encodedType(call: Call): number {
-  if (call.attribute('values_strings') !== undefined) return Type.string;
-  if (call.attribute('values_int64s') !== undefined) return Type.int64;
-  if (call.attribute('values_floats') !== undefined) return Type.float;
+  if (call.attribute('values_strings') !== undefined) return DataType.string;
+  if (call.attribute('values_int64s') !== undefined) return DataType.int64;
+  if (call.attribute('values_floats') !== undefined) return DataType.float;
   const tensor = call.attribute('values_tensor')?.tensors[0];
   if (tensor !== undefined) return tensor.dataType;
   // Before version 2 strings became integers, and integers strings.
   if (call.elem(0) === 0) return 0;
-  return call.elem(0) === Type.string ? Type.int64 : Type.string;
+  return call.elem(0) === DataType.string ? DataType.int64 : DataType.string;
 }
 
 const oneHotEncoder: Rule = (call) => {
@@ -47,13 +48,13 @@ const oneHotEncoder: Rule = (call) => {
     call.attribute('cats_strings')?.strings.length ?? 0,
     call.ints('cats_int64s')?.length ?? 0,
   );
-  return [tensorInfo(Type.float, shape === null ? null : [...shape, categories])];
+  return [tensorInfo(DataType.float, shape === null ? null : [...shape, categories])];
 };
 
 const featureVectorizer: Rule = (call) => {
   const sizes = call.ints('inputdimensions');
   const width = sizes?.reduce((sum, size) => sum + size, 0);
-  return [tensorInfo(Type.float, [rowsOf(call), width ?? call.unknown()])];
+  return [tensorInfo(DataType.float, [rowsOf(call), width ?? call.unknown()])];
 };
 
 const arrayFeatureExtractor: Rule = (call) => {
@@ -66,13 +67,13 @@ const arrayFeatureExtractor: Rule = (call) => {
 
 const castMap: Rule = (call) => {
   const word = call.text('cast_to', 'TO_FLOAT');
-  const elem = word === 'TO_FLOAT' ? Type.float : word === 'TO_STRING' ? Type.string : Type.int64;
+  const elem = word === 'TO_FLOAT' ? DataType.float : word === 'TO_STRING' ? DataType.string : DataType.int64;
   return [tensorInfo(elem, [1, call.unknown()])];
 };
 
 const zipMap: Rule = (call): readonly Info[] => {
-  const keyType = call.attribute('classlabels_strings') === undefined ? Type.int64 : Type.string;
-  const value = { kind: 'tensor', elemType: Type.float, shape: null } as const;
+  const keyType = call.attribute('classlabels_strings') === undefined ? DataType.int64 : DataType.string;
+  const value = { kind: 'tensor', elemType: DataType.float, shape: null } as const;
   return [{ kind: 'sequence', element: { kind: 'map', type: { kind: 'map', keyType, value } } }];
 };
 
@@ -87,9 +88,9 @@ export const CLASSICAL: { readonly [opType: string]: Rule } = {
   LabelEncoder: labelEncoder,
   LinearClassifier: classifier,
   LinearRegressor: regressor('targets'),
-  Normalizer: sameShape(Type.float),
+  Normalizer: sameShape(DataType.float),
   OneHotEncoder: oneHotEncoder,
-  Scaler: sameShape(Type.float),
+  Scaler: sameShape(DataType.float),
   SVMClassifier: classifier,
   SVMRegressor: regressor('n_targets'),
   TreeEnsembleClassifier: classifier,

@@ -1,6 +1,8 @@
+import { DataType } from '../../onnx/schema.js';
+import type { Algebra } from '../algebra.js';
 import { RuleFault, type Call, type Rule } from '../call.js';
 import type { Size } from '../formula.js';
-import { filled, isTensor, tensorInfo, Type, type ContainerInfo, type Info, type Shape } from '../info.js';
+import { filled, isTensor, tensorInfo, type ContainerInfo, type Info, type Shape } from '../info.js';
 import { joinedAnew } from '../join.js';
 import { sameSize } from '../sizes.js';
 
@@ -27,7 +29,7 @@ const construct: Rule = (call) => {
 };
 
 const empty: Rule = (call) => [
-  { kind: 'sequence', element: tensorInfo(call.int('dtype', Type.float), null), elements: [] },
+  { kind: 'sequence', element: tensorInfo(call.int('dtype', DataType.float), null), elements: [] },
 ];
 
 const insert: Rule = (call) => {
@@ -50,7 +52,7 @@ const at: Rule = (call) => {
 
 const length: Rule = (call) => {
   const count = sequence(call)?.elements?.length;
-  return [tensorInfo(Type.int64, [], count === undefined ? null : [count])];
+  return [tensorInfo(DataType.int64, [], count === undefined ? null : [count])];
 };
 
 const splitToSequence: Rule = (call) => {
@@ -98,11 +100,16 @@ const concatFromSequence: Rule = (call) => {
   const parts = from.elements?.map((element) => (isTensor(element) ? element.shape : null));
   const isKnown = parts !== undefined && parts.every((part): part is Shape => part?.length === first.shape?.length);
   if (isNew) {
-    const dims = isKnown ? unified(parts) : first.shape;
+    const dims = isKnown ? unified(parts, call.algebra) : first.shape;
     return [tensorInfo(first.elemType, [...dims.slice(0, axis), parts?.length ?? call.unknown(), ...dims.slice(axis)])];
   }
   const along = isKnown ? parts.reduce<Size>((sum, part) => call.algebra.add(sum, part[axis]), 0) : call.unknown();
-  const dims = isKnown ? unified(parts.map((part) => part.map((dim, on) => (on === axis ? 0 : dim)))) : first.shape;
+  const dims = isKnown
+    ? unified(
+        parts.map((part) => part.map((dim, on) => (on === axis ? 0 : dim))),
+        call.algebra,
+      )
+    : first.shape;
   return [
     tensorInfo(
       first.elemType,
@@ -111,8 +118,8 @@ const concatFromSequence: Rule = (call) => {
   ];
 };
 
-function unified(parts: readonly Shape[]): Shape {
-  return parts.reduce((dims, part) => dims.map((dim, axis) => sameSize(dim, part[axis])));
+function unified(parts: readonly Shape[], algebra: Algebra): Shape {
+  return parts.reduce((dims, part) => dims.map((dim, axis) => sameSize(dim, part[axis], algebra)));
 }
 
 const optional: Rule = (call) => [{ kind: 'optional', element: call.has(0) ? call.info(0) : null }];
@@ -122,7 +129,7 @@ const optionalGet: Rule = (call) => {
   return [info?.kind === 'optional' ? info.element : info];
 };
 
-const optionalHas: Rule = () => [tensorInfo(Type.bool, [])];
+const optionalHas: Rule = () => [tensorInfo(DataType.bool, [])];
 
 /** A body for each element; elements of the results share what the body says. */
 const sequenceMap: Rule = (call) => {

@@ -1,6 +1,7 @@
+import { DataType } from '../../onnx/schema.js';
 import { RuleFault, type Rule } from '../call.js';
 import type { Size } from '../formula.js';
-import { isTensor, tensorInfo, Type, type Info, type Shape } from '../info.js';
+import { isTensor, tensorInfo, type Info, type Shape } from '../info.js';
 import { broadcast } from '../sizes.js';
 import { broadcastingBase, sameAsInput } from './elementwise.js';
 import { gemmShape, matmulShape } from './matmul.js';
@@ -13,7 +14,7 @@ import { convolution, globalPool, pool } from './windows.js';
 /** The sum behind the statistics is what a next block adds to. */
 const skipNormalization: Rule = (call) => {
   const shape = call.shape(0);
-  const statistic = tensorInfo(Type.float, reducedFrom(call, shape, -1));
+  const statistic = tensorInfo(DataType.float, reducedFrom(call, shape, -1));
   const whole = tensorInfo(call.elem(0), shape);
   return [whole, statistic, statistic, whole];
 };
@@ -22,7 +23,7 @@ const skipNormalization: Rule = (call) => {
 const embedLayerNormalization: Rule = (call) => {
   const ids = call.shape(0) ?? call.unknowns(2);
   const whole = tensorInfo(call.elem(2), [...ids, call.shape(2)?.[1] ?? call.unknown()]);
-  return [whole, tensorInfo(Type.int32, [ids[0]]), whole];
+  return [whole, tensorInfo(DataType.int32, [ids[0]]), whole];
 };
 
 /** [B, S, D] and weights [D, 3 * H]: [B, S, H] and keys and values so far. */
@@ -110,11 +111,14 @@ const fusedMatMul: Rule = (call) => {
 
 const fusedGemm: Rule = (call) => [tensorInfo(call.elem(0), gemmShape(call, call.shape(0), call.shape(1)))];
 
-const floatMatMul: Rule = (call) => [tensorInfo(Type.float, matmulShape(call, call.shape(0), call.shape(1)))];
+const floatMatMul: Rule = (call) => [tensorInfo(DataType.float, matmulShape(call, call.shape(0), call.shape(1)))];
 
 /** A float without a scale for the output. */
 const qGemm: Rule = (call) => [
-  tensorInfo(call.has(7) ? call.elem(8) || call.elem(0) : Type.float, gemmShape(call, call.shape(0), call.shape(3))),
+  tensorInfo(
+    call.has(7) ? call.elem(8) || call.elem(0) : DataType.float,
+    gemmShape(call, call.shape(0), call.shape(3)),
+  ),
 ];
 
 /** Operands with their scales and zero points in between. */
@@ -165,7 +169,7 @@ const qLinearAveragePool: Rule = (call) => {
   return [pooled];
 };
 
-const quantize: Rule = (call) => [tensorInfo(call.has(2) ? call.elem(2) : Type.uint8, call.shape(0))];
+const quantize: Rule = (call) => [tensorInfo(call.has(2) ? call.elem(2) : DataType.uint8, call.shape(0))];
 
 const dequantize: Rule = (call) => [tensorInfo(call.elem(1), call.shape(0))];
 
@@ -177,7 +181,7 @@ const gatherBlockQuantized: Rule = (call) => {
   const [data, indices] = [call.shape(0), call.shape(1)];
   if (data === null || indices === null) return [tensorInfo(call.elem(2), null)];
   const axis = call.axis(call.int('gather_axis', 0), data.length);
-  const isPacked = call.elem(0) === Type.uint8 && call.int('bits', 4) === 4;
+  const isPacked = call.elem(0) === DataType.uint8 && call.int('bits', 4) === 4;
   const whole = data.map((dim, at) => (isPacked && at === data.length - 1 ? call.algebra.multiply(dim, 2) : dim));
   return [tensorInfo(call.elem(2), [...whole.slice(0, axis), ...indices, ...whole.slice(axis + 1)])];
 };

@@ -1,7 +1,8 @@
+import { DataType } from '../../onnx/schema.js';
 import type { Graph } from '../../onnx/records.js';
 import { RuleFault, type BodyResult, type Call, type Rule } from '../call.js';
 import { Formula, type Atom, type Size } from '../formula.js';
-import { isTensor, tensorInfo, Type, type Info, type Shape } from '../info.js';
+import { isTensor, tensorInfo, type Info, type Shape } from '../info.js';
 import { joined, joinedAnew } from '../join.js';
 
 /** If, Loop and Scan. @see https://github.com/onnx/onnx/blob/main/docs/Operators.md */
@@ -93,7 +94,7 @@ const loop: Rule = (call) => {
   const initial = call.inputs.slice(2);
   const count = Math.max(0, body.inputs.length - 2);
   const { states, last, varying } = iterated(call, initial, (current) => {
-    const result = call.runBody(body, [tensorInfo(Type.int64, []), tensorInfo(Type.bool, []), ...current]);
+    const result = call.runBody(body, [tensorInfo(DataType.int64, []), tensorInfo(DataType.bool, []), ...current]);
     return { result, next: result.outputs.slice(1, 1 + count) };
   });
   const rounds = call.has(0) ? (call.value(0)?.[0] ?? null) : null;

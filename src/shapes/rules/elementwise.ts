@@ -1,5 +1,6 @@
+import { DataType } from '../../onnx/schema.js';
 import type { Call, Rule } from '../call.js';
-import { isFloat, isInteger, tensorInfo, Type, type Info, type Scalar, type TensorInfo } from '../info.js';
+import { isFloat, isInteger, tensorInfo, type Info, type Scalar, type TensorInfo } from '../info.js';
 import { broadcast } from '../sizes.js';
 import { BINARY, combinedValues, UNARY } from './values.js';
 
@@ -49,7 +50,7 @@ export const broadcasting: Rule = (call) => [combined(call, commonElem(call))];
 export const broadcastingBase: Rule = (call) => [combined(call, call.elem(0))];
 
 /** Truth of elements of two inputs, stretched to each other. */
-export const comparing: Rule = (call) => [combined(call, Type.bool)];
+export const comparing: Rule = (call) => [combined(call, DataType.bool)];
 
 function combined(call: Call, elemType: number): TensorInfo {
   const shape = shapeOfBroadcast(call);
@@ -88,7 +89,7 @@ const cast: Rule = (call) => {
 /** Before version 6 the dtype was written as a word. */
 function castByWord(call: Call): number {
   const word = call.text('to', '').toLowerCase();
-  return word in Type ? Type[word as keyof typeof Type] : 0;
+  return word in DataType ? DataType[word as keyof typeof DataType] : 0;
 }
 
 function castTo(call: Call, to: number): TensorInfo {
@@ -99,12 +100,12 @@ function castTo(call: Call, to: number): TensorInfo {
 
 function converted(scalar: Scalar, to: number, { algebra }: Call): Scalar {
   if (scalar === null) return null;
-  if (to === Type.bool) return typeof scalar === 'number' ? Number(scalar !== 0) : scalar.bounds[0] > 0 ? 1 : null;
+  if (to === DataType.bool) return typeof scalar === 'number' ? Number(scalar !== 0) : scalar.bounds[0] > 0 ? 1 : null;
   if (isInteger(to)) {
     if (typeof scalar === 'number') return Number.isFinite(scalar) ? Math.trunc(scalar) : null;
     return scalar.bounds[0] >= 0 ? algebra.floor(scalar) : scalar.denominator === 1 ? scalar : null;
   }
-  if (to === Type.float && typeof scalar === 'number') return Math.fround(scalar);
+  if (to === DataType.float && typeof scalar === 'number') return Math.fround(scalar);
   return isFloat(to) ? scalar : null;
 }
 
@@ -147,8 +148,8 @@ export const ELEMENTWISE: { readonly [opType: string]: Rule } = {
   CastLike: cast,
   Clip: clip,
   BitCast: bitCast,
-  IsNaN: sameShape(Type.bool),
-  IsInf: sameShape(Type.bool),
-  RegexFullMatch: sameShape(Type.bool),
+  IsNaN: sameShape(DataType.bool),
+  IsInf: sameShape(DataType.bool),
+  RegexFullMatch: sameShape(DataType.bool),
   StringConcat: broadcasting,
 };

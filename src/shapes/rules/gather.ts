@@ -1,6 +1,7 @@
+import { DataType } from '../../onnx/schema.js';
 import { RuleFault, type Call, type Rule } from '../call.js';
 import { boundsOf, type Size } from '../formula.js';
-import { numbersOf, tensorInfo, Type, type Scalar, type Shape } from '../info.js';
+import { numbersOf, tensorInfo, type Scalar, type Shape } from '../info.js';
 import { pickedValues } from './values.js';
 
 /** Operators that pick elements by their positions, and those whose positions depend on the data. */
@@ -78,11 +79,11 @@ const oneHot: Rule = (call) => {
 const topK: Rule = (call) => {
   const shape = call.shape(0);
   const elem = call.elem(0);
-  if (shape === null) return [tensorInfo(elem, null), tensorInfo(Type.int64, null)];
+  if (shape === null) return [tensorInfo(elem, null), tensorInfo(DataType.int64, null)];
   const axis = call.axis(call.int('axis', -1), shape.length);
   const k: Size = (call.opset < 10 ? call.int('k') : call.value(1)?.[0]) ?? call.unknown();
   const dims = shape.map((dim, at) => (at === axis ? k : dim));
-  return [tensorInfo(elem, dims), tensorInfo(Type.int64, dims)];
+  return [tensorInfo(elem, dims), tensorInfo(DataType.int64, dims)];
 };
 
 /** [rank, count]. */
@@ -91,10 +92,10 @@ const nonZero: Rule = (call) => {
   const value = call.value(0);
   const known = value?.every((scalar) => scalar !== null && (typeof scalar === 'number' || boundsOf(scalar)[0] > 0));
   const count = known === true ? (value?.filter((scalar) => scalar !== 0).length ?? null) : null;
-  return [tensorInfo(Type.int64, [rank === null ? call.unknown() : Math.max(rank, 1), count ?? call.unknown()])];
+  return [tensorInfo(DataType.int64, [rank === null ? call.unknown() : Math.max(rank, 1), count ?? call.unknown()])];
 };
 
-const nonMaxSuppression: Rule = (call) => [tensorInfo(Type.int64, [call.unknown(), 3])];
+const nonMaxSuppression: Rule = (call) => [tensorInfo(DataType.int64, [call.unknown(), 3])];
 
 const compress: Rule = (call) => {
   const shape = call.shape(0);
@@ -114,13 +115,13 @@ const unique: Rule = (call) => {
   const shape = call.shape(0);
   const axis = call.int('axis');
   const count = call.unknown();
-  const list = tensorInfo(Type.int64, [count]);
+  const list = tensorInfo(DataType.int64, [count]);
   const inverse = axis === undefined ? elementsOf(call, shape) : (shape?.[call.axis(axis, shape.length)] ?? null);
   const dims =
     axis === undefined
       ? [count]
       : (shape?.map((dim, at) => (at === call.axis(axis, shape.length) ? count : dim)) ?? null);
-  return [tensorInfo(call.elem(0), dims), list, tensorInfo(Type.int64, [inverse ?? call.unknown()]), list];
+  return [tensorInfo(call.elem(0), dims), list, tensorInfo(DataType.int64, [inverse ?? call.unknown()]), list];
 };
 
 function elementsOf(call: Call, shape: Shape | null): Size | null {

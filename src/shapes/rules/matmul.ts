@@ -1,6 +1,7 @@
+import { DataType } from '../../onnx/schema.js';
 import { RuleFault, type Call, type Rule } from '../call.js';
 import type { Size } from '../formula.js';
-import { tensorInfo, Type, type Shape } from '../info.js';
+import { tensorInfo, type Shape } from '../info.js';
 import { broadcast, broadcastSize, sameSize } from '../sizes.js';
 
 /** Products of matrices. */
@@ -11,7 +12,7 @@ export function matmulShape(call: Call, a: Shape | null, b: Shape | null): Shape
   if (a.length === 0 || b.length === 0) throw new RuleFault('a scalar is no matrix');
   const left = a.length === 1 ? [1, ...a] : a;
   const right = b.length === 1 ? [...b, 1] : b;
-  sameSize(left[left.length - 1], right[right.length - 2]);
+  sameSize(left[left.length - 1], right[right.length - 2], call.algebra);
   const lead = broadcast([left.slice(0, -2), right.slice(0, -2)], call.algebra) ?? [];
   const rows = a.length === 1 ? [] : [left[left.length - 2]];
   const columns = b.length === 1 ? [] : [right[right.length - 1]];
@@ -22,7 +23,7 @@ const matmul: Rule = (call) => [
   tensorInfo(call.elem(0) || call.elem(1), matmulShape(call, call.shape(0), call.shape(1))),
 ];
 
-const matmulInteger: Rule = (call) => [tensorInfo(Type.int32, matmulShape(call, call.shape(0), call.shape(1)))];
+const matmulInteger: Rule = (call) => [tensorInfo(DataType.int32, matmulShape(call, call.shape(0), call.shape(1)))];
 
 const qLinearMatMul: Rule = (call) => [
   tensorInfo(call.elem(7) || call.elem(0), matmulShape(call, call.shape(0), call.shape(3))),

@@ -32,6 +32,8 @@ const reshape: Rule = (call) => {
   });
   // One dim that is not known is what is left over, as -1 is.
   if (inferred < 0 && open.length === 1) [inferred] = open;
+  const wanted = countOf(dims);
+  if (wanted !== null && from !== null) call.algebra.require(call.algebra.product(from), 'equal', wanted);
   const isSolvable = inferred >= 0 && from !== null && open.every((axis) => axis === inferred);
   const shape = dims.map((dim) => dim ?? call.unknown());
   if (isSolvable)
@@ -51,6 +53,14 @@ function targetOf(call: Call): readonly Scalar[] | null {
   return typeof rank === 'number' && rank <= 64 ? filled<null>(rank, null) : null;
 }
 
+/** The product of dims that are all numbers. */
+function countOf(dims: readonly (Size | null)[]): number | null {
+  return dims.reduce<number | null>(
+    (count, dim) => (count === null || typeof dim !== 'number' ? null : count * dim),
+    1,
+  );
+}
+
 /** How many elements are left for a dim when the others are known: what is on both sides is cancelled first. */
 function leftOver(call: Call, from: Shape, others: readonly (Size | null)[]): Size {
   const { algebra } = call;
@@ -68,7 +78,9 @@ function leftOver(call: Call, from: Shape, others: readonly (Size | null)[]): Si
     if (elements % known !== 0) throw new RuleFault(`${elements} elements in parts of ${known}`);
     return elements / known;
   }
-  return algebra.quotient(elements, known) ?? algebra.floorDivide(elements, known);
+  const rest = algebra.quotient(elements, known) ?? algebra.floorDivide(elements, known);
+  algebra.require(rest, 'whole');
+  return rest;
 }
 
 const flatten: Rule = (call) => {
@@ -107,6 +119,7 @@ const squeeze: Rule = (call) => {
   for (const axis of gone) {
     const dim = shape[axis];
     if (typeof dim === 'number' && dim !== 1) throw new RuleFault(`axis ${axis} has ${dim} entries`);
+    call.algebra.require(dim, 'equal', 1);
   }
   return [
     relaid(

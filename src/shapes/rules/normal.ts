@@ -1,5 +1,6 @@
+import { DataType } from '../../onnx/schema.js';
 import type { Call, Rule } from '../call.js';
-import { tensorInfo, Type, type Info, type Shape } from '../info.js';
+import { tensorInfo, type Info, type Shape } from '../info.js';
 
 /** Normalisations and dropout: the input, and what was measured on the way. */
 
@@ -19,14 +20,14 @@ export function reducedFrom(call: Call, shape: Shape | null, axis: number): Shap
 
 const layerNormalization: Rule = (call) => {
   const shape = call.shape(0);
-  const statistic = tensorInfo(call.int('stash_type', Type.float), reducedFrom(call, shape, call.int('axis', -1)));
+  const statistic = tensorInfo(call.int('stash_type', DataType.float), reducedFrom(call, shape, call.int('axis', -1)));
   return [tensorInfo(call.elem(0), shape), statistic, statistic];
 };
 
 /** The mask has the dtype of the input before version 10. */
 const dropout: Rule = (call) => {
   const shape = call.shape(0);
-  return [tensorInfo(call.elem(0), shape), tensorInfo(call.opset < 10 ? call.elem(0) : Type.bool, shape)];
+  return [tensorInfo(call.elem(0), shape), tensorInfo(call.opset < 10 ? call.elem(0) : DataType.bool, shape)];
 };
 
 /** Rules of normalisations. */

@@ -1,5 +1,6 @@
+import { DataType } from '../../onnx/schema.js';
 import type { Rule } from '../call.js';
-import { tensorInfo, Type, type Shape } from '../info.js';
+import { tensorInfo, type Shape } from '../info.js';
 
 /** Losses, text and pictures. */
 
@@ -15,7 +16,10 @@ const softmaxCrossEntropy: Rule = (call) => [
 /** Parts of each string, and how many there are. */
 const stringSplit: Rule = (call) => {
   const shape = call.shape(0);
-  return [tensorInfo(Type.string, shape === null ? null : [...shape, call.unknown()]), tensorInfo(Type.int64, shape)];
+  return [
+    tensorInfo(DataType.string, shape === null ? null : [...shape, call.unknown()]),
+    tensorInfo(DataType.int64, shape),
+  ];
 };
 
 /** Stop words are left out of a list; of a row of them too. */
@@ -23,7 +27,7 @@ const stringNormalizer: Rule = (call) => {
   const shape = call.shape(0);
   const keepsAll = (call.attribute('stopwords')?.strings ?? []).length === 0;
   const dims: Shape | null = shape === null || keepsAll ? shape : [...shape.slice(0, -1).map(() => 1), call.unknown()];
-  return [tensorInfo(Type.string, dims)];
+  return [tensorInfo(DataType.string, dims)];
 };
 
 /** A count per n-gram behind the batch. */
@@ -31,12 +35,12 @@ const tfIdfVectorizer: Rule = (call) => {
   const indexes = call.ints('ngram_indexes');
   const shape = call.shape(0);
   const size = indexes === undefined ? call.unknown() : Math.max(-1, ...indexes) + 1;
-  return [tensorInfo(Type.float, shape === null ? null : [...shape.slice(0, -1), size])];
+  return [tensorInfo(DataType.float, shape === null ? null : [...shape.slice(0, -1), size])];
 };
 
 const imageDecoder: Rule = (call) => {
   const channels = call.text('pixel_format', 'RGB') === 'Grayscale' ? 1 : 3;
-  return [tensorInfo(Type.uint8, [call.unknown(), call.unknown(), channels])];
+  return [tensorInfo(DataType.uint8, [call.unknown(), call.unknown(), channels])];
 };
 
 /** Rules of losses, text and pictures. */

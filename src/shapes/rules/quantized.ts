@@ -1,11 +1,12 @@
+import { DataType } from '../../onnx/schema.js';
 import type { Rule } from '../call.js';
-import { tensorInfo, Type } from '../info.js';
+import { tensorInfo } from '../info.js';
 
 /** Conversions to integers with a scale, and back. */
 
 const quantizeLinear: Rule = (call) => {
   const given = call.int('output_dtype', 0);
-  return [tensorInfo(call.has(2) ? call.elem(2) : given === 0 ? Type.uint8 : given, call.shape(0))];
+  return [tensorInfo(call.has(2) ? call.elem(2) : given === 0 ? DataType.uint8 : given, call.shape(0))];
 };
 
 const dequantizeLinear: Rule = (call) => {
@@ -14,9 +15,9 @@ const dequantizeLinear: Rule = (call) => {
 };
 
 const dynamicQuantizeLinear: Rule = (call) => [
-  tensorInfo(Type.uint8, call.shape(0)),
-  tensorInfo(Type.float, []),
-  tensorInfo(Type.uint8, []),
+  tensorInfo(DataType.uint8, call.shape(0)),
+  tensorInfo(DataType.float, []),
+  tensorInfo(DataType.uint8, []),
 ];
 
 /** Rules of quantization. */

@@ -1,14 +1,6 @@
+import { DataType } from '../../onnx/schema.js';
 import type { Call, Rule } from '../call.js';
-import {
-  countOf,
-  MOST_VALUES,
-  numbersOf,
-  tensorInfo,
-  Type,
-  type Scalar,
-  type Shape,
-  type TensorInfo,
-} from '../info.js';
+import { countOf, MOST_VALUES, numbersOf, tensorInfo, type Scalar, type Shape, type TensorInfo } from '../info.js';
 import { axesOf } from './movement.js';
 import { BINARY, type BinaryOperation } from './values.js';
 
@@ -72,11 +64,11 @@ function folded(call: Call, input: TensorInfo | null, gone: ReadonlySet<number>)
 
 const arg: Rule = (call) => {
   const shape = call.shape(0);
-  if (shape === null) return [tensorInfo(Type.int64, null)];
+  if (shape === null) return [tensorInfo(DataType.int64, null)];
   const axis = call.axis(call.int('axis', 0), shape.length);
   const keeps = call.int('keepdims', 1) !== 0;
   const dims = keeps ? shape.map((dim, at) => (at === axis ? 1 : dim)) : shape.filter((_dim, at) => at !== axis);
-  return [tensorInfo(Type.int64, dims)];
+  return [tensorInfo(DataType.int64, dims)];
 };
 
 const cumSum: Rule = (call) => {

@@ -1,6 +1,7 @@
+import { DataType } from '../../onnx/schema.js';
 import { RuleFault, type Call, type Rule } from '../call.js';
 import type { Size } from '../formula.js';
-import { tensorInfo, Type, type Scalar } from '../info.js';
+import { tensorInfo, type Scalar } from '../info.js';
 
 /** Fourier transforms, windows and mel banks. */
 
@@ -49,13 +50,13 @@ const stft: Rule = (call) => {
 };
 
 const window: Rule = (call) => [
-  tensorInfo(call.int('output_datatype', Type.float), [call.value(0)?.[0] ?? call.unknown()]),
+  tensorInfo(call.int('output_datatype', DataType.float), [call.value(0)?.[0] ?? call.unknown()]),
 ];
 
 const melWeightMatrix: Rule = (call) => {
   const [bins, length] = [call.value(0)?.[0], call.value(1)?.[0]];
   return [
-    tensorInfo(call.int('output_datatype', Type.float), [
+    tensorInfo(call.int('output_datatype', DataType.float), [
       length == null ? call.unknown() : half(call, length),
       bins ?? call.unknown(),
     ]),

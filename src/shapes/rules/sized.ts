@@ -1,3 +1,4 @@
+import { DataType } from '../../onnx/schema.js';
 import { RuleFault, type Call, type Rule } from '../call.js';
 import { isExact, type Size } from '../formula.js';
 import {
@@ -7,7 +8,6 @@ import {
   MOST_VALUES,
   numbersOf,
   tensorInfo,
-  Type,
   type Scalar,
   type Shape,
   type TensorInfo,
@@ -23,23 +23,23 @@ function constantInfo(call: Call): TensorInfo {
   const sparse = call.attribute('sparse_value')?.sparseTensors[0];
   if (sparse?.values != null) return tensorInfo(sparse.values.dataType, sparse.dims);
   const ints = call.ints('value_ints');
-  if (ints !== undefined) return tensorInfo(Type.int64, [ints.length], ints);
+  if (ints !== undefined) return tensorInfo(DataType.int64, [ints.length], ints);
   const floats = call.floats('value_floats');
-  if (floats !== undefined) return tensorInfo(Type.float, [floats.length], floats);
+  if (floats !== undefined) return tensorInfo(DataType.float, [floats.length], floats);
   const strings = call.attribute('value_strings')?.strings;
   if (strings !== undefined)
-    return tensorInfo(Type.string, strings.length < MOST_VALUES ? [strings.length] : [call.unknown()]);
+    return tensorInfo(DataType.string, strings.length < MOST_VALUES ? [strings.length] : [call.unknown()]);
   const int = call.int('value_int');
-  if (int !== undefined) return tensorInfo(Type.int64, [], [int]);
+  if (int !== undefined) return tensorInfo(DataType.int64, [], [int]);
   const float = call.attribute('value_float')?.f;
-  if (float != null) return tensorInfo(Type.float, [], [Math.fround(float)]);
-  if (call.attribute('value_string') !== undefined) return tensorInfo(Type.string, []);
+  if (float != null) return tensorInfo(DataType.float, [], [Math.fround(float)]);
+  if (call.attribute('value_string') !== undefined) return tensorInfo(DataType.string, []);
   throw new RuleFault('a constant without a value');
 }
 
 const constantOfShape: Rule = (call) => {
   const fill = call.attribute('value')?.tensors[0];
-  const filling = fill === undefined ? tensorInfo(Type.float, [1], [0]) : call.constant(fill);
+  const filling = fill === undefined ? tensorInfo(DataType.float, [1], [0]) : call.constant(fill);
   const wanted = call.value(0);
   const rank = wanted?.length ?? call.shape(0)?.[0];
   if (typeof rank !== 'number' || rank > 64) return [tensorInfo(filling.elemType, null)];
@@ -52,15 +52,15 @@ const constantOfShape: Rule = (call) => {
 
 const shape: Rule = (call) => {
   const dims = call.shape(0);
-  if (dims === null) return [tensorInfo(Type.int64, [call.unknown()])];
+  if (dims === null) return [tensorInfo(DataType.int64, [call.unknown()])];
   const clamped = (axis: number): number => Math.min(dims.length, Math.max(0, axis < 0 ? axis + dims.length : axis));
   const taken = dims.slice(clamped(call.int('start', 0)), clamped(call.int('end', dims.length)));
-  return [tensorInfo(Type.int64, [taken.length], taken)];
+  return [tensorInfo(DataType.int64, [taken.length], taken)];
 };
 
 const size: Rule = (call) => {
   const dims = call.shape(0);
-  return [tensorInfo(Type.int64, [], dims === null ? null : [call.algebra.product(dims)])];
+  return [tensorInfo(DataType.int64, [], dims === null ? null : [call.algebra.product(dims)])];
 };
 
 /** max(ceil((limit - start) / delta), 0) numbers. */
@@ -151,12 +151,12 @@ const affineGrid: Rule = (call) => {
 };
 
 /** Random tensors of a shape of their own. */
-const random: Rule = (call) => [tensorInfo(call.int('dtype', Type.float), call.ints('shape') ?? null)];
+const random: Rule = (call) => [tensorInfo(call.int('dtype', DataType.float), call.ints('shape') ?? null)];
 
 const randomLike: Rule = (call) => [tensorInfo(call.int('dtype') ?? call.elem(0), call.shape(0))];
 
 const multinomial: Rule = (call) => [
-  tensorInfo(call.int('dtype', Type.int32), [call.shape(0)?.[0] ?? call.unknown(), call.int('sample_size', 1)]),
+  tensorInfo(call.int('dtype', DataType.int32), [call.shape(0)?.[0] ?? call.unknown(), call.int('sample_size', 1)]),
 ];
 
 /** Rules of what is shaped by a value. */

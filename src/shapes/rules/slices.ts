@@ -107,6 +107,13 @@ function splitSizes(call: Call, dim: Size, count: number): Shape {
   if (given !== undefined) {
     if (given !== null && given.length < count) throw new RuleFault('more outputs than parts');
     const sizes = Array.from({ length: count }, (_empty, at) => given?.[at] ?? null);
+    const known = numbersOf(given);
+    if (known !== null)
+      algebra.require(
+        dim,
+        'equal',
+        known.reduce((sum, size) => sum + size, 0),
+      );
     return sizes.map((size) => size ?? call.unknown());
   }
   const parts = call.opset < 18 ? count : call.int('num_outputs', count);
@@ -140,7 +147,7 @@ const concat: Rule = (call) => {
     dims =
       dims === null
         ? part
-        : dims.map((dim, at) => (at === axis ? algebra.add(dim, part[at]) : sameSize(dim, part[at])));
+        : dims.map((dim, at) => (at === axis ? algebra.add(dim, part[at]) : sameSize(dim, part[at], algebra)));
   }
   return [tensorInfo(elem, dims, axis === 0 ? joinedValues(call) : joinedInner(call, axis, dims))];
 };

@@ -1,6 +1,7 @@
+import { DataType } from '../../onnx/schema.js';
 import type { Algebra } from '../algebra.js';
 import { boundsOf, isExact, isWhole, type Size } from '../formula.js';
-import { countOf, isFloat, MOST_VALUES, numbersOf, Type, type Scalar, type Shape, type TensorInfo } from '../info.js';
+import { countOf, isFloat, MOST_VALUES, numbersOf, type Scalar, type Shape, type TensorInfo } from '../info.js';
 
 /** Arithmetic on the elements of small tensors: what makes shapes out of shapes. */
 
@@ -12,8 +13,8 @@ export type UnaryOperation = (a: Size, algebra: Algebra, elemType: number) => Sc
 /** A number as its dtype holds it; null if an integer leaves the range that is exact here. */
 function stored(value: Scalar, elemType: number): Scalar {
   if (typeof value !== 'number') return value;
-  if (elemType === Type.float) return Math.fround(value);
-  if (elemType === Type.float16 || elemType === Type.bfloat16)
+  if (elemType === DataType.float) return Math.fround(value);
+  if (elemType === DataType.float16 || elemType === DataType.bfloat16)
     return Number.isInteger(value) && Math.abs(value) <= 256 ? value : null;
   return isFloat(elemType) ? value : Number.isSafeInteger(value) ? value : null;
 }

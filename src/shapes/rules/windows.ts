@@ -1,6 +1,7 @@
+import { DataType } from '../../onnx/schema.js';
 import { RuleFault, type Call, type Rule } from '../call.js';
 import type { Size } from '../formula.js';
-import { filled, numbersOf, tensorInfo, Type, type Shape } from '../info.js';
+import { filled, numbersOf, tensorInfo, type Shape } from '../info.js';
 
 /** Operators that slide a window over the axes behind N and C. */
 
@@ -43,7 +44,9 @@ function positions(call: Call, room: Size, stride: number, isCeil: boolean): Siz
     if (room <= -stride) throw new RuleFault('a window is larger than what it slides over');
     return (isCeil ? Math.ceil(room / stride) : Math.trunc(room / stride)) + 1;
   }
-  return algebra.add(isCeil ? algebra.ceilDivide(room, stride) : algebra.floorDivide(room, stride), 1);
+  const count = algebra.add(isCeil ? algebra.ceilDivide(room, stride) : algebra.floorDivide(room, stride), 1);
+  algebra.require(count, 'whole');
+  return count;
 }
 
 function convolved(call: Call, dim: Size, window: Window, axis: number): Size {
@@ -82,8 +85,12 @@ function convolution(elemOf: (call: Call) => number, weights: number): Rule {
     const elem = elemOf(call);
     const given = call.ints('kernel_shape');
     if (input === null) return [tensorInfo(elem, weight === null ? null : call.unknowns(weight.length))];
+    if (input.length < 3 || !call.has(weights))
+      throw new RuleFault('no weights, or an input without axes to slide over');
     const kernel = given ?? weight?.slice(2) ?? call.unknowns(input.length - 2);
     if (kernel.length !== input.length - 2) throw new RuleFault('the kernel has other axes than the input');
+    const channels = weight?.[1];
+    if (typeof channels === 'number') call.algebra.require(input[1], 'equal', channels * call.int('group', 1));
     const window = windowOf(call, kernel);
     const spatial = input.slice(2).map((dim, axis) => convolved(call, dim, window, axis));
     return [tensorInfo(elem, [input[0], weight?.[0] ?? call.unknown(), ...spatial])];
@@ -93,12 +100,12 @@ function convolution(elemOf: (call: Call) => number, weights: number): Rule {
 const pool: Rule = (call) => {
   const input = call.shape(0);
   const kernel = call.ints('kernel_shape');
-  if (input === null || kernel === undefined) return [tensorInfo(call.elem(0), null), tensorInfo(Type.int64, null)];
+  if (input === null || kernel === undefined) return [tensorInfo(call.elem(0), null), tensorInfo(DataType.int64, null)];
   if (kernel.length !== input.length - 2) throw new RuleFault('the kernel has other axes than the input');
   const window = windowOf(call, kernel);
   const isCeil = call.int('ceil_mode', 0) === 1;
   const shape = [...input.slice(0, 2), ...input.slice(2).map((dim, axis) => pooled(call, dim, window, axis, isCeil))];
-  return [tensorInfo(call.elem(0), shape), tensorInfo(Type.int64, shape)];
+  return [tensorInfo(call.elem(0), shape), tensorInfo(DataType.int64, shape)];
 };
 
 const globalPool: Rule = (call) => {
@@ -208,7 +215,7 @@ const causalConv: Rule = (call) => {
 export const WINDOWS: { readonly [opType: string]: Rule } = {
   Conv: convolution((call) => call.elem(0), 1),
   DeformConv: convolution((call) => call.elem(0), 1),
-  ConvInteger: convolution(() => Type.int32, 1),
+  ConvInteger: convolution(() => DataType.int32, 1),
   QLinearConv: convolution((call) => call.elem(7) || call.elem(0), 3),
   MaxPool: pool,
   AveragePool: pool,

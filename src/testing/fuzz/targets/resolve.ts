@@ -36,7 +36,7 @@ export function resolveTarget(corpus: Corpus): Target {
       let resolution: Resolution;
       try {
         view = viewGraph(await indexModel(bytes.subarray(PREFIX)));
-        types = staticTypes(view);
+        types = await staticTypes(view);
         const stored = await readStoredInfo(view.model);
         for (const name of neededTensors(view))
           if (!exists(view, name)) throw new Violation('needs-what-is-not-there', name);

@@ -131,7 +131,7 @@ function requestFor(view: GraphView, random: Random): Request {
 
 async function cut(view: GraphView, { taps, options, weights, sameDirectory, align }: Request): Promise<Result> {
   const { model } = view;
-  const plan = planRewrite(view, staticTypes(view).types, taps, options);
+  const plan = planRewrite(view, (await staticTypes(view)).types, taps, options);
   const planned = await planWeights(model, plan.edit, new ZeroSidecars(), {
     mode: weights,
     sameDirectory,

@@ -1,7 +1,12 @@
-import { mapOf, type ByName } from '../options/kinds.js';
 import { UsageError } from '../errors.js';
-import { isInitializer, type GraphView } from './graph.js';
-import type { Dim, ValueInfo } from './records.js';
+import { isInitializer, type GraphView } from '../onnx/graph.js';
+import { mapOf, type ByName } from '../options/kinds.js';
+import type { Dim, ValueInfo } from '../onnx/records.js';
+import { Algebra } from './algebra.js';
+import { Declarations } from './declared.js';
+import { Evaluation } from './evaluate.js';
+import { Formula, type Size } from './formula.js';
+import { unnamedDim } from './infer.js';
 
 /** Numbers for symbolic input dims, and what they make of the symbols. */
 export interface NominalInputs {
@@ -9,11 +14,20 @@ export interface NominalInputs {
   readonly shapes: ReadonlyMap<string, readonly number[]>;
   /** The inputs among them that have a symbolic dim. */
   readonly symbolic: ReadonlySet<string>;
+  /** Numbers of symbols, and of the dims of inputs that the file does not name. */
   readonly symbols: ReadonlyMap<string, number>;
+  /** The symbols whose number was chosen here and not given. */
+  readonly chosen: ReadonlyMap<string, Role>;
+  /** The dims of all inputs whose rank is known, and the shapes that were given. */
+  readonly sizes: ReadonlyMap<string, readonly Size[]>;
+  readonly named: ReadonlyMap<string, readonly number[]>;
 }
 
-type Role = 'batch' | 'channel' | 'side' | 'length';
+/** What a dim of an input counts. */
+export type Role = 'batch' | 'channel' | 'side' | 'length';
 
+/** Height and width of a picture. */
+const SIDE = 224;
 /** Sequence lengths, frames, and other dims that nothing is known about. */
 const LENGTH = 16;
 const CHANNELS = 3;
@@ -24,24 +38,17 @@ const ROLE_NAMES: readonly (readonly [Role, RegExp])[] = [
   ['batch', /^(n|b|bs|bsz|batch.*|.*batch(_?size)?)$/i],
   ['side', /^(h|w|.*(height|width|image_?size|img_?size).*)$/i],
   ['channel', /^(c|.*channels?.*)$/i],
-  ['length', /(seq|len|time|frame|token)/i],
+  ['length', /seq|len|time|frame|token|past|cache|total|point|sample|box|quer|vert|edge|(^|_)num(_|$)|^n_/i],
 ];
 
-/** Heights and widths that are tried for inputs that leave theirs open, in this order. */
-export const NOMINAL_SIDES = [224, 256] as const;
-
 /**
- * Numbers for every symbolic dim of the inputs: batch 1, height and width `side`, channels as the first convolution
- * wants them (else 3), 16 for anything else; a symbol has one number wherever it stands. `given` (by input name; `''`
- * names the only input) wins.
+ * Numbers for every symbolic dim of the inputs: batch 1, height and width of pictures 224, channels as the first
+ * convolution wants them (else 3), 16 for anything else; a symbol has one number wherever it stands, and a formula in a
+ * `dim_param` the number that its symbols give it. `given` (by input name; `''` names the only input) wins.
  * @throws UsageError naming every given shape that contradicts the model
  */
-export function nominalInputs(
-  view: GraphView,
-  side: number,
-  given: ByName<readonly number[]> = new Map(),
-): NominalInputs {
-  const inputs = view.model.graph.inputs.filter(({ name }) => !isInitializer(view, name));
+export function nominalInputs(view: GraphView, given: ByName<readonly number[]> = new Map()): NominalInputs {
+  const inputs = view.model.graph.inputs.filter((input) => !isInitializer(view, input.name));
   const named = givenByName(inputs, mapOf(given));
   const shapeOf = new Map(
     inputs.flatMap((input) => {
@@ -50,33 +57,71 @@ export function nominalInputs(
     }),
   );
   const symbols = symbolsOf(shapeOf, named);
-  const shapes = new Map<string, readonly number[]>();
-  const symbolic = new Set<string>();
-  for (const { name } of inputs) {
-    const shape = shapeOf.get(name);
-    if (shape === undefined) continue;
-    const open = shape.some((dim) => typeof dim !== 'number');
-    if (!open && !named.has(name)) continue;
-    if (open) symbolic.add(name);
-    const roles = rolesOf(shape);
-    shapes.set(
-      name,
-      named.get(name) ??
-        shape.map((dim, axis) => numberFor(view, name, dim, roles[axis], otherSide(shape, roles) ?? side, symbols)),
-    );
+  const sizes = sizesOf(shapeOf);
+  const chosen = new Map<string, Role>();
+  // Dims that are one symbol first: what formulas are made of is known then.
+  for (const isPlain of [true, false]) {
+    for (const [name, shape] of shapeOf) {
+      const roles = rolesOf(shape, convolutionOf(view, name) !== null);
+      const side = otherSide(shape, roles) ?? SIDE;
+      sizes.get(name)?.forEach((size, axis) => {
+        if (!(size instanceof Formula) || isPlainSymbol(size) !== isPlain || named.has(name)) return;
+        for (const leaf of size.leaves) {
+          if (symbols.has(leaf.name)) continue;
+          const role = isPlain ? (roleByName(shape[axis], roles[axis]) ?? roles[axis]) : 'length';
+          chosen.set(leaf.name, role);
+          symbols.set(leaf.name, nominalNumber(view, name, role, side));
+        }
+      });
+    }
   }
-  return { shapes, symbolic, symbols };
+  const symbolic = new Set<string>();
+  for (const [name, shape] of shapeOf) if (shape.some((dim) => typeof dim !== 'number')) symbolic.add(name);
+  return { shapes: numbered(sizes, named, symbols), symbolic, symbols, chosen, sizes, named };
 }
 
-/** A shape with numbers for its symbols; null if one remains. */
-export function substituted(shape: readonly Dim[], symbols: ReadonlyMap<string, number>): readonly number[] | null {
-  const numbers: number[] = [];
-  for (const dim of shape) {
-    const number = typeof dim === 'string' ? symbols.get(dim) : dim;
-    if (number === undefined || number === null) return null;
-    numbers.push(number);
+/** The same with other numbers for symbols. */
+export function renumbered(inputs: NominalInputs, symbols: ReadonlyMap<string, number>): NominalInputs {
+  return { ...inputs, symbols, shapes: numbered(inputs.sizes, inputs.named, symbols) };
+}
+
+/** All dims of the inputs that are symbolic or given, as numbers. */
+function numbered(
+  sizes: ReadonlyMap<string, readonly Size[]>,
+  named: ReadonlyMap<string, readonly number[]>,
+  symbols: ReadonlyMap<string, number>,
+): Map<string, readonly number[]> {
+  const evaluation = new Evaluation(symbols);
+  const shapes = new Map<string, readonly number[]>();
+  for (const [name, dims] of sizes) {
+    const own = named.get(name);
+    if (own !== undefined) shapes.set(name, own);
+    else if (dims.some((dim) => typeof dim !== 'number'))
+      shapes.set(
+        name,
+        dims.map((dim) => Math.max(0, evaluation.numberOf(dim) ?? LENGTH)),
+      );
   }
-  return numbers;
+  return shapes;
+}
+
+function sizesOf(shapes: ReadonlyMap<string, readonly Dim[]>): Map<string, readonly Size[]> {
+  const algebra = new Algebra();
+  const declarations = new Declarations(algebra);
+  return new Map(
+    [...shapes].map(([name, shape]) => [
+      name,
+      shape.map((dim, axis) => {
+        const size = declarations.sizeOf(dim);
+        return size instanceof Formula && !size.isKnown ? algebra.unnamed(unnamedDim(name, axis)) : size;
+      }),
+    ]),
+  );
+}
+
+/** Whether a formula is one symbol, or one dim without a name. */
+function isPlainSymbol({ terms, leaves }: Formula): boolean {
+  return terms.length === 1 && leaves.size === 1 && terms[0].factor === 1 && leaves.has(terms[0].atoms[0]);
 }
 
 function givenByName(
@@ -127,6 +172,7 @@ function symbolsOf(
   const symbols = new Map<string, number>();
   for (const [name, numbers] of named) {
     shapeOf.get(name)?.forEach((dim, axis) => {
+      if (dim === null) symbols.set(unnamedDim(name, axis), numbers[axis]);
       if (typeof dim !== 'string') return;
       const earlier = symbols.get(dim);
       if (earlier !== undefined && earlier !== numbers[axis])
@@ -160,21 +206,26 @@ function convolutionOf(
   return null;
 }
 
-function rolesOf(shape: readonly Dim[]): readonly Role[] {
+/** What the dims of an input count, by their places: 224 is for the height and the width of pictures alone. */
+function rolesOf(shape: readonly Dim[], isConvolved: boolean): readonly Role[] {
   const isChannels = (dim: Dim): boolean => typeof dim === 'number' && dim <= MOST_IMAGE_CHANNELS;
   const isOpen = (dim: Dim): boolean => typeof dim !== 'number';
+  // A name of several letters that does not speak of a side is not one.
+  const maySide = (dim: Dim): boolean =>
+    isOpen(dim) && (typeof dim !== 'string' || dim.length === 1 || roleByName(dim, 'side') === 'side');
   switch (shape.length) {
     case 4:
-      return isChannels(shape[3]) && isOpen(shape[1])
-        ? ['batch', 'side', 'side', 'channel']
-        : ['batch', 'channel', 'side', 'side'];
+      if (isChannels(shape[3]) && isOpen(shape[1])) return ['batch', 'side', 'side', 'channel'];
+      return isOpen(shape[1]) || isChannels(shape[1]) || isConvolved
+        ? ['batch', 'channel', 'side', 'side']
+        : ['batch', 'channel', 'length', 'length'];
     case 5:
       return isChannels(shape[2]) && !isChannels(shape[1])
         ? ['batch', 'length', 'channel', 'side', 'side']
         : ['batch', 'channel', 'length', 'side', 'side'];
     case 3:
-      if (isChannels(shape[0]) && isOpen(shape[1]) && isOpen(shape[2])) return ['channel', 'side', 'side'];
-      if (isChannels(shape[2]) && isOpen(shape[0]) && isOpen(shape[1])) return ['side', 'side', 'channel'];
+      if (isChannels(shape[0]) && maySide(shape[1]) && maySide(shape[2])) return ['channel', 'side', 'side'];
+      if (isChannels(shape[2]) && maySide(shape[0]) && maySide(shape[1])) return ['side', 'side', 'channel'];
       return ['batch', 'length', 'length'];
     default:
       return shape.map((_dim, axis) => (axis === 0 ? 'batch' : 'length'));
@@ -187,25 +238,10 @@ function otherSide(shape: readonly Dim[], roles: readonly Role[]): number | null
   return typeof fixed === 'number' ? fixed : null;
 }
 
-function numberFor(
-  view: GraphView,
-  input: string,
-  dim: Dim,
-  role: Role,
-  side: number,
-  symbols: Map<string, number>,
-): number {
-  if (typeof dim === 'number') return dim;
-  const settled = dim === null ? undefined : symbols.get(dim);
-  if (settled !== undefined) return settled;
-  // One letter says less than the place in a picture does.
-  const byName =
-    dim === null || (dim.length === 1 && role !== 'length')
-      ? undefined
-      : ROLE_NAMES.find(([, pattern]) => pattern.test(dim))?.[0];
-  const number = nominalNumber(view, input, byName ?? role, side);
-  if (dim !== null) symbols.set(dim, number);
-  return number;
+/** What the name of a dim says; one letter says less than the place in a picture does. */
+function roleByName(dim: Dim, place: Role): Role | undefined {
+  if (typeof dim !== 'string' || (dim.length === 1 && place !== 'length')) return undefined;
+  return ROLE_NAMES.find(([, pattern]) => pattern.test(dim))?.[0];
 }
 
 function nominalNumber(view: GraphView, input: string, role: Role, side: number): number {

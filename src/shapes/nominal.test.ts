@@ -1,8 +1,8 @@
 import { encodeModel } from '../testing/model-builder.js';
 import { node, value, weights, type GraphSpec, type ValueSpec } from '../testing/model-spec.js';
-import { viewGraph } from './graph.js';
-import { indexModel } from './model.js';
-import { nominalInputs, substituted, type NominalInputs } from './nominal.js';
+import { viewGraph } from '../onnx/graph.js';
+import { indexModel } from '../onnx/model.js';
+import { nominalInputs, type NominalInputs } from './nominal.js';
 
 async function nominal(
   inputs: readonly ValueSpec[],
@@ -10,7 +10,7 @@ async function nominal(
   given?: ReadonlyMap<string, readonly number[]>,
 ): Promise<NominalInputs> {
   await using model = await indexModel(encodeModel({ graph: { inputs, outputs: [], ...more } }));
-  return nominalInputs(viewGraph(model), 224, given);
+  return nominalInputs(viewGraph(model), given);
 }
 
 const shapeOf = async (...shape: (string | number | null)[]): Promise<readonly number[] | undefined> =>
@@ -30,6 +30,9 @@ describe('numbers for symbolic dims', () => {
     ['a fixed side gives the other', [null, 3, 160, null], [1, 3, 160, 160]],
     ['ids', ['batch', 'sequence'], [1, 16]],
     ['one axis', ['n'], [1]],
+    ['points', ['batch', 'num_points', 3], [1, 16, 3]],
+    ['a map of features', ['n', 512, null, null], [1, 512, 16, 16]],
+    ['a sum', ['n', 'past + seq', 'seq'], [1, 32, 16]],
     ['names win over places', ['width', 'seq_len'], [224, 16]],
     ['one symbol, one number', ['s', 3, 's', 's'], [1, 3, 1, 1]],
   ])('%s', async (_what, shape, numbers) => {
@@ -64,9 +67,7 @@ describe('numbers for symbolic dims', () => {
       new Map([['mask', [2, 32, 64]]]),
     );
     expect(Object.fromEntries(shapes)).toEqual({ x: [2, 3, 32, 64], mask: [2, 32, 64] });
-    expect(substituted(['batch', 3, 'h'], symbols)).toEqual([2, 3, 32]);
-    expect(substituted(['batch', 'other'], symbols)).toBeNull();
-    expect(substituted([null], symbols)).toBeNull();
+    expect(Object.fromEntries(symbols)).toEqual({ batch: 2, h: 32, w: 64 });
   });
 });
 
