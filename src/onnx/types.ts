@@ -10,6 +10,8 @@ export interface TensorType {
   readonly shape: readonly Dim[] | null;
   /** `sequence`, `map`, `optional`, `sparse_tensor`, `opaque`; absent for tensors. */
   readonly type?: string;
+  /** The whole type of what is not a tensor, if it was inferred. */
+  readonly whole?: ValueType;
 }
 
 /** Types of tensors by name. */

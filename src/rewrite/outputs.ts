@@ -2,8 +2,8 @@ import { call, option } from '../options/words.js';
 import { UsageError } from '../errors.js';
 import { hasTensor, type GraphView } from '../onnx/graph.js';
 import { DEFAULT_LIMITS } from '../onnx/limits.js';
-import type { OnnxModel, ValueType } from '../onnx/records.js';
-import { dataTypeOf, dtypeWord, type TensorTypes } from '../onnx/types.js';
+import type { Dim, OnnxModel, ValueType } from '../onnx/records.js';
+import { dataTypeOf, dtypeWord, type TensorType, type TensorTypes } from '../onnx/types.js';
 import { decodeText, encodeText } from '../wire/text.js';
 import type { OutputEdit } from './edit.js';
 import type { NamePool } from './names.js';
@@ -202,9 +202,11 @@ export function typedOutput(
 ): OutputEdit {
   if (own) {
     const declaration = declared.get(tensor);
-    if (declaration !== undefined) return { name, borrow: declaration.borrow, type: null };
+    if (declaration !== undefined && isTrue(declaration.type, types.get(tensor)))
+      return { name, borrow: declaration.borrow, type: null };
   }
   const known = types.get(own ? tensor : tap.tensors[0]);
+  if (own && known?.whole !== undefined && isComplete(known.whole)) return { name, borrow: null, type: known.whole };
   const elemType = dataTypeOf((tap.asValue ? dtype : known?.dtype) ?? '');
   if (elemType > 0 && known?.type === undefined) {
     const type: ValueType = { kind: 'tensor', elemType, shape: own ? (known?.shape ?? null) : shape };
@@ -213,6 +215,26 @@ export function typedOutput(
   }
   warnings.push(`the type of the output '${name}' is not known; only its name is written`);
   return { name, borrow: null, type: null };
+}
+
+/** Whether a declaration says nothing that is known to be wrong, and no less than what is known. */
+function isTrue(declared: ValueType, known: TensorType | undefined): boolean {
+  if (declared.kind !== 'tensor' || known === undefined || known.type !== undefined) return true;
+  if (known.dtype !== null && dataTypeOf(known.dtype) !== declared.elemType) return false;
+  if (known.shape === null) return true;
+  const { shape } = declared;
+  return shape?.length === known.shape.length && known.shape.every((dim, axis) => !contradicts(dim, shape[axis]));
+}
+
+function contradicts(known: Dim, declared: Dim): boolean {
+  return typeof known === 'number' ? declared !== known : known !== null && declared === null;
+}
+
+/** Whether a type names what it is made of, down to a dtype. */
+function isComplete(type: ValueType): boolean {
+  if (type.kind === 'tensor' || type.kind === 'sparse_tensor') return type.elemType !== 0;
+  if (type.kind === 'sequence' || type.kind === 'optional') return type.element !== null && isComplete(type.element);
+  return type.kind === 'map' && type.value !== null && isComplete(type.value);
 }
 
 /** What the file itself says of tensors, and where. */

@@ -89,7 +89,7 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
     [],
     model.graph.outputs.map(({ name }, index): OutputEdit => ({ name, borrow: { list: 'output', index }, type: null })),
   );
-  const drop = prune ? drops(view, kept, outputs, keepsOwn) : NO_DROPS;
+  const drop = prune ? drops(view, kept, outputs, keepsOwn) : { ...NO_DROPS, valueInfo: declaredTwice(view, outputs) };
   if (drop.trainingInfo) warnings.push('training_info is dropped: it refers to tensors that the cut leaves out');
   if (!view.sorted) warnings.push(UNSORTED);
   warnings.push(...memoryNeeded(built));
@@ -150,6 +150,13 @@ function inExecutionOrder(view: GraphView, taps: readonly Tap[]): readonly Tap[]
   const position = ({ tensors }: Tap): number =>
     Math.max(...tensors.map((name) => view.producerOf.get(name)?.node.index ?? -1));
   return [...taps].sort((a, b) => position(a) - position(b));
+}
+
+/** `value_info` of tensors that become outputs: an output says its type itself. */
+function declaredTwice({ model: { graph } }: GraphView, outputs: readonly OutputEdit[]): readonly number[] {
+  const fresh = new Set(outputs.map(({ name }) => name));
+  for (const { name } of graph.outputs) fresh.delete(name);
+  return indicesWhere(graph.valueInfo, ({ name }) => fresh.has(name));
 }
 
 /** What a pruned graph leaves out: everything that no kept node, output or annotation refers to. */

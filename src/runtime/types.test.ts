@@ -412,7 +412,12 @@ describe('what must not sink the rest', () => {
       ],
     };
     const { types } = await infer(graph);
-    expect(types.get('list')).toEqual({ dtype: null, shape: null, type: 'sequence' });
+    expect(types.get('list')).toEqual({
+      dtype: null,
+      shape: null,
+      type: 'sequence',
+      whole: { kind: 'sequence', element: { kind: 'tensor', elemType: 1, shape: [1, 4] } },
+    });
     expect(types.get('y')).toEqual({ dtype: 'float32', shape: [1, 4] });
   });
 

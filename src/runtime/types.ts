@@ -1,4 +1,4 @@
-import { RuntimeError, TimeoutError, type FeatxError } from '../errors.js';
+import { RuntimeError, TimeoutError } from '../errors.js';
 import { ancestorsOf, viewGraph, type GraphView } from '../onnx/graph.js';
 import type { OnnxModel, ValueType } from '../onnx/records.js';
 import type { InferredTypes } from '../onnx/types.js';
@@ -81,7 +81,7 @@ function needed(error: unknown, open: readonly Gap[]): unknown {
   const operators = [...new Set(open.flatMap(({ unknown }) => unknown))];
   const names = operators.slice(0, 3).join(', ') + (operators.length > 3 ? ', …' : '');
   const message = `ONNX Runtime is needed for the types behind ${names}, which featx does not know: ${error.message}`;
-  const { code, hint } = error as FeatxError;
+  const { code, hint } = error;
   return error instanceof TimeoutError
     ? new TimeoutError(message, { code, hint, cause: error })
     : new RuntimeError(message, { code, hint, cause: error });

@@ -5,7 +5,7 @@ import { isTensor, type Info, type TensorInfo } from './info.js';
 
 /** What is known of a value as other rooms have it: dims as numbers, formulas for readers, or null. */
 export function tensorTypeOf(info: Info): TensorType {
-  if (!isTensor(info)) return { dtype: null, shape: null, type: info.kind };
+  if (!isTensor(info)) return { dtype: null, shape: null, type: info.kind, whole: valueTypeOf(info) };
   const type: TensorType = { dtype: dtypeWord(info.elemType), shape: dimsOf(info) };
   return info.kind === 'tensor' ? type : { ...type, type: info.kind };
 }
