@@ -19,7 +19,7 @@ import type { SessionOptions } from './runtime/session-options.js';
 import type { OptimizationLevel } from './runtime/session.js';
 import type { NominalInputs } from './shapes/nominal.js';
 import { inferWhole } from './shapes/whole.js';
-import { stackRows, type TensorValue } from './tensors/tensor.js';
+import { stackRows } from './tensors/tensor.js';
 import { randomTensor } from './tensors/random.js';
 import type { FileSystem } from './wire/fs.js';
 
