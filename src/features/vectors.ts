@@ -1,5 +1,6 @@
 import { readsOf, type GraphView } from '../onnx/graph.js';
 import type { Node } from '../onnx/records.js';
+import { smallIntegers } from '../onnx/small-values.js';
 import type { Analysis } from './analysis.js';
 import { wholeFlow } from './flow.js';
 import { intOf } from './node-attributes.js';
@@ -235,11 +236,18 @@ export function isToken({ view, shapeOf, data }: Vectors, tensor: string): boole
     if (node === undefined) return false;
     const source = node.inputs.find((name) => data.has(name)) ?? '';
     const from = shapeOf(source);
-    if (['Gather', 'Slice', 'Split'].includes(node.opType) && from?.length === 3) return true;
+    if (from?.length === 3 && (node.opType === 'Split' || isFirst(view, node))) return true;
     if (!KEEPING.has(node.opType) && !NORMS.has(node.opType)) return false;
     at = source;
   }
   return false;
+}
+
+/** Whether a lookup or a slice takes the first of its axis; a last step of a recurrence is another thing. */
+function isFirst({ model, initializers }: GraphView, { opType, inputs }: Node): boolean {
+  if (opType !== 'Gather' && opType !== 'Slice') return false;
+  const place = initializers.get(inputs[1] ?? '');
+  return place === undefined || smallIntegers(model, place)?.[0] === 0;
 }
 
 /** Whether a vector was pooled from a map that a bare convolution made: scores per place, averaged. */

@@ -5,11 +5,13 @@ import { factsOf } from '../facts.js';
 import type { Feature, FeatureGroup } from '../feature.js';
 import { wholeFlow, type Flow } from '../flow.js';
 import { intsOf } from '../node-attributes.js';
+import { lineAnalysis } from '../line.js';
 import { moduleTree, type Module, type ModuleTree } from '../modules.js';
 import { nodePaths } from '../names.js';
 import { rowFrom, type Block, type Row } from '../rows.js';
 import { weightDims } from '../weights.js';
-import type { Answer } from './module-path.js';
+import { resolveByModules, type Answer } from './module-path.js';
+import { resolveByTopology } from './topology.js';
 
 /** A sequence that enters the network: where its values begin, and the input that it comes from. */
 interface Source {
@@ -53,6 +55,7 @@ export interface SequenceAnswer extends Answer {
  */
 export function resolveSequences(analysis: Analysis): SequenceAnswer | null {
   const [main, ...others] = rowsOf(analysis);
+  if (main === undefined && !hasPicture(analysis)) return resolveLines(analysis);
   if (main === undefined || (main.source.kind === 'tokens' && hasPicture(analysis))) return null;
   const features = featuresOf(analysis, main);
   return {
@@ -61,6 +64,26 @@ export function resolveSequences(analysis: Analysis): SequenceAnswer | null {
     warnings: [],
     outcome: `${features.length} blocks on the sequence that '${main.source.input}' begins`,
   };
+}
+
+/** The stages of a network of one-dimensional convolutions; null where no waveform or series enters. */
+function resolveLines(analysis: Analysis): SequenceAnswer | null {
+  for (const { input, kind } of sourcesOf(analysis)) {
+    const line = kind === 'values' ? lineAnalysis(analysis, input) : null;
+    if (line === null) continue;
+    const tree = moduleTree(line.flow, nodePaths(line.view, line.flow.nodes));
+    const byShape = (): Answer => resolveByTopology(line, tree);
+    const named = resolveByModules(line.view, line, tree, byShape);
+    const answer = named.features.length > 0 ? named : byShape();
+    if (answer.features.length > 0)
+      return {
+        ...answer,
+        features: answer.features.map((feature) => ({ ...feature, confidence: 'medium' })),
+        groups: [],
+        outcome: `${answer.features.length} stages of one-dimensional convolutions`,
+      };
+  }
+  return null;
 }
 
 /** The sequences beside a picture, as groups. */
@@ -113,12 +136,17 @@ function sourcesOf(analysis: Analysis): readonly Source[] {
   const encoderFirst = [...tokens].sort((a, b) => Number(DECODER.test(a.input)) - Number(DECODER.test(b.input)));
   const values = inputs.flatMap((input): Source[] => {
     const type = types.types.get(input) ?? types.nominal.get(input);
-    const rank = (types.nominal.get(input) ?? type)?.shape?.length ?? 0;
+    const shape = (types.nominal.get(input) ?? type)?.shape ?? [];
     const isValues = type?.dtype?.startsWith('float') === true || type?.dtype === 'bfloat16';
-    if (BESIDE.test(input) || !isValues || ![2, 3, 4, 5].includes(rank)) return [];
+    if (BESIDE.test(input) || !isValues || !mayBeSequence(shape)) return [];
     return [{ input, tensor: input, kind: 'values' }];
   });
   return [...encoderFirst, ...values];
+}
+
+/** Waveforms, series and spectrograms have two or three axes, or one channel on a grid; video has five. */
+function mayBeSequence({ length: rank, 1: channels }: readonly Dim[]): boolean {
+  return rank === 2 || rank === 3 || (rank === 4 && channels === 1) || rank === 5;
 }
 
 /** What a lookup in the largest table makes of an input's ids. */
