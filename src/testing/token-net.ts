@@ -9,7 +9,9 @@ import type { AttributeSpec, NodeSpec, TensorSpec, ValueSpec } from './model-spe
 
 const WIDTH = 16;
 
-/** Writes networks over sequences and vectors as PyTorch's TorchScript exporter would, with weights that are elsewhere. */
+/**
+ * Writes networks over sequences and vectors as PyTorch's TorchScript exporter would, with weights that are elsewhere.
+ */
 export class TokenNet {
   readonly nodes: NodeSpec[] = [];
   readonly initializers: TensorSpec[] = [];
