@@ -9,6 +9,15 @@ rmSync(next, { recursive: true, force: true });
 node(['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--outDir', 'dist.next']);
 rmSync(join(next, 'cli'), { recursive: true, force: true });
 const { build } = await import('esbuild');
+// The declarations hold the comments; the programs need not hold them again.
+await build({
+  absWorkingDir: root,
+  entryPoints: ['dist.next/**/*.js'],
+  outdir: 'dist.next',
+  allowOverwrite: true,
+  legalComments: 'none',
+  logLevel: 'warning',
+});
 
 /** Half of a short command's time is reading its own program: these get a bundle that holds nothing else. */
 const QUICK = ['inspect', 'extract'];
