@@ -39,7 +39,7 @@ export function moduleTree(flow: Flow, paths: NodePaths): ModuleTree {
   const root: Module = { path: '', name: '', parent: null, children: [], nodes: [] };
   const modules = new Map([['', root]]);
   const named = flow.nodes.map((node) => paths.of(node));
-  const owner = inherited(flow, named, separator).map((path, at) => {
+  const owner = inherited(flow, named, separator, paths.closing).map((path, at) => {
     const module = modules.get(path) ?? moduleAt(modules, shallow(path, separator), separator);
     for (let up: Module | null = module; up !== null; up = up.parent) up.nodes.push(at);
     return module;
@@ -85,7 +85,12 @@ function moduleAt(modules: Map<string, Module>, path: string, separator: string)
  * Fills the gaps with what the paths of a node's producers and readers have in common; what was put in front of the
  * network or behind it lies in no module.
  */
-function inherited(flow: Flow, given: readonly (string | null)[], separator: string): readonly string[] {
+function inherited(
+  flow: Flow,
+  given: readonly (string | null)[],
+  separator: string,
+  closing: (node: Node) => string | null,
+): readonly string[] {
   const before: (string | null)[] = [...given];
   flow.nodes.forEach((node, at) => {
     if (before[at] !== null) return;
@@ -104,7 +109,10 @@ function inherited(flow: Flow, given: readonly (string | null)[], separator: str
           after[at] = after[at] === null ? after[reader] : common(after[at], after[reader], separator);
     }
   }
-  return given.map((path, at) => path ?? common(before[at], after[at], separator));
+  return given.map((path, at) => {
+    if (path !== null || after[at] === null) return path ?? '';
+    return closing(flow.nodes[at]) ?? common(before[at], after[at], separator);
+  });
 }
 
 function common(a: string | null, b: string | null, separator: string): string {

@@ -1,7 +1,7 @@
 import type { GraphView } from '../onnx/graph.js';
 import type { Node } from '../onnx/records.js';
 import { nodeMetadata } from '../onnx/small-values.js';
-import { parameterLabels } from './names/labels.js';
+import { closingModules, parameterLabels } from './names/labels.js';
 import { parametersOf } from './names/parameters.js';
 import { torchScriptPaths } from './names/torchscript.js';
 
@@ -14,6 +14,8 @@ export interface NodePaths {
   readonly of: (node: Node) => string | null;
   /** Which call of a module a node belongs to; null where its names do not say. */
   readonly callOf: (node: Node, path: string) => string | null;
+  /** The module of a node that lost its name in front of others that did not, by what it joins; null where that does not tell. */
+  readonly closing: (node: Node) => string | null;
   /** Class of a module, where the exporter wrote it. */
   readonly classes: ReadonlyMap<string, string>;
 }
@@ -23,7 +25,7 @@ const EVIDENCE = 0.5;
 /** Ops with a weight, in every number format; what tools put between them carries no names. */
 const LAYERS = /Conv|Gemm|MatMul/;
 
-const SILENT = { of: () => null, callOf: () => null, classes: new Map<string, string>() };
+const SILENT = { of: () => null, callOf: () => null, closing: () => null, classes: new Map<string, string>() };
 
 /**
  * Reads module paths from whatever the exporter left: dynamo's metadata, TorchScript's scopes, the names of parameters,
@@ -54,10 +56,12 @@ function ownerOfParameters(view: GraphView, node: Node): string | null {
 function scopePaths(view: GraphView, nodes: readonly Node[]): NodePaths | null {
   const { deep, of, callOf } = torchScriptPaths(view, nodes);
   if (!isEvident(nodes, (node) => deep.has(node))) return null;
+  const named = (node: Node): string | null => of(node) ?? ownerOfParameters(view, node);
   return {
     style: 'torchscript',
-    of: (node) => of(node) ?? ownerOfParameters(view, node),
+    of: named,
     callOf,
+    closing: closingModules(view, nodes, named),
     classes: new Map(),
   };
 }
@@ -97,9 +101,11 @@ function dynamoPaths(view: GraphView, nodes: readonly Node[]): NodePaths | null 
       for (let at = 0; at + 1 < names.length; at++) if (!classes.has(names[at])) classes.set(names[at], types[at]);
   }
   if (!isEvident(nodes, (node) => paths.has(node))) return null;
+  const named = (node: Node): string | null => paths.get(node) ?? ownerOfParameters(view, node);
   return {
     style: 'dynamo',
-    of: (node) => paths.get(node) ?? ownerOfParameters(view, node),
+    of: named,
+    closing: closingModules(view, nodes, named),
     callOf: (node, path) => (calls.get(node)?.path === path ? (calls.get(node)?.call ?? null) : null),
     classes,
   };

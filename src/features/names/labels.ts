@@ -75,7 +75,21 @@ export function parameterLabels(view: GraphView, nodes: readonly Node[]): Parame
   };
 }
 
-function layersOf(view: GraphView, nodes: readonly Node[]): Layers {
+/** The module that a sum, a gate or an activation lies in that lost its name, among nodes that did not; null for any other node. */
+export function closingModules(
+  view: GraphView,
+  nodes: readonly Node[],
+  moduleOf: (node: Node) => string | null,
+): (node: Node) => string | null {
+  let layers: Layers | null = null;
+  return (node) => {
+    if (!CLOSING.has(node.opType)) return null;
+    layers ??= layersOf(view, nodes, moduleOf);
+    return closedBy(layers, node);
+  };
+}
+
+function layersOf(view: GraphView, nodes: readonly Node[], moduleOf?: (node: Node) => string | null): Layers {
   let count = 0;
   const modules: (string | null)[] = [];
   const [last, around, plain] = [new Map<string, number>(), new Set<string>(), new Set<string>()];
@@ -84,7 +98,7 @@ function layersOf(view: GraphView, nodes: readonly Node[]): Layers {
   nodes.forEach((node, at) => {
     const parameters = parametersOf(view, node);
     if (parameters.some(({ rank, module }) => rank > 1 || module !== null)) count++;
-    const module = parameters.find((read) => read.module !== null)?.module ?? null;
+    const module = moduleOf?.(node) ?? parameters.find((read) => read.module !== null)?.module ?? null;
     modules.push(module);
     for (let up = module; up !== null && up !== ''; up = parentOf(up)) {
       last.set(up, at);
