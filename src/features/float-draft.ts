@@ -25,7 +25,10 @@ export interface Draft {
   readonly codes: Map<string, Scale>;
   /** A float tensor of the file with the value of one that is codes or blocks. */
   readonly floats: Map<string, string>;
+  /** Channels of tensors that are stored in blocks, what fills the last block included. */
   readonly blocked: Map<string, number>;
+  /** Their channels without it, where something says. */
+  readonly widths: Map<string, number>;
   /** Tensors that fusion removed, with one of the same shape. */
   readonly removed: Map<string, string>;
   /** Integer products that wait for their scale. */

@@ -198,7 +198,7 @@ const reorder: Reading = (draft, node) => {
   const width = intOf(node, 'channels', 0);
   if (node.opType === 'ReorderOutput') {
     if (!draft.floats.has(from)) draft.floats.set(from, node.outputs[0]);
-    if (width > 0 && draft.blocked.has(from)) draft.blocked.set(from, width);
+    if (width > 0 && draft.blocked.has(from)) draft.widths.set(from, width);
   }
   return alias(draft, node.outputs[0], from);
 };

@@ -13,6 +13,10 @@ export interface Carrier {
   readonly codes: Codes | null;
   /** Its channels where they are stored in blocks (NCHWc); null for every other layout. */
   readonly blocked: number | null;
+  /** Its channels where the file says them and the tensor's shape may not; null elsewhere. */
+  readonly channels: number | null;
+  /** Whether its channels may be padded to whole blocks, and nothing says by how many. */
+  readonly isPadded: boolean;
 }
 
 /**
@@ -46,6 +50,7 @@ export function floatView(file: GraphView): FloatView {
     codes: new Map(),
     floats: new Map(),
     blocked: new Map(),
+    widths: new Map(),
     removed: new Map(),
     products: new Map(),
     turning: new Map(),
@@ -96,10 +101,19 @@ function assembled(draft: Draft): FloatView {
     carrierOf: (name) => {
       const float = floats.get(name);
       const own = codesOf(draft, codes.get(name));
-      if (removed.has(name)) return { tensor: null, codes: null, blocked: null };
-      if (float !== undefined && (own !== null || blocked.has(name) || isOnlyQuantized(name)))
-        return { tensor: float, codes: null, blocked: null };
-      return { tensor: name, codes: own, blocked: blocked.get(name) ?? null };
+      const width = blocked.get(name);
+      const channels = draft.widths.get(name) ?? null;
+      const rest = { codes: null, blocked: null, channels, isPadded: false };
+      if (removed.has(name)) return { ...rest, tensor: null };
+      if (float !== undefined && (own !== null || width !== undefined || isOnlyQuantized(name)))
+        return { ...rest, tensor: float };
+      return {
+        tensor: name,
+        codes: own,
+        blocked: width === undefined ? null : (channels ?? width),
+        channels,
+        isPadded: width !== undefined && channels === null,
+      };
     },
   };
 }

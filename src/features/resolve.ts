@@ -133,7 +133,7 @@ function carried<T extends TensorFacts & { readonly tensor: string | null; reado
   found: T,
 ): T {
   if (found.tensor === null) return found;
-  const { tensor, codes, blocked } = analysis.float.carrierOf(found.tensor);
+  const { tensor, codes, blocked, channels, isPadded } = analysis.float.carrierOf(found.tensor);
   if (tensor === null)
     return {
       ...found,
@@ -143,7 +143,10 @@ function carried<T extends TensorFacts & { readonly tensor: string | null; reado
   const kept = {
     ...found,
     ...(codes === null ? {} : { codes }),
-    ...(blocked === null ? {} : { blocked, numChs: blocked }),
+    ...(blocked === null ? {} : { blocked }),
+    ...(channels === null ? {} : { numChs: channels }),
+    ...(isPadded && 'confidence' in found && found.confidence === 'high' ? { confidence: 'medium' } : {}),
+    ...(isPadded ? { because: `${found.because}; its channels may be padded to whole blocks` } : {}),
   };
   if (tensor === found.tensor) return kept;
   const { dtype, shape } = factsOf(analysis, tensor);
