@@ -67,7 +67,8 @@ function mergesOf({ network, flow, geometry }: Analysis): readonly Merge[] {
     const place = geometry.get(node.outputs[0]);
     if (!MERGES.has(node.opType) || own.has(node) || place === undefined || !isMap(place) || !place.upsampled) return;
     const maps = node.inputs.filter((name) => isMapAt(geometry, name));
-    const resampled = maps.filter((name) => isResampled(network, name)).length;
+    const isUp = (name: string): boolean => geometry.get(name)?.upsampled === true;
+    const resampled = maps.filter((name) => isUp(name) && isResampled(network, name)).length;
     if (maps.length > 1 && resampled > 0) merges.push({ node, at, stride: place.stride ?? 0, resampled });
   });
   return merges;

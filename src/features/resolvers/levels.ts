@@ -213,6 +213,7 @@ function beforeHeadConvs(links: readonly Link[], level: Level, end: number): num
   let at = end;
   let convs = 0;
   while (at >= level.first && ['conv', 'act', 'norm', 'move', 'scale'].includes(links[at].kind)) {
+    if (links[at].conv?.depthwise === true) return null;
     if (links[at].conv !== null) convs++;
     at--;
   }
