@@ -4,7 +4,7 @@ import type { InferredTypes, TensorTypes } from '../onnx/types.js';
 import { floatView, type FloatView } from './float-view.js';
 import { flowBetween, reachableFrom, wholeFlow, withCuts, type Flow } from './flow.js';
 import { geometryOf, type Geometry } from './geometry.js';
-import { lateralsOf, type Lateral } from './laterals.js';
+import { headsOf, lateralsOf, type Lateral } from './laterals.js';
 import { closedHourglasses, endsOf, withoutAuxiliary } from './trunk.js';
 
 /** What every resolver looks at. */
@@ -27,7 +27,7 @@ export interface Analysis {
   readonly tapped: ReadonlySet<string>;
   /** Tensors that an upsampling reads. */
   readonly sentUp: ReadonlySet<string>;
-  /** Ways from the backbone into maps that were upsampled. */
+  /** Ways from the backbone into maps that were upsampled; where there are none, into heads. */
   readonly laterals: readonly Lateral[];
   /** From the inputs to every output, as the file has it. */
   readonly whole: Flow;
@@ -71,14 +71,16 @@ function analyseAnew(file: GraphView, types: InferredTypes): Analysis {
   const outputs = [...view.outputs.keys()].filter((name) => fromImage.has(name));
   const ends = endsOf(whole, geometry, input, outputs, closed);
   const flow = mainFlow(view, { ...whole, input }, order, fromImage, geometry, ends.sinks);
+  const tapped = tappedOf(view, whole, flow);
+  const laterals = lateralsOf(whole, flow, geometry);
   return {
     ...common,
     flow,
     classifies: ends.classifies,
     network: whole,
-    tapped: tappedOf(view, whole, flow),
+    tapped,
     sentUp: sentUpOf(whole, geometry),
-    laterals: lateralsOf(whole, flow, geometry),
+    laterals: laterals.length > 0 || ends.classifies ? laterals : headsOf(whole, flow, tapped),
     geometry: withNamesOfFile(file, float, geometry),
   };
 }

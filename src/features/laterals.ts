@@ -68,3 +68,16 @@ function earliest(network: Flow, names: readonly string[]): string | undefined {
     if (first === undefined || (network.position.get(name) ?? -1) < (network.position.get(first) ?? -1)) first = name;
   return first;
 }
+
+/** The convolutions with which heads leave a backbone. */
+export function headsOf(network: Flow, trunk: Flow, tapped: ReadonlySet<string>): readonly Lateral[] {
+  const own = new Set(trunk.nodes);
+  return [...tapped].flatMap((from) =>
+    (network.readers.get(from) ?? []).flatMap((reader) => {
+      const node = network.nodes[reader];
+      return own.has(node) || node.opType !== 'Conv'
+        ? []
+        : [{ from, convs: [node], into: node.outputs[0], merge: node }];
+    }),
+  );
+}

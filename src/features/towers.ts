@@ -1,7 +1,7 @@
 import { tappedOf, type Analysis } from './analysis.js';
 import { flowBetween, reachableFrom, type Flow } from './flow.js';
 import { isMap } from './geometry.js';
-import type { Lateral } from './laterals.js';
+import { headsOf } from './laterals.js';
 
 /** Fewest convolutions and strides of a stream that is a network of its own, not a branch of a stem. */
 const LEAST_CONVS = 4;
@@ -30,7 +30,7 @@ export function towersOf(analysis: Analysis): readonly Analysis[] {
     if (end === null) continue;
     const tower = flowBetween(network.nodes, input, data, [end]);
     const tapped = tappedOf(view, network, tower);
-    const laterals = sideBranches(network, tower, tapped);
+    const laterals = headsOf(network, tower, tapped);
     towers.push({ ...analysis, flow: tower, classifies: false, tapped, laterals });
   }
   return towers.length > 1 ? towers : [];
@@ -49,19 +49,6 @@ function longest(network: Flow, nodes: readonly number[], own: ReadonlySet<numbe
   }
   const goesOn = (name: string): boolean => (network.readers.get(name) ?? []).some((reader) => own.has(reader));
   return end === null || goesOn(end) ? null : end;
-}
-
-/** The convolutions with which heads leave a stream. */
-function sideBranches(network: Flow, tower: Flow, tapped: ReadonlySet<string>): readonly Lateral[] {
-  const own = new Set(tower.nodes);
-  return [...tapped].flatMap((from) =>
-    (network.readers.get(from) ?? []).flatMap((reader) => {
-      const node = network.nodes[reader];
-      return own.has(node) || node.opType !== 'Conv'
-        ? []
-        : [{ from, convs: [node], into: node.outputs[0], merge: node }];
-    }),
-  );
 }
 
 function isPlaced(geometry: Analysis['geometry'], name: string): boolean {

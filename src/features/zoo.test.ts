@@ -64,7 +64,7 @@ function misses(truth: Truth, features: readonly Feature[]): readonly string[] {
 }
 
 /** Names say nothing of these, and their shape misleads the rules. */
-const HARD = new Set(['repghostnet_050.anon.onnx', 'dpn48b.anon.onnx']);
+const HARD = new Set(['repghostnet_050.anon.onnx']);
 
 describe.each(truths.filter(({ file }) => !HARD.has(file)))('$file', (truth) => {
   test('features, indices and module names are those of timm', async () => {

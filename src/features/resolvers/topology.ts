@@ -3,6 +3,7 @@ import { linksOf, type Link } from '../chain.js';
 import { factsOf } from '../facts.js';
 import type { Confidence, Feature } from '../feature.js';
 import type { ModuleTree } from '../modules.js';
+import { mapBesideToken, sumBesideDense } from './beside.js';
 import { isotropicRun } from './isotropic.js';
 import { levelsOf, withoutMeetingLaterals, type Level } from './levels.js';
 import type { Answer } from './module-path.js';
@@ -144,6 +145,13 @@ function lastBlock(
   isDeepest: boolean,
   habits: Habits,
 ): Picked {
+  const sum = sumBesideDense(analysis, links, level);
+  if (sum !== null)
+    return {
+      link: sum,
+      confidence: 'medium',
+      because: `the residual sum at stride ${level.stride}, in front of what is laid beside it`,
+    };
   const steps: Step[] = [];
   const tap = isDeepest ? null : lastTapped(analysis, links, level);
   let at = tap ?? level.last;
@@ -310,27 +318,6 @@ function confidenceOf(links: readonly Link[], at: number, steps: readonly Step[]
     case 'pool':
       return 'medium';
   }
-}
-
-/** The map that tokens become where the prefix tokens are split off and go on beside it (PiT), or null. */
-function mapBesideToken({ flow, geometry }: Analysis, link: Link): Link | null {
-  if (link.place.prefix === 0) return null;
-  for (const reader of flow.readers.get(link.tensor) ?? []) {
-    const isRest = flow.nodes[reader].opType === 'Slice' || flow.nodes[reader].opType === 'Split';
-    for (const output of isRest ? flow.nodes[reader].outputs : []) {
-      let tensor: string | undefined = output;
-      for (let at = reader; tensor !== undefined; ) {
-        const place = geometry.get(tensor);
-        if (place === undefined || place.pooled || place.prefix > 0 || place.stride !== link.stride) break;
-        if (place.axes?.join('') === 'NCHW') return { ...link, tensor, place, nodes: [at] };
-        const readers: readonly number[] = flow.readers.get(tensor) ?? [];
-        at = readers.length === 1 ? readers[0] : -1;
-        tensor =
-          at >= 0 && ['Reshape', 'Transpose'].includes(flow.nodes[at].opType) ? flow.nodes[at].outputs[0] : undefined;
-      }
-    }
-  }
-  return null;
 }
 
 /** Whether sums meet a norm more often than an activation: one that is activated at once may then be the head's. */

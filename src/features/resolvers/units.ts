@@ -1,6 +1,8 @@
+import { linksOf } from '../chain.js';
 import { layersBehindPool, type Analysis } from '../analysis.js';
 import type { Flow } from '../flow.js';
 import type { Geometry } from '../geometry.js';
+import { levelsOf } from './levels.js';
 import { intsOf } from '../node-attributes.js';
 import { lastTensor, type Module, type ModuleTree } from '../modules.js';
 
@@ -95,7 +97,8 @@ export function pickUnits(
       sure: true,
       because: `block ${unit.module.name} of ${unit.module.parent?.path ?? ''}, all at stride ${unit.stride}`,
     }));
-  const units = unitsOf(analysis, tree);
+  const end = backboneEnd(analysis);
+  const units = unitsOf(analysis, tree).filter(({ tensor }) => (analysis.flow.position.get(tensor) ?? 0) <= end);
   const main = mainContainer(units);
   const trunk = layersBehindPool(analysis) > 1 ? units : withoutHeadConv(analysis.flow, units, main);
   const strides = trunk.filter(({ module }) => isInside(module, main)).map(({ stride }) => stride);
@@ -122,6 +125,14 @@ export function pickUnits(
     });
   }
   return [...chosen.values()].sort((a, b) => a.unit.stride - b.unit.stride);
+}
+
+/** Position of the last node of the backbone, as the shape of the graph shows where its head or neck begins. */
+function backboneEnd(analysis: Analysis): number {
+  const links = linksOf(analysis);
+  const last = levelsOf(analysis, links).at(-1);
+  if (last === undefined || links[last.last + 1] === undefined) return Infinity;
+  return (links[last.last + 1].nodes[0] ?? Infinity) - 1;
 }
 
 /**

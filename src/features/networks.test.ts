@@ -1,0 +1,158 @@
+import { Net } from '../testing/net.js';
+import type { Resolution } from './feature.js';
+
+/** Names that say nothing: the shape of the graph decides. */
+const anonymous = (): ((name: string) => string) => {
+  const names = new Map<string, string>();
+  return (name) => {
+    if (name === '' || name === 'image' || /^(weight|constant|scalar)_/.test(name)) return name;
+    const known = names.get(name) ?? `t${names.size}`;
+    names.set(name, known);
+    return known;
+  };
+};
+const tensors = ({ features }: Pick<Resolution, 'features'>): readonly (string | null)[] =>
+  features.map(({ tensor }) => tensor);
+const group = ({ groups }: Resolution, name: string): readonly (string | null)[] | undefined =>
+  groups.find((one) => one.name === name)?.features.map(({ tensor }) => tensor);
+
+/** A feature pyramid over the maps of a backbone, a head of two convolutions and two branches on each of its levels. */
+function detector(net: Net, maps: readonly string[]): { readonly neck: readonly string[]; readonly outputs: string[] } {
+  const widths = [16, 32, 64];
+  const inner = maps.map((map, at) => net.conv(`lateral${at}`, map, [widths[at], 24], 1, 1));
+  for (const at of [1, 0]) inner[at] = net.op('Add', `sum${at}`, [inner[at], net.up(`up${at}`, inner[at + 1])]);
+  const neck = inner.map((map, at) => net.conv(`smooth${at}`, map, [24, 24]));
+  const outputs = neck.flatMap((map, at) =>
+    ['box', 'score'].map((name) => {
+      const hidden = net.op('Relu', `${name}${at}/act`, [net.conv(`${name}${at}/conv`, map, [24, 24])]);
+      const last = net.conv(`${name}${at}/out`, hidden, [24, 4]);
+      const moved = net.op('Transpose', `${name}${at}`, [last], { perm: { ints: [0, 2, 3, 1] } });
+      return net.op('Reshape', `${name}${at}`, [moved, net.constant([1, -1, 4])]);
+    }),
+  );
+  return { neck, outputs: [net.op('Concat', 'all', outputs, { axis: { int: 1 } })] };
+}
+
+describe.each(['named', 'anonymous'])('%s', (kind) => {
+  const rename = (): ((name: string) => string) => (kind === 'named' ? (name) => name : anonymous());
+
+  test('a detector: the backbone ends in front of its laterals, and the neck is what the heads read', async () => {
+    const net = new Net();
+    const maps = net.trunk('backbone');
+    const { neck, outputs } = detector(net, maps.slice(1));
+    const names = rename();
+    const { resolution } = await net.resolve(outputs, names);
+    expect(tensors(resolution)).toEqual(maps.map(names));
+    expect(group(resolution, 'neck')).toEqual(neck.map(names));
+  });
+
+  test('heads on the backbone itself (SSD): levels of plain convolutions count, and there is no neck', async () => {
+    const net = new Net();
+    const maps = [...net.trunk('')];
+    maps.push(net.op('Relu', 'extra/act', [net.conv('extra/conv', maps[3], [64, 64], 2)]));
+    const heads = maps.slice(2).map((map, at) => {
+      const head = net.conv(`head${at}`, map, [at === 0 ? 32 : 64, 4]);
+      const moved = net.op('Transpose', `head${at}`, [head], { perm: { ints: [0, 2, 3, 1] } });
+      return net.op('Reshape', `head${at}`, [moved, net.constant([1, -1, 4])]);
+    });
+    const names = rename();
+    const { resolution } = await net.resolve([net.op('Concat', 'boxes', heads, { axis: { int: 1 } })], names);
+    expect(tensors(resolution)).toEqual(maps.map(names));
+    expect(resolution.groups).toEqual([]);
+  });
+
+  test('an auxiliary head is a light branch: the backbone goes on behind it', async () => {
+    const net = new Net();
+    const maps = [...net.trunk('')];
+    const further = net.block('layer3/layer3.2', net.block('layer3/layer3.1', maps[3], [64, 64]), [64, 64]);
+    const last = net.block('layer3/layer3.3', further, [64, 64]);
+    const head = (name: string, from: string): string => {
+      const hidden = net.op('Relu', `${name}/act`, [net.conv(`${name}/conv`, from, [64, 16])]);
+      return net.up(`${name}/up`, net.conv(`${name}/out`, hidden, [16, 2], 1, 1));
+    };
+    const names = rename();
+    const { resolution } = await net.resolve([head('main', last), head('aux', maps[3])], names);
+    expect(tensors(resolution)).toEqual([...maps.slice(0, 3), last].map(names));
+  });
+
+  test('a U-Net: the encoder are the features, the decoder is a group, coarsest first', async () => {
+    const net = new Net();
+    const encoder = net.trunk('encoder');
+    const widths = [8, 16, 32, 64];
+    let value = encoder[3];
+    const decoder: string[] = [];
+    for (const at of [2, 1, 0]) {
+      const joined = net.op('Concat', `decoder/d${at}`, [net.up(`decoder/d${at}`, value), encoder[at]], {
+        axis: { int: 1 },
+      });
+      const into = widths[at] + widths[at + 1];
+      value = net.op('Relu', `decoder/d${at}/act`, [net.conv(`decoder/d${at}/conv`, joined, [into, widths[at]])]);
+      decoder.push(value);
+    }
+    const names = rename();
+    const { resolution } = await net.resolve([net.conv('head', value, [8, 1], 1, 1)], names);
+    expect(tensors(resolution)).toEqual(encoder.map(names));
+    expect(group(resolution, 'decoder')).toEqual(decoder.map(names));
+  });
+
+  test('scores that are a map before they are pooled belong to the head', async () => {
+    const net = new Net();
+    const maps = net.trunk('');
+    const scores = net.conv('classifier', maps[3], [64, 10], 1, 1);
+    const names = rename();
+    const { resolution } = await net.resolve(
+      [net.op('Flatten', 'flat', [net.op('GlobalAveragePool', 'pool', [scores])])],
+      names,
+    );
+    if (kind === 'anonymous') expect(tensors(resolution)).toEqual(maps.map(names));
+    else expect(tensors(resolution).slice(0, 3)).toEqual(maps.slice(0, 3).map(names));
+  });
+});
+
+/** Convolution, down and up again, added to where it began. */
+function hourglass(net: Net, name: string, from: string, widths: readonly [number, number]): string {
+  const entry = net.op('Relu', `${name}/in`, [net.conv(`${name}/in`, from, widths)]);
+  const low = net.op('MaxPool', `${name}/pool`, [entry], {
+    kernel_shape: { ints: [2, 2] },
+    strides: { ints: [2, 2] },
+  });
+  const inner = net.op('Relu', `${name}/low`, [net.conv(`${name}/low`, low, [widths[1], widths[1]])]);
+  const up = net.op('Relu', `${name}/out`, [net.conv(`${name}/out`, net.up(name, inner), [widths[1], widths[1]])]);
+  return net.op('Add', name, [up, entry]);
+}
+
+test('blocks that go down and up again inside a level are blocks (U^2-Net)', async () => {
+  const net = new Net();
+  const pool = (from: string): string =>
+    net.op('MaxPool', '', [from], { kernel_shape: { ints: [2, 2] }, strides: { ints: [2, 2] } });
+  const one = hourglass(net, 'one', 'image', [3, 16]);
+  const two = hourglass(net, 'two', pool(one), [16, 16]);
+  const three = hourglass(net, 'three', pool(two), [16, 16]);
+  const joined = net.op('Concat', '', [net.up('', three), two], { axis: { int: 1 } });
+  const names = anonymous();
+  const { resolution } = await net.resolve([net.conv('', joined, [32, 1])], names);
+  expect(tensors(resolution)).toEqual([one, two, three].map(names));
+  expect(resolution.features.map(({ reduction }) => reduction)).toEqual([1, 2, 4]);
+});
+
+test('two streams that share nothing are two towers', async () => {
+  const net = new Net();
+  const stream = (name: string, activation: string, width: number): readonly string[] => {
+    const maps: string[] = [];
+    for (const at of [0, 1, 2, 3]) {
+      const before = maps.at(-1) ?? 'image';
+      const conv = net.conv(`${name}${at}`, before, [at === 0 ? 3 : width, width], 2);
+      maps.push(net.op(activation, `${name}${at}`, [conv]));
+    }
+    return maps;
+  };
+  const streams = [stream('a', 'Relu', 16), stream('b', 'Tanh', 8)];
+  const vector = (from: string): string => net.op('Flatten', '', [net.op('GlobalAveragePool', '', [from])]);
+  const head = (from: string, width: number): string => net.op('MatMul', '', [vector(from), net.weight([width, 4])]);
+  const gate = net.op('Mul', '', [head(streams[0][3], 16), head(streams[1][3], 8)]);
+  const names = anonymous();
+  const { resolution } = await net.resolve([gate], names);
+  expect(resolution.features).toEqual([]);
+  expect(group(resolution, 'tower.0')).toEqual(streams[0].map(names));
+  expect(group(resolution, 'tower.1')).toEqual(streams[1].map(names));
+});
