@@ -10,7 +10,7 @@ const SOURCES = [
   'wire/file-source',
   'wire/sink',
   'wire/writers',
-  'wire/byte-writer',
+  'wire/encode',
   'wire/sidecar-files',
   'wire/text',
   'onnx/reader',

@@ -1,7 +1,5 @@
-import protobuf from 'protobufjs/minimal.js';
-import { WireType } from '../wire/fields.js';
+import { bytes, header, int, message, text, type Message } from '../wire/encode.js';
 import { concat } from '../wire/pieces.js';
-import { encodeText } from '../wire/text.js';
 import type { Dim, ValueType } from './records.js';
 import {
   AttributeField,
@@ -23,11 +21,7 @@ import {
   ValueInfoField,
 } from './schema.js';
 
-/**
- * Encoders of the small messages that featx adds to a graph. Names go through `encodeText`, because a protobuf `string`
- * in the wild need not be UTF-8 and must come back byte for byte. What only reads a model does not load this file, and
- * protobufjs with it.
- */
+/** Encoders of the small messages that featx adds to a graph, and of tensors. */
 
 export type NewAttribute =
   | { readonly name: string; readonly int: number }
@@ -64,26 +58,9 @@ export interface NewInput {
   readonly type: ValueType | null;
 }
 
-const { Writer } = protobuf;
-type Writer = protobuf.Writer;
-
-const tag = (field: number, wireType: number): number => (field << 3) | wireType;
-
-function text(writer: Writer, field: number, value: string): Writer {
-  return bytes(writer, field, encodeText(value));
-}
-
-function bytes(writer: Writer, field: number, value: Uint8Array): Writer {
-  return writer.uint32(tag(field, WireType.bytes)).bytes(value);
-}
-
-function int(writer: Writer, field: number, value: number): Writer {
-  return writer.uint32(tag(field, WireType.varint)).int64(value);
-}
-
 /** NodeProto. */
 export function encodeNode(node: NewNode): Uint8Array {
-  const writer = Writer.create();
+  const writer = message();
   for (const name of node.inputs) text(writer, NodeField.input, name);
   for (const name of node.outputs) text(writer, NodeField.output, name);
   text(writer, NodeField.name, node.name);
@@ -93,8 +70,9 @@ export function encodeNode(node: NewNode): Uint8Array {
   return writer.finish();
 }
 
-function encodeAttribute(attribute: NewAttribute): Uint8Array {
-  const writer = text(Writer.create(), AttributeField.name, attribute.name);
+/** AttributeProto. */
+export function encodeAttribute(attribute: NewAttribute): Uint8Array {
+  const writer = text(message(), AttributeField.name, attribute.name);
   const typed = (type: number): Uint8Array => int(writer, AttributeField.type, type).finish();
   if ('int' in attribute) {
     int(writer, AttributeField.i, attribute.int);
@@ -110,27 +88,37 @@ function encodeAttribute(attribute: NewAttribute): Uint8Array {
 
 /** TensorProto. */
 export function encodeTensor(tensor: NewTensor): Uint8Array {
-  const writer = Writer.create();
-  for (const dim of tensor.dims) int(writer, TensorField.dims, dim);
-  int(writer, TensorField.dataType, 'external' in tensor ? tensor.dataType : DataType.int64);
-  if (tensor.name !== '') text(writer, TensorField.name, tensor.name);
-  if ('external' in tensor) return concat([writer.finish(), encodeExternal(tensor.external)]);
+  const { name, dims } = tensor;
+  if ('external' in tensor)
+    return concat([tensorHead(name, dims, tensor.dataType).finish(), encodeExternal(tensor.external)]);
   const { int64 } = tensor;
   const raw = new DataView(new ArrayBuffer(int64.length * 8));
   int64.forEach((value, index) => raw.setBigInt64(index * 8, BigInt(value), true));
-  return bytes(writer, TensorField.rawData, new Uint8Array(raw.buffer)).finish();
+  return bytes(tensorHead(name, dims, DataType.int64), TensorField.rawData, new Uint8Array(raw.buffer)).finish();
+}
+
+/** A TensorProto up to its values: `size` bytes of `raw_data`, which follow. */
+export function encodeTensorHead(name: string, dims: readonly number[], dataType: number, size: number): Uint8Array {
+  return header(tensorHead(name, dims, dataType), TensorField.rawData, size).finish();
+}
+
+function tensorHead(name: string, dims: readonly number[], dataType: number): Message {
+  const head = message();
+  for (const dim of dims) int(head, TensorField.dims, dim);
+  int(head, TensorField.dataType, dataType);
+  return name === '' ? head : text(head, TensorField.name, name);
 }
 
 /** ValueInfoProto; without a type only the name is written, which ONNX Runtime completes and the checker refuses. */
 export function encodeValueInfo(name: string, type: ValueType | null): Uint8Array {
-  const writer = text(Writer.create(), ValueInfoField.name, name);
+  const writer = text(message(), ValueInfoField.name, name);
   if (type !== null) bytes(writer, ValueInfoField.type, encodeType(type));
   return writer.finish();
 }
 
 /** TypeProto. An unknown rank has no `shape`, an unknown dim is an empty Dimension. */
 export function encodeType(type: ValueType): Uint8Array {
-  const writer = Writer.create();
+  const writer = message();
   switch (type.kind) {
     case 'tensor':
       return bytes(writer, TypeField.tensor, encodeTensorType(type.elemType, type.shape)).finish();
@@ -138,12 +126,12 @@ export function encodeType(type: ValueType): Uint8Array {
       return bytes(writer, TypeField.sparseTensor, encodeTensorType(type.elemType, type.shape)).finish();
     case 'sequence':
     case 'optional': {
-      const element = Writer.create();
+      const element = message();
       if (type.element !== null) bytes(element, ElementField.elemType, encodeType(type.element));
       return bytes(writer, TypeField[type.kind], element.finish()).finish();
     }
     case 'map': {
-      const map = int(Writer.create(), MapField.keyType, type.keyType);
+      const map = int(message(), MapField.keyType, type.keyType);
       if (type.value !== null) bytes(map, MapField.valueType, encodeType(type.value));
       return bytes(writer, TypeField.map, map.finish()).finish();
     }
@@ -153,33 +141,33 @@ export function encodeType(type: ValueType): Uint8Array {
 }
 
 function encodeTensorType(elemType: number, shape: readonly Dim[] | null): Uint8Array {
-  const writer = int(Writer.create(), TensorTypeField.elemType, elemType);
+  const writer = int(message(), TensorTypeField.elemType, elemType);
   if (shape === null) return writer.finish();
-  const dims = Writer.create();
+  const dims = message();
   for (const dim of shape) {
-    const message = Writer.create();
-    if (typeof dim === 'number') int(message, DimField.value, dim);
-    else if (dim !== null) text(message, DimField.param, dim);
-    bytes(dims, ShapeField.dim, message.finish());
+    const size = message();
+    if (typeof dim === 'number') int(size, DimField.value, dim);
+    else if (dim !== null) text(size, DimField.param, dim);
+    bytes(dims, ShapeField.dim, size.finish());
   }
   return bytes(writer, TensorTypeField.shape, dims.finish()).finish();
 }
 
 /** OperatorSetIdProto. */
 export function encodeOpsetImport(domain: string, version: number): Uint8Array {
-  const writer = Writer.create();
+  const writer = message();
   if (domain !== '') text(writer, OpsetField.domain, domain);
   return int(writer, OpsetField.version, version).finish();
 }
 
 /** StringStringEntryProto. */
 export function encodeEntry(key: string, value: string): Uint8Array {
-  return text(text(Writer.create(), EntryField.key, key), EntryField.value, value).finish();
+  return text(text(message(), EntryField.key, key), EntryField.value, value).finish();
 }
 
 /** The fields that make a TensorProto external: `external_data` entries and `data_location`. */
 export function encodeExternal({ location, offset, length }: ExternalPlace): Uint8Array {
-  const writer = Writer.create();
+  const writer = message();
   for (const [key, value] of [
     ['location', location],
     ['offset', String(offset)],
@@ -201,12 +189,12 @@ export interface NewModel {
 
 /** ModelProto. */
 export function encodeModel({ irVersion, opset, name, nodes, inputs, outputs }: NewModel): Uint8Array {
-  const graph = Writer.create();
+  const graph = message();
   for (const node of nodes) bytes(graph, GraphField.node, encodeNode(node));
   text(graph, GraphField.name, name);
   for (const input of inputs) bytes(graph, GraphField.input, encodeValueInfo(input.name, input.type));
   for (const output of outputs) bytes(graph, GraphField.output, encodeValueInfo(output.name, output.type));
-  const model = int(Writer.create(), ModelField.irVersion, irVersion);
+  const model = int(message(), ModelField.irVersion, irVersion);
   bytes(model, ModelField.graph, graph.finish());
   return bytes(model, ModelField.opsetImport, encodeOpsetImport('', opset)).finish();
 }

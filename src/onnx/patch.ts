@@ -1,5 +1,6 @@
 import type { ByteRange, Field } from '../wire/fields.js';
-import { wrap, type Piece } from '../wire/pieces.js';
+import { wrap } from '../wire/encode.js';
+import type { Piece } from '../wire/pieces.js';
 
 /** Bytes of a message to replace; an empty range inserts. */
 export interface Patch extends ByteRange {

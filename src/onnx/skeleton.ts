@@ -1,22 +1,12 @@
-import { ByteWriter } from '../wire/byte-writer.js';
-import type { ByteRange, Field } from '../wire/fields.js';
-import { sizeOf, wrap, type Piece } from '../wire/pieces.js';
+import type { Field } from '../wire/fields.js';
+import { wrap } from '../wire/encode.js';
+import { materialize, type Piece } from '../wire/pieces.js';
 import { encodeText } from '../wire/text.js';
 import { attributeTensors, bodiesOf, functionsUsedBy, neededFor, readsOf, type GraphView } from './graph.js';
 import { patched, type Patch } from './patch.js';
-import type {
-  Attribute,
-  Dim,
-  FunctionDef,
-  Graph,
-  Node,
-  OnnxModel,
-  SparseTensor,
-  Tensor,
-  ValueType,
-} from './records.js';
-import { encodeNode, encodeValueInfo } from './encode.js';
-import { AttributeType, DataType, FunctionField, GraphField, INLINE_BYTES, ModelField, NodeField } from './schema.js';
+import type { Attribute, Dim, FunctionDef, Graph, Node, SparseTensor, Tensor, ValueType } from './records.js';
+import { encodeAttribute, encodeNode, encodeValueInfo } from './encode.js';
+import { DataType, FunctionField, GraphField, INLINE_BYTES, ModelField, NodeField } from './schema.js';
 import { tensorBytes } from './types.js';
 
 /** Attributes that name a TensorProto.DataType. */
@@ -60,29 +50,25 @@ export async function skeleton(
   const read = new Set<string>(outputs);
   for (const node of nodes) for (const name of readsOf(node)) read.add(name);
   const weights = new Map<string, ValueType>([...given].filter(([name]) => read.has(name)));
-  const body = new ByteWriter();
-  body.field(GraphField.name, encodeText('skeleton'));
+  const body: Piece[] = wrap(GraphField.name, [encodeText('skeleton')]);
+  const add = (field: number, bytes: Uint8Array): void => void body.push(...wrap(field, [bytes]));
   for (const node of nodes) {
     const weight = constantWeight(node, asHalf);
-    if (weight === null) await writeNode(model, node, body, asHalf);
+    if (weight === null) body.push(...wrap(GraphField.node, nodePieces(node, asHalf)));
     else weights.set(node.outputs[0], weight);
   }
+  const ranks = probes.map((_name, index) => `featx.rank.${index}`);
   probes.forEach((name, index) =>
-    body.field(
-      GraphField.node,
-      encodeNode({ opType: 'Shape', name: '', inputs: [name], outputs: [`featx.rank.${index}`] }),
-    ),
+    add(GraphField.node, encodeNode({ opType: 'Shape', name: '', inputs: [name], outputs: [ranks[index]] })),
   );
   for (const tensor of graph.initializers) {
     if (!read.has(tensor.name)) continue;
-    if (isSmall(tensor) && !(asHalf && tensor.dataType === DataType.bfloat16))
-      for (const part of tensor.parts) body.raw(await bytesOf(model, part));
+    if (isSmall(tensor) && !(asHalf && tensor.dataType === DataType.bfloat16)) body.push(...tensor.parts);
     else weights.set(tensor.name, typeOf(tensor));
   }
   for (const sparse of graph.sparseInitializers) {
     if (sparse.values === null || !read.has(sparse.values.name)) continue;
-    if (isSmall(sparse.values) && (sparse.indices === null || isSmall(sparse.indices)))
-      body.raw(await bytesOf(model, sparse.field));
+    if (isSmallSparse(sparse)) body.push(sparse.field);
     else weights.set(sparse.values.name, sparseType(sparse));
   }
   for (const input of graph.inputs) {
@@ -90,54 +76,32 @@ export async function skeleton(
     if (options.fixDefaults === true && model.irVersion >= 4 && view.initializers.has(input.name)) continue;
     const shape =
       options.inputShapes?.get(input.name) ?? (asHalf && input.type?.kind === 'tensor' ? input.type.shape : undefined);
-    if (shape === undefined || input.type?.kind !== 'tensor') body.raw(await bytesOf(model, input.field));
-    else body.field(GraphField.input, encodeValueInfo(input.name, halved({ ...input.type, shape }, asHalf)));
+    if (shape === undefined || input.type?.kind !== 'tensor') body.push(input.field);
+    else add(GraphField.input, encodeValueInfo(input.name, halved({ ...input.type, shape }, asHalf)));
   }
-  for (const [name, type] of weights) {
-    const stored = halved(type, asHalf);
-    writeInput(body, encodeText(name), stored, () => encodeValueInfo(name, stored));
-  }
-  for (const name of outputs) writeNamed(body, GraphField.output, encodeText(name));
-  probes.forEach((_name, index) => writeNamed(body, GraphField.output, encodeText(`featx.rank.${index}`)));
-  const whole = new ByteWriter();
-  for (const field of model.modelFields)
-    if (field.number === ModelField.irVersion || field.number === ModelField.opsetImport)
-      whole.raw(await bytesOf(model, field));
-  for (const definition of functionsUsedBy(model, nodes))
-    await writePieces(model, ModelField.functions, functionPieces(definition), whole);
-  whole.field(ModelField.graph, body.written);
-  return whole.written;
+  for (const [name, type] of weights) add(GraphField.input, encodeValueInfo(name, halved(type, asHalf)));
+  for (const name of [...outputs, ...ranks]) add(GraphField.output, encodeValueInfo(name, null));
+  return materialize(model.source, [
+    ...model.modelFields.filter(({ number }) => number === ModelField.irVersion || number === ModelField.opsetImport),
+    ...[...functionsUsedBy(model, nodes)].flatMap((used) => wrap(ModelField.functions, functionPieces(used))),
+    ...wrap(ModelField.graph, body),
+  ]);
 }
 
 /**
  * NodeProto: its own bytes, big tensors in its bodies replaced, and its new name at the end, where the last one wins.
  */
-async function writeNode(model: OnnxModel, node: Node, writer: ByteWriter, asHalf: boolean): Promise<void> {
-  const name = encodeText(`n${node.index}`);
+function nodePieces(node: Node, asHalf: boolean): readonly Piece[] {
   const patches: Patch[] = [];
   patchAttributes(node, patches);
-  if (asHalf)
-    for (const attribute of node.attributes)
-      if (DTYPE_ATTRIBUTES.has(attribute.name) && attribute.i === DataType.bfloat16)
-        patches.push({
-          ...attribute.field,
-          enclosing: [node.field],
-          pieces: wrap(NodeField.attribute, [intAttribute(attribute.name, DataType.float16)]),
-        });
-  if (patches.length > 0) {
-    await writePieces(
-      model,
-      GraphField.node,
-      [...patched(node.field, patches), ...wrap(NodeField.name, [name])],
-      writer,
-    );
-    return;
-  }
-  const range = { start: node.field.payload, end: node.field.end };
-  const own = model.resident(range) ?? (await model.read(range));
-  writer.header(GraphField.node, own.length + 2 + name.length);
-  writer.raw(own);
-  writer.field(NodeField.name, name);
+  for (const { name, i, field } of asHalf ? node.attributes : [])
+    if (DTYPE_ATTRIBUTES.has(name) && i === DataType.bfloat16)
+      patches.push({
+        ...field,
+        enclosing: [node.field],
+        pieces: wrap(NodeField.attribute, [encodeAttribute({ name, int: DataType.float16 })]),
+      });
+  return [...patched(node.field, patches), ...wrap(NodeField.name, [encodeText(`n${node.index}`)])];
 }
 
 function halved(type: ValueType, asHalf: boolean): ValueType {
@@ -146,80 +110,16 @@ function halved(type: ValueType, asHalf: boolean): ValueType {
     : type;
 }
 
-/** AttributeProto of an integer. */
-function intAttribute(name: string, value: number): Uint8Array {
-  const writer = new ByteWriter();
-  writer.field(1, encodeText(name));
-  writer.varint(3 * 8);
-  writer.varint(value);
-  writer.varint(20 * 8);
-  writer.varint(AttributeType.int);
-  return writer.written;
-}
-
-/** A message that says its name, in field 1, and nothing else. */
-function writeNamed(writer: ByteWriter, fieldNumber: number, name: Uint8Array): void {
-  writer.header(fieldNumber, 1 + varintSize(name.length) + name.length);
-  writer.field(1, name);
-}
-
-/**
- * A graph input; the common case, a tensor of known shape, is written in place, because a backbone has hundreds of
- * weights.
- */
-function writeInput(writer: ByteWriter, name: Uint8Array, type: ValueType, encode: () => Uint8Array): void {
-  if (
-    type.kind !== 'tensor' ||
-    type.shape === null ||
-    type.elemType < 0 ||
-    type.shape.some((dim) => typeof dim !== 'number' || dim < 0)
-  ) {
-    writer.field(GraphField.input, encode());
-    return;
-  }
-  const fieldSize = (length: number): number => 1 + varintSize(length) + length;
-  const dims = type.shape.map(Number);
-  const shapeSize = dims.reduce((size, dim) => size + fieldSize(1 + varintSize(dim)), 0);
-  const tensorSize = 1 + varintSize(type.elemType) + fieldSize(shapeSize);
-  const typeSize = fieldSize(tensorSize);
-  writer.header(GraphField.input, fieldSize(name.length) + fieldSize(typeSize));
-  writer.field(1, name);
-  writer.header(2, typeSize);
-  writer.header(1, tensorSize);
-  writer.varint(8);
-  writer.varint(type.elemType);
-  writer.header(2, shapeSize);
-  for (const dim of dims) {
-    writer.header(1, 1 + varintSize(dim));
-    writer.varint(8);
-    writer.varint(dim);
-  }
-}
-
-function varintSize(value: number): number {
-  return value < 128 ? 1 : 1 + varintSize(Math.floor(value / 128));
-}
-
-async function writePieces(
-  model: OnnxModel,
-  fieldNumber: number,
-  pieces: readonly Piece[],
-  writer: ByteWriter,
-): Promise<void> {
-  writer.header(fieldNumber, sizeOf(pieces));
-  for (const piece of pieces) writer.raw(piece instanceof Uint8Array ? piece : await bytesOf(model, piece));
-}
-
-async function bytesOf(model: OnnxModel, range: ByteRange): Promise<Uint8Array> {
-  return model.resident(range) ?? model.read(range);
-}
-
 function isSmall(tensor: Tensor): boolean {
   if (tensor.external !== null) return false;
   return (
     (tensorBytes(tensor) ?? 0) <= INLINE_BYTES &&
     tensor.payloads.reduce((sum, { start, end }) => sum + end - start, 0) <= 2 * INLINE_BYTES
   );
+}
+
+function isSmallSparse({ values, indices }: SparseTensor): boolean {
+  return (values === null || isSmall(values)) && (indices === null || isSmall(indices));
 }
 
 function typeOf({ dataType, dims }: Tensor): ValueType {
@@ -260,7 +160,7 @@ function patchBody(body: Graph, patches: Patch[]): void {
   for (const tensor of body.initializers)
     if (!isSmall(tensor)) replace(tensor.parts, tensor.enclosing, tensor.name, typeOf(tensor));
   for (const sparse of body.sparseInitializers) {
-    if (sparse.values !== null && !(isSmall(sparse.values) && (sparse.indices === null || isSmall(sparse.indices))))
+    if (sparse.values !== null && !isSmallSparse(sparse))
       replace([sparse.field], sparse.values.enclosing.slice(0, -1), sparse.values.name, sparseType(sparse));
   }
   const first = enclosing.at(-1);

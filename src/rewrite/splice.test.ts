@@ -5,7 +5,8 @@ import { decodeModel } from '../testing/decode.js';
 import { encodeModel, tensorMessage } from '../testing/model-builder.js';
 import { node, tensor, value } from '../testing/model-spec.js';
 import { bytes } from '../testing/wire-writer.js';
-import { concat, materialize, wrap } from '../wire/pieces.js';
+import { wrap } from '../wire/encode.js';
+import { concat, materialize } from '../wire/pieces.js';
 import { EMPTY_EDIT, type GraphEdit } from './edit.js';
 import { splice, type TensorContents } from './splice.js';
 

@@ -1,11 +1,11 @@
 import { encodeEntry, encodeNode, encodeOpsetImport, encodeTensor, encodeValueInfo } from '../onnx/encode.js';
 import { patched, type Patch } from '../onnx/patch.js';
-import { GraphField, ModelField, ValueInfoField } from '../onnx/schema.js';
+import { GraphField, ModelField } from '../onnx/schema.js';
 import type { OnnxModel, Tensor, ValueInfo } from '../onnx/records.js';
 import { payloadRanges } from '../onnx/reader.js';
-import { encodeHeader, type Field } from '../wire/fields.js';
-import { concat, merge, wrap, type Piece } from '../wire/pieces.js';
-import { encodeText } from '../wire/text.js';
+import type { Field } from '../wire/fields.js';
+import { wrap } from '../wire/encode.js';
+import { merge, type Piece } from '../wire/pieces.js';
 import { isEmpty, validateEdit, type GraphEdit, type OutputEdit } from './edit.js';
 
 /** New contents of TensorProtos, keyed by the tensor. */
@@ -131,8 +131,7 @@ function outputPieces(model: OnnxModel, { name, borrow, type }: OutputEdit): rea
   };
   const info = lists[borrow.list][borrow.index];
   if (info.name === name) return payloadRanges([info.field]);
-  const text = encodeText(name);
-  return [concat([encodeHeader(ValueInfoField.name, text.length), text]), ...info.rest];
+  return [encodeValueInfo(name, null), ...info.rest];
 }
 
 // --- new contents of tensors, however deep they stand

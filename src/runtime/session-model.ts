@@ -12,7 +12,8 @@ import { droppedStarts, splice, topStart, type TensorContents } from '../rewrite
 import type { ByteRange } from '../wire/fields.js';
 import { FileSource } from '../wire/file-source.js';
 import { ioError, type FileSystem } from '../wire/fs.js';
-import { concat, sizeOf, wrap, type Piece } from '../wire/pieces.js';
+import { wrap } from '../wire/encode.js';
+import { concat, sizeOf, type Piece } from '../wire/pieces.js';
 import type { ByteSource } from '../wire/source.js';
 
 /** Where the weights of a model are found. */

@@ -7,7 +7,8 @@ import { declaredTypes, type InferredTypes } from '../onnx/types.js';
 import { openModel } from '../open.js';
 import { encodeModel } from '../testing/model-builder.js';
 import { node, tensor, value, weights, type GraphSpec, type ModelSpec } from '../testing/model-spec.js';
-import { concat, wrap } from '../wire/pieces.js';
+import { wrap } from '../wire/encode.js';
+import { concat } from '../wire/pieces.js';
 import { inferTypes } from './types.js';
 import type { InferOptions } from './type-questions.js';
 

@@ -1,4 +1,4 @@
-import { DataType } from '../onnx/schema.js';
+import { DataType, TensorField } from '../onnx/schema.js';
 import { bitsOf } from '../onnx/types.js';
 import { plainValues } from '../onnx/tensor-data.js';
 import type { OnnxModel, Tensor } from '../onnx/records.js';
@@ -9,6 +9,8 @@ import { isInteger, MOST_VALUES, tensorInfo, type Scalar, type TensorInfo } from
 /** Values of the small tensors of a file: dims, axes, pads, scales, conditions. */
 
 const VALUED = new Set<number>([DataType.bool, DataType.float, DataType.double, DataType.float16]);
+
+const VARINT_FIELDS = new Set<number>([TensorField.int32Data, TensorField.int64Data, TensorField.uint64Data]);
 
 /** Types and small values of the tensors of a model. */
 export class Constants {
@@ -55,7 +57,7 @@ export class Constants {
     const values: Scalar[] = [];
     for (const { start, end, contiguous, fieldNumber } of payloads) {
       const bytes = this.model.resident({ start, end });
-      if (bytes === null || ![5, 7, 11].includes(fieldNumber)) return null;
+      if (bytes === null || !VARINT_FIELDS.has(fieldNumber)) return null;
       const cursor = new Cursor();
       cursor.bytes = bytes;
       cursor.base = start;
@@ -63,7 +65,7 @@ export class Constants {
       while (cursor.position < end) {
         if (!contiguous && (cursor.tag(end) & 7) !== WireType.varint) return null;
         cursor.varint64(end);
-        values.push(Number(fieldNumber === 5 ? cursor.int32() : cursor.int64()));
+        values.push(Number(fieldNumber === TensorField.int32Data ? cursor.int32() : cursor.int64()));
       }
     }
     return dataType === DataType.float16 || values.length === 0 ? null : values;

@@ -10,7 +10,7 @@ import { parseInputSpec } from './input-files.js';
 import { planInputs, type InputOptions, type ModelInput } from './input-plan.js';
 import { npyHeader } from './npy.js';
 import { tensorBytes } from './tensor.js';
-import { encodeTensorProto } from './tensor-proto.js';
+import { tensorProtoFile } from '../testing/tensor-proto.js';
 import { TensorWriter } from './writer.js';
 
 const fixtures = new URL('../../fixtures/tensors/', import.meta.url).pathname;
@@ -150,7 +150,7 @@ describe('planning inputs', () => {
 
   test('a TensorProto goes to the input of its name', async () => {
     const path = join(directory, 'mask.pb');
-    await writeFile(path, encodeTensorProto(float([1, 2], 3, 4), 'second'));
+    await writeFile(path, tensorProtoFile(float([1, 2], 3, 4), 'second'));
     const inputs = [input, { ...input, name: 'second' }];
     const all = await run([path, `x=${await npy('a.npy', float([1, 2], 1, 2))}`], inputs);
     expect(valuesOf(all, 'second')).toEqual([[3, 4]]);

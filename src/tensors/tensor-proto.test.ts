@@ -3,7 +3,8 @@ import { readFile } from 'node:fs/promises';
 import { ModelFormatError, PolicyError, UnsupportedModelError, type FeatxError } from '../errors.js';
 import { BufferSource } from '../wire/source.js';
 import { readTensors } from './array-file.js';
-import { decodeTensorProto, encodeTensorProto } from './tensor-proto.js';
+import { tensorProtoFile } from '../testing/tensor-proto.js';
+import { decodeTensorProto } from './tensor-proto.js';
 
 const fixture = (name: string): Promise<Uint8Array> =>
   readFile(new URL(`../../fixtures/tensors/${name}`, import.meta.url));
@@ -37,14 +38,11 @@ describe('TensorProto', () => {
     );
   });
 
-  test.each(['raw-float32.pb', 'raw-float16.pb', 'strings.pb'])(
-    '%s is written byte for byte as onnx does',
-    async (file) => {
-      const golden = await fixture(file);
-      const { name, tensor } = await decodeTensorProto(golden, file);
-      expect(Buffer.from(encodeTensorProto(tensor, name)).equals(golden)).toBe(true);
-    },
-  );
+  test.each(['raw-float32.pb', 'raw-float16.pb'])('%s is written byte for byte as onnx does', async (file) => {
+    const golden = await fixture(file);
+    const { name, tensor } = await decodeTensorProto(golden, file);
+    expect(Buffer.from(tensorProtoFile(tensor, name)).equals(golden)).toBe(true);
+  });
 
   test('dims may be packed, values may not be, and the last of repeated singular fields counts', async () => {
     expect(await decode(0x0a, 1, 2, 0x10, 6, 0x28, 5, 0x28, 7)).toEqual({

@@ -1,17 +1,18 @@
 import { type TensorValue, elementCount } from '../onnx/tensor-value.js';
 import { ModelFormatError, PolicyError, type FeatxError } from '../errors.js';
 import type { TensorPayload } from '../onnx/records.js';
+import { encodeTensorHead } from '../onnx/encode.js';
 import { LARGEST_MESSAGE, TensorField } from '../onnx/schema.js';
 import { indexTensor, type TensorFile } from '../onnx/tensor-file.js';
 import { dataTypeOf, dtypeWord } from '../onnx/types.js';
-import { Cursor, encodeHeader, encodeVarint, WireType } from '../wire/fields.js';
+import { Cursor, WireType } from '../wire/fields.js';
 import { concat } from '../wire/pieces.js';
 import { BufferSource } from '../wire/source.js';
-import { decodeText, encodeText } from '../wire/text.js';
+import { decodeText } from '../wire/text.js';
 import { malformed, overLimit, unsupported, type Region } from './faults.js';
 import type { ArraySpec, FileLayout } from './layout.js';
 import { DEFAULT_TENSOR_LIMITS, type TensorLimits } from './limits.js';
-import { byteLength, elementBits, tensorBytes, tensorFromBytes } from './tensor.js';
+import { byteLength, elementBits, tensorFromBytes } from './tensor.js';
 
 /**
  * Head room over the values for the name, the documentation and the varints of typed fields (10 bytes for an int8 of
@@ -192,26 +193,12 @@ function countVarints(payload: Uint8Array): number {
   return count;
 }
 
-/** Everything of a TensorProto but its raw values, which come last. */
-function tensorHead({ key, dtype, shape }: ArraySpec, rawBytes: number | null): Uint8Array {
-  const dims = shape.flatMap((dim) => [encodeVarint(TensorField.dims * 8), encodeVarint(dim)]);
-  const name = encodeText(key);
-  const type = [encodeVarint(TensorField.dataType * 8), encodeVarint(dataTypeOf(dtype))];
-  const raw = rawBytes === null ? [] : [encodeHeader(TensorField.rawData, rawBytes)];
-  return concat([
-    ...dims,
-    ...type,
-    ...(name.length === 0 ? [] : [encodeHeader(TensorField.name, name.length), name]),
-    ...raw,
-  ]);
-}
-
 /** A file that is one TensorProto with `raw_data`. @throws UnsupportedModelError above protobuf's 2 GiB */
 export function tensorProtoLayout(array: ArraySpec): FileLayout {
   const bytes = byteLength(array.dtype, array.shape);
   if (bytes === null)
     throw unsupported(array.key, `a tensor of ${array.dtype} has no raw values`, 'write numeric features');
-  const head = tensorHead(array, bytes);
+  const head = encodeTensorHead(array.key, array.shape, dataTypeOf(array.dtype), bytes);
   if (head.length + bytes > LARGEST_MESSAGE)
     throw unsupported(array.key, `${bytes} bytes do not fit a TensorProto (2 GiB)`, 'write .safetensors or .npz');
   return {
@@ -220,21 +207,4 @@ export function tensorProtoLayout(array: ArraySpec): FileLayout {
     checksumSeeds: null,
     frame: () => [{ position: 0, bytes: head }],
   };
-}
-
-/** A TensorProto, with `raw_data`, or `string_data` for strings. */
-export function encodeTensorProto({ dtype, shape, data }: TensorValue, name: string): Uint8Array {
-  if (ArrayBuffer.isView(data)) {
-    const raw = tensorBytes({ dtype, shape, data });
-    return concat([tensorHead({ key: name, dtype, shape }, raw.length), raw]);
-  }
-  const strings = data
-    .map((text) => encodeText(text))
-    .flatMap((bytes) => [encodeHeader(TensorField.stringData, bytes.length), bytes]);
-  const nameBytes = encodeText(name);
-  return concat([
-    tensorHead({ key: '', dtype, shape }, null),
-    ...strings,
-    ...(nameBytes.length === 0 ? [] : [encodeHeader(TensorField.name, nameBytes.length), nameBytes]),
-  ]);
 }

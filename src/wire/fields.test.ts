@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { ModelFormatError } from '../errors.js';
 import { varint } from '../testing/wire-writer.js';
-import { Cursor, encodeHeader, encodeVarint } from './fields.js';
+import { Cursor } from './fields.js';
 
 function cursorOver(bytes: Uint8Array, base = 0): Cursor {
   const cursor = new Cursor();
@@ -168,18 +168,5 @@ describe('lengths', () => {
   test('five bytes for a small length are accepted, six are not', () => {
     expect(cursorOver(varint(3, 5)).length(100)).toBe(3);
     expect(codeOf(() => cursorOver(varint(3, 6)).length(100))).toBe('FEATX_WIRE_LENGTH');
-  });
-});
-
-describe('encoding', () => {
-  test('the shortest varint of any safe integer', () => {
-    for (const edge of [0, 1, 126, 127, 128, 2 ** 14 - 1, 2 ** 14, 2 ** 31, 2 ** 32, Number.MAX_SAFE_INTEGER])
-      expect([...encodeVarint(edge)]).toEqual([...varint(edge)]);
-    fc.assert(fc.property(fc.maxSafeNat(), (value) => expect([...encodeVarint(value)]).toEqual([...varint(value)])));
-  });
-
-  test('the header of a length-delimited field', () => {
-    expect([...encodeHeader(7, 300)]).toEqual([0x3a, ...varint(300)]);
-    expect([...encodeHeader(9005, 0)]).toEqual([...varint(9005 * 8 + 2), 0]);
   });
 });

@@ -116,24 +116,3 @@ export class Cursor {
 function defaultFailure(code: string, message: string, offset: number): Error {
   return new ModelFormatError(`${message} (byte ${offset})`, { code, offset });
 }
-
-/** Bytes of `value` as a varint. `value` is a non-negative safe integer. */
-export function encodeVarint(value: number): Uint8Array {
-  const bytes: number[] = [];
-  while (value > 0x7f) {
-    bytes.push((value % 128) | 0x80);
-    value = Math.floor(value / 128);
-  }
-  bytes.push(value);
-  return Uint8Array.from(bytes);
-}
-
-/** The tag and the length that open a length-delimited field. */
-export function encodeHeader(fieldNumber: number, length: number): Uint8Array {
-  const tag = encodeVarint(fieldNumber * 8 + WireType.bytes);
-  const size = encodeVarint(length);
-  const header = new Uint8Array(tag.length + size.length);
-  header.set(tag);
-  header.set(size, tag.length);
-  return header;
-}

@@ -1,17 +1,7 @@
 import * as fc from 'fast-check';
 import { CountingSource, SparseSource } from '../testing/counting-source.js';
-import {
-  chunksOf,
-  chunksOfRun,
-  concat,
-  materialize,
-  merge,
-  pieceSize,
-  runsOf,
-  sizeOf,
-  wrap,
-  type Piece,
-} from './pieces.js';
+import { wrap } from './encode.js';
+import { chunksOf, chunksOfRun, concat, materialize, merge, pieceSize, runsOf, sizeOf, type Piece } from './pieces.js';
 import { BufferSource } from './source.js';
 
 const file = Uint8Array.from({ length: 64 }, (_, index) => index);

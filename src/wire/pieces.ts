@@ -1,5 +1,4 @@
 import type { ByteRange } from './fields.js';
-import { encodeHeader } from './fields.js';
 import type { ByteSource } from './source.js';
 
 /** Bytes of a result: borrowed from a source (`from` absent: the model file itself) or fresh. */
@@ -21,11 +20,6 @@ export function sizeOf(pieces: Iterable<Piece>): number {
   let size = 0;
   for (const piece of pieces) size += pieceSize(piece);
   return size;
-}
-
-/** A length-delimited field around pieces. */
-export function wrap(fieldNumber: number, content: readonly Piece[]): Piece[] {
-  return [encodeHeader(fieldNumber, sizeOf(content)), ...content];
 }
 
 /** Drops empty pieces, joins borrowed neighbours and small fresh ones. */
@@ -67,10 +61,14 @@ export function concat(parts: readonly Uint8Array[]): Uint8Array {
 
 /** The bytes of pieces, in memory: for small results and tests. */
 export async function materialize(source: ByteSource, pieces: readonly Piece[]): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
-  for (const piece of pieces)
-    parts.push(piece instanceof Uint8Array ? piece : await (piece.from ?? source).read(piece.start, piece.end));
-  return concat(parts);
+  const whole = new Uint8Array(sizeOf(pieces));
+  let at = 0;
+  for (const run of runsOf(pieces))
+    for await (const chunk of chunksOfRun(run, source)) {
+      whole.set(chunk, at);
+      at += chunk.length;
+    }
+  return whole;
 }
 
 const COPY_BUFFER = 1024 * 1024;
