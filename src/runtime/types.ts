@@ -28,7 +28,7 @@ export async function inferTypes(
   const wanted = [...new Set(tensors)];
   const warnings: string[] = [];
   let whole = await inferWhole(view, options.inputShapes);
-  const open = askable(whole, wanted);
+  const open = askable(view, whole.proven, wanted);
   let asked: ReadonlyMap<string, ValueType> = new Map();
   if (open.length > 0) {
     const question = questionAbout(whole, open);
@@ -44,7 +44,7 @@ export async function inferTypes(
 }
 
 /** Nodes that the wanted tensors need, whose operators are not known here and perhaps there. */
-function askable({ view, proven }: WholeInference, wanted: readonly string[]): readonly Gap[] {
+export function askable(view: GraphView, proven: Inference, wanted: Iterable<string>): readonly Gap[] {
   const open = proven.gaps.filter(
     ({ node, unknown }) =>
       unknown.length > 0 &&

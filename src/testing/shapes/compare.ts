@@ -4,6 +4,7 @@ import { skeleton } from '../../onnx/skeleton.js';
 import { dtypeWord } from '../../onnx/types.js';
 import { openModel } from '../../open.js';
 import { outputTypes, type OutputType } from '../../runtime/session.js';
+import { askable } from '../../runtime/types.js';
 import { Constants } from '../../shapes/constants.js';
 import { Evaluation } from '../../shapes/evaluate.js';
 import { fitted } from '../../shapes/fit.js';
@@ -28,7 +29,10 @@ export interface Comparison {
   readonly differences: readonly string[];
   readonly missing: readonly string[];
   readonly refused: string | null;
+  /** Nodes whose outputs are not known from their inputs. */
   readonly gaps: readonly string[];
+  /** Whether ONNX Runtime is asked about the file. */
+  readonly asks: boolean;
   readonly contradictions: readonly string[];
   readonly ms: number;
 }
@@ -110,6 +114,7 @@ async function compare(model: OnnxModel, rounds: number): Promise<Comparison> {
       ({ node, fault, unknown }) =>
         `${node.domain}:${node.opType} node[${node.index}]: ${fault ?? `unknown ${unknown.join(', ')}`}`,
     ),
+    asks: askable(view, symbolic, names).length > 0,
     contradictions: contradictionTexts(symbolic),
     ms,
   };

@@ -1,0 +1,116 @@
+// npm run check:shapes: what featx infers of types and shapes against ONNX Runtime. Real networks: every tensor against
+// the runtime's inference with numbers for the inputs, formulas with other numbers too. Single nodes with random dims
+// and attributes: against the shapes of a run. No number, rank or dtype may be wrong, and no count may fall below the
+// one in fixtures/shapes.json.
+//   FOLDER...     folders of networks beside those of the repository; default: ../shared/zoo, zoo_tv_hf and models
+//   --random N    random nodes (default 5000); --seed S (default 1)
+//   --rounds N    sizes per symbolic network (default 3); --stride N  every n-th network
+//   --accept      write the counts down
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { build } from 'esbuild';
+import { installed, root } from './ready.mjs';
+
+const numbers = { random: 5000, seed: 1, rounds: 3, stride: 1 };
+const folders = [];
+let accepts = false;
+for (let at = 2; at < process.argv.length; at++) {
+  const argument = process.argv[at];
+  if (argument === '--accept') accepts = true;
+  else if (argument.startsWith('--')) numbers[argument.slice(2)] = Number(process.argv[++at]);
+  else folders.push(argument);
+}
+
+const RATCHET = join(root, 'fixtures', 'shapes.json');
+const SHARED = ['zoo', 'zoo_tv_hf', 'models'].map((name) => join('..', 'shared', name));
+const OWN = ['zoo', 'timm', 'models'].map((name) => join('fixtures', name));
+
+installed();
+const home = join(root, 'node_modules', '.cache', 'featx', `shapes-${process.pid}`);
+mkdirSync(home, { recursive: true });
+let isGood = true;
+try {
+  await build({
+    absWorkingDir: root,
+    entryPoints: { compare: 'src/testing/shapes/compare.ts', random: 'src/testing/shapes/random-check.ts' },
+    outdir: home,
+    outExtension: { '.js': '.mjs' },
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20.19',
+    external: ['onnxruntime-node', 'sharp'],
+    banner: {
+      js: 'import{createRequire as __featxRequire}from"node:module";const require=__featxRequire(import.meta.url);',
+    },
+  });
+  const load = (name) => import(pathToFileURL(join(home, name)).href);
+  const { compareFile } = await load('compare.mjs');
+  const { checkRandomNodes } = await load('random.mjs');
+  const known = existsSync(RATCHET) ? JSON.parse(readFileSync(RATCHET, 'utf8')) : {};
+  const given = folders.length > 0 ? folders : SHARED.filter((folder) => existsSync(resolve(root, folder)));
+  for (const folder of OWN)
+    judge(known, folder.replaceAll('\\', '/'), await compareFolder(compareFile, join(root, folder)));
+  for (const folder of given) judge(known, basename(folder), await compareFolder(compareFile, resolve(root, folder)));
+  const { differences, unknown, ...counts } = await checkRandomNodes(numbers.random, numbers.seed);
+  console.log(`${numbers.random} random nodes: ${JSON.stringify(counts)}`);
+  for (const difference of differences) fail(difference);
+  for (const each of unknown.slice(0, 10)) console.log(`  unknown: ${each}`);
+  if (accepts && isGood) writeFileSync(RATCHET, `${JSON.stringify(known, null, 2)}\n`);
+} finally {
+  rmSync(home, { recursive: true, force: true });
+}
+console.log(isGood ? 'nothing is wrong' : 'something is wrong');
+process.exit(isGood ? 0 : 1);
+
+async function compareFolder(compareFile, folder) {
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.onnx'))
+    .sort()
+    .filter((_name, index) => index % numbers.stride === 0);
+  const tally = {
+    files: 0,
+    tensors: 0,
+    ranked: 0,
+    numeric: 0,
+    formulas: 0,
+    oracle: 0,
+    shared: 0,
+    evaluated: 0,
+    alone: 0,
+    ms: 0,
+  };
+  for (const file of files) {
+    let found;
+    try {
+      found = await compareFile(join(folder, file), numbers.rounds);
+    } catch (error) {
+      if (error?.name === 'ModelFormatError' || error?.name === 'PolicyError') continue;
+      throw error;
+    }
+    tally.files++;
+    for (const key of Object.keys(tally)) if (typeof found[key] === 'number') tally[key] += found[key];
+    if (!found.asks) tally.alone++;
+    for (const difference of found.differences) fail(`${file}: ${difference}`);
+    for (const gap of found.gaps.slice(0, 3)) console.log(`  ${file}: ${gap}`);
+  }
+  return tally;
+}
+
+/** Counts may rise and not fall. */
+function judge(known, name, { ms, ...tally }) {
+  console.log(`${name}: ${JSON.stringify(tally)}, ${Math.round(ms)} ms`);
+  if (numbers.stride !== 1) return;
+  const before = known[name];
+  if (before !== undefined && before.files === tally.files)
+    for (const key of ['ranked', 'numeric', 'formulas', 'shared', 'alone'])
+      if (tally[key] < before[key]) fail(`${name}: ${key} is ${tally[key]} and was ${before[key]}`);
+  if (accepts) known[name] = tally;
+}
+
+function fail(message) {
+  isGood = false;
+  console.log(`WRONG ${message}`);
+}
