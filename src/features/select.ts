@@ -254,7 +254,8 @@ function foundByName(
   let count = 0;
   const names = named.some(({ by }) => by === 'module') ? moduleNames(view, analysis, options) : null;
   const globs = globMatches(view, named);
-  for (const matches of [globs.tensor, globs.node]) for (const list of matches.values()) assertFew(list.length);
+  // Counted before they are made: a glob may be given as often as it matches.
+  assertFew(named.reduce((sum, { by, name }) => sum + (by === 'module' ? 0 : (globs[by].get(name)?.length ?? 1)), 0));
   for (const selector of named) {
     const isExplained = problems.length < MOST_EXPLAINED;
     const found: Found =
