@@ -53,8 +53,12 @@ const EXEMPT = {
     'wire/fs.ts',
     'wire/file-source.ts',
     'wire/find-files.ts',
-    'wire/sink.ts',
+    'wire/put-in-place.ts',
     'wire/sidecar-files.ts',
+    'wire/sink.ts',
+    'wire/target.ts',
+    'wire/temporary-file.ts',
+    'wire/temporary-names.ts',
     'wire/writers.ts',
   ],
   /** Call the file system: its one room, a child's pipes, and the file without a name that two processes share. */
@@ -214,10 +218,10 @@ describe('one gate for the files beside a model', () => {
     expect(found(/\b(fs|fileSystem)\.open\(|\bopenAfresh\(/)).toEqual([
       'batch/journal.ts',
       'processes/memory.ts',
-      'tensors/staging.ts',
       'wire/file-source.ts',
       'wire/fs.ts',
-      'wire/sink.ts',
+      'wire/put-in-place.ts',
+      'wire/temporary-file.ts',
     ]);
   });
 });

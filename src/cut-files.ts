@@ -11,16 +11,11 @@ import { assertLoadable, type WeightsMode, type WeightsOptions, type WeightsPlan
 import { errnoOf, ioError, nodeFileSystem, orNothing, type FileSystem } from './wire/fs.js';
 import { chunksOfRun, runsOf, sizeOf, type Piece } from './wire/pieces.js';
 import { sidecarPlaces } from './wire/sidecar-files.js';
-import {
-  isInPlace,
-  resolveTarget,
-  stage,
-  withdraw,
-  writeFile,
-  type FileIdentity,
-  type StagedFile,
-  type WriteOptions,
-} from './wire/sink.js';
+import { isSameFile, type FileIdentity } from './wire/file-state.js';
+import { isInPlace, withdraw } from './wire/put-in-place.js';
+import { stage, writeFile, type WriteOptions } from './wire/sink.js';
+import { resolveTarget } from './wire/target.js';
+import type { TemporaryFile } from './wire/temporary-file.js';
 
 /** How a cut is written: where its files go, and what is checked before they appear. */
 export interface CutOptions extends Omit<WriteOptions, 'beforeCommit'> {
@@ -108,7 +103,7 @@ async function leadsAway(fs: FileSystem, directory: string, paths: readonly stri
 
 async function sameFile(fs: FileSystem, a: string, b: string): Promise<boolean> {
   const [one, other] = await Promise.all([a, b].map((path) => orNothing(fs.stat(path), path)));
-  return one !== null && other !== null && one.dev === other.dev && one.ino === other.ino;
+  return isSameFile(one, other);
 }
 
 /** Where the sidecars of a model would lie: what must not be written over. */
@@ -234,7 +229,7 @@ export async function writeCut({ model, edit, plan, weights, target, options, so
       const path = join(dirname(target), name);
       contents = sidecar.contents(name);
       sidecarPath = path;
-      fresh = await commitSidecar(fs, staged, path, () => assertLoadable(splice(model, edit, contents)));
+      fresh = await commitSidecar(fs, staged.file, path, () => assertLoadable(splice(model, edit, contents)));
     }
     const pieces = splice(model, edit, contents);
     assertLoadable(pieces);
@@ -265,7 +260,7 @@ export async function writeCut({ model, edit, plan, weights, target, options, so
  */
 async function commitSidecar(
   fs: FileSystem,
-  staged: StagedFile,
+  file: TemporaryFile,
   path: string,
   check: () => void,
 ): Promise<FileIdentity | null> {
@@ -276,10 +271,10 @@ async function commitSidecar(
       () => false,
       (error: unknown) => errnoOf(error) === 'ENOENT',
     );
-    const placed = await staged.commit(path);
+    const placed = await file.commit(path);
     return isNew ? placed : null;
   } catch (error) {
-    await staged.discard();
+    await file.discard();
     if (!isInPlace(error)) throw error;
     if (isNew) await fs.unlink(path).catch(() => undefined);
     throw ioError(error.cause, 'sync', dirname(path));

@@ -23,8 +23,7 @@ import { faultyFileSystem, FAULTS_OF, type Fault } from './testing/faulty-fs.js'
 import { seededFloats } from './testing/random.js';
 import { verify } from './verify.js';
 import { VERSION } from './version.js';
-import { nodeFileSystem, type FileHandle, type FileSystem } from './wire/fs.js';
-import { writeFully } from './wire/sink.js';
+import { nodeFileSystem, writeFully, type FileHandle, type FileSystem } from './wire/fs.js';
 import { thisWriter } from './wire/writers.js';
 
 /**

@@ -14,7 +14,7 @@ import { planInputs } from './tensors/input-plan.js';
 import { RunningSummary } from './tensors/statistics.js';
 import { TensorWriter } from './tensors/writer.js';
 import { ioError, nodeFileSystem } from './wire/fs.js';
-import { resolveTarget } from './wire/sink.js';
+import { resolveTarget } from './wire/target.js';
 
 /** What `run` takes: the options of the table, and what only a program can give. */
 export type RunOptions = OptionsOf<'run'> &

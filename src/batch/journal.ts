@@ -3,10 +3,11 @@ import { randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { FeatxError, IoError, PolicyError } from '../errors.js';
 import { FileSource } from '../wire/file-source.js';
-import { errnoOf, ioError, orNothing, type FileHandle, type FileSystem } from '../wire/fs.js';
+import { isSameFile } from '../wire/file-state.js';
+import { errnoOf, ioError, orNothing, writeFully, type FileHandle, type FileSystem } from '../wire/fs.js';
 import { isGone, thisWriter, type Writer } from '../wire/writers.js';
 import type { BorrowedPiece } from '../wire/pieces.js';
-import { writeFile, writeFully } from '../wire/sink.js';
+import { writeFile } from '../wire/sink.js';
 import { decodeLine, encodeLine, headOf, type JournalRecord } from './journal-lines.js';
 import { isRecord } from '../options/schema.js';
 
@@ -213,7 +214,7 @@ export class Journal {
    */
   private async keepInPlace(file: FileHandle): Promise<void> {
     const [found, own] = [await orNothing(this.fs.lstat(this.path), this.path), await file.stat()];
-    if (found !== null && found.dev === own.dev && found.ino === own.ino) return;
+    if (isSameFile(found, own)) return;
     if (found !== null)
       throw new IoError(`the journal of the batch was replaced while it ran: ${this.path}`, { path: this.path });
     await this.fs.mkdir(dirname(this.path));

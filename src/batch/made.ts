@@ -4,12 +4,13 @@ import { dirname, resolve } from 'node:path';
 import { IoError } from '../errors.js';
 import { isRecord } from '../options/schema.js';
 import { VERSION } from '../version.js';
+import { isSameState, type FileState } from '../wire/file-state.js';
 import { normalized } from '../wire/find-files.js';
 import { type FileSystem, errnoOf } from '../wire/fs.js';
 import { hashRanges } from '../wire/hash.js';
 import type { PlannedItem } from './jobs.js';
 import type { Journal } from './journal.js';
-import { type ReadRecord, type RecordedState, type WrittenRecord, isSameState, stateOf } from './recording.js';
+import { type ReadRecord, type WrittenRecord, recorded, stateOf } from './recording.js';
 
 /** What is remembered of a cut that was made: enough to know later that making it again would change nothing. */
 export interface Made {
@@ -97,17 +98,16 @@ export async function judge(made: Made, expected: Expected, options: JudgeOption
     const ranges = record.ranges ?? [0, record.size];
     const stats = await statOrNull(options.fileSystem, resolve(expected.root, record.path), isOutput);
     if (stats === null || !stats.isFile() || Number(stats.size) !== record.size) return { is: 'changed' };
-    const state = stateOf(stats);
-    const isTrusted = !options.content && isSameState(state, record.state) && isOlder(state, made.at_ms);
+    const isTrusted = !options.content && isSameState(stats, stateOf(record)) && isOlder(stats, made.at_ms);
     if (!isTrusted) toHash += covered(ranges);
-    files.push({ record, ranges, state, isTrusted });
+    files.push({ record, ranges, state: stats, isTrusted });
   }
   if (toHash > options.hashLimit) return { is: 'unsure' };
   const refreshed = files.some(({ isTrusted }) => !isTrusted);
   for (const file of files)
     if (!file.isTrusted && !(await matches(file, expected.root, options.fileSystem))) return { is: 'changed' };
   if (!refreshed) return { is: 'same', made, refreshed };
-  const states = files.map(({ state }) => state);
+  const states = files.map(({ state }) => recorded(state));
   const reads = made.reads.map((record, index) => ({ ...record, state: states[index] }));
   const writes = made.writes.map((record, index) => ({ ...record, state: states[made.reads.length + index] }));
   return { is: 'same', made: { ...made, at_ms: now, reads, writes }, refreshed };
@@ -116,19 +116,14 @@ export async function judge(made: Made, expected: Expected, options: JudgeOption
 interface Seen {
   readonly record: ReadRecord | WrittenRecord;
   readonly ranges: readonly number[];
-  readonly state: RecordedState;
+  readonly state: FileState;
   readonly isTrusted: boolean;
 }
 
 async function matches({ record, ranges, state }: Seen, root: string, fs: FileSystem): Promise<boolean> {
   try {
     const digest = await hashRanges(fs, resolve(root, record.path), record.size === 0 ? [] : ranges);
-    return (
-      digest !== null &&
-      digest.sha256 === record.sha256 &&
-      digest.size === record.size &&
-      isSameState(stateOf(digest.state), state)
-    );
+    return digest !== null && digest.sha256 === record.sha256 && isSameState(digest.state, state);
   } catch (error) {
     // What cannot be read now is made again, and fails there with its reason.
     if (error instanceof IoError || errnoOf(error) !== undefined) return false;
@@ -142,9 +137,9 @@ function covered(ranges: readonly number[]): number {
   return size;
 }
 
-function isOlder({ mtime_ns, ctime_ns }: RecordedState, atMs: number): boolean {
+function isOlder({ mtimeNs, ctimeNs }: FileState, atMs: number): boolean {
   const limit = BigInt(Math.floor(atMs) - RACE_MS) * 1_000_000n;
-  return BigInt(mtime_ns) < limit && BigInt(ctime_ns) < limit;
+  return mtimeNs < limit && ctimeNs < limit;
 }
 
 /** Whether a record is about this item, this featx and these options, and names no file but the item's own. */
@@ -185,10 +180,8 @@ function isState(value: unknown): boolean {
   return (
     isRecord(value) &&
     [value.dev, value.ino, value.mtime_ns, value.ctime_ns].every(
-      (text) => typeof text === 'string' && /^-?\d{0,20}$/.test(text),
-    ) &&
-    value.ctime_ns !== '-' &&
-    value.mtime_ns !== '-'
+      (text) => typeof text === 'string' && /^-?\d{1,20}$/.test(text),
+    )
   );
 }
 

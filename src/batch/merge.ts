@@ -10,7 +10,7 @@ import { shardRange } from '../shards/shard.js';
 import { relativeTo } from '../wire/find-files.js';
 import { type FileSystem, ioError, nodeFileSystem, orNothing } from '../wire/fs.js';
 import { hashRanges } from '../wire/hash.js';
-import { resolveTarget } from '../wire/sink.js';
+import { resolveTarget } from '../wire/target.js';
 import { Guard } from './guard.js';
 import { isManifestFile } from './look-into.js';
 import {

@@ -11,7 +11,7 @@ jest.unstable_mockModule('node:path', () => ({ ...win32, default: win32 }));
 const { outputName } = await import('./template.js');
 const { covers, findFiles, relativeTo } = await import('../wire/find-files.js');
 const { nodeFileSystem } = await import('../wire/fs.js');
-const { temporaryName } = await import('../wire/sink.js');
+const { temporaryName } = await import('../wire/temporary-names.js');
 
 const ROOT = 'C:\\work';
 

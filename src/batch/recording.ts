@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { basename } from 'node:path';
-import type { FileState } from '../wire/file-source.js';
+import { isSameFile, isSameState, type FileState } from '../wire/file-state.js';
 import { hashFile, hashRanges } from '../wire/hash.js';
 import type { FileHandle, FileSystem } from '../wire/fs.js';
 import { relativeTo } from '../wire/find-files.js';
@@ -23,7 +23,7 @@ export interface ReadRecord {
   /** Relative to the root. */
   readonly path: string;
   readonly size: number;
-  /** Start and end of every run of bytes, in turn, ascending. */
+  /** Start and end of every range of bytes, in turn, ascending. */
   readonly ranges: readonly number[];
   readonly sha256: string;
   readonly state: RecordedState;
@@ -45,9 +45,11 @@ interface Reading {
   readonly ranges: [start: number, end: number][];
 }
 
-/** Runs closer than this become one: a few bytes more to hash, fewer to list. */
+/** Ranges closer than this become one: a few bytes more to hash, fewer to list. */
 const GAP = 64 * 1024;
 const ACCESS_MODE = 3;
+/** A time that no file has: its record never holds by its state alone. */
+const UNKNOWN = -1n;
 
 /** A file system that remembers what was read and written through it. */
 export class RecordingFileSystem implements FileSystem {
@@ -111,8 +113,8 @@ export class RecordingFileSystem implements FileSystem {
     // The file is in its place, so this may not fail any more. Another run may have put its own result there since;
     // then the digest is right and nothing else is.
     const stats = await this.base.lstat(to).catch(() => null);
-    const state = stats?.ino === before.ino ? stateOf(stats) : { ...stateOf(before), ctime_ns: '' };
-    this.written.push({ path: relativeTo(this.root, to), size, sha256, state });
+    const state = stats !== null && isSameFile(stats, before) ? stats : { ...before, ctimeNs: UNKNOWN };
+    this.written.push({ path: relativeTo(this.root, to), size, sha256, state: recorded(state) });
   }
 
   /** Temporary files of killed runs are tidied once per directory by the batch, not once per item. */
@@ -142,15 +144,13 @@ export class RecordingFileSystem implements FileSystem {
     for (const [path, { stats, ranges }] of this.readings) {
       const merged = mergeRanges(ranges);
       const digest = await hashRanges(this.base, path, merged);
-      const state = stateOf(stats);
-      if (digest === null || digest.size !== Number(stats.size) || !isSameState(stateOf(digest.state), state))
-        return null;
+      if (digest === null || !isSameState(digest.state, stats)) return null;
       const record = {
         path: relativeTo(this.root, path),
         size: digest.size,
         ranges: merged,
         sha256: digest.sha256,
-        state,
+        state: recorded(stats),
       };
       if (record.path === first) records.unshift(record);
       else records.push(record);
@@ -167,14 +167,20 @@ function isTemporary(path: string): boolean {
   return /^\.featx-.*\.tmp$/.test(basename(path));
 }
 
-/** What tells a file from another version of it, as text. */
-export function stateOf({ dev, ino, mtimeNs, ctimeNs }: FileState): RecordedState {
+/** A state as it stands in a record. */
+export function recorded({ dev, ino, mtimeNs, ctimeNs }: FileState): RecordedState {
   return { dev: String(dev), ino: String(ino), mtime_ns: String(mtimeNs), ctime_ns: String(ctimeNs) };
 }
 
-/** Whether two states are those of the same version of the same file. */
-export function isSameState(a: RecordedState, b: RecordedState): boolean {
-  return a.dev === b.dev && a.ino === b.ino && a.mtime_ns === b.mtime_ns && a.ctime_ns === b.ctime_ns;
+/** The state that a file had when it was recorded. */
+export function stateOf({ size, state: { dev, ino, mtime_ns, ctime_ns } }: ReadRecord | WrittenRecord): FileState {
+  return {
+    dev: BigInt(dev),
+    ino: BigInt(ino),
+    size: BigInt(size),
+    mtimeNs: BigInt(mtime_ns),
+    ctimeNs: BigInt(ctime_ns),
+  };
 }
 
 /** Sorted and joined, as a flat list. */

@@ -5,7 +5,7 @@ import type { Shard } from '../options/values.js';
 import { takeShard } from '../shards/shard.js';
 import { relativeTo } from '../wire/find-files.js';
 import { type FileSystem, errnoOf, ioError } from '../wire/fs.js';
-import { removeStale } from '../wire/sink.js';
+import { removeStale } from '../wire/temporary-names.js';
 import { Guard, type Needed } from './guard.js';
 import { type Plan, type PlannedItem, sameFileFault } from './jobs.js';
 import { Journal, SUFFIX } from './journal.js';

@@ -1,7 +1,7 @@
 import { commandName } from './command-name.js';
 import { Context } from './context.js';
 import { ExitCode, exitCodeOf } from './exit-codes.js';
-import { removeUnfinished } from '../wire/sink.js';
+import { removeUnfinished } from '../wire/temporary-names.js';
 import { asFeatxError, ClosedPipe, type CliIo } from './io.js';
 
 /** Parses a command line, runs its command, and tells its errors. */

@@ -11,6 +11,7 @@ import type { GraphEdit } from '../rewrite/edit.js';
 import { droppedStarts, splice, topStart, type TensorContents } from '../rewrite/splice.js';
 import type { ByteRange } from '../wire/fields.js';
 import { FileSource } from '../wire/file-source.js';
+import { isSameState } from '../wire/file-state.js';
 import { ioError, type FileSystem } from '../wire/fs.js';
 import { wrap } from '../wire/encode.js';
 import { concat, sizeOf, type Piece } from '../wire/pieces.js';
@@ -147,9 +148,7 @@ async function pathOf(source: ByteSource, fs: FileSystem): Promise<string | null
   if (!(source instanceof FileSource)) return null;
   try {
     const path = await fs.realpath(source.path);
-    const { dev, ino, size, mtimeNs } = await fs.stat(path);
-    const { state } = source;
-    if (dev === state.dev && ino === state.ino && size === state.size && mtimeNs === state.mtimeNs) return path;
+    if (isSameState(await fs.stat(path), source.state)) return path;
   } catch (error) {
     throw ioError(error, 'read the weights of', source.path);
   }

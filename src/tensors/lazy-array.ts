@@ -1,6 +1,7 @@
 import type { TensorValue } from '../onnx/tensor-value.js';
 import { IoError } from '../errors.js';
-import { FileSource, isSameState } from '../wire/file-source.js';
+import { FileSource } from '../wire/file-source.js';
+import { isSameState, type FileState } from '../wire/file-state.js';
 import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
 import type { ByteSource } from '../wire/source.js';
 import { takeRows } from './tensor.js';
@@ -32,7 +33,7 @@ export interface SourceAccess {
  * is an IoError.
  */
 export class ReopenedFile implements SourceAccess {
-  private known: FileSource['state'] | null = null;
+  private known: FileState | null = null;
 
   constructor(
     readonly name: string,

@@ -3,15 +3,17 @@ import { dirname, join } from 'node:path';
 import { checksum } from './checksum.js';
 import { IoError, UsageError } from '../errors.js';
 import { errnoOf, ioError, nodeFileSystem, orNothing, type FileSystem } from '../wire/fs.js';
-import { isInPlace, resolveTarget, withdraw, type FileIdentity, type WriteOptions } from '../wire/sink.js';
+import type { FileIdentity } from '../wire/file-state.js';
+import { isInPlace, withdraw } from '../wire/put-in-place.js';
+import { resolveTarget, type TargetOptions } from '../wire/target.js';
+import { TemporaryFile } from '../wire/temporary-file.js';
 import type { ArraySpec, FileLayout } from './layout.js';
 import { assertHolds, layoutOf, outputFormatOf, outputKeys, type OutputFormat } from './output-format.js';
-import { StagingFile } from './staging.js';
 import { byteLength, describe, tensorBytes } from './tensor.js';
 
 /** Where and how features are written. */
-export interface TensorWriterOptions
-  extends Pick<WriteOptions, 'fileSystem' | 'noClobber' | 'follow' | 'inPlace' | 'signal'> {
+export interface TensorWriterOptions extends TargetOptions {
+  readonly signal?: AbortSignal;
   /** Files that are being read, which the target must not be. */
   readonly inputs?: readonly string[];
   /** Entries along axis 0 that all batches together bring; null if nobody knows. */
@@ -42,7 +44,7 @@ interface Track {
 /** One file of the result, its temporary file, and the tracks in it. */
 interface Part {
   readonly target: string;
-  readonly file: StagingFile;
+  readonly file: TemporaryFile;
   readonly tracks: readonly Track[];
 }
 
@@ -64,8 +66,8 @@ export class TensorWriter implements AsyncDisposable {
   private tracks: readonly Track[] = [];
   private parts: readonly Part[] = [];
   private placed: Placed | null = null;
-  private readonly spools = new Map<Track, StagingFile>();
-  private readonly staged: StagingFile[];
+  private readonly spools = new Map<Track, TemporaryFile>();
+  private readonly staged: TemporaryFile[];
   private pending: Promise<void> = Promise.resolve();
   private batches = 0;
 
@@ -74,7 +76,7 @@ export class TensorWriter implements AsyncDisposable {
     readonly target: string,
     readonly format: OutputFormat,
     private readonly directory: string,
-    first: StagingFile,
+    first: TemporaryFile,
     private readonly options: TensorWriterOptions,
   ) {
     this.staged = [first];
@@ -101,7 +103,7 @@ export class TensorWriter implements AsyncDisposable {
         : await resolveTarget(target, options.inputs ?? [], options);
     const directory = isDirectory ? path : dirname(path);
     await assertDirectory(fs, directory);
-    return new TensorWriter(path, format, directory, await StagingFile.create(directory, fs), options);
+    return new TensorWriter(path, format, directory, await TemporaryFile.create(directory, fs), options);
   }
 
   /**
@@ -141,8 +143,8 @@ export class TensorWriter implements AsyncDisposable {
     else for (const track of this.tracks) this.spools.set(track, await this.stage());
   }
 
-  private async stage(): Promise<StagingFile> {
-    const file = await StagingFile.create(this.directory, this.options.fileSystem);
+  private async stage(): Promise<TemporaryFile> {
+    const file = await TemporaryFile.create(this.directory, this.options.fileSystem);
     this.staged.push(file);
     return file;
   }
@@ -233,7 +235,7 @@ export class TensorWriter implements AsyncDisposable {
 
   private async append(
     track: Track,
-    { file, layout, index }: { readonly file: StagingFile; readonly layout: FileLayout; readonly index: number },
+    { file, layout, index }: { readonly file: TemporaryFile; readonly layout: FileLayout; readonly index: number },
     bytes: Uint8Array,
   ): Promise<void> {
     if (layout.checksumSeeds !== null) track.checksum = checksum(bytes, track.checksum);

@@ -1,24 +1,11 @@
 import { constants } from 'node:fs';
 import { IoError } from '../errors.js';
+import { isSameState, type FileState } from './file-state.js';
 import { errnoOf, ioError, nodeFileSystem, openAfresh, type FileHandle, type FileSystem } from './fs.js';
 import { ExactSource } from './source.js';
 
 /** One system call reads at most 2^31-1 bytes. */
 const LARGEST_READ = 2 ** 30;
-
-/** What tells one state of a file from another without reading it. */
-export interface FileState {
-  readonly dev: bigint;
-  readonly ino: bigint;
-  readonly size: bigint;
-  readonly mtimeNs: bigint;
-  readonly ctimeNs: bigint;
-}
-
-/** Whether two looks saw the same file in the same state. */
-export function isSameState(a: FileState, b: FileState): boolean {
-  return a.dev === b.dev && a.ino === b.ino && a.size === b.size && a.mtimeNs === b.mtimeNs && a.ctimeNs === b.ctimeNs;
-}
 
 /** A regular file, read by position. Stays open until `close`. */
 export class FileSource extends ExactSource {

@@ -229,6 +229,21 @@ export function openAfresh(fs: FileSystem, path: string, flags: string | number,
   });
 }
 
+/** Writes all of `bytes` at `position`, however short the single writes are. @throws IoError */
+export async function writeFully(file: FileHandle, bytes: Uint8Array, position: number, path: string): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    let count: number;
+    try {
+      count = await file.write(done === 0 ? bytes : bytes.subarray(done), position + done);
+    } catch (error) {
+      if (errnoOf(error) === 'EINTR') continue;
+      throw ioError(error, 'write', path);
+    }
+    if (count === 0) throw new IoError(`cannot write ${path}: the system accepts no more bytes`, { path });
+    done += count;
+  }
+}
+
 const REASONS: { readonly [errno: string]: string } = {
   ENOENT: 'there is no such file or folder',
   ENOTDIR: 'a part of the path is not a directory',
@@ -275,6 +290,16 @@ export async function orNothing<T>(looking: Promise<T>, path: string): Promise<T
     return await looking;
   } catch (error) {
     if (NOTHING.has(errnoOf(error) ?? '')) return null;
+    throw ioError(error, 'look at', path);
+  }
+}
+
+/** What stands under a name, links not followed; null if there is nothing. @throws IoError */
+export async function look(fs: FileSystem, path: string): Promise<BigIntStats | null> {
+  try {
+    return await fs.lstat(path);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return null;
     throw ioError(error, 'look at', path);
   }
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { FileSource, type FileState } from './file-source.js';
+import { FileSource } from './file-source.js';
+import type { FileState } from './file-state.js';
 import type { FileSystem } from './fs.js';
 
 const HASH_WINDOW = 128 * 1024;

@@ -2,6 +2,7 @@ import { option } from '../options/words.js';
 import { dirname, isAbsolute, join, relative, sep } from 'node:path';
 import { PolicyError } from '../errors.js';
 import { FileSource } from './file-source.js';
+import { isSameFile } from './file-state.js';
 import { errnoOf, ioError, nodeFileSystem, type FileSystem } from './fs.js';
 import type { ByteSource } from './source.js';
 
@@ -111,7 +112,7 @@ export class DirectorySidecars {
       this.options.warn?.(`'${location}' has ${stat.nlink} hard links`);
     }
     const source = await FileSource.open(real, this.fs);
-    if (source.state.dev === stat.dev && source.state.ino === stat.ino) return source;
+    if (isSameFile(source.state, stat)) return source;
     await source.close();
     throw new PolicyError(
       `external data of ${field} is refused: '${location}' was replaced while it was being opened`,

@@ -21,9 +21,11 @@ import { pid } from 'node:process';
 import { FeatxError } from '../errors.js';
 import { faultyFileSystem, type Fault } from '../testing/faulty-fs.js';
 import { FileSource } from './file-source.js';
-import { nodeFileSystem, type FileSystem } from './fs.js';
+import { nodeFileSystem, writeFully, type FileSystem } from './fs.js';
 import type { Piece } from './pieces.js';
-import { removeUnfinished, resolveTarget, stage, writeFile, writeFully, type WriteOptions } from './sink.js';
+import { stage, writeFile, type WriteOptions } from './sink.js';
+import { resolveTarget } from './target.js';
+import { removeUnfinished } from './temporary-names.js';
 import { BufferSource } from './source.js';
 import { thisWriter } from './writers.js';
 
@@ -419,8 +421,8 @@ describe('clones', () => {
     const { createHash } = await import('node:crypto');
     expect(staged.sha256).toBe(createHash('sha256').update(expected).digest('hex'));
     expect(staged.size).toBe(expected.length);
-    await staged.discard();
-    await staged.discard();
+    await staged.file.discard();
+    await staged.file.discard();
     expect(await temporaries()).toEqual([]);
     await source.close();
   });
@@ -602,7 +604,7 @@ test('what is being written can be removed by a process that ends at once; what 
   removeUnfinished();
   expect(await readdir(folder)).toEqual(['target']);
   removeUnfinished();
-  await staged.discard();
+  await staged.file.discard();
   expect(await readFile(at('target'))).toEqual(NEW);
 });
 

@@ -1,0 +1,22 @@
+/** Which file stands under a name. */
+export interface FileIdentity {
+  readonly dev: bigint;
+  readonly ino: bigint;
+}
+
+/** What tells one state of a file from another without reading it. */
+export interface FileState extends FileIdentity {
+  readonly size: bigint;
+  readonly mtimeNs: bigint;
+  readonly ctimeNs: bigint;
+}
+
+/** Whether two looks found the same file, whatever it holds; nothing is the same as no file. */
+export function isSameFile(a: FileIdentity | null, b: FileIdentity | null): boolean {
+  return a !== null && b !== null && a.dev === b.dev && a.ino === b.ino;
+}
+
+/** Whether two looks found the same file in the same state. */
+export function isSameState(a: FileState, b: FileState): boolean {
+  return isSameFile(a, b) && a.size === b.size && a.mtimeNs === b.mtimeNs && a.ctimeNs === b.ctimeNs;
+}
