@@ -179,7 +179,11 @@ describe('hooks', () => {
     expect(await before.forward(input)).toEqual(await after.forward(input));
     await expect(
       FeatureHookNet.create('fixtures/zoo/resnet18.anon.onnx', { outIndices: [2], defaultHookType: 'forward_pre' }),
-    ).rejects.toMatchObject({ name: 'ResolveError', message: expect.stringContaining('does not name its module') });
+    ).rejects.toMatchObject({
+      name: 'ResolveError',
+      message: expect.stringContaining('does not name its module'),
+      hint: expect.stringContaining('leave it out of `outIndices`'),
+    });
   });
 
   test('noRewrite: the whole network, unless the features are all that is wanted', async () => {

@@ -1,11 +1,12 @@
 import type { TensorValue } from './onnx/tensor-value.js';
-import { UsageError } from './errors.js';
+import { FeatxError, UsageError } from './errors.js';
 import { abortable, checkOptions, shown } from './options/check.js';
 import type { HookType } from './features/feature.js';
 import { FeatureInfo } from './features/feature-info.js';
 import type { PlannedOutput } from './rewrite/plan.js';
 import type { Mode } from './rewrite/tap.js';
 import type { OptionsOf } from './options/types.js';
+import { inWordsOf, reworded } from './options/words.js';
 import { FeatureRunner, type RunnerOptions } from './runner.js';
 
 /**
@@ -64,7 +65,12 @@ async function openNet(
   options: NetOptions & { readonly hookType?: HookType },
 ): Promise<[FeatureRunner, FeatureInfo, AbortSignal | undefined]> {
   const { signal } = options;
-  return [...(await abortable(signal, () => openRunner(source, mode, rewrite, options))), signal];
+  const set = mode === 'hook' ? 'hookNet' : 'net';
+  try {
+    return [...(await abortable(signal, () => openRunner(source, mode, rewrite, options))), signal];
+  } catch (error) {
+    throw error instanceof FeatxError ? reworded(error, (text) => inWordsOf(text, set)) : error;
+  }
 }
 
 async function openRunner(

@@ -2,7 +2,7 @@ import type { FeatxError } from '../errors.js';
 import { isRecord } from '../options/schema.js';
 import type { CommandName } from '../options/row.js';
 import { OPTIONS } from '../options/table.js';
-import { inFlags } from '../options/words.js';
+import { inFlags, reworded } from '../options/words.js';
 
 /** Where records say sentences, and where they hold records that do. */
 const SENTENCES = new Set(['message', 'hint', 'reason', 'warnings', 'problems']);
@@ -18,14 +18,9 @@ export function sentenceInFlags(text: string, command: string | null): string {
   return inFlags(text, commandNamed(command));
 }
 
-/** An error whose message and hint name flags; its stack and cause are the original's. */
+/** An error whose message and hint name flags. */
 export function errorInFlags(error: FeatxError, command: string | null): FeatxError {
-  const name = commandNamed(command);
-  const said: unknown = Object.create(error, {
-    message: { value: inFlags(error.message, name) },
-    hint: { value: error.hint === undefined ? undefined : inFlags(error.hint, name) },
-  });
-  return said as FeatxError;
+  return reworded(error, (text) => sentenceInFlags(text, command));
 }
 
 function inside(value: unknown, command: CommandName | null): unknown {

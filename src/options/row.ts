@@ -54,7 +54,7 @@ export interface Row extends FlagFacts {
   /** How messages name it to who calls the library, where that is not its key. */
   readonly words?: string;
   /** What is different for one set or command. */
-  readonly per?: { readonly [S in OptionSet]?: FlagFacts & { readonly kind?: AnyKind } };
+  readonly per?: { readonly [S in OptionSet]?: FlagFacts & { readonly kind?: AnyKind; readonly words?: string } };
 }
 
 /** Options by their keys. */

@@ -6,6 +6,7 @@ import { GROUPS, type Rows } from './row.js';
 const group = GROUPS.selecting;
 const EVERYWHERE = ['inspect', 'extract', 'run', 'cut', 'net', 'hookNet'] as const;
 const BY_INDEX = ['inspect', 'extract', 'run', 'cut'] as const;
+const OUT_INDICES = { net: { words: 'outIndices' }, hookNet: { words: 'outIndices' } } as const;
 const SELECTING_COMMANDS = ['inspect', 'extract', 'run', 'batch'] as const;
 
 /** Which features; what `module`, `tensor` and `node` say goes to `select`, in the order of the command line. */
@@ -18,6 +19,7 @@ export const SELECTING = {
     help: 'out_indices into the FeatureInfo: 1,2,3 or 0-3 or -1; of a group beside it: neck:0-2; repeatable',
     group,
     selects: 'index',
+    per: OUT_INDICES,
     config: 'out',
     description: 'out_indices into the FeatureInfo; negatives count from the end. Default: all',
   },
@@ -29,6 +31,7 @@ export const SELECTING = {
     help: 'the last N features',
     group,
     selects: 'last',
+    per: OUT_INDICES,
     config: 'last',
     description: 'The last n features, instead of out',
   },
@@ -90,6 +93,7 @@ export const SELECTING = {
     help: "a module's output or its input",
     group,
     config: 'hook_type',
+    per: { hookNet: { words: 'defaultHookType' } },
     description: "A module's output (default) or its input",
   },
   /** Also the embedding, or the one of a role; alone where nothing else is selected. */

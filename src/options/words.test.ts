@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, sep } from 'node:path';
-import { ANY, call, inFlags, option } from './words.js';
+import { ANY, call, inFlags, inWordsOf, option } from './words.js';
 
 test.each([
   [option('outMap'), '`outMap`', '--out-map'],
@@ -25,6 +25,16 @@ test.each([
   expect(said).toBe(words);
   expect(inFlags(`a ${said} b ${said}`, 'extract')).toBe(`a ${flags} b ${flags}`);
 });
+
+test.each([
+  [option('out'), 'net', '`outIndices`'],
+  [option('last', 2), 'hookNet', '`outIndices: 2`'],
+  [option('hookType'), 'hookNet', '`defaultHookType`'],
+  [option('out'), 'run', '`out`'],
+  [option('outMap', ['out']), 'net', '`outMap: ["out"]`'],
+  [option('tensor'), 'net', option('tensor')],
+  ["a tensor 'out' and `no such`", 'net', "a tensor 'out' and `no such`"],
+] as const)('%s of %s is %s', (said, set, expected) => expect(inWordsOf(said, set)).toBe(expected));
 
 test('an option that commands call by different flags is called by that of the command', () => {
   const said = option('memoryBytes', ANY);

@@ -1,4 +1,5 @@
-import type { AnyKind, CommandName } from './row.js';
+import type { FeatxError } from '../errors.js';
+import type { AnyKind, CommandName, OptionSet } from './row.js';
 import { commandsOf, flagFacts, isKey, longFlag, OPTIONS, rowOf, ROWS, type OptionKey } from './table.js';
 
 /** A value that a message proposes: plain data. `ANY` leaves it open. */
@@ -33,6 +34,21 @@ export function option(key: OptionKey, value?: ProposedValue): string {
  */
 export function call(command: CommandName, ...options: readonly OptionKey[]): string {
   return `\`${command}(model${options.length === 0 ? '' : `, { ${options.map((key) => `${key}: true`).join(', ')} }`})\``;
+}
+
+/** A message in the words of a function that calls some options otherwise: `` `outIndices: [1]` `` of timm's networks. */
+export function inWordsOf(text: string, set: OptionSet): string {
+  return text.replace(/`([\w.]+)(?=`|: )/g, (whole, key: string) => {
+    const words = isKey(key) ? rowOf(key).per?.[set]?.words : undefined;
+    return words === undefined ? whole : `\`${words}`;
+  });
+}
+
+/** Says the message and the hint of an error, and the message in its stack, in other words. */
+export function reworded(error: FeatxError, say: (text: string) => string): FeatxError {
+  const message = say(error.message);
+  const stack = error.stack?.replace(error.message, () => message);
+  return Object.assign(error, { message, stack, hint: error.hint === undefined ? undefined : say(error.hint) });
 }
 
 /** A message in the words of the command line: every option that it names by its flag at `command`. */
