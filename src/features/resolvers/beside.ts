@@ -3,7 +3,10 @@ import type { Analysis } from '../analysis.js';
 import type { Link } from '../chain.js';
 import type { Level } from './levels.js';
 
-/** The running sum of a network of two paths (DPN), where a level ends in a Concat of it with the dense path; null elsewhere. */
+/**
+ * The running sum of a network of two paths (DPN), where a level ends in a Concat of it with the dense path; null
+ * elsewhere.
+ */
 export function sumBesideDense({ flow, geometry }: Analysis, links: readonly Link[], level: Level): Link | null {
   let at = level.last;
   while (at > level.first && (links[at].kind === 'act' || links[at].kind === 'norm')) at--;

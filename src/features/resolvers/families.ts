@@ -5,7 +5,6 @@
  * - `a|b`: the first that exists
  * - `a?b`: a, where b exists
  * - `name=a`: the module a under timm's own name for it; a `*` in the name is the last atom of a
- * - `a<b`: a, or under the same name what b ends in, where the exporter left nothing of a
  * - `a.*`: every match in order; `a.*%` the last at each stride, `a.*^` the first at each stride, `a.*$` the last
  * - a leading `-` leaves out matches at the deepest stride
  *

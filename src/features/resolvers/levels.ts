@@ -11,6 +11,9 @@ export interface Level {
   readonly last: number;
 }
 
+/** Steps back over a neck, and kinds of laterals: more than any network has. */
+const MOST_ROUNDS = 16;
+
 /**
  * Runs of links at one stride, strides rising, without what is in front of the first weight, or behind the backbone.
  */
@@ -48,9 +51,13 @@ function stagesOf(links: readonly Link[], level: Level): readonly Level[] {
   }
   const stages: Level[] = [];
   let first = level.first;
+  let before = most(first, starts[0] ?? first);
   starts.forEach((start, index) => {
     const next = starts[index + 1] ?? level.last + 1;
-    if (most(start + 1, next) <= most(first, start)) return;
+    const grows = most(start + 1, next) > before;
+    const own = most(start, next);
+    before = grows ? own : Math.max(before, own);
+    if (!grows) return;
     stages.push({ ...level, first, last: start - 1 });
     first = start;
   });
@@ -135,20 +142,42 @@ function projectedFrom({ view, flow }: Analysis, name: string, widths: ReadonlyS
  * Where the deepest level of a network with maps for outputs ends: in front of what its neck and its heads begin with.
  */
 function withoutNeck(analysis: Analysis, links: readonly Link[], level: Level): number {
+  const shapes = lateralShapes(analysis);
   let end = level.last;
-  for (;;) {
+  for (let round = 0; round < MOST_ROUNDS; round++) {
     const next =
-      beforeLateral(analysis, links, level, end) ??
-      beforeReduction(analysis, links, level, end) ??
+      beforeLateral(shapes, links, level, end) ??
+      beforeReduction(analysis, shapes, links, level, end) ??
       beforeHeadConvs(links, level, end);
-    if (next === null || next >= end) return end;
+    if (next === null || next >= end) break;
     end = next;
   }
+  return end;
+}
+
+/** Kernels of the convolutions of a lateral, in order, and the width it ends in. */
+interface LateralShape {
+  readonly kernels: readonly number[];
+  readonly width: number;
+}
+
+/** The different kinds of laterals, few as they are in any network. */
+function lateralShapes({ view, laterals }: Analysis): readonly LateralShape[] {
+  const shapes = new Map<string, LateralShape>();
+  for (const lateral of laterals) {
+    const shape = shapeOf(view, lateral);
+    if (shape !== null) shapes.set(`${shape.kernels.join()} ${shape.width}`, shape);
+  }
+  return [...shapes.values()].slice(0, MOST_ROUNDS);
 }
 
 /** In front of convolutions that are the same as those of the laterals of shallower levels. */
-function beforeLateral({ view, laterals }: Analysis, links: readonly Link[], level: Level, end: number): number | null {
-  const shapes = laterals.flatMap((lateral) => shapeOf(view, lateral) ?? []);
+function beforeLateral(
+  shapes: readonly LateralShape[],
+  links: readonly Link[],
+  level: Level,
+  end: number,
+): number | null {
   for (const { kernels, width } of shapes) {
     let at = end;
     let matched = 0;
@@ -167,10 +196,7 @@ function beforeLateral({ view, laterals }: Analysis, links: readonly Link[], lev
   return null;
 }
 
-function shapeOf(
-  view: Analysis['view'],
-  { convs }: Lateral,
-): { readonly kernels: readonly number[]; readonly width: number } | null {
+function shapeOf(view: Analysis['view'], { convs }: Lateral): LateralShape | null {
   const dims = convs.map(({ inputs }) => weightDims(view, inputs[1]));
   const kernels = dims.map((dim) => Math.max(1, ...(dim?.slice(2) ?? [])));
   const width = dims.at(-1)?.[0];
@@ -182,12 +208,13 @@ function shapeOf(
  * together.
  */
 function beforeReduction(
-  { view, laterals, sentUp }: Analysis,
+  { sentUp }: Analysis,
+  shapes: readonly LateralShape[],
   links: readonly Link[],
   level: Level,
   end: number,
 ): number | null {
-  const widths = new Set(laterals.flatMap((lateral) => shapeOf(view, lateral)?.width ?? []));
+  const widths = new Set(shapes.map(({ width }) => width));
   const narrows = (at: number): boolean => {
     const conv = links[at].conv;
     return (
@@ -199,13 +226,10 @@ function beforeReduction(
     );
   };
   const isSent = sentUp.has(links[end].tensor);
-  for (let at = level.first + 1; at <= end; at++) {
-    const behind = links.slice(at + 1, end + 1);
-    if (!narrows(at)) continue;
-    if (widths.has(links[at].conv?.to ?? 0)) return at - 1;
-    if (isSent && behind.every(({ kind }) => kind === 'act' || kind === 'norm')) return at - 1;
-  }
-  return null;
+  for (let at = level.first + 1; at <= end; at++) if (narrows(at) && widths.has(links[at].conv?.to ?? 0)) return at - 1;
+  let last = end;
+  while (last > level.first && (links[last].kind === 'act' || links[last].kind === 'norm')) last--;
+  return isSent && last > level.first && narrows(last) ? last - 1 : null;
 }
 
 /** In front of plain convolutions behind the last sum. */

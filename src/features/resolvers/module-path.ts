@@ -92,12 +92,15 @@ export function resolveByModules(
 
 /** Strides that the shape of the graph shows and the modules do not, from which on the shape decides. */
 const MISSED_STRIDES = 2;
+/** More features than a pyramid has. */
+const MOST_LABELLED = 64;
 
 /**
  * Why the shape of the graph is believed in place of the modules, which then only name what it shows; null where they
  * agree well enough.
  */
 function shapeInstead({ tapped }: Analysis, picks: readonly Pick[], byShape: readonly Feature[]): string | null {
+  if (byShape.length > MOST_LABELLED) return null;
   const strides = new Set(picks.map(({ unit }) => unit.stride));
   const missed = byShape.filter(({ reduction }) => reduction !== null && !strides.has(reduction));
   if (missed.length >= MISSED_STRIDES)
