@@ -41,10 +41,12 @@ test('the schema knows every option of the config and nothing else', () => {
     exclude: ['x/**'],
     output: '{dir}/{name}.f.onnx',
     options: {
-      select: [{ module: 'layer1' }, { tensor: 't*' }, { node: 'n' }],
+      select: [{ module: 'layer1' }, { tensor: 't*' }, { node: 'n' }, { out: '2,neck:0-1' }, { embedding: 'pooled' }],
       features: [{ num_chs: 64, reduction: 2, module: 'act1' }],
       hook_type: 'forward_pre',
       embedding: true,
+      codes: true,
+      name_by: 'module',
       input_shape: { '': [1, 3, 224, 224] },
       include_head: true,
       allow_folded: false,

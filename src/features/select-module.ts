@@ -46,7 +46,7 @@ export function byDeclaredName(
   { tree, folded }: ModuleNames,
   { features }: Resolution,
   name: string,
-  { hookType = 'forward' }: SelectOptions,
+  { hookType = 'forward', nameBy }: SelectOptions,
 ): Found | null {
   if (tree.modules.has(name) || folded.has(name) || hookType !== 'forward') return null;
   const tensor = features.find(({ module }) => module === name)?.tensor ?? null;
@@ -61,6 +61,7 @@ export function byDeclaredName(
         module: name,
         hookType,
         tensors: [tensor],
+        ...(nameBy === 'module' ? { name } : {}),
         by: 'module',
       },
     ],
@@ -145,6 +146,8 @@ function tapNamed(
 ): Found {
   const { tree, analysis, folded, flattened } = names;
   const { hookType = 'forward', allowFolded = false, featureConcat = false } = options;
+  const spelled = flattened.get(path) ?? path;
+  const name = options.nameBy === 'module' ? `${spelled}${part === null ? '' : part.mark + part.number}` : undefined;
   const select = (tensors: readonly string[]): Found => ({
     problem: null,
     selections: [
@@ -152,9 +155,10 @@ function tapNamed(
         ...concatenatedFacts(analysis, tensors),
         index: null,
         group: null,
-        module: flattened.get(path) ?? path,
+        module: spelled,
         hookType,
         tensors,
+        ...(name === undefined ? {} : { name }),
         by: 'module',
       },
     ],

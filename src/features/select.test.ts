@@ -241,6 +241,12 @@ describe('by tensor and node', () => {
     });
   });
 
+  test('outputs called by their modules where that is asked for', async () => {
+    const byModules = await select(RESNET, { ...named('module', 'layer1', 'layer2#0'), nameBy: 'module' });
+    expect(byModules.map(({ name }) => name)).toEqual(['layer1', 'layer2#0']);
+    expect((await select(RESNET, named('module', 'layer1'))).map(({ name }) => name)).toEqual([undefined]);
+  });
+
   test('missing ones are named together', async () => {
     await expect(
       select(RESNET, {

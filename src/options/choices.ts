@@ -13,6 +13,9 @@ export const ORDERS = ['out', 'exec'] as const;
 /** One of `ORDERS`. */
 export type Order = (typeof ORDERS)[number];
 
+/** What names the output of a module that was selected by name. */
+export const NAMES_BY = ['tensor', 'module'] as const;
+
 /** Order of the axes of a feature: maps are NCHW or NHWC, tokens NLC or NCL. */
 export const LAYOUTS = ['NCHW', 'NHWC', 'NLC', 'NCL'] as const;
 /** Order of the axes of a feature, one of `LAYOUTS`. */

@@ -1,4 +1,4 @@
-import { HOOK_TYPES } from './choices.js';
+import { HOOK_TYPES, NAMES_BY } from './choices.js';
 import { EMBEDDING, ENTRIES, INDICES, SELECTORS, SHAPES } from './feature-kinds.js';
 import { BOOLEAN, choice, count, NAME } from './kinds.js';
 import { GROUPS, type Rows } from './row.js';
@@ -140,6 +140,15 @@ export const SELECTING = {
     negated: { flag: '--no-codes', help: 'numbers, also for tensors and nodes that are named' },
     group,
     config: 'codes',
+  },
+  /** What names the output of a module that was selected by name: its tensor (default), or the module. */
+  nameBy: {
+    kind: choice(NAMES_BY),
+    in: ['extract', 'run', 'cut', 'net', 'hookNet'],
+    flag: '--name-by <what>',
+    help: 'what names the output of a module that was selected by name (default: tensor)',
+    group,
+    config: 'name_by',
   },
   /** Take the value after a fold where the module's own is gone. */
   allowFolded: {
