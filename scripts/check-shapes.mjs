@@ -80,6 +80,7 @@ async function compareFolder(compareFile, folder) {
     shared: 0,
     evaluated: 0,
     alone: 0,
+    refused: 0,
     ms: 0,
   };
   for (const file of files) {
@@ -93,6 +94,7 @@ async function compareFolder(compareFile, folder) {
     tally.files++;
     for (const key of Object.keys(tally)) if (typeof found[key] === 'number') tally[key] += found[key];
     if (!found.asks) tally.alone++;
+    if (found.refused !== null) tally.refused++;
     for (const difference of found.differences) fail(`${file}: ${difference}`);
     for (const gap of found.gaps.slice(0, 3)) console.log(`  ${file}: ${gap}`);
   }
@@ -102,6 +104,7 @@ async function compareFolder(compareFile, folder) {
 /** Counts may rise and not fall. */
 function judge(known, name, { ms, ...tally }) {
   console.log(`${name}: ${JSON.stringify(tally)}, ${Math.round(ms)} ms`);
+  if (tally.oracle === 0) fail(`${name}: ONNX Runtime was never asked`);
   if (numbers.stride !== 1) return;
   const before = known[name];
   if (before !== undefined && before.files === tally.files)

@@ -3,7 +3,7 @@ import { notesOn, UNSORTED } from './notes.js';
 import { executionOrder, type GraphView, type Producer } from './reach.js';
 import type { Graph, Node, OnnxModel } from './records.js';
 import { invalid, nodeLabel, readsOf } from './scopes.js';
-import { checkTensor } from './tensor-data.js';
+import { checkTensor, isHollow } from './tensor-data.js';
 import { tensorsOf } from './walk.js';
 
 export {
@@ -38,10 +38,14 @@ export function viewGraph(model: OnnxModel): GraphView {
   const outputs = new Map(graph.outputs.map((output) => [output.name, output]));
   const isGiven = (name: string): boolean => initializers.has(name) || inputs.has(name) || sparseInitializers.has(name);
   assertOperatorSets(model);
-  for (const tensor of tensorsOf(model)) checkTensor(tensor, model.source.path);
+  const hollow: string[] = [];
+  for (const tensor of tensorsOf(model)) {
+    checkTensor(tensor, model.source.path);
+    if (isHollow(tensor)) hollow.push(tensor.name);
+  }
   assertGivenOnce(model, initializers.size);
   produce(model, producerOf, isGiven);
-  const warnings = [...notesOn(model), ...assertFunctions(model)];
+  const warnings = [...notesOn(model), ...hollowNotes(hollow), ...assertFunctions(model)];
   let sorted = true;
   const missing = new Map<string, Node>();
   for (const node of graph.nodes) {
@@ -83,6 +87,18 @@ export function viewGraph(model: OnnxModel): GraphView {
     warnings.push(UNSORTED);
   }
   return view;
+}
+
+/** What is said of tensors that have dims and no values. */
+function hollowNotes(names: readonly string[]): readonly string[] {
+  if (names.length === 0) return [];
+  const some = names
+    .slice(0, 3)
+    .map((name) => `'${name}'`)
+    .join(', ');
+  return [
+    `${names.length === 1 ? 'a tensor has' : `${names.length} tensors have`} dims and no values (${some}${names.length > 3 ? ', …' : ''}): the graph can be looked at, and neither it nor its cuts can run`,
+  ];
 }
 
 /** IR version 3 brought the list of operator sets; no reader knows what a later model without one means. */

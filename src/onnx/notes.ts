@@ -8,7 +8,7 @@ import { graphsOf } from './walk.js';
 const NEWEST = { irVersion: 14, opset: 28 } as const;
 
 /** Domains whose operators ONNX defines or ONNX Runtime brings along. */
-const KNOWN_DOMAINS = new Set([
+export const KNOWN_DOMAINS: ReadonlySet<string> = new Set([
   '',
   'ai.onnx.ml',
   'ai.onnx.training',

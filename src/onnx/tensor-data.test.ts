@@ -19,6 +19,7 @@ test.each<[string, TensorSpec]>([
   ['strings', { name: 't', dims: [1], type: 'string', data: ['a'] }],
   ['external data, whatever its size', { name: 't', dims: [1000], external: [['location', 'w']] }],
   ['values left out', { name: 't', dims: [3] }],
+  ['values taken out, the empty field left behind', { name: 't', dims: [3], data: new Uint8Array(0) }],
   ['bool in int32_data', { name: 't', dims: [2], type: 'bool', data: [1, 0], typed: true }],
 ])('%s can be', async (_what, spec) => {
   const found = await indexed(spec);

@@ -51,11 +51,16 @@ export function checkTensor(tensor: Tensor, path?: string): void {
   if (dataType === DataType.string) throw wrong('FEATX_GRAPH_DATA', 'keeps strings in raw_data');
   const expected = tensorBytes(tensor);
   const bytes = values.end - values.start;
-  if (expected !== null && bytes !== expected)
+  if (expected !== null && bytes !== expected && !isHollow(tensor))
     throw wrong(
       'FEATX_GRAPH_DATA',
       `has ${bytes} bytes of values, but its dims [${dims.join(', ')}] and dtype ${dtypeWord(dataType)} take ${expected}`,
     );
+}
+
+/** Whether a tensor has dims and no values at all, as in graphs that are shared without their weights. */
+export function isHollow({ external, payloads, dims }: Tensor): boolean {
+  return external === null && elementCount(dims) > 0 && payloads.every(({ start, end }) => start === end);
 }
 
 /**

@@ -510,6 +510,18 @@ describe('weights are not needed', () => {
       expect([name, types.get(name)]).toEqual([name, { dtype: 'float32', shape: ['b', 4] }]);
   });
 
+  test('weights that were taken out to share the graph: the shapes are there, and a note on the graph', async () => {
+    const graph: GraphSpec = {
+      inputs: [value('x', ['b', 600])],
+      outputs: [value('y', null, null)],
+      initializers: [{ name: 'w', dims: [600, 4], data: new Uint8Array(0) }],
+      nodes: [node('MatMul', ['x', 'w'], ['y'])],
+    };
+    expect((await infer(graph)).types.get('y')).toEqual({ dtype: 'float32', shape: ['b', 4] });
+    await using model = await openModel(encodeModel({ graph }));
+    expect(viewGraph(model).warnings).toEqual([expect.stringMatching(/^a tensor has dims and no values \('w'\)/)]);
+  });
+
   test('a file out of order is answered like one in order', async () => {
     const graph: GraphSpec = {
       inputs: [value('x', ['b', 600])],

@@ -1,5 +1,6 @@
 import { RuntimeError, TimeoutError } from '../errors.js';
 import { ancestorsOf, viewGraph, type GraphView } from '../onnx/graph.js';
+import { KNOWN_DOMAINS } from '../onnx/notes.js';
 import type { OnnxModel, ValueType } from '../onnx/records.js';
 import type { InferredTypes } from '../onnx/types.js';
 import { typesOf } from '../shapes/file-types.js';
@@ -9,9 +10,6 @@ import { isTensor, numbersOf } from '../shapes/info.js';
 import { valueTypeOf } from '../shapes/tensor-type.js';
 import { inferAgain, inferWhole, type WholeInference } from '../shapes/whole.js';
 import type { InferOptions, Question } from './type-questions.js';
-
-/** Domains of which ONNX Runtime may know operators that featx does not; nobody can add others to it here. */
-const RUNTIME_DOMAINS = /^($|ai\.onnx|com\.microsoft|com\.ms\.)/;
 
 /**
  * Types of tensors of the main graph: what is inferred and declared, and, behind operators that featx does not know,
@@ -48,7 +46,7 @@ export function askable(view: GraphView, proven: Inference, wanted: Iterable<str
   const open = proven.gaps.filter(
     ({ node, unknown }) =>
       unknown.length > 0 &&
-      unknown.every((operator) => RUNTIME_DOMAINS.test(operator.slice(0, operator.lastIndexOf(':')))) &&
+      unknown.every((operator) => KNOWN_DOMAINS.has(operator.slice(0, operator.lastIndexOf(':')))) &&
       node.outputs.some((name) => name !== '' && !isWhole(proven.infos.get(name))),
   );
   if (open.length === 0) return open;

@@ -40,7 +40,7 @@ export interface Comparison {
 /** @throws FeatxError for a file that is not a model */
 export async function compareFile(path: string, rounds = 1): Promise<Comparison> {
   await using model = await openModel(path);
-  return compare(model, rounds);
+  return await compare(model, rounds);
 }
 
 async function compare(model: OnnxModel, rounds: number): Promise<Comparison> {
