@@ -69,10 +69,14 @@ test('weights beside the model come in through the files that are given, and now
   expect([...tensorsOf(whole)].filter(({ external }) => external !== null)).toEqual([]);
 });
 
-test('an option that there is not is an error with the nearest', async () => {
+test('an option that there is not is an error with the nearest, a value that is not allowed one too', async () => {
   const bytes = readFileSync('fixtures/timm/test_resnet.ts.onnx');
   await expect(extractBytes(bytes, { weights: 'external', outfmt: 1 } as object)).rejects.toThrow(
-    'extractBytes has no option `weights`; did you mean',
+    'extractBytes has no option `weights`; extractBytes has no option `outfmt`; did you mean `out` or `outMap`?',
   );
+  await expect(extractBytes(bytes, { mode: 'lists', out: ['a'], files: 1 } as object)).rejects.toMatchObject({
+    code: 'FEATX_USAGE_OPTION',
+    message: expect.stringMatching(/`mode` is 'lists', not .*`out` is \["a"\], not .*`files` is 1, not what opens/),
+  });
   await expect(inspectBytes(bytes, { listTensor: true } as object)).rejects.toThrow('did you mean `listTensors`?');
 });

@@ -1,38 +1,30 @@
-import { UsageError } from './errors.js';
 import { findFeatures, type FindOptions, type Found } from './features/find.js';
 import { typesWanted } from './features/needed.js';
 import { asksBeyondFeatures } from './features/selectors.js';
 import type { SidecarFiles } from './onnx/external-data.js';
 import { viewGraph, type GraphView } from './onnx/graph.js';
-import { indexModel, type OpenOptions } from './onnx/model.js';
+import { indexModel } from './onnx/model.js';
 import type { OnnxModel } from './onnx/records.js';
 import type { InferredTypes } from './onnx/types.js';
-import { nearestNames } from './options/nearest.js';
+import { checkOptions } from './options/check.js';
+import type { OptionsOf } from './options/types.js';
 import { counts, extractedFeatures } from './report/extract-report.js';
-import { inspectReport, type ReportOptions } from './report/inspect-report.js';
+import { inspectReport } from './report/inspect-report.js';
 import type { ExtractReport, InspectReport } from './report/records.js';
 import { describedEdit } from './rewrite/described.js';
 import { planRewrite } from './rewrite/plan.js';
 import { splice } from './rewrite/splice.js';
-import { assertModeFlags, planOptions, type AskedPlan } from './rewrite/tap.js';
+import { assertModeFlags, planOptions } from './rewrite/tap.js';
 import { assertLoadable, DEFAULT_ALIGN, planWeights } from './rewrite/weights.js';
 import { typesOfFile } from './shapes/file-types.js';
 import { materialize, sizeOf } from './wire/pieces.js';
 import { NO_SIDECARS, type ByteSource } from './wire/source.js';
 
-/** What both functions take. */
-interface MemoryOptions extends OpenOptions, Omit<FindOptions, 'isListing'> {
-  /** Numbers for the dims of inputs, by input name; `''` names the only input. */
-  readonly inputShapes?: ReadonlyMap<string, readonly number[]>;
-}
-
 /** What `inspectBytes` takes. */
-export interface InspectBytesOptions extends MemoryOptions, ReportOptions {}
+export interface InspectBytesOptions extends OptionsOf<'inspectBytes'>, Pick<FindOptions, 'resolve'> {}
 
 /** What `extractBytes` takes. */
-export interface ExtractBytesOptions extends MemoryOptions, AskedPlan {
-  /** What the model is called in the report. */
-  readonly name?: string;
+export interface ExtractBytesOptions extends OptionsOf<'extractBytes'>, Pick<FindOptions, 'resolve'> {
   /** Opens the files that the model keeps weights in. */
   readonly files?: SidecarFiles;
 }
@@ -44,25 +36,6 @@ export interface ExtractedModel {
   readonly report: ExtractReport;
 }
 
-const COMMON = [
-  'limits',
-  'select',
-  'out',
-  'last',
-  'embedding',
-  'hookType',
-  'allowFolded',
-  'flattenSequential',
-  'featureConcat',
-  'features',
-  'includeHead',
-  'resolve',
-  'inputShapes',
-  'name',
-] as const;
-const INSPECTING = [...COMMON, 'listTensors', 'listModules', 'explain'] as const;
-const EXTRACTING = [...COMMON, 'mode', 'rewrite', 'keepOutputs', 'order', 'outMap', 'outputFmt', 'files'] as const;
-
 /**
  * `inspect` without a file system and without ONNX Runtime: what a model is and which features it has. Types and shapes
  * are what the file declares and what follows from it.
@@ -73,7 +46,7 @@ export async function inspectBytes(
   options: InspectBytesOptions = {},
 ): Promise<InspectReport> {
   const started = performance.now();
-  assertKnown('inspectBytes', options, INSPECTING);
+  checkOptions('inspectBytes', options);
   const { listTensors, listModules, explain, resolve } = options;
   const found = await findIn(
     input,
@@ -92,7 +65,7 @@ export async function extractBytes(
   options: ExtractBytesOptions = {},
 ): Promise<ExtractedModel> {
   const started = performance.now();
-  assertKnown('extractBytes', options, EXTRACTING);
+  checkOptions('extractBytes', options);
   assertModeFlags(options);
   const { model, view, types, resolution, selections, warnings } = await findIn(input, options, false);
   const warn = (message: string): void => void (warnings.includes(message) || warnings.push(message));
@@ -137,7 +110,7 @@ interface FoundInMemory extends Found {
 
 async function findIn(
   input: Uint8Array | ByteSource,
-  options: MemoryOptions & Pick<FindOptions, 'isListing'>,
+  options: OptionsOf<'extractBytes'> & FindOptions,
   typesOfAll: boolean,
 ): Promise<FoundInMemory> {
   const model = await indexModel(input, { limits: options.limits });
@@ -146,18 +119,4 @@ async function findIn(
   const types = await typesOfFile(view, wanted, options.inputShapes);
   const found = await findFeatures(view, types, options);
   return { ...found, model, view, types, warnings: [...model.warnings, ...view.warnings, ...found.warnings] };
-}
-
-/** @throws UsageError naming every option that there is not, with the nearest */
-function assertKnown(what: string, options: object, known: readonly string[]): void {
-  const wrong = Object.entries(options).filter(([key, value]) => value !== undefined && !known.includes(key));
-  if (wrong.length === 0) return;
-  const said = wrong.map(([key]) => {
-    const [near] = nearestNames(key, known, 1);
-    return `${what} has no option \`${key}\`${near === undefined ? '' : `; did you mean \`${near}\`?`}`;
-  });
-  throw new UsageError(said.join('; '), {
-    code: 'FEATX_USAGE_OPTION',
-    hint: `${what} takes ${[...known].sort().join(', ')}`,
-  });
 }

@@ -1,7 +1,7 @@
 import { HOOK_TYPES } from './choices.js';
 import { INDICES } from './feature-kinds.js';
 import { BOOLEAN, callback, choice, live, type Kind } from './kinds.js';
-import { GROUPS, type CommandName, type Rows } from './row.js';
+import { GROUPS, IN_MEMORY, type CommandName, type Rows } from './row.js';
 
 const group = GROUPS.common;
 const EVERY = [
@@ -63,7 +63,12 @@ export const LIVE = {
   /** A process of ONNX Runtime that was started early; it stays open. */
   child: { kind: live<unknown>('a child process of ONNX Runtime'), in: ['inspect', 'extract'] },
   /** How features are looked for. */
-  resolve: { kind: live<unknown>('an object'), in: ['inspect', 'extract', 'run', ...NETS] },
+  resolve: {
+    kind: live<unknown>('an object'),
+    in: ['inspect', 'extract', 'run', ...NETS, ...IN_MEMORY],
+  },
+  /** Opens the files that a model keeps weights in. */
+  files: { kind: live<unknown>('what opens files', 'open'), in: ['extractBytes'] },
   onProgress: { kind: callback<unknown>(), in: ['extract', 'run', 'batch'] },
   /** What the models are called in the report; their paths by default. */
   names: { kind: live<unknown>('a list of two names'), in: ['verify'] },

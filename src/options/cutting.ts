@@ -1,6 +1,6 @@
 import { LAYOUTS, MODES, ORDERS, WEIGHTS_MODES } from './choices.js';
 import { BOOLEAN, BYTES, callback, choice, NAMES, TEXT, TEXTS, type Kind } from './kinds.js';
-import type { Rows } from './row.js';
+import { IN_MEMORY, type Rows } from './row.js';
 
 const CUTS = ['extract', 'cut'] as const;
 const RESULTS = ['extract', 'run', 'cut'] as const;
@@ -17,7 +17,7 @@ export const PLANNING = {
   /** dict: outputs named by index; list: as their tensors; hook: the features are added to the outputs. */
   mode: {
     kind: choice(MODES),
-    in: CUTS,
+    in: [...CUTS, 'extractBytes'],
     flag: '--mode <mode>',
     help: 'dict: pruned graph, outputs named by index; list: pruned, named as their tensors; hook: added to the outputs (default: dict)',
     config: 'mode',
@@ -27,7 +27,7 @@ export const PLANNING = {
   /** Hook mode: drop what the features do not need. */
   rewrite: {
     kind: BOOLEAN,
-    in: CUTS,
+    in: [...CUTS, 'extractBytes'],
     flag: '--rewrite',
     help: 'hook mode: drop what the features do not need',
     negated: { flag: '--no-rewrite', help: 'hook mode: keep the whole network (default)' },
@@ -36,7 +36,7 @@ export const PLANNING = {
   /** The original outputs follow the features. */
   keepOutputs: {
     kind: BOOLEAN,
-    in: CUTS,
+    in: [...CUTS, 'extractBytes'],
     flag: '--keep-outputs',
     help: 'the original outputs follow the features',
     config: 'keep_outputs',
@@ -44,7 +44,7 @@ export const PLANNING = {
   /** Outputs in the order asked for, or as the network computes them. */
   order: {
     kind: choice(ORDERS),
-    in: RESULTS,
+    in: [...RESULTS, 'extractBytes'],
     flag: '--order <order>',
     help: 'outputs in the order asked for or as the network computes them (default: out)',
     config: 'order',
@@ -53,7 +53,7 @@ export const PLANNING = {
   /** Names of the outputs, in their order. */
   outMap: {
     kind: NAMES,
-    in: [...RESULTS, 'net', 'hookNet'],
+    in: [...RESULTS, 'net', 'hookNet', 'extractBytes'],
     flag: '--out-map <names>',
     help: 'names of the outputs: p2,p3,p4',
     config: 'out_map',
@@ -63,7 +63,7 @@ export const PLANNING = {
   /** Layout in which every feature leaves; as the model has it by default. */
   outputFmt: {
     kind: choice(LAYOUTS),
-    in: [...RESULTS, 'net', 'hookNet'],
+    in: [...RESULTS, 'net', 'hookNet', 'extractBytes'],
     flag: '--output-fmt <layout>',
     help: 'layout in which every feature leaves',
     config: 'output_fmt',
@@ -71,7 +71,7 @@ export const PLANNING = {
   /** All outputs of a module that has several, not the first alone. */
   featureConcat: {
     kind: BOOLEAN,
-    in: [...RESULTS, 'inspect', 'net', 'hookNet'],
+    in: [...RESULTS, 'inspect', 'net', 'hookNet', ...IN_MEMORY],
     cli: ['extract', 'run', 'batch'],
     flag: '--feature-concat',
     help: 'concatenate the outputs of a module on axis 1 instead of taking the first',
@@ -134,7 +134,7 @@ export const WRITING = {
   /** Further files that were read for it, which the result must not replace. */
   reads: { kind: TEXTS, in: ['extract', 'run', 'batch'] },
   /** What the model is called in the report; its path by default. */
-  name: { kind: TEXT, in: ['inspect', 'extract', 'run'] },
+  name: { kind: TEXT, in: ['inspect', 'extract', 'run', ...IN_MEMORY] },
   /** Takes the bytes instead of a file: for standard output. */
   write: { kind: callback<(bytes: Uint8Array) => Promise<void>>(), in: ['extract'] },
   /** Called with the finished file before it takes its place; the file is discarded where this throws. */

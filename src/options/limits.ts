@@ -1,8 +1,8 @@
 import { BYTES, count, DURATION, type Kind } from './kinds.js';
-import { GROUPS, type Rows } from './row.js';
+import { GROUPS, IN_MEMORY, type Rows } from './row.js';
 
 const group = GROUPS.limits;
-const READERS = ['inspect', 'extract', 'run', 'verify', 'cut', 'net', 'hookNet', 'model'] as const;
+const READERS = ['inspect', 'extract', 'run', 'verify', 'cut', 'net', 'hookNet', 'model', ...IN_MEMORY] as const;
 const RUNTIMES = ['inspect', 'extract', 'run', 'verify', 'net', 'hookNet', 'session'] as const;
 
 /** Bodies are walked by recursion in some rooms; deeper than this, JavaScript's stack would be the limit. */

@@ -2,15 +2,17 @@ import type { Selects } from './feature-kinds.js';
 import type { Kind } from './kinds.js';
 import type { Schema } from './schema.js';
 
+/** The functions of `featx/core`: `inspect` and `extract` of bytes. */
+export const IN_MEMORY = ['inspectBytes', 'extractBytes'] as const;
+
 /** The commands of the command line. */
 export type CommandName = 'inspect' | 'extract' | 'run' | 'verify' | 'batch' | 'init' | 'merge' | 'doctor';
 
 /**
- * What takes options: the exported functions; `cut`, what an item of a batch may ask of `extract`; `net` and
- * `hookNet`, timm's networks; `model` and
- * `session`, what is opened. The flags of `cut` are flags of `featx batch`.
+ * What takes options: the exported functions; `cut`, what an item of a batch may ask of `extract`; `net` and `hookNet`,
+ * timm's networks; `model` and `session`, what is opened. The flags of `cut` are flags of `featx batch`.
  */
-export type OptionSet = CommandName | 'cut' | 'net' | 'hookNet' | 'model' | 'session';
+export type OptionSet = CommandName | (typeof IN_MEMORY)[number] | 'cut' | 'net' | 'hookNet' | 'model' | 'session';
 
 /** Any `Kind<T>`. */
 export interface AnyKind extends Omit<Kind<unknown>, 'accepts' | 'add' | 'spell' | 'fromConfig'> {

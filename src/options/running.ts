@@ -64,9 +64,14 @@ export const RUNNING = {
     },
   },
   /** Add `tensors`: every tensor that a node of the main graph makes. */
-  listTensors: { kind: BOOLEAN, in: ['inspect'], flag: '--tensors', help: 'list every tensor too' },
+  listTensors: { kind: BOOLEAN, in: ['inspect', 'inspectBytes'], flag: '--tensors', help: 'list every tensor too' },
   /** Add `modules`: the modules that names in the graph tell of, in the order of execution. */
-  listModules: { kind: BOOLEAN, in: ['inspect'], flag: '--modules', help: 'list every module too, as a tree' },
+  listModules: {
+    kind: BOOLEAN,
+    in: ['inspect', 'inspectBytes'],
+    flag: '--modules',
+    help: 'list every module too, as a tree',
+  },
   csv: {
     kind: BOOLEAN,
     in: [],
@@ -77,7 +82,7 @@ export const RUNNING = {
   /** Add `explain`: what every resolver said of this feature. */
   explain: {
     kind: INDEX,
-    in: ['inspect'],
+    in: ['inspect', 'inspectBytes'],
     flag: '--explain <index>',
     help: 'say why a feature was chosen and what else was tried',
   },
