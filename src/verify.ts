@@ -5,7 +5,7 @@ import { isBitEqual, largestDifference, rearranged } from './tensors/compare.js'
 import { ResolveError, RuntimeError, UsageError } from './errors.js';
 import { readStoredInfo } from './features/resolvers/metadata.js';
 import type { StoredOutput } from './features/stored-info.js';
-import type { Layout } from './features/feature.js';
+import { CHANNEL_AXIS, type Layout } from './features/feature.js';
 import { ancestorsOf, bodiesOf, hasTensor, isInitializer, viewGraph, type GraphView } from './onnx/graph.js';
 import type { Node } from './onnx/records.js';
 import { declaredTypes } from './onnx/types.js';
@@ -290,7 +290,7 @@ function compared(
   const target = result.get(output);
   if (target === undefined) throw new UsageError(`the cut gave no '${output}'`);
   const whole = parts.length === 1 ? valueOf(parts[0], held, target) : concatenatedOnAxis1(parts);
-  const arranged = rearranged(whole, target, layout === null ? null : layout === 'NCHW' || layout === 'NCL');
+  const arranged = rearranged(whole, target, layout === null ? null : CHANNEL_AXIS[layout] === 1);
   return [arranged ?? whole, target];
 }
 

@@ -8,7 +8,7 @@ import { type FileSystem, nodeFileSystem } from '../wire/fs.js';
 import { Channel } from './channel.js';
 import { type Job, type Plan, planJobs, withoutTwins } from './jobs.js';
 import { Journal } from './journal.js';
-import { judge, readMade } from './made.js';
+import { judge, readMade, type Verdict } from './made.js';
 import type { BatchProgress, BatchSummary, JobReport } from './reports.js';
 import { Run } from './run.js';
 import type { ItemError } from './tasks.js';
@@ -109,6 +109,11 @@ export interface PreviewOptions {
 }
 
 const HASH_LIMIT = 4 * 1024 * 1024;
+const ACTIONS: { readonly [Is in Verdict['is']]: PlannedReport['action'] } = {
+  same: 'skip',
+  changed: 'cut',
+  unsure: 'check',
+};
 
 /**
  * What `runPlan` would do, in order. Reads what it must, writes nothing.
@@ -133,8 +138,7 @@ export async function* previewPlan(
               { root: plan.root, item, output, options: text },
               { fileSystem, content: options.check === 'content', hashLimit: HASH_LIMIT },
             );
-      const action =
-        fault !== null ? 'refuse' : verdict?.is === 'same' ? 'skip' : verdict?.is === 'unsure' ? 'check' : 'cut';
+      const action = fault !== null ? 'refuse' : ACTIONS[verdict?.is ?? 'changed'];
       yield { schema: 1, command: 'batch-plan', item, output, action, error: fault, options: JSON.parse(text) };
     }
   } finally {

@@ -2,7 +2,8 @@ import { resolve } from 'node:path';
 import { UsageError } from '../errors.js';
 import { errnoOf, type FileSystem } from '../wire/fs.js';
 import { fileKey } from './jobs.js';
-import type { Task, TaskResult } from './tasks.js';
+import type { SidecarsTask } from './tasks.js';
+import type { Outcome } from './worker.js';
 
 /** A file that is needed, and what to call it. */
 export interface Needed {
@@ -26,7 +27,7 @@ export interface GuardOptions {
   /** Whether a file is a result of the kind that is written, which may be replaced without a look into the models. */
   readonly isResult?: (path: string) => Promise<boolean>;
   /** Has a worker look into a model; null where it could not. */
-  readonly perform: (task: Task) => Promise<{ readonly result: TaskResult | { readonly is: 'fault' } } | null>;
+  readonly perform: (task: SidecarsTask) => Promise<Outcome<'sidecars'> | null>;
   /** Models looked into at the same time. */
   readonly jobs?: number;
 }

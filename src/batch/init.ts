@@ -14,7 +14,7 @@ import { Guard } from './guard.js';
 import { leftOutText, lookInto } from './look-into.js';
 import { type ItemError, itemError } from './tasks.js';
 import { DEFAULT_OUTPUT } from './template.js';
-import { WorkerPool } from './worker.js';
+import { WorkerPool, type Outcome } from './worker.js';
 
 /** What `init` takes: `featx.config.json` in the current directory is written by default. */
 export type InitOptions = OptionsOf<'init'> & { readonly fileSystem?: FileSystem };
@@ -182,7 +182,7 @@ async function inspectAll(
     for (let at = next++; at < models.length; at = next++) {
       const outcome = await pool.perform({ kind: 'inspect', root, item: models[at] });
       if (outcome === null) return;
-      results.set(models[at], entryOf(models[at], outcome.result));
+      results.set(models[at], entryOf(models[at], outcome));
     }
   };
   try {
@@ -195,12 +195,9 @@ async function inspectAll(
   }
 }
 
-type InspectOutcome = NonNullable<Awaited<ReturnType<WorkerPool['perform']>>>['result'];
-
-function entryOf(model: string, result: InspectOutcome): ConfigModel | ItemError {
+function entryOf(model: string, { result }: Outcome<'inspect'>): ConfigModel | ItemError {
   if (result.is === 'fault') return itemError(result.error);
   if (result.is === 'failed') return result.error;
-  if (result.is !== 'inspected') throw new Error('an inspection was asked for');
   const features = result.report.feature_info.filter(({ tensor }) => tensor !== null);
   if (features.length === 0)
     return {

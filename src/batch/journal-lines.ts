@@ -3,26 +3,28 @@ import { isRecord } from '../options/schema.js';
 
 /** Lines of the journal: JSON that carries a digest of itself, so that a torn or altered line is as good as none. */
 
+const KINDS = ['run', 'item', 'made', 'end'] as const;
+type Kind = (typeof KINDS)[number];
+
 /** A line of the journal. */
 export type JournalRecord = {
-  readonly kind: 'run' | 'item' | 'made' | 'end';
+  readonly kind: Kind;
   readonly run: string;
   readonly [key: string]: unknown;
 };
 
-const KINDS = ['run', 'item', 'made', 'end'] as const;
 const SUM_LENGTH = 16;
 const PREFIX = '{"sum":"';
 /**
  * The start of a line, as `append` writes it: kind, run, and for items their name and whether they say what was made.
  */
 const HEAD =
-  /^\{"sum":"[0-9a-f]{16}","kind":"(run|item|made|end)","run":"([0-9a-f]+)"(?:,"id":("(?:[^"\\]|\\.)*"),"remembers":(true|false))?/;
+  /^\{"sum":"[0-9a-f]{16}","kind":"([a-z]+)","run":"([0-9a-f]+)"(?:,"id":("(?:[^"\\]|\\.)*"),"remembers":(true|false))?/;
 const LONGEST_HEAD = 64 * 1024;
 
 /** What a line is about, without reading all of it. */
 export interface LineHead {
-  readonly kind: string;
+  readonly kind: Kind;
   readonly run: string;
   /** Null where it is not about an item. */
   readonly id: string | null;
@@ -32,7 +34,8 @@ export interface LineHead {
 
 /** The head of a line; null where it is none of ours. Whether the line is whole shows when it is decoded. */
 export function headOf(line: Buffer): LineHead | null {
-  const [, kind, run, id, remembers] = HEAD.exec(line.toString('utf8', 0, LONGEST_HEAD)) ?? [];
+  const [, word, run, id, remembers] = HEAD.exec(line.toString('utf8', 0, LONGEST_HEAD)) ?? [];
+  const kind = KINDS.find((each) => each === word);
   return kind === undefined || run === undefined
     ? null
     : { kind, run, id: parsedId(id), remembers: remembers === 'true' };

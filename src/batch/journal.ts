@@ -291,12 +291,20 @@ export class Journal {
       return;
     }
     const record = isOwn && run === null ? decodeLine(line) : null;
-    if (record?.kind === 'run') {
-      this.last = { ...record, ended: false };
-      this.current.clear();
-      this.header = place;
+    switch (record?.kind) {
+      case 'run':
+        this.last = { ...record, ended: false };
+        this.current.clear();
+        this.header = place;
+        return;
+      case 'end':
+        if (record?.run === this.last?.run) this.last = { ...this.last, ended: true };
+        return;
+      case 'item':
+      case 'made':
+      case undefined:
+        return;
     }
-    if (record?.kind === 'end' && record.run === this.last?.run) this.last = { ...this.last, ended: true };
   }
 
   /** Keeps the last useful records of each item, and the run that goes on, if most of the file is out of date. */

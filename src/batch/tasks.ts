@@ -44,12 +44,18 @@ export type Task = ExtractTask | InspectTask | SidecarsTask;
 /** An error as it stands in a record. */
 export type ItemError = ErrorRecord['error'];
 
-/** What a worker answers. */
-export type TaskResult =
-  | { readonly is: 'made'; readonly report: ExtractReport; readonly made: Made | null }
-  | { readonly is: 'same'; readonly made: Made }
-  | { readonly is: 'inspected'; readonly report: InspectReport }
-  | { readonly is: 'sidecars'; readonly paths: readonly string[] }
+/** What a task gives if it does not fail, by its kind. */
+export interface ResultOf {
+  readonly extract:
+    | { readonly is: 'made'; readonly report: ExtractReport; readonly made: Made | null }
+    | { readonly is: 'same'; readonly made: Made };
+  readonly inspect: { readonly is: 'inspected'; readonly report: InspectReport };
+  readonly sidecars: { readonly is: 'sidecars'; readonly paths: readonly string[] };
+}
+
+/** What a worker answers to a task of a kind. */
+export type TaskResult<Kind extends Task['kind'] = Task['kind']> =
+  | ResultOf[Kind]
   | { readonly is: 'failed'; readonly error: ItemError };
 
 /**
@@ -100,7 +106,7 @@ async function cut(
   { root, item, output, options, made: earlier, remember }: ExtractTask,
   onProgress: () => void,
   fs: FileSystem,
-): Promise<TaskResult> {
+): Promise<ResultOf['extract']> {
   const known = earlier === null ? null : readMade(earlier);
   if (known !== null) {
     const verdict = await judge(
@@ -126,7 +132,7 @@ async function cut(
   });
   // Where a file has changed since it was read, the record says what was written and never holds.
   const made = remember ? newMade(options, (await fileSystem.reads(item)) ?? [], fileSystem.writes()) : null;
-  return { is: 'made', report: { ...report, output }, made: made };
+  return { is: 'made', report: { ...report, output }, made };
 }
 
 /** Whether the finished file computes what the model computes. */

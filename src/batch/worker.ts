@@ -26,7 +26,7 @@ export interface Fault {
 
 interface Pending {
   readonly id: number;
-  readonly subject: string;
+  readonly task: Task;
   readonly resolve: (result: TaskResult | Fault) => void;
 }
 
@@ -46,7 +46,7 @@ export class BatchWorker {
       environment: RUNTIME_ENVIRONMENT,
       memoryBytes: options.memoryBytes,
       memoryHint: `raise the limit with ${option('memoryBytes', ANY)}`,
-      subject: () => this.pending?.subject ?? null,
+      subject: () => this.pending?.task.item ?? null,
       onAnswer: (frame) => this.onAnswer(frame),
       onOver: (over) => {
         this.fault = { is: 'fault', ...over };
@@ -66,11 +66,12 @@ export class BatchWorker {
   }
 
   /** Does one task; the next one only after its result. */
-  perform(task: Task): Promise<TaskResult | Fault> {
+  perform<T extends Task>(task: T): Promise<TaskResult<T['kind']> | Fault> {
     if (this.fault !== null) return Promise.resolve(this.fault);
     return new Promise((resolve) => {
       const id = this.nextId++;
-      this.pending = { id, subject: task.item, resolve };
+      // `onAnswer` holds every result against the kind of its task.
+      this.pending = { id, task, resolve: resolve as Pending['resolve'] };
       this.startTimer(task.item);
       this.process.send(encodeFrame({ value: { id, task }, payloads: [] }));
     });
@@ -102,9 +103,9 @@ export class BatchWorker {
   private onAnswer({ value }: Frame): void {
     const { pending } = this;
     if (pending === null || !isRecord(value) || value.id !== pending.id) throw new Error('an answer to no question');
-    if ('pulse' in value) this.startTimer(pending.subject);
-    else if (isResult(value.result)) this.settle(value.result);
-    else throw new Error('an answer that is not a result');
+    if ('pulse' in value) this.startTimer(pending.task.item);
+    else if (answers(pending.task, value.result)) this.settle(value.result);
+    else throw new Error('an answer that is not a result of its task');
   }
 }
 
@@ -113,21 +114,32 @@ export function isStopped({ error }: Fault): boolean {
   return error instanceof FeatxError && error.code === STOPPED;
 }
 
-function isResult(value: unknown): value is TaskResult {
-  if (isRecord(value) && value.is === 'sidecars')
-    return Array.isArray(value.paths) && value.paths.every((path) => typeof path === 'string');
-  return (
-    isRecord(value) &&
-    (value.is === 'made' ||
-      value.is === 'same' ||
-      value.is === 'inspected' ||
-      (value.is === 'failed' && isRecord(value.error)))
-  );
+/** What makes a record a result, by what it says it is and the kind of task that it answers. */
+const RESULTS: {
+  readonly [Kind in Task['kind']]: {
+    readonly [Is in TaskResult<Kind>['is']]: (value: { readonly [key: string]: unknown }) => boolean;
+  };
+} = {
+  extract: {
+    made: ({ report }) => isRecord(report),
+    same: ({ made }) => isRecord(made),
+    failed: ({ error }) => isRecord(error),
+  },
+  inspect: { inspected: ({ report }) => isRecord(report), failed: ({ error }) => isRecord(error) },
+  sidecars: {
+    sidecars: ({ paths }) => Array.isArray(paths) && paths.every((path) => typeof path === 'string'),
+    failed: ({ error }) => isRecord(error),
+  },
+};
+
+function answers({ kind }: Task, value: unknown): value is TaskResult {
+  if (!isRecord(value)) return false;
+  return Object.entries(RESULTS[kind]).some(([is, fits]) => value.is === is && fits(value));
 }
 
 /** What became of a task: a result, or the fault of the last attempt. */
-export interface Outcome {
-  readonly result: TaskResult | Fault;
+export interface Outcome<Kind extends Task['kind'] = Task['kind']> {
+  readonly result: TaskResult<Kind> | Fault;
   readonly attempts: number;
 }
 
@@ -141,8 +153,8 @@ export class WorkerPool {
 
   constructor(private readonly options: WorkerOptions) {}
 
-  /** Does a task. As many run at once as callers ask for. Null where the pool was stopped meanwhile. */
-  async perform(task: Task): Promise<Outcome | null> {
+  /** Does a task, beside as many others as callers ask for; null if the pool was stopped meanwhile. */
+  async perform<T extends Task>(task: T): Promise<Outcome<T['kind']> | null> {
     for (let attempts = 1; ; attempts++) {
       if (this.stopped) return null;
       const worker = this.take();

@@ -1,5 +1,6 @@
 import type { Analysis } from './analysis.js';
-import type { Layout, TensorFacts } from './feature.js';
+import { LAYOUTS } from '../options/choices.js';
+import { CHANNEL_AXIS, type Layout, type TensorFacts } from './feature.js';
 import type { Geometry } from './geometry.js';
 
 /**
@@ -30,7 +31,7 @@ export function concatenatedFacts(analysis: Analysis, tensors: readonly string[]
     ? widths.reduce((total, width) => total + Number(width), 0)
     : null;
   const channels = all.map(({ numChs }) => numChs);
-  const onChannels = first.layout === 'NCHW' || first.layout === 'NCL';
+  const onChannels = first.layout !== null && CHANNEL_AXIS[first.layout] === 1;
   return {
     ...first,
     numChs:
@@ -43,6 +44,6 @@ export function concatenatedFacts(analysis: Analysis, tensors: readonly string[]
 
 function layoutOf(place: Geometry | undefined): Layout | null {
   if (place?.pooled) return null;
-  const axes = place?.axes?.join('') ?? '';
-  return axes === 'NCHW' || axes === 'NHWC' || axes === 'NLC' || axes === 'NCL' ? axes : null;
+  const axes = place?.axes?.join('');
+  return LAYOUTS.find((layout) => layout === axes) ?? null;
 }

@@ -3,6 +3,9 @@ import { EMBEDDING_ROLES, type EmbeddingRole, type HookType, type Layout } from 
 
 export type { HookType, Layout };
 
+/** The axis of a feature that its channels lie on. */
+export const CHANNEL_AXIS: { readonly [L in Layout]: number } = { NCHW: 1, NHWC: 3, NLC: 2, NCL: 1 };
+
 /** What found a feature. */
 export type ResolverName = 'explicit' | 'metadata' | 'sequence' | 'module-path' | 'topology';
 

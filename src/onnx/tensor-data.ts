@@ -1,7 +1,7 @@
 import { ModelFormatError } from '../errors.js';
 import type { Tensor, TensorPayload } from './records.js';
 import { DataType, TensorField } from './schema.js';
-import { bitsOf, dtypeWord, elementCount, tensorBytes } from './types.js';
+import { bitsOf, byteLength, dtypeWord, elementCount, tensorBytes } from './types.js';
 
 /** Element size of the packed fields whose bytes are the values themselves, little endian. */
 const PLAIN_FIELDS: { readonly [fieldNumber: number]: number } = {
@@ -24,11 +24,7 @@ export function checkTensor(tensor: Tensor, path?: string): void {
       path,
       offset: tensor.parts[0].start,
     });
-  if (
-    dims.some((dim) => dim < 0) ||
-    !Number.isSafeInteger(elementCount(dims)) ||
-    !Number.isSafeInteger(tensorBytes(tensor) ?? 0)
-  )
+  if (elementCount(dims) === null || (bitsOf(dataType) !== null && tensorBytes(tensor) === null))
     throw wrong('FEATX_GRAPH_DIMS', `has the impossible dims [${dims.join(', ')}]`);
   if (dtypeWord(dataType) === null) throw wrong('FEATX_GRAPH_DTYPE', `has the unknown data_type ${dataType}`);
   if (tensor.external !== null) return;
@@ -60,7 +56,7 @@ export function checkTensor(tensor: Tensor, path?: string): void {
 
 /** Whether a tensor has dims and no values at all, as in graphs that are shared without their weights. */
 export function isHollow({ external, payloads, dims }: Tensor): boolean {
-  return external === null && elementCount(dims) > 0 && payloads.every(({ start, end }) => start === end);
+  return external === null && (elementCount(dims) ?? 0) > 0 && payloads.every(({ start, end }) => start === end);
 }
 
 /**
@@ -71,7 +67,7 @@ function leastBytes({ payloads, dims, dataType }: Tensor): { readonly have: numb
   if (payloads.length === 0) return null;
   const have = payloads.reduce((sum, { start, end }) => sum + end - start, 0);
   const bits = bitsOf(dataType) ?? 8;
-  return { have, need: bits < 8 ? Math.ceil((elementCount(dims) * bits) / 8) : elementCount(dims) };
+  return { have, need: (bits < 8 ? byteLength(dataType, dims) : elementCount(dims)) ?? 0 };
 }
 
 /**

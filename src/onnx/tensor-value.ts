@@ -25,19 +25,6 @@ export interface TensorValue {
   readonly data: TensorData;
 }
 
-/** Number of elements, or null where it is not a safe integer or a dim is not a size. */
-export function elementCount(shape: readonly number[]): number | null {
-  let count = 1;
-  let empty = false;
-  for (const dim of shape) {
-    if (!Number.isSafeInteger(dim) || dim < 0) return null;
-    if (dim === 0) empty = true;
-    else count *= dim;
-    if (!Number.isSafeInteger(count)) return null;
-  }
-  return empty ? 0 : count;
-}
-
 /** The values of bfloat16 bits. */
 export function bfloat16ToFloat32(bits: Uint16Array): Float32Array {
   const words = new Uint32Array(bits.length);

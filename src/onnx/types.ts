@@ -64,15 +64,30 @@ export function bitsOf(dataType: number): number | null {
   return BY_DATA_TYPE.get(dataType)?.[2] ?? null;
 }
 
-/** How many values a tensor of these dims has. */
-export function elementCount(dims: readonly number[]): number {
-  return dims.reduce((product, dim) => product * dim, 1);
+/**
+ * How many values a shape has; null if a dim is not a size, or the product of those that are not 0 is not a safe
+ * integer.
+ */
+export function elementCount(shape: readonly number[]): number | null {
+  let count = 1;
+  for (const dim of shape) {
+    count *= dim === 0 ? 1 : dim;
+    if (!Number.isSafeInteger(dim) || dim < 0 || !Number.isSafeInteger(count)) return null;
+  }
+  return shape.includes(0) ? 0 : count;
 }
 
-/** Bytes of the values, from dims and dtype; null for strings and unknown types. */
-export function tensorBytes(tensor: { readonly dims: readonly number[]; readonly dataType: number }): number | null {
-  const bits = bitsOf(tensor.dataType);
-  return bits === null ? null : Math.ceil((elementCount(tensor.dims) * bits) / 8);
+/** Bytes of the values of a shape; null for strings and unknown types, and if the number is not a safe integer. */
+export function byteLength(dataType: number, shape: readonly number[]): number | null {
+  const [count, bits] = [elementCount(shape), bitsOf(dataType)];
+  if (count === null || bits === null) return null;
+  const bytes = bits >= 8 ? count * (bits / 8) : Math.ceil(count / (8 / bits));
+  return Number.isSafeInteger(bytes) ? bytes : null;
+}
+
+/** Bytes of the values of a tensor, as `byteLength`. */
+export function tensorBytes({ dims, dataType }: Pick<Tensor, 'dims' | 'dataType'>): number | null {
+  return byteLength(dataType, dims);
 }
 
 /** A ValueType as a TensorType. */

@@ -16,8 +16,13 @@ export type Order = (typeof ORDERS)[number];
 /** What names the output of a module that was selected by name. */
 export const NAMES_BY = ['tensor', 'module'] as const;
 
+/** Order of the axes of a map, and of a picture. */
+export const MAP_LAYOUTS = ['NCHW', 'NHWC'] as const;
+/** One of `MAP_LAYOUTS`. */
+export type MapLayout = (typeof MAP_LAYOUTS)[number];
+
 /** Order of the axes of a feature: maps are NCHW or NHWC, tokens NLC or NCL. */
-export const LAYOUTS = ['NCHW', 'NHWC', 'NLC', 'NCL'] as const;
+export const LAYOUTS = [...MAP_LAYOUTS, 'NLC', 'NCL'] as const;
 /** Order of the axes of a feature, one of `LAYOUTS`. */
 export type Layout = (typeof LAYOUTS)[number];
 

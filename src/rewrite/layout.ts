@@ -3,6 +3,7 @@ import { ResolveError } from '../errors.js';
 import type { Dim } from '../onnx/records.js';
 import type { NewAttribute, NewNode } from '../onnx/encode.js';
 import type { Layout, TensorFacts } from '../features/feature.js';
+import type { MapLayout } from '../options/choices.js';
 
 /** What the inserted nodes need to know of the graph they go into. */
 export interface LayoutContext {
@@ -15,7 +16,7 @@ export interface LayoutContext {
   readonly image: {
     readonly name: string;
     readonly shape: readonly Dim[] | null;
-    readonly layout: 'NCHW' | 'NHWC';
+    readonly layout: MapLayout;
   } | null;
   fresh(base: string): string;
 }

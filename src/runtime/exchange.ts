@@ -3,6 +3,7 @@ import { RuntimeError, UsageError } from '../errors.js';
 import { shown } from '../options/check.js';
 import { isRecord } from '../options/schema.js';
 import type { Dim } from '../onnx/records.js';
+import { elementCount } from '../onnx/types.js';
 import { printable } from '../wire/text.js';
 import type { Port } from './session-plan.js';
 import { ARRAYS } from './runtime-tensor.js';
@@ -79,9 +80,8 @@ function carried(tensor: TensorValue, { dtype }: Port, carrier: string | null): 
 }
 
 function misfit({ shape, data, dtype }: TensorValue, declared: readonly Dim[]): string | null {
-  const count = shape.reduce((product, dim) => product * dim, 1);
-  if (!shape.every((dim) => Number.isSafeInteger(dim) && dim >= 0))
-    return `has the shape [${shape.join(', ')}], which is none`;
+  const count = elementCount(shape);
+  if (count === null) return `has the shape [${shape.join(', ')}], which is none`;
   if (count !== data.length)
     return `holds ${data.length} values of ${dtype} and its shape [${shape.join(', ')}] takes ${count}`;
   // An empty shape is also what the runtime says of an unknown rank.
@@ -105,8 +105,7 @@ export function checkResults(
   const named = new Map<string, TensorValue>();
   for (const { name, alias } of ports) {
     const tensor = results.get(alias);
-    const count = tensor?.shape.reduce((product, dim) => product * dim, 1);
-    if (tensor === undefined || tensor.data.length !== count) {
+    if (tensor === undefined || tensor.data.length !== elementCount(tensor.shape)) {
       const what =
         tensor === undefined
           ? 'did not return it'

@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import { FeatxError, RuntimeError } from '../errors.js';
 import type { Frame } from '../processes/frames.js';
 import { packTensors, unpackTensors, type TensorHead } from './runtime-tensor.js';
@@ -39,8 +40,14 @@ export interface EndProfilingRequest {
   readonly kind: 'end-profiling';
 }
 
+/** Loads a library of an execution provider; the answer is what the system's loader says, or null if it loads. */
+export interface LoadRequest {
+  readonly kind: 'load';
+  readonly path: string;
+}
+
 /** What ONNX Runtime can be asked, in this process or in a child. */
-export type RuntimeRequest = TypesRequest | OpenRequest | RunRequest | EndProfilingRequest;
+export type RuntimeRequest = TypesRequest | OpenRequest | RunRequest | EndProfilingRequest | LoadRequest;
 
 /** How a question is asked of a child. */
 export interface AskOptions {
@@ -99,6 +106,8 @@ export class LocalRuntime implements RuntimeHost {
       case 'end-profiling':
         this.opened().endProfiling();
         return { value: null, payloads: [] };
+      case 'load':
+        return { value: loadingFault(request.path), payloads: [] };
     }
   }
 
@@ -114,6 +123,16 @@ export class LocalRuntime implements RuntimeHost {
   private opened(): LocalSession {
     if (this.session === null) throw new RuntimeError('no session is open', { code: 'FEATX_CHILD_CLOSED' });
     return this.session;
+  }
+}
+
+function loadingFault(path: string): string | null {
+  try {
+    process.dlopen({ exports: {} }, path, constants.dlopen.RTLD_LAZY);
+    return null;
+  } catch (error) {
+    // A library that loads is still not a module of Node.
+    return /self-register/.test(messageOf(error)) ? null : messageOf(error);
   }
 }
 

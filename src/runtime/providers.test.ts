@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -60,6 +61,10 @@ function libraryThatNeeds(name: string): Buffer {
     writeFileSync(path, libraryThatNeeds('libc.so.6'));
     expect(await missingLibrary(path)).toBeNull();
     expect(await missingLibrary(join(folder, 'libnone.so'))).toMatch(/libnone\.so/);
+    // The loader waits for whoever writes into a pipe.
+    const pipe = join(folder, 'libpipe.so');
+    execFileSync('mkfifo', [pipe]);
+    expect(await missingLibrary(pipe, 1000)).toMatch(/did not finish loading it within 1 s and was stopped/);
   },
 );
 

@@ -1,27 +1,65 @@
 import { option } from '../options/words.js';
-import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { RuntimeError, UsageError } from '../errors.js';
+import { RuntimeError, TimeoutError, UsageError } from '../errors.js';
 import { PROVIDERS, type Provider } from '../options/choices.js';
 import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
 import { printable } from '../wire/text.js';
+import { RuntimeChild } from './child.js';
 import { runtimeFiles } from './session.js';
 
 export { PROVIDERS, type Provider };
 
-/** How a profile spells them. */
-const PROFILE_NAMES: { readonly [name: string]: Provider } = {
-  CPUExecutionProvider: 'cpu',
-  CUDAExecutionProvider: 'cuda',
-  TensorrtExecutionProvider: 'tensorrt',
-  WebGpuExecutionProvider: 'webgpu',
-  DmlExecutionProvider: 'dml',
-  CoreMLExecutionProvider: 'coreml',
+/** What is to be known of an execution provider. */
+interface ProviderFacts {
+  /** Its name in a profile. */
+  readonly profile: string;
+  /** Where it exists, what to say of other platforms, and what to use there; absent if it exists everywhere. */
+  readonly only?: {
+    readonly platforms: readonly NodeJS.Platform[];
+    readonly reason: string;
+    readonly instead: Provider;
+  };
+  /** Libraries of its own that ONNX Runtime loads, and what those need. */
+  readonly loads?: { readonly libraries: readonly string[]; readonly needs: string };
+  /** What to do if its own message says no more. */
+  readonly hint?: { readonly platform: NodeJS.Platform; readonly text: string };
+}
+
+const FACTS: { readonly [P in Provider]: ProviderFacts } = {
+  cpu: { profile: 'CPUExecutionProvider' },
+  cuda: {
+    profile: 'CUDAExecutionProvider',
+    only: { platforms: ['linux', 'win32'], reason: 'cuda does not exist on macOS', instead: 'coreml' },
+    loads: { libraries: ['onnxruntime_providers_shared', 'onnxruntime_providers_cuda'], needs: 'CUDA and cuDNN' },
+  },
+  tensorrt: {
+    profile: 'TensorrtExecutionProvider',
+    only: { platforms: ['linux', 'win32'], reason: 'tensorrt does not exist on macOS', instead: 'coreml' },
+    loads: {
+      libraries: ['onnxruntime_providers_shared', 'onnxruntime_providers_tensorrt'],
+      needs: 'CUDA, cuDNN and TensorRT',
+    },
+  },
+  webgpu: {
+    profile: 'WebGpuExecutionProvider',
+    hint: {
+      platform: 'linux',
+      text: 'WebGPU needs a Vulkan loader and driver: that of the graphics card, or on Debian apt install libvulkan1 mesa-vulkan-drivers (25 or newer) for a software one',
+    },
+  },
+  dml: {
+    profile: 'DmlExecutionProvider',
+    only: { platforms: ['win32'], reason: 'DirectML exists on Windows only', instead: 'cuda' },
+  },
+  coreml: {
+    profile: 'CoreMLExecutionProvider',
+    only: { platforms: ['darwin'], reason: 'Core ML exists on macOS only', instead: 'cuda' },
+  },
 };
 
 /** Our name of a provider that a profile names. */
 export function providerOfProfile(name: string): string {
-  return PROFILE_NAMES[name] ?? name;
+  return PROVIDERS.find((provider) => FACTS[provider].profile === name) ?? name;
 }
 
 /**
@@ -75,19 +113,6 @@ export interface ProviderFault {
   readonly hint: string;
 }
 
-interface ProviderLibraries {
-  readonly libraries: readonly string[];
-  readonly needs: string;
-}
-
-const SHARED_LIBRARIES: { readonly [provider: string]: ProviderLibraries } = {
-  cuda: { libraries: ['onnxruntime_providers_shared', 'onnxruntime_providers_cuda'], needs: 'CUDA and cuDNN' },
-  tensorrt: {
-    libraries: ['onnxruntime_providers_shared', 'onnxruntime_providers_tensorrt'],
-    needs: 'CUDA, cuDNN and TensorRT',
-  },
-};
-
 /** How to get the libraries that a package manager left out: those of exactly this version. */
 function getLibraries(): string {
   const { version, libraries, installer } = runtimeFiles();
@@ -123,55 +148,48 @@ export async function providerFault(
   for (const path of libraryPaths(provider)) {
     const missing = await missingLibrary(path);
     if (missing === null) continue;
-    const hint = `install ${SHARED_LIBRARIES[provider].needs} in the versions that onnxruntime-node ${runtimeFiles().version} was built for, where the system's loader finds them (LD_LIBRARY_PATH)`;
+    const hint = `install ${FACTS[provider].loads?.needs} in the versions that onnxruntime-node ${runtimeFiles().version} was built for, where the system's loader finds them (LD_LIBRARY_PATH)`;
     return { reason: `${path} does not load: ${missing}`, hint };
   }
   return null;
 }
 
 function libraryPaths(provider: Provider): readonly string[] {
-  const wanted = SHARED_LIBRARIES[provider];
-  if (wanted === undefined) return [];
+  const { loads } = FACTS[provider];
+  if (loads === undefined) return [];
   const { libraries } = runtimeFiles();
-  return wanted.libraries.map((name) =>
-    join(libraries, process.platform === 'win32' ? `${name}.dll` : `lib${name}.so`),
-  );
+  return loads.libraries.map((name) => join(libraries, process.platform === 'win32' ? `${name}.dll` : `lib${name}.so`));
 }
 
-/** Why a provider does not exist on this platform; null where it does. */
+/** Why a provider does not exist on this platform; null if it does. */
 export function platformLacks(provider: Provider): ProviderFault | null {
-  const { platform } = process;
-  if (SHARED_LIBRARIES[provider] !== undefined && platform === 'darwin')
-    return { reason: `${provider} does not exist on macOS`, hint: `use ${option('providers', ['coreml'])} or cpu` };
-  if (provider === 'dml' && platform !== 'win32')
-    return { reason: 'DirectML exists on Windows only', hint: `use ${option('providers', ['cuda'])}, webgpu or cpu` };
-  if (provider === 'coreml' && platform !== 'darwin')
-    return { reason: 'Core ML exists on macOS only', hint: `use ${option('providers', ['cuda'])}, webgpu or cpu` };
-  return null;
+  const { only } = FACTS[provider];
+  if (only === undefined || only.platforms.includes(process.platform)) return null;
+  const others = only.instead === 'cuda' ? ', webgpu or cpu' : ' or cpu';
+  return { reason: only.reason, hint: `use ${option('providers', [only.instead])}${others}` };
 }
 
-/** What the system's loader says about a library, loaded by a process of its own; null where it loads. */
-export function missingLibrary(path: string): Promise<string | null> {
-  const source = `try { process.dlopen({ exports: {} }, ${JSON.stringify(path)}, require('node:os').constants.dlopen?.RTLD_LAZY); } catch (error) { process.stdout.write(error.message); }`;
-  return new Promise((resolve) => {
-    const child = spawn(process.execPath, ['-e', source], { stdio: ['ignore', 'pipe', 'ignore'], windowsHide: true });
-    let said = '';
-    child.stdout.setEncoding('utf8').on('data', (text: string) => (said += text));
-    child.on('error', (error) => resolve(error.message));
-    child.on('close', (_code, signal) => {
-      if (signal !== null) resolve(`loading it ends the process with ${signal}`);
-      // A library that loads is still no module of Node.
-      else resolve(said === '' || /self-register/.test(said) ? null : printable(said));
-    });
-  });
+/**
+ * Why a library does not load, as the system's loader says it, or how loading it ended the process that tried; null if
+ * it loads.
+ */
+export async function missingLibrary(path: string, timeoutMs: number = LOADING_MS): Promise<string | null> {
+  using child = RuntimeChild.start();
+  try {
+    const { value } = await child.ask({ kind: 'load', path }, [], { timeoutMs, subject: 'loading it' });
+    return typeof value === 'string' ? printable(value) : null;
+  } catch (error) {
+    if (error instanceof RuntimeError || error instanceof TimeoutError) return error.message;
+    throw error;
+  }
 }
 
-const VULKAN_HINT =
-  'WebGPU needs a Vulkan loader and driver: that of the graphics card, or on Debian apt install libvulkan1 mesa-vulkan-drivers (25 or newer) for a software one';
-
+/** Libraries of CUDA are large, and may lie on a disk of the network. */
+const LOADING_MS = 60_000;
 /** What to do about a provider whose own message says no more. */
 export function genericHint(provider: Provider): string | null {
-  return provider === 'webgpu' && process.platform === 'linux' ? VULKAN_HINT : null;
+  const { hint } = FACTS[provider];
+  return hint?.platform === process.platform ? hint.text : null;
 }
 
 /** The error for providers of which none could be used. */

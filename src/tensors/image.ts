@@ -1,6 +1,8 @@
 import type { TensorValue } from '../onnx/tensor-value.js';
 import { option } from '../options/words.js';
 import type { OptionsIn } from '../options/types.js';
+import { CHANNEL_AXIS } from '../features/feature.js';
+import type { MapLayout } from '../options/choices.js';
 import { FeatxError, ModelFormatError, RuntimeError, UsageError } from '../errors.js';
 import { float32ToHalf } from './float16.js';
 import { overLimit } from './faults.js';
@@ -19,7 +21,18 @@ export interface Preprocessing {
   readonly mean: readonly [number, number, number];
   readonly std: readonly [number, number, number];
   readonly dtype: 'float32' | 'float16';
-  readonly layout: 'NCHW' | 'NHWC';
+  readonly layout: MapLayout;
+}
+
+/** The sizes of a picture behind axis 0, in the order of its layout. */
+const SIZES: { readonly [L in MapLayout]: (to: Preprocessing) => readonly number[] } = {
+  NCHW: ({ height, width }) => [3, height, width],
+  NHWC: ({ height, width }) => [height, width, 3],
+};
+
+/** The shape of a picture without axis 0: [3, H, W] or [H, W, 3]. */
+export function pictureShape(to: Preprocessing): readonly number[] {
+  return SIZES[to.layout](to);
 }
 
 /** @see https://github.com/huggingface/pytorch-image-models/blob/main/timm/data/constants.py */
@@ -257,15 +270,16 @@ export function pictureTensor(picture: Picture, to: Preprocessing): TensorValue 
   };
   const { data } = resizeAndCrop(picture, resized, box, to.interpolation);
   const plane = to.width * to.height;
+  const shape = pictureShape(to);
+  const isFirst = CHANNEL_AXIS[to.layout] === 1;
   const isHalf = to.dtype === 'float16';
   const values = isHalf ? new Uint16Array(plane * 3) : new Float32Array(plane * 3);
   for (let channel = 0; channel < 3; channel++) {
     const table = isHalf ? float32ToHalf(normalized(to, channel)) : normalized(to, channel);
-    const [start, step] = to.layout === 'NCHW' ? [channel * plane, 1] : [channel, 3];
+    const [start, step] = isFirst ? [channel * plane, 1] : [channel, 3];
     for (let pixel = 0; pixel < plane; pixel++) values[start + pixel * step] = table[data[pixel * 3 + channel]];
   }
-  const shape = to.layout === 'NCHW' ? [1, 3, to.height, to.width] : [1, to.height, to.width, 3];
-  return { dtype: to.dtype, shape, data: values };
+  return { dtype: to.dtype, shape: [1, ...shape], data: values };
 }
 
 /** The 256 values of a channel, with PyTorch's float32 arithmetic: divide by 255, subtract, divide. */

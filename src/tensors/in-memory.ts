@@ -9,7 +9,7 @@ import { decodePicture, pictureTensor, preprocessingFor, type ImageInput, type I
 import { ReopenedFile } from './lazy-array.js';
 import { DEFAULT_TENSOR_LIMITS, type TensorLimits } from './limits.js';
 import { assertHolds, layoutOf, outputKeys, type OutputFormat } from './output-format.js';
-import { stackRows, tensorBytes } from './tensor.js';
+import { stackRows, valueBytes } from './tensor.js';
 import { TensorWriter } from './writer.js';
 
 /** How pictures are read. */
@@ -82,7 +82,7 @@ export function encodeArrays(
   );
   const bytes = new Uint8Array(layout.size);
   const checksums = values.map((value, index) => {
-    const data = tensorBytes(value);
+    const data = valueBytes(value);
     bytes.set(data, layout.offsets[index]);
     return layout.checksumSeeds === null ? 0 : checksum(data, layout.checksumSeeds[index]);
   });

@@ -6,6 +6,7 @@ import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
 import { conversionOf, convert } from './convert.js';
 import {
   decodePicture,
+  pictureShape,
   pictureTensor,
   preprocessingFor,
   type ImageInput,
@@ -220,8 +221,7 @@ function pictureItem(access: ReopenedFile, to: Preprocessing, { limits }: Contex
     const bytes = await access.use((source) => source.read(0, source.size));
     return pictureTensor(await decodePicture(bytes, access.name, limits), to);
   };
-  const rest = to.layout === 'NCHW' ? [3, to.height, to.width] : [to.height, to.width, 3];
-  return { file: access.name, rows: 1, isEndless: false, rest, read };
+  return { file: access.name, rows: 1, isEndless: false, rest: pictureShape(to), read };
 }
 
 /**

@@ -9,7 +9,7 @@ import { batches, batchSizeOf, type BatchOptions, type InputBatch } from './batc
 import { parseInputSpec } from './input-files.js';
 import { planInputs, type InputOptions, type ModelInput } from './input-plan.js';
 import { npyHeader } from './npy.js';
-import { tensorBytes } from './tensor.js';
+import { valueBytes } from './tensor.js';
 import { tensorProtoFile } from '../testing/tensor-proto.js';
 import { TensorWriter } from './writer.js';
 
@@ -29,7 +29,7 @@ const float = (shape: readonly number[], ...values: number[]): TensorValue => ({
 
 async function npy(name: string, tensor: TensorValue): Promise<string> {
   const path = join(directory, name);
-  await writeFile(path, Buffer.concat([npyHeader(tensor.dtype, tensor.shape, name), tensorBytes(tensor)]));
+  await writeFile(path, Buffer.concat([npyHeader(tensor.dtype, tensor.shape, name), valueBytes(tensor)]));
   return path;
 }
 

@@ -6,7 +6,7 @@ import { BufferSource } from '../wire/source.js';
 import { readTensors } from './array-file.js';
 import { wholeFile } from './faults.js';
 import { npyHeader, readNpy } from './npy.js';
-import { tensorBytes } from './tensor.js';
+import { valueBytes } from './tensor.js';
 
 const FIXTURES = new URL('../../fixtures/tensors/', import.meta.url);
 const fixture = (name: string): Promise<Uint8Array> => readFile(new URL(name, FIXTURES));
@@ -58,7 +58,7 @@ describe('reading .npy', () => {
     async (name) => {
       const golden = await fixture(name);
       const tensor = await read(golden);
-      expect(Buffer.concat([npyHeader(tensor.dtype, tensor.shape, name), tensorBytes(tensor)]).equals(golden)).toBe(
+      expect(Buffer.concat([npyHeader(tensor.dtype, tensor.shape, name), valueBytes(tensor)]).equals(golden)).toBe(
         true,
       );
     },

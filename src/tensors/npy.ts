@@ -1,4 +1,5 @@
-import { type TensorValue, elementCount } from '../onnx/tensor-value.js';
+import type { TensorValue } from '../onnx/tensor-value.js';
+import { elementCount } from '../onnx/types.js';
 import { decodeText } from '../wire/text.js';
 import { malformed, overLimit, unsupported, type Region } from './faults.js';
 import { DEFAULT_TENSOR_LIMITS, type TensorLimits } from './limits.js';

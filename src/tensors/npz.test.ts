@@ -6,7 +6,7 @@ import { BufferSource } from '../wire/source.js';
 import { openArrayFile, readTensors } from './array-file.js';
 import { checksum } from './checksum.js';
 import { npyHeader } from './npy.js';
-import { tensorBytes } from './tensor.js';
+import { valueBytes } from './tensor.js';
 import { npzLayout } from './zip-layout.js';
 
 const fixture = (name: string): Promise<Uint8Array> =>
@@ -204,8 +204,8 @@ describe('laying out .npz', () => {
     const tensors = [...(await readTensors(new BufferSource(golden)))];
     const layout = npzLayout(tensors.map(([key, { dtype, shape }]) => ({ key, dtype, shape })));
     const bytes = new Uint8Array(layout.size);
-    const checksums = tensors.map(([, tensor], index) => checksum(tensorBytes(tensor), layout.checksumSeeds?.[index]));
-    for (const [index, [, tensor]] of tensors.entries()) bytes.set(tensorBytes(tensor), layout.offsets[index]);
+    const checksums = tensors.map(([, tensor], index) => checksum(valueBytes(tensor), layout.checksumSeeds?.[index]));
+    for (const [index, [, tensor]] of tensors.entries()) bytes.set(valueBytes(tensor), layout.offsets[index]);
     for (const { position, bytes: part } of layout.frame(checksums)) bytes.set(part, position);
     expect(Buffer.from(bytes).equals(golden)).toBe(true);
   });

@@ -1,4 +1,5 @@
-import { type TensorValue, elementCount } from '../onnx/tensor-value.js';
+import type { TensorValue } from '../onnx/tensor-value.js';
+import { elementCount } from '../onnx/types.js';
 import { UsageError } from '../errors.js';
 import { encodeText } from '../wire/text.js';
 import { float32ToBfloat16, float32ToHalf } from './float16.js';

@@ -5,7 +5,7 @@ import { BufferSource } from '../wire/source.js';
 import { readTensors } from './array-file.js';
 import { wholeFile } from './faults.js';
 import { readSafetensorsHeader, safetensorsLayout } from './safetensors.js';
-import { tensorBytes } from './tensor.js';
+import { valueBytes } from './tensor.js';
 
 const fixture = (name: string): Promise<Uint8Array> =>
   readFile(new URL(`../../fixtures/tensors/${name}`, import.meta.url));
@@ -32,7 +32,7 @@ function write(
     metadata,
   );
   const bytes = new Uint8Array(layout.size);
-  for (const [index, [, tensor]] of tensors.entries()) bytes.set(tensorBytes(tensor), layout.offsets[index]);
+  for (const [index, [, tensor]] of tensors.entries()) bytes.set(valueBytes(tensor), layout.offsets[index]);
   for (const { position, bytes: part } of layout.frame([])) bytes.set(part, position);
   return bytes;
 }

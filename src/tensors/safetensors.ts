@@ -1,4 +1,4 @@
-import { elementCount } from '../onnx/tensor-value.js';
+import { elementCount } from '../onnx/types.js';
 import { concat } from '../wire/pieces.js';
 import { decodeText, encodeText } from '../wire/text.js';
 import { malformed, overLimit, unsupported, type Region } from './faults.js';

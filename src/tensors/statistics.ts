@@ -1,4 +1,5 @@
-import { type TensorValue, elementCount } from '../onnx/tensor-value.js';
+import type { TensorValue } from '../onnx/tensor-value.js';
+import { elementCount } from '../onnx/types.js';
 import { toFloat32 } from './convert.js';
 
 /**

@@ -1,10 +1,10 @@
-import { type TensorValue, elementCount } from '../onnx/tensor-value.js';
+import type { TensorValue } from '../onnx/tensor-value.js';
 import { ModelFormatError, PolicyError, type FeatxError } from '../errors.js';
 import type { TensorPayload } from '../onnx/records.js';
 import { encodeTensorHead } from '../onnx/encode.js';
 import { LARGEST_MESSAGE, TensorField } from '../onnx/schema.js';
 import { indexTensor, type TensorFile } from '../onnx/tensor-file.js';
-import { dataTypeOf, dtypeWord } from '../onnx/types.js';
+import { elementCount, dataTypeOf, dtypeWord } from '../onnx/types.js';
 import { Cursor, WireType } from '../wire/fields.js';
 import { concat } from '../wire/pieces.js';
 import { BufferSource } from '../wire/source.js';

@@ -1,6 +1,6 @@
-import { type TensorData, type TensorValue, type TypedArray, elementCount } from '../onnx/tensor-value.js';
+import type { TensorData, TensorValue, TypedArray } from '../onnx/tensor-value.js';
 import { UsageError } from '../errors.js';
-import { bitsOf, dataTypeOf } from '../onnx/types.js';
+import { bitsOf, byteLength as bytesOf, dataTypeOf, elementCount } from '../onnx/types.js';
 
 type ArrayConstructor = new (buffer: ArrayBufferLike, byteOffset: number, length: number) => TypedArray;
 
@@ -25,13 +25,9 @@ export function elementBits(dtype: string): number | null {
   return bitsOf(dataTypeOf(dtype));
 }
 
-/** Bytes of the values of a shape, or null where they have no fixed size or their number is not a safe integer. */
+/** Bytes of the values of a shape; null if they have no fixed size, or their number is not a safe integer. */
 export function byteLength(dtype: string, shape: readonly number[]): number | null {
-  const count = elementCount(shape);
-  const bits = elementBits(dtype);
-  if (count === null || bits === null) return null;
-  const bytes = bits >= 8 ? count * (bits / 8) : Math.ceil(count / (8 / bits));
-  return Number.isSafeInteger(bytes) ? bytes : null;
+  return bytesOf(dataTypeOf(dtype), shape);
 }
 
 /**
@@ -63,7 +59,7 @@ export function tensorFromBytes(
 }
 
 /** The values as little-endian bytes: a view where the host is little-endian. @throws UsageError for strings */
-export function tensorBytes({ dtype, data }: TensorValue): Uint8Array {
+export function valueBytes({ dtype, data }: TensorValue): Uint8Array {
   if (!ArrayBuffer.isView(data))
     throw new UsageError('a tensor of strings has no bytes of fixed size', { hint: 'write it as .pb' });
   const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);

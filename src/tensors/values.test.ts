@@ -1,4 +1,4 @@
-import { elementCount } from '../onnx/tensor-value.js';
+import { elementCount } from '../onnx/types.js';
 import { conversionOf, convert, toFloat32 } from './convert.js';
 import { archiveKeys, percentEncode, safeFileNames } from './file-names.js';
 import { randomTensor } from './random.js';

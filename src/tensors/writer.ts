@@ -9,7 +9,7 @@ import { resolveTarget, type TargetOptions } from '../wire/target.js';
 import { TemporaryFile } from '../wire/temporary-file.js';
 import type { ArraySpec, FileLayout } from './layout.js';
 import { assertHolds, layoutOf, outputFormatOf, outputKeys, type OutputFormat } from './output-format.js';
-import { byteLength, describe, tensorBytes } from './tensor.js';
+import { byteLength, describe, valueBytes } from './tensor.js';
 
 /** Where and how features are written. */
 export interface TensorWriterOptions extends TargetOptions {
@@ -214,7 +214,7 @@ export class TensorWriter implements AsyncDisposable {
     return (
       this.placed === null ||
       (tensor.shape[0] === rows &&
-        bytes + tensorBytes(tensor).length <= (byteLength(dtype, this.placed.shapes.get(track) ?? []) ?? 0))
+        bytes + valueBytes(tensor).length <= (byteLength(dtype, this.placed.shapes.get(track) ?? []) ?? 0))
     );
   }
 
@@ -224,7 +224,7 @@ export class TensorWriter implements AsyncDisposable {
       for (const [index, track] of tracks.entries()) {
         const tensor = values.get(track);
         if (tensor === undefined) continue;
-        const bytes = tensorBytes(tensor);
+        const bytes = valueBytes(tensor);
         if (this.placed === null) await this.spools.get(track)?.write(bytes, track.bytes);
         else await this.append(track, { file, layout: this.placed.layouts[part], index }, bytes);
         if (this.placed === null) track.bytes += bytes.length;
