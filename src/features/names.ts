@@ -14,7 +14,7 @@ export interface NodePaths {
   readonly of: (node: Node) => string | null;
   /** Which call of a module a node belongs to; null where its names do not say. */
   readonly callOf: (node: Node, path: string) => string | null;
-  /** The module of a node that lost its name in front of others that did not, by what it joins; null where that does not tell. */
+  /** The module of a node that lost its name in front of others that did not, by what it joins; null if open. */
   readonly closing: (node: Node) => string | null;
   /** Class of a module, where the exporter wrote it. */
   readonly classes: ReadonlyMap<string, string>;

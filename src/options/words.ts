@@ -36,7 +36,7 @@ export function call(command: CommandName, ...options: readonly OptionKey[]): st
   return `\`${command}(model${options.length === 0 ? '' : `, { ${options.map((key) => `${key}: true`).join(', ')} }`})\``;
 }
 
-/** A message in the words of a function that calls some options otherwise: `` `outIndices: [1]` `` of timm's networks. */
+/** A message in the words of a function that calls some options otherwise: timm's networks say `outIndices`. */
 export function inWordsOf(text: string, set: OptionSet): string {
   return text.replace(/`([\w.]+)(?=`|: )/g, (whole, key: string) => {
     const words = isKey(key) ? rowOf(key).per?.[set]?.words : undefined;

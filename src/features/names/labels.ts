@@ -75,7 +75,7 @@ export function parameterLabels(view: GraphView, nodes: readonly Node[]): Parame
   };
 }
 
-/** The module that a sum, a gate or an activation lies in that lost its name, among nodes that did not; null for any other node. */
+/** The module of a sum, a gate or an activation that lost its name among nodes that did not; null for any other. */
 export function closingModules(
   view: GraphView,
   nodes: readonly Node[],
