@@ -57,7 +57,7 @@ export function parseConfig(json: string, path = CONFIG_NAME): Config {
     });
   }
   const found = [...violations(value, CONFIG_SCHEMA)];
-  if (found.length === 0) found.push(...contradictions(value as Config));
+  if (found.length === 0) for (const contradiction of contradictions(value as Config)) found.push(contradiction);
   if (found.length > 0) {
     const things = found.map(({ path: at, message }) => `${at} ${message}`);
     throw new UsageError(

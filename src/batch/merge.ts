@@ -56,7 +56,7 @@ export async function merge(sources: readonly string[], options: MergeOptions = 
   let files = 0;
   let bytes = 0;
   for (const { path, manifest } of shards) {
-    problems.push(...misplaced(path, manifest));
+    for (const problem of misplaced(path, manifest)) problems.push(problem);
     const root = resolve(dirname(path), manifest.root);
     for (const item of manifest.items) {
       items.push(item);

@@ -26,7 +26,7 @@ function addFlag(command: Command, row: Row, name: CommandName): void {
   const [parse = (_flag: string, text: string) => text, long] = [kind.parse, longFlag(flag)];
   if (selects !== undefined)
     option.preset('').argParser((text: string) => {
-      selected.get(command)?.push(...SELECTS[selects](long, text));
+      for (const selector of SELECTS[selects](long, text)) selected.get(command)?.push(selector);
       return true;
     });
   else if (kind.parse !== undefined)

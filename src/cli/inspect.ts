@@ -57,7 +57,9 @@ export const inspectCommand: CliCommand = {
       await print(report, position === failures.length, flags, context);
     }
     if (failures.length === 0) return ExitCode.done;
-    return failures.length < operands.length ? ExitCode.partial : Math.max(...failures);
+    return failures.length < operands.length
+      ? ExitCode.partial
+      : failures.reduce((worst, code) => Math.max(worst, code));
   },
 };
 

@@ -47,8 +47,8 @@ function callsByName(flow: Flow, tree: ModuleTree, module: Module): readonly (re
   }
   const [first] = calls.values();
   if (first === undefined) return null;
-  first.unshift(...early);
-  return [...calls.values()];
+  const [, ...others] = calls.values();
+  return [[...early, ...first], ...others];
 }
 
 /**
@@ -96,7 +96,7 @@ function splitAt(flow: Flow, nodes: readonly number[], starts: readonly number[]
   for (const at of nodes) {
     if (at === starts[call + 1]) call++;
     const { inputs, outputs } = flow.nodes[at];
-    const own = at === starts[call] ? call : Math.max(-1, ...inputs.map((name) => callOf.get(name) ?? -1));
+    const own = at === starts[call] ? call : inputs.reduce((last, name) => Math.max(last, callOf.get(name) ?? -1), -1);
     const to = own < 0 ? Math.min(call + 1, starts.length - 1) : own;
     calls[to].push(at);
     if (own >= 0) for (const name of outputs) callOf.set(name, own);

@@ -2,7 +2,7 @@ import type { Node } from '../onnx/records.js';
 import type { GraphView } from '../onnx/graph.js';
 import type { Analysis } from './analysis.js';
 import type { Geometry } from './geometry.js';
-import { intOf, intsOf } from './node-attributes.js';
+import { intOf, intsOf, largestOf } from './node-attributes.js';
 import { weightDims } from './weights.js';
 
 /**
@@ -132,7 +132,7 @@ export function linksOf({ view, flow, geometry }: Analysis): readonly Link[] {
       size: nodes.length - count(MOVES),
       convs: count(CONVS),
       sums: count(JOINS),
-      dilation: span.reduce((most, node) => Math.max(most, ...intsOf(node, 'dilations')), 1),
+      dilation: span.reduce((most, node) => largestOf(node, 'dilations', most), 1),
       isWeighted: count(CONVS) + count(MATRICES) > 0,
       normed: false,
       ...linkKind(view, span, before, geometry),
@@ -217,13 +217,15 @@ function mixedConv(view: GraphView, core: readonly Node[]): Link['conv'] {
   const convs = parts.flatMap((node) => convOf(view, node) ?? []);
   const sum = (read: (conv: NonNullable<Link['conv']>) => number): number =>
     convs.reduce((total, conv) => total + read(conv), 0);
+  const largest = (read: (conv: NonNullable<Link['conv']>) => number): number =>
+    convs.reduce((most, conv) => Math.max(most, read(conv)), -Infinity);
   return {
-    kernel: Math.max(...convs.map(({ kernel }) => kernel)),
+    kernel: largest(({ kernel }) => kernel),
     depthwise: convs.every(({ depthwise }) => depthwise),
     grouped: true,
     from: sum(({ from }) => from),
     to: sum(({ to }) => to),
-    stride: Math.max(...convs.map(({ stride }) => stride)),
+    stride: largest(({ stride }) => stride),
     branches: 1,
   };
 }
@@ -260,14 +262,15 @@ function convOf(view: GraphView, node: Node): Link['conv'] {
   const dims = weightDims(view, node.inputs[1]) ?? [];
   const groups = intOf(node, 'group', 1);
   const [to = 0, perGroup = 0] = dims;
-  const kernel = Math.max(1, ...(dims.length > 2 ? dims.slice(2) : intsOf(node, 'kernel_shape')));
+  const window = dims.length > 2 ? dims.slice(2) : intsOf(node, 'kernel_shape');
+  const kernel = window.reduce((most, size) => Math.max(most, size), 1);
   return {
     kernel,
     depthwise: groups > 1 && perGroup === 1,
     grouped: groups > 1,
     from: perGroup * groups,
     to,
-    stride: Math.max(1, ...intsOf(node, 'strides')),
+    stride: largestOf(node, 'strides', 1),
     branches: 1,
   };
 }

@@ -84,8 +84,8 @@ function candidatesOf(vectors: Vectors, outputs: readonly string[]): readonly Ca
   const heads: string[] = [];
   for (const { output, seen } of traces) {
     const why = selfEvidence(vectors, output, seen);
-    if (why !== null) found.push(...itself(vectors, output, why));
-    if (seen.compared.length > 0) found.push(...compared(vectors, seen.compared));
+    if (why !== null) for (const candidate of itself(vectors, output, why)) found.push(candidate);
+    if (seen.compared.length > 0) for (const candidate of compared(vectors, seen.compared)) found.push(candidate);
     else if (seen.layer !== null) heads.push(output);
   }
   const inFront = sharedVector(vectors, heads);

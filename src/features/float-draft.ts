@@ -71,15 +71,19 @@ export interface Changes {
 
 /** A node of the file in the float view. */
 export function emit(draft: Draft, node: Node, { op, domain, inputs, outputs }: Changes = {}): void {
-  const reads = inputs ?? (readsOf(node).length === node.inputs.length ? node.inputs : readsOf(node));
+  const reads = inputs ?? readsOf(node);
   const opType = op ?? node.opType;
-  const twin: Node = {
-    ...node,
-    opType,
-    domain: domain ?? (op === undefined ? node.domain : ''),
-    inputs: reads.map((name) => resolved(draft, name)),
-    outputs: outputs ?? node.outputs,
-  };
+  const isSame = op === undefined && domain === undefined && outputs === undefined && reads === node.inputs;
+  const twin: Node =
+    isSame && reads.every((name) => resolved(draft, name) === name)
+      ? node
+      : {
+          ...node,
+          opType,
+          domain: domain ?? (op === undefined ? node.domain : ''),
+          inputs: reads.map((name) => resolved(draft, name)),
+          outputs: outputs ?? node.outputs,
+        };
   push(draft, twin);
   const [first] = twin.inputs;
   const codes = KEEPS_CODES.has(opType) ? draft.codes.get(first) : undefined;

@@ -31,7 +31,7 @@ export function listModules(view: GraphView): readonly ListedModule[] {
       nodes: module.nodes.length,
       outputs: exitsOf(whole, module.nodes, view.outputs),
     });
-    stack.push(...module.children.toReversed());
+    for (const child of module.children.toReversed()) stack.push(child);
   }
   return listed;
 }

@@ -4,7 +4,7 @@ import { factsOf } from './facts.js';
 import type { Confidence, Feature, FeatureGroup } from './feature.js';
 import { flowBetween, reachableFrom, type Flow } from './flow.js';
 import { isMap } from './geometry.js';
-import { intsOf } from './node-attributes.js';
+import { largestOf } from './node-attributes.js';
 import { weightDims } from './weights.js';
 
 /** A place where a map meets one of another stride. */
@@ -85,7 +85,7 @@ function isResampled(network: Flow, name: string): boolean {
   for (let step = 0; at !== undefined && step < LONGEST_WAY; step++) {
     const node: Node | undefined = network.nodes[network.position.get(at) ?? -1];
     if (node === undefined || MERGES.has(node.opType)) return false;
-    if (RESAMPLERS.has(node.opType) || Math.max(1, ...intsOf(node, 'strides')) > 1) return true;
+    if (RESAMPLERS.has(node.opType) || largestOf(node, 'strides', 1) > 1) return true;
     at = node.inputs.find((input) => network.position.has(input));
   }
   return false;
@@ -140,7 +140,7 @@ function neckOf(
   }
   if (entries.length === 0 && top === null) return [];
   const chains = [...entries, ...(top === null ? [] : [top])].map((entry) => headChain(analysis, entry, leads));
-  const steps = Math.min(...chains.map(({ length }) => length));
+  const steps = chains.reduce((least, { length }) => Math.min(least, length), Infinity);
   const isShared =
     steps > 0 && chains.every((chain, at) => keepsWidth(analysis, [...entries, top ?? ''][at], chain[0]));
   const ends = outer.map((merge) => {
@@ -306,7 +306,7 @@ function isRaw({ network }: Analysis, name: string): boolean {
 function isFusion(analysis: Analysis, { node, resampled }: Merge): boolean {
   const { geometry, network, view } = analysis;
   const widths = node.inputs.map((name) => geometry.get(name)?.channels ?? 0);
-  if (node.opType !== 'Concat' || resampled < 2 || Math.min(...widths) < LEAST_WIDTH) return false;
+  if (node.opType !== 'Concat' || resampled < 2 || widths.some((width) => width < LEAST_WIDTH)) return false;
   const readers = network.readers.get(node.outputs[0]) ?? [];
   return readers.some((reader) => {
     const dims = weightDims(view, network.nodes[reader].inputs[1]);

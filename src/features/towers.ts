@@ -65,7 +65,8 @@ function streamsOf(network: Flow, input: string, data: ReadonlySet<string>): rea
   const label = new Map<string, number>([[input, ROOT]]);
   const streams = new Map<number, number[]>();
   network.nodes.forEach((node, at) => {
-    const labels = new Set(node.inputs.filter((name) => data.has(name)).map((name) => label.get(name) ?? MIXED));
+    const labels = new Set<number>();
+    for (const name of node.inputs) if (data.has(name)) labels.add(label.get(name) ?? MIXED);
     if (labels.size === 0) return;
     labels.delete(labels.size > 1 ? ROOT : MIXED - 1);
     const [first] = labels;

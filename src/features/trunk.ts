@@ -2,7 +2,7 @@ import { readsOf } from '../onnx/graph.js';
 import type { Node } from '../onnx/records.js';
 import { flowBetween, type Flow } from './flow.js';
 import { isMap, type Geometry } from './geometry.js';
-import { intsOf } from './node-attributes.js';
+import { largestOf } from './node-attributes.js';
 
 /** Where the backbone of a network ends. */
 export interface Ends {
@@ -111,7 +111,7 @@ export function closedHourglasses(
   let closed: Closed = { ends: new Set(), inside: new Set() };
   const strided = whole.nodes.flatMap((node) => {
     const place = geometry.get(node.inputs[0]);
-    const isStrided = Math.max(...intsOf(node, 'strides'), 1) > 1 && node.opType !== 'ConvTranspose';
+    const isStrided = largestOf(node, 'strides', 1) > 1 && node.opType !== 'ConvTranspose';
     return isStrided && place?.upsampled === true && isMap(place) ? [node.inputs[0]] : [];
   });
   for (const end of [...new Set(strided)].slice(0, MOST_LEVELS)) {

@@ -63,26 +63,30 @@ function assertOwnTensors(model: OnnxModel, definition: FunctionDef, field: stri
 
 /** What stands in a list of nodes and, at any depth, in their bodies. */
 interface Contents {
-  nodes: number;
+  readonly nodes: number;
   /** How often each function is called. */
-  readonly calls: Map<FunctionDef, number>;
+  readonly calls: ReadonlyMap<FunctionDef, number>;
 }
 
 function contentsOf(
-  holders: Iterable<Pick<Node, 'attributes'> & Partial<Node>>,
+  { nodes, defaults }: Pick<FunctionDef, 'nodes' | 'defaults'>,
   byKey: ReadonlyMap<string, FunctionDef>,
 ): Contents {
-  const contents: Contents = { nodes: 0, calls: new Map() };
-  const stack = [...holders];
-  for (let holder = stack.pop(); holder !== undefined; holder = stack.pop()) {
-    for (const body of bodiesOf(holder)) for (const inner of body.nodes) stack.push(inner);
-    if (holder.opType === undefined) continue;
-    contents.nodes++;
-    const callee = byKey.get(functionKey(holder.domain ?? '', holder.opType, holder.overload ?? ''));
-    if (callee !== undefined) contents.calls.set(callee, (contents.calls.get(callee) ?? 0) + 1);
+  let count = 0;
+  let calls: Map<FunctionDef, number> | null = null;
+  const stack: (readonly Node[])[] = [nodes, ...bodiesOf({ attributes: defaults }).map((body) => body.nodes)];
+  for (let list = stack.pop(); list !== undefined; list = stack.pop()) {
+    count += list.length;
+    for (const node of list) {
+      for (const body of bodiesOf(node)) stack.push(body.nodes);
+      const callee = byKey.get(functionKey(node.domain, node.opType, node.overload));
+      if (callee !== undefined) (calls ??= new Map()).set(callee, (calls.get(callee) ?? 0) + 1);
+    }
   }
-  return contents;
+  return { nodes: count, calls: calls ?? NO_CALLS };
 }
+
+const NO_CALLS: ReadonlyMap<FunctionDef, number> = new Map();
 
 /** What a call of a function stands for. */
 interface Expansion {
@@ -110,7 +114,7 @@ function assertCalls(model: OnnxModel, byKey: ReadonlyMap<string, FunctionDef>):
   const trail: Step[] = [];
   const onTrail = new Set<FunctionDef>();
   const enter = (caller: FunctionDef): void => {
-    const contents = contentsOf([...caller.nodes, { attributes: caller.defaults }], byKey);
+    const contents = contentsOf(caller, byKey);
     onTrail.add(caller);
     trail.push({ ...contents, caller, open: [...contents.calls.keys()] });
   };
@@ -140,7 +144,7 @@ function assertCalls(model: OnnxModel, byKey: ReadonlyMap<string, FunctionDef>):
         field: `functions[${model.functions.indexOf(definition)}]`,
       });
   }
-  const { nodes, calls } = contentsOf(model.graph.nodes, byKey);
+  const { nodes, calls } = contentsOf({ nodes: model.graph.nodes, defaults: [] }, byKey);
   const expanded = expansionOf({ nodes, calls }, known).nodes - nodes;
   if (expanded > limits.expansion)
     throw overLimit(

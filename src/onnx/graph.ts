@@ -18,7 +18,7 @@ export {
   type Needed,
   type Producer,
 } from './reach.js';
-export { bodiesOf, capturesOf, functionKey, readsOf } from './scopes.js';
+export { bodiesOf, capturesOf, functionKey, hasBodies, readsOf } from './scopes.js';
 export { attributeTensors, graphsOf, tensorsOf } from './walk.js';
 
 /**

@@ -6,7 +6,7 @@ import { assertOnnxFile, readingError } from './file-kind.js';
 import { overLimit, readLimits, type ReadLimits } from './limits.js';
 import { entered, readMessage, type FieldRule, type MessageRule } from './reader.js';
 import type { FunctionDef, Graph, MetadataEntry, OnnxModel, TrainingInfo } from './records.js';
-import { int, skipped, text, type Draft } from './rules/drafts.js';
+import { int, NONE, skipped, text, type Draft } from './rules/drafts.js';
 import { EntryField, ModelField, TrainingField } from './schema.js';
 import { functionRule, graphRule, newGraph } from './rules/graphs.js';
 import { enteredOpset, versionOf } from './rules/opsets.js';
@@ -137,7 +137,7 @@ const modelRule: MessageRule<ModelDraft> = {
     [ModelField.opsetImport]: {
       kind: 'message',
       enter: (model, field) => {
-        return enteredOpset(field, model.opsetImports);
+        return enteredOpset(field, model);
       },
     },
     [ModelField.metadataProps]: {
@@ -169,12 +169,12 @@ const modelRule: MessageRule<ModelDraft> = {
           name: '',
           domain: '',
           overload: '',
-          inputs: [],
-          outputs: [],
-          nodes: [],
-          defaults: [],
-          opsetImports: [],
-          valueInfo: [],
+          inputs: NONE,
+          outputs: NONE,
+          nodes: NONE,
+          defaults: NONE,
+          opsetImports: NONE,
+          valueInfo: NONE,
         };
         return entered(functionRule, definition, 'functions', model.functions.push(definition) - 1);
       },

@@ -35,7 +35,7 @@ export function patched(message: Field, patches: readonly Patch[]): Piece[] {
   }
   for (const { start, end, make } of steps.sort((a, b) => a.start - b.start || a.end - b.end)) {
     copyUntil(start);
-    pieces.push(...make());
+    for (const piece of make()) pieces.push(piece);
     at = Math.max(at, end);
   }
   copyUntil(message.end);

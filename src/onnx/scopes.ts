@@ -5,6 +5,7 @@ import type { Attribute, Graph, Node, OnnxModel } from './records.js';
 
 const captureCache = new WeakMap<Node, readonly string[]>();
 const NONE: readonly string[] = [];
+const NO_BODIES: readonly Graph[] = [];
 
 /** Names that the bodies of a node take from the scopes around it, at any depth. */
 export function capturesOf(node: Node): readonly string[] {
@@ -18,14 +19,15 @@ export function capturesOf(node: Node): readonly string[] {
   return captures;
 }
 
-function hasBodies(node: Node): boolean {
+/** Whether an attribute of a node is a graph. */
+export function hasBodies(node: { readonly attributes: readonly Attribute[] }): boolean {
   for (const attribute of node.attributes) if (attribute.graphs.length > 0) return true;
   return false;
 }
 
 /** The bodies of a node, in file order. */
 export function bodiesOf(node: { readonly attributes: readonly Attribute[] }): readonly Graph[] {
-  return node.attributes.flatMap((attribute) => attribute.graphs);
+  return hasBodies(node) ? node.attributes.flatMap((attribute) => attribute.graphs) : NO_BODIES;
 }
 
 /** Names used in a body, as node inputs or body outputs, that the body does not define. */

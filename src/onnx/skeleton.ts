@@ -63,7 +63,8 @@ export async function skeleton(
   );
   for (const tensor of graph.initializers) {
     if (!read.has(tensor.name)) continue;
-    if (isSmall(tensor) && !(asHalf && tensor.dataType === DataType.bfloat16)) body.push(...tensor.parts);
+    if (isSmall(tensor) && !(asHalf && tensor.dataType === DataType.bfloat16))
+      for (const part of tensor.parts) body.push(part);
     else weights.set(tensor.name, typeOf(tensor));
   }
   for (const sparse of graph.sparseInitializers) {

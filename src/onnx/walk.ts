@@ -1,11 +1,13 @@
-import type { Attribute, Graph, OnnxModel, SparseTensor, Tensor } from './records.js';
+import type { Attribute, Graph, Node, OnnxModel, SparseTensor, Tensor } from './records.js';
 import { bodiesOf } from './scopes.js';
 
 /** Every graph of the model: the main graph, its bodies at any depth, and those of functions and of training. */
 export function* graphsOf(model: OnnxModel): Generator<Graph> {
   const stack: Graph[] = [model.graph, ...model.trainingInfo.flatMap((info) => info.graphs)];
-  for (const { nodes, defaults } of model.functions)
-    for (const holder of [...nodes, { attributes: defaults }]) for (const body of bodiesOf(holder)) stack.push(body);
+  for (const { nodes, defaults } of model.functions) {
+    for (const node of nodes) for (const body of bodiesOf(node)) stack.push(body);
+    for (const body of bodiesOf({ attributes: defaults })) stack.push(body);
+  }
   for (let graph = stack.pop(); graph !== undefined; graph = stack.pop()) {
     yield graph;
     for (const node of graph.nodes) for (const body of bodiesOf(node)) stack.push(body);
@@ -17,10 +19,16 @@ export function* tensorsOf(model: OnnxModel): Generator<Tensor> {
   for (const graph of graphsOf(model)) {
     yield* graph.initializers;
     for (const sparse of graph.sparseInitializers) yield* sparseParts(sparse);
-    for (const node of graph.nodes) yield* attributeTensors(node);
+    yield* tensorsIn(graph.nodes);
   }
-  for (const { nodes, defaults } of model.functions)
-    for (const holder of [...nodes, { attributes: defaults }]) yield* attributeTensors(holder);
+  for (const { nodes, defaults } of model.functions) {
+    yield* tensorsIn(nodes);
+    if (defaults.length > 0) yield* attributeTensors({ attributes: defaults });
+  }
+}
+
+function* tensorsIn(nodes: readonly Node[]): Generator<Tensor> {
+  for (const node of nodes) if (node.attributes.length > 0) yield* attributeTensors(node);
 }
 
 /** The tensors in a node's attributes, the parts of sparse ones among them. */

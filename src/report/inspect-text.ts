@@ -36,7 +36,7 @@ function modelText({ model, inputs, outputs, nominal_input_shape }: InspectRepor
     ...inputs.map((value) => ['input', value] as const),
     ...outputs.map((value) => ['output', value] as const),
   ];
-  const width = Math.max(...values.map(([, { name }]) => displayWidth(escapeText(name))));
+  const width = values.reduce((most, [, { name }]) => Math.max(most, displayWidth(escapeText(name))), 0);
   for (const [role, value] of values)
     lines.push(`  ${padEnd(role, 6)}  ${padEnd(escapeText(value.name), width)}  ${typeText(value)}`);
   for (const [name, shape] of Object.entries(nominal_input_shape)) {
@@ -56,7 +56,8 @@ function modelFacts(model: ModelRecord): readonly string[] {
   );
   if (model.external_data.length > 0) facts.push(`weights in ${model.external_data.map(escapeText).join(', ')}`);
   if (model.functions > 0) facts.push(plural(model.functions, 'function'));
-  facts.push(`IR ${model.ir_version}`, ...opsets);
+  facts.push(`IR ${model.ir_version}`);
+  for (const opset of opsets) facts.push(opset);
   if (model.producer !== '') facts.push(escapeText(model.producer));
   return facts;
 }

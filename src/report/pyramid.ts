@@ -12,8 +12,8 @@ export function pyramidBars(
 ): readonly string[] {
   const levels = reductions.map((reduction) => (reduction === null || reduction <= 0 ? null : Math.log2(reduction)));
   const known = levels.filter((level) => level !== null);
-  const deepest = Math.max(...known);
-  const span = deepest - Math.min(...known);
+  const deepest = known.reduce((most, level) => Math.max(most, level), -Infinity);
+  const span = deepest - known.reduce((least, level) => Math.min(least, level), Infinity);
   const step = span === 0 ? 0 : Math.min(2, (LONGEST_BAR - 1) / span);
   const block = style.unicode ? '█' : '#';
   return levels.map((level) =>

@@ -92,7 +92,7 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
   const drop = prune ? drops(view, kept, outputs, keepsOwn) : { ...NO_DROPS, valueInfo: declaredTwice(view, outputs) };
   if (drop.trainingInfo) warnings.push('training_info is dropped: it refers to tensors that the cut leaves out');
   if (!view.sorted) warnings.push(UNSORTED);
-  warnings.push(...memoryNeeded(built));
+  for (const warning of memoryNeeded(built)) warnings.push(warning);
   const finalOutputs = !keepsOwn ? outputs : prune ? joined(outputs, own) : joined(own, outputs);
   return {
     edit: {
@@ -148,7 +148,7 @@ function joined(first: readonly OutputEdit[], second: readonly OutputEdit[]): re
 /** timm's order: as the network computes them. */
 function inExecutionOrder(view: GraphView, taps: readonly Tap[]): readonly Tap[] {
   const position = ({ tensors }: Tap): number =>
-    Math.max(...tensors.map((name) => view.producerOf.get(name)?.node.index ?? -1));
+    tensors.reduce((last, name) => Math.max(last, view.producerOf.get(name)?.node.index ?? -1), -1);
   return [...taps].sort((a, b) => position(a) - position(b));
 }
 

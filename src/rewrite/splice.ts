@@ -154,7 +154,7 @@ function groupByTopField(model: OnnxModel, contents: TensorContents): NestedCont
     const top = topStart(model, tensor);
     const group = groups.get(top);
     if (group === undefined) groups.set(top, patches);
-    else group.push(...patches);
+    else for (const patch of patches) group.push(patch);
   }
   return groups;
 }

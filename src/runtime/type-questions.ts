@@ -137,7 +137,7 @@ function tainted(view: GraphView, refused: ReadonlySet<Node>, given: ReadonlyMap
   for (let name = stack.pop(); name !== undefined; name = stack.pop()) {
     if (name === '' || lost.has(name) || given.has(name)) continue;
     lost.add(name);
-    for (const consumer of view.consumersOf.get(name) ?? []) stack.push(...consumer.outputs);
+    for (const consumer of view.consumersOf.get(name) ?? []) for (const output of consumer.outputs) stack.push(output);
   }
   return lost;
 }

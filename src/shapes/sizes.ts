@@ -53,8 +53,11 @@ function haveSameLeaves(a: Formula, b: Formula): boolean {
 /** The shape of a broadcast, axes aligned at the end; null if a rank is unknown. */
 export function broadcast(shapes: readonly (Shape | null)[], algebra: Algebra): Shape | null {
   let result: Shape = [];
+  let before: Shape | null = null;
   for (const shape of shapes) {
     if (shape === null) return null;
+    if (shape === before) continue;
+    before = shape;
     const [long, short] = shape.length > result.length ? [shape, result] : [result, shape];
     const offset = long.length - short.length;
     result = long.map((dim, axis) => (axis < offset ? dim : broadcastSize(dim, short[axis - offset], algebra)));

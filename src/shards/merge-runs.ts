@@ -134,7 +134,8 @@ async function joinArrays(
   for (const { path, manifest } of shards) {
     const arrays: LazyArray[] = [];
     for (const file of manifest.files)
-      arrays.push(...(await openArrayFile(join(dirname(path), file.path), { fileSystem: fs })).arrays);
+      for (const array of (await openArrayFile(join(dirname(path), file.path), { fileSystem: fs })).arrays)
+        arrays.push(array);
     assertEntries(path, manifest.rows, arrays);
     for (let start = 0; start < manifest.rows; start += ROWS_AT_ONCE) {
       const end = Math.min(manifest.rows, start + ROWS_AT_ONCE);

@@ -84,7 +84,7 @@ function scopeAt(scopes: Map<string, Scope>, root: Scope, key: string): Scope {
  */
 function settle(root: Scope, paths: Map<Scope, string>): void {
   const order: Scope[] = [root];
-  for (const scope of order) order.push(...scope.children.values());
+  for (const scope of order) for (const child of scope.children.values()) order.push(child);
   const segments = calledSegments(order);
   const segmentOf = (scope: Scope): string => segments.get(scope) ?? scope.segment;
   const spelled = new Map<Scope, readonly string[]>([[root, []]]);

@@ -84,7 +84,7 @@ export function declaredFeatures(
   for (const pattern of family.modules ?? []) {
     const found = declared(view, analysis, tree, family, base, pattern);
     if (found === null) return null;
-    features.push(...found);
+    for (const feature of found) features.push(feature);
   }
   return features;
 }

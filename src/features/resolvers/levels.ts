@@ -198,7 +198,7 @@ function beforeLateral(
 
 function shapeOf(view: Analysis['view'], { convs }: Lateral): LateralShape | null {
   const dims = convs.map(({ inputs }) => weightDims(view, inputs[1]));
-  const kernels = dims.map((dim) => Math.max(1, ...(dim?.slice(2) ?? [])));
+  const kernels = dims.map((dim) => (dim ?? []).slice(2).reduce((most, size) => Math.max(most, size), 1));
   const width = dims.at(-1)?.[0];
   return width === undefined ? null : { kernels, width };
 }

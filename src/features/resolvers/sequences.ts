@@ -256,7 +256,7 @@ function lastWidth(view: GraphView, flow: Flow, nodes: readonly number[]): numbe
  */
 function labelsOf(tree: ModuleTree, blocks: readonly Block[]): readonly (string | null)[] {
   const holders = blocks.map(({ nodes }) => numberedHolders(tree, nodes));
-  const depth = Math.max(0, ...holders.map((list) => list.length));
+  const depth = holders.reduce((most, { length }) => Math.max(most, length), 0);
   for (let at = 0; at < depth; at++) {
     const labels = holders.map((list) => list.at(at) ?? null);
     if (labels.every((label) => label !== null) && new Set(labels).size === blocks.length) return labels;

@@ -3,7 +3,7 @@ import { layersBehindPool, type Analysis } from '../analysis.js';
 import type { Flow } from '../flow.js';
 import type { Geometry } from '../geometry.js';
 import { levelsOf } from './levels.js';
-import { intsOf } from '../node-attributes.js';
+import { largestOf } from '../node-attributes.js';
 import { lastTensor, type Module, type ModuleTree } from '../modules.js';
 
 /** A module that may be a feature: it ends in a tensor that everything passes through. */
@@ -153,9 +153,7 @@ function isStageOfItsOwn(flow: Flow, before: Unit, unit: Unit): boolean {
 }
 
 function dilationOf(flow: Flow, module: Module): number {
-  let most = 1;
-  for (const at of module.nodes) most = Math.max(most, ...intsOf(flow.nodes[at], 'dilations'));
-  return most;
+  return module.nodes.reduce((most, at) => largestOf(flow.nodes[at], 'dilations', most), 1);
 }
 
 /** Whether a module lies in another one, at any depth. */

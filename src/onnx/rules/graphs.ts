@@ -133,7 +133,7 @@ const nodeRule: MessageRule<Draft<Node>> = {
   },
 };
 
-function nodes<B>(list: (record: B) => Node[]): FieldRule<B> {
+function nodes<B>(list: (record: B) => Node[], set: (record: B, list: Node[]) => void): FieldRule<B> {
   return {
     kind: 'message',
     enter: (record, field) => {
@@ -150,7 +150,7 @@ function nodes<B>(list: (record: B) => Node[]): FieldRule<B> {
         attributes: NONE,
         metadata: NONE,
       };
-      list(record).push(node);
+      set(record, add(list(record), node));
       return entered(nodeRule, node, 'node', index);
     },
   };
@@ -187,16 +187,31 @@ export function newGraph(field: Field): Draft<Graph> {
 /** How a GraphProto fills a `Graph`. */
 export const graphRule: MessageRule<Draft<Graph>> = {
   fields: {
-    [GraphField.node]: nodes((graph) => graph.nodes),
+    [GraphField.node]: nodes(
+      (graph) => graph.nodes,
+      (graph, list) => (graph.nodes = list),
+    ),
     [GraphField.name]: text((graph, value) => (graph.name = value)),
     [GraphField.initializer]: tensorList(
       'initializer',
       (graph) => graph.initializers,
       (graph, list) => (graph.initializers = list),
     ),
-    [GraphField.input]: valueInfos('input', (graph) => graph.inputs),
-    [GraphField.output]: valueInfos('output', (graph) => graph.outputs),
-    [GraphField.valueInfo]: valueInfos('value_info', (graph) => graph.valueInfo),
+    [GraphField.input]: valueInfos(
+      'input',
+      (graph) => graph.inputs,
+      (graph, list) => (graph.inputs = list),
+    ),
+    [GraphField.output]: valueInfos(
+      'output',
+      (graph) => graph.outputs,
+      (graph, list) => (graph.outputs = list),
+    ),
+    [GraphField.valueInfo]: valueInfos(
+      'value_info',
+      (graph) => graph.valueInfo,
+      (graph, list) => (graph.valueInfo = list),
+    ),
     [GraphField.quantizationAnnotation]: {
       kind: 'message',
       enter: (graph, field) => {
@@ -221,12 +236,15 @@ export const graphRule: MessageRule<Draft<Graph>> = {
 export const functionRule: MessageRule<Draft<FunctionDef>> = {
   fields: {
     [FunctionField.name]: text((definition, value) => (definition.name = value)),
-    [FunctionField.input]: texts((definition, value) => definition.inputs.push(value)),
-    [FunctionField.output]: texts((definition, value) => definition.outputs.push(value)),
-    [FunctionField.node]: nodes((definition) => definition.nodes),
+    [FunctionField.input]: texts((definition, value) => (definition.inputs = add(definition.inputs, value))),
+    [FunctionField.output]: texts((definition, value) => (definition.outputs = add(definition.outputs, value))),
+    [FunctionField.node]: nodes(
+      (definition) => definition.nodes,
+      (definition, list) => (definition.nodes = list),
+    ),
     [FunctionField.opsetImport]: {
       kind: 'message',
-      enter: (definition, field) => enteredOpset(field, definition.opsetImports),
+      enter: (definition, field) => enteredOpset(field, definition),
     },
     [FunctionField.domain]: text((definition, value) => (definition.domain = value === 'ai.onnx' ? '' : value)),
     [FunctionField.attributeProto]: attributes(
@@ -234,7 +252,11 @@ export const functionRule: MessageRule<Draft<FunctionDef>> = {
       (definition) => definition.defaults,
       (definition, list) => (definition.defaults = list),
     ),
-    [FunctionField.valueInfo]: valueInfos('value_info', (definition) => definition.valueInfo),
+    [FunctionField.valueInfo]: valueInfos(
+      'value_info',
+      (definition) => definition.valueInfo,
+      (definition, list) => (definition.valueInfo = list),
+    ),
     [FunctionField.overload]: text((definition, value) => (definition.overload = value)),
   },
 };

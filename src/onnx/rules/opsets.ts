@@ -3,7 +3,7 @@ import type { Field } from '../../wire/fields.js';
 import { entered, type MessageRule } from '../reader.js';
 import type { OpsetImport } from '../records.js';
 import { OpsetField } from '../schema.js';
-import { int, text, type Draft } from './drafts.js';
+import { add, int, text, type Draft } from './drafts.js';
 
 /** A version as a number; one that a number cannot hold is none. */
 export function versionOf(value: number | bigint, { start: offset }: Field, what: string): number {
@@ -25,7 +25,8 @@ const opsetRule: MessageRule<Draft<OpsetImport>> = {
 };
 
 /** One more `opset_import` of a model or of a function. */
-export function enteredOpset(field: Field, imports: Draft<OpsetImport>[]): ReturnType<typeof entered> {
+export function enteredOpset(field: Field, holder: { opsetImports: Draft<OpsetImport>[] }): ReturnType<typeof entered> {
   const opset: Draft<OpsetImport> = { field, domain: '', version: 0 };
-  return entered(opsetRule, opset, 'opset_import', imports.push(opset) - 1);
+  holder.opsetImports = add(holder.opsetImports, opset);
+  return entered(opsetRule, opset, 'opset_import', holder.opsetImports.length - 1);
 }

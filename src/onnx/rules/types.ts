@@ -164,12 +164,17 @@ function ownType(type: ValueType | null): ValueType | null {
 }
 
 /** A field of ValueInfoProtos that fills a list of them. */
-export function valueInfos<B>(label: string, list: (record: B) => ValueInfo[]): FieldRule<B> {
+export function valueInfos<B>(
+  label: string,
+  list: (record: B) => ValueInfo[],
+  set: (record: B, list: ValueInfo[]) => void,
+): FieldRule<B> {
   return {
     kind: 'message',
     enter: (record, field) => {
       const info: Draft<ValueInfo> = { field, name: '', type: null, rest: NONE };
-      return entered(valueInfoRule, info, label, list(record).push(info) - 1);
+      set(record, add(list(record), info));
+      return entered(valueInfoRule, info, label, list(record).length - 1);
     },
   };
 }

@@ -34,7 +34,7 @@ const stringNormalizer: Rule = (call) => {
 const tfIdfVectorizer: Rule = (call) => {
   const indexes = call.ints('ngram_indexes');
   const shape = call.shape(0);
-  const size = indexes === undefined ? call.unknown() : Math.max(-1, ...indexes) + 1;
+  const size = indexes === undefined ? call.unknown() : indexes.reduce((most, index) => Math.max(most, index), -1) + 1;
   return [tensorInfo(DataType.float, shape === null ? null : [...shape.slice(0, -1), size])];
 };
 

@@ -126,7 +126,8 @@ function keptAspect(call: Call, shape: Shape, sizes: readonly Scalar[], policy: 
   const [from, to] = [numbersOf(shape), numbersOf(sizes)];
   if (from === null || to === null) return call.unknowns(shape.length);
   const scales = to.map((dim, at) => Math.fround(dim / from[at]));
-  const scale = policy === 'not_larger' ? Math.min(...scales) : Math.max(...scales);
+  const [extreme, start] = policy === 'not_larger' ? [Math.min, Infinity] : [Math.max, -Infinity];
+  const scale = scales.reduce((a, b) => extreme(a, b), start);
   return from.map((dim) => Math.floor(Math.fround(scale * dim) + 0.5));
 }
 
