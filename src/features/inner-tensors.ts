@@ -1,4 +1,4 @@
-import { bodiesOf, functionKey, type GraphView } from '../onnx/graph.js';
+import { bodiesOf, functionKey, hasBodies, type GraphView } from '../onnx/graph.js';
 import type { Attribute, FunctionDef, Graph, Node } from '../onnx/records.js';
 
 /**
@@ -19,13 +19,16 @@ export function innerNames(view: GraphView, kind: 'tensor' | 'node', name: strin
   const { model } = view;
   const found: InnerName[] = [];
   for (const node of model.graph.nodes) {
+    if (!hasBodies(node)) continue;
     for (const place of placesIn(node, kind, name)) {
       found.push({ place: `${place} of ${labelOf(node)}`, instead: node.outputs.filter((output) => output !== '') });
       if (found.length === MOST_PLACES) return found;
     }
   }
   for (const definition of model.functions) {
-    const holds = definition.nodes.some((node) => isMatch(node, kind, name) || !placesIn(node, kind, name).next().done);
+    const holds = definition.nodes.some(
+      (node) => isMatch(node, kind, name) || (hasBodies(node) && !placesIn(node, kind, name).next().done),
+    );
     if (!holds) continue;
     const overload = definition.overload === '' ? '' : `:${definition.overload}`;
     found.push({

@@ -249,6 +249,7 @@ function foundByName(
   named: readonly NamedSelector[],
 ): ReadonlyMap<NamedSelector, readonly Selection[]> {
   const problems: string[] = [];
+  let wrong = 0;
   const hints = new Set<string>();
   const selections = new Map<NamedSelector, readonly Selection[]>();
   let count = 0;
@@ -257,23 +258,20 @@ function foundByName(
   // Counted before they are made: a glob may be given as often as it matches.
   assertFew(named.reduce((sum, { by, name }) => sum + (by === 'module' ? 0 : (globs[by].get(name)?.length ?? 1)), 0));
   for (const selector of named) {
-    const isExplained = problems.length < MOST_EXPLAINED;
+    const isExplained = wrong < MOST_EXPLAINED;
     const found: Found =
       selector.by === 'module' && names !== null
         ? (byDeclaredName(analysis, names, resolution, selector.name, options) ??
           byModule(view, names, selector.name, options, isExplained))
         : byTensor(view, analysis, selector, globs, options, isExplained);
-    if (found.problem !== null) problems.push(found.problem);
+    if (found.problem !== null && wrong++ < MOST_PROBLEMS) problems.push(found.problem);
     if (found.hint !== undefined) hints.add(found.hint);
     assertFew((count += found.selections.length));
-    selections.set(selector, found.selections);
+    if (wrong === 0) selections.set(selector, found.selections);
   }
-  if (problems.length === 0) return selections;
-  const shown =
-    problems.length > MOST_PROBLEMS
-      ? [...problems.slice(0, MOST_PROBLEMS), `and ${problems.length - MOST_PROBLEMS} more`]
-      : problems;
-  throw new ResolveError(shown.join('; '), {
+  if (wrong === 0) return selections;
+  if (wrong > MOST_PROBLEMS) problems.push(`and ${wrong - MOST_PROBLEMS} more`);
+  throw new ResolveError(problems.join('; '), {
     hint: hints.size > 0 ? [...hints].join('; ') : `list every tensor with ${call('inspect', 'listTensors')}`,
   });
 }
