@@ -214,7 +214,7 @@ describe('the report', () => {
       provider: 'cpu',
       inputs: [RESNET_INPUT],
       images: 0,
-      warnings: [expect.stringContaining('no inputs of the model')],
+      warnings: [expect.stringContaining('not inputs of the model')],
       features: [{ index: 0, output: 'first', dtype: 'float32' }],
     });
     expect(report.run_ms).toBeGreaterThanOrEqual(0);

@@ -124,7 +124,7 @@ describe('pairs', () => {
       nodes: [node('MatMul', ['picture', 'w'], ['m']), node('Relu', ['m'], ['y'])],
     };
     await expect(verify(encodeModel({ graph: graph('y') }), encodeModel({ graph: other }))).rejects.toThrow(
-      'inputs that the model has not: picture',
+      'inputs that the model does not have: picture',
     );
   });
 

@@ -58,7 +58,7 @@ interface Pair {
 /**
  * Runs a model and a cut of it on the same seeded inputs and compares every feature: bit for bit at optimisation level
  * `disabled`, within a tolerance at `all`.
- * @throws UsageError where the cut is not of this model; what `openModel` and `openSession` throw
+ * @throws UsageError if the cut is not of this model; what `openModel` and `openSession` throw
  */
 export async function verify(
   source: string | Uint8Array,
@@ -160,7 +160,7 @@ async function pairsOf(
   for (const name of outputs)
     if (!paired.has(name) && exists(name)) pairs.push({ index: null, tensors: [name], output: name, layout: null });
   if (pairs.length === 0)
-    throw new ResolveError('the second model is no cut of the first: none of its outputs is a tensor there', {
+    throw new ResolveError('the second model is not a cut of the first: none of its outputs is a tensor there', {
       code: 'FEATX_RESOLVE_PAIR',
       hint: `pair them with ${option('map', { TENSOR: 'OUTPUT' })}`,
     });
@@ -211,7 +211,7 @@ async function bothRuns(
   const feeds = seededFeeds(model, inputs, options);
   const unknown = [...cut.inputs.keys()].filter((name) => !feeds.has(name) && !isInitializer(cut, name));
   if (unknown.length > 0)
-    throw new UsageError(`the cut has inputs that the model has not: ${unknown.join(', ')}`, {
+    throw new UsageError(`the cut has inputs that the model does not have: ${unknown.join(', ')}`, {
       code: 'FEATX_USAGE_PAIR',
     });
   try {
@@ -280,7 +280,7 @@ function seededFeeds(
 
 /**
  * The two tensors of a pair, in the layout of the cut.
- * @throws UsageError where their shapes fit no change of layout
+ * @throws UsageError if their shapes fit no change of layout
  */
 function compared(
   { tensors, output, layout, held = {} }: Pair,

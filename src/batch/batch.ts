@@ -10,7 +10,7 @@ import { type Job, type Plan, planJobs, withoutTwins } from './jobs.js';
 import { Journal } from './journal.js';
 import { judge, readMade, type Verdict } from './made.js';
 import type { BatchProgress, BatchSummary, JobReport } from './reports.js';
-import { Run } from './run.js';
+import { BatchRun } from './run.js';
 import type { ItemError } from './tasks.js';
 
 /** What `batch` takes: the options of the table, and what only a program can give. */
@@ -48,7 +48,7 @@ export async function* runPlan(
   const channel = new Channel<JobReport>(UNREAD_REPORTS);
   const stop = new AbortController();
   const fileSystem = options.fileSystem ?? nodeFileSystem;
-  const run = new Run(await withoutTwins(plan, fileSystem), {
+  const run = new BatchRun(await withoutTwins(plan, fileSystem), {
     fileSystem,
     jobs: options.jobs ?? availableParallelism(),
     worker: {

@@ -35,7 +35,7 @@ export interface GuardOptions {
 /**
  * Knows what a batch must not write over: its models, the files that hold their weights, and the files that it reads.
  * Files are the same where device and inode are, whatever their names. Models are looked into only where a target
- * exists that is no earlier result: it might hold their weights.
+ * exists that is not an earlier result: it might hold their weights.
  */
 export class Guard {
   private byPath: ReadonlyMap<string, string> | null = null;

@@ -38,7 +38,7 @@ const NOT_MEANT = /(^|\/)node_modules\//;
 /**
  * Writes a starting config for the models that are there, with the features of each.
  * @param patterns paths, folders or globs, relative to the directory of the config
- * @throws UsageError where there are no models; IoError where the config exists or cannot be written
+ * @throws UsageError if there are no models; IoError if the config exists or cannot be written
  */
 export async function init(patterns: readonly string[], options: InitOptions = {}): Promise<InitReport> {
   const started = performance.now();

@@ -78,7 +78,10 @@ interface Models {
   readonly folders: ReadonlySet<string>;
 }
 
-/** Looks into what is no result by its name; without a cut's job, what that would have written may be a model again. */
+/**
+ * Looks into what is not a result by its name; without the job of a cut, what that job would have written may be a
+ * model again.
+ */
 async function modelsAmong(found: readonly FoundJob[], root: string, fs: FileSystem): Promise<Models> {
   const kinds = new Map<string, Kind>();
   for (;;) {

@@ -80,11 +80,14 @@ export class Journal {
         .map((entry) => join(directory, entry));
       const state = await orNothing(fs.lstat(path), path);
       if (state !== null && !state.isFile())
-        throw new PolicyError(`${path} is no regular file, and the journal of the batch would be written through it`, {
-          code: 'FEATX_BATCH_JOURNAL',
-          path,
-          hint: `remove it, or choose another ${option('stateDirectory')} directory`,
-        });
+        throw new PolicyError(
+          `${path} is not a regular file, and the journal of the batch would be written through it`,
+          {
+            code: 'FEATX_BATCH_JOURNAL',
+            path,
+            hint: `remove it, or choose another ${option('stateDirectory')} directory`,
+          },
+        );
       const journal = new Journal(fs, path, await fs.open(path, 'a+', 0o666), 0);
       // Its own last: it knows best.
       for (const other of [...others.filter((entry) => entry !== path), path]) await journal.load(other);

@@ -128,7 +128,7 @@ const MOST_INPUTS = 1_000_000_000;
 /**
  * Reads what a shard says it made. Whoever wrote it, its numbers agree with each other and its paths are paths; those
  * of a run lie beside it.
- * @throws UsageError `FEATX_MERGE` where the file is no such manifest; IoError
+ * @throws UsageError `FEATX_MERGE` if the file is not such a manifest; IoError
  */
 export async function readManifest(path: string, fs: FileSystem): Promise<Manifest | RunManifest> {
   const source = await FileSource.open(path, fs);
@@ -142,7 +142,7 @@ export async function readManifest(path: string, fs: FileSystem): Promise<Manife
   } finally {
     await source.close();
   }
-  throw new UsageError(`${path} is no manifest of a batch or a run`, { code: 'FEATX_MERGE', path });
+  throw new UsageError(`${path} is not a manifest of a batch or a run`, { code: 'FEATX_MERGE', path });
 }
 
 function isManifest(value: unknown): value is Manifest {

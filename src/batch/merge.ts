@@ -37,7 +37,7 @@ const TIMEOUT_MS = 120_000;
  * that no shard and no item is missing or
  * stands twice and that every file is as it was written.
  * @param sources manifests, or directories that hold them
- * @throws UsageError for files that are no manifests or belong to different runs; IoError
+ * @throws UsageError for files that are not manifests or belong to different runs; IoError
  */
 export async function merge(sources: readonly string[], options: MergeOptions = {}): Promise<MergeReport> {
   const started = performance.now();

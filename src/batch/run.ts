@@ -54,7 +54,7 @@ interface Memory {
 }
 
 /** One run of a batch. */
-export class Run {
+export class BatchRun {
   private readonly items: readonly PlannedItem[];
   private readonly counts = { done: 0, skipped: 0, failed: 0 };
   private readonly pool: WorkerPool;

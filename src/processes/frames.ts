@@ -12,7 +12,7 @@ export interface Frame {
 interface Envelope {
   readonly value: unknown;
   readonly lengths: readonly number[];
-  /** Per payload its position in the shared file, null where it follows in the channel. */
+  /** Per payload its position in the shared file, null if it follows in the channel. */
   readonly places: readonly (number | null)[];
 }
 
@@ -87,7 +87,7 @@ export class FrameReader {
     return this.target.subarray(this.filled);
   }
 
-  /** Takes a chunk of any size. @throws Error where the bytes are no messages */
+  /** Takes a chunk of any size. @throws Error if the bytes are not messages */
   push(chunk: Uint8Array): Frame[] {
     const frames: Frame[] = [];
     for (let at = 0; at < chunk.length; ) {
@@ -102,7 +102,7 @@ export class FrameReader {
 
   /**
    * Says that the first `count` bytes of `space` were filled; returns the message that they complete.
-   * @throws Error where the bytes are no message
+   * @throws Error if the bytes are not a message
    */
   advance(count: number): Frame | null {
     this.filled += count;
@@ -118,7 +118,7 @@ export class FrameReader {
     if (this.part === 'header') {
       this.header = new DataView(target.buffer);
       const length = this.header.getUint32(4);
-      if (this.header.getUint32(0) !== MAGIC || length > LONGEST_JSON) throw new Error('the bytes are no message');
+      if (this.header.getUint32(0) !== MAGIC || length > LONGEST_JSON) throw new Error('the bytes are not a message');
       this.expect('json', new Uint8Array(length));
       return null;
     }

@@ -42,7 +42,7 @@ export function watchMemory(
   return () => clearInterval(timer);
 }
 
-/** Resident bytes of a process, null where it is gone. @see man 5 proc, /proc/[pid]/statm */
+/** Resident bytes of a process, null if it is gone. @see man 5 proc, /proc/[pid]/statm */
 async function residentFromProc(pid: number, fs: FileSystem = nodeFileSystem): Promise<number | null> {
   let handle;
   try {

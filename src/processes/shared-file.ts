@@ -26,7 +26,7 @@ export class SharedFile {
 
   constructor(readonly descriptor: number) {}
 
-  /** A new file, open for nobody else; null where neither memory nor the folder for temporary files takes one. */
+  /** A new file, open for nobody else; null if neither memory nor the folder for temporary files takes one. */
   static create(): SharedFile | null {
     const path = join(folderWithRoom(), `featx-${process.pid}-${randomBytes(8).toString('hex')}`);
     try {
@@ -38,7 +38,7 @@ export class SharedFile {
     }
   }
 
-  /** Writes a payload of a message where no living one lies, and says where; null where there is no room for it. */
+  /** Writes a payload of a message where no living one lies, and says where; null if there is no room for it. */
   place(bytes: Uint8Array, message: number): number | null {
     const start = this.gap(bytes.length);
     if (start + bytes.length > LARGEST_FILE) return null;
@@ -67,7 +67,7 @@ export class SharedFile {
     this.regions = this.regions.filter((region) => region.message > message);
   }
 
-  /** Fills `target` from `position` on. @throws Error where the file ends before */
+  /** Fills `target` from `position` on. @throws Error if the file ends before */
   read(position: number, target: Uint8Array): void {
     for (let done = 0; done < target.length; ) {
       const count = readSync(this.descriptor, target, done, target.length - done, position + done);

@@ -126,7 +126,7 @@ describe('a child', () => {
     [
       'answers garbage',
       'require("fs").writeSync(3, "Segmentation fault (core dumped)"); setTimeout(() => 0, 1e6)',
-      /answers garbage: the bytes are no message/,
+      /answers garbage: the bytes are not a message/,
     ],
     [
       'answers another question',

@@ -15,7 +15,7 @@ export interface ChildOptions {
   readonly entry?: string;
   /** Ends the child at once when it is aborted. */
   readonly signal?: AbortSignal;
-  /** Whether large payloads are exchanged through files that the two share: worth it where there are many. */
+  /** Whether large payloads are exchanged through files that the two share: worth it if there are many. */
   readonly shares?: boolean;
 }
 
@@ -34,7 +34,7 @@ interface Pending {
 export class RuntimeChild implements RuntimeHost, Disposable {
   private readonly process: SupervisedProcess;
   private readonly pool = new BufferPool();
-  /** Payloads of questions and of answers; null where they pass through the pipes. */
+  /** Payloads of questions and of answers; null if they pass through the pipes. */
   private shared: { readonly questions: SharedFile; readonly answers: SharedFile } | null;
   /** Questions without an answer, oldest first; the child answers in this order. */
   private readonly pending: Pending[] = [];
@@ -43,7 +43,7 @@ export class RuntimeChild implements RuntimeHost, Disposable {
   private ended: Error | null = null;
   private readonly onAbort = (): void => this.process.stop(abortError(this.options.signal?.reason));
 
-  /** @throws RuntimeError `FEATX_RUNTIME_MISSING` where onnxruntime-node is not installed */
+  /** @throws RuntimeError `FEATX_RUNTIME_MISSING` if onnxruntime-node is not installed */
   static start(options: ChildOptions = {}): RuntimeChild {
     if (!isRuntimeInstalled()) throw runtimeMissing();
     return new RuntimeChild(options);
@@ -82,7 +82,7 @@ export class RuntimeChild implements RuntimeHost, Disposable {
 
   /**
    * Asks a question; several may wait, and the time of each counts from the answer before.
-   * @throws TimeoutError `FEATX_TIMEOUT` or `FEATX_MEMORY`; RuntimeError `FEATX_CHILD_CRASH` where the child ends or
+   * @throws TimeoutError `FEATX_TIMEOUT` or `FEATX_MEMORY`; RuntimeError `FEATX_CHILD_CRASH` if the child ends or
    * answers garbage, or what it threw
    */
   async ask(request: RuntimeRequest, payloads: readonly Uint8Array[], options: AskOptions = {}): Promise<Frame> {

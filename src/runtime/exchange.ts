@@ -28,7 +28,7 @@ export function checkFeeds(
     const port = byName.get(name);
     const value = port === undefined ? undefined : byAlias.get(port.alias);
     if (port === undefined) {
-      wrong.push(`'${printable(name)}' is no input`);
+      wrong.push(`'${printable(name)}' is not an input`);
       continue;
     }
     const fault = notTensor(tensor);

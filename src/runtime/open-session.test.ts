@@ -316,7 +316,7 @@ describe('what is refused', () => {
     await expect(run(graph, bad)).rejects.toMatchObject({
       name: 'UsageError',
       message:
-        "the inputs do not fit the model: 'a' has the shape [1, 3] and must have [1, 2]; 'b' wants int64, not float32; 'd' holds 1 values of float32 and its shape [2] takes 2; 'z' is no input; 'c' is not given",
+        "the inputs do not fit the model: 'a' has the shape [1, 3] and must have [1, 2]; 'b' wants int64, not float32; 'd' holds 1 values of float32 and its shape [2] takes 2; 'z' is not an input; 'c' is not given",
       hint: 'its inputs are a (float32 [1, 2]), b (int64 [n]), c (float32 [1]), d (float32 [2])',
     });
   });
@@ -430,7 +430,7 @@ describe('what is refused', () => {
     });
     await expect(run(double, { x }, { providers: ['gpu'] })).rejects.toMatchObject({
       name: 'UsageError',
-      message: "'gpu' is no execution provider",
+      message: "'gpu' is not an execution provider",
       hint: expect.stringContaining('webgpu'),
     });
     await expect(run(double, { x }, { providers: [] })).rejects.toMatchObject({ name: 'UsageError' });

@@ -210,7 +210,7 @@ class Session implements RuntimeSession {
   private portOf(name: string): Port {
     const port = this.ports.get(name);
     if (port !== undefined) return port;
-    throw new UsageError(`'${printable(name)}' is no output of this session`, {
+    throw new UsageError(`'${printable(name)}' is not an output of this session`, {
       hint: `its outputs are ${this.outputs.map((output) => printable(output.name)).join(', ')}`,
     });
   }

@@ -121,7 +121,7 @@ function tensorsOnly({ options, subject, files }: Wanted, computation: Computati
   const isOther = ({ tensor }: ComputedOutput): boolean => types.get(tensor)?.type !== undefined;
   const others = outputs.filter(isOther);
   if (others.length === 0) return computation;
-  const what = `${others.map(({ name, tensor }) => `'${printable(name)}' (${types.get(tensor)?.type})`).join(', ')} ${others.length === 1 ? 'is no tensor' : 'are no tensors'}`;
+  const what = `${others.map(({ name, tensor }) => `'${printable(name)}' (${types.get(tensor)?.type})`).join(', ')} ${others.length === 1 ? 'is not a tensor' : 'are not tensors'}`;
   if (options.outputs !== undefined || others.length === outputs.length)
     throw new UnsupportedModelError(`${subject}: ${what}, and ONNX Runtime's JavaScript API hands over tensors only`);
   files.warn(`left out: ${what}`);

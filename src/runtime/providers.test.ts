@@ -73,7 +73,7 @@ test('auto is what the platform has; names are taken as they are', () => {
   expect(providerOrder('auto', 'win32')).toEqual(['cuda', 'dml', 'cpu']);
   expect(providerOrder('auto', 'darwin')).toEqual(['coreml', 'cpu']);
   expect(providerOrder(['webgpu', 'cuda', 'webgpu'])).toEqual(['webgpu', 'cuda']);
-  expect(() => providerOrder(['gpu', 'tpu'])).toThrow("'gpu', 'tpu' are no execution providers");
+  expect(() => providerOrder(['gpu', 'tpu'])).toThrow("'gpu', 'tpu' are not execution providers");
 });
 
 test('what is absent is known without loading anything', async () => {

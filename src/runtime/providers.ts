@@ -78,7 +78,7 @@ export function providerOrder(
     const what =
       wanted.length === 0
         ? 'no execution provider is named'
-        : `${unknown.map((name) => `'${printable(name)}'`).join(', ')} ${unknown.length === 1 ? 'is no execution provider' : 'are no execution providers'}`;
+        : `${unknown.map((name) => `'${printable(name)}'`).join(', ')} ${unknown.length === 1 ? 'is not an execution provider' : 'are not execution providers'}`;
     throw new UsageError(what, { code: 'FEATX_USAGE_PROVIDER', hint: `there are auto, ${PROVIDERS.join(', ')}` });
   }
   return PROVIDERS.filter((name) => wanted.includes(name)).sort((a, b) => wanted.indexOf(a) - wanted.indexOf(b));

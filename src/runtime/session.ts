@@ -37,7 +37,7 @@ interface NativeBinding {
 }
 
 /**
- * The type of an output: its TensorProto.DataType, null where the value is no tensor. `[]` is a scalar or an unknown
+ * The type of an output: its TensorProto.DataType, null if the value is not a tensor. `[]` is a scalar or an unknown
  * rank.
  */
 export interface OutputType {
@@ -216,7 +216,7 @@ export interface SessionSpec {
   readonly profilePrefix: string | null;
 }
 
-/** An input or output as the runtime sees it; dtype null where it is no tensor. */
+/** An input or output as the runtime sees it; dtype null if it is not a tensor. */
 export interface SessionValue {
   readonly name: string;
   readonly dtype: string | null;

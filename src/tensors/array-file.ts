@@ -97,7 +97,9 @@ export async function openArrays(
   switch (kind) {
     case 'npz': {
       const { arrays, others } = await openNpz(access, limits);
-      const warnings = others.map((name) => `${access.name}: ${JSON.stringify(name)} is no .npy array and is left out`);
+      const warnings = others.map(
+        (name) => `${access.name}: ${JSON.stringify(name)} is not a .npy array and is left out`,
+      );
       return { kind, arrays, warnings };
     }
     case 'npy': {

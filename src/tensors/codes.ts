@@ -28,7 +28,7 @@ export function dequantized(codes: TensorValue, { scale, zero_point: zeroPoint }
 
 /**
  * A map whose channels lie in blocks, [N, C / block, H, W, block] in memory under the shape [N, C, H, W], in the order
- * of its shape and with `channels` of them; null where its channels are not whole blocks, or it is no float32 map.
+ * of its shape and with `channels` of them; null if its channels are not whole blocks, or it is not a float32 map.
  * @see https://github.com/microsoft/onnxruntime/blob/main/onnxruntime/core/mlas/lib/snchwc.cpp
  */
 export function unblocked(map: TensorValue, block: number, channels: number): TensorValue | null {

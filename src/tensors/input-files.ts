@@ -121,7 +121,7 @@ export async function expandPath(path: string, { fs, warn, inputNames }: FileOpt
     });
   }
   if (taken.length < visible.length)
-    warn(`${path}: ${visible.length - taken.length} of ${visible.length} entries are no input files and are left out`);
+    warn(`${path}: ${visible.length - taken.length} of ${visible.length} entries are not input files and are left out`);
   return taken.map((name) => join(path, name));
 }
 

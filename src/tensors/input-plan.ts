@@ -153,9 +153,9 @@ async function assign(file: OpenedFile, items: ReadonlyMap<string, InputItem[]>,
   const pairs = pairsOf(file, arrays.arrays, context);
   for (const [input, array] of pairs) add(items, input, arrayItem(path, array, input, context));
   const extra = arrays.arrays.filter((array) => !pairs.some(([, used]) => used === array)).map(({ key }) => key);
-  if (extra.length === 1) context.warn(`${path}: the array ${extra[0]} is no input of the model and is left out`);
+  if (extra.length === 1) context.warn(`${path}: the array ${extra[0]} is not an input of the model and is left out`);
   if (extra.length > 1)
-    context.warn(`${path}: the arrays ${extra.join(', ')} are no inputs of the model and are left out`);
+    context.warn(`${path}: the arrays ${extra.join(', ')} are not inputs of the model and are left out`);
 }
 
 function pairsOf(

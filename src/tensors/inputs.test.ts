@@ -130,7 +130,7 @@ describe('planning inputs', () => {
       ['extra', float([2], 0, 0)],
     ]);
     const plan = await planInputs([path], inputs);
-    expect(plan.warnings).toEqual([expect.stringContaining('extra is no input')]);
+    expect(plan.warnings).toEqual([expect.stringContaining('extra is not an input')]);
     const [batch] = await run([path], inputs);
     expect([...(batch.feeds.get('mask')?.data ?? [])]).toEqual([1, 0]);
     const single = await archive('b.safetensors', [['whatever', float([1, 2], 5, 6)]]);
