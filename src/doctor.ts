@@ -17,7 +17,7 @@ import { nodeFileSystem, type FileSystem } from './wire/fs.js';
 export type DoctorOptions = OptionsOf<'doctor'> & { readonly fileSystem?: FileSystem };
 
 /** Compiling the first shader takes a software driver half a minute. */
-const TIMEOUT_MS = 60_000;
+const TRIAL_TIMEOUT_MS = 60_000;
 const OLDEST_NODE = [20, 19] as const;
 
 /**
@@ -69,7 +69,7 @@ export function canRun({ runtime, providers }: DoctorReport): boolean {
 
 async function tryProvider(
   provider: Provider,
-  { timeoutMs = TIMEOUT_MS, fileSystem = nodeFileSystem, signal }: DoctorOptions,
+  { timeoutMs = TRIAL_TIMEOUT_MS, fileSystem = nodeFileSystem, signal }: DoctorOptions,
 ): Promise<ProviderRecord> {
   try {
     await using model = await indexModel(trialModel());

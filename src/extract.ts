@@ -29,10 +29,14 @@ export async function extract(
   output: string | null,
   options: ExtractOptions = {},
 ): Promise<ExtractReport> {
-  return called('extract', options, () => cut(input, output, options));
+  return called('extract', options, () => extractTo(input, output, options));
 }
 
-async function cut(input: string | Uint8Array, output: string | null, options: ExtractOptions): Promise<ExtractReport> {
+async function extractTo(
+  input: string | Uint8Array,
+  output: string | null,
+  options: ExtractOptions,
+): Promise<ExtractReport> {
   const started = performance.now();
   assertModeFlags(options);
   if (output != null) assertPath('the output', output);

@@ -101,7 +101,7 @@ function feedMap(feeds: Feeds, { session: { inputs } }: FeatureRunner): Readonly
       hint: `give { dtype, shape, data }, or a Map from ${inputs.map(({ name }) => `'${name}'`).join(', ')} to such`,
     });
   if (feeds instanceof Map) return feeds;
-  if (!isTensor(feeds)) return new Map(Object.entries(feeds));
+  if (!isOneTensor(feeds)) return new Map(Object.entries(feeds));
   const [only] = inputs;
   if (inputs.length !== 1)
     throw new UsageError(
@@ -111,7 +111,7 @@ function feedMap(feeds: Feeds, { session: { inputs } }: FeatureRunner): Readonly
   return new Map([[only.name, feeds]]);
 }
 
-function isTensor(feeds: Exclude<Feeds, Map<string, TensorValue>>): feeds is TensorValue {
+function isOneTensor(feeds: Exclude<Feeds, Map<string, TensorValue>>): feeds is TensorValue {
   return (
     typeof (feeds as Partial<TensorValue>).dtype === 'string' && Array.isArray((feeds as Partial<TensorValue>).shape)
   );

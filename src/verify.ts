@@ -95,7 +95,7 @@ export async function verifyViews(
   cut: GraphView,
   options: VerifyOptions = {},
 ): Promise<Pick<VerifyReport, 'equal' | 'features' | 'warnings'>> {
-  const pairs = await pairsOf(model, cut, options.map === undefined ? undefined : mapOf(options.map));
+  const pairs = await outputPairs(model, cut, options.map === undefined ? undefined : mapOf(options.map));
   const tensors = [...new Set(pairs.flatMap((pair) => pair.tensors))];
   const outputs = [...new Set(pairs.map(({ output }) => output))];
   const warnings: string[] = [];
@@ -105,8 +105,8 @@ export async function verifyViews(
   let equal = true;
   const features: VerifyFeatureRecord[] = [];
   for (const pair of pairs) {
-    const [reference, result] = compared(pair, exact);
-    const [fusedReference, fusedResult] = compared(pair, fused);
+    const [reference, result] = comparison(pair, exact);
+    const [fusedReference, fusedResult] = comparison(pair, fused);
     const bitEqual = isBitEqual(reference, result);
     const difference =
       fusedReference.dtype === fusedResult.dtype && fusedReference.data.length === fusedResult.data.length
@@ -127,7 +127,7 @@ export async function verifyViews(
 }
 
 /** What the cut says its outputs are; else outputs that are named as tensors of the model. */
-async function pairsOf(
+async function outputPairs(
   model: GraphView,
   cut: GraphView,
   map: ReadonlyMap<string, string> | undefined,
@@ -151,7 +151,7 @@ async function pairsOf(
     .filter(({ tensor, output }) => exists(tensor) && cut.outputs.has(output))
     .map(({ index, tensor, output, layout, codes, blocked }) => ({
       index,
-      tensors: concatenated(model, cut, output) ?? [tensor],
+      tensors: concatenatedInputs(model, cut, output) ?? [tensor],
       output,
       layout,
       held: { codes, blocked },
@@ -168,7 +168,7 @@ async function pairsOf(
 }
 
 /** Tensors of the model that a node of ours concatenates into an output of the cut. */
-function concatenated(model: GraphView, cut: GraphView, output: string): readonly string[] | null {
+function concatenatedInputs(model: GraphView, cut: GraphView, output: string): readonly string[] | null {
   for (let name = output; ; ) {
     const node = cut.producerOf.get(name)?.node;
     if (node === undefined || model.producerOf.has(name)) return null;
@@ -206,7 +206,7 @@ async function bothRuns(
 ): Promise<Runs> {
   const { isolate, timeoutMs, memoryBytes, threads, signal, fileSystem } = options;
   const session: SessionOptions = { isolate, timeoutMs, memoryBytes, threads, signal, fileSystem, optimization };
-  const own = model.model.graph.outputs.map(({ name }) => name).filter((name) => isTensor(model, name));
+  const own = model.model.graph.outputs.map(({ name }) => name).filter((name) => isTensorIn(model, name));
   const { inputs } = await inferWhole(model, options.inputShapes);
   const feeds = seededFeeds(model, inputs, options);
   const unknown = [...cut.inputs.keys()].filter((name) => !feeds.has(name) && !isInitializer(cut, name));
@@ -236,7 +236,7 @@ function isRunFailure(error: unknown): error is Error {
   return error instanceof Error && 'code' in error && error.code === 'FEATX_RUNTIME';
 }
 
-function isTensor(view: GraphView, name: string): boolean {
+function isTensorIn(view: GraphView, name: string): boolean {
   const type = declaredTypes(view.model).get(name);
   return type === undefined || type.type === undefined;
 }
@@ -282,20 +282,24 @@ function seededFeeds(
  * The two tensors of a pair, in the layout of the cut.
  * @throws UsageError if their shapes fit no change of layout
  */
-function compared(
+function comparison(
   { tensors, output, layout, held = {} }: Pair,
   { reference, result }: Runs,
 ): readonly [reference: TensorValue, result: TensorValue] {
   const parts = tensors.flatMap((name) => reference.get(name) ?? []);
   const target = result.get(output);
   if (target === undefined) throw new UsageError(`the cut gave no '${output}'`);
-  const whole = parts.length === 1 ? valueOf(parts[0], held, target) : concatenatedOnAxis1(parts);
+  const whole = parts.length === 1 ? numbersBehind(parts[0], held, target) : concatenatedOnAxis1(parts);
   const arranged = rearranged(whole, target, layout === null ? null : CHANNEL_AXIS[layout] === 1);
   return [arranged ?? whole, target];
 }
 
 /** The numbers that a tensor's codes stand for, or its blocks of channels as a map; any other tensor as it is. */
-function valueOf(tensor: TensorValue, { codes, blocked }: NonNullable<Pair['held']>, target: TensorValue): TensorValue {
+function numbersBehind(
+  tensor: TensorValue,
+  { codes, blocked }: NonNullable<Pair['held']>,
+  target: TensorValue,
+): TensorValue {
   if (codes !== undefined) return dequantized(tensor, codes);
   if (blocked === undefined) return tensor;
   // Nothing in the file says how many channels a block has: 8, or 16 where the machine has wider registers.

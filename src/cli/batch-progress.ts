@@ -1,7 +1,7 @@
 import type { BatchProgress } from '../batch/reports.js';
 import type { Context } from './context.js';
 
-const REDRAW_MS = 200;
+const BATCH_REDRAW_MS = 200;
 
 /**
  * A line on a terminal's standard error: how many items are done, how fast, and how long the rest will take. `clear`
@@ -18,7 +18,7 @@ export function batchProgress(
   let isVisible = false;
   return {
     update: (progress) => {
-      if (now() - drawn < REDRAW_MS) return;
+      if (now() - drawn < BATCH_REDRAW_MS) return;
       drawn = now();
       isVisible = true;
       stderr.write(`\r\x1b[K${progressText(progress)}`);

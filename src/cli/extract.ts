@@ -54,7 +54,7 @@ export const extractCommand: CliCommand = {
         onProgress: progress.update,
         name: operand,
         fileSystem: context.fileSystem,
-        verifyFile: isVerified ? (path) => isSame(source, path, flags, context) : undefined,
+        verifyFile: isVerified ? (path) => isSameCut(source, path, flags, context) : undefined,
         write: output === '-' ? (bytes: Uint8Array) => context.stdout.write(bytes) : undefined,
       });
     } finally {
@@ -70,7 +70,7 @@ export const extractCommand: CliCommand = {
 };
 
 /** Whether the finished file computes what the model computes. */
-async function isSame(
+async function isSameCut(
   source: string | Uint8Array,
   path: string,
   flags: FlagsOf<'extract'>,

@@ -62,12 +62,12 @@ export function withoutGuesses(argv: readonly string[], name: string | undefined
 export function givenFlags(command: Command, name: CommandName): readonly (readonly [key: OptionKey, flag: string])[] {
   return flagsOf(name).flatMap(([key, row]) => {
     const { flag = '' } = flagFacts(row, name);
-    const isGiven = command.getOptionValueSource(attributeOf(flag)) === 'cli';
+    const isGiven = command.getOptionValueSource(commanderKey(flag)) === 'cli';
     return isGiven ? [[key, longFlag(flag)] as const] : [];
   });
 }
 
-function attributeOf(flag: string): string {
+function commanderKey(flag: string): string {
   return new Option(flag).attributeName();
 }
 
@@ -79,7 +79,7 @@ export function readFlags<C extends CommandName>(command: Command, name: C): Fla
   for (const [key, flag] of givenFlags(command, name)) {
     const row = rowOf(key);
     if (row.selects !== undefined) continue;
-    const given: unknown = command.getOptionValue(attributeOf(flag));
+    const given: unknown = command.getOptionValue(commanderKey(flag));
     const value = typeof given === 'boolean' && row.negated === undefined ? (row.gives ?? true) : given;
     const [object, inner] = key.split('.');
     if (inner === undefined) said[key] = value;

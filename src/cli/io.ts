@@ -79,21 +79,21 @@ export function asFeatxError(error: unknown): FeatxError {
           cause: error,
           hint: 'change to a directory that exists, and try again',
         })
-      : new IoError(messageOf(error), { cause: error });
+      : new IoError(nameAndMessage(error), { cause: error });
   return new InternalError(error);
 }
 
 /** A bug in featx. */
 export class InternalError extends FeatxError {
   constructor(cause: unknown) {
-    super('InternalError', 'FEATX_INTERNAL', `this is a bug in featx ${VERSION}: ${messageOf(cause)}`, {
+    super('InternalError', 'FEATX_INTERNAL', `this is a bug in featx ${VERSION}: ${nameAndMessage(cause)}`, {
       cause,
       hint: 'run again with --debug and report the output, with the command and if you can the model',
     });
   }
 }
 
-function messageOf(error: unknown): string {
+function nameAndMessage(error: unknown): string {
   if (error instanceof Error) return `${error.name}: ${error.message}`;
   return String(error);
 }

@@ -45,7 +45,7 @@ export async function parseCommandLine(argv: readonly string[], context: Context
   let parsed: ParsedCommandLine | null = null;
   const wanted = COMMANDS.find(({ name }) => name === commandName(argv));
   for (const entry of COMMANDS) {
-    const command = prepare(program.command(entry.name)).summary(entry.summary).description(sentence(entry.summary));
+    const command = prepare(program.command(entry.name)).summary(entry.summary).description(asSentence(entry.summary));
     if (entry !== wanted) continue;
     const loaded = await entry.load();
     loaded.configure(command.optionsGroup(GROUPS.flags));
@@ -74,7 +74,7 @@ export async function parseCommandLine(argv: readonly string[], context: Context
   return parsed ?? { help: printed.join(''), exitCode: ExitCode.usage };
 }
 
-function sentence(text: string): string {
+function asSentence(text: string): string {
   return `${text[0].toUpperCase()}${text.slice(1)}.`;
 }
 

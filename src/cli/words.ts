@@ -1,7 +1,7 @@
 import type { FeatxError } from '../errors.js';
 import { isRecord } from '../options/schema.js';
 import type { CommandName } from '../options/row.js';
-import { OPTIONS } from '../options/table.js';
+import { COMMAND_NAMES } from '../options/table.js';
 import { inFlags, reworded } from '../options/words.js';
 
 /** Where records say sentences, and where they hold records that do. */
@@ -10,7 +10,7 @@ const HOLDERS = new Set(['error', 'report', 'runtime', 'providers', 'pictures', 
 
 /** A record whose sentences name flags, where those of the library name options; nothing else in it changes. */
 export function recordInFlags<T>(record: T, command: string | null): T {
-  return inside(record, commandNamed(command)) as T;
+  return reworkedInside(record, commandNamed(command)) as T;
 }
 
 /** A sentence that names flags, where the library's names options. */
@@ -23,13 +23,13 @@ export function errorInFlags(error: FeatxError, command: string | null): FeatxEr
   return reworded(error, (text) => sentenceInFlags(text, command));
 }
 
-function inside(value: unknown, command: CommandName | null): unknown {
-  if (Array.isArray(value)) return value.map((entry) => inside(entry, command));
+function reworkedInside(value: unknown, command: CommandName | null): unknown {
+  if (Array.isArray(value)) return value.map((entry) => reworkedInside(entry, command));
   if (!isRecord(value)) return value;
   return Object.fromEntries(
     Object.entries(value).map(([key, inner]) => [
       key,
-      SENTENCES.has(key) ? sentences(inner, command) : HOLDERS.has(key) ? inside(inner, command) : inner,
+      SENTENCES.has(key) ? sentences(inner, command) : HOLDERS.has(key) ? reworkedInside(inner, command) : inner,
     ]),
   );
 }
@@ -40,5 +40,5 @@ function sentences(value: unknown, command: CommandName | null): unknown {
 }
 
 function commandNamed(command: string | null): CommandName | null {
-  return OPTIONS.json.cli.find((name) => name === command) ?? null;
+  return COMMAND_NAMES.find((name) => name === command) ?? null;
 }

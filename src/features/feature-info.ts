@@ -1,3 +1,4 @@
+import { isRecord } from '../options/schema.js';
 import { option } from '../options/words.js';
 import { ResolveError, UsageError } from '../errors.js';
 import type { FeatureEntry } from '../options/feature-kinds.js';
@@ -201,10 +202,6 @@ export function parseEntries(json: string | readonly unknown[]): readonly Featur
 }
 
 const ENTRY_HINT = 'give [{"num_chs": 64, "reduction": 4, "module": "layer1"}, …]';
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
 
 function assertEntries(entries: readonly FeatureDict[]): asserts entries is readonly FeatureEntry[] {
   const wrong: string[] = [];

@@ -59,7 +59,7 @@ export function externalReference(
   }
   const location = values.get('location');
   if (location === undefined) throw refused(tensor, 'it names no location', 'FEATX_EXTERNAL_LOCATION');
-  assertContained(location, subjectOf(tensor), tensor.place);
+  assertContained(location, externalSubject(tensor), tensor.place);
   const integer = (key: string): number | null => {
     const value = values.get(key);
     if (value === undefined) return null;
@@ -78,7 +78,8 @@ export function externalReference(
  */
 function assertContained(location: string, subject: string, field: string): void {
   const reason = escapeReason(location);
-  if (reason !== null) throw refusal(subject, field, `the location '${location}' ${reason}`, 'FEATX_EXTERNAL_LOCATION');
+  if (reason !== null)
+    throw refusedPlace(subject, field, `the location '${location}' ${reason}`, 'FEATX_EXTERNAL_LOCATION');
 }
 
 /**
@@ -120,14 +121,14 @@ function walkReason(parts: readonly string[]): string | null {
 }
 
 function refused(tensor: Tensor, what: string, code: string): PolicyError {
-  return refusal(subjectOf(tensor), tensor.place, what, code);
+  return refusedPlace(externalSubject(tensor), tensor.place, what, code);
 }
 
-function subjectOf({ name, place }: Tensor): string {
+function externalSubject({ name, place }: Tensor): string {
   return `external data of ${place}${name === '' ? '' : ` '${name}'`}`;
 }
 
-function refusal(subject: string, field: string, what: string, code: string): PolicyError {
+function refusedPlace(subject: string, field: string, what: string, code: string): PolicyError {
   return new PolicyError(`${subject} is refused: ${what}`, {
     code,
     field,
@@ -174,7 +175,7 @@ export async function openExternal(
   warn?: (message: string) => void,
 ): Promise<OpenedTensor> {
   const { location, offset, length } = externalReference(tensor, warn);
-  const source = await openContained(location, subjectOf(tensor), tensor.place, files);
+  const source = await openContained(location, externalSubject(tensor), tensor.place, files);
   const expected = tensorBytes(tensor);
   // Without a length ONNX Runtime reads as much as the tensor takes, however long the file is.
   const end = length === null ? (expected === null ? source.size : offset + expected) : offset + length;

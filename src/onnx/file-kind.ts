@@ -61,7 +61,7 @@ function isFlatbuffer(head: Uint8Array): boolean {
 }
 
 /** As much of a file as says what it is. */
-const HEAD = 512;
+const HEAD_BYTES = 512;
 const EXPORT = 'export the network to ONNX, or give the .onnx file';
 
 /**
@@ -119,7 +119,7 @@ export async function readingError(source: ByteSource, error: unknown): Promise<
     !(error.code.startsWith('FEATX_WIRE_') || error.code === 'FEATX_GRAPH_MISSING')
   )
     return error;
-  const { head, latin1 } = await headOf(source);
+  const { head, latin1 } = await firstBytes(source);
   const match = LIKELY.find(({ matches }) => matches(head, latin1));
   return match === undefined
     ? error
@@ -131,8 +131,8 @@ export async function readingError(source: ByteSource, error: unknown): Promise<
       });
 }
 
-async function headOf(source: ByteSource): Promise<{ readonly head: Uint8Array; readonly latin1: string }> {
-  const head = await source.read(0, Math.min(HEAD, source.size));
+async function firstBytes(source: ByteSource): Promise<{ readonly head: Uint8Array; readonly latin1: string }> {
+  const head = await source.read(0, Math.min(HEAD_BYTES, source.size));
   return { head, latin1: Array.from(head, (byte) => String.fromCharCode(byte)).join('') };
 }
 

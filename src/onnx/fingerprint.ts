@@ -22,7 +22,7 @@ export interface ReferenceRecord {
 }
 
 const SAMPLES = 64;
-const BLOCK = 4096;
+const HASHED_BLOCK = 4096;
 
 /** A digest of a model that reads its graph and 64 blocks of 4 KiB, whatever its weights. */
 export async function fingerprint(model: OnnxModel): Promise<string> {
@@ -38,10 +38,10 @@ export async function fingerprint(model: OnnxModel): Promise<string> {
     at = Math.max(at, end);
   }
   if (at < source.size) parts.push(await model.read({ start: at, end: source.size }));
-  const last = Math.max(0, source.size - BLOCK);
+  const last = Math.max(0, source.size - HASHED_BLOCK);
   for (let sample = 0; sample < SAMPLES; sample++) {
     const start = Math.floor((last * sample) / (SAMPLES - 1));
-    parts.push(await source.read(start, Math.min(source.size, start + BLOCK)));
+    parts.push(await source.read(start, Math.min(source.size, start + HASHED_BLOCK)));
   }
   const digest = new Uint8Array(await globalThis.crypto.subtle.digest('SHA-256', concat(parts)));
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
@@ -67,7 +67,7 @@ export async function referenceOf(model: OnnxModel): Promise<ReferenceRecord | n
   try {
     const isSmall = entry.value.end - entry.value.start <= LARGEST_RECORD;
     const record: unknown = isSmall ? parseJson(await model.text(entry.value)) : null;
-    if (isRecord(record)) return record;
+    if (isReferenceRecord(record)) return record;
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
   }
@@ -78,7 +78,7 @@ export async function referenceOf(model: OnnxModel): Promise<ReferenceRecord | n
   });
 }
 
-function isRecord(value: unknown): value is ReferenceRecord {
+function isReferenceRecord(value: unknown): value is ReferenceRecord {
   const { schema, file, size_bytes: size, sha256 } = (value ?? {}) as { readonly [key: string]: unknown };
   return schema === 1 && typeof file === 'string' && typeof size === 'number' && typeof sha256 === 'string';
 }

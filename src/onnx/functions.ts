@@ -96,7 +96,7 @@ interface Expansion {
   readonly depth: number;
 }
 
-interface Step extends Contents {
+interface CallStep extends Contents {
   readonly caller: FunctionDef;
   readonly open: FunctionDef[];
 }
@@ -111,7 +111,7 @@ function assertCalls(model: OnnxModel, byKey: ReadonlyMap<string, FunctionDef>):
     source: { path },
   } = model;
   const known = new Map<FunctionDef, Expansion>();
-  const trail: Step[] = [];
+  const trail: CallStep[] = [];
   const onTrail = new Set<FunctionDef>();
   const enter = (caller: FunctionDef): void => {
     const contents = contentsOf(caller, byKey);
@@ -150,7 +150,7 @@ function assertCalls(model: OnnxModel, byKey: ReadonlyMap<string, FunctionDef>):
     throw overLimit(
       'expansion',
       limits.expansion,
-      `the functions that its graph calls expand to ${countText(expanded)} nodes`,
+      `the functions that its graph calls expand to ${sizeText(expanded)} nodes`,
       { path, field: 'functions' },
     );
   return expanded >= LARGE_EXPANSION
@@ -169,7 +169,7 @@ function expansionOf({ nodes, calls }: Contents, known: ReadonlyMap<FunctionDef,
   return { nodes: whole, depth: deepest + 1 };
 }
 
-function countText(count: number): string {
+function sizeText(count: number): string {
   return Number.isSafeInteger(count)
     ? String(count)
     : Number.isFinite(count)

@@ -8,7 +8,7 @@ import { ANY, option } from '../options/words.js';
 export type ReadLimits = Required<OptionsIn<'limits'>>;
 
 /** What the refusal of each is called. */
-const CODES: { readonly [K in keyof ReadLimits]: string } = {
+const LIMIT_CODES: { readonly [K in keyof ReadLimits]: string } = {
   depth: 'FEATX_WIRE_DEPTH',
   indexBytes: 'FEATX_LIMIT_INDEX',
   nameBytes: 'FEATX_LIMIT_NAME',
@@ -56,6 +56,6 @@ export function overLimit(
 ): PolicyError {
   return new PolicyError(
     `${where.path ?? 'the model'}: ${problem}, more than ${limit}${where.offset === undefined ? '' : ` (byte ${where.offset})`}`,
-    { ...where, code: CODES[name], hint: raiseHint(name) },
+    { ...where, code: LIMIT_CODES[name], hint: raiseHint(name) },
   );
 }

@@ -8,7 +8,7 @@ export interface Memo<B> {
   set(record: B, value: object): void;
 }
 
-interface Entry {
+interface MemoEntry {
   readonly memo: Memo<never>;
   readonly bytes: Uint8Array;
   readonly depth: number;
@@ -21,22 +21,22 @@ export const LONGEST_MEMO = 256;
 
 /** The values of short messages by their bytes: the tensors of a network have few types. */
 export class ValueMemo {
-  private readonly slots = Array.from<Entry | null>({ length: SLOTS }).fill(null);
+  private readonly slots = Array.from<MemoEntry | null>({ length: SLOTS }).fill(null);
 
   /** The value of the message `bytes[start, end)`, if one of the same bytes was read at this depth or deeper. */
   find(memo: Memo<never>, bytes: Uint8Array, start: number, end: number, depth: number): object | null {
-    const entry = this.slots[slotOf(bytes, start, end)];
+    const entry = this.slots[memoSlot(bytes, start, end)];
     if (entry === null || entry.memo !== memo || depth > entry.depth || entry.bytes.length !== end - start) return null;
     for (let at = start; at < end; at++) if (bytes[at] !== entry.bytes[at - start]) return null;
     return entry.value;
   }
 
   keep(memo: Memo<never>, bytes: Uint8Array, start: number, end: number, depth: number, value: object): void {
-    this.slots[slotOf(bytes, start, end)] = { memo, bytes: bytes.slice(start, end), depth, value };
+    this.slots[memoSlot(bytes, start, end)] = { memo, bytes: bytes.slice(start, end), depth, value };
   }
 }
 
-function slotOf(bytes: Uint8Array, start: number, end: number): number {
+function memoSlot(bytes: Uint8Array, start: number, end: number): number {
   let hash = 0;
   for (let at = start; at < end; at++) hash = (Math.imul(hash, 31) + bytes[at]) | 0;
   return (hash ^ (hash >>> 12)) & (SLOTS - 1);

@@ -11,7 +11,7 @@ interface Keys {
   readonly entries: { key: string }[];
 }
 
-const entryRule: MessageRule<Keys['entries'][number]> = {
+const storedEntryRule: MessageRule<Keys['entries'][number]> = {
   fields: { [EntryField.key]: text((entry, value) => (entry.key = value)) },
 };
 
@@ -21,7 +21,7 @@ const keysRule: MessageRule<Keys> = {
       kind: 'message',
       enter: ({ entries }) => {
         const entry = { key: '' };
-        return entered(entryRule, entry, 'metadata_props', entries.push(entry) - 1);
+        return entered(storedEntryRule, entry, 'metadata_props', entries.push(entry) - 1);
       },
     },
   },

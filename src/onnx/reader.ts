@@ -87,14 +87,14 @@ const RANGE_BYTES = 48;
 const LONGEST_SHARED_TEXT = 256;
 
 /** A message being read: the whole file, or a field of another message. */
-type Frame = OuterFrame | InnerFrame;
+type ReaderFrame = OuterFrame | InnerFrame;
 
 interface OuterFrame extends FrameState {
   readonly parent: null;
 }
 
 interface InnerFrame extends FrameState {
-  readonly parent: Frame;
+  readonly parent: ReaderFrame;
   readonly field: Field;
 }
 
@@ -106,7 +106,7 @@ interface FrameState {
   readonly depth: number;
   readonly label: string;
   readonly index: number | null;
-  /** What `pathOf` and `enclosingOf` found: the tensors of a graph share it. */
+  /** What `framePath` and `enclosingOf` found: the tensors of a graph share it. */
   path: string | null;
   enclosing: readonly Field[] | null;
   /** Keeps its value for the next message of the same bytes; null if that is not wanted. */
@@ -119,15 +119,15 @@ interface FrameState {
 
 type IntRule = FieldRule<object> & { kind: 'int' };
 
-function pathOf(frame: Frame): string {
+function framePath(frame: ReaderFrame): string {
   if (frame.parent === null) return '';
   if (frame.path !== null) return frame.path;
   const own = frame.index === null ? frame.label : `${frame.label}[${frame.index}]`;
-  const around = pathOf(frame.parent);
+  const around = framePath(frame.parent);
   return (frame.path = around === '' ? own : `${around}.${own}`);
 }
 
-function enclosingOf(frame: Frame): readonly Field[] {
+function enclosingOf(frame: ReaderFrame): readonly Field[] {
   return frame.parent === null ? [] : (frame.enclosing ??= [...enclosingOf(frame.parent), frame.field]);
 }
 
@@ -172,7 +172,7 @@ class MessageReader {
   private readonly names = new NameDecoder();
   private readonly values = new ValueMemo();
   private readonly context: ReadContext;
-  private frame: Frame;
+  private frame: ReaderFrame;
   /** Unknown groups that are open, outermost first: the number and the tag's offset of each. */
   private readonly groups: { readonly number: number; readonly start: number; readonly payload: number }[] = [];
 
@@ -199,7 +199,7 @@ class MessageReader {
       run: null,
     };
     this.context = {
-      path: () => pathOf(this.frame),
+      path: () => framePath(this.frame),
       enclosing: () => enclosingOf(this.frame),
       limits,
       sourcePath: source.path,
@@ -236,7 +236,7 @@ class MessageReader {
   }
 
   /** Reads one field, or the tag that opens or closes a group. */
-  private step(frame: Frame, start: number): Missing {
+  private step(frame: ReaderFrame, start: number): Missing {
     const { cursor, groups } = this;
     if (frame.run !== null) return this.takeRun(frame, frame.run);
     const tag = cursor.tag(frame.end);
@@ -267,7 +267,7 @@ class MessageReader {
     return missing;
   }
 
-  private closeGroup(frame: Frame, number: number, start: number): Missing {
+  private closeGroup(frame: ReaderFrame, number: number, start: number): Missing {
     const open = this.groups.pop();
     if (open?.number !== number)
       throw this.failure('FEATX_WIRE_GROUP', `group ${number} is closed but not open`, start);
@@ -289,7 +289,7 @@ class MessageReader {
   }
 
   /** Hands the value of a field to its rule; a field of another wire type than the schema's counts as unknown. */
-  private take(frame: Frame, rule: FieldRule<object>, field: Field): Missing {
+  private take(frame: ReaderFrame, rule: FieldRule<object>, field: Field): Missing {
     const { wireType } = field;
     if (rule.kind === 'message') return wireType === WireType.bytes ? this.enter(frame, rule, field) : this.skip(field);
     if (rule.kind === 'int') {
@@ -305,7 +305,7 @@ class MessageReader {
     return wireType === WireType.bytes ? this.takeText(frame, rule, field) : DONE;
   }
 
-  private enter(frame: Frame, rule: FieldRule<object> & { kind: 'message' }, field: Field): Missing {
+  private enter(frame: ReaderFrame, rule: FieldRule<object> & { kind: 'message' }, field: Field): Missing {
     if (frame.depth >= this.limits.depth) throw this.tooDeep(field.start);
     const memo =
       rule.memo !== undefined && this.isMemorable(field) && rule.memo.get(frame.record) === null ? rule.memo : null;
@@ -335,7 +335,7 @@ class MessageReader {
     return end - payload <= LONGEST_MEMO && this.window.has(payload, end);
   }
 
-  private recall(frame: Frame, memo: Memo<object>, { payload, end }: Field): boolean {
+  private recall(frame: ReaderFrame, memo: Memo<object>, { payload, end }: Field): boolean {
     const { window } = this;
     const value = this.values.find(memo, window.bytes, payload - window.start, end - window.start, frame.depth);
     if (value !== null) memo.set(frame.record, value);
@@ -350,21 +350,21 @@ class MessageReader {
   }
 
   /** Notes a singular field that has been read, and that it was read before. */
-  private note(frame: Frame, { number, start }: Field): void {
+  private note(frame: ReaderFrame, { number, start }: Field): void {
     const bit = 1 << number;
     if ((frame.seen & bit) === 0) frame.seen |= bit;
     else if (this.repeats === null)
-      this.repeats = { count: 1, first: `field ${number} of ${pathOf(frame) || 'the model'} (byte ${start})` };
+      this.repeats = { count: 1, first: `field ${number} of ${framePath(frame) || 'the model'} (byte ${start})` };
     else this.repeats.count++;
   }
 
-  private takeInt(frame: Frame, rule: IntRule, field: Field): void {
+  private takeInt(frame: ReaderFrame, rule: IntRule, field: Field): void {
     if (!rule.list) this.note(frame, field);
     this.window.charge(NUMBER_BYTES);
     rule.set(frame.record, this.cursor.int64(), field);
   }
 
-  private takePackedInts(frame: Frame, rule: IntRule, field: Field): Missing {
+  private takePackedInts(frame: ReaderFrame, rule: IntRule, field: Field): Missing {
     const { cursor } = this;
     const { payload, end } = field;
     if (end - payload > LONGEST_KEPT_PAYLOAD) {
@@ -373,7 +373,7 @@ class MessageReader {
         end,
         field,
         parent: frame,
-        path: pathOf(frame),
+        path: framePath(frame),
         enclosing: enclosingOf(frame),
         memo: null,
         seen: 0,
@@ -393,7 +393,10 @@ class MessageReader {
   }
 
   /** The numbers of a long run that the window holds. */
-  private takeRun({ record, end }: Frame, { rule, field }: { readonly rule: IntRule; readonly field: Field }): Missing {
+  private takeRun(
+    { record, end }: ReaderFrame,
+    { rule, field }: { readonly rule: IntRule; readonly field: Field },
+  ): Missing {
     const { cursor, window } = this;
     do {
       cursor.varint64(end);
@@ -403,7 +406,7 @@ class MessageReader {
     return DONE;
   }
 
-  private takeFloats(frame: Frame, rule: FieldRule<object> & { kind: 'float' }, field: Field): Missing {
+  private takeFloats(frame: ReaderFrame, rule: FieldRule<object> & { kind: 'float' }, field: Field): Missing {
     const { window } = this;
     const { start, payload, end } = field;
     if ((end - payload) % 4 !== 0)
@@ -421,7 +424,7 @@ class MessageReader {
     return DONE;
   }
 
-  private takeText(frame: Frame, rule: FieldRule<object> & { kind: 'text' | 'value' }, field: Field): Missing {
+  private takeText(frame: ReaderFrame, rule: FieldRule<object> & { kind: 'text' | 'value' }, field: Field): Missing {
     const { window, limits } = this;
     const { start, payload, end } = field;
     if (end - payload > limits.nameBytes) {
@@ -443,7 +446,7 @@ class MessageReader {
     return DONE;
   }
 
-  private takeRange(frame: Frame, rule: FieldRule<object> & { kind: 'range' }, field: Field): Missing {
+  private takeRange(frame: ReaderFrame, rule: FieldRule<object> & { kind: 'range' }, field: Field): Missing {
     const { payload, end } = field;
     if (end - payload > (rule.kept ? LONGEST_KEPT_PAYLOAD : LONGEST_RESIDENT_PAYLOAD)) this.skip(field);
     else if (!this.window.has(payload, end)) return end;

@@ -4,12 +4,12 @@ import type { Attribute, Graph, Node, OnnxModel } from './records.js';
 /** Which names a scope defines and which it takes from the scopes around it. */
 
 const captureCache = new WeakMap<Node, readonly string[]>();
-const NONE: readonly string[] = [];
+const NO_SCOPES: readonly string[] = [];
 const NO_BODIES: readonly Graph[] = [];
 
 /** Names that the bodies of a node take from the scopes around it, at any depth. */
 export function capturesOf(node: Node): readonly string[] {
-  if (!hasBodies(node)) return NONE;
+  if (!hasBodies(node)) return NO_SCOPES;
   let captures = captureCache.get(node);
   if (captures === undefined) {
     const names = new Set<string>();

@@ -63,7 +63,7 @@ export async function skeleton(
   );
   for (const tensor of graph.initializers) {
     if (!read.has(tensor.name)) continue;
-    if (isSmall(tensor) && !(asHalf && tensor.dataType === DataType.bfloat16))
+    if (staysInline(tensor) && !(asHalf && tensor.dataType === DataType.bfloat16))
       for (const part of tensor.parts) body.push(part);
     else weights.set(tensor.name, typeOf(tensor));
   }
@@ -111,7 +111,7 @@ function halved(type: ValueType, asHalf: boolean): ValueType {
     : type;
 }
 
-function isSmall(tensor: Tensor): boolean {
+function staysInline(tensor: Tensor): boolean {
   if (tensor.external !== null) return false;
   return (
     (tensorBytes(tensor) ?? 0) <= INLINE_BYTES &&
@@ -120,7 +120,7 @@ function isSmall(tensor: Tensor): boolean {
 }
 
 function isSmallSparse({ values, indices }: SparseTensor): boolean {
-  return (values === null || isSmall(values)) && (indices === null || isSmall(indices));
+  return (values === null || staysInline(values)) && (indices === null || staysInline(indices));
 }
 
 function typeOf({ dataType, dims }: Tensor): ValueType {
@@ -136,9 +136,9 @@ function constantWeight(node: Node, asHalf = false): ValueType | null {
   if (node.opType !== 'Constant' || node.domain !== '' || node.outputs.length !== 1) return null;
   for (const attribute of node.attributes) {
     for (const tensor of attribute.tensors)
-      if (!isSmall(tensor) || (asHalf && tensor.dataType === DataType.bfloat16)) return typeOf(tensor);
+      if (!staysInline(tensor) || (asHalf && tensor.dataType === DataType.bfloat16)) return typeOf(tensor);
     for (const sparse of attribute.sparseTensors)
-      if (sparse.values !== null && !isSmall(sparse.values)) return sparseType(sparse);
+      if (sparse.values !== null && !staysInline(sparse.values)) return sparseType(sparse);
   }
   return null;
 }
@@ -159,7 +159,7 @@ function patchBody(body: Graph, patches: Patch[]): void {
     for (const part of parts) patches.push({ start: part.start, end: part.end, enclosing: around, pieces: [] });
   };
   for (const tensor of body.initializers)
-    if (!isSmall(tensor)) replace(tensor.parts, tensor.enclosing, tensor.name, typeOf(tensor));
+    if (!staysInline(tensor)) replace(tensor.parts, tensor.enclosing, tensor.name, typeOf(tensor));
   for (const sparse of body.sparseInitializers) {
     if (sparse.values !== null && !isSmallSparse(sparse))
       replace([sparse.field], sparse.values.enclosing.slice(0, -1), sparse.values.name, sparseType(sparse));

@@ -66,14 +66,15 @@ function entryRanges(
 }
 
 /** How the integer types are read from a view, and their bytes, by TensorProto.DataType. */
-const INTEGERS: ReadonlyMap<number, readonly [width: number, read: (view: DataView, at: number) => number]> = new Map([
-  [DataType.uint8, [1, (view, at) => view.getUint8(at)]],
-  [DataType.int8, [1, (view, at) => view.getInt8(at)]],
-  [DataType.uint16, [2, (view, at) => view.getUint16(at, true)]],
-  [DataType.int16, [2, (view, at) => view.getInt16(at, true)]],
-  [DataType.int32, [4, (view, at) => view.getInt32(at, true)]],
-  [DataType.int64, [8, (view, at) => Number(view.getBigInt64(at, true))]],
-]);
+const INTEGER_READERS: ReadonlyMap<number, readonly [width: number, read: (view: DataView, at: number) => number]> =
+  new Map([
+    [DataType.uint8, [1, (view, at) => view.getUint8(at)]],
+    [DataType.int8, [1, (view, at) => view.getInt8(at)]],
+    [DataType.uint16, [2, (view, at) => view.getUint16(at, true)]],
+    [DataType.int16, [2, (view, at) => view.getInt16(at, true)]],
+    [DataType.int32, [4, (view, at) => view.getInt32(at, true)]],
+    [DataType.int64, [8, (view, at) => Number(view.getBigInt64(at, true))]],
+  ]);
 
 /**
  * The values of a small integer tensor (8 to 64 bits, inline), or null if it is neither small, inline, nor of
@@ -82,7 +83,7 @@ const INTEGERS: ReadonlyMap<number, readonly [width: number, read: (view: DataVi
  */
 export function smallIntegers(model: OnnxModel, tensor: Tensor): readonly number[] | null {
   const { dataType, payloads, external } = tensor;
-  const integer = INTEGERS.get(dataType);
+  const integer = INTEGER_READERS.get(dataType);
   if (external !== null || integer === undefined) return null;
   const [width, read] = integer;
   const values: number[] = [];

@@ -15,9 +15,9 @@ export interface TensorFile {
   readonly isSegment: boolean;
 }
 
-type Draft = TensorDraft & { isSegment: boolean };
+type TensorFileDraft = TensorDraft & { isSegment: boolean };
 
-const fileRule: MessageRule<Draft> = {
+const fileRule: MessageRule<TensorFileDraft> = {
   ...tensorRule,
   each: (tensor, field) => {
     tensor.isSegment ||= field.number === TensorField.segment;
@@ -28,7 +28,7 @@ const fileRule: MessageRule<Draft> = {
 /** Indexes a file that is one TensorProto, by the rules of those in models. @throws ModelFormatError, PolicyError */
 export async function indexTensor(source: ByteSource): Promise<TensorFile> {
   const whole: Field = { number: 0, wireType: WireType.bytes, start: 0, payload: 0, end: source.size };
-  const tensor: Draft = { ...newTensor(whole, [], 'the tensor'), isSegment: false };
+  const tensor: TensorFileDraft = { ...newTensor(whole, [], 'the tensor'), isSegment: false };
   await readMessage(source, fileRule, tensor, readLimits(), () => undefined);
   return {
     tensor,

@@ -20,14 +20,14 @@ export function checkOptions<S extends OptionSet, O extends object>(
     throw new UsageError(`the options of ${set} are ${shown(given)}, not an object`, { code: 'FEATX_USAGE_OPTION' });
   const rows = new Map<string, Row>(optionsOf(set));
   const objects = new Set([...rows.keys()].flatMap((key) => (key.includes('.') ? [key.split('.')[0]] : [])));
-  const found: Fault[] = [];
+  const found: OptionFault[] = [];
   for (const [key, value] of Object.entries(given)) {
     if (value === undefined) continue;
-    if (!objects.has(key)) check(key, value, set, rows, found);
+    if (!objects.has(key)) checkValue(key, value, set, rows, found);
     else if (!isRecord(value)) found.push({ key, text: `\`${key}\` is ${shown(value)}, not an object` });
     else
       for (const [name, inner] of Object.entries(value))
-        if (inner !== undefined) check(`${key}.${name}`, inner, set, rows, found);
+        if (inner !== undefined) checkValue(`${key}.${name}`, inner, set, rows, found);
   }
   if (found.length === 0) return;
   throw new UsageError(found.map(({ text }) => text).join('; '), {
@@ -62,13 +62,19 @@ export async function abortable<T>(signal: AbortSignal | undefined, work: () => 
   }
 }
 
-interface Fault {
+interface OptionFault {
   readonly key: string;
   readonly text: string;
   readonly isUnknown?: boolean;
 }
 
-function check(key: string, value: unknown, set: OptionSet, rows: ReadonlyMap<string, Row>, found: Fault[]): void {
+function checkValue(
+  key: string,
+  value: unknown,
+  set: OptionSet,
+  rows: ReadonlyMap<string, Row>,
+  found: OptionFault[],
+): void {
   const row = rows.get(key);
   if (row === undefined) {
     const near = nearestNames(key, rows.keys(), 2);

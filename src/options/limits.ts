@@ -2,11 +2,11 @@ import { BYTES, count, DURATION, type Kind } from './kinds.js';
 import { GROUPS, IN_MEMORY, type Rows } from './row.js';
 
 const group = GROUPS.limits;
-const READERS = ['inspect', 'extract', 'run', 'verify', 'cut', 'net', 'hookNet', 'model', ...IN_MEMORY] as const;
+const READING = ['inspect', 'extract', 'run', 'verify', 'cut', 'net', 'hookNet', 'model', ...IN_MEMORY] as const;
 const RUNTIMES = ['inspect', 'extract', 'run', 'verify', 'net', 'hookNet', 'session'] as const;
 
 /** Bodies are walked by recursion in some rooms; deeper than this, JavaScript's stack would be the limit. */
-const DEEPEST = 1_000;
+const DEEPEST_ALLOWED = 1_000;
 
 /** Time for ONNX Runtime to work out shapes. */
 export const SHAPES_SECONDS = 60;
@@ -33,7 +33,7 @@ export const LIMITING = {
   'limits.indexBytes': {
     kind: BYTES,
     default: 512 * 2 ** 20,
-    in: READERS,
+    in: READING,
     flag: '--max-index <bytes>',
     help: 'memory for the graph without its weights (default: 512MiB, real networks take 1 to 4 KB for a node)',
     group,
@@ -42,9 +42,9 @@ export const LIMITING = {
   },
   /** Messages inside messages. @see https://protobuf.dev/programming-guides/proto-limits */
   'limits.depth': {
-    kind: count(1, DEEPEST),
+    kind: count(1, DEEPEST_ALLOWED),
     default: 100,
-    in: READERS,
+    in: READING,
     flag: '--max-depth <n>',
     help: 'messages inside messages (default: 100, the limit of protobuf in C++, Java and Python)',
     group,
@@ -55,7 +55,7 @@ export const LIMITING = {
   'limits.nameBytes': {
     kind: BYTES,
     default: 64 * 2 ** 10,
-    in: READERS,
+    in: READING,
     flag: '--max-name <bytes>',
     help: 'length of one name (default: 64KiB, the longest that a zip entry can have)',
     group,
@@ -66,7 +66,7 @@ export const LIMITING = {
   'limits.functions': {
     kind: count(1),
     default: 10_000,
-    in: READERS,
+    in: READING,
     flag: '--max-functions <n>',
     help: "model-local functions (default: 10000, the ONNX checker's limit)",
     group,
@@ -77,7 +77,7 @@ export const LIMITING = {
   'limits.calls': {
     kind: count(1),
     default: 100,
-    in: READERS,
+    in: READING,
     flag: '--max-calls <n>',
     help: "functions calling functions, one inside the other (default: 100, the ONNX checker's limit)",
     group,
@@ -88,7 +88,7 @@ export const LIMITING = {
   'limits.expansion': {
     kind: count(1),
     default: 1_000_000,
-    in: READERS,
+    in: READING,
     flag: '--max-expansion <n>',
     help: 'nodes that calls of functions stand for (default: 1000000, ONNX Runtime expands each and hangs)',
     group,

@@ -35,23 +35,23 @@ const MOST_VIOLATIONS = 100;
  * more there are.
  */
 export function violations(value: unknown, schema: Schema, path = '$'): readonly Violation[] {
-  const found: Found = { list: [], more: 0 };
+  const found: SchemaCheck = { list: [], more: 0 };
   check(value, schema, path, found);
   return found.more === 0 ? found.list : [...found.list, { path, message: `and ${found.more} more` }];
 }
 
-interface Found {
+interface SchemaCheck {
   readonly list: Violation[];
   /** Violations that are counted only. */
   more: number;
 }
 
-function note(found: Found, path: string, message: () => string): void {
+function note(found: SchemaCheck, path: string, message: () => string): void {
   if (found.list.length < MOST_VIOLATIONS) found.list.push({ path, message: message() });
   else found.more++;
 }
 
-function check(value: unknown, schema: Schema, path: string, found: Found): void {
+function check(value: unknown, schema: Schema, path: string, found: SchemaCheck): void {
   const wanted: readonly SchemaType[] = typeof schema.type === 'string' ? [schema.type] : schema.type;
   const wrong = (message: string): void => note(found, path, () => message);
   if (!wanted.some((type) => isOfType(value, type))) {
@@ -68,13 +68,18 @@ function check(value: unknown, schema: Schema, path: string, found: Found): void
   }
 }
 
-function checkArray(value: readonly unknown[], { items, minItems = 0 }: Schema, path: string, found: Found): void {
+function checkArray(
+  value: readonly unknown[],
+  { items, minItems = 0 }: Schema,
+  path: string,
+  found: SchemaCheck,
+): void {
   if (value.length < minItems)
     note(found, path, () => (minItems === 1 ? 'is empty' : `has ${value.length} entries; the least is ${minItems}`));
   if (items !== undefined) value.forEach((entry, index) => check(entry, items, `${path}[${index}]`, found));
 }
 
-function checkObject(value: Readonly<Record<string, unknown>>, schema: Schema, path: string, found: Found): void {
+function checkObject(value: Readonly<Record<string, unknown>>, schema: Schema, path: string, found: SchemaCheck): void {
   const {
     properties = {},
     required = [],

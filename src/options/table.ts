@@ -8,8 +8,8 @@ import { SELECTING } from './selecting.js';
 
 /**
  * Every option of featx, once: its spelling in the library, its flag, its key in a config, what it may be, and what
- * takes it. Flags, help, the schema of
- * a config, decoding and checks follow from it; `--help` keeps its order within each group.
+ * takes it. Flags, help, the schema of a config, decoding and checks follow from it; `--help` keeps its order within
+ * each group.
  */
 export const OPTIONS = {
   ...RUNNING,
@@ -71,10 +71,11 @@ export function longFlag(flag: string): string {
   return /--[\w-]+/.exec(flag)?.[0] ?? flag;
 }
 
-const COMMANDS: readonly string[] = COMMON.json.cli;
+/** Every command of the command line. */
+export const COMMAND_NAMES: readonly CommandName[] = COMMON.json.cli;
 
 function isCommand(set: OptionSet): set is CommandName {
-  return COMMANDS.includes(set);
+  return COMMAND_NAMES.some((name) => name === set);
 }
 
 /** The long flag of an option, for texts of the command line. */

@@ -1,6 +1,6 @@
 import type { FeatxError } from '../errors.js';
 import type { AnyKind, CommandName, OptionSet } from './row.js';
-import { commandsOf, flagFacts, isKey, longFlag, OPTIONS, rowOf, ROWS, type OptionKey } from './table.js';
+import { COMMAND_NAMES, commandsOf, flagFacts, isKey, longFlag, rowOf, ROWS, type OptionKey } from './table.js';
 
 /** A value that a message proposes: plain data. `ANY` leaves it open. */
 export type ProposedValue =
@@ -18,8 +18,8 @@ export const ANY = '…';
 
 /**
  * An option as every message names it, in the words of who calls the library: `` `outMap` ``, `` `weights: 'keep'` ``.
- * The command line reads these words
- * back and says its flag in their place, so that messages are plain text wherever they go.
+ * The command line reads these words back and says its flag in their place, so that messages are plain text wherever
+ * they go.
  */
 export function option(key: OptionKey, value?: ProposedValue): string {
   const { words = key } = rowOf(key);
@@ -61,7 +61,7 @@ export function inFlags(text: string, command: CommandName | null): string {
 
 function callInFlags(words: string): string | null {
   const [, name, options = ''] = /^(\w+)\(model(?:, \{ (.*) \})?\)$/.exec(words) ?? [];
-  const command = COMMANDS.find((known) => known === name);
+  const command = COMMAND_NAMES.find((known) => known === name);
   if (command === undefined) return null;
   const flags = options.split(', ').flatMap((part) => (part === '' ? [] : (optionInFlags(part, command) ?? [])));
   return `\`${['featx', command, 'MODEL', ...flags].join(' ')}\``;
@@ -83,11 +83,11 @@ function optionInFlags(words: string, command: CommandName | null): string | nul
   const long = longFlag(flag);
   if (value === undefined) return long;
   if (value === ANY) return `${long} ${(/[<[](.*?)[\]>]/.exec(flag)?.[1] ?? '').toUpperCase()}`.trim();
-  const meant = valueOf(value);
+  const meant = literalValue(value);
   if (meant === undefined) return null;
   if (typeof meant === 'boolean') return meant === (row.gives ?? true) ? long : (row.negated?.flag ?? null);
   return spelled(kind, meant)
-    .map((text) => `${long} ${quoted(text)}`)
+    .map((text) => `${long} ${shellQuoted(text)}`)
     .join(' ');
 }
 
@@ -97,7 +97,7 @@ function spelled({ spell }: AnyKind, value: unknown): readonly string[] {
 }
 
 /** A text as a shell reads it back. */
-function quoted(text: string): string {
+function shellQuoted(text: string): string {
   return /^[\w./:@%+=,-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
@@ -107,7 +107,7 @@ function literal(value: ProposedValue): string {
   return JSON.stringify(value).replaceAll('`', '\\u0060');
 }
 
-function valueOf(text: string): unknown {
+function literalValue(text: string): unknown {
   if (/^'.*'$/s.test(text)) return text.slice(1, -1);
   try {
     return JSON.parse(text);
@@ -116,8 +116,6 @@ function valueOf(text: string): unknown {
     return undefined;
   }
 }
-
-const COMMANDS: readonly CommandName[] = OPTIONS.json.cli;
 
 const BY_WORDS: ReadonlyMap<string, OptionKey> = new Map(
   ROWS.flatMap(([key, { words }]) => (words === undefined ? [] : [[words, key] as const])),

@@ -9,7 +9,7 @@ export function escapeText(text: string): string {
   return plain.replace(UNSAFE, (character) => {
     const point = character.codePointAt(0) ?? 0;
     if (point >= 0xdc80 && point <= 0xdcff) return `\\x${hex(point - 0xdc00, 2)}`;
-    if (point < 0x80) return SHORT[character] ?? `\\x${hex(point, 2)}`;
+    if (point < 0x80) return SHORT_ESCAPES[character] ?? `\\x${hex(point, 2)}`;
     return point > 0xffff ? `\\u{${hex(point, 1)}}` : `\\u${hex(point, 4)}`;
   });
 }
@@ -25,7 +25,7 @@ const LOG_COMMAND = /#(?=#(?:vso)?\[)/g;
  * @see https://docs.github.com/actions/reference/workflow-commands-for-github-actions
  */
 const LINE_COMMAND = /^(\s*):(?=:)/;
-const SHORT: { readonly [character: string]: string } = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
+const SHORT_ESCAPES: { readonly [character: string]: string } = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 
 function hex(value: number, digits: number): string {
   return value.toString(16).padStart(digits, '0');

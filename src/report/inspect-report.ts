@@ -63,7 +63,7 @@ export function inspectReport(
     embeddings: embeddings.map(embeddingRecord),
     nominal_input_shape: Object.fromEntries(types.nominalInputShape),
     ...(selections.length > 0 ? { selected: selections.map(selectedRecord) } : {}),
-    ...(options.listTensors ? { tensors: tensorList(view, known) } : {}),
+    ...(options.listTensors ? { tensors: listedTensors(view, known) } : {}),
     ...(options.listModules ? { modules: listModules(view).map((module) => moduleTreeRecord(module, known)) } : {}),
     ...(options.explain === undefined ? {} : { explain: explanation(resolution, options.explain) }),
     warnings,
@@ -111,7 +111,7 @@ function modelRecord(model: OnnxModel, view: GraphView, path: string | null): Mo
   };
 }
 
-function tensorList(view: GraphView, known: TensorTypes): readonly NodeTensorRecord[] {
+function listedTensors(view: GraphView, known: TensorTypes): readonly NodeTensorRecord[] {
   const { nodes } = view.model.graph;
   const paths = nodePaths(view, executionOrder(view));
   return nodes.flatMap((node) =>

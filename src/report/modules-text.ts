@@ -24,7 +24,7 @@ export function modulesText(modules: readonly ModuleTreeRecord[], style: TextSty
   if (modules.length === 0) return 'the graph carries no module names\n';
   const around: string[] = [];
   const rows = modules.map(({ path, class: name, calls, nodes, outputs }) => {
-    while (around.length > 0 && !isInside(path, around[around.length - 1])) around.pop();
+    while (around.length > 0 && !isModuleInside(path, around[around.length - 1])) around.pop();
     const own = around.length === 0 ? path : path.slice(around[around.length - 1].length + 1);
     const indent = '  '.repeat(around.length);
     around.push(path);
@@ -43,6 +43,6 @@ export function modulesText(modules: readonly ModuleTreeRecord[], style: TextSty
   return renderTable(COLUMNS, rows, style);
 }
 
-function isInside(path: string, parent: string): boolean {
+function isModuleInside(path: string, parent: string): boolean {
   return path.startsWith(parent) && /^[./]/.test(path.slice(parent.length));
 }

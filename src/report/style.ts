@@ -13,7 +13,7 @@ export const PLAIN: TextStyle = { color: false, unicode: true, width: null };
 type Emphasis = 'bold' | 'dim' | 'red' | 'yellow' | 'green' | 'cyan';
 
 /** SGR on and off codes. @see https://ecma-international.org/publications-and-standards/standards/ecma-48/ 8.3.117 */
-const CODES: { readonly [K in Emphasis]: readonly [number, number] } = {
+const ANSI_CODES: { readonly [K in Emphasis]: readonly [number, number] } = {
   bold: [1, 22],
   dim: [2, 22],
   red: [31, 39],
@@ -25,6 +25,6 @@ const CODES: { readonly [K in Emphasis]: readonly [number, number] } = {
 /** `text` emphasised where colour is on; `text` itself elsewhere. */
 export function paint(style: TextStyle, emphasis: Emphasis, text: string): string {
   if (!style.color || text === '') return text;
-  const [on, off] = CODES[emphasis];
+  const [on, off] = ANSI_CODES[emphasis];
   return `\x1b[${on}m${text}\x1b[${off}m`;
 }

@@ -12,7 +12,7 @@ export interface Column {
   readonly dim?: boolean;
 }
 
-const GAP = '  ';
+const COLUMN_GAP = '  ';
 /** Where nothing bounds a line, one long name must not pad every other one to its length. */
 const WIDEST_PADDING = 200;
 
@@ -25,7 +25,7 @@ export function renderTable(
   rows: readonly (readonly string[])[],
   style: TextStyle,
 ): string {
-  const { kept, widths } = fit(columns, rows, style.width);
+  const { kept, widths } = fitted(columns, rows, style.width);
   const ellipsis = style.unicode ? '…' : '...';
   const line = (cells: readonly string[], emphasis?: 'bold'): string => {
     const drawn = kept.map((at, place) => {
@@ -39,7 +39,7 @@ export function renderTable(
             : padEnd(text, widths[place]);
       return emphasis ? paint(style, emphasis, padded) : dim ? paint(style, 'dim', padded) : padded;
     });
-    return drawn.join(GAP).trimEnd();
+    return drawn.join(COLUMN_GAP).trimEnd();
   };
   return [
     line(
@@ -57,7 +57,7 @@ function center(text: string, width: number): string {
 }
 
 /** Which columns are shown, and how wide. */
-function fit(
+function fitted(
   columns: readonly Column[],
   rows: readonly (readonly string[])[],
   available: number | null,
@@ -67,7 +67,7 @@ function fit(
   if (available === null) return { kept, widths: natural.map((width) => Math.min(width, WIDEST_PADDING)) };
   for (;;) {
     const widths = kept.map((at) => Math.min(natural[at], available));
-    let excess = sum(widths) + GAP.length * (kept.length - 1) - available;
+    let excess = sum(widths) + COLUMN_GAP.length * (kept.length - 1) - available;
     const slack = (place: number): number =>
       widths[place] - Math.min(widths[place], columns[kept[place]].least ?? Infinity);
     while (excess > 0) {

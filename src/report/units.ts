@@ -3,11 +3,11 @@ export function bytesText(bytes: number): string {
   if (bytes < 1000) return `${bytes} B`;
   let value = bytes;
   let unit = -1;
-  for (; value >= 999.5 && unit < UNITS.length - 1; unit++) value /= 1000;
-  return `${value < 9.95 ? value.toFixed(1) : Math.round(value)} ${UNITS[unit]}`;
+  for (; value >= 999.5 && unit < BYTE_UNITS.length - 1; unit++) value /= 1000;
+  return `${value < 9.95 ? value.toFixed(1) : Math.round(value)} ${BYTE_UNITS[unit]}`;
 }
 
-const UNITS = ['KB', 'MB', 'GB', 'TB', 'PB'] as const;
+const BYTE_UNITS = ['KB', 'MB', 'GB', 'TB', 'PB'] as const;
 
 /** `1,234,567`. */
 export function countText(count: number): string {

@@ -56,8 +56,8 @@ export function convertLayout(
     });
   const chain = new Chain(tensor, facts.shape, context);
   if (facts.prefixTokens > 0) chain.dropPrefix(layout === 'NCL' ? 2 : 1, facts.prefixTokens);
-  if (isMap(layout) === isMap(target)) chain.permute(layout, target);
-  else if (isMap(layout)) {
+  if (isFeatureMap(layout) === isFeatureMap(target)) chain.permute(layout, target);
+  else if (isFeatureMap(layout)) {
     chain.permute(layout, 'NCHW');
     chain.flatten();
     chain.permute('NCL', target);
@@ -69,7 +69,7 @@ export function convertLayout(
   return chain;
 }
 
-function isMap(layout: Layout): boolean {
+function isFeatureMap(layout: Layout): boolean {
   return layout.length === 4;
 }
 

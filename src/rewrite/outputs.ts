@@ -15,7 +15,7 @@ import type { BuiltTap, PlanOptions, Tap } from './tap.js';
 export function assertTensors(view: GraphView, taps: readonly Tap[]): void {
   const absent = taps.flatMap(({ tensors }) => tensors).filter((name) => !hasTensor(view, name));
   if (absent.length > 0)
-    throw new UsageError(`the main graph has no tensor ${quoted(absent)}`, {
+    throw new UsageError(`the main graph has no tensor ${quotedNames(absent)}`, {
       code: 'FEATX_USAGE_TENSOR',
       hint: `list every tensor with ${call('inspect', 'listTensors')}`,
     });
@@ -34,14 +34,14 @@ export function assertSelection(taps: readonly Tap[], { mode, outMap }: PlanOpti
   }
   const repeated = repeatedIn(outMap ?? []);
   if (repeated.length > 0)
-    throw new UsageError(`${option('outMap')} repeats ${quoted(repeated)}`, { code: 'FEATX_USAGE_OUT_MAP' });
+    throw new UsageError(`${option('outMap')} repeats ${quotedNames(repeated)}`, { code: 'FEATX_USAGE_OUT_MAP' });
   if (outMap?.includes(''))
     throw new UsageError(`${option('outMap')} has an empty name`, { code: 'FEATX_USAGE_OUT_MAP' });
   if (mode !== 'dict' || outMap !== null) return;
   const keys = taps.map((tap) => tap.name ?? keyOf(tap) ?? tap.tensors.join('+'));
   const twice = repeatedIn(keys);
   if (twice.length > 0)
-    throw new UsageError(`${quoted(twice)} selected twice: a dict has one entry per key`, {
+    throw new UsageError(`${quotedNames(twice)} selected twice: a dict has one entry per key`, {
       code: 'FEATX_USAGE_DUPLICATE',
       hint: `leave out the repetition, name the outputs with ${option('outMap')}, or use ${option('mode', 'list')}`,
     });
@@ -58,7 +58,7 @@ function repeatedIn(names: readonly string[]): readonly string[] {
 }
 
 /** Names for a message, each once. */
-function quoted(names: readonly string[]): string {
+function quotedNames(names: readonly string[]): string {
   return [...new Set(names)].map((name) => `'${name}'`).join(', ');
 }
 
@@ -77,7 +77,7 @@ export function nameOutputs(
     const taken = outMap.filter((name, position) => names.has(name) && !isOwnName(view, built[position], name));
     if (taken.length > 0)
       throw new UsageError(
-        `${option('outMap')}: ${quoted(taken)} ${taken.length === 1 ? 'is' : 'are'} taken by another tensor of the model`,
+        `${option('outMap')}: ${quotedNames(taken)} ${taken.length === 1 ? 'is' : 'are'} taken by another tensor of the model`,
         { code: 'FEATX_USAGE_OUT_MAP', hint: 'choose names that the model does not use' },
       );
     for (const name of outMap) names.claim(name);
@@ -127,7 +127,7 @@ export function assertNames(names: readonly string[]): void {
           ? null
           : 'holds half of a surrogate pair, which no file can hold';
     if (problem === null) continue;
-    const shown = name.length > LONGEST_SHOWN ? `${name.slice(0, LONGEST_SHOWN)}…` : name;
+    const shown = name.length > LONGEST_NAME_SHOWN ? `${name.slice(0, LONGEST_NAME_SHOWN)}…` : name;
     throw new UsageError(`the output name '${shown}' ${problem}`, {
       code: 'FEATX_USAGE_OUT_MAP',
       hint: `choose another name with ${option('outMap')}`,
@@ -135,7 +135,7 @@ export function assertNames(names: readonly string[]): void {
   }
 }
 
-const LONGEST_SHOWN = 40;
+const LONGEST_NAME_SHOWN = 40;
 
 /** A tensor's name, or one for its value: quantisers call the codes of `x` `x_quantized`. */
 function valueName(names: NamePool, { tensors: [tensor], asValue = false, blocked }: Tap): string {
@@ -184,7 +184,7 @@ export function assertAliases(
   });
   if (refused.length === 0) return;
   throw new UsageError(
-    `${quoted(refused.map(({ tensor }) => tensor))}: values of this type cannot leave under another name: the Identity of opset ${opset} does not take them`,
+    `${quotedNames(refused.map(({ tensor }) => tensor))}: values of this type cannot leave under another name: the Identity of opset ${opset} does not take them`,
     {
       code: 'FEATX_USAGE_ALIAS',
       hint: `leave out ${option('outMap')} and repetitions, and select it by name: it keeps its own name`,

@@ -85,7 +85,7 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
     return typedOutput(declared, types, tap, name, warnings);
   });
   // A name that stands twice among the outputs is one value.
-  const own = joined(
+  const own = joinedOutputs(
     [],
     model.graph.outputs.map(({ name }, index): OutputEdit => ({ name, borrow: { list: 'output', index }, type: null })),
   );
@@ -93,7 +93,7 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
   if (drop.trainingInfo) warnings.push('training_info is dropped: it refers to tensors that the cut leaves out');
   if (!view.sorted) warnings.push(UNSORTED);
   for (const warning of memoryNeeded(built)) warnings.push(warning);
-  const finalOutputs = !keepsOwn ? outputs : prune ? joined(outputs, own) : joined(own, outputs);
+  const finalOutputs = !keepsOwn ? outputs : prune ? joinedOutputs(outputs, own) : joinedOutputs(own, outputs);
   return {
     edit: {
       drop,
@@ -139,7 +139,7 @@ function memoryNeeded(built: readonly BuiltTap[]): readonly string[] {
 }
 
 /** Outputs of both lists, those of the first in front; an output that stands in both keeps its first place. */
-function joined(first: readonly OutputEdit[], second: readonly OutputEdit[]): readonly OutputEdit[] {
+function joinedOutputs(first: readonly OutputEdit[], second: readonly OutputEdit[]): readonly OutputEdit[] {
   const byName = new Map<string, OutputEdit>();
   for (const output of [...first, ...second]) if (!byName.has(output.name)) byName.set(output.name, output);
   return [...byName.values()];

@@ -16,7 +16,7 @@ export function buildTap(
   { outputFmt }: PlanOptions,
   names: NamePool,
 ): BuiltTap {
-  const value = valueOf(types, tap, names);
+  const value = plainValue(types, tap, names);
   const nodes: NewNode[] = [...value.nodes];
   let { tensor, shape } = value;
   const { dtype } = value;
@@ -29,7 +29,7 @@ export function buildTap(
       outputs: [tensor],
       attributes: [{ name: 'axis', int: 1 }],
     });
-    shape = concatenated(tap.tensors.map((name) => types.get(name)?.shape ?? null));
+    shape = concatenatedShape(tap.tensors.map((name) => types.get(name)?.shape ?? null));
   }
   if (outputFmt !== null && (outputFmt !== tap.layout || tap.prefixTokens > 0)) {
     const conversion = convertLayout(
@@ -56,7 +56,7 @@ export function buildTap(
  * through the operator with which ONNX Runtime leaves them.
  * @see https://github.com/microsoft/onnxruntime/blob/main/onnxruntime/core/optimizer/nchwc_transformer.cc
  */
-function valueOf(
+function plainValue(
   types: TensorTypes,
   { tensors: [tensor], shape, dtype, codes, blocked, asValue = false }: Tap,
   names: NamePool,
@@ -82,7 +82,7 @@ function valueOf(
   return { nodes: [node], tensor: output, shape: plain, dtype };
 }
 
-function concatenated(shapes: readonly (readonly Dim[] | null)[]): readonly Dim[] | null {
+function concatenatedShape(shapes: readonly (readonly Dim[] | null)[]): readonly Dim[] | null {
   const [first] = shapes;
   if (first === null || shapes.some((shape) => shape?.length !== first.length)) return null;
   const channels = shapes.map((shape) => shape?.[1]);

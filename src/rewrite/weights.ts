@@ -143,7 +143,7 @@ function externalize(
 /** Lays tensors out one after the other; bytes that several tensors share are written once. */
 function toSidecar(moved: OpenedTensors, others: TensorContents, { align, warn }: WeightsOptions): WeightsPlan {
   if (moved.size === 0) return { ...NOTHING_MOVED, contents: others };
-  const runs = runsOf([...moved.values()]);
+  const runs = blockRuns([...moved.values()]);
   if (runs.some(({ isMixed }) => isMixed))
     warn('external data of several tensors overlap in part; the bytes they share are written once');
   const pieces: Piece[] = [];
@@ -178,7 +178,7 @@ function toSidecar(moved: OpenedTensors, others: TensorContents, { align, warn }
 }
 
 /** Bytes of one source that one or several tensors use. */
-interface Run {
+interface BlockRun {
   readonly source: ByteSource;
   readonly start: number;
   end: number;
@@ -195,16 +195,16 @@ interface Run {
  * In the order of the tensors, those that overlap together: many tensors over one large range cannot make a file larger
  * than that range.
  */
-function runsOf(opened: readonly OpenedTensor[]): readonly Run[] {
+function blockRuns(opened: readonly OpenedTensor[]): readonly BlockRun[] {
   const bySource = new Map<ByteSource, { readonly tensor: OpenedTensor; readonly index: number }[]>();
   opened.forEach((tensor, index) => {
     const known = bySource.get(tensor.source);
     if (known === undefined) bySource.set(tensor.source, [{ tensor, index }]);
     else known.push({ tensor, index });
   });
-  const runs: Run[] = [];
+  const runs: BlockRun[] = [];
   for (const [source, tensors] of bySource) {
-    let run: Run | undefined;
+    let run: BlockRun | undefined;
     for (const { tensor, index } of tensors.sort((a, b) => a.tensor.range.start - b.tensor.range.start)) {
       const { start, end } = tensor.range;
       if (run === undefined || start >= run.end) {

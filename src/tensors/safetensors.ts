@@ -1,4 +1,5 @@
 import { elementCount } from '../onnx/types.js';
+import { isRecord } from '../options/schema.js';
 import { concat } from '../wire/pieces.js';
 import { decodeText, encodeText } from '../wire/text.js';
 import { malformed, overLimit, unsupported, type Region } from './faults.js';
@@ -88,10 +89,6 @@ export async function readSafetensorsHeader(
   if (entries.length > limits.arrays)
     throw overLimit(name, `${entries.length} tensors are over the limit of ${limits.arrays}`, 'arrays');
   return placed(entries, size - dataStart, dataStart, name);
-}
-
-function isRecord(value: unknown): value is { readonly [key: string]: unknown } {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function isSizes(value: unknown): value is readonly number[] {

@@ -1,3 +1,4 @@
+import { isRecord } from '../../options/schema.js';
 import { ModelFormatError } from '../../errors.js';
 import { hasTensor, type GraphView } from '../../onnx/graph.js';
 import type { Analysis } from '../analysis.js';
@@ -51,10 +52,6 @@ export async function readStoredInfo(model: OnnxModel): Promise<StoredInfo | nul
   }
   if (!isStoredInfo(info)) throw wrong('is not a FeatureInfo that featx wrote');
   return info;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** Everything that later code relies on; whatever else the entry says is carried through. */
