@@ -75,7 +75,7 @@ test('codes that nothing dequantises come with their scale and zero point', asyn
   }
   const { resolution } = await net.resolve([net.op('DequantizeLinear', '', [codes, scale, zero])]);
   const [first, last] = resolution.features;
-  expect([first.tensor, first.numChs, first.codes]).toEqual([maps[0], 8, { scale: 0.5, zeroPoint: 0 }]);
+  expect([first.tensor, first.numChs, first.codes]).toMatchObject([maps[0], 8, { scale: 0.5, zeroPoint: 0 }]);
   // The last one is dequantised by the file itself.
   expect([last.numChs, last.codes ?? null, last.dtype]).toEqual([16, null, 'float32']);
 });

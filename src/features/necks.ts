@@ -143,10 +143,12 @@ function neckOf(
   const steps = chains.reduce((least, { length }) => Math.min(least, length), Infinity);
   const isShared =
     steps > 0 && chains.every((chain, at) => keepsWidth(analysis, [...entries, top ?? ''][at], chain[0]));
+  // Behind a smoothing convolution of the neck, what other levels still go through is the heads' too.
+  const ofHeads = isShared ? Math.max(...chains.map(({ length }) => length)) - 1 : steps;
   const ends = outer.map((merge) => {
     const cuts = chainBehind(analysis, merge.node.outputs[0], merge.stride);
     const convs = cuts.filter((name) => isConv(network, name));
-    const first = steps === 0 || isShared ? undefined : convs.at(-steps);
+    const first = ofHeads > 0 ? convs.at(-ofHeads) : undefined;
     const end = first === undefined ? cuts.length : cuts.indexOf(first);
     return cuts[end - 1] ?? merge.node.outputs[0];
   });

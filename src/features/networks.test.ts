@@ -46,6 +46,31 @@ describe.each(['named', 'anonymous'])('%s', (kind) => {
     expect(group(resolution, 'neck')).toEqual(neck.map(names));
   });
 
+  test('one convolution for both branches of a head (RPN) is the head at every level, also where a pool reads the neck too', async () => {
+    const net = new Net();
+    const maps = net.trunk('backbone').slice(1);
+    const inner = maps.map((map, at) => net.conv(`fpn/lateral${at}`, map, [[16, 32, 64][at], 24], 1, 1));
+    for (const at of [1, 0])
+      inner[at] = net.op('Add', `fpn/sum${at}`, [inner[at], net.up(`fpn/up${at}`, inner[at + 1])]);
+    const neck = inner.map((map, at) => net.conv(`fpn/smooth${at}`, map, [24, 24]));
+    const pooled = net.op('MaxPool', 'fpn/pool', [neck[2]], {
+      kernel_shape: { ints: [1, 1] },
+      strides: { ints: [2, 2] },
+    });
+    const outputs = [...neck, pooled].flatMap((map, at) => {
+      const hidden = net.op('Relu', `rpn${at}/act`, [net.conv(`rpn${at}/conv`, map, [24, 24])]);
+      return ['box', 'score'].map((name) => {
+        const moved = net.op('Transpose', `${name}${at}`, [net.conv(`${name}${at}/out`, hidden, [24, 4], 1, 1)], {
+          perm: { ints: [0, 2, 3, 1] },
+        });
+        return net.op('Reshape', `${name}${at}`, [moved, net.constant([1, -1, 4])]);
+      });
+    });
+    const names = rename();
+    const { resolution } = await net.resolve([net.op('Concat', 'all', outputs, { axis: { int: 1 } })], names);
+    expect(group(resolution, 'neck')).toEqual(neck.map(names));
+  });
+
   test('heads on the backbone itself (SSD): levels of plain convolutions count, and there is no neck', async () => {
     const net = new Net();
     const maps = [...net.trunk('')];

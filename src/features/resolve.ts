@@ -5,6 +5,7 @@ import { embeddingsOf } from './embedding.js';
 import { factsOf } from './facts.js';
 import type { Attempt, Embedding, Feature, FeatureGroup, Resolution, ResolverName, TensorFacts } from './feature.js';
 import type { FeatureEntry } from './feature-info.js';
+import type { Flow } from './flow.js';
 import { groupsBeside } from './groups.js';
 import { moduleTree, type ModuleTree } from './modules.js';
 import { nodePaths } from './names.js';
@@ -13,7 +14,7 @@ import { mapGroups } from './necks.js';
 import { resolveExplicit } from './resolvers/explicit.js';
 import type { Family } from './resolvers/families.js';
 import { resolveStored } from './resolvers/metadata.js';
-import { resolveByModules, type Answer } from './resolvers/module-path.js';
+import { namedByModules, resolveByModules, type Answer } from './resolvers/module-path.js';
 import { readsTokensAlone, resolveSequences } from './resolvers/sequences.js';
 import { resolveByTopology } from './resolvers/topology.js';
 import type { StoredInfo } from './stored-info.js';
@@ -90,15 +91,30 @@ export function resolveFeatures(view: GraphView, types: InferredTypes, options: 
 
 /** Features that the shape of the graph showed, under the modules that the names of parameters tell. */
 function labelled({ view, flow }: Analysis, { style }: ModuleTree, answer: Answer): Answer {
-  if (style !== 'parameters') return answer;
-  const labels = parameterLabels(view, flow.nodes).ofTensors(answer.features.map(({ tensor }) => tensor));
-  const features = answer.features.map((feature, at) => {
+  return style === 'parameters' ? { ...answer, features: labelledByParameters(view, flow, answer.features) } : answer;
+}
+
+function labelledByParameters(view: GraphView, flow: Flow, found: readonly Feature[]): readonly Feature[] {
+  const labels = parameterLabels(view, flow.nodes).ofTensors(found.map(({ tensor }) => tensor));
+  return found.map((feature, at) => {
     const module = labels[at];
     const because =
       module === null ? feature.because : `${feature.because}; the parameters in it are named ${module}.…`;
     return { ...feature, module, because };
   });
-  return { ...answer, features };
+}
+
+/** The maps beside the backbone, under the modules of the whole network that made them. */
+function namedGroups({ view, network }: Analysis, groups: readonly FeatureGroup[]): readonly FeatureGroup[] {
+  if (groups.length === 0) return groups;
+  const tree = moduleTree(network, nodePaths(view, network.nodes));
+  return groups.map(({ name, features }) => ({
+    name,
+    features:
+      tree.style === 'parameters'
+        ? labelledByParameters(view, network, features)
+        : namedByModules(network, view, tree, features),
+  }));
 }
 
 function groupsFound(
@@ -110,12 +126,15 @@ function groupsFound(
     const tree = moduleTree(tower.flow, nodePaths(tower.view, tower.flow.nodes));
     return { name: `tower.${at}`, features: resolveByTopology(tower, tree).features };
   });
-  return [...given, ...mapGroups(analysis, features), ...towers, ...groupsBeside(analysis, features)].map(
-    ({ name, features: list }) => ({
-      name,
-      features: list.map((feature) => carried(analysis, feature)),
-    }),
-  );
+  return [
+    ...given,
+    ...namedGroups(analysis, mapGroups(analysis, features)),
+    ...towers,
+    ...groupsBeside(analysis, features),
+  ].map(({ name, features: list }) => ({
+    name,
+    features: list.map((feature) => carried(analysis, feature)),
+  }));
 }
 
 function embeddingsFound(analysis: Analysis): Pick<Resolution, 'embeddings' | 'embedding'> {

@@ -2,6 +2,7 @@ import type { GraphView } from '../../onnx/graph.js';
 import type { Analysis } from '../analysis.js';
 import { factsOf } from '../facts.js';
 import type { Feature } from '../feature.js';
+import type { Flow } from '../flow.js';
 import { lastTensor, type Module, type ModuleTree } from '../modules.js';
 import { FAMILIES, type Family } from './families.js';
 import { declaredFeatures, identifyFamily, type Declared } from './family-features.js';
@@ -60,7 +61,7 @@ export function resolveByModules(
   const better = byShape === null ? null : shapeInstead(analysis, picks, byShape);
   if (better !== null)
     return {
-      features: namedByModules(analysis, tree, byShape ?? []),
+      features: namedByModules(analysis.flow, analysis.view, tree, byShape ?? []),
       outcome: better,
       warnings,
     };
@@ -114,16 +115,29 @@ function shapeInstead({ tapped }: Analysis, picks: readonly Pick[], byShape: rea
     : null;
 }
 
-function namedByModules(analysis: Analysis, tree: ModuleTree, features: readonly Feature[]): readonly Feature[] {
-  const places = new Set(features.map(({ tensor }) => analysis.flow.position.get(tensor ?? '') ?? -1));
-  return features.map((feature) => labelled(analysis, tree, feature, places));
+/** Features that the shape of a graph showed, under the modules that made them; `tree` is that of the same flow. */
+export function namedByModules(
+  flow: Flow,
+  view: GraphView,
+  tree: ModuleTree,
+  features: readonly Feature[],
+): readonly Feature[] {
+  if (tree.root.children.length === 0 || !tree.isNested) return features;
+  const places = new Set(features.map(({ tensor }) => flow.position.get(tensor ?? '') ?? -1));
+  return features.map((feature) => labelled(flow, view, tree, feature, places));
 }
 
 /**
  * A feature that the shape showed, under the module that made it: the largest that has no later weights and holds no
  * other feature.
  */
-function labelled({ flow, view }: Analysis, tree: ModuleTree, feature: Feature, places: ReadonlySet<number>): Feature {
+function labelled(
+  flow: Flow,
+  view: GraphView,
+  tree: ModuleTree,
+  feature: Feature,
+  places: ReadonlySet<number>,
+): Feature {
   const end = flow.position.get(feature.tensor ?? '') ?? -1;
   const hasWeights = (at: number): boolean => flow.nodes[at].inputs.some((name) => view.initializers.has(name));
   let at = end;
