@@ -97,8 +97,16 @@ const REDUCTIONS = new Set([
 const SCALES = new Set(['Mul', 'Add', 'Sub', 'Div']);
 const JOINS = new Set(['Add', 'Sum', 'Sub', 'Max']);
 
-/** The pyramid as a chain of cuts. */
-export function linksOf({ view, flow, geometry }: Analysis): readonly Link[] {
+const chains = new WeakMap<Analysis, readonly Link[]>();
+
+/** The pyramid as a chain of cuts; found once. */
+export function linksOf(analysis: Analysis): readonly Link[] {
+  let links = chains.get(analysis);
+  if (links === undefined) chains.set(analysis, (links = linksAnew(analysis)));
+  return links;
+}
+
+function linksAnew({ view, flow, geometry }: Analysis): readonly Link[] {
   const links: (Link & { readonly nodes: number[] })[] = [];
   let from = 0;
   let before = flow.input ?? '';

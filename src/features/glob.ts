@@ -9,7 +9,7 @@ export function isGlob(pattern: string): boolean {
 
 /** The name a pattern without wildcards stands for. */
 export function unescaped(pattern: string): string {
-  return pattern.replace(/\\([\s\S])/g, '$1');
+  return pattern.includes('\\') ? pattern.replace(/\\([\s\S])/g, '$1') : pattern;
 }
 
 /** A run of a pattern between two `*`. */

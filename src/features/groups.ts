@@ -3,8 +3,7 @@ import type { Analysis } from './analysis.js';
 import { factsOf } from './facts.js';
 import type { Feature, FeatureGroup } from './feature.js';
 import { wholeFlow } from './flow.js';
-import { moduleTree } from './modules.js';
-import { nodePaths } from './names.js';
+import { modulesOf } from './modules.js';
 import { rowFrom } from './rows.js';
 import { rowFeatures, sequenceGroups } from './resolvers/sequences.js';
 
@@ -42,7 +41,7 @@ function attentionMaps(analysis: Analysis): readonly Feature[] {
     productOf(analysis, node.outputs[0]) !== null;
   const nodes = view.model.graph.nodes.filter(weighs);
   if (nodes.length === 0) return [];
-  const tree = moduleTree(whole, nodePaths(view, whole.nodes));
+  const tree = modulesOf(view, whole);
   return nodes.map(({ outputs: [tensor] }, index): Feature => {
     const facts = factsOf(analysis, tensor);
     const shape = types.nominal.get(tensor)?.shape ?? facts.shape;

@@ -1,8 +1,7 @@
 import type { GraphView } from '../onnx/graph.js';
 import { callsOf } from './calls.js';
 import { wholeFlow } from './flow.js';
-import { moduleTree } from './modules.js';
-import { nodePaths } from './names.js';
+import { modulesOf } from './modules.js';
 import { exitsOf } from './taps.js';
 
 /** A module as `--module` takes it. */
@@ -20,7 +19,7 @@ export interface ListedModule {
 /** The modules of a graph in the order of execution, each behind the module it lies in; the root is left out. */
 export function listModules(view: GraphView): readonly ListedModule[] {
   const { whole } = wholeFlow(view);
-  const tree = moduleTree(whole, nodePaths(view, whole.nodes));
+  const tree = modulesOf(view, whole);
   const listed: ListedModule[] = [];
   const stack = tree.root.children.toReversed();
   for (let module = stack.pop(); module !== undefined; module = stack.pop()) {

@@ -1,6 +1,7 @@
 import type { Flow } from './flow.js';
+import type { GraphView } from '../onnx/graph.js';
 import type { Node } from '../onnx/records.js';
-import type { NamingStyle, NodePaths } from './names.js';
+import { nodePaths, type NamingStyle, type NodePaths } from './names.js';
 import { commonPath, shallow } from './names/paths.js';
 
 /** A module of the network that was exported, as far as the names of its nodes show it. */
@@ -31,6 +32,17 @@ export interface ModuleTree {
   readonly separator: '.' | '/';
   /** Whether the names show the network's modules inside each other, and not layers alone. */
   readonly isNested: boolean;
+}
+
+const trees = new WeakMap<Flow['nodes'], { readonly view: GraphView; readonly tree: ModuleTree }>();
+
+/** The modules of a flow through a graph, as the names of its nodes tell them; found once. */
+export function modulesOf(view: GraphView, flow: Flow): ModuleTree {
+  const known = trees.get(flow.nodes);
+  if (known?.view === view) return known.tree;
+  const tree = moduleTree(flow, nodePaths(view, flow.nodes));
+  trees.set(flow.nodes, { view, tree });
+  return tree;
 }
 
 /** The modules of a flow; a node whose name says nothing lies where its neighbours lie. */

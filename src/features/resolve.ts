@@ -7,8 +7,7 @@ import type { Attempt, Embedding, Feature, FeatureGroup, Resolution, ResolverNam
 import type { FeatureEntry } from './feature-info.js';
 import type { Flow } from './flow.js';
 import { groupsBeside } from './groups.js';
-import { moduleTree, type ModuleTree } from './modules.js';
-import { nodePaths } from './names.js';
+import { modulesOf, type ModuleTree } from './modules.js';
 import { parameterLabels } from './names/labels.js';
 import { mapGroups } from './necks.js';
 import { resolveExplicit } from './resolvers/explicit.js';
@@ -51,8 +50,8 @@ interface Resolver {
 export function resolveFeatures(view: GraphView, types: InferredTypes, options: ResolveOptions = {}): Resolution {
   const analysis = analyse(view, types);
   const { explicit, stored, explain = false } = options;
-  const tree = lazy(() => moduleTree(analysis.flow, nodePaths(analysis.view, analysis.flow.nodes)));
-  const wholeTree = lazy(() => moduleTree(analysis.whole, nodePaths(view, analysis.whole.nodes)));
+  const tree = lazy(() => modulesOf(analysis.view, analysis.flow));
+  const wholeTree = lazy(() => modulesOf(view, analysis.whole));
   const topology = lazy(() => labelled(analysis, tree(), resolveByTopology(analysis, tree())));
   const byModules = lazy(() => resolveByModules(analysis.view, analysis, tree(), topology, options));
   const resolvers: readonly Resolver[] = [
@@ -123,7 +122,7 @@ function groupsFound(
   features: readonly Feature[],
 ): readonly FeatureGroup[] {
   const towers = (features.length > 0 ? [] : towersOf(analysis)).map((tower, at): FeatureGroup => {
-    const tree = moduleTree(tower.flow, nodePaths(tower.view, tower.flow.nodes));
+    const tree = modulesOf(tower.view, tower.flow);
     return { name: `tower.${at}`, features: resolveByTopology(tower, tree).features };
   });
   return [

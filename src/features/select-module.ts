@@ -4,8 +4,7 @@ import type { Analysis } from './analysis.js';
 import { concatenatedFacts } from './facts.js';
 import type { Resolution } from './feature.js';
 import { isGlob, matchesGlob, unescaped } from './glob.js';
-import { moduleTree, type ModuleTree } from './modules.js';
-import { nodePaths } from './names.js';
+import { modulesOf, type ModuleTree } from './modules.js';
 import { missing } from './select-tensor.js';
 import type { Found, SelectOptions } from './selectors.js';
 import { flattenedName, sequentialModules } from './sequential.js';
@@ -23,7 +22,7 @@ export interface ModuleNames {
 
 /** Every name that a module of the graph can be selected by. */
 export function moduleNames(view: GraphView, analysis: Analysis, options: SelectOptions): ModuleNames {
-  const tree = moduleTree(analysis.whole, nodePaths(view, analysis.whole.nodes));
+  const tree = modulesOf(view, analysis.whole);
   const flattened = new Map<string, string>();
   if (options.flattenSequential)
     for (const path of sequentialModules(tree).paths) flattened.set(path, flattenedName(path));
@@ -88,9 +87,9 @@ export function byModule(
   const paths = modulesNamed(names, spec);
   const chosen = paths.length > 0 || mark === undefined ? paths : modulesNamed(names, pattern);
   if (chosen.length === 0) {
-    const known = isExplained ? [...tree.modules.keys(), ...folded.keys()].filter(Boolean) : [];
+    const known = isExplained ? [...tree.modules.keys(), ...folded.keys()].filter(Boolean) : null;
     const hint = (isExplained ? elsewhere(view, names, mark === undefined ? spec : pattern) : null) ?? LISTED;
-    return { ...missing('module', spec, known, isExplained), hint };
+    return { ...missing('module', spec, known), hint };
   }
   const part = paths.length > 0 || mark === undefined ? null : { mark, number: Number(digits) };
   const found = chosen.map((path) => tapNamed(view, names, path, part, options));

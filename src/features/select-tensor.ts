@@ -18,7 +18,7 @@ export interface GlobMatches {
 /** What each glob among the selectors matches, found in one pass over the names. */
 export function globMatches(view: GraphView, named: readonly NamedSelector[]): GlobMatches {
   const globsOf = (by: NamedSelector['by']): readonly string[] =>
-    named.flatMap((selector) => (selector.by === by && isGlob(selector.name) ? [selector.name] : []));
+    named.filter((selector) => selector.by === by && isGlob(selector.name)).map(({ name }) => name);
   const [tensors, nodes] = [globsOf('tensor'), globsOf('node')];
   return {
     tensor:
@@ -29,14 +29,17 @@ export function globMatches(view: GraphView, named: readonly NamedSelector[]): G
   };
 }
 
-/** A name that nothing bears, with the nearest that something does. */
-export function missing(kind: string, name: string, known: Iterable<string>, isExplained: boolean): Found {
-  const near = isExplained ? nearestNames(name, known) : [];
+/** A name that nothing bears, with the nearest of those that something does; null names none. */
+export function missing(kind: string, name: string, known: Iterable<string> | null): Found {
+  const near = known === null ? [] : nearestNames(name, known);
   return {
     selections: [],
     problem: `no ${kind} ${isGlob(name) ? 'matches' : 'is named'} '${name}'${near.length > 0 ? ` (nearest: ${near.join(', ')})` : ''}`,
   };
 }
+
+const NO_NAMES: readonly string[] = [];
+const NO_NODES: readonly Node[] = [];
 
 /** A tensor, or what a node makes or reads. */
 export function byTensor(
@@ -47,7 +50,7 @@ export function byTensor(
   { hookType = 'forward' }: SelectOptions,
   isExplained: boolean,
 ): Found {
-  const nodes = by === 'node' ? nodesNamed(view, name, globs.node) : [];
+  const nodes = by === 'node' ? nodesNamed(view, name, globs.node) : NO_NODES;
   const isInput = by === 'node' && hookType === 'forward_pre';
   const picked =
     by === 'tensor'
@@ -62,8 +65,8 @@ export function byTensor(
     };
   if (picked.length === 0) {
     const kind = by === 'node' ? 'node' : 'tensor';
-    const known = by === 'tensor' ? tensorNames(view) : nodeNames(view);
-    return (isExplained ? inside(view, kind, name) : null) ?? missing(by, name, known, isExplained);
+    if (!isExplained) return missing(by, name, null);
+    return inside(view, kind, name) ?? missing(by, name, by === 'tensor' ? tensorNames(view) : nodeNames(view));
   }
   return {
     problem: null,
@@ -105,8 +108,9 @@ function* nodeNames({ model }: GraphView): Generator<string> {
 }
 
 function tensorsNamed(view: GraphView, pattern: string, globs: GlobMatches['tensor']): readonly string[] {
-  const exact = [pattern, unescaped(pattern)].find((name) => hasTensor(view, name));
-  return exact === undefined ? (globs.get(pattern) ?? []) : [exact];
+  if (hasTensor(view, pattern)) return [pattern];
+  const plain = unescaped(pattern);
+  return hasTensor(view, plain) ? [plain] : (globs.get(pattern) ?? NO_NAMES);
 }
 
 /** The first tensor that a node reads and that is computed or given, not a weight. */

@@ -7,8 +7,7 @@ import { undecided } from './embedding.js';
 import { concatenatedFacts, factsOf } from './facts.js';
 import type { Feature, Resolution } from './feature.js';
 import { takeIndices } from './feature-info.js';
-import { moduleTree } from './modules.js';
-import { nodePaths } from './names.js';
+import { modulesOf } from './modules.js';
 import { byDeclaredName, byModule, exitsAt, moduleNames, type ModuleNames } from './select-module.js';
 import { byTensor, globMatches } from './select-tensor.js';
 import {
@@ -211,7 +210,7 @@ function selectionOf(
  * they mean.
  */
 function withInputs(view: GraphView, analysis: Analysis, features: readonly Feature[]): readonly Feature[] {
-  const tree = moduleTree(analysis.whole, nodePaths(view, analysis.whole.nodes));
+  const tree = modulesOf(view, analysis.whole);
   return features.map((feature) => {
     const { module: path, hookType, resolvedBy } = feature;
     if (hookType === 'forward_pre' || resolvedBy === 'explicit') return feature;

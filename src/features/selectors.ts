@@ -45,7 +45,9 @@ export function selectorsOf({ out, last, select = [], embedding = false }: Selec
 
 /** Whether a request names anything that the resolvers need not have looked at. */
 export function asksBeyondFeatures(options: SelectOptions): boolean {
-  return selectorsOf(options).some(
-    (selector) => selector.by !== 'last' && (selector.by !== 'index' || selector.group !== undefined),
+  const { select = [], embedding = false } = options;
+  return (
+    embedding !== false ||
+    select.some((selector) => selector.by !== 'last' && (selector.by !== 'index' || selector.group !== undefined))
   );
 }

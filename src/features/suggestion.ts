@@ -1,8 +1,7 @@
 import type { GraphView } from '../onnx/graph.js';
 import { option } from '../options/words.js';
 import { wholeFlow } from './flow.js';
-import { moduleTree, type Module } from './modules.js';
-import { nodePaths } from './names.js';
+import { modulesOf, type Module } from './modules.js';
 
 /**
  * How something can be taken from a network in which no features were found: a glob of modules that match, where there
@@ -10,7 +9,7 @@ import { nodePaths } from './names.js';
  */
 export function selectionByName(view: GraphView): string {
   const { whole } = wholeFlow(view);
-  const tree = moduleTree(whole, nodePaths(view, whole.nodes));
+  const tree = modulesOf(view, whole);
   let best: Module | null = null;
   for (const module of tree.modules.values()) if (rowSize(module) > rowSize(best)) best = module;
   if (best === null || best.path === '') return `name tensors with ${option('tensor')}`;

@@ -6,8 +6,7 @@ import type { Feature, FeatureGroup } from '../feature.js';
 import { wholeFlow, type Flow } from '../flow.js';
 import { intsOf } from '../node-attributes.js';
 import { lineAnalysis } from '../line.js';
-import { moduleTree, type Module, type ModuleTree } from '../modules.js';
-import { nodePaths } from '../names.js';
+import { modulesOf, type Module, type ModuleTree } from '../modules.js';
 import { rowFrom, type Block, type Row } from '../rows.js';
 import { weightDims } from '../weights.js';
 import { resolveByModules, type Answer } from './module-path.js';
@@ -71,7 +70,7 @@ function resolveLines(analysis: Analysis): SequenceAnswer | null {
   for (const { input, kind } of sourcesOf(analysis)) {
     const line = kind === 'values' ? lineAnalysis(analysis, input) : null;
     if (line === null) continue;
-    const tree = moduleTree(line.flow, nodePaths(line.view, line.flow.nodes));
+    const tree = modulesOf(line.view, line.flow);
     const byShape = (): Answer => resolveByTopology(line, tree);
     const named = resolveByModules(line.view, line, tree, byShape);
     const answer = named.features.length > 0 ? named : byShape();
@@ -212,7 +211,7 @@ interface Origin {
 /** A feature for every block of a row. */
 export function rowFeatures(analysis: Analysis, row: Row, { source, input, reduction }: Origin): readonly Feature[] {
   const { flow, blocks } = row;
-  const tree = moduleTree(flow, nodePaths(analysis.view, flow.nodes));
+  const tree = modulesOf(analysis.view, flow);
   const labels = labelsOf(tree, blocks);
   return blocks.map(({ tensor, nodes }, index): Feature => {
     const facts = factsOf(analysis, tensor);
