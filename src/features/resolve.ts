@@ -106,7 +106,7 @@ function labelledByParameters(view: GraphView, flow: Flow, found: readonly Featu
 /** The maps beside the backbone, under the modules of the whole network that made them. */
 function namedGroups({ view, network }: Analysis, groups: readonly FeatureGroup[]): readonly FeatureGroup[] {
   if (groups.length === 0) return groups;
-  const tree = moduleTree(network, nodePaths(view, network.nodes));
+  const tree = modulesOf(view, network);
   return groups.map(({ name, features }) => ({
     name,
     features:
