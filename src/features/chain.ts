@@ -174,6 +174,18 @@ function isAffine(view: GraphView, geometry: ReadonlyMap<string, Geometry>, { op
   );
 }
 
+/** Channels in another order in the layout of before (ShuffleNet): work of the network, not a change of layout. */
+function isShuffle(nodes: readonly Node[], before: string, geometry: ReadonlyMap<string, Geometry>): boolean {
+  const [from, to] = [before, nodes[nodes.length - 1].outputs[0]].map((name) => geometry.get(name)?.axes?.join(''));
+  const ops = nodes.map(({ opType }) => opType);
+  return (
+    from === to &&
+    (from === 'NCHW' || from === 'NHWC') &&
+    ops.filter((op) => op === 'Reshape').length > 1 &&
+    ops.filter((op) => op === 'Transpose').length === 1
+  );
+}
+
 function linkKind(
   view: GraphView,
   nodes: readonly Node[],
@@ -182,7 +194,7 @@ function linkKind(
 ): Pick<Link, 'kind' | 'conv' | 'residual'> {
   const plain = (kind: LinkKind): Pick<Link, 'kind' | 'conv' | 'residual'> => ({ kind, conv: null, residual: false });
   const core = nodes.filter(({ opType }) => !MOVES.has(opType));
-  if (core.length === 0) return plain('move');
+  if (core.length === 0) return plain(isShuffle(nodes, before, geometry) ? 'block' : 'move');
   const [only] = core;
   if (core.length === 1 && CONVS.has(only.opType)) return { kind: 'conv', conv: convOf(view, only), residual: false };
   if (core.length === 1 && POOLS.has(only.opType)) return plain('pool');

@@ -86,6 +86,32 @@ describe.each(['named', 'anonymous'])('%s', (kind) => {
     expect(resolution.groups).toEqual([]);
   });
 
+  test('a shuffle of channels (ShuffleNet) belongs to the block in front of it', async () => {
+    const net = new Net();
+    let from = net.op('Relu', 'stem', [net.conv('stem', 'image', [3, 8], 2)]);
+    const ends = [from];
+    for (const [stage, width, side] of [
+      [1, 16, 16],
+      [2, 32, 8],
+      [3, 64, 4],
+    ]) {
+      const branches = [0, 1].map((branch) => {
+        const scope = `stage${stage}/branch${branch}`;
+        return net.op('Relu', scope, [net.conv(scope, from, [width / 2, width / 2], 2)]);
+      });
+      const joined = net.op('Concat', `stage${stage}`, branches, { axis: { int: 1 } });
+      const apart = net.op('Reshape', `stage${stage}`, [joined, net.constant([1, 2, width / 2, side, side])]);
+      const mixed = net.op('Transpose', `stage${stage}`, [apart], { perm: { ints: [0, 2, 1, 3, 4] } });
+      from = net.op('Reshape', `stage${stage}`, [mixed, net.constant([1, width, side, side])]);
+      ends.push(from);
+    }
+    const last = net.op('Relu', 'conv5', [net.conv('conv5', from, [64, 128], 1, 1)]);
+    const pooled = net.op('Flatten', 'pool', [net.op('GlobalAveragePool', 'pool', [last])]);
+    const names = rename();
+    const { resolution } = await net.resolve([net.op('Gemm', 'fc', [pooled, net.weight([128, 10])])], names);
+    expect(tensors(resolution)).toEqual(ends.map(names));
+  });
+
   test('an auxiliary head is a light branch: the backbone goes on behind it', async () => {
     const net = new Net();
     const maps = [...net.trunk('')];

@@ -9,6 +9,7 @@ import { modelCorpus } from './seeds.js';
 import { runCampaign, type CampaignResult } from './supervisor.js';
 import { nameOfFinding, type Target } from './target.js';
 import type { Control } from './targets/controls.js';
+import { patience } from '../time.js';
 import { readerTarget, type Reader } from './targets/reader.js';
 import { contentOf, piecesOf } from './tree.js';
 import { inputOf } from './worker.js';
@@ -114,7 +115,7 @@ describe('a child is watched', () => {
       jobs: 1,
       worker,
       root: ROOT,
-      stuckMs: 2000,
+      stuckMs: patience(2000),
       costlyAttempts: 0,
     });
 
