@@ -41,7 +41,7 @@ test('the plan, the batch, and the plan again', async () => {
       here('models', `${name}.onnx`),
       here('cut', `${name}.onnx`),
       'cut',
-      { out: [0, 1] },
+      { select: [{ by: 'index', indices: [0, 1] }] },
     ]),
   );
   expect(readdirSync(root)).toEqual(['models']);
