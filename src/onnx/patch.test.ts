@@ -1,6 +1,7 @@
 import { encodeModel } from '../testing/model-builder.js';
 import { node, tensor, value } from '../testing/model-spec.js';
 import { bytes, join } from '../testing/wire-writer.js';
+import { WireType, type Field } from '../wire/fields.js';
 import { materialize } from '../wire/pieces.js';
 import { BufferSource } from '../wire/source.js';
 import { indexModel } from './model.js';
@@ -78,5 +79,27 @@ test('payloadRanges are the message, its parts one after the other', async () =>
   expect((await indexModel(join(bytes(7, whole).bytes))).graph).toMatchObject({
     name: 'g',
     nodes: [{ opType: 'Relu' }],
+  });
+});
+
+describe('the pieces of a message', () => {
+  const message: Field = { number: 1, wireType: WireType.bytes, start: 0, payload: 2, end: 20 };
+  const patch = (start: number, end: number, ...pieces: readonly Uint8Array[]): Patch => ({
+    start,
+    end,
+    enclosing: [message],
+    pieces,
+  });
+  const [a, b, c, inserted] = [1, 2, 3, 4].map((byte) => Uint8Array.of(byte));
+
+  test('stand in the order of the file whatever the order of the patches, and none is empty', () => {
+    const patches = [patch(12, 14, c), patch(10, 12, b), patch(4, 6, a), patch(4, 4, inserted)];
+    const expected = [{ start: 2, end: 4 }, inserted, a, { start: 6, end: 10 }, b, c, { start: 14, end: 20 }];
+    expect(patched(message, patches)).toEqual(expected);
+    expect(patched(message, patches.toReversed())).toEqual(expected);
+  });
+
+  test('hold nothing of a range that was replaced, if a part of it is taken out too', () => {
+    expect(patched(message, [patch(4, 10, a), patch(6, 8)])).toEqual([{ start: 2, end: 4 }, a, { start: 10, end: 20 }]);
   });
 });
