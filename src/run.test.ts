@@ -76,6 +76,36 @@ test('a weight is written without any input, and no file is taken for one', asyn
   await expect(run(model, { select: [{ by: 'tensor', name: 'w' }], inputs: [file] })).rejects.toThrow('needs no input');
 });
 
+describe('random values have the sizes that inspect reports', () => {
+  const sizesOf = async (graph: GraphSpec, options: Partial<RunOptions> = {}): Promise<unknown> =>
+    (await run(encodeModel({ graph }), { inputs: ['random'], select: [{ by: 'tensor', name: 'y' }], ...options }))
+      .features[0].shape;
+  const positions: GraphSpec = {
+    inputs: [value('x', ['n', 3, 'h', 'w'])],
+    outputs: [value('y', null, null)],
+    nodes: [node('Add', ['x', 'p'], ['y'])],
+    initializers: [weights('p', [1, 3, 64, 64], 1)],
+  };
+
+  test('that the network itself fixes', async () => expect(await sizesOf(positions)).toEqual([1, 3, 64, 64]));
+
+  test('given to the only input without its name', async () => {
+    const given = { inputShapes: { '': [3, 3, 64, 64] } };
+    expect(await sizesOf(positions, given)).toEqual([3, 3, 64, 64]);
+    expect(await sizesOf(positions, { inputShapes: { x: [3, 3, 64, 64] } })).toEqual([3, 3, 64, 64]);
+  });
+
+  test('one for a symbol that inputs share, and formulas of it', async () => {
+    const graph: GraphSpec = {
+      inputs: [value('a', ['batch', 'seq']), value('b', ['batch', 'seq']), value('c', ['batch', '2*seq'])],
+      outputs: [value('y', null, null)],
+      nodes: [node('Add', ['a', 'b'], ['s']), node('Concat', ['s', 'c'], ['y'], { axis: { int: 1 } })],
+    };
+    expect(await sizesOf(graph)).toEqual([1, 48]);
+    expect(await sizesOf(graph, { inputShapes: { a: [2, 5] } })).toEqual([2, 15]);
+  });
+});
+
 describe('batches', () => {
   test.each([false, true])('give what one batch gives, isolated: %s', async (isolate) => {
     const shared = { inputs: [`input=${RESNET_INPUT}`], out: [1, -1], isolate };

@@ -57,7 +57,8 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
   const plan = await planInputs(inputs, runner.session.inputs, {
     fileSystem,
     image: options.image,
-    shapes: options.inputShapes,
+    shapes: runner.inputShapes,
+    given: runner.givenInputs,
     limits: options.tensorLimits,
   });
   const batchSize = batchSizeOf(plan, options.batchSize);

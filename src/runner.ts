@@ -29,6 +29,10 @@ export class FeatureRunner implements AsyncDisposable {
     /** The files of the model: itself and its sidecars. */
     readonly files: readonly string[],
     readonly session: RuntimeSession,
+    /** Numbers for all dims of the inputs that have symbolic ones, as `inspect` reports them. */
+    readonly inputShapes: ReadonlyMap<string, readonly number[]>,
+    /** The inputs whose sizes the caller gave. */
+    readonly givenInputs: ReadonlySet<string> | undefined,
     private readonly notes: readonly string[],
     /** The model's file, which the session reads weights from. */
     private readonly source: ByteSource,
@@ -54,7 +58,17 @@ export class FeatureRunner implements AsyncDisposable {
       const session = await openComputation(view, asked, sessionOptions(options));
       const paths = source.path === undefined ? [] : [source.path, ...sidecarPaths(model, source.path)];
       await files.close();
-      return new FeatureRunner(plan.outputs, resolution, paths, session, warnings, source);
+      const { nominalInputShape, givenInputs } = types;
+      return new FeatureRunner(
+        plan.outputs,
+        resolution,
+        paths,
+        session,
+        nominalInputShape,
+        givenInputs,
+        warnings,
+        source,
+      );
     } catch (error) {
       await prepared[Symbol.asyncDispose]();
       throw error;

@@ -134,5 +134,7 @@ export interface InferredTypes {
   readonly origins?: ReadonlyMap<string, TypeOrigin>;
   /** The numbers that were put in, per input; empty where no input dim is symbolic. */
   readonly nominalInputShape: ReadonlyMap<string, readonly number[]>;
+  /** The inputs whose shape the caller gave. */
+  readonly givenInputs?: ReadonlySet<string>;
   readonly warnings: readonly string[];
 }

@@ -47,7 +47,14 @@ export function typesOf(
     if (numbered !== undefined) numbers.set(name, tensorTypeOf(numbered));
   }
   const nominalInputShape = new Map([...inputs.shapes].filter(([name]) => inputs.symbolic.has(name)));
-  return { types, nominal: numbers, origins, nominalInputShape, warnings: [...inferenceNotes(whole), ...warnings] };
+  return {
+    types,
+    nominal: numbers,
+    origins,
+    nominalInputShape,
+    givenInputs: new Set(inputs.named.keys()),
+    warnings: [...inferenceNotes(whole), ...warnings],
+  };
 }
 
 /** A symbol of the file's own for a dim whose formula is too long to be read. */

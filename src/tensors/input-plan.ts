@@ -1,6 +1,5 @@
 import type { TensorValue } from '../onnx/tensor-value.js';
 import { option } from '../options/words.js';
-import { mapOf, type ByName } from '../options/kinds.js';
 import { UsageError } from '../errors.js';
 import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
 import { conversionOf, convert } from './convert.js';
@@ -27,8 +26,10 @@ export interface InputOptions {
   readonly fileSystem?: FileSystem;
   readonly limits?: Partial<TensorLimits>;
   readonly image?: ImageOptions;
-  /** Numbers for the symbolic dims of inputs (`--input-shape`), used for random values and pictures. */
-  readonly shapes?: ByName<readonly number[]>;
+  /** Numbers for all dims of inputs that have symbolic ones, by name: the sizes of random values and pictures. */
+  readonly shapes?: ReadonlyMap<string, readonly number[]>;
+  /** The inputs whose sizes the caller gave; those of others give way to the size that pictures are to have. */
+  readonly given?: ReadonlySet<string>;
 }
 
 /** Values of an input from one place; entries are counted along axis 0. */
@@ -63,8 +64,6 @@ export interface InputPlan {
   readonly images: number;
   readonly warnings: readonly string[];
 }
-
-const NOMINAL_SIDE = 224;
 
 /**
  * Plans what feeds a model: `NAME=FILE`, FILE, directories, patterns and `random[:SEED]`. Files of one input stack
@@ -143,11 +142,10 @@ async function assign(file: OpenedFile, items: ReadonlyMap<string, InputItem[]>,
   const { path, arrays, access } = file;
   if (arrays === null) {
     const input = targetOf(file, context, (candidate) => candidate.shape === null || candidate.shape.length === 4);
-    add(
-      items,
-      input,
-      pictureItem(access, preprocessingFor(withNumbers(input, context), context.options.image), context),
-    );
+    const { image, given } = context.options;
+    const isSized = image?.size !== undefined && given?.has(input.name) !== true;
+    const to = preprocessingFor(isSized ? input : withNumbers(input, context), image);
+    add(items, input, pictureItem(access, to, context));
     return;
   }
   const pairs = pairsOf(file, arrays.arrays, context);
@@ -208,9 +206,9 @@ function targetOf(
   );
 }
 
-/** The input with the numbers that the caller gave for its symbolic dims. */
+/** The input with numbers for its symbolic dims. */
 function withNumbers(input: ModelInput, { options }: Context): ModelInput {
-  const numbers = options.shapes === undefined ? undefined : mapOf(options.shapes).get(input.name);
+  const numbers = options.shapes?.get(input.name);
   return input.shape === null
     ? { ...input, shape: numbers ?? null }
     : { ...input, shape: input.shape.map((dim, axis) => (typeof dim === 'number' ? dim : (numbers?.[axis] ?? dim))) };
@@ -269,11 +267,11 @@ function addRandom(
     throw new UsageError(`${option('inputs', ['random'])} has no input left to fill`, {
       hint: 'leave it out, or name an input: NAME=random',
     });
-  for (const input of targets) add(items, input, randomItem(input, spec.seed, context));
+  const shapes = concreteShapes(targets, context);
+  for (const input of targets) add(items, input, randomItem(input, shapes.get(input.name) ?? [], spec.seed));
 }
 
-function randomItem(input: ModelInput, seed: number, context: Context): InputItem {
-  const shape = concreteShape(input, context);
+function randomItem(input: ModelInput, shape: readonly number[], seed: number): InputItem {
   const dtype = input.dtype ?? 'float32';
   const [rows, ...rest] = shape;
   if (rows === undefined)
@@ -294,29 +292,25 @@ function randomItem(input: ModelInput, seed: number, context: Context): InputIte
   return { file: null, rows, isEndless: true, rest, read };
 }
 
-function concreteShape(input: ModelInput, context: Context): number[] {
-  const { shape } = withNumbers(input, context);
-  if (shape === null)
-    throw new UsageError(`the shape of input ${input.name} is unknown`, {
-      hint: `say it with ${option('inputShapes', { [input.name]: [1, 3, 224, 224] })}`,
-    });
-  const open = shape.flatMap((dim, axis) =>
-    typeof dim === 'number' || axis === 0 || (shape.length === 4 && axis > 0 && isSide(shape, axis)) ? [] : [axis],
-  );
-  if (open.length > 0) {
-    throw new UsageError(
-      `input ${input.name} is ${describe({ dtype: input.dtype ?? '?', shape })}: axis ${open.join(' and ')} has no number`,
-      {
-        hint: `say it with ${option('inputShapes', { [input.name]: shape.map((dim) => (typeof dim === 'number' ? dim : 1)) })}`,
-      },
-    );
+/** @throws UsageError naming every input that lacks a number */
+function concreteShapes(inputs: readonly ModelInput[], context: Context): ReadonlyMap<string, readonly number[]> {
+  const shapes = new Map<string, readonly number[]>();
+  const open: ModelInput[] = [];
+  for (const { name, dtype, shape } of inputs.map((input) => withNumbers(input, context))) {
+    const numbers = shape?.flatMap((dim) => (typeof dim === 'number' ? [dim] : []));
+    if (shape !== null && numbers?.length === shape.length) shapes.set(name, numbers);
+    else open.push({ name, dtype, shape });
   }
-  return shape.map((dim, axis) => (typeof dim === 'number' ? dim : axis === 0 ? 1 : NOMINAL_SIDE));
-}
-
-/** Whether an axis is the height or width of a picture. */
-function isSide(shape: readonly (number | string | null)[], axis: number): boolean {
-  return shape[3] === 3 && shape[1] !== 3 ? axis < 3 : axis > 1;
+  if (open.length === 0) return shapes;
+  const list = open.map(({ name, dtype, shape }) =>
+    shape === null ? `${name} (of unknown rank)` : `${name} (${describe({ dtype: dtype ?? '?', shape })})`,
+  );
+  const proposal = open.map(
+    ({ name, shape }) => [name, (shape ?? [1, 3, 224, 224]).map((dim) => (typeof dim === 'number' ? dim : 1))] as const,
+  );
+  throw new UsageError(`random values have no shape for ${list.join(', ')}`, {
+    hint: `say it with ${option('inputShapes', Object.fromEntries(proposal))}`,
+  });
 }
 
 function assertGiven(items: ReadonlyMap<string, readonly InputItem[]>, { inputs }: Context): void {

@@ -173,6 +173,17 @@ describe('planning inputs', () => {
     expect(all[0].feeds.get('image')?.data).toBeInstanceOf(Uint16Array);
   });
 
+  test('pictures of open sizes get those of the network, and give way to a size that is asked for', async () => {
+    const image: ModelInput = { name: 'image', dtype: 'float32', shape: ['n', null, 'h', 'w'] };
+    const shapes = new Map([['image', [1, 3, 64, 48]]]);
+    const picture = join(fixtures, 'picture.png');
+    const shapeWith = async (options: InputOptions): Promise<readonly number[] | undefined> =>
+      (await run([picture], [image], { shapes, ...options }))[0].feeds.get('image')?.shape;
+    expect(await shapeWith({})).toEqual([1, 3, 64, 48]);
+    expect(await shapeWith({ image: { size: 32 } })).toEqual([1, 3, 32, 32]);
+    await expect(shapeWith({ image: { size: 32 }, given: new Set(['image']) })).rejects.toThrow('64 x 48, not 32 x 32');
+  });
+
   test('float arrays are converted with a warning where that rounds, other dtypes refused', async () => {
     const path = await npy('a.npy', float([1, 2], 1, -2.5));
     const half = { ...input, dtype: 'float16' };
@@ -208,17 +219,23 @@ describe('planning inputs', () => {
   test('random values fill what nothing else does, as many as the others, whatever the batch size', async () => {
     const inputs = [input, { ...input, name: 'y' }];
     const specs = [`x=${await npy('a.npy', float([3, 2], 1, 2, 3, 4, 5, 6))}`, 'random:5'];
-    const whole = valuesOf(await run(specs, inputs), 'y').flat();
+    const shapes = new Map([['y', [1, 2]]]);
+    const whole = valuesOf(await run(specs, inputs, { shapes }), 'y').flat();
     expect(whole).toHaveLength(6);
-    expect(valuesOf(await run(specs, inputs, {}, { batchSize: 1 }), 'y').flat()).toEqual(whole);
-    const [alone] = await run(['random'], [{ ...input, shape: ['n', 3, 'h', 'w'] }]);
-    expect(alone.feeds.get('x')?.shape).toEqual([1, 3, 224, 224]);
+    expect(valuesOf(await run(specs, inputs, { shapes }, { batchSize: 1 }), 'y').flat()).toEqual(whole);
     const [shaped] = await run(['random'], [{ ...input, shape: ['n', 's'] }], { shapes: new Map([['x', [4, 7]]]) });
     expect(shaped.feeds.get('x')?.shape).toEqual([4, 7]);
-    await expect(planInputs(['random'], [{ ...input, shape: ['n', 's'] }])).rejects.toMatchObject({
-      hint: expect.stringContaining('`inputShapes: {"x":[1,1]}`'),
+    const open: ModelInput[] = [
+      { ...input, shape: ['n', 2] },
+      { ...input, name: 'z', shape: null },
+    ];
+    await expect(planInputs(['random'], open)).rejects.toMatchObject({
+      message: expect.stringMatching(/ x \(float32 \[n, 2\]\), z \(of unknown rank\)$/),
+      hint: expect.stringContaining('`inputShapes: {"x":[1,2],"z":[1,3,224,224]}`'),
     });
-    await expect(planInputs(['random', 'x=random'], [input])).rejects.toThrow(/something else|no input left/);
+    await expect(planInputs(['random', 'x=random'], [input], { shapes: new Map([['x', [1, 2]]]) })).rejects.toThrow(
+      /something else|no input left/,
+    );
   });
 
   test('every bad file is named in one error', async () => {
