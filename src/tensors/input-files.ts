@@ -69,7 +69,7 @@ export class Faults {
     if (first === undefined) return;
     if (this.errors.length === 1) throw first;
     const isIo = this.errors.every((error) => error instanceof IoError);
-    const message = `${this.errors.length} ${what}:\n${this.errors.map((error) => `  ${error.message}`).join('\n')}`;
+    const message = `${this.errors.length} ${what}: ${this.errors.map(({ message: said }) => said).join('; ')}`;
     const hints = new Set(this.errors.flatMap(({ hint }) => hint ?? []));
     const options = {
       code: isIo ? first.code : 'FEATX_USAGE_INPUTS',

@@ -254,6 +254,7 @@ describe('planning inputs', () => {
     );
     await expect(failure).rejects.toBeInstanceOf(UsageError);
     for (const name of ['bad.npy', 'text.txt', 'none.npy', '*.gif']) await expect(failure).rejects.toThrow(name);
+    await expect(failure).rejects.toThrow(/^[^\n]*; [^\n]*$/);
     const missing = planInputs([join(directory, 'p.npy'), join(directory, 'q.npy')], [input]);
     await expect(missing).rejects.toBeInstanceOf(IoError);
     const shapes = planInputs(
