@@ -48,6 +48,7 @@ const RANDOM_OPS = new Set([
  */
 interface Pair {
   readonly index: number | null;
+  readonly group?: string;
   readonly tensors: readonly string[];
   readonly output: string;
   readonly layout: Layout | null;
@@ -117,6 +118,7 @@ export async function verifyViews(
     if (!random.has(pair) && (!bitEqual || difference === null || difference > tolerance)) equal = false;
     features.push({
       index: pair.index,
+      ...(pair.group === undefined ? {} : { group: pair.group }),
       tensor: pair.tensors[0],
       output: pair.output,
       bit_equal: bitEqual,
@@ -149,8 +151,9 @@ async function outputPairs(
   }
   const pairs: Pair[] = stored
     .filter(({ tensor, output }) => exists(tensor) && cut.outputs.has(output))
-    .map(({ index, tensor, output, layout, codes, blocked }) => ({
+    .map(({ index, group, tensor, output, layout, codes, blocked }) => ({
       index,
+      group,
       tensors: concatenatedInputs(model, cut, output) ?? [tensor],
       output,
       layout,

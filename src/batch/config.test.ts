@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { UsageError } from '../errors.js';
 import { configJobs, parseConfig, readConfig } from './config.js';
 import { CONFIG_SCHEMA } from './config-schema.js';
-import { decodeOptions, encodeOptions } from './options.js';
+import { cutOptions, decodeOptions, encodeOptions } from './options.js';
 
 let folder: string;
 beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'featx-config-'))));
@@ -86,7 +86,7 @@ test('every error is named at once, with its path', () => {
     optoins: {},
     jobs: 0,
     options: {
-      out: [1.5, '2'],
+      out: [1.5, true],
       mode: 'dikt',
       input_shape: { 'a b': [0] },
       select: [{ module: 'a', tensor: 'b' }],
@@ -104,7 +104,7 @@ test('every error is named at once, with its path', () => {
     '$.optoins is not a known key; did you mean options?',
     '$.jobs is 0; the least is 1',
     '$.options.out[0] is 1.5, not a whole number',
-    '$.options.out[1] is "2", not a whole number',
+    '$.options.out[1] is true, not a whole number or a string',
     '$.options.mode is "dikt", not one of dict, list, hook',
     '$.options.input_shape["a b"][0] is 0; the least is 1',
     '$.options.select[0] has 2 keys',
@@ -189,4 +189,12 @@ test('options survive the way to a worker, and the order of keys does not matter
     verify: false,
   });
   expect(encodeOptions({ mode: 'dict', out: [1] })).toBe(encodeOptions({ out: [1], mode: 'dict', last: undefined }));
+});
+
+test('`out` is indices, or text as its flag has it; a group without indices is refused with the rest of the config', () => {
+  for (const out of [[1, -1], '2,neck:0-2', [2, 'neck:0']]) {
+    const { options = {} } = parseConfig(JSON.stringify({ models: ['a.onnx'], options: { out } }));
+    expect(cutOptions(options, undefined)).toEqual({ out });
+  }
+  expect(() => cutOptions({ out: 'neck' }, undefined)).toThrow("out cannot read 'neck' as indices");
 });

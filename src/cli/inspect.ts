@@ -78,7 +78,7 @@ async function print(
 const EXAMPLES = `
 Examples:
   featx inspect backbone.onnx
-  featx inspect backbone.onnx --explain 3        why feature 3 is this tensor
+  featx inspect backbone.onnx --explain 3        why feature 3 is this tensor; neck:0 of a group
   featx inspect backbone.onnx --tensors --csv    every tensor, for a spreadsheet
   featx inspect *.onnx --json                    one JSON record per line
 `;

@@ -188,21 +188,9 @@ test('blocks that go down and up again inside a level are blocks (U^2-Net)', asy
 
 test('two streams that share nothing are two towers', async () => {
   const net = new Net();
-  const stream = (name: string, activation: string, width: number): readonly string[] => {
-    const maps: string[] = [];
-    for (const at of [0, 1, 2, 3]) {
-      const before = maps.at(-1) ?? 'image';
-      const conv = net.conv(`${name}${at}`, before, [at === 0 ? 3 : width, width], 2);
-      maps.push(net.op(activation, `${name}${at}`, [conv]));
-    }
-    return maps;
-  };
-  const streams = [stream('a', 'Relu', 16), stream('b', 'Tanh', 8)];
-  const vector = (from: string): string => net.op('Flatten', '', [net.op('GlobalAveragePool', '', [from])]);
-  const head = (from: string, width: number): string => net.op('MatMul', '', [vector(from), net.weight([width, 4])]);
-  const gate = net.op('Mul', '', [head(streams[0][3], 16), head(streams[1][3], 8)]);
+  const { streams, output } = net.towers();
   const names = anonymous();
-  const { resolution } = await net.resolve([gate], names);
+  const { resolution } = await net.resolve([output], names);
   expect(resolution.features).toEqual([]);
   expect(group(resolution, 'tower.0')).toEqual(streams[0].map(names));
   expect(group(resolution, 'tower.1')).toEqual(streams[1].map(names));

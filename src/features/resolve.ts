@@ -17,7 +17,7 @@ import { namedByModules, resolveByModules, type Answer } from './resolvers/modul
 import { readsTokensAlone, resolveSequences } from './resolvers/sequences.js';
 import { resolveByTopology } from './resolvers/topology.js';
 import type { StoredInfo } from './stored-info.js';
-import { selectionByName } from './suggestion.js';
+import { selectionByName, selectionFromGroups } from './suggestion.js';
 import { towersOf } from './towers.js';
 
 /** How features are looked for. */
@@ -77,14 +77,15 @@ export function resolveFeatures(view: GraphView, types: InferredTypes, options: 
   const embeddings = chosen?.embeddings ?? [];
   const isFound = ({ resolvedBy }: Feature): boolean => resolvedBy !== 'explicit' && resolvedBy !== 'metadata';
   const features = (chosen?.features ?? []).map((feature) => (isFound(feature) ? carried(analysis, feature) : feature));
+  const groups = stored == null ? groupsFound(analysis, chosen?.groups ?? [], features) : (chosen?.groups ?? []);
   return {
     features,
     outIndices: chosen?.outIndices ?? features.filter(({ tensor }) => tensor !== null).map(({ index }) => index),
-    groups: stored == null ? groupsFound(analysis, chosen?.groups ?? [], features) : (chosen?.groups ?? []),
+    groups,
     ...(embeddings.length > 0 ? { embeddings, embedding: embeddings[0] } : embeddingsFound(analysis)),
     cutOutputs: chosen?.cutOutputs ?? [],
     tried,
-    warnings: [...(chosen?.warnings ?? []), ...warningsOf(analysis, features)],
+    warnings: [...(chosen?.warnings ?? []), ...warningsOf(analysis, features, groups)],
   };
 }
 
@@ -130,10 +131,9 @@ function groupsFound(
     ...namedGroups(analysis, mapGroups(analysis, features)),
     ...towers,
     ...groupsBeside(analysis, features),
-  ].map(({ name, features: list }) => ({
-    name,
-    features: list.map((feature) => carried(analysis, feature)),
-  }));
+  ].flatMap(({ name, features: list }) =>
+    list.length === 0 ? [] : [{ name, features: list.map((feature) => carried(analysis, feature)) }],
+  );
 }
 
 function embeddingsFound(analysis: Analysis): Pick<Resolution, 'embeddings' | 'embedding'> {
@@ -182,13 +182,22 @@ function lazy<T>(make: () => T): () => T {
   return () => (made ??= { value: make() }).value;
 }
 
-function warningsOf({ view, flow, types }: Analysis, features: readonly Feature[]): readonly string[] {
+function warningsOf(
+  { view, flow, types }: Analysis,
+  features: readonly Feature[],
+  groups: readonly FeatureGroup[],
+): readonly string[] {
   if (features.length === 0) {
+    const byName = selectionByName(view);
+    if (groups.length > 0)
+      return [
+        `the network has no features of its own; select from its groups with ${selectionFromGroups(groups)}, or ${byName}`,
+      ];
     const why =
       flow.input === null
         ? 'no features were found: no input holds an image, and no sequence runs through equal blocks'
-        : 'no feature pyramid was found: nothing on the way to the outputs is a smaller map of the image';
-    return [`${why}; ${selectionByName(view)}`];
+        : `no feature pyramid was found: nothing on the way to the outputs is a smaller map of the input '${flow.input}'`;
+    return [`${why}; ${byName}`];
   }
   const unknown = features.filter(
     ({ tensor, numChs, reduction }) => tensor !== null && (numChs === null || reduction === null),

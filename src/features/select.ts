@@ -19,6 +19,7 @@ import {
   type SelectOptions,
   type Selector,
 } from './selectors.js';
+import { groupRange, selectionFromGroups } from './suggestion.js';
 import { tapModule } from './taps.js';
 import { asValue } from './values.js';
 
@@ -128,11 +129,7 @@ function embeddingOf(resolution: Resolution, { role }: EmbeddingSelector, isMixe
 function selectIndices(context: Context, indices: number | readonly number[], group?: string): readonly Selection[] {
   const { view, analysis, options } = context;
   const all = group === undefined ? context.resolution.features : groupNamed(context.resolution, group);
-  if (all.length === 0)
-    throw new ResolveError('the model has no features to select by index', {
-      code: 'FEATX_RESOLVE_NONE',
-      hint: `name tensors with ${option('tensor')}; ${call('inspect', 'listTensors')} lists them`,
-    });
+  if (all.length === 0) throw nothingToSelect(context.resolution);
   const features = options.hookType === 'forward_pre' ? withInputs(view, analysis, all) : all;
   const taken = takeIndices(features.length, indices, group === undefined ? 'the model' : `the group '${group}'`);
   const wanted = taken.indices.map((index) => features[index]);
@@ -141,8 +138,8 @@ function selectIndices(context: Context, indices: number | readonly number[], gr
   return wanted.map((feature) => selectionOf(context, feature, group ?? null, names));
 }
 
-/** @throws ResolveError naming the groups that there are */
-function groupNamed({ groups }: Resolution, name: string): readonly Feature[] {
+/** The features of a group. @throws ResolveError naming the groups that there are */
+export function groupNamed({ groups }: Resolution, name: string): readonly Feature[] {
   const group = groups.find((candidate) => candidate.name === name);
   if (group !== undefined) return group.features;
   throw new ResolveError(`the model has no group '${name}'`, {
@@ -150,8 +147,19 @@ function groupNamed({ groups }: Resolution, name: string): readonly Feature[] {
     hint:
       groups.length === 0
         ? 'it has no groups beside its FeatureInfo; select with plain indices'
-        : `its groups are ${groups.map(({ name: its, features }) => `${its}:0-${features.length - 1}`).join(', ')}`,
+        : `its groups are ${groups.map(({ name: its, features }) => groupRange(its, features)).join(', ')}`,
   });
+}
+
+function nothingToSelect({ groups }: Resolution): ResolveError {
+  const byName = `name tensors with ${option('tensor')}; ${call('inspect', 'listTensors')} lists them`;
+  return new ResolveError(
+    `the model has no features to select by index${groups.length === 0 ? '' : ' but those of its groups'}`,
+    {
+      code: 'FEATX_RESOLVE_NONE',
+      hint: groups.length === 0 ? byName : `give ${selectionFromGroups(groups)}, or ${byName}`,
+    },
+  );
 }
 
 /** @throws ResolveError for features that the graph does not hold */

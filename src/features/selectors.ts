@@ -1,6 +1,12 @@
 import { option } from '../options/words.js';
 import { UsageError } from '../errors.js';
-import type { EmbeddingSelector, IndexSelector, NamedSelector, Selector } from '../options/feature-kinds.js';
+import {
+  indexSelectors,
+  type EmbeddingSelector,
+  type IndexSelector,
+  type NamedSelector,
+  type Selector,
+} from '../options/feature-kinds.js';
 import type { SelectOptions } from '../options/types.js';
 import type { HookType, TensorFacts } from './feature.js';
 
@@ -36,7 +42,7 @@ export function selectorsOf({ out, last, select = [], embedding = false }: Selec
   if (out !== undefined && last !== undefined)
     throw new UsageError(`${option('out')} and ${option('last')} both say which indices`, { hint: 'give one of them' });
   return [
-    ...(out === undefined ? [] : [{ by: 'index', indices: out } as const]),
+    ...(out === undefined ? [] : indexSelectors(option('out'), out)),
     ...(last === undefined ? [] : [{ by: 'last', count: last } as const]),
     ...select,
     ...(embedding === false ? [] : [{ by: 'embedding', role: embedding === true ? undefined : embedding } as const]),

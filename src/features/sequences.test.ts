@@ -37,7 +37,7 @@ describe('blocks', () => {
     const at = net.preNorm('h.0', net.lookup('wte', net.input('input_ids', ['batch', 'length'], 'int64')));
     const { features, warnings } = await net.resolve([net.linear('head', at, [16, 99])]);
     expect(features).toEqual([]);
-    expect(warnings).toEqual([expect.stringContaining('no sequence runs through equal blocks')]);
+    expect(warnings).toEqual([expect.stringContaining("select from its groups with `out: 'attention:0'`")]);
   });
 
   test('an encoder is the FeatureInfo, its decoder a group: self and cross attention are one block', async () => {

@@ -1,5 +1,6 @@
 import type { GraphView } from '../onnx/graph.js';
 import { option } from '../options/words.js';
+import type { FeatureGroup } from './feature.js';
 import { wholeFlow } from './flow.js';
 import { modulesOf, type Module } from './modules.js';
 
@@ -16,6 +17,21 @@ export function selectionByName(view: GraphView): string {
   const numbers = best.children.filter(isNumbered).map(({ name }) => name);
   const glob = numbers.every((name) => name.length === 1) ? '?' : '*';
   return `name modules with ${option('module')}, such as ${option('module', `${best.path}${tree.separator}${glob}`)}, or tensors with ${option('tensor')}`;
+}
+
+/** `neck:0-2`: every feature of a group, as `out` takes it. */
+export function groupRange(name: string, { length }: readonly unknown[]): string {
+  return `${name}:${length > 1 ? `0-${length - 1}` : '0'}`;
+}
+
+/** Groups that a message proposes. */
+const MOST_PROPOSED = 8;
+
+/** How features are selected from groups: `` `out: 'tower.0:0-3'` or `out: 'tower.1:0-3'` ``. */
+export function selectionFromGroups(groups: readonly FeatureGroup[]): string {
+  const ranges = groups.slice(0, MOST_PROPOSED).map(({ name, features }) => option('out', groupRange(name, features)));
+  const more = groups.length - ranges.length;
+  return `${ranges.join(' or ')}${more > 0 ? `, and ${more} more` : ''}`;
 }
 
 /** Nodes in the numbered children of a module, if it has several. */

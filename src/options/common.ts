@@ -1,5 +1,5 @@
 import { HOOK_TYPES } from './choices.js';
-import { INDICES } from './feature-kinds.js';
+import { INDICES, type Indices } from './feature-kinds.js';
 import { BOOLEAN, callback, choice, live, type Kind } from './kinds.js';
 import { GROUPS, IN_MEMORY, type CommandName, type Rows } from './row.js';
 
@@ -74,14 +74,14 @@ export const LIVE = {
   names: { kind: live<unknown>('a list of two names'), in: ['verify'] },
 } as const satisfies Rows;
 
-const OUT_INDICES: Kind<readonly number[] | number> = {
-  allowed: 'a list of whole numbers, or how many of the last',
-  accepts: (value): value is readonly number[] | number => Number.isInteger(value) || INDICES.accepts(value),
+const OUT_INDICES: Kind<Indices | number> = {
+  allowed: `${INDICES.allowed}, or how many of the last`,
+  accepts: (value): value is Indices | number => Number.isInteger(value) || INDICES.accepts(value),
 };
 
 /** timm's networks: what they call what others call `out`, `last`, `hookType` and `rewrite`. */
 export const NETWORKS = {
-  /** Indices into the model's FeatureInfo, negative from the end, or the last n; all by default. */
+  /** Indices as `out` takes them, or how many of the last; all by default. */
   outIndices: { kind: OUT_INDICES, in: NETS },
   /** A Map instead of an array: by `outMap`, else by module, else by tensor. */
   returnDict: { kind: BOOLEAN, in: ['hookNet'] },

@@ -1,32 +1,42 @@
 import { UsageError } from '../errors.js';
 import { EMBEDDING_ROLES, type EmbeddingRole } from './choices.js';
 import { isByName, isCount, isListOf, mapOf, NAME, type ByName, type Kind } from './kinds.js';
-import { isRecord } from './schema.js';
+import { isRecord, type Schema } from './schema.js';
 import { parseCount, parseIndices, parseInputShape } from './values.js';
 
 const LARGEST_INDEX = 100_000;
 
-/** Indices into the FeatureInfo: `1,2,3`, `0-3`, `-1`. */
-export const INDICES: Kind<readonly number[]> = {
-  allowed: 'a list of whole numbers',
-  accepts: isListOf((index) => Number.isInteger(index)),
-  parse: parseIndices,
-  add: (_flag, before, next) => [...before, ...next],
-  schema: {
-    type: 'array',
-    minItems: 1,
-    items: { type: 'integer', minimum: -LARGEST_INDEX, maximum: LARGEST_INDEX },
+/** Indices into the FeatureInfo, and in text also into groups: `[2, 3]`, `'0-3,neck:0-2'`, `[2, 'neck:0']`. */
+export type Indices = string | readonly (number | string)[];
+
+const isIndexList = isListOf<number>(Number.isInteger);
+const isIndexItems = isListOf<number | string>((item) => Number.isInteger(item) || isFilled(item));
+
+const INDICES_SCHEMA: Schema = {
+  type: ['array', 'string'],
+  minItems: 1,
+  minLength: 1,
+  items: { type: ['integer', 'string'], minimum: -LARGEST_INDEX, maximum: LARGEST_INDEX, minLength: 1 },
+};
+
+/** What `out` may be. */
+export const INDICES: Kind<Indices> = {
+  allowed: "a list of whole numbers, or of texts such as '0-3' and 'neck:0-2', or one such text",
+  accepts: (value): value is Indices => isFilled(value) || isIndexItems(value),
+  schema: INDICES_SCHEMA,
+  fromConfig: (out: Indices) => {
+    indexSelectors('out', out);
+    return out;
   },
 };
 
-/** One index into the FeatureInfo. */
-export const INDEX: Kind<number> = {
-  allowed: 'a whole number',
-  accepts: (value): value is number => Number.isInteger(value),
+/** One feature: its index in the FeatureInfo, or `neck:0`. */
+export const INDEX: Kind<number | string> = {
+  allowed: "a whole number, or one of a group as in 'neck:0'",
+  accepts: (value): value is number | string => Number.isInteger(value) || isFilled(value),
   parse: (flag, text) => {
-    const indices = parseIndices(flag, text);
-    if (indices.length !== 1) throw new UsageError(`${flag} takes one index, not '${text}'`);
-    return indices[0];
+    const { group, indices } = oneFeature(flag, text);
+    return group === undefined ? indices[0] : text;
   },
 };
 
@@ -59,7 +69,7 @@ export type Selector =
 
 /** A way of selecting in a config: `{ "module": "layer1" }`, `{ "out": "2,3,neck:0-2" }`, `{ "embedding": "any" }`. */
 export type ConfigSelector = { readonly [By in NamedSelector['by']]?: string } & {
-  readonly out?: string | readonly number[];
+  readonly out?: Indices;
   readonly last?: number;
   readonly embedding?: 'any' | EmbeddingRole;
 };
@@ -84,11 +94,8 @@ export const SELECTORS: Kind<readonly Selector[], readonly ConfigSelector[]> = {
         tensor: { type: 'string', minLength: 1, description: 'A tensor by name or glob' },
         node: { type: 'string', minLength: 1, description: 'A node by name or glob' },
         out: {
-          type: ['array', 'string'],
-          minItems: 1,
-          minLength: 1,
-          items: { type: 'integer', minimum: -LARGEST_INDEX, maximum: LARGEST_INDEX },
-          description: 'Indices into the FeatureInfo, or as a text also of groups: "2,3,neck:0-2"',
+          ...INDICES_SCHEMA,
+          description: 'Indices into the FeatureInfo, or in text also of groups: "2,3,neck:0-2"',
         },
         last: { type: 'integer', minimum: 1, description: 'The last n features' },
         embedding: {
@@ -102,11 +109,7 @@ export const SELECTORS: Kind<readonly Selector[], readonly ConfigSelector[]> = {
   fromConfig: (select) =>
     select.flatMap(({ out, last, embedding, ...entry }): readonly Selector[] => [
       ...WAYS.flatMap((by) => (entry[by] === undefined ? [] : [{ by, name: entry[by] }])),
-      ...(typeof out === 'string'
-        ? parseSelections('out', out)
-        : out === undefined
-          ? []
-          : [{ by: 'index', indices: out } as const]),
+      ...(out === undefined ? [] : indexSelectors('out', out)),
       ...(last === undefined ? [] : [{ by: 'last', count: last } as const]),
       ...(embedding === undefined
         ? []
@@ -122,7 +125,7 @@ export const SELECTS: { readonly [S in Selects]: (flag: string, text: string) =>
   module: named('module'),
   tensor: named('tensor'),
   node: named('node'),
-  index: parseSelections,
+  index: (flag, text) => parseSelections(flag, text),
   last: (flag, text) => [{ by: 'last', count: parseCount(flag, text, 1) }],
   embedding: (flag, text) => {
     if (text !== '' && !isRole(text))
@@ -139,7 +142,7 @@ function named(by: NamedSelector['by']): (flag: string, text: string) => readonl
  * `2,3,neck:0-2`: indices into the FeatureInfo, and of groups beside it; what a group's name is followed by counts in
  * the group up to the next comma. @throws UsageError naming every part that is neither
  */
-function parseSelections(flag: string, text: string): readonly IndexSelector[] {
+function parseSelections(flag: string, text: string, example = '0-2'): readonly IndexSelector[] {
   const runs: { group: string | undefined; items: string[] }[] = [];
   for (const part of text.split(',')) {
     const colon = part.lastIndexOf(':');
@@ -151,9 +154,19 @@ function parseSelections(flag: string, text: string): readonly IndexSelector[] {
   const wrong = runs.filter(({ group }) => group === '').flatMap(({ items }) => items.map((item) => `':${item}'`));
   if (wrong.length > 0)
     throw new UsageError(`${flag} names no group in ${wrong.join(', ')}`, {
-      hint: 'write GROUP:INDICES, as in neck:0-2',
+      hint: `write the group in front of the colon, as in neck:${example}`,
     });
-  const indices = parseIndices(flag, runs.flatMap(({ items }) => items).join(','));
+  const bare = runs.flatMap(({ group, items }) => {
+    const names = group === undefined ? items : items.some((item) => item.trim() === '') ? [group] : [];
+    return names.filter((name) => /^\s*[\p{L}_]/u.test(name)).map((name) => name.trim());
+  });
+  const indices = parseIndices(
+    flag,
+    runs.flatMap(({ items }) => items).join(','),
+    bare.length === 0
+      ? undefined
+      : `say which features of a group: ${bare.map((name) => `${name}:${example}`).join(', ')}; plain indices are those of the FeatureInfo`,
+  );
   let at = 0;
   return runs.map(({ group, items }): IndexSelector => {
     const count = parseIndices(flag, items.join(',')).length;
@@ -163,11 +176,30 @@ function parseSelections(flag: string, text: string): readonly IndexSelector[] {
   });
 }
 
+/** What `out` says, as selectors. @throws UsageError naming every part that is neither an index nor of a group */
+export function indexSelectors(name: string, out: Indices, example?: string): readonly IndexSelector[] {
+  const items = typeof out === 'string' ? [out] : out;
+  return items.every((item) => typeof item === 'number')
+    ? [{ by: 'index', indices: items }]
+    : parseSelections(name, items.join(','), example);
+}
+
+/** The one feature that is meant, its only index. @throws UsageError */
+export function oneFeature(name: string, said: number | string): IndexSelector {
+  const selectors = indexSelectors(name, [said], '0');
+  if (selectors.length === 1 && selectors[0].indices.length === 1) return selectors[0];
+  throw new UsageError(`${name} takes one index, not '${said}'`, { hint: 'give one, as in 3 or neck:0' });
+}
+
+function isFilled(value: unknown): value is string {
+  return typeof value === 'string' && value !== '';
+}
+
 function isSelector(entry: unknown): boolean {
   if (!isRecord(entry)) return false;
   const { by, name, group, indices, count: last, role } = entry;
   if (WAYS.some((way) => way === by)) return typeof name === 'string' && name !== '';
-  if (by === 'index') return INDICES.accepts(indices) && (group === undefined || typeof group === 'string');
+  if (by === 'index') return isIndexList(indices) && (group === undefined || typeof group === 'string');
   if (by === 'last') return isCount(last);
   return by === 'embedding' && (role === undefined || isRole(role));
 }

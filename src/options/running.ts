@@ -79,12 +79,12 @@ export const RUNNING = {
     flag: '--csv',
     help: 'print CSV, one line per feature (with --tensors: per tensor)',
   },
-  /** Add `explain`: what every resolver said of this feature. */
+  /** Add `explain`: what every resolver said of this feature, 3 or `'neck:0'`. */
   explain: {
     kind: INDEX,
     in: ['inspect', 'inspectBytes'],
     flag: '--explain <index>',
-    help: 'say why a feature was chosen and what else was tried',
+    help: 'say why a feature was chosen and what else was tried: 3, or neck:0 of a group',
   },
   /**
    * Pairs to compare, from tensors of the model to outputs of the cut; what the cut says of itself by default, else

@@ -11,7 +11,10 @@ const SELECTING_COMMANDS = ['inspect', 'extract', 'run', 'batch'] as const;
 
 /** Which features; what `module`, `tensor` and `node` say goes to `select`, in the order of the command line. */
 export const SELECTING = {
-  /** Indices into the FeatureInfo, negatives from the end; the model's own `outIndices` where left out. */
+  /**
+   * Indices into the FeatureInfo, negatives from the end, and in text also of groups: `[1, 2]`, `'2,neck:0-2'`; the
+   * model's own `outIndices` if left out.
+   */
   out: {
     kind: INDICES,
     in: BY_INDEX,
@@ -21,7 +24,8 @@ export const SELECTING = {
     selects: 'index',
     per: OUT_INDICES,
     config: 'out',
-    description: 'out_indices into the FeatureInfo; negatives count from the end. Default: all',
+    description:
+      'out_indices into the FeatureInfo; negatives count from the end; in text also of groups: "2,neck:0-2". Default: all',
   },
   /** The last n. */
   last: {

@@ -3,12 +3,13 @@ import { PROVIDERS, type Provider } from './choices.js';
 
 /** More indices than any model has features; a range past it is a slip. */
 const MOST_INDICES = 100_000;
+const INDICES_HINT = 'give integers and rising ranges, such as 1,2,3 or 0-3 or -2,-1';
 
 /**
  * `1,2,3`, ranges `a-b`, negatives from the end: `0-3,-1` is 0, 1, 2, 3, -1. @throws UsageError naming every part that
  * is none of these
  */
-export function parseIndices(flag: string, text: string): readonly number[] {
+export function parseIndices(flag: string, text: string, hint = INDICES_HINT): readonly number[] {
   const indices: number[] = [];
   const wrong: string[] = [];
   for (const part of text.split(',').map((item) => item.trim())) {
@@ -21,7 +22,7 @@ export function parseIndices(flag: string, text: string): readonly number[] {
   }
   if (wrong.length > 0) {
     throw new UsageError(`${flag} cannot read ${wrong.map((part) => `'${part}'`).join(', ')} as indices`, {
-      hint: 'give integers and rising ranges, such as 1,2,3 or 0-3 or -2,-1',
+      hint,
     });
   }
   return indices;

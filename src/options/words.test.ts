@@ -5,6 +5,7 @@ import { ANY, call, inFlags, inWordsOf, option } from './words.js';
 test.each([
   [option('outMap'), '`outMap`', '--out-map'],
   [option('outMap', ['p2', 'p3']), '`outMap: ["p2","p3"]`', '--out-map p2,p3'],
+  [option('out', 'tower.0:0-3'), "`out: 'tower.0:0-3'`", '--out tower.0:0-3'],
   [option('mode', 'list'), "`mode: 'list'`", '--mode list'],
   [option('rewrite', false), '`rewrite: false`', '--no-rewrite'],
   [option('rewrite', true), '`rewrite: true`', '--rewrite'],

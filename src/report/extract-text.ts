@@ -1,6 +1,6 @@
 import { escapeText } from './escape.js';
 import type { ExtractReport } from './records.js';
-import { shapeText } from './shapes.js';
+import { indexText, shapeText } from './shapes.js';
 import { paint, type TextStyle } from './style.js';
 import { renderTable, type Column } from './table.js';
 import { bytesText, countText, plural } from './units.js';
@@ -28,9 +28,9 @@ export function extractText(report: ExtractReport, dryRun: boolean, style: TextS
   ];
   if (verified !== null) facts.push(verified ? 'verified' : 'NOT verified');
   const verb = dryRun ? 'would write' : 'wrote';
-  const rows = features.map(({ output: name, index, module, num_chs, reduction, shape, tensor }) => [
+  const rows = features.map(({ output: name, index, group, module, num_chs, reduction, shape, tensor }) => [
     escapeText(name),
-    index === null ? '-' : String(index),
+    indexText({ index, group }),
     module === null ? '-' : escapeText(module),
     num_chs === null ? '?' : String(num_chs),
     reduction === null ? '?' : String(reduction),

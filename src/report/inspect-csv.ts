@@ -16,6 +16,7 @@ const FEATURE_TITLES = [
   'resolved_by',
   'confidence',
   'because',
+  'group',
 ] as const;
 const TENSOR_TITLES = ['model', 'name', 'dtype', 'shape', 'op_type', 'node', 'module'] as const;
 
@@ -24,8 +25,8 @@ export function inspectCsvHeader(tensors: boolean): string {
   return csvLine(tensors ? TENSOR_TITLES : FEATURE_TITLES);
 }
 
-/** A record per feature, or per tensor where the report lists them. */
-export function inspectCsv({ model, feature_info, tensors }: InspectReport): string {
+/** A record per feature, those of groups behind those of the FeatureInfo, or per tensor where the report lists them. */
+export function inspectCsv({ model, feature_info, groups, tensors }: InspectReport): string {
   if (tensors !== undefined) {
     return tensors
       .map((tensor) =>
@@ -41,7 +42,11 @@ export function inspectCsv({ model, feature_info, tensors }: InspectReport): str
       )
       .join('');
   }
-  return feature_info
+  const listed = [
+    ...feature_info.map((feature) => ({ ...feature, group: null })),
+    ...groups.flatMap(({ name, features }) => features.map((feature) => ({ ...feature, group: name }))),
+  ];
+  return listed
     .map(
       ({
         index,
@@ -56,6 +61,7 @@ export function inspectCsv({ model, feature_info, tensors }: InspectReport): str
         resolved_by,
         confidence,
         because,
+        group,
       }) =>
         csvLine([
           model.path,
@@ -71,6 +77,7 @@ export function inspectCsv({ model, feature_info, tensors }: InspectReport): str
           resolved_by,
           confidence,
           because,
+          group,
         ]),
     )
     .join('');

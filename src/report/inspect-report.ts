@@ -1,12 +1,15 @@
 import { undecided } from '../features/embedding.js';
 import { takeIndices, type FeatureIndex } from '../features/feature-info.js';
-import type { Attempt, Feature, Resolution } from '../features/feature.js';
+import type { Attempt, Feature, FeatureGroup, Resolution } from '../features/feature.js';
 import { listModules, type ListedModule } from '../features/module-list.js';
 import { nodePaths } from '../features/names.js';
+import { groupNamed } from '../features/select.js';
 import { selectorsOf, type Selection, type SelectOptions } from '../features/selectors.js';
 import { executionOrder, isInitializer, tensorsOf, type GraphView } from '../onnx/graph.js';
 import type { OnnxModel } from '../onnx/records.js';
 import { declaredTypes, tensorBytes, type InferredTypes, type TensorTypes } from '../onnx/types.js';
+import { oneFeature } from '../options/feature-kinds.js';
+import { option } from '../options/words.js';
 import {
   embeddingRecord,
   featureRecord,
@@ -25,7 +28,8 @@ export interface ReportOptions extends SelectOptions {
   readonly name?: string;
   readonly listTensors?: boolean;
   readonly listModules?: boolean;
-  readonly explain?: number;
+  /** An index into the FeatureInfo, or `neck:0`. */
+  readonly explain?: number | string;
 }
 
 /** A model with its features, ready to be reported. */
@@ -57,7 +61,11 @@ export function inspectReport(
       .map((name) => tensorRecord(name, known.get(name))),
     outputs: model.graph.outputs.map(({ name }) => tensorRecord(name, known.get(name))),
     feature_info: resolution.features.map(featureRecord),
-    groups: resolution.groups.map(({ name, features }) => ({ name, features: features.map(featureRecord) })),
+    groups: resolution.groups.map((group) => ({
+      name: group.name,
+      features: group.features.map(featureRecord),
+      out_indices: groupIndices(resolution, group, options),
+    })),
     out_indices: outIndices(resolution, options),
     embedding: embedding === null ? null : embeddingRecord(embedding),
     embeddings: embeddings.map(embeddingRecord),
@@ -84,6 +92,20 @@ function outIndices({ features, outIndices: stored }: Resolution, options: Selec
         : [],
   );
   return asked.length === 0 ? stored : asked.flatMap((indices) => takeIndices(features.length, indices).indices);
+}
+
+/** The same of a group: by default what a cut carries of it. */
+function groupIndices(
+  { cutOutputs }: Resolution,
+  { name, features }: FeatureGroup,
+  options: SelectOptions,
+): readonly number[] {
+  const asked = selectorsOf(options).flatMap((selector) =>
+    selector.by === 'index' && selector.group === name ? [selector.indices] : [],
+  );
+  return asked.length > 0
+    ? asked.flatMap((indices) => takeIndices(features.length, indices).indices)
+    : cutOutputs.flatMap(({ group, index }) => (group === name ? (index ?? []) : []));
 }
 
 /** What a model is, in numbers. */
@@ -140,8 +162,11 @@ function moduleTreeRecord(module: ListedModule, known: TensorTypes): ModuleTreeR
 }
 
 /** @throws ResolveError for an index that the model does not have */
-function explanation({ features, tried }: Resolution, asked: number): ExplanationRecord {
-  const [index] = takeIndices(features.length, [asked]).indices;
+function explanation(resolution: Resolution, asked: number | string): ExplanationRecord {
+  const { features, tried } = resolution;
+  const { group, indices } = oneFeature(option('explain'), asked);
+  if (group !== undefined) return explanationInGroup(group, groupNamed(resolution, group), indices);
+  const [index] = takeIndices(features.length, indices).indices;
   const said = ({ features: found }: Attempt): Feature | undefined => found.find((feature) => feature.index === index);
   return {
     index,
@@ -154,4 +179,16 @@ function explanation({ features, tried }: Resolution, asked: number): Explanatio
       };
     }),
   };
+}
+
+/** A group is found in one way. @throws ResolveError */
+function explanationInGroup(
+  group: string,
+  features: readonly Feature[],
+  indices: readonly number[],
+): ExplanationRecord {
+  const [index] = takeIndices(features.length, indices, `the group '${group}'`).indices;
+  const feature = features[index];
+  const outcome = `${features.length} features of the group '${group}'`;
+  return { index, group, tried: [{ resolver: feature.resolvedBy, outcome, feature: featureRecord(feature) }] };
 }

@@ -1,3 +1,4 @@
+import { groupRange } from '../features/suggestion.js';
 import { flagOf } from '../options/table.js';
 import { escapeText } from './escape.js';
 import { modulesText } from './modules-text.js';
@@ -12,7 +13,7 @@ import type {
   SelectedRecord,
   TensorRecord,
 } from './records.js';
-import { kindText, shapeText } from './shapes.js';
+import { indexText, kindText, shapeText } from './shapes.js';
 import { paint, type TextStyle } from './style.js';
 import { renderTable, type Column } from './table.js';
 import { bytesText, plural } from './units.js';
@@ -84,38 +85,58 @@ function featuresText(report: InspectReport, style: TextStyle): string {
   const lines: string[] = [];
   if (features.length === 0)
     lines.push(
-      `no features found; cut tensors by name with ${flagOf('tensor')} (inspect ${flagOf('listTensors')} lists them)\n`,
+      report.groups.length > 0
+        ? 'no features of its own; select from the groups below\n'
+        : `no features found; cut tensors by name with ${flagOf('tensor')} (inspect ${flagOf('listTensors')} lists them)\n`,
     );
   else {
     const some = out_indices.length < features.length;
     lines.push(renderTable(FEATURE_COLUMNS, featureRows(features, some ? new Set(out_indices) : null, style), style));
   }
-  const unsure = features.filter(({ confidence }) => confidence !== 'high');
-  for (const level of ['medium', 'low'] as const) {
-    const indices = unsure.filter(({ confidence }) => confidence === level).map(({ index }) => index);
-    if (indices.length > 0)
-      lines.push(
-        paint(
-          style,
-          'dim',
-          `${level} confidence: ${indices.join(', ')} (${flagOf('explain')} ${indices[0]} says why)`,
-        ) + '\n',
-      );
-  }
-  return (
-    lines.join('') + report.groups.map((group) => groupText(group, style)).join('') + embeddingsText(report, style)
-  );
+  lines.push(confidenceText(features, undefined, style), ...report.groups.map((group) => groupText(group, style)));
+  if (isMarked(report)) lines.push(paint(style, 'dim', MARKED) + '\n');
+  return lines.join('') + embeddingsText(report, style);
+}
+
+const MARKED = '* marks what was asked for, or else what extract and run take by default: of a cut, its outputs';
+
+/** Whether an asterisk stands in a table. */
+function isMarked({ feature_info: features, out_indices, groups }: InspectReport): boolean {
+  const isSome = out_indices.length > 0 && out_indices.length < features.length;
+  return isSome || groups.some((group) => group.out_indices.length > 0);
+}
+
+/** A line for each level below high: whose it is. */
+function confidenceText(features: readonly FeatureRecord[], group: string | undefined, style: TextStyle): string {
+  return (['medium', 'low'] as const)
+    .map((level) => {
+      const labels = features
+        .filter(({ confidence }) => confidence === level)
+        .map(({ index }) => indexText({ index, group }));
+      if (labels.length === 0) return '';
+      const line = `${level} confidence: ${labels.join(', ')} (${flagOf('explain')} ${labels[0]} says why)`;
+      return `${paint(style, 'dim', line)}\n`;
+    })
+    .join('');
 }
 
 /** A group under its own heading; maps of attention are many and alike, and take one line. */
-function groupText({ name, features }: GroupRecord, style: TextStyle): string {
-  const range = features.length > 1 ? `0-${features.length - 1}` : '0';
-  const flag = paint(style, 'dim', `${flagOf('out')} ${escapeText(name)}:${range}`);
-  const [first] = features;
-  if (name === 'attention')
-    return `attention  ${plural(features.length, 'map')} ${shapeText(first?.shape ?? null)}  ${flag}\n`;
-  const rows = featureRows(features, null, style);
-  return `\n${paint(style, 'bold', escapeText(name))}  ${flag}\n${renderTable(FEATURE_COLUMNS, rows, style)}`;
+function groupText({ name, features, out_indices }: GroupRecord, style: TextStyle): string {
+  const flag = paint(style, 'dim', `${flagOf('out')} ${escapeText(groupRange(name, features))}`);
+  const confidence = confidenceText(features, name, style);
+  if (name === 'attention') {
+    const marked = out_indices.length === 0 ? '' : `  * ${out_indices.join(', ')}`;
+    return `attention  ${plural(features.length, 'map')} ${shapesText(features)}  ${flag}${marked}\n${confidence}`;
+  }
+  const rows = featureRows(features, new Set(out_indices), style);
+  return `\n${paint(style, 'bold', escapeText(name))}  ${flag}\n${renderTable(FEATURE_COLUMNS, rows, style)}${confidence}`;
+}
+
+/** The shape of all maps; of maps that differ, the first and the last. */
+function shapesText(features: readonly FeatureRecord[]): string {
+  const shapes = [...new Set(features.map(({ shape }) => shapeText(shape)))];
+  if (shapes.length <= 1) return shapes[0] ?? '?';
+  return `of ${shapes.length} shapes, ${shapes[0]} ${shapes.length === 2 ? 'and' : 'to'} ${shapes[shapes.length - 1]}`;
 }
 
 /** A line each: the one that `--embedding` takes, then those that a role takes. */
@@ -178,8 +199,8 @@ function selectedText(selected: readonly SelectedRecord[], style: TextStyle): st
   return renderTable(SELECTED_COLUMNS, rows, style);
 }
 
-function explanationText({ index, tried }: ExplanationRecord, style: TextStyle): string {
-  const lines = [paint(style, 'bold', `why feature ${index}`)];
+function explanationText({ index, group, tried }: ExplanationRecord, style: TextStyle): string {
+  const lines = [paint(style, 'bold', `why feature ${indexText({ index, group })}`)];
   const width = Math.max(...tried.map(({ resolver }) => resolver.length));
   for (const { resolver, outcome, feature } of tried) {
     lines.push(`  ${padEnd(resolver, width)}  ${escapeText(outcome)}`);

@@ -45,6 +45,8 @@ export type FeatureRecord = Omit<StoredFeature, 'grid'>;
 export interface GroupRecord {
   readonly name: string;
   readonly features: readonly FeatureRecord[];
+  /** Those that are asked for; if none of the group is, those that a cut was made to give. */
+  readonly out_indices: readonly number[];
 }
 
 /** The pooled vector that enters the classifier. */
@@ -92,6 +94,8 @@ export interface AttemptRecord {
 /** What each resolver said of a feature (`--explain`). */
 export interface ExplanationRecord {
   readonly index: number;
+  /** The group that the index counts in, where it is not the FeatureInfo. */
+  readonly group?: string;
   readonly tried: readonly AttemptRecord[];
 }
 
@@ -224,6 +228,8 @@ export interface RunReport {
 /** A feature of a cut compared with the same tensor of its original. */
 export interface VerifyFeatureRecord {
   readonly index: number | null;
+  /** The group that the index counts in, where it is not the FeatureInfo. */
+  readonly group?: string;
   readonly tensor: string;
   readonly output: string;
   readonly bit_equal: boolean;

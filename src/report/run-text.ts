@@ -1,6 +1,6 @@
 import { escapeText } from './escape.js';
 import type { RunReport } from './records.js';
-import { shapeText } from './shapes.js';
+import { indexText, shapeText } from './shapes.js';
 import { paint, type TextStyle } from './style.js';
 import { renderTable, type Column } from './table.js';
 import { countText, plural } from './units.js';
@@ -22,9 +22,9 @@ export function runText({ output, features, provider, images, inputs, run_ms }: 
   const what =
     images > 0 ? plural(images, 'image') : inputs.length > 0 ? plural(inputs.length, 'file') : 'random values';
   const where = output === null ? '' : `, wrote ${paint(style, 'bold', escapeText(output))}`;
-  const rows = features.map(({ output: name, index, module, dtype, shape, min, max, mean, std }) => [
+  const rows = features.map(({ output: name, index, group, module, dtype, shape, min, max, mean, std }) => [
     escapeText(name),
-    index === null ? '-' : String(index),
+    indexText({ index, group }),
     module === null ? '-' : escapeText(module),
     escapeText(dtype),
     shapeText(shape),

@@ -8,6 +8,12 @@ export function shapeText(shape: readonly Dim[] | null | undefined): string {
   return `[${shape.map((dim) => (dim === null ? '?' : typeof dim === 'number' ? String(dim) : escapeText(dim))).join(', ')}]`;
 }
 
+/** `3`, `neck:0` of a group, `-` for what was selected by name. */
+export function indexText({ index, group }: { readonly index: number | null; readonly group?: string }): string {
+  if (index === null) return '-';
+  return group === undefined ? String(index) : `${escapeText(group)}:${index}`;
+}
+
 /** `float32`, or the kind of a value that is not a tensor; `?` where nobody knows. */
 export function kindText({ dtype, type }: Pick<TensorRecord, 'dtype' | 'type'>): string {
   return escapeText(type ?? dtype ?? '?');

@@ -1,5 +1,6 @@
 import { escapeText } from './escape.js';
 import type { VerifyReport } from './records.js';
+import { indexText } from './shapes.js';
 import { paint, type TextStyle } from './style.js';
 import { renderTable, type Column } from './table.js';
 
@@ -17,9 +18,9 @@ export function verifyText({ model, extracted, equal, features }: VerifyReport, 
   const verdict = equal
     ? `${paint(style, 'green', 'equal')}: ${names[1]} computes what ${names[0]} computes`
     : `${paint(style, 'red', 'different')}: ${names[1]} does not compute what ${names[0]} computes`;
-  const rows = features.map(({ output, index, bit_equal, max_difference, tensor }) => [
+  const rows = features.map(({ output, index, group, bit_equal, max_difference, tensor }) => [
     escapeText(output),
-    index === null ? '-' : String(index),
+    indexText({ index, group }),
     bit_equal ? 'yes' : 'no',
     max_difference === null ? '-' : max_difference.toPrecision(2),
     escapeText(tensor),

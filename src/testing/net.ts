@@ -91,10 +91,26 @@ export class Net {
     return [stem, one, two, this.block(at('layer3/layer3.0'), two, [32, 64], 2)];
   }
 
-  async resolve(
-    outputs: readonly string[],
-    rename: (name: string) => string = (name) => name,
-  ): Promise<{ readonly resolution: Resolution; readonly select: (module: string) => readonly Selection[] }> {
+  /** Two streams of four strided convolutions that share nothing but the image, and what their vectors become. */
+  towers(): { readonly streams: readonly (readonly string[])[]; readonly output: string } {
+    const stream = (name: string, activation: string, width: number): readonly string[] => {
+      const maps: string[] = [];
+      for (const at of [0, 1, 2, 3]) {
+        const before = maps.at(-1) ?? 'image';
+        const conv = this.conv(`${name}${at}`, before, [at === 0 ? 3 : width, width], 2);
+        maps.push(this.op(activation, `${name}${at}`, [conv]));
+      }
+      return maps;
+    };
+    const streams = [stream('a', 'Relu', 16), stream('b', 'Tanh', 8)];
+    const vector = (from: string): string => this.op('Flatten', '', [this.op('GlobalAveragePool', '', [from])]);
+    const head = (from: string, width: number): string =>
+      this.op('MatMul', '', [vector(from), this.weight([width, 4])]);
+    return { streams, output: this.op('Mul', '', [head(streams[0][3], 16), head(streams[1][3], 8)]) };
+  }
+
+  /** The bytes of its file. */
+  encode(outputs: readonly string[], rename: (name: string) => string = (name) => name): Uint8Array {
     const nodes = this.nodes.map((node) => ({
       ...node,
       name: rename(String(node.name)),
@@ -108,7 +124,14 @@ export class Net {
       outputs: outputs.map((name) => ({ name: rename(name), type: { tensor: 'float32' as const } })),
     };
     const opset = ['', ...this.domains].map((domain): [string, number] => [domain, domain === '' ? 17 : 1]);
-    const view = viewGraph(await openModel(encodeModel({ graph, opset })));
+    return encodeModel({ graph, opset });
+  }
+
+  async resolve(
+    outputs: readonly string[],
+    rename?: (name: string) => string,
+  ): Promise<{ readonly resolution: Resolution; readonly select: (module: string) => readonly Selection[] }> {
+    const view = viewGraph(await openModel(this.encode(outputs, rename)));
     const types = await inferTypes(view, neededTensors(view), { isolate: false });
     const resolution = resolveFeatures(view, types);
     return {

@@ -54,7 +54,9 @@ function assertShape({ models, options = {}, exclude = [] }: Config): void {
   ];
   for (const { out = [], last = 1, out_map: map = [], select = [], align = 1 } of all) {
     const right =
-      out.every(Number.isInteger) &&
+      (typeof out === 'string'
+        ? out !== ''
+        : out.every((item) => item !== '' && (typeof item === 'string' || Number.isInteger(item)))) &&
       Number.isInteger(last) &&
       map.every((name) => typeof name === 'string') &&
       select.every((entry) => Object.keys(entry).length === 1) &&
