@@ -9,6 +9,8 @@ const root = process.cwd();
 const model = join(root, 'fixtures', 'timm', 'test_resnet.ts.onnx');
 const onWindows = process.platform === 'win32';
 const LIMIT_MS = 600_000;
+/** Documents with examples in TypeScript. */
+const DOCUMENTS = ['README.md', 'docs/running.md', 'docs/batch.md'];
 let home: string;
 let tarball: string;
 
@@ -189,11 +191,11 @@ describe('without onnxruntime-node', () => {
   test('TypeScript sees the types', () => {
     symlinkSync(join(root, 'node_modules', '@types'), join(consumer, 'node_modules', '@types'), 'junction');
     writeFileSync(join(consumer, 'use.mts'), TYPED_USE);
-    const examples = [...readFileSync(join(root, 'README.md'), 'utf8').matchAll(/^```ts\n([^]*?)^```$/gm)].map(
-      ([, code]) => code,
-    );
-    expect(examples.length).toBeGreaterThan(0);
-    writeFileSync(join(consumer, 'readme.mts'), examples.join('\n'));
+    const examples = DOCUMENTS.flatMap((path) =>
+      [...readFileSync(join(root, path), 'utf8').matchAll(/^```ts\n([^]*?)^```$/gm)].map(([, code]) => code),
+    ).map((code, at) => ({ name: `example${at}.mts`, code }));
+    expect(examples.length).toBeGreaterThan(3);
+    for (const { name, code } of examples) writeFileSync(join(consumer, name), code);
     // A CommonJS file may require an ES module from Node 20.19 on.
     writeFileSync(
       join(consumer, 'use.cts'),
@@ -210,7 +212,7 @@ describe('without onnxruntime-node', () => {
       '--types',
       'node',
       'use.mts',
-      'readme.mts',
+      ...examples.map(({ name }) => name),
       'use.cts',
     ];
     const { status, stdout } = spawnSync(process.execPath, [compiler, ...flags], {
