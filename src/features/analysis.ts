@@ -63,11 +63,14 @@ function analyseAnew(file: GraphView, types: InferredTypes): Analysis {
       flow: { ...whole, nodes: [], position: new Map(), readers: new Map() },
       geometry: new Map(),
     };
-  const shapeOf = (name: string): readonly Dim[] | null => types.nominal.get(float.typedLike(name))?.shape ?? null;
+  const shapes = {
+    nominal: (name: string): readonly Dim[] | null => types.nominal.get(float.typedLike(name))?.shape ?? null,
+    proven: (name: string): readonly Dim[] | null => types.types.get(float.typedLike(name))?.shape ?? null,
+  };
   const fromImage = inputs.length === 1 ? data : reachableFrom(order, [input]);
-  const open = geometryOf(view, { ...whole, input }, shapeOf);
+  const open = geometryOf(view, { ...whole, input }, shapes);
   const closed = closedHourglasses(order, { ...whole, input }, fromImage, open);
-  const geometry = closed.ends.size === 0 ? open : geometryOf(view, { ...whole, input }, shapeOf, closed.ends);
+  const geometry = closed.ends.size === 0 ? open : geometryOf(view, { ...whole, input }, shapes, closed.ends);
   const outputs = [...view.outputs.keys()].filter((name) => fromImage.has(name));
   const ends = endsOf(whole, geometry, input, outputs, closed);
   const flow = mainFlow(view, { ...whole, input }, order, fromImage, geometry, ends.sinks);

@@ -1,4 +1,4 @@
-import { readsOf, type GraphView } from '../onnx/graph.js';
+import { capturesOf, type GraphView } from '../onnx/graph.js';
 import type { Node, Tensor } from '../onnx/records.js';
 import { KEEPS_CODES } from './float-twins.js';
 
@@ -71,7 +71,8 @@ export interface Changes {
 
 /** A node of the file in the float view. */
 export function emit(draft: Draft, node: Node, { op, domain, inputs, outputs }: Changes = {}): void {
-  const reads = inputs ?? readsOf(node);
+  const captures = capturesOf(node);
+  const reads = inputs ?? (captures.length === 0 ? node.inputs : [...node.inputs, ...captures]);
   const opType = op ?? node.opType;
   const isSame = op === undefined && domain === undefined && outputs === undefined && reads === node.inputs;
   const twin: Node =

@@ -3,6 +3,7 @@ import type { Dim, Node } from '../onnx/records.js';
 import type { Flow } from './flow.js';
 import { CHANNELS_LAST } from './float-draft.js';
 import { intOf, intsOf } from './node-attributes.js';
+import { resizedPictures } from './pictures.js';
 import { weightDims } from './weights.js';
 
 /** What an axis runs over; `?` where windows, heads or patches were folded into it. */
@@ -16,7 +17,7 @@ export interface Geometry {
   readonly shape: Shape | null;
   /** Entries of the input: what axis 0 counts where nothing was folded into it. */
   readonly batch: number;
-  /** Product of the strides from the input on. */
+  /** Product of the strides from the input on, or from the fixed size that the network brings it to first. */
   readonly stride: number | null;
   /** Height and width of the map, also where it is flattened into tokens. */
   readonly grid: readonly [number, number] | null;
@@ -56,6 +57,8 @@ export function isMap({ axes, stride, pooled, grid, prefix, shape }: Geometry): 
 const UPSAMPLERS = new Set(['Resize', 'Upsample', 'ConvTranspose', 'DepthToSpace']);
 const LARGEST_PREFIX = 16;
 
+type ShapeOf = (name: string) => readonly Dim[] | null;
+
 /** What grids the convolutions and pools of the path made, and at which stride. */
 type Grids = Map<string, number>;
 
@@ -66,12 +69,13 @@ type Grids = Map<string, number>;
 export function geometryOf(
   view: GraphView,
   flow: Flow,
-  typeOf: (name: string) => readonly Dim[] | null,
+  shapes: { readonly nominal: ShapeOf; readonly proven: ShapeOf },
   closed: ReadonlySet<string> = new Set(),
 ): ReadonlyMap<string, Geometry> {
   const known = new Map<string, Geometry>();
   if (flow.input === null) return known;
-  const shapeOf = (name: string): Shape | null => numbersOf(typeOf(name));
+  const shapeOf = (name: string): Shape | null => numbersOf(shapes.nominal(name));
+  const pictures = resizedPictures(view, flow, shapes.proven);
   known.set(flow.input, inputGeometry(view, flow, flow.input, shapeOf(flow.input)));
   const grids: Grids = new Map();
   for (const node of flow.nodes) {
@@ -80,6 +84,11 @@ export function geometryOf(
     const upsampled = UPSAMPLERS.has(node.opType);
     for (const output of node.outputs) {
       if (!flow.position.has(output)) continue;
+      if (pictures.has(output)) {
+        known.set(output, pictureGeometry(sources[0], shapeOf(output)));
+        grids.clear();
+        continue;
+      }
       const place = step(view, node, sources, shapeOf(output), grids);
       const finer = upsampled && isFiner(sources[0], place);
       const isUpsampled = !closed.has(output) && (finer || sources.some((source) => source.upsampled));
@@ -146,6 +155,12 @@ function inputGeometry(view: GraphView, flow: Flow, input: string, shape: Shape 
     return { ...base, axes, grid: gridOf(axes, shape), channels: shape[last ? 2 : 0] };
   }
   return { ...base, axes: null, stride: null, grid: null, channels: null };
+}
+
+/** A picture that was resized: another size of the same, from which strides are counted anew. */
+function pictureGeometry(source: Geometry, shape: Shape | null): Geometry {
+  const grid = source.axes === null ? null : gridOf(source.axes, shape);
+  return { ...source, shape, grid, stride: source.axes === null ? null : 1, upsampled: false };
 }
 
 function gridOf(axes: readonly Axis[], shape: Shape | null): readonly [number, number] | null {

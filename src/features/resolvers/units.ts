@@ -4,6 +4,7 @@ import type { Flow } from '../flow.js';
 import type { Geometry } from '../geometry.js';
 import { levelsOf } from './levels.js';
 import { largestOf } from '../node-attributes.js';
+import { isLayer } from '../weights.js';
 import { lastTensor, type Module, type ModuleTree } from '../modules.js';
 
 /** A module that may be a feature: it ends in a tensor that everything passes through. */
@@ -25,13 +26,18 @@ export interface Pick {
 const EMPTY = new Set(['Pad', 'Identity', 'Dropout', 'Cast']);
 const POOLS = new Set(['MaxPool', 'AveragePool', 'LpPool', 'Pad', 'Identity', 'Dropout']);
 
-/** Splits the network into the largest modules that end in a cut and at most halve the map. */
+/**
+ * Splits the network into the largest modules that end in a cut and at most halve the map, without those that prepare
+ * the picture for the first layer.
+ */
 export function unitsOf({ flow, geometry }: Analysis, tree: ModuleTree): readonly Unit[] {
   const cuts = new Set(flow.cuts);
   const units: Unit[] = [];
+  const first = flow.nodes.findIndex(isLayer);
   const stack = tree.root.children.toReversed();
   for (let module = stack.pop(); module !== undefined; module = stack.pop()) {
     const unit = unitAt(flow, geometry, module);
+    if (unit !== null && (flow.position.get(unit.tensor) ?? 0) < first) continue;
     const halves =
       unit !== null &&
       unit.stride <= 2 * strideBefore(flow, module, geometry) &&
