@@ -127,6 +127,8 @@ export class DeviceRuns<Runner extends BatchRunner> implements AsyncDisposable {
 interface BatchParts {
   readonly rows: number;
   readonly size: number;
+  /** Whether the model's inputs count entries along axis 0; otherwise its features may have no axis for them either. */
+  readonly hasBatchAxis?: boolean;
   readonly layouts: ReadonlyMap<string, Layout | null>;
 }
 
@@ -135,17 +137,23 @@ interface BatchParts {
  * parts of each (windows).
  * @throws UsageError where axis 0 is something else, so that batches can be neither trimmed nor joined
  */
-export function entriesOf(name: string, value: TensorValue, { rows, size, layouts }: BatchParts): TensorValue {
+export function entriesOf(
+  name: string,
+  value: TensorValue,
+  { rows, size, layouts, hasBatchAxis = true }: BatchParts,
+): TensorValue {
   const [first, ...others] = value.shape;
   const parts = first === undefined ? Number.NaN : first / size;
   // [tokens, batch, channels] may have any number of tokens.
-  const isElsewhere = parts !== 1 && layouts.get(name) == null && others.includes(size);
+  const isElsewhere = parts !== 1 && layouts.get(name) == null && (!hasBatchAxis || others.includes(size));
   if (Number.isInteger(parts) && !isElsewhere) return takeRows(value, 0, parts * rows);
   throw new UsageError(
     `${name} has the shape [${value.shape.join(', ')}] for a batch of ${size}: its axis 0 does not count the entries, so batches cannot be joined`,
     {
       code: 'FEATX_USAGE_BATCH',
-      hint: `give one full batch: another ${option('batchSize')}, or as many inputs as the model takes at once; or leave this feature out`,
+      hint: !hasBatchAxis
+        ? 'give one picture, or leave this feature out'
+        : `give one full batch: another ${option('batchSize')}, or as many inputs as the model takes at once; or leave this feature out`,
     },
   );
 }

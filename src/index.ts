@@ -26,6 +26,7 @@ export type {
   ExtractedFeatureRecord,
   RunReport,
   RunFeatureRecord,
+  PreprocessingRecord,
   TensorRecord,
   VerifyReport,
   DoctorReport,

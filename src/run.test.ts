@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { run, type RunOptions } from './run.js';
 import { readTensors } from './tensors/array-file.js';
+import { decodePicture } from './tensors/image.js';
 import { toFloat32 } from './tensors/convert.js';
 import { TensorWriter } from './tensors/writer.js';
 import { deviation } from './testing/deviation.js';
@@ -333,6 +334,66 @@ describe('a profile', () => {
     await expect(
       run(RESNET, { inputs: [RESNET_INPUT], out: [1], profile: join(folder, 'no', 'profile.json') }),
     ).rejects.toMatchObject({ name: 'IoError', message: expect.stringContaining('no such file') });
+  });
+});
+
+describe('a model that prepares pictures itself and has no batch axis', () => {
+  const pictures = ['fixtures/tensors/picture.png', 'fixtures/pictures/chelsea.png'];
+  const model = encodeModel({
+    graph: {
+      inputs: [value('pixels', [3, 'h', 'w'], 'uint8')],
+      outputs: [value('mean', [1, 3]), value('largest', [3, 1, 1])],
+      initializers: [tensor('axis', [1], [0], 'int64')],
+      nodes: [
+        node('Cast', ['pixels'], ['float'], { to: { int: 1 } }),
+        node('Unsqueeze', ['float', 'axis'], ['batch']),
+        node('ReduceMean', ['batch'], ['mean'], { axes: { ints: [2, 3] }, keepdims: { int: 0 } }),
+        node('ReduceMax', ['float'], ['largest'], { axes: { ints: [1, 2] } }),
+      ],
+    },
+  });
+  const select = (name: string): RunOptions['select'] => [{ by: 'tensor', name }];
+
+  test('several pictures are several rows, of their pixels as they are', async () => {
+    const output = join(folder, 'pixels.npz');
+    const report = await run(model, { inputs: pictures, select: select('mean'), output });
+    const expected = await Promise.all(
+      pictures.map(async (path) => {
+        const { data } = await decodePicture(readFileSync(path), path);
+        return [0, 1, 2].map(
+          (channel) =>
+            data.filter((_value, at) => at % 3 === channel).reduce((sum, pixel) => sum + pixel, 0) / (data.length / 3),
+        );
+      }),
+    );
+    const [mean] = (await readTensors(output)).values();
+    expect(mean.shape).toEqual([2, 3]);
+    expected.flat().forEach((number, at) => expect(mean.data[at]).toBeCloseTo(number, 2));
+    expect(report).toMatchObject({
+      images: 2,
+      warnings: [],
+      preprocessing: [
+        { input: 'pixels', dtype: 'uint8', layout: 'CHW', height: null, width: null, mean: null, std: null },
+      ],
+    });
+  });
+
+  test('a feature without an axis for entries is one of one picture', async () => {
+    const { features } = await run(model, { inputs: pictures.slice(0, 1), select: select('largest') });
+    expect(features[0].shape).toEqual([3, 1, 1]);
+    await expect(run(model, { inputs: pictures, select: select('largest') })).rejects.toMatchObject({
+      code: 'FEATX_USAGE_BATCH',
+      hint: expect.stringContaining('one picture'),
+    });
+  });
+
+  test('features of several sizes cannot be joined, written or not', async () => {
+    for (const output of [undefined, join(folder, 'sizes.npz')])
+      await expect(run(model, { inputs: pictures, select: select('batch'), output })).rejects.toThrow(
+        /cannot be joined/,
+      );
+    const { features } = await run(model, { inputs: pictures, select: select('batch'), image: { size: 16 } });
+    expect(features[0].shape).toEqual([2, 3, 16, 16]);
   });
 });
 

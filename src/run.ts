@@ -70,6 +70,7 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
       : await TensorWriter.open(output, { ...options, inputs: inputFiles, totalRows: plan.rows, inPlace: false });
   const totals = runner.features.map((feature) => new FeatureTotal(feature));
   const layouts = new Map(runner.features.map(({ output: name, layout }) => [name, layout]));
+  const hasBatchAxis = plan.inputs.every((input) => input.hasBatchAxis);
   const batched = new Set(plan.inputs.filter(({ isBatched }) => isBatched).map(({ name }) => name));
   await using device = new DeviceRuns(runner, { reopen: open, batched, layouts, isFixed: plan.fixedBatch !== null });
   const clock = new Clock();
@@ -78,10 +79,13 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
     const isWhole = rows === size && rows === plan.rows;
     const values = await results;
     const real = new Map(
-      [...values].map(([name, value]) => [name, isWhole ? value : entriesOf(name, value, { rows, size, layouts })]),
+      [...values].map(([name, value]) => [
+        name,
+        isWhole ? value : entriesOf(name, value, { rows, size, layouts, hasBatchAxis }),
+      ]),
     );
-    for (const total of totals) total.add(real.get(total.feature.output));
     await writer?.write(real, rows);
+    for (const total of totals) total.add(real.get(total.feature.output));
     // The writer takes a batch once it is done with the one before.
     device.recycle(written);
     written = values;
@@ -110,6 +114,7 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
     provider: device.runner.session.provider,
     inputs: plan.files,
     images: plan.images,
+    preprocessing: [...plan.preprocessing].map(([input, preprocessing]) => ({ input, ...preprocessing })),
     features: totals.map((total) => total.record()),
     run_ms: Math.round(clock.ms),
     warnings,
@@ -152,6 +157,11 @@ class FeatureTotal {
 
   add(value: TensorValue | undefined): void {
     if (value === undefined) return;
+    if (this.shape !== null && String(this.shape.slice(1)) !== String(value.shape.slice(1)))
+      throw new UsageError(
+        `${this.feature.output} is [${value.shape.join(', ')}] for one input and [*, ${this.shape.slice(1).join(', ')}] for those before: they cannot be joined`,
+        { hint: `run each by itself, or pictures at one size (${option('image.size')})` },
+      );
     this.summary.add(value);
     this.dtype = value.dtype;
     this.shape =

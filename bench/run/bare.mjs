@@ -5,7 +5,8 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { FeatureListNet } from '../../dist/index.js';
-import { decodePicture, pictureTensor, preprocessingFor } from '../../dist/tensors/image.js';
+import { decodePicture, pictureTensor } from '../../dist/tensors/image.js';
+import { preprocessingFor } from '../../dist/tensors/preprocessing.js';
 import { stackRows } from '../../dist/tensors/tensor.js';
 
 const { InferenceSession, Tensor } = createRequire(import.meta.url)('onnxruntime-node');

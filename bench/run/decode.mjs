@@ -1,7 +1,8 @@
 // node decode.mjs FOLDER ROWS PICTURE...: writes the pictures as featx preprocesses them, ROWS to a file.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { decodePicture, pictureTensor, preprocessingFor } from '../../dist/tensors/image.js';
+import { decodePicture, pictureTensor } from '../../dist/tensors/image.js';
+import { preprocessingFor } from '../../dist/tensors/preprocessing.js';
 import { stackRows } from '../../dist/tensors/tensor.js';
 import { TensorWriter } from '../../dist/tensors/writer.js';
 

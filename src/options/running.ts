@@ -174,20 +174,20 @@ const group = GROUPS.pictures;
 
 /** How pictures become tensors. */
 export const PICTURES = {
-  /** Height and width, or one number for both. Default: what the model wants, 224 where it takes any. */
+  /** Height and width, or one number for both. Default: what the model wants, else 224, or (uint8) its own. */
   'image.size': {
     kind: SIZE,
     in: ['run'],
     flag: '--size <pixels>',
-    help: 'height and width, or one number for both (default: what the model wants, else 224)',
+    help: 'height and width, or one number for both (default: what the model wants, else 224, or as uint8 its own)',
     group,
   },
-  /** timm's `crop_pct`: the share of the resized picture that the centre crop keeps. Default 0.875. */
+  /** timm's `crop_pct`: the share of the resized picture that the centre crop keeps. Default 0.875, 1 for uint8. */
   'image.crop': {
     kind: fraction('a number'),
     in: ['run'],
     flag: '--crop <share>',
-    help: 'share of the resized picture that the centre crop keeps (default: 0.875)',
+    help: 'share of the resized picture that the centre crop keeps (default: 0.875, or 1 as uint8)',
     group,
   },
   /** Default bicubic. */

@@ -209,6 +209,23 @@ export interface RunFeatureRecord {
   readonly infinite?: number;
 }
 
+/** How pictures became an input. */
+export interface PreprocessingRecord {
+  readonly input: string;
+  /** Null: the picture's own; if only one side is null, in proportion to the other. */
+  readonly height: number | null;
+  readonly width: number | null;
+  /** The share of the resized picture that the centre crop keeps. */
+  readonly crop: number;
+  readonly interpolation: string;
+  /** Per channel, for values from 0 to 1. Null, as `std` then is: pixels from 0 to 255 as they are. */
+  readonly mean: readonly number[] | null;
+  readonly std: readonly number[] | null;
+  readonly dtype: string;
+  /** `NCHW`, `NHWC`, or without a batch axis `CHW`, `HWC`. */
+  readonly layout: string;
+}
+
 /** What `run` returns. */
 export interface RunReport {
   readonly schema: 1;
@@ -219,6 +236,8 @@ export interface RunReport {
   readonly provider: string;
   readonly inputs: readonly string[];
   readonly images: number;
+  /** How pictures became each input that took any. */
+  readonly preprocessing: readonly PreprocessingRecord[];
   readonly features: readonly RunFeatureRecord[];
   readonly run_ms: number;
   readonly warnings: readonly string[];

@@ -1,5 +1,5 @@
 import { escapeText } from './escape.js';
-import type { RunReport } from './records.js';
+import type { PreprocessingRecord, RunReport } from './records.js';
 import { indexText, shapeText } from './shapes.js';
 import { paint, type TextStyle } from './style.js';
 import { renderTable, type Column } from './table.js';
@@ -18,7 +18,8 @@ const COLUMNS: readonly Column[] = [
 ];
 
 /** What was run, where, and the table of what came out. */
-export function runText({ output, features, provider, images, inputs, run_ms }: RunReport, style: TextStyle): string {
+export function runText(report: RunReport, style: TextStyle): string {
+  const { output, features, provider, images, inputs, preprocessing, run_ms } = report;
   const what =
     images > 0 ? plural(images, 'image') : inputs.length > 0 ? plural(inputs.length, 'file') : 'random values';
   const where = output === null ? '' : `, wrote ${paint(style, 'bold', escapeText(output))}`;
@@ -37,10 +38,24 @@ export function runText({ output, features, provider, images, inputs, run_ms }: 
           `\n${escapeText(name)}: ${countText(nan)} values are not a number, ${countText(infinite)} are infinite; the figures are those of the others`,
         ],
   );
-  return `ran ${what} on ${escapeText(provider)} in ${run_ms} ms${where}\n\n${renderTable(COLUMNS, rows, style)}${odd.join('')}`;
+  return `ran ${what} on ${escapeText(provider)} in ${run_ms} ms${where}\n${preprocessing.map(preprocessingText).join('')}\n${renderTable(COLUMNS, rows, style)}${odd.join('')}`;
 }
 
 function numberText(value: number | null): string {
   if (value === null) return '-';
   return Number.isInteger(value) && Math.abs(value) < 1e6 ? String(value) : value.toPrecision(4);
+}
+
+/** `image: pictures at their own size, pixels from 0 to 255 as they are, uint8 CHW`. */
+function preprocessingText(record: PreprocessingRecord): string {
+  const { input, height, width, crop, interpolation, mean, std, dtype, layout } = record;
+  const size =
+    height === null && width === null
+      ? 'at their own size'
+      : `resized to ${height ?? 'any height'} x ${width ?? 'any width'} (${interpolation}${crop === 1 ? '' : `, crop ${crop}`})`;
+  const values =
+    mean === null || std === null
+      ? 'pixels from 0 to 255 as they are'
+      : `mean ${mean.join(', ')}, std ${std.join(', ')}`;
+  return `${escapeText(input)}: pictures ${size}, ${values}, ${dtype} ${layout}\n`;
 }

@@ -21,7 +21,7 @@ export interface InputBatch {
 
 /** How many entries a batch has, and how many batches are read ahead. */
 export interface BatchOptions {
-  /** Default: what the model fixes, else all entries up to 16. */
+  /** Default: what the model fixes, else 1 for pictures of their own sizes, else all entries up to 16. */
   readonly batchSize?: number;
   /** Batches that are read ahead while the caller works on one. Default 1. */
   readonly prefetch?: number;
@@ -33,7 +33,7 @@ const LARGEST_DEFAULT = 16;
 const AT_ONCE = 4;
 
 /** The batch size that a run of this plan uses. @throws UsageError if the model fixes another */
-export function batchSizeOf({ rows, fixedBatch }: InputPlan, asked?: number): number {
+export function batchSizeOf({ rows, fixedBatch, ownSizes }: InputPlan, asked?: number): number {
   if (asked !== undefined && (!Number.isSafeInteger(asked) || asked < 1))
     throw new UsageError(`the batch size is ${asked}; it is at least 1`);
   if (fixedBatch !== null && asked !== undefined && asked !== fixedBatch) {
@@ -41,7 +41,7 @@ export function batchSizeOf({ rows, fixedBatch }: InputPlan, asked?: number): nu
       hint: `leave out ${option('batchSize')}`,
     });
   }
-  return fixedBatch ?? Math.min(rows, asked ?? LARGEST_DEFAULT);
+  return fixedBatch ?? Math.min(rows, asked ?? (ownSizes ? 1 : LARGEST_DEFAULT));
 }
 
 /**
@@ -96,16 +96,15 @@ async function readBatch(plan: InputPlan, { index, size, constants }: Wanted): P
   const feeds = new Map<string, TensorValue>();
   for (const input of plan.inputs) {
     const constant = constants.get(input.name);
-    feeds.set(
-      input.name,
-      constant ?? padRows(await readRows(input, { start, end }), plan.fixedBatch === null ? end - start : size),
-    );
+    const value =
+      constant ?? padRows(await readRows(input, { start, end }), plan.fixedBatch === null ? end - start : size);
+    feeds.set(input.name, input.hasBatchAxis ? value : { ...value, shape: value.shape.slice(1) });
   }
   return { index, start, rows: end - start, size: plan.fixedBatch === null ? end - start : size, feeds };
 }
 
 /** Entries `[start, end)` of an input, from whichever items hold them. */
-async function readRows({ items }: PlannedInput, { start, end }: RowRange): Promise<TensorValue> {
+async function readRows({ name, items }: PlannedInput, { start, end }: RowRange): Promise<TensorValue> {
   const wanted: (() => Promise<TensorValue>)[] = [];
   let at = 0;
   for (const { rows, isEndless, read } of items) {
@@ -123,5 +122,14 @@ async function readRows({ items }: PlannedInput, { start, end }: RowRange): Prom
   }
   faults.throwIfAny('inputs cannot be read');
   const [first] = parts;
-  return first?.shape.length === 0 ? first : stackRows(parts);
+  return first?.shape.length === 0 ? first : stackEntries(name, parts);
+}
+
+/** Entries of an input along axis 0. @throws UsageError if they are pictures of several sizes */
+export function stackEntries(input: string, parts: readonly TensorValue[]): TensorValue {
+  const sizes = [...new Set(parts.map(({ shape }) => `[${shape.slice(1).join(', ')}]`))];
+  if (sizes.length <= 1) return stackRows(parts);
+  throw new UsageError(`pictures of several sizes cannot be one batch of input ${input}: ${sizes.join(', ')}`, {
+    hint: `give ${option('image.size')}, or run them one by one`,
+  });
 }

@@ -2,8 +2,9 @@ import type { TensorValue } from '../onnx/tensor-value.js';
 import { readFile } from 'node:fs/promises';
 import { ModelFormatError, PolicyError, RuntimeError, UsageError } from '../errors.js';
 import { readTensors } from './array-file.js';
-import { decodePicture, loadSharp, pictureTensor, preprocessingFor, resizedSize, type ImageInput } from './image.js';
+import { decodePicture, loadSharp, pictureTensor, resizedSize } from './image.js';
 import { DEFAULT_TENSOR_LIMITS } from './limits.js';
+import { preprocessingFor, type ImageInput } from './preprocessing.js';
 import { INTERPOLATIONS, resizeAndCrop, type Picture } from './resample.js';
 
 const path = (name: string): string => new URL(`../../fixtures/tensors/${name}`, import.meta.url).pathname;
@@ -170,7 +171,7 @@ describe("timm's preprocessing", () => {
     [{ ...anySize, shape: [1, 3, 224, 224] }, { size: 192 }, /takes pictures of 224 x 224/],
     [{ ...anySize, shape: [1, 1, 28, 28] }, {}, /a picture has/],
     [{ ...anySize, shape: [1, 128] }, {}, /a picture has/],
-    [{ ...anySize, dtype: 'int64' }, {}, /becomes float32 or float16/],
+    [{ ...anySize, dtype: 'int64' }, {}, /becomes float32, float16 or uint8/],
     [anySize, { crop: 0 }, /crop is 0/],
     [anySize, { crop: NaN }, /crop is NaN/],
     [anySize, { size: 0 }, /lies between 1/],
@@ -180,5 +181,71 @@ describe("timm's preprocessing", () => {
   ])('%j with %j is refused', (input, options, message) => {
     expect(() => preprocessingFor(input, options)).toThrow(message);
     expect(() => preprocessingFor(input, options)).toThrow(UsageError);
+  });
+});
+
+describe('pixels for a model that prepares pictures itself', () => {
+  const pixels = (shape: ImageInput['shape']): ImageInput => ({ name: 'image', dtype: 'uint8', shape });
+  const planes = ({ data }: Picture): readonly number[] =>
+    [0, 1, 2].flatMap((channel) => [...data].filter((_value, at) => at % 3 === channel));
+
+  test.each([
+    ['CHW', [3, 'h', 'w']],
+    ['NCHW', ['n', 3, 'h', 'w']],
+  ])('as they are, of their own size, in planes: %s', async (layout, shape) => {
+    const picture = await decode('picture.png');
+    const to = preprocessingFor(pixels(shape));
+    expect(to).toMatchObject({ layout, height: null, width: null, crop: 1, mean: null, std: null });
+    const { dtype, shape: made, data } = pictureTensor(picture, to);
+    expect([dtype, made]).toEqual(['uint8', [1, 3, picture.height, picture.width]]);
+    expect(Buffer.from(data as Uint8Array).equals(Buffer.from(planes(picture)))).toBe(true);
+  });
+
+  test.each([
+    ['HWC', ['h', 'w', 3]],
+    ['NHWC', [1, null, null, 3]],
+  ])('as they are, of their own size, pixel by pixel: %s', async (layout, shape) => {
+    const picture = await decode('picture.png');
+    const to = preprocessingFor(pixels(shape));
+    expect(to.layout).toBe(layout);
+    expect(pictureTensor(picture, to)).toEqual({
+      dtype: 'uint8',
+      shape: [1, picture.height, picture.width, 3],
+      data: Uint8Array.from(picture.data),
+    });
+  });
+
+  test('at the size that the model fixes, of one side or both, at the same ratio', async () => {
+    const picture = { data: new Uint8Array(30 * 20 * 3).fill(7), width: 30, height: 20 };
+    const shapeFor = (shape: ImageInput['shape']): readonly number[] =>
+      pictureTensor(picture, preprocessingFor(pixels(shape))).shape;
+    expect(shapeFor([3, 40, 'w'])).toEqual([1, 3, 40, 60]);
+    expect(shapeFor(['h', 15, 3])).toEqual([1, 10, 15, 3]);
+    const real = await decode('picture.png');
+    const both = pictureTensor(real, preprocessingFor(pixels([3, 12, 12])));
+    const size = resizedSize(real, { height: 12, width: 12, crop: 1 });
+    const box = { left: (size.width - 12) >> 1, top: (size.height - 12) >> 1, width: 12, height: 12 };
+    expect([...both.data]).toEqual(planes(resizeAndCrop(real, size, box, 'bicubic')));
+    const thin = { data: new Uint8Array(300 * 3), width: 300, height: 1 };
+    expect(() => pictureTensor(thin, preprocessingFor(pixels([3, 224, 'w'])))).toThrow(/67200 x 224.*at most 16384/);
+  });
+
+  test('an input without a batch axis takes normalised pictures too', async () => {
+    const picture = await decode('picture.png');
+    const batched = pictureTensor(picture, preprocessingFor(anySize, { size: 12 }));
+    const alone = preprocessingFor({ ...anySize, shape: [3, 'h', 'w'] }, { size: 12 });
+    expect(alone.layout).toBe('CHW');
+    expect(pictureTensor(picture, alone)).toEqual(batched);
+    expect(preprocessingFor({ ...anySize, shape: ['h', 'w', 3] })).toMatchObject({ layout: 'HWC', height: 224 });
+  });
+
+  test.each([
+    [['h', 'w', 3], { mean: [0] }, /uint8: it takes pixels from 0 to 255/],
+    [[3, 'h', 'w'], { std: [1] }, /uint8: it takes pixels from 0 to 255/],
+    [[3, 'h', 'w'], { crop: 0.5 }, /own size, which have no crop of 0.5/],
+    [['n', 'l', 'c'], {}, /a picture has/],
+    [[3, 40, 'w'], { size: 64 }, /takes pictures of 40 x w, not 64 x 64/],
+  ])('%j with %j is refused', (shape, options, message) => {
+    expect(() => preprocessingFor(pixels(shape), options)).toThrow(message);
   });
 });

@@ -1,123 +1,11 @@
 import type { TensorValue } from '../onnx/tensor-value.js';
-import { option } from '../options/words.js';
-import type { OptionsIn } from '../options/types.js';
-import { CHANNEL_AXIS } from '../features/feature.js';
-import type { MapLayout } from '../options/choices.js';
 import { FeatxError, ModelFormatError, RuntimeError, UsageError } from '../errors.js';
+import { option } from '../options/words.js';
 import { float32ToHalf } from './float16.js';
 import { overLimit } from './faults.js';
 import { DEFAULT_TENSOR_LIMITS, type TensorLimits } from './limits.js';
-import { INTERPOLATIONS, resizeAndCrop, type Interpolation, type Picture } from './resample.js';
-
-/** How a picture becomes an input; what is left out is timm's default. */
-export type ImageOptions = OptionsIn<'image'>;
-
-/** Options with nothing left open. */
-export interface Preprocessing {
-  readonly height: number;
-  readonly width: number;
-  readonly crop: number;
-  readonly interpolation: Interpolation;
-  readonly mean: readonly [number, number, number];
-  readonly std: readonly [number, number, number];
-  readonly dtype: 'float32' | 'float16';
-  readonly layout: MapLayout;
-}
-
-/** The sizes of a picture behind axis 0, in the order of its layout. */
-const SIZES: { readonly [L in MapLayout]: (to: Preprocessing) => readonly number[] } = {
-  NCHW: ({ height, width }) => [3, height, width],
-  NHWC: ({ height, width }) => [height, width, 3],
-};
-
-/** The shape of a picture without axis 0: [3, H, W] or [H, W, 3]. */
-export function pictureShape(to: Preprocessing): readonly number[] {
-  return SIZES[to.layout](to);
-}
-
-/** @see https://github.com/huggingface/pytorch-image-models/blob/main/timm/data/constants.py */
-const IMAGENET_MEAN = [0.485, 0.456, 0.406] as const;
-const IMAGENET_STD = [0.229, 0.224, 0.225] as const;
-const DEFAULT_CROP = 0.875;
-const DEFAULT_SIZE = 224;
-const LARGEST_SIZE = 16_384;
-
-/** The input of a model that a picture is made for. */
-export interface ImageInput {
-  readonly name: string;
-  readonly dtype: string | null;
-  readonly shape: readonly (number | string | null)[] | null;
-}
-
-/**
- * timm's preprocessing for an input of a model.
- * @throws UsageError if a picture cannot be that input, or an option is out of range
- */
-export function preprocessingFor(input: ImageInput, options: ImageOptions = {}): Preprocessing {
-  const shape = input.shape ?? [null, 3, null, null];
-  const dtype = input.dtype ?? 'float32';
-  if (dtype !== 'float32' && dtype !== 'float16')
-    throw new UsageError(`input ${input.name} is ${dtype}; a picture becomes float32 or float16`, {
-      hint: 'give it as a .npy array',
-    });
-  const isLast = shape.length === 4 && shape[3] === 3 && shape[1] !== 3;
-  if (shape.length !== 4 || (!isLast && typeof shape[1] === 'number' && shape[1] !== 3)) {
-    throw new UsageError(
-      `input ${input.name} has shape [${shape.map((dim) => dim ?? '?').join(', ')}]; a picture has [N, 3, H, W] or [N, H, W, 3]`,
-      {
-        hint: 'give it as a .npy array',
-      },
-    );
-  }
-  const [height, width] = isLast ? [shape[1], shape[2]] : [shape[2], shape[3]];
-  const asked = typeof options.size === 'number' ? ([options.size, options.size] as const) : options.size;
-  for (const [axis, fixed] of [height, width].entries()) {
-    if (asked !== undefined && typeof fixed === 'number' && asked[axis] !== fixed) {
-      throw new UsageError(
-        `input ${input.name} takes pictures of ${String(height)} x ${String(width)}, not ${asked.join(' x ')}`,
-        {
-          hint: `leave out ${option('image.size')}`,
-        },
-      );
-    }
-  }
-  const crop = options.crop ?? DEFAULT_CROP;
-  if (!(crop > 0 && crop <= 1)) throw new UsageError(`crop is ${crop}; it lies above 0 and at most at 1`);
-  const interpolation = options.interpolation ?? 'bicubic';
-  if (!INTERPOLATIONS.includes(interpolation))
-    throw new UsageError(`interpolation ${String(interpolation)} is unknown`, {
-      hint: `choose ${INTERPOLATIONS.join(', ')}`,
-    });
-  return {
-    height: sizeOf(asked?.[0] ?? height, 'height'),
-    width: sizeOf(asked?.[1] ?? width, 'width'),
-    crop,
-    interpolation,
-    mean: triple(options.mean ?? IMAGENET_MEAN, 'mean', () => true),
-    std: triple(options.std ?? IMAGENET_STD, 'std', (value) => value > 0),
-    dtype,
-    layout: isLast ? 'NHWC' : 'NCHW',
-  };
-}
-
-function sizeOf(dim: number | string | null, what: string): number {
-  if (typeof dim !== 'number') return DEFAULT_SIZE;
-  if (Number.isInteger(dim) && dim >= 1 && dim <= LARGEST_SIZE) return dim;
-  throw new UsageError(`the ${what} of a picture is ${dim}; it lies between 1 and ${LARGEST_SIZE}`);
-}
-
-function triple(
-  values: readonly number[],
-  what: string,
-  isGood: (value: number) => boolean,
-): readonly [number, number, number] {
-  const [red, green = red, blue = red] = values;
-  if ((values.length === 1 || values.length === 3) && values.every((value) => Number.isFinite(value) && isGood(value)))
-    return [red, green, blue];
-  throw new UsageError(
-    `${what} is ${values.join(', ')}; it takes one or three numbers${what === 'std' ? ' above 0' : ''}`,
-  );
-}
+import { channelsLead, LARGEST_SIDE, pictureShape, type Preprocessing } from './preprocessing.js';
+import { resizeAndCrop, type Picture } from './resample.js';
 
 type SharpModule = typeof import('sharp');
 
@@ -244,7 +132,7 @@ interface Size {
  * @see https://github.com/huggingface/pytorch-image-models/blob/main/timm/data/transforms_factory.py
  * (transforms_imagenet_eval)
  */
-export function resizedSize({ width, height }: Size, to: Pick<Preprocessing, 'height' | 'width' | 'crop'>): Size {
+export function resizedSize({ width, height }: Size, to: Size & { readonly crop: number }): Size {
   const scaledHeight = Math.floor(to.height / to.crop);
   const scaledWidth = Math.floor(to.width / to.crop);
   if (scaledHeight !== scaledWidth) {
@@ -258,34 +146,65 @@ export function resizedSize({ width, height }: Size, to: Pick<Preprocessing, 'he
 }
 
 /**
- * A decoded picture as values `[3, H, W]` or `[H, W, 3]`, one entry of the input: resized, centre-cropped, normalised.
+ * The size that a picture gets: a side that the input leaves open keeps the picture's ratio.
+ * @throws UsageError if that makes it too long
+ */
+function sizeOf({ width, height }: Size, to: Preprocessing): Size {
+  if (to.height === null && to.width === null) return { width, height };
+  const size = {
+    width: to.width ?? Math.max(1, roundHalfEven((width * (to.height ?? height)) / height)),
+    height: to.height ?? Math.max(1, roundHalfEven((height * (to.width ?? width)) / width)),
+  };
+  if (Math.max(size.width, size.height) <= LARGEST_SIDE) return size;
+  throw new UsageError(
+    `a picture of ${width} x ${height} would become ${size.width} x ${size.height}; a side has at most ${LARGEST_SIDE} pixels`,
+    { hint: `say both sides with ${option('image.size')}` },
+  );
+}
+
+/** The picture at the size of the input: resized and centre-cropped, or as it is if that is its own. */
+function fitted(picture: Picture, to: Preprocessing): Picture {
+  const size = sizeOf(picture, to);
+  if (to.height === null && to.width === null) return picture;
+  const resized = resizedSize(picture, { ...size, crop: to.crop });
+  const box = {
+    left: roundHalfEven((resized.width - size.width) / 2),
+    top: roundHalfEven((resized.height - size.height) / 2),
+    ...size,
+  };
+  return resizeAndCrop(picture, resized, box, to.interpolation);
+}
+
+/**
+ * A decoded picture as one entry of the input, `[1, 3, H, W]` or `[1, H, W, 3]`: resized, centre-cropped, normalised;
+ * or its pixels as they are.
+ * @throws UsageError if a side that the input leaves open becomes too long
  */
 export function pictureTensor(picture: Picture, to: Preprocessing): TensorValue {
-  const resized = resizedSize(picture, to);
-  const box = {
-    left: roundHalfEven((resized.width - to.width) / 2),
-    top: roundHalfEven((resized.height - to.height) / 2),
-    width: to.width,
-    height: to.height,
-  };
-  const { data } = resizeAndCrop(picture, resized, box, to.interpolation);
-  const plane = to.width * to.height;
-  const shape = pictureShape(to);
-  const isFirst = CHANNEL_AXIS[to.layout] === 1;
-  const isHalf = to.dtype === 'float16';
-  const values = isHalf ? new Uint16Array(plane * 3) : new Float32Array(plane * 3);
+  const { data, width, height } = fitted(picture, to);
+  const isFirst = channelsLead(to.layout);
+  const plane = width * height;
+  const values =
+    to.dtype === 'uint8'
+      ? new Uint8Array(plane * 3)
+      : to.dtype === 'float16'
+        ? new Uint16Array(plane * 3)
+        : new Float32Array(plane * 3);
   for (let channel = 0; channel < 3; channel++) {
-    const table = isHalf ? float32ToHalf(normalized(to, channel)) : normalized(to, channel);
+    const table = valuesOf(to, channel);
     const [start, step] = isFirst ? [channel * plane, 1] : [channel, 3];
     for (let pixel = 0; pixel < plane; pixel++) values[start + pixel * step] = table[data[pixel * 3 + channel]];
   }
-  return { dtype: to.dtype, shape: [1, ...shape], data: values };
+  return { dtype: to.dtype, shape: [1, ...pictureShape(to.layout, { height, width })], data: values };
 }
 
-/** The 256 values of a channel, with PyTorch's float32 arithmetic: divide by 255, subtract, divide. */
-function normalized({ mean, std }: Preprocessing, channel: number): Float32Array {
+const PIXELS = Uint8Array.from({ length: 256 }, (_empty, value) => value);
+
+/** What the 256 values of a channel become; normalised with PyTorch's float32 arithmetic: divide, subtract, divide. */
+function valuesOf({ mean, std, dtype }: Preprocessing, channel: number): Uint8Array | Uint16Array | Float32Array {
+  if (mean === null || std === null) return PIXELS;
   const table = new Float32Array(256);
   for (let value = 0; value < 256; value++)
     table[value] = Math.fround(Math.fround(value / 255) - Math.fround(mean[channel])) / Math.fround(std[channel]);
-  return table;
+  return dtype === 'float16' ? float32ToHalf(table) : table;
 }

@@ -54,6 +54,12 @@ test('pictures, as paths and as bytes, are what run makes of them', async () => 
   expect(pictures.shape).toEqual([2, 3, 64, 48]);
 });
 
+test('an input without a batch axis gets one picture', async () => {
+  const input = { name: 'x', dtype: 'uint8', shape: ['h', 'w', 3] };
+  expect((await readPictures([PICTURE], input)).shape).toEqual([300, 451, 3]);
+  await expect(readPictures([PICTURE, PICTURE], input)).rejects.toThrow('input x takes one picture at a time, not 2');
+});
+
 test('what is not a picture is named', async () => {
   await expect(readPictures([PICTURE, Uint8Array.of(1)], INPUT)).rejects.toThrow('picture 2 cannot be decoded');
   await expect(readPictures([], INPUT)).rejects.toThrow('no picture is given');

@@ -4,12 +4,14 @@ import type { FileSystem } from '../wire/fs.js';
 import { BufferSource, exactSource, type ByteSource } from '../wire/source.js';
 import type { WriteOptions } from '../wire/sink.js';
 import { readTensors } from './array-file.js';
+import { stackEntries } from './batches.js';
 import { checksum } from './checksum.js';
-import { decodePicture, pictureTensor, preprocessingFor, type ImageInput, type ImageOptions } from './image.js';
+import { decodePicture, pictureTensor } from './image.js';
 import { ReopenedFile } from './lazy-array.js';
 import { DEFAULT_TENSOR_LIMITS, type TensorLimits } from './limits.js';
 import { assertHolds, layoutOf, outputKeys, type OutputFormat } from './output-format.js';
-import { stackRows, valueBytes } from './tensor.js';
+import { hasBatchAxis, preprocessingFor, type ImageInput, type ImageOptions } from './preprocessing.js';
+import { valueBytes } from './tensor.js';
 import { TensorWriter } from './writer.js';
 
 /** How pictures are read. */
@@ -21,7 +23,7 @@ export interface PictureOptions extends ImageOptions {
 
 /**
  * Pictures (jpg, png, webp; paths or bytes) as one tensor `[N, 3, H, W]` or `[N, H, W, 3]` for an input of a model,
- * preprocessed as `run` does it.
+ * preprocessed as `run` does it; for an input without a batch axis, one picture as `[3, H, W]` or `[H, W, 3]`.
  * @param input such as `net.inputs[0]`
  * @throws UsageError if a picture cannot be that input; ModelFormatError for bytes that cannot be decoded;
  * PolicyError; IoError; RuntimeError without sharp
@@ -33,6 +35,11 @@ export async function readPictures(
 ): Promise<TensorValue> {
   if (pictures.length === 0) throw new UsageError('no picture is given');
   const to = preprocessingFor(input, options);
+  const isBatch = hasBatchAxis(to.layout);
+  if (!isBatch && pictures.length > 1)
+    throw new UsageError(`input ${input.name} takes one picture at a time, not ${pictures.length}`, {
+      hint: 'read them one by one',
+    });
   const entries: TensorValue[] = [];
   for (const [at, picture] of pictures.entries()) {
     const bytes =
@@ -42,7 +49,8 @@ export async function readPictures(
     const name = typeof picture === 'string' ? picture : `picture ${at + 1}`;
     entries.push(pictureTensor(await decodePicture(bytes, name, { ...DEFAULT_TENSOR_LIMITS, ...limits }), to));
   }
-  return stackRows(entries);
+  const all = stackEntries(input.name, entries);
+  return isBatch ? all : { ...all, shape: all.shape.slice(1) };
 }
 
 /** How array files are read. */

@@ -3,18 +3,19 @@ import { option } from '../options/words.js';
 import { UsageError } from '../errors.js';
 import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
 import { conversionOf, convert } from './convert.js';
+import { decodePicture, pictureTensor } from './image.js';
+import { Faults, openFiles, parseInputSpec, type OpenedFile } from './input-files.js';
+import type { LazyArray, ReopenedFile, RowRange } from './lazy-array.js';
+import { DEFAULT_TENSOR_LIMITS, type TensorLimits } from './limits.js';
 import {
-  decodePicture,
+  hasBatchAxis,
   pictureShape,
-  pictureTensor,
+  pictureTaker,
   preprocessingFor,
   type ImageInput,
   type ImageOptions,
   type Preprocessing,
-} from './image.js';
-import { Faults, openFiles, parseInputSpec, type OpenedFile } from './input-files.js';
-import type { LazyArray, ReopenedFile, RowRange } from './lazy-array.js';
-import { DEFAULT_TENSOR_LIMITS, type TensorLimits } from './limits.js';
+} from './preprocessing.js';
 import { randomTensor } from './random.js';
 import { describe, stackRows } from './tensor.js';
 
@@ -38,8 +39,10 @@ export interface InputItem {
   readonly rows: number;
   /** Whether it gives as many entries as are asked for (random values); `rows` is then what it gives on its own. */
   readonly isEndless: boolean;
-  /** Shape of one entry; null for a scalar. */
-  readonly rest: readonly number[] | null;
+  /** Shape of one entry, null where a picture brings its own size; null for a scalar. */
+  readonly rest: readonly (number | null)[] | null;
+  /** How a picture is prepared; null for what is no picture. */
+  readonly picture: Preprocessing | null;
   readonly read: (rows: RowRange) => Promise<TensorValue>;
 }
 
@@ -49,6 +52,8 @@ export interface PlannedInput {
   readonly items: readonly InputItem[];
   /** Whether its entries are split over batches; otherwise all of it goes into each. */
   readonly isBatched: boolean;
+  /** Whether its axis 0 counts entries; otherwise an entry is the whole input, and a batch has one. */
+  readonly hasBatchAxis: boolean;
 }
 
 /** Where the values of a run come from; nothing but headers has been read. */
@@ -60,8 +65,12 @@ export interface InputPlan {
   readonly fixedBatch: number | null;
   /** Every file, in order, once. */
   readonly files: readonly string[];
+  /** Whether pictures come at their own sizes, so that several may not fit into one batch. */
+  readonly ownSizes: boolean;
   /** Entries that are pictures. */
   readonly images: number;
+  /** How pictures are prepared, by input. */
+  readonly preprocessing: ReadonlyMap<string, Preprocessing>;
   readonly warnings: readonly string[];
 }
 
@@ -99,10 +108,15 @@ export async function planInputs(
   context.faults.throwIfAny('inputs do not fit the model');
   for (const spec of parsed) if ('seed' in spec) addRandom(spec, items, context);
   assertGiven(items, context);
+  const pictures = [...items].flatMap(([name, list]) =>
+    list.flatMap(({ picture }) => (picture === null ? [] : [[name, picture] as const])),
+  );
+  const single = new Set(pictures.flatMap(([name, { layout }]) => (hasBatchAxis(layout) ? [] : [name])));
   const planned = inputs.map((input) => ({
     name: input.name,
     items: items.get(input.name) ?? [],
-    isBatched: isBatched(input, inputs),
+    isBatched: isBatched(input, inputs, single),
+    hasBatchAxis: !single.has(input.name),
   }));
   const { rows, fixedBatch } = countRows(planned, inputs);
   const files = [...new Set(opened.map(({ path }) => path))];
@@ -110,7 +124,9 @@ export async function planInputs(
     inputs: planned,
     rows,
     fixedBatch,
+    ownSizes: pictures.some(([, { height, width }]) => height === null || width === null),
     files,
+    preprocessing: new Map(pictures),
     images: opened.filter(({ arrays }) => arrays === null).length,
     warnings: [...new Set(warnings)],
   };
@@ -131,20 +147,25 @@ function add(items: ReadonlyMap<string, InputItem[]>, { name }: ModelInput, item
     throw new UsageError(`input ${name} gets random values and something else`, { hint: 'give it one or the other' });
   if (first !== undefined && String(first.rest) !== String(item.rest)) {
     throw new UsageError(
-      `${item.file} has entries of shape [${(item.rest ?? []).join(', ')}], ${first.file} of [${(first.rest ?? []).join(', ')}]: they cannot be stacked for input ${name}`,
+      `${item.file} has entries of ${entryText(item)}, ${first.file} of ${entryText(first)}: they cannot be stacked for input ${name}`,
     );
   }
   items.get(name)?.push(item);
+}
+
+function entryText({ rest }: InputItem): string {
+  return `shape [${(rest ?? []).map((dim) => dim ?? '?').join(', ')}]`;
 }
 
 /** Gives the arrays of a file to the inputs they are for. */
 async function assign(file: OpenedFile, items: ReadonlyMap<string, InputItem[]>, context: Context): Promise<void> {
   const { path, arrays, access } = file;
   if (arrays === null) {
-    const input = targetOf(file, context, (candidate) => candidate.shape === null || candidate.shape.length === 4);
+    const input = targetOf(file, context, pictureTaker(context.inputs));
     const { image, given } = context.options;
-    const isSized = image?.size !== undefined && given?.has(input.name) !== true;
-    const to = preprocessingFor(isSized ? input : withNumbers(input, context), image);
+    // Sizes that nobody gave give way to one that is asked for, and pixels come at the picture's own.
+    const isOpen = given?.has(input.name) !== true && (image?.size !== undefined || input.dtype === 'uint8');
+    const to = preprocessingFor(isOpen ? input : withNumbers(input, context), image);
     add(items, input, pictureItem(access, to, context));
     return;
   }
@@ -219,7 +240,8 @@ function pictureItem(access: ReopenedFile, to: Preprocessing, { limits }: Contex
     const bytes = await access.use((source) => source.read(0, source.size));
     return pictureTensor(await decodePicture(bytes, access.name, limits), to);
   };
-  return { file: access.name, rows: 1, isEndless: false, rest: pictureShape(to), read };
+  const rest = pictureShape(to.layout, to);
+  return { file: access.name, rows: 1, isEndless: false, rest, picture: to, read };
 }
 
 /**
@@ -251,7 +273,8 @@ function arrayItem(path: string, array: LazyArray, input: ModelInput, { warn }: 
   const whole = async (): Promise<TensorValue> => ({ ...(await array.read()), shape: full });
   const read = async (rows: RowRange): Promise<TensorValue> =>
     convert(isOneEntry || full.length === 0 ? await whole() : await array.read(rows), wanted);
-  return { file: path, rows: full[0] ?? 1, isEndless: false, rest: full.length === 0 ? null : full.slice(1), read };
+  const rest = full.length === 0 ? null : full.slice(1);
+  return { file: path, rows: full[0] ?? 1, isEndless: false, rest, picture: null, read };
 }
 
 function addRandom(
@@ -280,6 +303,7 @@ function randomItem(input: ModelInput, shape: readonly number[], seed: number): 
       rows: 1,
       isEndless: true,
       rest: null,
+      picture: null,
       read: async () => randomTensor(dtype, [], seed, input.name),
     };
   // Entry by entry, so that the values do not depend on the batch size.
@@ -289,7 +313,7 @@ function randomItem(input: ModelInput, shape: readonly number[], seed: number): 
       entries.push(randomTensor(dtype, [1, ...rest], seed, `${input.name}#${index}`));
     return stackRows(entries);
   };
-  return { file: null, rows, isEndless: true, rest, read };
+  return { file: null, rows, isEndless: true, rest, picture: null, read };
 }
 
 /** @throws UsageError naming every input that lacks a number */
@@ -329,13 +353,16 @@ function assertGiven(items: ReadonlyMap<string, readonly InputItem[]>, { inputs 
 }
 
 /**
- * Whether axis 0 of an input counts entries: where it is open, or, in a model that fixes all sizes, where it equals the
- * first input's.
+ * Whether an input has entries of its own for each batch: where axis 0 is open, or, in a model that fixes all sizes,
+ * where it equals the first input's. Beside an input that is `single`, an entry without such an axis, it has to be
+ * open.
  */
-function isBatched(input: ModelInput, inputs: readonly ModelInput[]): boolean {
+function isBatched(input: ModelInput, inputs: readonly ModelInput[], single: ReadonlySet<string>): boolean {
+  if (single.has(input.name)) return true;
   const axis = ({ shape }: ModelInput): number | string | null | undefined => (shape === null ? null : shape[0]);
   const own = axis(input);
   if (own === undefined) return false;
+  if (single.size > 0) return typeof own !== 'number';
   if (inputs.some((other) => axis(other) !== undefined && typeof axis(other) !== 'number'))
     return typeof own !== 'number';
   return own === inputs.map(axis).find((dim) => dim !== undefined);
@@ -361,6 +388,7 @@ function countRows(
     if (input.isBatched || typeof dim !== 'number' || total(input) === dim) continue;
     throw new UsageError(`input ${input.name} takes ${dim} entries, and its files have ${total(input)}`);
   }
+  if (planned.some((input) => !input.hasBatchAxis)) return { rows, fixedBatch: 1 };
   const first = inputs.find(({ name }) => name === batched[0]?.name)?.shape?.[0];
   return { rows, fixedBatch: typeof first === 'number' ? first : null };
 }

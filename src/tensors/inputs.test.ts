@@ -184,6 +184,58 @@ describe('planning inputs', () => {
     await expect(shapeWith({ image: { size: 32 }, given: new Set(['image']) })).rejects.toThrow('64 x 48, not 32 x 32');
   });
 
+  test('without a batch axis each picture is a batch of its own, at its own size', async () => {
+    const inputs: ModelInput[] = [
+      { name: 'image', dtype: 'uint8', shape: [3, 'h', 'w'] },
+      { name: 'threshold', dtype: 'float32', shape: [1] },
+    ];
+    const pictures = [join(fixtures, 'picture.png'), join(fixtures, '../pictures/chelsea.png')];
+    const specs = [...pictures, `threshold=${await npy('t.npy', float([1], 0.5))}`];
+    const plan = await planInputs(specs, inputs);
+    expect(plan).toMatchObject({ rows: 2, fixedBatch: 1, images: 2 });
+    expect([...plan.preprocessing]).toEqual([['image', expect.objectContaining({ layout: 'CHW', mean: null })]]);
+    const all = await run(specs, inputs);
+    expect(all.map(({ feeds }) => feeds.get('image')?.shape)).toEqual([
+      [3, 19, 29],
+      [3, 300, 451],
+    ]);
+    expect(valuesOf(all, 'threshold')).toEqual([[0.5], [0.5]]);
+    expect(() => batchSizeOf(plan, 2)).toThrow(/batches of 1, not 2/);
+  });
+
+  test('with a batch axis pictures of their own sizes run one by one, unless they are to be one batch', async () => {
+    const image: ModelInput = { name: 'image', dtype: 'uint8', shape: ['n', 'h', 'w', 3] };
+    const pictures = [join(fixtures, 'picture.png'), join(fixtures, '../pictures/chelsea.png')];
+    const shapes = (all: readonly InputBatch[]): unknown => all.map(({ feeds }) => feeds.get('image')?.shape);
+    expect(shapes(await run(pictures, [image]))).toEqual([
+      [1, 19, 29, 3],
+      [1, 300, 451, 3],
+    ]);
+    expect(shapes(await run([pictures[0], pictures[0]], [image], {}, { batchSize: 2 }))).toEqual([[2, 19, 29, 3]]);
+    expect(shapes(await run(pictures, [image], { image: { size: 8 } }))).toEqual([[2, 8, 8, 3]]);
+    const sizes = new Map([['image', [1, 8, 8, 3]]]);
+    expect(shapes(await run(pictures.slice(0, 1), [image], { shapes: sizes }))).toEqual([[1, 19, 29, 3]]);
+    expect(shapes(await run(pictures, [image], { shapes: sizes, given: new Set(['image']) }))).toEqual([[2, 8, 8, 3]]);
+    await expect(run(pictures, [image], {}, { batchSize: 2 })).rejects.toThrow(
+      /several sizes cannot be one batch of input image: \[19, 29, 3\], \[300, 451, 3\]/,
+    );
+    await expect(
+      planInputs(
+        [pictures[0], await npy('p.npy', { dtype: 'uint8', shape: [1, 2, 2, 3], data: new Uint8Array(12) })],
+        [image],
+      ),
+    ).rejects.toThrow(/of shape \[2, 2, 3\].*of shape \[\?, \?, 3\]/);
+  });
+
+  test('a picture goes to the input of four axes where another has three', async () => {
+    const inputs: ModelInput[] = [
+      { name: 'camera', dtype: 'float32', shape: [1, 3, 3] },
+      { name: 'image', dtype: 'float32', shape: [1, 3, 8, 8] },
+    ];
+    const plan = await planInputs([join(fixtures, 'picture.png'), 'random'], inputs);
+    expect([...plan.preprocessing.keys()]).toEqual(['image']);
+  });
+
   test('float arrays are converted with a warning where that rounds, other dtypes refused', async () => {
     const path = await npy('a.npy', float([1, 2], 1, -2.5));
     const half = { ...input, dtype: 'float16' };
