@@ -103,6 +103,34 @@ describe('what a cut remembers', () => {
     });
   });
 
+  test('a weight is not a feature', () => {
+    const [weight] = view.initializers.keys();
+    const stored = storedOf();
+    const asFeature = stored.feature_info.map((entry) => (entry.index === 1 ? { ...entry, tensor: weight } : entry));
+    const asOutput = stored.outputs.map((entry) => ({ ...entry, output: weight }));
+    for (const changed of [{ feature_info: asFeature }, { outputs: asOutput }])
+      expect(() => resolveFeatures(view, types, { stored: { ...stored, ...changed } })).toThrow(
+        `takes weights for features: ${weight}`,
+      );
+  });
+
+  test.each([
+    { num_chs: 1e308 },
+    { num_chs: 1.5 },
+    { num_chs: -4 },
+    { num_chs: 0 },
+    { reduction: 1e-300 },
+    { reduction: 0 },
+    { reduction: 1e300 },
+  ])('%j is refused', async (size) => {
+    const stored = storedOf();
+    const text = JSON.stringify({
+      ...stored,
+      feature_info: stored.feature_info.map((entry) => ({ ...entry, ...size })),
+    });
+    await expect(cutWith(text)).rejects.toMatchObject({ name: 'ModelFormatError', code: 'FEATX_GRAPH_METADATA' });
+  });
+
   const cutWith = async (text: string): Promise<StoredInfo | null> => {
     const relu = { op: 'Relu', inputs: ['x'], outputs: ['y'] };
     return readStoredInfo(

@@ -25,6 +25,8 @@ export interface StoredAnswer extends Answer {
 
 /** Hundreds of times what a FeatureInfo of a hundred features takes; a model from elsewhere may say anything. */
 const LARGEST_INFO = 4 * 1024 * 1024;
+/** More channels, or a larger reduction, than any tensor has. */
+const LARGEST_SIZE = 2 ** 31;
 
 /**
  * What a cut remembers of its original, from `metadata_props`; null where the model is no cut.
@@ -33,13 +35,7 @@ const LARGEST_INFO = 4 * 1024 * 1024;
 export async function readStoredInfo(model: OnnxModel): Promise<StoredInfo | null> {
   const entry = model.metadata.find(({ key }) => key === FEATURE_INFO_KEY);
   if (entry === undefined) return null;
-  const wrong = (why: string, cause?: unknown): ModelFormatError =>
-    new ModelFormatError(`the metadata entry '${FEATURE_INFO_KEY}' ${why}`, {
-      code: 'FEATX_GRAPH_METADATA',
-      cause,
-      path: model.source.path,
-      hint: 'the model was changed after it was cut; cut it again, or remove the entry',
-    });
+  const wrong = (why: string, cause?: unknown): ModelFormatError => wrongEntry(model, why, cause);
   if (entry.value.end - entry.value.start > LARGEST_INFO)
     throw wrong(
       `takes ${entry.value.end - entry.value.start} bytes, more than the ${LARGEST_INFO} that any FeatureInfo needs`,
@@ -52,6 +48,15 @@ export async function readStoredInfo(model: OnnxModel): Promise<StoredInfo | nul
   }
   if (!isStoredInfo(info)) throw wrong('is not a FeatureInfo that featx wrote');
   return info;
+}
+
+function wrongEntry(model: OnnxModel, why: string, cause?: unknown): ModelFormatError {
+  return new ModelFormatError(`the metadata entry '${FEATURE_INFO_KEY}' ${why}`, {
+    code: 'FEATX_GRAPH_METADATA',
+    cause,
+    path: model.source.path,
+    hint: 'the model was changed after it was cut; cut it again, or remove the entry',
+  });
 }
 
 /** Everything that later code relies on; whatever else the entry says is carried through. */
@@ -79,20 +84,26 @@ function isStoredInfo(value: unknown): value is StoredInfo {
 
 function isFeatureList(list: unknown): list is readonly StoredFeature[] {
   const isName = (name: unknown): boolean => name === null || typeof name === 'string';
-  const isSize = (size: unknown): boolean => size === null || typeof size === 'number';
+  const isSize = (size: unknown): boolean =>
+    size === null || (typeof size === 'number' && size >= 1 / LARGEST_SIZE && size <= LARGEST_SIZE);
   const isFeature = (entry: unknown, at: number): boolean =>
     isRecord(entry) &&
     entry['index'] === at &&
     isName(entry['tensor']) &&
     isName(entry['module']) &&
     isSize(entry['num_chs']) &&
+    (entry['num_chs'] === null || Number.isInteger(entry['num_chs'])) &&
     isSize(entry['reduction']) &&
     typeof entry['because'] === 'string';
   return Array.isArray(list) && list.every(isFeature);
 }
 
-/** The features that a cut model remembers of its original: those it carries with their tensors, the others without. */
+/**
+ * The features that a cut model remembers of its original: those it carries with their tensors, the others without.
+ * @throws ModelFormatError naming every weight that is said to be a feature
+ */
 export function resolveStored(view: GraphView, analysis: Analysis, stored: StoredInfo): StoredAnswer {
+  assertNoWeights(view, stored);
   const isHere = (name: string): boolean => hasTensor(view, name);
   const outputs = stored.outputs.filter(({ output }) => isHere(output));
   const remembered = (list: readonly StoredFeature[], group: string | undefined): readonly Feature[] => {
@@ -144,6 +155,17 @@ export function resolveStored(view: GraphView, analysis: Analysis, stored: Store
     outcome: `${features.length} features of the original, ${features.filter(({ tensor }) => tensor !== null).length} of them here`,
     warnings: [],
   };
+}
+
+/** Tensors that were selected by their names may be weights; features are not. */
+function assertNoWeights(view: GraphView, stored: StoredInfo): void {
+  const lists = [stored.feature_info, ...(stored.groups ?? []).map(({ features }) => features)];
+  const features = lists.flatMap((list) => list.map(({ tensor }) => tensor));
+  const outputs = stored.outputs.flatMap(({ index, output }) => (index === null ? [] : [output]));
+  const weights = [...new Set([...features, ...outputs])].filter(
+    (name) => name !== null && (view.initializers.has(name) || view.sparseInitializers.has(name)),
+  );
+  if (weights.length > 0) throw wrongEntry(view.model, `takes weights for features: ${weights.join(', ')}`);
 }
 
 function rememberedFeature(
