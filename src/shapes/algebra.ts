@@ -1,3 +1,4 @@
+import { Budget } from './budget.js';
 import {
   addTerm,
   boundsOf,
@@ -40,6 +41,8 @@ export class Algebra {
   private readonly keys = new WeakMap<Formula, string>();
   private count = 0;
   private readonly required = new Map<string, Requirement>();
+  /** What formulas take of the work that a graph may take. */
+  readonly budget = new Budget();
   /** The node that is looked at; null while what it requires is of no consequence. */
   node: number | null = null;
 
@@ -62,7 +65,16 @@ export class Algebra {
 
   /** A size that equals nothing but itself. */
   unknown(bounds: Bounds = [0, Infinity]): Formula {
-    return this.single(this.atom('unknown', `\0${this.count}`, null, bounds));
+    const name = `\0${this.count}`;
+    return this.budget.isSpent ? this.bare(name, bounds) : this.single(this.atom('unknown', name, null, bounds));
+  }
+
+  /** An unknown that is not interned: nothing but itself leads to it. */
+  private bare(name: string, bounds: Bounds): Formula {
+    const leaves = new Set<Atom>();
+    const atom: Atom = { id: this.count++, kind: 'unknown', name, operands: null, bounds, weight: 1, leaves };
+    leaves.add(atom);
+    return new Formula([{ factor: 1, atoms: [atom], key: String(atom.id) }], 1, 3);
   }
 
   /** A dim of an input that the file does not name: an unknown that a number can be put in for. */
@@ -75,6 +87,22 @@ export class Algebra {
     if (b === 0) return a;
     if (a === 0) return b;
     return this.combined(a, b, 1);
+  }
+
+  /** The sum of many, made at once. */
+  sum(sizes: Iterable<Size>): Size {
+    let number = 0;
+    let formulas: Formula[] = [];
+    for (const size of sizes) {
+      if (typeof size === 'number') number += size;
+      else formulas.push(size);
+    }
+    if (formulas.length < 3) return formulas.reduce<Size>((sum, size) => this.add(sum, size), number);
+    const fractions = formulas.filter(({ denominator }) => denominator !== 1);
+    formulas = formulas.filter(({ denominator }) => denominator === 1);
+    const terms: Terms = new Map();
+    for (const { terms: own } of formulas) for (const { factor, atoms } of own) addTerm(terms, atoms, factor);
+    return fractions.reduce<Size>((sum, size) => this.add(sum, size), this.add(this.made(terms, 1), number));
   }
 
   subtract(a: Size, b: Size): Size {
@@ -279,6 +307,7 @@ export class Algebra {
       weight += 2;
       terms.push({ factor, atoms, key });
     }
+    this.budget.spend(1 + drafts.size + Math.min(weight, MOST_WEIGHT));
     if (!isSafe || weight > MOST_WEIGHT || terms.length > MOST_TERMS) return this.unknown([-Infinity, Infinity]);
     const divisor = denominator < 0 ? -common : common;
     const lowest = denominator / divisor;
@@ -289,6 +318,7 @@ export class Algebra {
     const key = `${lowest}|${reduced.map((term) => `${term.factor}*${term.key}`).join('+')}`;
     const before = this.formulas.get(key);
     if (before !== undefined) return before;
+    if (this.budget.isSpent) return this.unknown([-Infinity, Infinity]);
     const formula = new Formula(reduced, lowest, weight);
     this.formulas.set(key, formula);
     this.keys.set(formula, key);

@@ -1,7 +1,7 @@
 import type { Attribute, Graph, Node, Tensor } from '../onnx/records.js';
 import type { Algebra } from './algebra.js';
 import type { Size } from './formula.js';
-import { isTensor, type Info, type Scalar, type Shape, type TensorInfo } from './info.js';
+import { isTensor, withoutValue, type Info, type Scalar, type Shape, type TensorInfo } from './info.js';
 
 /** What makes a node impossible, as far as is known: its outputs stay unknown. */
 export class RuleFault extends Error {}
@@ -47,9 +47,11 @@ export class Call {
     return this.inputs[index] ?? null;
   }
 
+  /** A tensor; without its elements when there is nothing left to calculate with them. */
   tensor(index: number): TensorInfo | null {
     const info = this.info(index);
-    return isTensor(info) ? info : null;
+    if (!isTensor(info)) return null;
+    return info.value !== undefined && this.algebra.budget.isSpent ? withoutValue(info) : info;
   }
 
   shape(index: number): Shape | null {
@@ -65,7 +67,8 @@ export class Call {
   }
 
   value(index: number): readonly Scalar[] | null {
-    return this.tensor(index)?.value ?? null;
+    const info = this.info(index);
+    return isTensor(info) ? (info.value ?? null) : null;
   }
 
   attribute(name: string): Attribute | undefined {

@@ -5,7 +5,7 @@ import { Call, type BodyResult } from './call.js';
 import type { Constants } from './constants.js';
 import { Declarations, merged } from './declared.js';
 import { Formula } from './formula.js';
-import { isTensor, tensorInfo, type Info, type Shape } from './info.js';
+import { isTensor, tensorInfo, withoutValue, type Info, type Shape } from './info.js';
 import { ruleOf } from './table.js';
 
 /** What an inference takes beside the graph. */
@@ -48,10 +48,15 @@ export interface Inference {
   readonly contradictions: readonly Contradiction[];
   /** What must hold of symbols. */
   readonly requirements: readonly Requirement[];
+  /** The node at which what may be calculated for a graph was used up; null if it sufficed. */
+  readonly spentAt: Node | null;
 }
 
 /** Nodes of bodies and functions that are visited beside those of the main graph; beyond it they stay unknown. */
 const MOST_INNER_NODES = 60_000;
+
+/** Calls of functions and bodies that are followed, one inside the other: deeper ones stay unknown. */
+const DEEPEST = 300;
 
 /** Types and shapes of every tensor of the main graph that follow from what the file says, forwards. */
 export function inferGraph(view: GraphView, constants: Constants, options: InferenceOptions = {}): Inference {
@@ -76,6 +81,8 @@ class Inferring {
   private readonly filled = new Set<string>();
   private readonly certain = new Set<string>();
   private innerNodes = 0;
+  private depth = 0;
+  private spentAt: Node | null = null;
   private faults = 0;
   /** Operators without a rule in the node of the main graph that is looked at. */
   private readonly unknown = new Set<string>();
@@ -105,6 +112,7 @@ class Inferring {
       this.algebra.node = node.index;
       this.unknown.clear();
       const outputs = this.visit(node, scope, true);
+      if (this.spentAt === null && this.algebra.budget.isSpent) this.spentAt = node;
       if (this.unknown.size > 0 && node.outputs.some((name, at) => name !== '' && !isWhole(outputs[at])))
         this.gaps.push({ node, fault: null, unknown: [...this.unknown] });
       const isCertain = readsOf(node).every((name) => this.certain.has(name));
@@ -115,7 +123,7 @@ class Inferring {
         this.settle(name, inferred, declared.get(name) ?? null, isCertain, scope);
       });
     }
-    const { algebra, gaps, contradictions, filled } = this;
+    const { algebra, gaps, contradictions, filled, spentAt } = this;
     return {
       algebra,
       infos: scope.infos,
@@ -123,13 +131,14 @@ class Inferring {
       gaps,
       contradictions,
       requirements: algebra.requirements,
+      spentAt,
     };
   }
 
   private settle(name: string, inferred: Info | null, declared: Info | null, isCertain: boolean, scope: Scope): void {
     const { info, isFilled, contradicts } = merged(inferred, declared, isCertain, this.algebra);
     if (info === null) return;
-    scope.infos.set(name, info);
+    this.keep(name, info, scope);
     if (isFilled) this.filled.add(name);
     else if (isCertain && isTensor(info) && info.elemType !== 0 && info.shape !== null) this.certain.add(name);
     if (contradicts && declared !== null && inferred !== null)
@@ -139,6 +148,14 @@ class Inferring {
         inferred,
         believed: isCertain ? 'inferred' : 'declared',
       });
+  }
+
+  /** Notes what a tensor is; its elements take as much of what may be calculated as they are. */
+  private keep(name: string, info: Info, scope: Scope): void {
+    const { budget } = this.algebra;
+    const hasValue = isTensor(info) && info.value !== undefined;
+    if (hasValue) budget.spend(info.value.length);
+    scope.infos.set(name, hasValue && budget.isSpent ? withoutValue(info) : info);
   }
 
   /** What is given from outside: initializers and inputs. */
@@ -253,15 +270,17 @@ class Inferring {
   /** Nodes of a body or of a function. */
   private walk(nodes: readonly Node[], scope: Scope, declared: ReadonlyMap<string, Info>): void {
     this.innerNodes += nodes.length;
-    if (this.innerNodes > MOST_INNER_NODES) return;
+    if (this.innerNodes > MOST_INNER_NODES || this.depth >= DEEPEST) return;
+    this.depth++;
     for (const node of nodes) {
       const outputs = this.visit(node, scope, false);
       node.outputs.forEach((name, index) => {
         if (name === '') return;
         const { info } = merged(outputs[index] ?? null, declared.get(name) ?? null, true, this.algebra);
-        if (info !== null) scope.infos.set(name, info);
+        if (info !== null) this.keep(name, info, scope);
       });
     }
+    this.depth--;
   }
 }
 

@@ -48,6 +48,11 @@ export function tensorInfo(elemType: number, shape: Shape | null, value?: readon
   return { kind: 'tensor', elemType, shape, value };
 }
 
+/** A tensor of whose elements nothing is known. */
+export function withoutValue({ kind, elemType, shape }: TensorInfo): TensorInfo {
+  return { kind, elemType, shape };
+}
+
 /** Whether a value is a tensor, dense or sparse. */
 export function isTensor(info: Info | null | undefined): info is TensorInfo {
   return info != null && (info.kind === 'tensor' || info.kind === 'sparse_tensor');

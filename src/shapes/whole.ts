@@ -3,6 +3,7 @@ import type { GraphView } from '../onnx/graph.js';
 import type { ByName } from '../options/kinds.js';
 import { option } from '../options/words.js';
 import { dtypeWord } from '../onnx/types.js';
+import { MOST_STEPS } from './budget.js';
 import { Constants } from './constants.js';
 import { fitted, type Fit } from './fit.js';
 import { inferGraph, type Contradiction, type Gap, type Inference } from './infer.js';
@@ -65,9 +66,11 @@ function hasOverridable({ model, initializers }: GraphView): boolean {
 /** What a user should know: contradictions, impossible nodes, and sizes that were guessed in vain, one line each. */
 export function inferenceNotes(whole: WholeInference): readonly string[] {
   const { contradictions, gaps } = whole.proven;
+  const spentAt = whole.proven.spentAt ?? whole.nominal.spentAt;
   const impossible = gaps.filter(({ fault }) => fault !== null);
   return [
     ...(contradictions.length > 0 ? [contradictionNote(contradictions)] : []),
+    ...(spentAt === null ? [] : [spentNote(spentAt)]),
     ...(impossible.length > 0 ? [impossibleNote(impossible)] : []),
     ...unfitNotes(whole, impossible),
   ];
@@ -77,6 +80,10 @@ function contradictionNote([first, ...others]: readonly Contradiction[]): string
   const { tensor, declared, inferred, believed } = first;
   const more = others.length === 0 ? '' : `, and ${others.length} more of the kind`;
   return `the file declares '${tensor}' as ${infoText(declared)}, but its nodes make ${infoText(inferred)}${more}; what is ${believed} is believed`;
+}
+
+function spentNote(node: Node): string {
+  return `the sizes of the model take more than ${MOST_STEPS.toLocaleString('en')} steps to calculate: from ${labelOf(node)} on, those that need formulas stay unknown`;
 }
 
 function impossibleNote([first, ...others]: readonly Gap[]): string {

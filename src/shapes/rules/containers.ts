@@ -103,7 +103,7 @@ const concatFromSequence: Rule = (call) => {
     const dims = isKnown ? unified(parts, call.algebra) : first.shape;
     return [tensorInfo(first.elemType, [...dims.slice(0, axis), parts?.length ?? call.unknown(), ...dims.slice(axis)])];
   }
-  const along = isKnown ? parts.reduce<Size>((sum, part) => call.algebra.add(sum, part[axis]), 0) : call.unknown();
+  const along = isKnown ? call.algebra.sum(parts.map((part) => part[axis])) : call.unknown();
   const dims = isKnown
     ? unified(
         parts.map((part) => part.map((dim, on) => (on === axis ? 0 : dim))),

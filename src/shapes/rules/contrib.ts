@@ -133,7 +133,7 @@ const qLinearConcat: Rule = (call) => {
   const elem = isTensor(parts[0]) ? parts[0].elemType : 0;
   if (first == null) return [tensorInfo(elem, null)];
   const axis = call.axis(call.int('axis', 0), first.length);
-  const along = shapes.reduce<Size>((sum, shape) => call.algebra.add(sum, shape?.[axis] ?? call.unknown()), 0);
+  const along = call.algebra.sum(shapes.map((shape) => shape?.[axis] ?? call.unknown()));
   return [
     tensorInfo(
       elem,

@@ -141,14 +141,14 @@ const concat: Rule = (call) => {
   if (given === undefined) throw new RuleFault('no axis');
   const axis = call.axis(given, rank);
   let dims: Shape | null = null;
+  const along: Size[] = [];
   for (const shape of shapes) {
     const part: Shape = shape ?? call.unknowns(rank);
     if (part.length !== rank) throw new RuleFault('ranks differ');
-    dims =
-      dims === null
-        ? part
-        : dims.map((dim, at) => (at === axis ? algebra.add(dim, part[at]) : sameSize(dim, part[at], algebra)));
+    dims = dims === null ? part : dims.map((dim, at) => (at === axis ? dim : sameSize(dim, part[at], algebra)));
+    along.push(part[axis]);
   }
+  dims = dims?.with(axis, algebra.sum(along)) ?? null;
   return [tensorInfo(elem, dims, axis === 0 ? joinedValues(call) : joinedInner(call, axis, dims))];
 };
 
