@@ -18,8 +18,9 @@ test.each([
   expect(indexSelectors('out', out)).toEqual(selectors);
 });
 
-test.each([[''], [[1.5]], [['']], [[null]], [3], [{}]])('%j is not what `out` may be', (out) =>
-  expect(INDICES.accepts(out)).toBe(false),
+test.each([[''], [[1.5]], [['']], [[null]], [3], [{}], ['neck'], [[1, 'neck']], ['1-']])(
+  '%j is not what `out` may be',
+  (out) => expect(INDICES.accepts(out)).toBe(false),
 );
 
 test('a group without indices is an error that proposes some; so is every other name', () => {

@@ -22,7 +22,8 @@ const INDICES_SCHEMA: Schema = {
 /** What `out` may be. */
 export const INDICES: Kind<Indices> = {
   allowed: "a list of whole numbers, or of texts such as '0-3' and 'neck:0-2', or one such text",
-  accepts: (value): value is Indices => isFilled(value) || isIndexItems(value),
+  accepts: (value): value is Indices =>
+    (isFilled(value) || isIndexItems(value)) && isReadable(() => indexSelectors('out', value)),
   schema: INDICES_SCHEMA,
   fromConfig: (out: Indices) => {
     indexSelectors('out', out);
@@ -33,7 +34,8 @@ export const INDICES: Kind<Indices> = {
 /** One feature: its index in the FeatureInfo, or `neck:0`. */
 export const INDEX: Kind<number | string> = {
   allowed: "a whole number, or one of a group as in 'neck:0'",
-  accepts: (value): value is number | string => Number.isInteger(value) || isFilled(value),
+  accepts: (value): value is number | string =>
+    Number.isInteger(value) || (isFilled(value) && isReadable(() => oneFeature('explain', value))),
   parse: (flag, text) => {
     const { group, indices } = oneFeature(flag, text);
     return group === undefined ? indices[0] : text;
@@ -189,6 +191,16 @@ export function oneFeature(name: string, said: number | string): IndexSelector {
   const selectors = indexSelectors(name, [said], '0');
   if (selectors.length === 1 && selectors[0].indices.length === 1) return selectors[0];
   throw new UsageError(`${name} takes one index, not '${said}'`, { hint: 'give one, as in 3 or neck:0' });
+}
+
+function isReadable(read: () => unknown): boolean {
+  try {
+    read();
+    return true;
+  } catch (error) {
+    if (error instanceof UsageError) return false;
+    throw error;
+  }
 }
 
 function isFilled(value: unknown): value is string {
