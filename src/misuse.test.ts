@@ -3,14 +3,21 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   batch,
+  encodeArrays,
   extract,
+  extractBytes,
   FeatureDictNet,
   FeatureHookNet,
   FeatureListNet,
+  init,
   inspect,
+  inspectBytes,
   merge,
   openModel,
+  readArrays,
+  readPictures,
   run,
+  writeArrays,
 } from './index.js';
 import { doctor } from './doctor.js';
 import { UsageError } from './errors.js';
@@ -137,6 +144,33 @@ describe('values in the place of others', () => {
 
   test.each([5, '', {}])('%j as an output', async (output) => {
     expect(await errorOf(extract(MODEL, as(output)))).toMatchObject({ name: 'UsageError' });
+  });
+
+  const INPUT = { name: 'x', dtype: 'float32', shape: [1, 3, 8, 8] };
+  const firstArguments: { readonly [name: string]: (value: never) => Promise<unknown> } = {
+    init: (value) => init(value),
+    merge: (value) => merge(value),
+    batch: (value) => batch(value).next(),
+    inspectBytes: (value) => inspectBytes(value),
+    extractBytes: (value) => extractBytes(value),
+    FeatureListNet: (value) => FeatureListNet.create(value),
+    readPictures: (value) => readPictures(value, INPUT),
+    readArrays: (value) => readArrays(value),
+    encodeArrays: async (value) => encodeArrays(value, 'npz'),
+    writeArrays: (value) => writeArrays(value, new Map()),
+    'arrays to write': (value) => writeArrays(join(folder, 'a.npz'), value),
+    'the input of pictures': (value) => readPictures([new Uint8Array(1)], value),
+  };
+  test.each(Object.keys(firstArguments))('%s', async (name) => {
+    for (const value of [null, 0, true, {}, [null], [{}], () => 1])
+      expect([value, await errorOf(firstArguments[name](as(value)))]).toEqual([
+        value,
+        expect.objectContaining({ name: 'UsageError', message: expect.stringMatching(/./) }),
+      ]);
+  });
+
+  test.each([null, 5, 'cpu'])('%j as the options of doctor', async (options) => {
+    expect(await errorOf(doctor(as(options)))).toMatchObject({ code: 'FEATX_USAGE_OPTION' });
   });
 
   test('what is fed to a net', async () => {

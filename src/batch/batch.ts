@@ -1,6 +1,8 @@
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
-import { checkOptions } from '../options/check.js';
+import { assertList, checkOptions, shown } from '../options/check.js';
+import { UsageError } from '../errors.js';
+import { isRecord } from '../options/schema.js';
 import type { OptionsOf } from '../options/types.js';
 import type { Shard } from '../options/values.js';
 import { takeShard } from '../shards/shard.js';
@@ -35,9 +37,20 @@ export async function* batch(
   options: BatchOptions = {},
 ): AsyncGenerator<JobReport, BatchSummary, undefined> {
   checkOptions('batch', options);
-  const wanted = [...jobs];
+  const wanted: unknown = listOf(jobs);
+  assertList<Job>('the jobs', wanted, '{ input, output }, both paths', isJob);
   for (const { options: cut = {} } of wanted) checkOptions('cut', cut);
   return yield* runPlan(planJobs(wanted, options.root ?? '.', options.reads), options);
+}
+
+/** @throws UsageError if jobs cannot be gone through */
+function listOf(jobs: unknown): readonly unknown[] {
+  if (typeof jobs === 'object' && jobs !== null && Symbol.iterator in jobs) return [...(jobs as Iterable<unknown>)];
+  throw new UsageError(`the jobs are ${shown(jobs)}, not a list of { input, output }`, { code: 'FEATX_USAGE_OPTION' });
+}
+
+function isJob(job: unknown): boolean {
+  return isRecord(job) && [job['input'], job['output']].every((path) => typeof path === 'string' && path !== '');
 }
 
 /** `batch` of a plan that is already made. */

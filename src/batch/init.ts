@@ -2,7 +2,7 @@ import { option } from '../options/words.js';
 import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { UsageError } from '../errors.js';
-import { checkOptions } from '../options/check.js';
+import { assertPaths, checkOptions } from '../options/check.js';
 import type { OptionsOf } from '../options/types.js';
 import { findFiles, relativeTo } from '../wire/find-files.js';
 import { type FileSystem, nodeFileSystem, orNothing } from '../wire/fs.js';
@@ -43,6 +43,7 @@ const NOT_MEANT = /(^|\/)node_modules\//;
 export async function init(patterns: readonly string[], options: InitOptions = {}): Promise<InitReport> {
   const started = performance.now();
   checkOptions('init', options);
+  assertPaths('the models', patterns);
   const fs = options.fileSystem ?? nodeFileSystem;
   const output = resolve(options.output ?? CONFIG_NAME);
   const root = dirname(output);

@@ -2,7 +2,7 @@ import { ANY, option } from '../options/words.js';
 import { availableParallelism } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { UsageError } from '../errors.js';
-import { checkOptions } from '../options/check.js';
+import { assertPaths, checkOptions } from '../options/check.js';
 import type { MergeOptions, MergeReport } from '../shards/merge-report.js';
 import { mergeRuns } from '../shards/merge-runs.js';
 import type { RunManifest } from '../shards/run-shard.js';
@@ -42,6 +42,7 @@ const TIMEOUT_MS = 120_000;
 export async function merge(sources: readonly string[], options: MergeOptions = {}): Promise<MergeReport> {
   const started = performance.now();
   checkOptions('merge', options);
+  assertPaths('the manifests', sources);
   const fs = options.fileSystem ?? nodeFileSystem;
   const loaded = await loadAll(sources, fs);
   const runs = loaded.flatMap(({ path, manifest }) =>

@@ -79,6 +79,7 @@ describe('usage errors name the nearest', () => {
     [['extract', 'm.onnx', '-o', '-', '--json'], '-o -', ''],
     [['extract', '-'], 'no default name', ''],
     [['inspect', ''], 'empty path', ''],
+    [['inspect', 'm.onnx', '--features', ''], '--features is an empty path', ''],
     [['inspect', '-', '-'], 'once', ''],
   ])('%j', async (argv, message, hint) => {
     const { exit, stdout, stderr } = await runCli(argv);

@@ -18,6 +18,7 @@ export async function givenFeatures(
   const isOut = select.some((selector) => selector.by === 'index' && selector.group === undefined);
   if (isOut && select.some(({ by }) => by === 'last'))
     throw new UsageError('--out and --last both say which indices', { hint: 'give one of them' });
+  if (features === '') throw new UsageError('--features is an empty path');
   return features === undefined ? { reads: [] } : { features: await readFeatureInfo(features, fs), reads: [features] };
 }
 

@@ -96,6 +96,22 @@ export function assertPath(what: string, path: unknown): asserts path is string 
   throw new UsageError(`${what} is ${shown(path)}, not a path`, { code: 'FEATX_USAGE_OPTION' });
 }
 
+/** @throws UsageError if a value is not a list, or has an entry that is not what it must be */
+export function assertList<T>(
+  what: string,
+  list: unknown,
+  wanted: string,
+  isEntry: (entry: unknown) => boolean,
+): asserts list is readonly T[] {
+  if (Array.isArray(list) && list.every(isEntry)) return;
+  throw new UsageError(`${what} are ${shown(list)}, not a list of ${wanted}`, { code: 'FEATX_USAGE_OPTION' });
+}
+
+/** @throws UsageError if a value is not a list of paths */
+export function assertPaths(what: string, list: unknown): asserts list is readonly string[] {
+  assertList<string>(what, list, 'paths', (path) => typeof path === 'string' && path !== '');
+}
+
 const LONGEST_SHOWN = 60;
 
 /** A value of any kind, short enough for a message. */

@@ -1,5 +1,7 @@
 import type { TensorValue } from '../onnx/tensor-value.js';
 import { UsageError } from '../errors.js';
+import { assertList, assertPath, shown } from '../options/check.js';
+import { isRecord } from '../options/schema.js';
 import type { FileSystem } from '../wire/fs.js';
 import { BufferSource, exactSource, type ByteSource } from '../wire/source.js';
 import type { WriteOptions } from '../wire/sink.js';
@@ -33,6 +35,8 @@ export async function readPictures(
   input: ImageInput,
   { fileSystem, limits, ...options }: PictureOptions = {},
 ): Promise<TensorValue> {
+  assertList<string | Uint8Array>('the pictures', pictures, 'paths and bytes', isFile);
+  if (!isRecord(input)) throw wrongArgument('the input', input, '{ name, dtype, shape }');
   if (pictures.length === 0) throw new UsageError('no picture is given');
   const to = preprocessingFor(input, options);
   const isBatch = hasBatchAxis(to.layout);
@@ -53,6 +57,29 @@ export async function readPictures(
   return isBatch ? all : { ...all, shape: all.shape.slice(1) };
 }
 
+function isFile(value: unknown): boolean {
+  return (typeof value === 'string' && value !== '') || value instanceof Uint8Array;
+}
+
+/** @throws UsageError for what is not a Map of tensors */
+function assertArrays(arrays: unknown): asserts arrays is ReadonlyMap<string, TensorValue> {
+  if (!(arrays instanceof Map)) throw wrongArgument('the arrays', arrays, 'a Map of tensors by their names');
+  for (const [name, value] of arrays) {
+    const isTensor =
+      isRecord(value) &&
+      typeof value['dtype'] === 'string' &&
+      Array.isArray(value['shape']) &&
+      (Array.isArray(value['data']) || ArrayBuffer.isView(value['data']));
+    if (typeof name !== 'string' || !isTensor)
+      throw wrongArgument(`the array ${shown(name)}`, value, '{ dtype, shape, data }');
+  }
+}
+
+function wrongArgument(what: string, value: unknown, wanted: string): UsageError {
+  const verb = what.endsWith('arrays') ? 'are' : 'is';
+  return new UsageError(`${what} ${verb} ${shown(value)}, not ${wanted}`, { code: 'FEATX_USAGE_OPTION' });
+}
+
 /** How array files are read. */
 export interface ReadArraysOptions {
   readonly fileSystem?: FileSystem;
@@ -65,11 +92,14 @@ export interface ReadArraysOptions {
  * The arrays of a .npy, .npz, .safetensors or .pb (TensorProto) file by their keys; `''` for the one of a .npy file.
  * @throws ModelFormatError, UnsupportedModelError, PolicyError, IoError, UsageError
  */
-export function readArrays(
+export async function readArrays(
   file: string | Uint8Array | ByteSource,
   { name, ...options }: ReadArraysOptions = {},
 ): Promise<ReadonlyMap<string, TensorValue>> {
-  if (typeof file === 'string') return readTensors(file, options);
+  if (typeof file === 'string') {
+    assertPath('the file', file);
+    return readTensors(file, options);
+  }
   return readTensors(ArrayBuffer.isView(file) ? new BufferSource(file, name) : exactSource(file), options);
 }
 
@@ -81,6 +111,7 @@ export function encodeArrays(
   arrays: ReadonlyMap<string, TensorValue>,
   format: Exclude<OutputFormat, 'pb-directory'>,
 ): Uint8Array {
+  assertArrays(arrays);
   assertHolds(format, arrays);
   const keys = outputKeys(format, [...arrays.keys()]);
   const values = [...arrays.values()];
@@ -108,6 +139,8 @@ export async function writeArrays(
   arrays: ReadonlyMap<string, TensorValue>,
   options: Pick<WriteOptions, 'fileSystem' | 'noClobber' | 'follow'> = {},
 ): Promise<void> {
+  assertPath('the file', path);
+  assertArrays(arrays);
   const rows = [...arrays.values()][0]?.shape[0] ?? 1;
   await using writer = await TensorWriter.open(path, { ...options, totalRows: rows });
   await writer.write(arrays, rows);
