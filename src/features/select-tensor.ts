@@ -3,6 +3,7 @@ import type { Node } from '../onnx/records.js';
 import type { Analysis } from './analysis.js';
 import { concatenatedFacts } from './facts.js';
 import { nearestNames } from '../options/nearest.js';
+import { named } from '../options/words.js';
 import { isGlob, unescaped } from './glob.js';
 import { matchesOfGlobs } from './glob-set.js';
 import { innerNames } from './inner-tensors.js';
@@ -34,7 +35,7 @@ export function missing(kind: string, name: string, known: Iterable<string> | nu
   const near = known === null ? [] : nearestNames(name, known);
   return {
     selections: [],
-    problem: `no ${kind} ${isGlob(name) ? 'matches' : 'is named'} '${name}'${near.length > 0 ? ` (nearest: ${near.join(', ')})` : ''}`,
+    problem: `no ${kind} ${isGlob(name) ? 'matches' : 'is named'} '${name}'${near.length > 0 ? ` (nearest: ${near.map(named).join(', ')})` : ''}`,
   };
 }
 

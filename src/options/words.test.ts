@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, sep } from 'node:path';
-import { ANY, call, inFlags, inWordsOf, option } from './words.js';
+import { ANY, call, inFlags, inWordsOf, named, option } from './words.js';
 
 test.each([
   [option('outMap'), '`outMap`', '--out-map'],
@@ -55,6 +55,25 @@ test('a name with backticks cannot end the words that hold it', () => {
   const said = option('inputShapes', { 'a`b`: x': [2] });
   expect(said.split('`')).toHaveLength(3);
   expect(inFlags(said, 'run')).toBe("--input-shape 'a`b`: x:2'");
+});
+
+test.each(['`debug`', '`out: [1]`', 'a `debug` b', "it's `debug`", "`mode: 'list'`", '`', "'"])(
+  'a name that looks like an option comes back as it is where a message quotes it: %s',
+  (name) => {
+    const said = (options: string): string => `the model's tensor '${name}' is not there: leave out ${options}`;
+    expect(inFlags(said(option('out')), 'extract')).toBe(said('--out'));
+    expect(inWordsOf(said(option('out')), 'net')).toBe(said('`outIndices`'));
+  },
+);
+
+test('a name that a message does not quote is quoted if it looks like an option', () => {
+  expect(['x', '`out: [1]`'].map(named)).toEqual(['x', "'`out: [1]`'"]);
+  expect(inFlags(`nearest: ${named('`out: [1]`')}, x`, 'run')).toBe("nearest: '`out: [1]`', x");
+});
+
+test('a text that is nothing but quotes takes no time to speak of', () => {
+  const text = " 'a".repeat(30_000);
+  expect(inFlags(text, 'run')).toBe(text);
 });
 
 /** Texts for people may name flags where only the command line speaks. */

@@ -36,11 +36,30 @@ export function call(command: CommandName, ...options: readonly OptionKey[]): st
   return `\`${command}(model${options.length === 0 ? '' : `, { ${options.map((key) => `${key}: true`).join(', ')} }`})\``;
 }
 
+/** A name from outside in a message that does not quote all names: quoted if its backticks could pass for an option. */
+export function named(name: string): string {
+  return name.includes('`') ? `'${name}'` : name;
+}
+
+/**
+ * What messages quote, names and values that are not ours, and what stands in backticks; an apostrophe inside a word
+ * quotes nothing.
+ */
+const QUOTED_OR_WORDS = /(?<![\w`])'[^]{0,2000}?'(?![\w`])|`([^`]*)`/g;
+
+/** A message with other words where it names an option or a call; what it quotes stays as it is. */
+function replaceWords(text: string, say: (words: string, whole: string) => string): string {
+  return text.replace(QUOTED_OR_WORDS, (whole, words: string | undefined) =>
+    words === undefined ? whole : say(words, whole),
+  );
+}
+
 /** A message in the words of a function that calls some options otherwise: timm's networks say `outIndices`. */
 export function inWordsOf(text: string, set: OptionSet): string {
-  return text.replace(/`([\w.]+)(?=`|: )/g, (whole, key: string) => {
-    const words = isKey(key) ? rowOf(key).per?.[set]?.words : undefined;
-    return words === undefined ? whole : `\`${words}`;
+  return replaceWords(text, (words, whole) => {
+    const [, key = '', rest = ''] = /^([\w.]+)((?:: .*)?)$/s.exec(words) ?? [];
+    const said = isKey(key) ? rowOf(key).per?.[set]?.words : undefined;
+    return said === undefined ? whole : `\`${said}${rest}\``;
   });
 }
 
@@ -53,10 +72,7 @@ export function reworded(error: FeatxError, say: (text: string) => string): Feat
 
 /** A message in the words of the command line: every option that it names by its flag at `command`. */
 export function inFlags(text: string, command: CommandName | null): string {
-  return text.replace(/`([^`]*)`/g, (whole, words: string) => {
-    const said = callInFlags(words) ?? optionInFlags(words, command);
-    return said ?? whole;
-  });
+  return replaceWords(text, (words, whole) => callInFlags(words) ?? optionInFlags(words, command) ?? whole);
 }
 
 function callInFlags(words: string): string | null {

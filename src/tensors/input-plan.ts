@@ -1,5 +1,5 @@
 import type { TensorValue } from '../onnx/tensor-value.js';
-import { option } from '../options/words.js';
+import { named, option } from '../options/words.js';
 import { UsageError } from '../errors.js';
 import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
 import { conversionOf, convert } from './convert.js';
@@ -144,10 +144,12 @@ interface Context {
 function add(items: ReadonlyMap<string, InputItem[]>, { name }: ModelInput, item: InputItem): void {
   const [first] = items.get(name) ?? [];
   if (first !== undefined && (first.isEndless || item.isEndless))
-    throw new UsageError(`input ${name} gets random values and something else`, { hint: 'give it one or the other' });
+    throw new UsageError(`input ${named(name)} gets random values and something else`, {
+      hint: 'give it one or the other',
+    });
   if (first !== undefined && String(first.rest) !== String(item.rest)) {
     throw new UsageError(
-      `${item.file} has entries of ${entryText(item)}, ${first.file} of ${entryText(first)}: they cannot be stacked for input ${name}`,
+      `${item.file} has entries of ${entryText(item)}, ${first.file} of ${entryText(first)}: they cannot be stacked for input ${named(name)}`,
     );
   }
   items.get(name)?.push(item);
@@ -190,14 +192,14 @@ function pairsOf(
     if (array === undefined) throw new UsageError(`${path} has no array ${input}; it has ${keys.join(', ')}`, { path });
     return [[targetOf(file, context, () => true), array]];
   }
-  const named = context.inputs.flatMap((candidate) => {
+  const byName = context.inputs.flatMap((candidate) => {
     const array = arrays.find(({ key }) => key === candidate.name);
     return array === undefined ? [] : [[candidate, array] as const];
   });
-  if (named.length > 0) return named;
+  if (byName.length > 0) return byName;
   if (arrays.length === 1) return [[targetOf(file, context, () => true), arrays[0]]];
   throw new UsageError(
-    `${path} has the arrays ${keys.join(', ')}, and none is named as an input of the model (${context.inputs.map(({ name }) => name).join(', ')})`,
+    `${path} has the arrays ${keys.join(', ')}, and none is named as an input of the model (${context.inputs.map(({ name }) => named(name)).join(', ')})`,
     {
       path,
       hint: 'rename the arrays, or save them in files of their own and give NAME=FILE',
@@ -211,15 +213,15 @@ function targetOf(
   { inputs }: Context,
   canTake: (candidate: ModelInput) => boolean,
 ): ModelInput {
-  const named = inputs.find(({ name }) => name === input);
-  if (named !== undefined) return named;
+  const chosen = inputs.find(({ name }) => name === input);
+  if (chosen !== undefined) return chosen;
   const candidates = inputs.filter(canTake);
   if (candidates.length === 1) return candidates[0];
   if (inputs.length === 1) return inputs[0];
   if (inputs.length === 0)
     throw new UsageError(`${path}: what is selected needs no input`, { path, hint: `leave out ${option('inputs')}` });
   throw new UsageError(
-    `${path}: the model has ${inputs.length} inputs (${inputs.map(({ name }) => name).join(', ')})`,
+    `${path}: the model has ${inputs.length} inputs (${inputs.map(({ name }) => named(name)).join(', ')})`,
     {
       path,
       hint: `say which one it is for: ${option('inputs', [`${inputs[0].name}=${path}`])}`,
@@ -254,11 +256,11 @@ function arrayItem(path: string, array: LazyArray, input: ModelInput, { warn }: 
   const wanted = input.dtype ?? dtype;
   const conversion = conversionOf(dtype, wanted);
   if (conversion === null)
-    throw new UsageError(`${place} is ${dtype}, and input ${input.name} takes ${wanted}`, {
+    throw new UsageError(`${place} is ${dtype}, and input ${named(input.name)} takes ${wanted}`, {
       path,
       hint: `save it as ${wanted}`,
     });
-  if (conversion === 'rounded') warn(`${dtype} values are rounded to ${wanted} for input ${input.name}`);
+  if (conversion === 'rounded') warn(`${dtype} values are rounded to ${wanted} for input ${named(input.name)}`);
   const isOneEntry = input.shape !== null && shape.length === input.shape.length - 1;
   const full = isOneEntry ? [1, ...shape] : shape;
   const isFit =
@@ -267,7 +269,7 @@ function arrayItem(path: string, array: LazyArray, input: ModelInput, { warn }: 
       input.shape.every((dim, axis) => axis === 0 || typeof dim !== 'number' || dim === full[axis]));
   if (!isFit)
     throw new UsageError(
-      `${place} is ${describe(array)}, and input ${input.name} takes ${describe({ dtype: wanted, shape: input.shape ?? [] })}`,
+      `${place} is ${describe(array)}, and input ${named(input.name)} takes ${describe({ dtype: wanted, shape: input.shape ?? [] })}`,
       { path },
     );
   const whole = async (): Promise<TensorValue> => ({ ...(await array.read()), shape: full });
@@ -327,7 +329,9 @@ function concreteShapes(inputs: readonly ModelInput[], context: Context): Readon
   }
   if (open.length === 0) return shapes;
   const list = open.map(({ name, dtype, shape }) =>
-    shape === null ? `${name} (of unknown rank)` : `${name} (${describe({ dtype: dtype ?? '?', shape })})`,
+    shape === null
+      ? `${named(name)} (of unknown rank)`
+      : `${named(name)} (${describe({ dtype: dtype ?? '?', shape })})`,
   );
   const proposal = open.map(
     ({ name, shape }) => [name, (shape ?? [1, 3, 224, 224]).map((dim) => (typeof dim === 'number' ? dim : 1))] as const,
@@ -341,7 +345,7 @@ function assertGiven(items: ReadonlyMap<string, readonly InputItem[]>, { inputs 
   const missing = inputs.filter(({ name }) => items.get(name)?.length === 0);
   if (missing.length === 0) return;
   const list = missing
-    .map(({ name, dtype, shape }) => `${name} (${describe({ dtype: dtype ?? '?', shape: shape ?? [] })})`)
+    .map(({ name, dtype, shape }) => `${named(name)} (${describe({ dtype: dtype ?? '?', shape: shape ?? [] })})`)
     .join(', ');
   throw new UsageError(`no ${option('inputs')} for ${list}`, {
     code: 'FEATX_USAGE_INPUT',
@@ -386,7 +390,7 @@ function countRows(
   for (const input of planned) {
     const dim = inputs.find(({ name }) => name === input.name)?.shape?.[0];
     if (input.isBatched || typeof dim !== 'number' || total(input) === dim) continue;
-    throw new UsageError(`input ${input.name} takes ${dim} entries, and its files have ${total(input)}`);
+    throw new UsageError(`input ${named(input.name)} takes ${dim} entries, and its files have ${total(input)}`);
   }
   if (planned.some((input) => !input.hasBatchAxis)) return { rows, fixedBatch: 1 };
   const first = inputs.find(({ name }) => name === batched[0]?.name)?.shape?.[0];

@@ -1,4 +1,4 @@
-import { call } from '../../options/words.js';
+import { call, named } from '../../options/words.js';
 import { ResolveError } from '../../errors.js';
 import { hasTensor, type GraphView } from '../../onnx/graph.js';
 import type { Analysis } from '../analysis.js';
@@ -123,5 +123,5 @@ function describeMissing(
     name,
     typeof tensor === 'string' ? view.producerOf.keys() : [...tree.modules.keys(), ...folded.keys()].filter(Boolean),
   );
-  return `entry ${index} ${typeof tensor === 'string' ? 'tensor' : 'module'} '${name}'${near.length > 0 ? ` (nearest: ${near.join(', ')})` : ''}`;
+  return `entry ${index} ${typeof tensor === 'string' ? 'tensor' : 'module'} '${name}'${near.length > 0 ? ` (nearest: ${near.map(named).join(', ')})` : ''}`;
 }
