@@ -109,6 +109,19 @@ describe('dim_param', () => {
     },
   );
 
+  test.each(['-5', '0*a', '1/2', 'a - a - 3', '-a', 'ceil(a/0)', '9007199254740993*3'])(
+    'what is no size is one symbol: %s',
+    (text) => {
+      expect(parseDim(text, algebra)).toBe(algebra.symbol(text));
+    },
+  );
+
+  test.each(['7', '2.5', 'a)+(b', 'floor(h'])('the symbol %s stands alone and in no formula', (text) => {
+    const size = parseDim(text, algebra);
+    expect(formulaText(size)).toBe(text);
+    expect(formulaText(algebra.ceilDivide(size, 2))).toBeNull();
+  });
+
   test('parentheses may be deep', () => {
     const deep = `${'('.repeat(100)}a${')'.repeat(100)}`;
     expect(parseDim(deep, algebra)).toBe(algebra.symbol(deep));

@@ -1,7 +1,15 @@
 import { viewGraph } from '../onnx/graph.js';
 import { indexModel } from '../onnx/model.js';
 import { encodeModel } from '../testing/model-builder.js';
-import { node, tensor, value, type FunctionSpec, type ModelSpec, type NodeSpec } from '../testing/model-spec.js';
+import {
+  node,
+  tensor,
+  value,
+  type FunctionSpec,
+  type GraphSpec,
+  type ModelSpec,
+  type NodeSpec,
+} from '../testing/model-spec.js';
 import { Algebra } from './algebra.js';
 import { MOST_STEPS } from './budget.js';
 import { Constants } from './constants.js';
@@ -96,4 +104,27 @@ test('functions that call each other without end stay unknown', async () => {
   });
   expect((await inferred(calls(0))).infos.get('y')).toBeUndefined();
   expect((await inferred(calls(count - 200))).infos.get('y')).toMatchObject({ shape: [1, 3] });
+});
+
+test('bodies in bodies cost no more than they are long', async () => {
+  let body: GraphSpec = { inputs: [], nodes: [node('Identity', ['x'], ['o'])], outputs: [value('o')] };
+  const looped = (inner: GraphSpec, index: number): GraphSpec => ({
+    inputs: [value(`i${index}`, [], 'int64'), value(`c${index}`, [], 'bool'), value(`s${index}`, null)],
+    nodes: [
+      node('Loop', ['', `c${index}`, `s${index}`], [`o${index}`], { body: { graph: inner } }),
+      node('Concat', [`o${index}`, `o${index}`], [`p${index}`], { axis: { int: 0 } }),
+      node('Identity', [`c${index}`], [`d${index}`]),
+    ],
+    outputs: [value(`d${index}`), value(`p${index}`)],
+  });
+  body = {
+    inputs: [value('i', [], 'int64'), value('c', [], 'bool'), value('s', null)],
+    nodes: [node('Concat', ['s', 's'], ['p'], { axis: { int: 0 } }), node('Identity', ['c'], ['d'])],
+    outputs: [value('d'), value('p')],
+  };
+  for (let index = 0; index < 20; index++) body = looped(body, index);
+  const loop = node('Loop', ['', 'go', 'v'], ['y'], { body: { graph: body } });
+  const { infos } = await inferred({ graph: { inputs: [value('v', [1]), value('go', [], 'bool')], nodes: [loop] } });
+  const found = infos.get('y');
+  expect(found === undefined || (isTensor(found) && found.elemType === 1)).toBe(true);
 });

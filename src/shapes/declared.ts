@@ -71,8 +71,8 @@ export interface Merged {
 }
 
 /**
- * A number before a formula, a formula before a symbol of the file, a symbol before an unknown. Of a contradiction
- * `preferInferred` says which is believed.
+ * A number before a formula, a formula before a symbol of the file, a symbol before an unknown. Of a contradiction, and
+ * of a number for a formula of the inputs, `preferInferred` says which is believed.
  */
 export function merged(
   inferred: Info | null,
@@ -110,14 +110,20 @@ function mergedTensors(inferred: TensorInfo, declared: TensorInfo, preferInferre
     return { info, isFilled: !preferInferred, contradicts: true };
   }
   let isFilled = inferred.elemType === 0 && declared.elemType !== 0;
+  let isFrozen = false;
   const shape: Shape = own.map((dim, axis) => {
     const said = other[axis];
     if (dim === said || !isBetter(said, dim)) return dim;
-    isFilled = true;
     if (typeof said === 'number') algebra.require(dim, 'equal', said);
+    // A formula of the inputs is not one number for all of them.
+    if (preferInferred && typeof said === 'number' && typeof dim !== 'number' && dim.isKnown) {
+      isFrozen = true;
+      return dim;
+    }
+    isFilled = true;
     return said;
   });
-  return { info: { ...inferred, elemType: elem, shape }, isFilled, contradicts: elemDiffers };
+  return { info: { ...inferred, elemType: elem, shape }, isFilled, contradicts: elemDiffers || isFrozen };
 }
 
 function isBetter(said: Size, dim: Size): boolean {

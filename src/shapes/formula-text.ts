@@ -1,5 +1,5 @@
 import type { Algebra } from './algebra.js';
-import { Formula, isWhole, type Atom, type Size } from './formula.js';
+import { Formula, isPlainSymbol, isWhole, type Atom, type Size } from './formula.js';
 
 /** Formulas as people write them: `ceil(H/32)`, `floor(H/4)*floor(W/4) + 1`. What is printed can be parsed. */
 
@@ -12,6 +12,8 @@ const LONGEST_PARSED = 256;
 export function formulaText(size: Size, longest = LONGEST_FORMULA): string | null {
   if (typeof size === 'number') return String(size);
   if (!size.isKnown || size.weight > longest * 2) return null;
+  // Other names would be read back as numbers or as other formulas; alone they stand for themselves.
+  if (!isPlainSymbol(size) && [...size.leaves].some(({ name }) => !NAME.test(name))) return null;
   const text = sumText(size);
   return text.length > longest ? null : text;
 }
@@ -71,15 +73,25 @@ export function parseDim(text: string, algebra: Algebra, numbers: ReadonlyMap<st
   if (name.length <= LONGEST_PARSED && /[-+*/%()]/.test(name)) {
     const tokens = tokensOf(name);
     const size = tokens === null ? null : new Parser(tokens, algebra, numbers).whole();
-    if (size !== null) return isWhole(size) ? size : algebra.floor(size);
+    const whole = size === null || isWhole(size) ? size : algebra.floor(size);
+    if (whole !== null && isPossible(whole, numbers.size > 0 ? 0 : 1)) return whole;
   }
   return symbolOf(name, algebra);
+}
+
+/** Whether a formula of a file can be a size: none that is always below `least`, without bounds, or not exact. */
+function isPossible(size: Size, least: number): boolean {
+  if (typeof size === 'number') return Number.isSafeInteger(size) && size >= least;
+  return size.isKnown && size.bounds[1] >= least;
 }
 
 /** Sizes are 1 or more, except what a decoder has in its cache. */
 function symbolOf(name: string, algebra: Algebra): Formula {
   return algebra.symbol(name, /past|cache|kv/i.test(name) ? 0 : 1);
 }
+
+/** A symbol that can be read within a formula. */
+const NAME = /^[A-Za-z_](?:[\w.:#]|-(?=[A-Za-z_]))*$/;
 
 const TOKEN = /\s*(\/\/|[-+*/%(),]|\d+(?:\.\d+)?(?![A-Za-z_])|[A-Za-z_](?:[\w.:#]|-(?=[A-Za-z_]))*)/y;
 

@@ -68,6 +68,16 @@ export class Formula {
   }
 }
 
+/** Whether a formula is one symbol, or one dim without a name. */
+export function isPlainSymbol({ terms, leaves, denominator }: Formula): boolean {
+  const [{ factor, atoms }] = terms;
+  return terms.length === 1 && leaves.size === 1 && factor === 1 && denominator === 1 && isOne(atoms, leaves);
+}
+
+function isOne(atoms: readonly Atom[], leaves: ReadonlySet<Atom>): boolean {
+  return atoms.length === 1 && leaves.has(atoms[0]);
+}
+
 /** Whether a size is an integer whatever its symbols are. */
 export function isWhole(size: Size): boolean {
   return typeof size === 'number' ? Number.isInteger(size) : size.denominator === 1;
@@ -192,6 +202,11 @@ export function gcd(a: number, b: number): number {
   let [one, other] = [Math.abs(a), Math.abs(b)];
   while (other !== 0) [one, other] = [other, one % other];
   return one;
+}
+
+/** Whether a float that is calculated holds a size exactly: an integer, or over a power of two. */
+export function isBinary(size: Size): boolean {
+  return typeof size === 'number' || Number.isInteger(Math.log2(size.denominator));
 }
 
 /** Numerator and denominator of a number; null if it is neither an integer nor a short binary fraction. */

@@ -80,6 +80,26 @@ export function isInteger(elemType: number): boolean {
   return INTEGERS.has(elemType);
 }
 
+const BITS: { readonly [elemType: number]: readonly [low: number, high: number] } = {
+  [DataType.uint8]: [0, 2 ** 8 - 1],
+  [DataType.int8]: [-(2 ** 7), 2 ** 7 - 1],
+  [DataType.uint16]: [0, 2 ** 16 - 1],
+  [DataType.int16]: [-(2 ** 15), 2 ** 15 - 1],
+  [DataType.uint32]: [0, 2 ** 32 - 1],
+  [DataType.int32]: [-(2 ** 31), 2 ** 31 - 1],
+  [DataType.uint64]: [0, Infinity],
+  // Floats of 16 bits: the integers that they hold exactly.
+  [DataType.float16]: [-(2 ** 11), 2 ** 11],
+  [DataType.bfloat16]: [-(2 ** 8), 2 ** 8],
+};
+
+const ANY: readonly [low: number, high: number] = [-Infinity, Infinity];
+
+/** The integers that a dtype holds exactly, as far as it has an end that matters for sizes. */
+export function rangeOf(elemType: number): readonly [low: number, high: number] {
+  return BITS[elemType] ?? ANY;
+}
+
 /** The number of elements if all dims are numbers. */
 export function countOf(shape: Shape | null): number | null {
   if (shape === null) return null;

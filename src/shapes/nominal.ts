@@ -5,7 +5,7 @@ import type { Dim, ValueInfo } from '../onnx/records.js';
 import { Algebra } from './algebra.js';
 import { Declarations } from './declared.js';
 import { Evaluation } from './evaluate.js';
-import { Formula, type Size } from './formula.js';
+import { Formula, isPlainSymbol, type Size } from './formula.js';
 import { unnamedDim } from './infer.js';
 
 /** Numbers for symbolic input dims, and what they make of the symbols. */
@@ -117,11 +117,6 @@ function sizesOf(shapes: ReadonlyMap<string, readonly Dim[]>): Map<string, reado
       }),
     ]),
   );
-}
-
-/** Whether a formula is one symbol, or one dim without a name. */
-function isPlainSymbol({ terms, leaves }: Formula): boolean {
-  return terms.length === 1 && leaves.size === 1 && terms[0].factor === 1 && leaves.has(terms[0].atoms[0]);
 }
 
 function givenByName(

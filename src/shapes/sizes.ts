@@ -1,5 +1,6 @@
 import type { Algebra } from './algebra.js';
 import { RuleFault } from './call.js';
+import { Evaluation } from './evaluate.js';
 import { boundsOf, type Formula, type Size } from './formula.js';
 import type { Shape } from './info.js';
 
@@ -40,8 +41,29 @@ export function broadcastSize(a: Size, b: Size, algebra: Algebra): Size {
   if (isLarge) return a;
   if (isOtherLarge) return b;
   // Two formulas of the same symbols are two ways to the same size; a maximum would grow from layer to layer.
-  if (a.isKnown && b.isKnown && haveSameLeaves(a, b)) return sameSize(a, b, algebra);
+  if (a.isKnown && b.isKnown && haveSameLeaves(a, b)) return stretched(a, b, algebra) ?? algebra.max(a, b);
   return algebra.max(a, b);
+}
+
+/** Symbols get these numbers when two formulas are compared: small ones, where one of the two may be 1. */
+const SAMPLES = [1, 2, 3, 4, 5, 7, 8, 9, 13, 15, 16, 17, 31, 32, 33, 48, 63, 64, 65, 127, 128, 129];
+
+/** What it takes to compare, in steps for each atom. */
+const SAMPLE_STEPS = 5;
+
+/** The one of two formulas that is right wherever the two can be stretched to each other; null if neither is. */
+function stretched(a: Formula, b: Formula, algebra: Algebra): Formula | null {
+  algebra.budget.spend(SAMPLE_STEPS * (a.weight + b.weight));
+  if (algebra.budget.isSpent) return null;
+  const candidates = b.weight < a.weight ? [b, a] : [a, b];
+  const samples = SAMPLES.map((number) => {
+    const evaluation = new Evaluation(new Map([...a.leaves].map(({ name }) => [name, number])));
+    return candidates.map((size) => evaluation.numberOf(size) ?? 0);
+  }).filter(([one, other]) => one > 0 && other > 0 && (one === other || one === 1 || other === 1));
+  const at = candidates.findIndex((_size, index) =>
+    samples.every((numbers) => numbers[index] === Math.max(...numbers)),
+  );
+  return candidates[at] ?? null;
 }
 
 function haveSameLeaves(a: Formula, b: Formula): boolean {

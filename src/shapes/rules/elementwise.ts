@@ -2,7 +2,7 @@ import { DataType } from '../../onnx/schema.js';
 import type { Call, Rule } from '../call.js';
 import { isFloat, isInteger, tensorInfo, type Info, type Scalar, type TensorInfo } from '../info.js';
 import { broadcast } from '../sizes.js';
-import { BINARY, combinedValues, UNARY } from './values.js';
+import { BINARY, combinedValues, stored, UNARY } from './values.js';
 
 /** Operators that treat every element alike. @see https://github.com/onnx/onnx/blob/main/docs/Operators.md */
 
@@ -18,7 +18,9 @@ function sameAs(call: Call, index: number): Info | null {
   const value =
     operation === undefined || input.value === undefined
       ? null
-      : input.value.map((scalar) => (scalar === null ? null : operation(scalar, call.algebra, input.elemType)));
+      : input.value.map((scalar) =>
+          scalar === null ? null : stored(operation(scalar, call.algebra, input.elemType), input.elemType),
+        );
   return { ...tensorInfo(input.elemType, input.shape, value), kind: input.kind };
 }
 
@@ -102,11 +104,10 @@ function converted(scalar: Scalar, to: number, { algebra }: Call): Scalar {
   if (scalar === null) return null;
   if (to === DataType.bool) return typeof scalar === 'number' ? Number(scalar !== 0) : scalar.bounds[0] > 0 ? 1 : null;
   if (isInteger(to)) {
-    if (typeof scalar === 'number') return Number.isFinite(scalar) ? Math.trunc(scalar) : null;
-    return scalar.bounds[0] >= 0 ? algebra.floor(scalar) : scalar.denominator === 1 ? scalar : null;
+    if (typeof scalar === 'number') return stored(Math.trunc(scalar), to);
+    return stored(scalar.bounds[0] >= 0 ? algebra.floor(scalar) : scalar.denominator === 1 ? scalar : null, to);
   }
-  if (to === DataType.float && typeof scalar === 'number') return Math.fround(scalar);
-  return isFloat(to) ? scalar : null;
+  return isFloat(to) ? stored(scalar, to) : null;
 }
 
 const clip: Rule = (call) => {

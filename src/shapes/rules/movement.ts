@@ -26,6 +26,7 @@ const reshape: Rule = (call) => {
       inferred = axis;
       return null;
     }
+    if (copies && mayCopy(call, dim, from, axis)) return null;
     if (dim !== 0 || !copies) return dim;
     if (from !== null && axis >= from.length) throw new RuleFault('a dim is copied from an axis that is not there');
     return from?.[axis] ?? call.unknown();
@@ -44,6 +45,14 @@ const reshape: Rule = (call) => {
     );
   return [relaid(input, call.elem(0), shape)];
 };
+
+/** Whether a formula may be 0, which copies a dim, while the input has elements. */
+function mayCopy({ algebra }: Call, dim: Size | null, from: Shape | null, axis: number): boolean {
+  if (dim === null || typeof dim === 'number') return false;
+  const [low, high] = boundsOf(dim);
+  if (low > 0 || high < 0) return false;
+  return from === null || (dim !== from[axis] && algebra.quotient(algebra.product(from), dim) === null);
+}
 
 function targetOf(call: Call): readonly Scalar[] | null {
   if (call.opset < 5 && !call.has(1)) return call.ints('shape') ?? null;

@@ -1,7 +1,16 @@
 import { DataType } from '../../onnx/schema.js';
 import type { Algebra } from '../algebra.js';
-import { boundsOf, isExact, isWhole, type Size } from '../formula.js';
-import { countOf, isFloat, MOST_VALUES, numbersOf, type Scalar, type Shape, type TensorInfo } from '../info.js';
+import { boundsOf, isBinary, isExact, isWhole, type Size } from '../formula.js';
+import {
+  countOf,
+  isFloat,
+  MOST_VALUES,
+  numbersOf,
+  rangeOf,
+  type Scalar,
+  type Shape,
+  type TensorInfo,
+} from '../info.js';
 
 /** Arithmetic on the elements of small tensors: what makes shapes out of shapes. */
 
@@ -10,19 +19,24 @@ export type BinaryOperation = (a: Size, b: Size, algebra: Algebra, elemType: num
 /** What an operator makes of one element; null if it cannot be said. */
 export type UnaryOperation = (a: Size, algebra: Algebra, elemType: number) => Scalar;
 
-/** A number as its dtype holds it; null if an integer leaves the range that is exact here. */
-function stored(value: Scalar, elemType: number): Scalar {
-  if (typeof value !== 'number') return value;
+/** A value as its dtype holds it; null if it could leave the range of the dtype, or is not exact in it. */
+export function stored(value: Scalar, elemType: number): Scalar {
+  if (value === null) return null;
+  const [low, high] = rangeOf(elemType);
+  const [least, most] = boundsOf(value);
+  // No tensor is so long that its dims, or their differences, need more than 31 bits.
+  if (typeof value !== 'number')
+    return high >= 2 ** 31 - 1 && (low < 0 || least >= 0) ? value : least >= low && most <= high ? value : null;
   if (elemType === DataType.float) return Math.fround(value);
-  if (elemType === DataType.float16 || elemType === DataType.bfloat16)
-    return Number.isInteger(value) && Math.abs(value) <= 256 ? value : null;
-  return isFloat(elemType) ? value : Number.isSafeInteger(value) ? value : null;
+  if (!isFloat(elemType) && !Number.isSafeInteger(value)) return null;
+  return elemType === DataType.double || (Number.isInteger(value) && least >= low && most <= high) ? value : null;
 }
 
 const exactly =
   (calculate: (a: Size, b: Size, algebra: Algebra) => Scalar): BinaryOperation =>
   (a, b, algebra, elemType) => {
     if (typeof a !== typeof b && (!isExact(a) || !isExact(b))) return null;
+    if (isFloat(elemType) && !(isBinary(a) && isBinary(b))) return null;
     return stored(calculate(a, b, algebra), elemType);
   };
 
@@ -30,6 +44,7 @@ function divided(a: Size, b: Size, algebra: Algebra, elemType: number): Scalar {
   if (b === 0) return null;
   if (!isFloat(elemType)) return stored(algebra.truncDivide(a, b), elemType);
   if (typeof a !== typeof b && (!isExact(a) || !isExact(b))) return null;
+  if (!(isBinary(a) && isBinary(b))) return null;
   return stored(algebra.quotient(a, b), elemType);
 }
 
@@ -42,7 +57,9 @@ function modulo(a: Size, b: Size, algebra: Algebra, elemType: number): Scalar {
 function power(a: Size, b: Size, algebra: Algebra, elemType: number): Scalar {
   if (typeof b !== 'number') return null;
   if (typeof a === 'number') return stored(a ** b, elemType);
-  return Number.isInteger(b) && b >= 0 && b <= 4 ? algebra.product(Array.from({ length: b }, () => a)) : null;
+  return Number.isInteger(b) && b >= 0 && b <= 4 && isBinary(a)
+    ? stored(algebra.product(Array.from({ length: b }, () => a)), elemType)
+    : null;
 }
 
 /** Arithmetic on two elements, by operator. */
