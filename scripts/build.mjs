@@ -71,15 +71,13 @@ await build({
 });
 for (const name of QUICK)
   await outputs({ entryPoints: { [`only-${name}`]: 'src/cli/command-line.ts' }, plugins: [only(name)] });
-// What these share stands in chunks of their own.
+// One file each: chunks that they share would all be opened at once, and few descriptors may be left.
 await outputs({
   entryPoints: {
     'every-command': 'src/cli/command-line.ts',
     'runtime-child': 'src/runtime/runtime-child.ts',
     'batch-worker': 'src/batch/batch-worker.ts',
   },
-  splitting: true,
-  chunkNames: 'chunk-[hash]',
 });
 rmSync(join(root, 'dist'), { recursive: true, force: true });
 renameSync(next, join(root, 'dist'));
