@@ -60,7 +60,10 @@ linux('too few descriptors are named, whatever lacks them', () => {
     },
   });
   writeFileSync(join(folder, 'untyped.onnx'), bare);
-  const told = [19, 20, 21, 22, 23, 24].map((most) => shell(`ulimit -n ${most}; featx inspect untyped.onnx`));
+  const commands = ['inspect untyped.onnx', 'run untyped.onnx --tensor y --input random'];
+  const told = [19, 20, 21, 22, 23, 24].flatMap((most) =>
+    commands.map((command) => shell(`ulimit -n ${most}; featx ${command}`)),
+  );
   expect(told.every(({ stderr }) => !/bug in featx|not installed/.test(stderr))).toBe(true);
   expect(told.filter(({ status, stderr }) => status === 4 && stderr.includes('EMFILE')).length).toBeGreaterThan(0);
   expect(told.filter(({ status }) => status !== 0 && status !== 4 && status !== 1)).toEqual([]);

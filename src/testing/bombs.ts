@@ -226,7 +226,7 @@ const repeated = (part: Uint8Array, count: number): Uint8Array => {
   return whole;
 };
 
-/** Every bomb; each must end within a second and 64 MiB. */
+/** Every bomb; each must end within a second and 80 MiB. */
 export const BOMBS: readonly Bomb[] = [
   {
     name: 'a million groups inside each other',

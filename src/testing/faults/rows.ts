@@ -21,7 +21,7 @@ export interface FaultSection {
 const at = (file: string, ...tests: readonly string[]): readonly Reference[] =>
   tests.map((test) => ({ file: `src/${file}.test.ts`, test }));
 
-/** Inputs that are to use up time or memory: each within a second and 64 MiB. */
+/** Inputs that are to use up time or memory: each within a second and 80 MiB. */
 const bombs = (...names: readonly string[]): readonly Reference[] =>
   names.map((test) => ({ file: 'src/testing/bombs.ts', test }));
 
