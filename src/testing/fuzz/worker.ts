@@ -1,4 +1,4 @@
-import { openSync, writeSync } from 'node:fs';
+import { openSync, readFileSync, writeSync } from 'node:fs';
 import { minimise } from './minimise.js';
 import {
   fromText,
@@ -52,7 +52,14 @@ export function foundBy(error: unknown): Omit<Found, 'iteration'> {
 }
 
 function peakRssMiB(): number {
-  return process.resourceUsage().maxRSS / 1024;
+  return (ownPeakKiB() ?? process.resourceUsage().maxRSS) / 1024;
+}
+
+/** On Linux `maxRSS` begins at what the parent had when it forked; the peak of this process alone stands in /proc. */
+function ownPeakKiB(): number | null {
+  if (process.platform !== 'linux') return null;
+  const peak = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'));
+  return peak === null ? null : Number(peak[1]);
 }
 
 async function run(order: RunOrder, root: string, note: (iteration: number) => void): Promise<Answer> {
