@@ -60,6 +60,43 @@ export const INTERPOLATIONS = ['nearest', 'bilinear', 'bicubic', 'box', 'hamming
 /** One of `INTERPOLATIONS`. */
 export type Interpolation = (typeof INTERPOLATIONS)[number];
 
+/**
+ * How a picture is brought to the size of an input: its shortest side (or both sides, until they cover it) and a centre
+ * crop; both sides, whatever its ratio; inside it, the rest filled as ultralytics does; inside it, the rest filled
+ * evenly.
+ */
+export const FITS = ['shortest', 'squash', 'letterbox', 'pad'] as const;
+/** One of `FITS`. */
+export type Fit = (typeof FITS)[number];
+
+/** The order of the channels of a picture that an input takes. */
+export const CHANNEL_ORDERS = ['rgb', 'bgr'] as const;
+/** One of `CHANNEL_ORDERS`. */
+export type ChannelOrder = (typeof CHANNEL_ORDERS)[number];
+
+/** Whether a picture is turned as its EXIF orientation says. */
+export const ORIENTATIONS = ['apply', 'ignore'] as const;
+/** One of `ORIENTATIONS`. */
+export type Orientation = (typeof ORIENTATIONS)[number];
+
+/** The ways to prepare pictures that have a name. */
+export const PRESET_NAMES = [
+  'imagenet',
+  'torchvision',
+  'torchvision-v2',
+  'inception',
+  'clip',
+  'siglip',
+  'dinov2',
+  'dinov3',
+  'yolo',
+  'arcface',
+  'unit',
+  'raw',
+] as const;
+/** One of `PRESET_NAMES`. */
+export type PresetName = (typeof PRESET_NAMES)[number];
+
 /** How an unchanged file is recognized: by what the file system says, or by hashing it. */
 export const CHECKS = ['stat', 'content'] as const;
 /** One of `CHECKS`. */
