@@ -8,6 +8,7 @@ import { counts, extractedFeatures } from './report/extract-report.js';
 import type { ExtractReport } from './report/records.js';
 import { assertNoWarnings } from './report/strict.js';
 import { describedEdit, referenceEntries } from './rewrite/described.js';
+import { printableEdit } from './rewrite/edit.js';
 import { planRewrite } from './rewrite/plan.js';
 import { assertModeFlags, planOptions } from './rewrite/tap.js';
 import { DEFAULT_ALIGN, planWeights } from './rewrite/weights.js';
@@ -81,6 +82,6 @@ async function extractTo(
     ...result,
     warnings,
     elapsed_ms: Math.round(performance.now() - started),
-    ...(options.dryRun ? { plan: edit } : {}),
+    ...(options.dryRun ? { plan: printableEdit(edit) } : {}),
   };
 }

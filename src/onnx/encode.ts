@@ -1,4 +1,4 @@
-import { bytes, header, int, message, text, type Message } from '../wire/encode.js';
+import { bytes, float, header, int, message, text, type Message } from '../wire/encode.js';
 import { concat } from '../wire/pieces.js';
 import type { Dim, ValueType } from './records.js';
 import {
@@ -25,6 +25,8 @@ import {
 
 export type NewAttribute =
   | { readonly name: string; readonly int: number }
+  | { readonly name: string; readonly float: number }
+  | { readonly name: string; readonly string: string }
   | { readonly name: string; readonly ints: readonly number[] }
   | { readonly name: string; readonly tensor: NewTensor };
 
@@ -39,9 +41,11 @@ export interface NewNode {
   readonly attributes?: readonly NewAttribute[];
 }
 
-/** A tensor to add: a few integers, or values that lie in a file. */
+/** A tensor to add: a few numbers, the bytes of many, or values that lie in a file. */
 export type NewTensor = { readonly name: string; readonly dims: readonly number[] } & (
   | { readonly int64: readonly number[] }
+  | { readonly float32: readonly number[] }
+  | { readonly dataType: number; readonly bytes: Uint8Array }
   | { readonly dataType: number; readonly external: ExternalPlace }
 );
 
@@ -56,6 +60,8 @@ export interface ExternalPlace {
 export interface NewInput {
   readonly name: string;
   readonly type: ValueType | null;
+  /** The index of the dropped input whose place it takes; behind the model's own if left out. */
+  readonly replaces?: number;
 }
 
 /** NodeProto. */
@@ -73,15 +79,12 @@ export function encodeNode(node: NewNode): Uint8Array {
 /** AttributeProto. */
 export function encodeAttribute(attribute: NewAttribute): Uint8Array {
   const writer = text(message(), AttributeField.name, attribute.name);
-  const typed = (type: number): Uint8Array => int(writer, AttributeField.type, type).finish();
-  if ('int' in attribute) {
-    int(writer, AttributeField.i, attribute.int);
-    return typed(AttributeType.int);
-  }
-  if ('tensor' in attribute) {
-    bytes(writer, AttributeField.t, encodeTensor(attribute.tensor));
-    return typed(AttributeType.tensor);
-  }
+  const typed = (type: number, message = writer): Uint8Array => int(message, AttributeField.type, type).finish();
+  if ('int' in attribute) return typed(AttributeType.int, int(writer, AttributeField.i, attribute.int));
+  if ('float' in attribute) return typed(AttributeType.float, float(writer, AttributeField.f, attribute.float));
+  if ('string' in attribute) return typed(AttributeType.string, text(writer, AttributeField.s, attribute.string));
+  if ('tensor' in attribute)
+    return typed(AttributeType.tensor, bytes(writer, AttributeField.t, encodeTensor(attribute.tensor)));
   for (const value of attribute.ints) int(writer, AttributeField.ints, value);
   return typed(AttributeType.ints);
 }
@@ -91,10 +94,28 @@ export function encodeTensor(tensor: NewTensor): Uint8Array {
   const { name, dims } = tensor;
   if ('external' in tensor)
     return concat([tensorHead(name, dims, tensor.dataType).finish(), encodeExternal(tensor.external)]);
-  const { int64 } = tensor;
-  const raw = new DataView(new ArrayBuffer(int64.length * 8));
-  int64.forEach((value, index) => raw.setBigInt64(index * 8, BigInt(value), true));
-  return bytes(tensorHead(name, dims, DataType.int64), TensorField.rawData, new Uint8Array(raw.buffer)).finish();
+  const raw = (dataType: number, values: Uint8Array): Uint8Array =>
+    bytes(tensorHead(name, dims, dataType), TensorField.rawData, values).finish();
+  if ('bytes' in tensor) return raw(tensor.dataType, tensor.bytes);
+  return 'int64' in tensor
+    ? raw(
+        DataType.int64,
+        littleEndian(tensor.int64, 8, (to, at, value) => to.setBigInt64(at, BigInt(value), true)),
+      )
+    : raw(
+        DataType.float,
+        littleEndian(tensor.float32, 4, (to, at, value) => to.setFloat32(at, value, true)),
+      );
+}
+
+function littleEndian(
+  values: readonly number[],
+  size: number,
+  set: (to: DataView, at: number, value: number) => void,
+): Uint8Array {
+  const view = new DataView(new ArrayBuffer(values.length * size));
+  values.forEach((value, index) => void set(view, index * size, value));
+  return new Uint8Array(view.buffer);
 }
 
 /** A TensorProto up to its values: `size` bytes of `raw_data`, which follow. */

@@ -8,6 +8,9 @@ import type { OnnxModel, ValueType } from '../onnx/records.js';
  */
 export interface GraphEdit {
   readonly drop: Drops;
+  /** Nodes in front of the model's own: an ONNX graph is sorted. */
+  readonly frontNodes: readonly NewNode[];
+  /** Nodes behind the model's own. */
   readonly addNodes: readonly NewNode[];
   readonly addInitializers: readonly NewTensor[];
   readonly addInputs: readonly NewInput[];
@@ -54,6 +57,7 @@ export const NO_DROPS: Drops = {
 /** Nothing changed. */
 export const EMPTY_EDIT: GraphEdit = {
   drop: NO_DROPS,
+  frontNodes: [],
   addNodes: [],
   addInitializers: [],
   addInputs: [],
@@ -67,9 +71,14 @@ export function isEmpty(edit: GraphEdit): boolean {
   const { drop } = edit;
   return (
     edit.outputs === null &&
-    [edit.addNodes, edit.addInitializers, edit.addInputs, edit.addOpsetImports, edit.setMetadata].every(
-      ({ length }) => length === 0,
-    ) &&
+    [
+      edit.frontNodes,
+      edit.addNodes,
+      edit.addInitializers,
+      edit.addInputs,
+      edit.addOpsetImports,
+      edit.setMetadata,
+    ].every(({ length }) => length === 0) &&
     !drop.trainingInfo &&
     Object.values(drop).every((value) => typeof value === 'boolean' || value.length === 0)
   );
@@ -85,8 +94,13 @@ export function validateEdit(model: OnnxModel, edit: GraphEdit): void {
     throw new UsageError(`this edit does not fit the model: ${problems.join('; ')}`, { code: 'FEATX_USAGE_EDIT' });
 }
 
-function badIndices(model: OnnxModel, { drop }: GraphEdit): readonly string[] {
+function badIndices(model: OnnxModel, { drop, addInputs }: GraphEdit): readonly string[] {
   const { graph } = model;
+  const misplaced = addInputs.flatMap(({ name, replaces }) =>
+    replaces === undefined || drop.inputs.includes(replaces)
+      ? []
+      : [`the input '${name}' takes the place of input ${replaces}, which stays`],
+  );
   const lists: { readonly [K in Exclude<keyof Drops, 'trainingInfo'>]: readonly unknown[] } = {
     nodes: graph.nodes,
     initializers: graph.initializers,
@@ -97,12 +111,13 @@ function badIndices(model: OnnxModel, { drop }: GraphEdit): readonly string[] {
     functions: model.functions,
     metadata: model.metadata,
   };
-  return (Object.entries(lists) as [Exclude<keyof Drops, 'trainingInfo'>, readonly unknown[]][]).flatMap(
+  const bad = (Object.entries(lists) as [Exclude<keyof Drops, 'trainingInfo'>, readonly unknown[]][]).flatMap(
     ([name, list]) => {
-      const bad = drop[name].filter((index) => !Number.isInteger(index) || index < 0 || index >= list.length);
-      return bad.length > 0 ? [`drop.${name}: ${bad.join(', ')} (the model has ${list.length})`] : [];
+      const wrong = drop[name].filter((index) => !Number.isInteger(index) || index < 0 || index >= list.length);
+      return wrong.length > 0 ? [`drop.${name}: ${wrong.join(', ')} (the model has ${list.length})`] : [];
     },
   );
+  return [...bad, ...misplaced];
 }
 
 function badOutputs(model: OnnxModel, edit: GraphEdit): readonly string[] {
@@ -116,7 +131,7 @@ function badOutputs(model: OnnxModel, edit: GraphEdit): readonly string[] {
     else if (!made.has(name)) problems.push(`nothing makes the output '${name}'`);
     names.add(name);
   }
-  for (const { inputs, opType } of edit.addNodes)
+  for (const { inputs, opType } of [...edit.frontNodes, ...edit.addNodes])
     for (const name of inputs)
       if (name !== '' && !made.has(name)) problems.push(`nothing makes '${name}', which a new ${opType} reads`);
   return problems;
@@ -125,14 +140,15 @@ function badOutputs(model: OnnxModel, edit: GraphEdit): readonly string[] {
 /** What the nodes, inputs and initializers of the result make. */
 function namesMade(
   { graph }: OnnxModel,
-  { drop, addNodes, addInitializers, addInputs }: GraphEdit,
+  { drop, frontNodes, addNodes, addInitializers, addInputs }: GraphEdit,
 ): ReadonlySet<string> {
   const made = new Set<string>();
   const kept = <T>(list: readonly T[], dropped: readonly number[]): readonly T[] => {
     const gone = new Set(dropped);
     return gone.size === 0 ? list : list.filter((_item, index) => !gone.has(index));
   };
-  for (const { outputs } of [...kept(graph.nodes, drop.nodes), ...addNodes]) for (const name of outputs) made.add(name);
+  for (const { outputs } of [...frontNodes, ...kept(graph.nodes, drop.nodes), ...addNodes])
+    for (const name of outputs) made.add(name);
   for (const { name } of [
     ...kept(graph.initializers, drop.initializers),
     ...kept(graph.inputs, drop.inputs),
@@ -143,4 +159,12 @@ function namesMade(
   for (const { values } of kept(graph.sparseInitializers, drop.sparseInitializers))
     if (values !== null) made.add(values.name);
   return made;
+}
+
+/** An edit as it is printed: what holds many bytes says how many. */
+export function printableEdit(edit: GraphEdit): object {
+  const addInitializers = edit.addInitializers.map((tensor) =>
+    'bytes' in tensor ? { ...tensor, bytes: tensor.bytes.length } : tensor,
+  );
+  return { ...edit, addInitializers };
 }

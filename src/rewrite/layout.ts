@@ -1,9 +1,10 @@
 import { option } from '../options/words.js';
 import { ResolveError } from '../errors.js';
 import type { Dim } from '../onnx/records.js';
-import type { NewAttribute, NewNode } from '../onnx/encode.js';
+import type { NewNode } from '../onnx/encode.js';
 import type { Layout, TensorFacts } from '../features/feature.js';
 import type { MapLayout } from '../options/choices.js';
+import { NodeBuilder } from './nodes.js';
 
 /** What the inserted nodes need to know of the graph they go into. */
 export interface LayoutContext {
@@ -28,8 +29,8 @@ export interface Conversion {
   readonly shape: readonly Dim[] | null;
 }
 
-const INT64_MAX = Number.MAX_SAFE_INTEGER;
-const PERMUTATIONS: { readonly [way: string]: readonly number[] } = {
+/** How the axes of layouts of one rank are put into another order. */
+export const PERMUTATIONS: { readonly [way: string]: readonly number[] } = {
   'NCHW>NHWC': [0, 2, 3, 1],
   'NHWC>NCHW': [0, 3, 1, 2],
   'NCL>NLC': [0, 2, 1],
@@ -80,41 +81,30 @@ function isGridOf(grid: TensorFacts['grid'], tokens: Dim | undefined): boolean {
 
 /** Nodes one after the other; `tensor` and `shape` are those of the last. */
 class Chain implements Conversion {
-  readonly nodes: NewNode[] = [];
+  private readonly builder: NodeBuilder;
 
   constructor(
     public tensor: string,
     public shape: readonly Dim[] | null,
     private readonly context: LayoutContext,
-  ) {}
+  ) {
+    this.builder = new NodeBuilder(context.opset, (base) => context.fresh(base));
+  }
+
+  get nodes(): readonly NewNode[] {
+    return this.builder.nodes;
+  }
 
   permute(from: Layout, to: Layout): void {
     if (from === to) return;
     const perm = PERMUTATIONS[`${from}>${to}`];
-    const { shape } = this;
-    this.append(
-      'Transpose',
-      [],
-      [{ name: 'perm', ints: perm }],
-      shape === null ? null : perm.map((axis) => shape[axis]),
-    );
+    this.tensor = this.builder.transpose(this.tensor, perm);
+    this.shape = permuted(this.shape, perm);
   }
 
   dropPrefix(axis: number, count: number): void {
-    const shape =
-      this.shape?.map((dim, index) => (index !== axis ? dim : typeof dim === 'number' ? dim - count : null)) ?? null;
-    if (this.context.opset < 10) {
-      this.append(
-        'Slice',
-        [],
-        [
-          { name: 'axes', ints: [axis] },
-          { name: 'starts', ints: [count] },
-          { name: 'ends', ints: [INT64_MAX] },
-        ],
-        shape,
-      );
-    } else this.append('Slice', [this.constant([count]), this.constant([INT64_MAX]), this.constant([axis])], [], shape);
+    this.tensor = this.builder.slice(this.tensor, axis, count);
+    this.shape = withoutFirst(this.shape, axis, count);
   }
 
   /** [N, C, H, W] -> [N, C, H*W] */
@@ -122,12 +112,12 @@ class Chain implements Conversion {
     const { shape } = this;
     const [height, width] = shape?.slice(2) ?? [];
     const length = typeof height === 'number' && typeof width === 'number' ? height * width : null;
-    this.append('Reshape', [this.constant([0, 0, -1])], [], shape === null ? null : [shape[0], shape[1], length]);
+    this.reshape(this.builder.ints([0, 0, -1]), shape === null ? null : [shape[0], shape[1], length]);
   }
 
   /** [N, C, L] -> [N, C, H, W] */
   unflatten(facts: TensorFacts, label: string): void {
-    const { shape } = this;
+    const { shape, builder } = this;
     const { image } = this.context;
     const spatial =
       image?.shape === null || image === null
@@ -144,39 +134,29 @@ class Chain implements Conversion {
     }
     if (isStatic || image === null) {
       const [height, width] = facts.grid;
-      this.append(
-        'Reshape',
-        [this.constant([0, 0, height, width])],
-        [],
-        shape === null ? null : [shape[0], shape[1], height, width],
-      );
+      this.reshape(builder.ints([0, 0, height, width]), shape === null ? null : [shape[0], shape[1], height, width]);
       return;
     }
-    const sizes = this.node('Shape', [image.name], []);
+    const sizes = builder.op('Shape', [image.name]);
     const first = image.layout === 'NCHW' ? 2 : 1;
-    const pixels = this.node('Gather', [sizes, this.constant([first, first + 1])], [{ name: 'axis', int: 0 }]);
-    const grid = this.node('Div', [pixels, this.constant([facts.reduction ?? 1])], []);
-    const target = this.node('Concat', [this.constant([0, 0]), grid], [{ name: 'axis', int: 0 }]);
-    this.append('Reshape', [target], [], shape === null ? null : [shape[0], shape[1], null, null]);
+    const pixels = builder.op('Gather', [sizes, builder.ints([first, first + 1])], [{ name: 'axis', int: 0 }]);
+    const grid = builder.op('Div', [pixels, builder.ints([facts.reduction ?? 1])]);
+    const target = builder.concat([builder.ints([0, 0]), grid], 0);
+    this.reshape(target, shape === null ? null : [shape[0], shape[1], null, null]);
   }
 
-  private append(
-    opType: string,
-    inputs: readonly string[],
-    attributes: readonly NewAttribute[],
-    shape: readonly Dim[] | null,
-  ): void {
-    this.tensor = this.node(opType, [this.tensor, ...inputs], attributes);
+  private reshape(target: string, shape: readonly Dim[] | null): void {
+    this.tensor = this.builder.op('Reshape', [this.tensor, target]);
     this.shape = shape;
   }
+}
 
-  private constant(values: readonly number[]): string {
-    return this.node('Constant', [], [{ name: 'value', tensor: { name: '', dims: [values.length], int64: values } }]);
-  }
+/** A shape with its axes in another order. */
+export function permuted(shape: readonly Dim[] | null, perm: readonly number[]): readonly Dim[] | null {
+  return shape?.map((_dim, axis) => shape[perm[axis]]) ?? null;
+}
 
-  private node(opType: string, inputs: readonly string[], attributes: readonly NewAttribute[]): string {
-    const output = this.context.fresh(`featx/${opType}`);
-    this.nodes.push({ opType, name: output, inputs, outputs: [output], attributes });
-    return output;
-  }
+/** A shape of which the first entries of an axis are gone. */
+export function withoutFirst(shape: readonly Dim[] | null, axis: number, count: number): readonly Dim[] | null {
+  return shape?.map((dim, at) => (at !== axis ? dim : typeof dim === 'number' ? dim - count : null)) ?? null;
 }

@@ -97,6 +97,7 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
   return {
     edit: {
       drop,
+      frontNodes: [],
       addNodes: nodes,
       addInitializers: [],
       addInputs: [],

@@ -1,4 +1,11 @@
-import { encodeEntry, encodeNode, encodeOpsetImport, encodeTensor, encodeValueInfo } from '../onnx/encode.js';
+import {
+  encodeEntry,
+  encodeNode,
+  encodeOpsetImport,
+  encodeTensor,
+  encodeValueInfo,
+  type NewInput,
+} from '../onnx/encode.js';
 import { patched, type Patch } from '../onnx/patch.js';
 import { GraphField, ModelField } from '../onnx/schema.js';
 import type { OnnxModel, Tensor, ValueInfo } from '../onnx/records.js';
@@ -97,11 +104,22 @@ function graphPieces(
   const dropped = new Set(droppedFields);
   const { added, keepsOwn } = newOutputs(model, edit.outputs);
   if (!keepsOwn) for (const { field } of graph.outputs) dropped.add(field.start);
-  const fields: (readonly Piece[])[] = [];
-  for (const field of model.graphFields) if (!dropped.has(field.start)) fields.push(withContents(field, nested));
+  const fields: (readonly Piece[])[] = edit.frontNodes.map((node) => wrap(GraphField.node, [encodeNode(node)]));
+  const newInput = ({ name, type }: NewInput): readonly Piece[] =>
+    wrap(GraphField.input, [encodeValueInfo(name, type)]);
+  const inPlace = new Map(
+    edit.addInputs.flatMap((input) =>
+      input.replaces === undefined ? [] : [[graph.inputs[input.replaces].field.start, input] as const],
+    ),
+  );
+  for (const field of model.graphFields) {
+    const instead = inPlace.get(field.start);
+    if (instead !== undefined) fields.push(newInput(instead));
+    else if (!dropped.has(field.start)) fields.push(withContents(field, nested));
+  }
   for (const node of edit.addNodes) fields.push(wrap(GraphField.node, [encodeNode(node)]));
   for (const tensor of edit.addInitializers) fields.push(wrap(GraphField.initializer, [encodeTensor(tensor)]));
-  for (const { name, type } of edit.addInputs) fields.push(wrap(GraphField.input, [encodeValueInfo(name, type)]));
+  for (const input of edit.addInputs) if (input.replaces === undefined) fields.push(newInput(input));
   for (const output of added) fields.push(wrap(GraphField.output, outputPieces(model, output)));
   return merge(fields.flat());
 }

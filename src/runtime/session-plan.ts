@@ -117,6 +117,7 @@ export function planSession(
         metadata: all(model.metadata),
         trainingInfo: true,
       },
+      frontNodes: [],
       addNodes: carriers,
       addInputs: graph.inputs.flatMap(({ name, type }) => {
         const entry = aliased.get(name);

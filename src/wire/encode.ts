@@ -31,6 +31,11 @@ export function int(to: Message, field: number, value: number): Message {
   return to.uint32(tag(field, WireType.varint)).int64(value);
 }
 
+/** Adds a `float`. */
+export function float(to: Message, field: number, value: number): Message {
+  return to.uint32(tag(field, WireType.fixed32)).float(value);
+}
+
 /** Adds the tag and the length of a field whose bytes follow the message. */
 export function header(to: Message, field: number, length: number): Message {
   return to.uint32(tag(field, WireType.bytes)).int64(length);
