@@ -10,8 +10,10 @@ export interface GraphEdit {
   readonly drop: Drops;
   /** Nodes in front of the model's own: an ONNX graph is sorted. */
   readonly frontNodes: readonly NewNode[];
-  /** Nodes behind the model's own. */
-  readonly addNodes: readonly NewNode[];
+  /** Nodes behind the model's own, or among them. */
+  readonly addNodes: readonly AddedNode[];
+  /** What kept nodes read or make under another name than in the file. */
+  readonly rename: readonly Renaming[];
   readonly addInitializers: readonly NewTensor[];
   readonly addInputs: readonly NewInput[];
   /** The outputs of the result, in order; null leaves them as they are. */
@@ -19,6 +21,22 @@ export interface GraphEdit {
   readonly addOpsetImports: readonly { readonly domain: string; readonly version: number }[];
   /** `metadata_props` to set; an entry of the same key is replaced. */
   readonly setMetadata: readonly { readonly key: string; readonly value: string }[];
+}
+
+/** A node to add. */
+export interface AddedNode extends NewNode {
+  /** The index in the file of the node that it stands in front of, kept or not; behind all nodes if left out. */
+  readonly before?: number;
+}
+
+/** One name in the inputs or outputs of a kept node that is replaced; an empty one omits an optional value. */
+export interface Renaming {
+  /** Index of the node in the file. */
+  readonly node: number;
+  readonly list: 'input' | 'output';
+  /** Its place in that list. */
+  readonly at: number;
+  readonly name: string;
 }
 
 /** Indices of what is left out, per list of the main graph (`functions`, `metadata`: of the model). */
@@ -59,6 +77,7 @@ export const EMPTY_EDIT: GraphEdit = {
   drop: NO_DROPS,
   frontNodes: [],
   addNodes: [],
+  rename: [],
   addInitializers: [],
   addInputs: [],
   outputs: null,
@@ -74,6 +93,7 @@ export function isEmpty(edit: GraphEdit): boolean {
     [
       edit.frontNodes,
       edit.addNodes,
+      edit.rename,
       edit.addInitializers,
       edit.addInputs,
       edit.addOpsetImports,
@@ -89,7 +109,7 @@ export function isEmpty(edit: GraphEdit): boolean {
  * another, or that nothing makes
  */
 export function validateEdit(model: OnnxModel, edit: GraphEdit): void {
-  const problems = [...badIndices(model, edit), ...badOutputs(model, edit)];
+  const problems = [...badIndices(model, edit), ...badPlaces(model, edit), ...badOutputs(model, edit)];
   if (problems.length > 0)
     throw new UsageError(`this edit does not fit the model: ${problems.join('; ')}`, { code: 'FEATX_USAGE_EDIT' });
 }
@@ -120,6 +140,21 @@ function badIndices(model: OnnxModel, { drop, addInputs }: GraphEdit): readonly 
   return [...bad, ...misplaced];
 }
 
+function badPlaces({ graph: { nodes } }: OnnxModel, { rename, addNodes }: GraphEdit): readonly string[] {
+  return [
+    ...rename.flatMap(({ node, list, at, name }) =>
+      nodes[node]?.[list === 'input' ? 'inputs' : 'outputs'][at] === undefined
+        ? [`node ${node} has no ${list} ${at} to call '${name}'`]
+        : [],
+    ),
+    ...addNodes.flatMap(({ opType, before = 0 }) =>
+      nodes[before] === undefined && before !== 0
+        ? [`a new ${opType} before node ${before} (the model has ${nodes.length})`]
+        : [],
+    ),
+  ];
+}
+
 function badOutputs(model: OnnxModel, edit: GraphEdit): readonly string[] {
   if (edit.outputs === null) return [];
   const problems: string[] = [];
@@ -140,15 +175,19 @@ function badOutputs(model: OnnxModel, edit: GraphEdit): readonly string[] {
 /** What the nodes, inputs and initializers of the result make. */
 function namesMade(
   { graph }: OnnxModel,
-  { drop, frontNodes, addNodes, addInitializers, addInputs }: GraphEdit,
+  { drop, frontNodes, addNodes, rename, addInitializers, addInputs }: GraphEdit,
 ): ReadonlySet<string> {
   const made = new Set<string>();
+  const renamed = new Map<number, Map<number, string>>();
+  for (const { node, list, at, name } of rename)
+    if (list === 'output') renamed.set(node, (renamed.get(node) ?? new Map<number, string>()).set(at, name));
   const kept = <T>(list: readonly T[], dropped: readonly number[]): readonly T[] => {
     const gone = new Set(dropped);
     return gone.size === 0 ? list : list.filter((_item, index) => !gone.has(index));
   };
-  for (const { outputs } of [...frontNodes, ...kept(graph.nodes, drop.nodes), ...addNodes])
-    for (const name of outputs) made.add(name);
+  for (const { outputs, index } of kept(graph.nodes, drop.nodes))
+    outputs.forEach((name, at) => made.add(renamed.get(index)?.get(at) ?? name));
+  for (const { outputs } of [...frontNodes, ...addNodes]) for (const name of outputs) made.add(name);
   for (const { name } of [
     ...kept(graph.initializers, drop.initializers),
     ...kept(graph.inputs, drop.inputs),

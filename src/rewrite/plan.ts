@@ -99,6 +99,7 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
       drop,
       frontNodes: [],
       addNodes: nodes,
+      rename: [],
       addInitializers: [],
       addInputs: [],
       outputs: finalOutputs,

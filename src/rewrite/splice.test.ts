@@ -122,3 +122,48 @@ test('inputs that an edit adds follow those of the file; constants may lie in a 
   expect([constant?.name, constant?.dataType, constant?.dataLocation]).toEqual(['k', 10, 1]);
   expect(constant?.externalData?.map(({ value: said }) => said)).toEqual(['w.bin', String(2 ** 40), '8']);
 });
+
+test('names of a node change in place, beside a tensor inside it that moves; nodes and inputs may stand in front', async () => {
+  await using model = await indexModel(
+    encodeModel({
+      graph: {
+        nodes: [
+          node('Constant', [], ['k'], { value: { tensor: tensor('', [2], [1, 2]) } }, { name: 'constant' }),
+          node('Clip', ['x', '', 'k'], ['y'], {}, { name: 'clip' }),
+        ],
+        inputs: [value('x', [1]), value('z', [1])],
+        outputs: [value('y', [1])],
+      },
+    }),
+  );
+  const [constant] = [...tensorsOf(model)];
+  const fresh = concat(wrap(8, [new TextEncoder().encode('fresh')]).map((piece) => piece as Uint8Array));
+  const { graph } = await applied(
+    model,
+    {
+      rename: [
+        { node: 0, list: 'output', at: 0, name: 'a longer name' },
+        { node: 1, list: 'input', at: 2, name: 'a longer name' },
+        { node: 1, list: 'input', at: 0, name: 'first' },
+      ],
+      addNodes: [
+        { opType: 'Neg', name: '', inputs: ['w'], outputs: ['first'], before: 1 },
+        { opType: 'Abs', name: '', inputs: ['first'], outputs: ['last'] },
+      ],
+      addInputs: [{ name: 'w', type: null, replaces: 0 }],
+      drop: { ...EMPTY_EDIT.drop, inputs: [0] },
+      outputs: [{ name: 'last', borrow: null, type: null }],
+    },
+    new Map([[constant, [fresh]]]),
+  );
+  expect(graph?.node?.map(({ input, output }) => [input, output])).toEqual([
+    [[], ['a longer name']],
+    [['w'], ['first']],
+    [['first', '', 'a longer name'], ['y']],
+    [['first'], ['last']],
+  ]);
+  expect(graph?.node?.[0].attribute?.[0].t?.name).toBe('fresh');
+  expect(graph?.input?.map(({ name }) => name)).toEqual(['w', 'z']);
+  const wrong = { rename: [{ node: 1, list: 'output', at: 1, name: 'q' }] } as const;
+  await expect(applied(model, wrong)).rejects.toThrow("node 1 has no output 1 to call 'q'");
+});

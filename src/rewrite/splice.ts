@@ -5,13 +5,16 @@ import {
   encodeTensor,
   encodeValueInfo,
   type NewInput,
+  type NewNode,
 } from '../onnx/encode.js';
+import { nameFields } from '../onnx/node-fields.js';
 import { patched, type Patch } from '../onnx/patch.js';
-import { GraphField, ModelField } from '../onnx/schema.js';
+import { GraphField, ModelField, NodeField } from '../onnx/schema.js';
 import type { OnnxModel, Tensor, ValueInfo } from '../onnx/records.js';
 import { payloadRanges } from '../onnx/reader.js';
 import type { Field } from '../wire/fields.js';
 import { wrap } from '../wire/encode.js';
+import { encodeText } from '../wire/text.js';
 import { merge, type Piece } from '../wire/pieces.js';
 import { isEmpty, validateEdit, type GraphEdit, type OutputEdit } from './edit.js';
 
@@ -27,7 +30,7 @@ const NO_CONTENTS: TensorContents = new Map();
 export function splice(model: OnnxModel, edit: GraphEdit, contents: TensorContents = NO_CONTENTS): readonly Piece[] {
   validateEdit(model, edit);
   if (isEmpty(edit) && contents.size === 0) return [{ start: 0, end: model.source.size }];
-  const nested = groupByTopField(model, contents);
+  const nested = groupByTopField(model, edit, contents);
   const dropped = droppedStarts(model, edit);
   const setKeys = new Set(edit.setMetadata.map(({ key }) => key));
   const replacedEntries = new Set(model.metadata.filter(({ key }) => setKeys.has(key)).map(({ field }) => field.start));
@@ -104,7 +107,8 @@ function graphPieces(
   const dropped = new Set(droppedFields);
   const { added, keepsOwn } = newOutputs(model, edit.outputs);
   if (!keepsOwn) for (const { field } of graph.outputs) dropped.add(field.start);
-  const fields: (readonly Piece[])[] = edit.frontNodes.map((node) => wrap(GraphField.node, [encodeNode(node)]));
+  const fields: (readonly Piece[])[] = edit.frontNodes.map(newNode);
+  const among = nodesByPlace(model, edit);
   const newInput = ({ name, type }: NewInput): readonly Piece[] =>
     wrap(GraphField.input, [encodeValueInfo(name, type)]);
   const inPlace = new Map(
@@ -113,15 +117,33 @@ function graphPieces(
     ),
   );
   for (const field of model.graphFields) {
+    for (const node of among.get(field.start) ?? []) fields.push(newNode(node));
     const instead = inPlace.get(field.start);
     if (instead !== undefined) fields.push(newInput(instead));
     else if (!dropped.has(field.start)) fields.push(withContents(field, nested));
   }
-  for (const node of edit.addNodes) fields.push(wrap(GraphField.node, [encodeNode(node)]));
+  for (const node of edit.addNodes) if (node.before === undefined) fields.push(newNode(node));
   for (const tensor of edit.addInitializers) fields.push(wrap(GraphField.initializer, [encodeTensor(tensor)]));
   for (const input of edit.addInputs) if (input.replaces === undefined) fields.push(newInput(input));
   for (const output of added) fields.push(wrap(GraphField.output, outputPieces(model, output)));
   return merge(fields.flat());
+}
+
+function newNode(node: NewNode): readonly Piece[] {
+  return wrap(GraphField.node, [encodeNode(node)]);
+}
+
+/** New nodes by the start of the node's field that they stand in front of. */
+function nodesByPlace({ graph }: OnnxModel, { addNodes }: GraphEdit): ReadonlyMap<number, readonly NewNode[]> {
+  const places = new Map<number, NewNode[]>();
+  for (const node of addNodes) {
+    if (node.before === undefined) continue;
+    const { start } = graph.nodes[node.before].field;
+    const there = places.get(start);
+    if (there === undefined) places.set(start, [node]);
+    else there.push(node);
+  }
+  return places;
 }
 
 /** The outputs to write, and whether those of the file stay before them. */
@@ -152,15 +174,26 @@ function outputPieces(model: OnnxModel, { name, borrow, type }: OutputEdit): rea
   return [encodeValueInfo(name, null), ...info.rest];
 }
 
-// --- new contents of tensors, however deep they stand
+// --- new contents, however deep they stand
 // -------------------------------------------------------------------------------
 
 /** Replacements by the start of the model's or main graph's field they stand in. */
 type NestedContents = ReadonlyMap<number, readonly Patch[]>;
 
-/** The occurrences of a tensor give way to one, of its new content. */
-function groupByTopField(model: OnnxModel, contents: TensorContents): NestedContents {
+/** The occurrences of a tensor give way to one, of its new content; a name gives way to another. */
+function groupByTopField(model: OnnxModel, { rename }: GraphEdit, contents: TensorContents): NestedContents {
   const groups = new Map<number, Patch[]>();
+  const add = (top: number, patches: readonly Patch[]): void => {
+    const group = groups.get(top);
+    if (group === undefined) groups.set(top, [...patches]);
+    else for (const patch of patches) group.push(patch);
+  };
+  for (const { node, list, at, name } of rename) {
+    const { field } = model.graph.nodes[node];
+    const { start, end } = nameFields(model, field)[list][at];
+    const pieces = wrap(NodeField[list], [encodeText(name)]);
+    add(field.start, [{ start, end, enclosing: [field], pieces }]);
+  }
   for (const [tensor, content] of contents) {
     const { parts, enclosing } = tensor;
     const patches = parts.map(({ number, start, end }, index) => ({
@@ -169,10 +202,7 @@ function groupByTopField(model: OnnxModel, contents: TensorContents): NestedCont
       enclosing,
       pieces: index === 0 ? wrap(number, content) : [],
     }));
-    const top = topStart(model, tensor);
-    const group = groups.get(top);
-    if (group === undefined) groups.set(top, patches);
-    else for (const patch of patches) group.push(patch);
+    add(topStart(model, tensor), patches);
   }
   return groups;
 }

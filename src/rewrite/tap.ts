@@ -3,6 +3,7 @@ import { UsageError } from '../errors.js';
 import type { Layout, TensorFacts } from '../features/feature.js';
 import type { NewNode } from '../onnx/encode.js';
 import type { Mode } from '../options/choices.js';
+import { mapOf, type ByName } from '../options/kinds.js';
 import type { Dim } from '../onnx/records.js';
 
 export type { Mode };
@@ -34,7 +35,18 @@ export interface BuiltTap {
   readonly own: boolean;
 }
 
-/** How the selected features leave the graph. */
+/** A tensor that a cut begins with: it becomes an input, and what it was computed from goes. */
+export interface Beginning {
+  /** As it was asked for: a tensor, `module:layer2`, an index. */
+  readonly name: string;
+  readonly tensor: string;
+  readonly module: string | null;
+  /** Index into the FeatureInfo or the group; null if it was named. */
+  readonly index: number | null;
+  readonly group: string | null;
+}
+
+/** Where a cut begins, and how the selected features leave the graph. */
 export interface PlanOptions {
   readonly mode: Mode;
   /** Drop what the features do not need; always so in dict and list mode. */
@@ -43,6 +55,12 @@ export interface PlanOptions {
   readonly order: 'out' | 'exec';
   readonly outMap: readonly string[] | null;
   readonly outputFmt: Layout | null;
+  /** Where the cut begins; at the inputs of the model if there are none. Without taps the original outputs remain. */
+  readonly from: readonly Beginning[];
+  /** Whether inputs of the model may stay beside the beginnings that are computed from them. */
+  readonly keepInputs: boolean;
+  /** New names of inputs of the cut, by their names in the file. */
+  readonly inMap: ReadonlyMap<string, string>;
 }
 
 /** What a plan does unless it is told otherwise. */
@@ -53,6 +71,9 @@ export const DEFAULT_PLAN: PlanOptions = {
   order: 'out',
   outMap: null,
   outputFmt: null,
+  from: [],
+  keepInputs: false,
+  inMap: new Map(),
 };
 
 /** A plan from what a caller asks for. */
@@ -64,11 +85,17 @@ export function planOptions({ mode = 'dict', rewrite, ...asked }: AskedPlan): Pl
     order: asked.order ?? DEFAULT_PLAN.order,
     outMap: asked.outMap ?? DEFAULT_PLAN.outMap,
     outputFmt: asked.outputFmt ?? DEFAULT_PLAN.outputFmt,
+    from: asked.beginnings ?? DEFAULT_PLAN.from,
+    keepInputs: asked.keepInputs ?? DEFAULT_PLAN.keepInputs,
+    inMap: mapOf(asked.inMap ?? DEFAULT_PLAN.inMap),
   };
 }
 
 /** How a caller wants features to leave the graph. */
-export interface AskedPlan extends Partial<Omit<PlanOptions, 'outMap' | 'outputFmt'>> {
+export interface AskedPlan extends Partial<Omit<PlanOptions, 'outMap' | 'outputFmt' | 'from' | 'inMap'>> {
+  /** What `from` means in the model. */
+  readonly beginnings?: readonly Beginning[];
+  readonly inMap?: ByName<string>;
   readonly outMap?: readonly string[];
   readonly outputFmt?: Layout;
 }

@@ -119,6 +119,7 @@ export function planSession(
       },
       frontNodes: [],
       addNodes: carriers,
+      rename: [],
       addInputs: graph.inputs.flatMap(({ name, type }) => {
         const entry = aliased.get(name);
         if (entry === undefined) return [];

@@ -4,7 +4,7 @@ import type { OnnxModel } from '../../../onnx/records.js';
 import type { Layout } from '../../../features/feature.js';
 import { EMPTY_EDIT, type GraphEdit } from '../../../rewrite/edit.js';
 import { planRewrite, type Plan } from '../../../rewrite/plan.js';
-import type { Mode, PlanOptions, Tap } from '../../../rewrite/tap.js';
+import { DEFAULT_PLAN, type Mode, type PlanOptions, type Tap } from '../../../rewrite/tap.js';
 import { splice } from '../../../rewrite/splice.js';
 import { planWeights, type WeightsMode } from '../../../rewrite/weights.js';
 import { WEIGHTS_MODES } from '../../../options/choices.js';
@@ -113,6 +113,7 @@ function requestFor(view: GraphView, random: Random): Request {
   const taps = Array.from({ length: 1 + random.below(4) }, (_, index) => tap(index));
   const mode = random.pick(MODES);
   const options: PlanOptions = {
+    ...DEFAULT_PLAN,
     mode,
     rewrite: mode !== 'hook' || random.once(2),
     keepOutputs: random.once(3),
