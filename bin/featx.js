@@ -1,4 +1,2 @@
 #!/usr/bin/env node
-import { start } from '../dist/cli/main.js';
-
-await start();
+require('../dist/cli/main.cjs').start();

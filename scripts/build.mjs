@@ -2,6 +2,7 @@
 // one step, so that a failed build leaves the last good one.
 import { renameSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { bundleOf, QUICK } from './bundles/names.mjs';
 import { node, root } from './ready.mjs';
 
 const next = join(root, 'dist.next');
@@ -19,24 +20,40 @@ await build({
   logLevel: 'warning',
 });
 
-/** Half of a short command's time is reading its own program: these get a bundle that holds nothing else. */
-const QUICK = ['inspect', 'extract'];
+/** A bundle; names stay, so that a stack trace in a bug report can be read. */
+const bundle = (options) =>
+  build({
+    absWorkingDir: root,
+    outdir: 'dist.next/cli',
+    bundle: true,
+    minifySyntax: true,
+    minifyWhitespace: true,
+    platform: 'node',
+    target: 'node20.19',
+    external: ['onnxruntime-node', 'sharp'],
+    legalComments: 'none',
+    logLevel: 'warning',
+    ...options,
+  });
 
-const common = {
-  absWorkingDir: root,
-  bundle: true,
-  // Names stay, so that a stack trace in a bug report can be read.
-  minifySyntax: true,
-  minifyWhitespace: true,
-  format: 'esm',
-  platform: 'node',
-  target: 'node20.19',
-  // CommonJS dependencies in a bundle ask for Node's own modules with require.
-  banner: {
-    js: 'import{createRequire as __featxRequire}from"node:module";const require=__featxRequire(import.meta.url);',
-  },
-  legalComments: 'none',
-  logLevel: 'warning',
+/** A program of the command line: Node starts CommonJS sooner than modules, and V8's code for it can be kept. */
+const program = (name, entry, plugin) =>
+  bundle({
+    entryPoints: { [name]: entry },
+    format: 'cjs',
+    outExtension: { '.js': '.cjs' },
+    define: { 'import.meta.url': '__url' },
+    banner: { js: 'const __url=require("node:url").pathToFileURL(__filename).href;' },
+    plugins: plugin === undefined ? [] : [plugin],
+  });
+
+/** Lets the main program load the bundle that a command line needs. */
+const picking = {
+  name: 'one bundle',
+  setup: (plugins) =>
+    plugins.onResolve({ filter: /^\.\/command-line\.js$/ }, () => ({
+      path: join(root, 'scripts', 'bundles', 'command-line.mjs'),
+    })),
 };
 
 /** Leaves out what `commands.ts` loads for other commands than `name`. */
@@ -50,34 +67,18 @@ const only = (name) => ({
     ),
 });
 
-const QUICK_IMPORTS = QUICK.map((name) => `['${name}', () => import('./only-${name}.js')]`).join(', ');
-/** Picks the bundle of a command line. */
-const picker = `
-  import { commandName } from './src/cli/command-name.ts';
-  const quick = new Map([${QUICK_IMPORTS}]);
-  const load = (argv) => (quick.get(commandName(argv)) ?? (() => import('./every-command.js')))();
-  export const runCommandLine = async (argv, io) => (await load(argv)).runCommandLine(argv, io);
-  export const endWith = async (error, io) => (await load([])).endWith(error, io);
-`;
-
-const outputs = (options) =>
-  build({ ...common, outdir: 'dist.next/cli', external: ['onnxruntime-node', 'sharp'], ...options });
-await outputs({ entryPoints: { main: 'src/cli/main.ts' }, external: ['./command-line.js'] });
-await build({
-  ...common,
-  outfile: 'dist.next/cli/command-line.js',
-  stdin: { contents: picker, resolveDir: root },
-  external: ['./only-*', './every-command.js'],
-});
-for (const name of QUICK)
-  await outputs({ entryPoints: { [`only-${name}`]: 'src/cli/command-line.ts' }, plugins: [only(name)] });
+await program('main', 'src/cli/main.ts', picking);
+for (const name of QUICK) await program(bundleOf(name), 'src/cli/command-line.ts', only(name));
+await program(bundleOf(), 'src/cli/command-line.ts');
 // One file each: chunks that they share would all be opened at once, and few descriptors may be left.
-await outputs({
-  entryPoints: {
-    'every-command': 'src/cli/command-line.ts',
-    'runtime-child': 'src/runtime/runtime-child.ts',
-    'batch-worker': 'src/batch/batch-worker.ts',
+await bundle({
+  entryPoints: { 'runtime-child': 'src/runtime/runtime-child.ts', 'batch-worker': 'src/batch/batch-worker.ts' },
+  format: 'esm',
+  // CommonJS dependencies in a bundle ask for Node's own modules with require.
+  banner: {
+    js: 'import{createRequire as __featxRequire}from"node:module";const require=__featxRequire(import.meta.url);',
   },
 });
+node(['scripts/bundles/compile.mjs', join(next, 'cli')], { env: { ...process.env, NODE_OPTIONS: '' } });
 rmSync(join(root, 'dist'), { recursive: true, force: true });
 renameSync(next, join(root, 'dist'));

@@ -72,9 +72,10 @@ export function installed() {
 /** Builds `dist/` unless it is newer than every source of it. */
 export function built() {
   installed();
-  const stamp = join(root, 'dist', 'cli', 'main.js');
+  const stamp = join(root, 'dist', 'cli', 'main.cjs');
   const sources = Math.max(
     newest(join(root, 'src')),
+    newest(join(root, 'scripts', 'bundles')),
     ...['package.json', 'tsconfig.json', 'tsconfig.build.json', 'scripts/build.mjs'].map(
       (path) => statSync(join(root, path)).mtimeMs,
     ),

@@ -135,11 +135,12 @@ test('the tarball holds what runs and what is read, and no tests', () => {
   const names = execFileSync('tar', ['-tzf', tarball], { encoding: 'utf8' }).trim().split(/\r?\n/);
   for (const name of [
     'bin/featx.js',
+    'bin/package.json',
     'dist/index.js',
     'dist/index.d.ts',
     'dist/core.js',
     'dist/core.d.ts',
-    'dist/cli/main.js',
+    'dist/cli/main.cjs',
     'README.md',
     'LICENSE',
   ])

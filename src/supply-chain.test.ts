@@ -59,13 +59,14 @@ test('the package holds exactly the kinds of files that it should', () => {
     'SECURITY.md',
     'package.json',
     'bin/featx.js',
+    'bin/package.json',
     'schema/featx.config.schema.json',
   ]);
   const strange = files.filter(
     ({ path }) =>
       !papers.has(path) &&
       !/^docs\/[\w-]+\.md$/.test(path) &&
-      !/^dist\/(?!.*(?:testing|\.test\.)).+\.(?:d\.ts|js)$/.test(path),
+      !/^dist\/(?!.*(?:testing|\.test\.)).+\.(?:d\.ts|c?js)$/.test(path),
   );
   expect(strange.map(({ path }) => path)).toEqual([]);
   expect([...papers].filter((name) => !files.some(({ path }) => path === name))).toEqual([]);

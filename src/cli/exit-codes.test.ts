@@ -103,7 +103,7 @@ test('70: a bug in featx says so and how to report it', () => {
   // Standard output without a write method is a bug no user can make.
   writeFileSync(
     broken,
-    `import { main } from ${JSON.stringify(`file://${join(process.cwd(), 'dist', 'cli', 'main.js').replaceAll('\\', '/')}`)};
+    `import { main } from ${JSON.stringify(`file://${join(process.cwd(), 'dist', 'cli', 'main.cjs').replaceAll('\\', '/')}`)};
     process.exitCode = await main(['--help'], { stdout: { on() {} }, stderr: process.stderr, env: {}, signal: new AbortController().signal });`,
   );
   const { status, stderr } = spawnSync(process.execPath, [broken], { encoding: 'utf8' });

@@ -45,6 +45,8 @@ export async function start(): Promise<void> {
       setTimeout(() => process.exit(exitCode), GRACE_MS).unref();
     });
   }
+  // Should nothing be left to wait for before the command has ended, that is a bug.
+  process.once('exit', () => (process.exitCode ??= 70));
   const { stderr, env } = process;
   const file = outputFile(STDOUT);
   const terminal = file === null ? process.stdout : null;
