@@ -1,7 +1,8 @@
 // npm run check:mutation: mutates what a wrong byte would come through (the gate for external data, the reader, the
 // writer, verify), counts what the tests beside them notice, and writes bench/results/mutation.md. With sources as
-// arguments: those only, and nothing is written. Stryker is fetched into npm's cache, since it would bring some 170
-// packages to everybody who installs this project and runs here once in a while.
+// arguments, or lines of them (src/onnx/reader.ts:1-120): those only, and nothing is written. Stryker is fetched into
+// npm's cache, since it would bring some 170 packages to everybody who installs this project and runs here once in a
+// while.
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
@@ -58,11 +59,18 @@ function mutantsOf(pass) {
   );
 }
 
+/** The pass of a source, or of some lines of it: `src/onnx/reader.ts:1-120`. */
+function passFor(source) {
+  const pass = PASSES.find((one) => one.source === source.replace(/:[\d-]+$/, ''));
+  if (pass === undefined) throw new Error(`${source} is not one of ${PASSES.map((one) => one.source).join(', ')}`);
+  return { ...pass, source };
+}
+
 installed();
 const asked = process.argv.slice(2);
 const started = Date.now();
 const lines = ['| source | mutants | noticed | of them by a time limit | score |', '|---|---:|---:|---:|---:|'];
-for (const pass of PASSES.filter(({ source }) => asked.length === 0 || asked.includes(source))) {
+for (const pass of asked.length === 0 ? PASSES : asked.map(passFor)) {
   const mutants = mutantsOf(pass);
   const count = (...names) => mutants.filter(({ status }) => names.includes(status)).length;
   const [failed, hung, missed] = [count('Killed'), count('Timeout'), count('Survived', 'NoCoverage')];

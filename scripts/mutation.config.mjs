@@ -23,7 +23,7 @@ export default {
   // Long, so that a busy machine is not taken for a mutant that hangs.
   timeoutMS: 60_000,
   tempDirName: 'bench/tmp/mutation',
-  ignorePatterns: ['/fixtures', '/bench', '/dist', '/schema', '/docs', '/.github', '/.ci'],
+  ignorePatterns: ['/bench', '/dist', '/schema', '/docs', '/.github', '/.ci'],
   // TypeScript 7 has no API for Stryker to rewrite tsconfig.json with, and nothing here reads it.
   tsconfigFile: 'none.json',
   reporters: ['json'],

@@ -27,7 +27,6 @@ import { stopwatch } from '../testing/time.js';
 let cli: Awaited<ReturnType<typeof buildCli>>;
 let root: string;
 beforeAll(async () => void (cli = await buildCli()));
-afterAll(() => cli.remove());
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'featx-batch-'));
   for (const name of ['a', 'b', 'c']) writeFileSync(join(root, `${name}.onnx`), smallModel(name.charCodeAt(0)));

@@ -1,5 +1,15 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FeatxError } from '../errors.js';
@@ -117,10 +127,7 @@ function orphans(): readonly string[] {
   return readdirSync('/proc').filter((pid) => {
     if (!/^\d+$/.test(pid)) return false;
     try {
-      return (
-        readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(cli.worker) &&
-        !readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ')
-      );
+      return readlinkSync(`/proc/${pid}/cwd`) === root && !readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ');
     } catch {
       return false;
     }
@@ -144,7 +151,7 @@ function copyZoo(folder: string): Campaign['jobs'] {
 
 beforeAll(async () => {
   cli = await buildCli();
-  root = mkdtempSync(join(tmpdir(), 'featx-campaign-'));
+  root = realpathSync(mkdtempSync(join(tmpdir(), 'featx-campaign-')));
   campaign = makeCampaign(root, COUNT);
   const zoo = IS_LONG && ZOO !== undefined ? copyZoo(ZOO) : [];
   campaign = { root, jobs: [...campaign.jobs, ...zoo] };
@@ -163,7 +170,6 @@ beforeAll(async () => {
 }, LIMIT_MS);
 
 afterAll(() => {
-  cli.remove();
   rmSync(root, { recursive: true, force: true });
 });
 

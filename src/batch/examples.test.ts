@@ -28,7 +28,6 @@ let root: string;
 let env: NodeJS.ProcessEnv;
 
 beforeAll(async () => void (cli = await buildCli()));
-afterAll(() => cli.remove());
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'featx-examples-'));
   mkdirSync(join(root, 'models'));

@@ -27,7 +27,6 @@ beforeAll(async () => {
   for (const name of ['a', 'b']) writeFileSync(join(root, `${name}.onnx`), smallModel(name.charCodeAt(0)));
 });
 afterAll(() => {
-  cli.remove();
   rmSync(root, { recursive: true, force: true });
 });
 

@@ -85,13 +85,14 @@ export class Guard {
   }
 
   private async findWeights(): Promise<ReadonlyMap<string, string>> {
-    const { models, perform, nameOf = (path) => path, jobs = 1 } = this.options;
+    const { models, perform, fileSystem, nameOf = (path) => path, jobs = 1 } = this.options;
     const needed: Needed[] = [];
     const queue = new Set(models).values();
     const work = async (): Promise<void> => {
       for (const model of queue) {
+        // A model that is not there or cannot be read has no weights to lose that anybody knows of.
+        if ((await identityOf(model, fileSystem)) === null) continue;
         const outcome = await perform({ kind: 'sidecars', root: '.', item: model });
-        // A model that cannot be read has no weights to lose that anybody knows of.
         if (outcome?.result.is === 'sidecars')
           for (const path of outcome.result.paths) needed.push({ path, what: `the weights of ${nameOf(model)}` });
       }

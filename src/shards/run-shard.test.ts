@@ -81,64 +81,60 @@ const temporaries = (folder: string): readonly string[] =>
 
 test('four shards of a run over 200 pictures, one killed and run again, merged: as the run without shards', async () => {
   const cli = await buildCli();
-  try {
-    const pictures = join(root, 'photographs');
-    const folder = join(root, 'features');
-    await takePictures(pictures);
-    mkdirSync(folder);
-    const featx = (...args: readonly string[]): readonly string[] => [
-      cli.main,
-      'run',
-      model,
-      '--out',
-      '0,1',
-      '--input',
-      pictures,
-      '--batch-size',
-      '16',
-      '-o',
-      join(folder, 'cli.npz'),
-      '--json',
-      ...args,
-    ];
-    expect(
-      await killWhileWriting(spawn(process.execPath, [...featx('--shard', '3/4')], { stdio: 'ignore' }), folder),
-    ).toBe('SIGKILL');
-    expect(readdirSync(folder)).toEqual(temporaries(folder));
-    const sizes = [0, 1, 2, 3].map((task) => {
-      // The same variables that Slurm gives.
-      const env = {
-        ...process.env,
-        NODE_OPTIONS: '',
-        SLURM_ARRAY_TASK_ID: String(task),
-        SLURM_ARRAY_TASK_COUNT: '4',
-        SLURM_ARRAY_TASK_MIN: '0',
-        SLURM_ARRAY_TASK_MAX: '3',
-      };
-      const { stdout, status, stderr } = spawnSync(process.execPath, [...featx()], { env, encoding: 'utf8' });
-      expect([status, status === 0 ? '' : stderr]).toEqual([0, '']);
-      const { images, features } = JSON.parse(stdout);
-      expect(images).toBe(features[0].shape[0]);
-      return images;
-    });
-    expect(sizes).toEqual([64, 48, 48, 40]);
-    expect(temporaries(folder)).toEqual([]);
-    expect(spawnSync(process.execPath, [cli.main, 'merge', folder], { encoding: 'utf8' })).toMatchObject({
-      stderr: '',
-      status: 0,
-      stdout: expect.stringContaining('200 items of 4 shards'),
-    });
-    await run(model, {
-      out: [0, 1],
-      inputs: [pictures],
-      batchSize: 16,
-      output: join(root, 'whole.npz'),
-      providers: 'auto',
-    });
-    expect(readFileSync(join(folder, 'cli.npz')).equals(readFileSync(join(root, 'whole.npz')))).toBe(true);
-  } finally {
-    cli.remove();
-  }
+  const pictures = join(root, 'photographs');
+  const folder = join(root, 'features');
+  await takePictures(pictures);
+  mkdirSync(folder);
+  const featx = (...args: readonly string[]): readonly string[] => [
+    cli.main,
+    'run',
+    model,
+    '--out',
+    '0,1',
+    '--input',
+    pictures,
+    '--batch-size',
+    '16',
+    '-o',
+    join(folder, 'cli.npz'),
+    '--json',
+    ...args,
+  ];
+  expect(
+    await killWhileWriting(spawn(process.execPath, [...featx('--shard', '3/4')], { stdio: 'ignore' }), folder),
+  ).toBe('SIGKILL');
+  expect(readdirSync(folder)).toEqual(temporaries(folder));
+  const sizes = [0, 1, 2, 3].map((task) => {
+    // The same variables that Slurm gives.
+    const env = {
+      ...process.env,
+      NODE_OPTIONS: '',
+      SLURM_ARRAY_TASK_ID: String(task),
+      SLURM_ARRAY_TASK_COUNT: '4',
+      SLURM_ARRAY_TASK_MIN: '0',
+      SLURM_ARRAY_TASK_MAX: '3',
+    };
+    const { stdout, status, stderr } = spawnSync(process.execPath, [...featx()], { env, encoding: 'utf8' });
+    expect([status, status === 0 ? '' : stderr]).toEqual([0, '']);
+    const { images, features } = JSON.parse(stdout);
+    expect(images).toBe(features[0].shape[0]);
+    return images;
+  });
+  expect(sizes).toEqual([64, 48, 48, 40]);
+  expect(temporaries(folder)).toEqual([]);
+  expect(spawnSync(process.execPath, [cli.main, 'merge', folder], { encoding: 'utf8' })).toMatchObject({
+    stderr: '',
+    status: 0,
+    stdout: expect.stringContaining('200 items of 4 shards'),
+  });
+  await run(model, {
+    out: [0, 1],
+    inputs: [pictures],
+    batchSize: 16,
+    output: join(root, 'whole.npz'),
+    providers: 'auto',
+  });
+  expect(readFileSync(join(folder, 'cli.npz')).equals(readFileSync(join(root, 'whole.npz')))).toBe(true);
 });
 
 test.each(['f.safetensors', 'f.npz', 'pb/'])(

@@ -1,49 +1,18 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { build } from 'esbuild';
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { batch, type BatchOptions } from '../batch/batch.js';
 import type { Job } from '../batch/jobs.js';
 import type { BatchSummary, JobReport } from '../batch/reports.js';
+import { bundledCli } from './bundles.mjs';
 import { backbone } from './fixtures/fixture.js';
 import { encodeModel } from './model-builder.js';
 import { node, value, weights } from './model-spec.js';
 
-const ROOT = process.cwd();
-
-/**
- * The command line and its worker, with the faults that tests inject, as they are shipped: bundled, beside each other.
- */
-export async function buildCli(): Promise<{ readonly main: string; readonly worker: string; remove(): void }> {
-  const outdir = join(ROOT, 'node_modules', '.cache', 'featx', `batch-${process.pid}-${Date.now()}`, 'cli');
-  await build({
-    absWorkingDir: ROOT,
-    entryPoints: {
-      main: 'src/cli/main.ts',
-      'batch-worker': 'src/testing/faulty-worker.ts',
-      'runtime-child': 'src/runtime/runtime-child.ts',
-    },
-    outdir,
-    bundle: true,
-    splitting: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node20.19',
-    external: ['onnxruntime-node', 'sharp'],
-    logLevel: 'error',
-    banner: {
-      js: 'import{createRequire as __featxRequire}from"node:module";const require=__featxRequire(import.meta.url);',
-    },
-  });
-  const home = dirname(outdir);
-  writeFileSync(join(home, 'package.json'), '{"type":"module"}');
-  const main = join(home, 'featx.js');
-  writeFileSync(main, "import { start } from './cli/main.js';\nawait start();\n");
-  return {
-    main,
-    worker: join(outdir, 'batch-worker.js'),
-    remove: () => rmSync(home, { recursive: true, force: true }),
-  };
+/** The command line as it is shipped, its worker with the faults that tests inject. */
+export async function buildCli(): Promise<{ readonly main: string; readonly worker: string }> {
+  const home = await bundledCli();
+  return { main: join(home, 'featx.js'), worker: join(home, 'batch-worker.js') };
 }
 
 const VALUES = [

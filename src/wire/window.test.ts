@@ -39,6 +39,18 @@ test('takes more than a window where one is asked for', async () => {
   await window.load(0, 100 * KB);
   expect(window.has(0, 100 * KB)).toBe(true);
   expect(window.has(0, 100 * KB + 1)).toBe(false);
+  await window.load(200 * KB, 200 * KB + 1);
+  expect(window.has(200 * KB, 200 * KB + 1)).toBe(true);
+  expect(window.has(200 * KB - 1, 200 * KB + 1)).toBe(false);
+});
+
+test('bytes that stand in two windows count once, and may fill the limit to the last one', async () => {
+  const { window } = windowOver(file.subarray(0, 96 * KB), 96 * KB);
+  await window.load(0, 1);
+  await window.load(32 * KB, 32 * KB + 1);
+  expect(window.end).toBe(96 * KB);
+  expect(window.resident({ start: 30 * KB, end: 34 * KB })).toEqual(file.subarray(30 * KB, 34 * KB));
+  expect(() => window.charge(1)).toThrow(expect.objectContaining({ hint: expect.stringContaining('indexBytes') }));
 });
 
 test('a small file is one window', async () => {

@@ -78,7 +78,6 @@ export class ResidentWindow {
 
   /** Resident bytes of a range, or null if part of it was skipped. */
   resident({ start, end }: ByteRange): Uint8Array | null {
-    if (start === end) return new Uint8Array(0);
     const { chunks } = this;
     let low = 0;
     let high = chunks.length - 1;
@@ -89,13 +88,9 @@ export class ResidentWindow {
     }
     const parts: Uint8Array[] = [];
     let at = start;
-    for (let index = low; index < chunks.length && at < end; index++) {
+    for (let index = low; index < chunks.length && at < end && chunks[index].start <= at; index++) {
       const chunk = chunks[index];
-      if (at < chunk.start || at >= chunk.start + chunk.bytes.length) return null;
-      const part = chunk.bytes.subarray(
-        at - chunk.start,
-        Math.min(end, chunk.start + chunk.bytes.length) - chunk.start,
-      );
+      const part = chunk.bytes.subarray(at - chunk.start, end - chunk.start);
       parts.push(part);
       at += part.length;
     }

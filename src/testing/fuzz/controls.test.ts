@@ -1,9 +1,7 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { build } from 'esbuild';
 import { indexModel } from '../../onnx/model.js';
 import type { MetadataEntry } from '../../onnx/records.js';
+import { bundled } from '../bundles.mjs';
 import { minimise } from './minimise.js';
 import { modelCorpus } from './seeds.js';
 import { runCampaign, type CampaignResult } from './supervisor.js';
@@ -17,15 +15,17 @@ import { inputOf } from './worker.js';
 /** What is wrong on purpose must be found, or finding nothing would mean nothing. */
 
 const ROOT = process.cwd();
+const EXECUTIONS = 200;
 const corpus = modelCorpus(ROOT);
 
 /** The first iteration whose input gives a finding, and its name. */
 async function firstFinding(
   target: Target,
+  seed: number,
   executions: number,
 ): Promise<{ readonly iteration: number; readonly name: string; readonly bytes: Uint8Array } | null> {
   for (let iteration = 0; iteration < executions; iteration++) {
-    const bytes = inputOf(target, 3, iteration);
+    const bytes = inputOf(target, seed, iteration);
     try {
       await target.run(bytes, true);
     } catch (error) {
@@ -68,12 +68,12 @@ const lenientEnums: Reader = async (bytes) => {
 };
 
 test.each([
-  ['the last graph wins', lastGraphWins],
-  ['a plain object as a map', plainObjectMap],
-  ['an enum that is not closed', lenientEnums],
-])('the oracle finds a wrong reader: %s', async (_what, reader) => {
+  ['the last graph wins', lastGraphWins, 10],
+  ['a plain object as a map', plainObjectMap, 10],
+  ['an enum that is not closed', lenientEnums, 4],
+])('the oracle finds a wrong reader: %s', async (_what, reader, seed) => {
   const target = readerTarget(corpus, reader);
-  const found = await firstFinding(target, 4000);
+  const found = await firstFinding(target, seed, 4000);
   expect(found?.name).toBe('means-something-else');
   if (found === null) return;
   const stillFound = (bytes: Uint8Array): Promise<boolean> =>
@@ -87,52 +87,39 @@ test.each([
 });
 
 describe('a child is watched', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'featx-fuzz-test-'));
-  const worker = join(folder, 'worker.mjs');
-
+  let worker: string;
   beforeAll(async () => {
-    await build({
-      absWorkingDir: ROOT,
-      entryPoints: ['src/testing/fuzz/worker-main.ts'],
-      outfile: worker,
-      bundle: true,
-      format: 'esm',
-      platform: 'node',
-      external: ['onnxruntime-node', 'sharp'],
-      logLevel: 'silent',
-      banner: { js: 'import{createRequire as r}from"node:module";const require=r(import.meta.url);' },
-    });
+    worker = join(await bundled('fuzz', { worker: 'src/testing/fuzz/worker-main.ts' }), 'worker.js');
   });
 
-  afterAll(() => rmSync(folder, { recursive: true }));
-
-  const campaign = (control: Control): Promise<CampaignResult> =>
+  const campaign = (control: Control, seed: number): Promise<CampaignResult> =>
     runCampaign({
       targets: new Map([[control, 1]]),
-      seed: 1,
+      seed,
       seconds: Infinity,
-      executions: 600,
+      executions: EXECUTIONS,
       jobs: 1,
       worker,
       root: ROOT,
-      stuckMs: patience(2000),
+      stuckMs: patience(1000),
       costlyAttempts: 0,
     });
 
+  // With these seeds one input fails, and early: what waits for it, or looks for it in children, is soon done.
   test.each([
-    ['control-hang', 'hang', 'hangs'],
-    ['control-memory', 'memory', 'overMemory'],
-    ['control-crash', 'crash', 'crashes'],
-    ['control-foreign', 'foreign', 'foreignErrors'],
-    ['control-law', 'law', 'findings'],
-  ] as const)('%s', async (control, kind, count) => {
+    ['control-hang', 'hang', 'hangs', 15],
+    ['control-memory', 'memory', 'overMemory', 15],
+    ['control-crash', 'crash', 'crashes', 9],
+    ['control-foreign', 'foreign', 'foreignErrors', 18],
+    ['control-law', 'law', 'findings', 2],
+  ] as const)('%s', async (control, kind, count, seed) => {
     const {
       findings,
       totals: [totals],
-    } = await campaign(control);
+    } = await campaign(control, seed);
     expect(findings.map((finding) => finding.kind)).toEqual([kind]);
     expect([findings[0].bytes[0], findings[0].bytes[1] < 8]).toEqual([7, true]);
-    expect(totals[count]).toBeGreaterThan(0);
-    expect(totals.executions).toBe(600);
+    expect(totals[count]).toBe(1);
+    expect(totals.executions).toBe(EXECUTIONS);
   });
 });
