@@ -4,7 +4,7 @@ import { UsageError } from './errors.js';
 import { assertPath, called } from './options/check.js';
 import type { OptionsOf } from './options/types.js';
 import { prepare, type PrepareOptions } from './prepare.js';
-import { counts, extractedFeatures } from './report/extract-report.js';
+import { beginningRecords, counts, extractedFeatures } from './report/extract-report.js';
 import type { ExtractReport } from './report/records.js';
 import { assertNoWarnings } from './report/strict.js';
 import { describedEdit, referenceEntries } from './rewrite/described.js';
@@ -39,14 +39,14 @@ async function extractTo(
   options: ExtractOptions,
 ): Promise<ExtractReport> {
   const started = performance.now();
-  assertModeFlags(options);
+  assertModeFlags(options, options.from);
   if (output != null) assertPath('the output', output);
   const sourcePath = typeof input === 'string' ? input : null;
   const target = await resolveOutput(sourcePath, output, options);
   await using prepared = await prepare(input, options);
-  const { model, view, files, types, resolution, selections, warnings, warn } = prepared;
+  const { model, view, files, types, resolution, selections, beginnings, warnings, warn } = prepared;
   const mode = options.mode ?? 'dict';
-  const plan = planRewrite(view, types.types, selections, planOptions(options));
+  const plan = planRewrite(view, types.types, selections, planOptions({ ...options, beginnings }));
   plan.warnings.forEach(warn);
   const weightsMode = options.weights ?? 'keep';
   const placement = await placementOf(model, sourcePath, target, options);
@@ -78,6 +78,7 @@ async function extractTo(
     mode,
     weights: weightsMode,
     ...extractedFeatures(plan),
+    ...beginningRecords(plan),
     ...counts(model, edit),
     ...result,
     warnings,

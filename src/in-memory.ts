@@ -8,7 +8,7 @@ import type { OnnxModel } from './onnx/records.js';
 import type { InferredTypes } from './onnx/types.js';
 import { checkOptions } from './options/check.js';
 import type { OptionsOf } from './options/types.js';
-import { counts, extractedFeatures } from './report/extract-report.js';
+import { beginningRecords, counts, extractedFeatures } from './report/extract-report.js';
 import { inspectReport } from './report/inspect-report.js';
 import type { ExtractReport, InspectReport } from './report/records.js';
 import { describedEdit } from './rewrite/described.js';
@@ -66,10 +66,14 @@ export async function extractBytes(
 ): Promise<ExtractedModel> {
   const started = performance.now();
   checkOptions('extractBytes', options);
-  assertModeFlags(options);
-  const { model, view, types, resolution, selections, warnings } = await findIn(input, options, false);
+  assertModeFlags(options, options.from);
+  const { model, view, types, resolution, selections, beginnings, warnings } = await findIn(
+    input,
+    options,
+    options.from !== undefined,
+  );
   const warn = (message: string): void => void (warnings.includes(message) || warnings.push(message));
-  const plan = planRewrite(view, types.types, selections, planOptions(options));
+  const plan = planRewrite(view, types.types, selections, planOptions({ ...options, beginnings }));
   plan.warnings.forEach(warn);
   const weights = await planWeights(model, plan.edit, options.files ?? NO_SIDECARS, {
     mode: 'embed',
@@ -91,6 +95,7 @@ export async function extractBytes(
       mode: options.mode ?? 'dict',
       weights: 'embed',
       ...extractedFeatures(plan),
+      ...beginningRecords(plan),
       ...counts(model, edit),
       size_bytes: sizeOf(pieces),
       bytes_copied: sizeOf(pieces.filter((piece) => !(piece instanceof Uint8Array))),

@@ -99,7 +99,7 @@ export async function prepare(
     const { model, warn } = checked;
     const view = viewGraph(model);
     view.warnings.forEach(warn);
-    const all = options.typesOfAll === true || asksBeyondFeatures(options);
+    const all = options.typesOfAll === true || options.from !== undefined || asksBeyondFeatures(options);
     const types = await inferTypes(view, typesWanted(view, all), options);
     const { warnings, ...found } = await findFeatures(view, types, options);
     warnings.forEach(warn);

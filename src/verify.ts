@@ -101,8 +101,10 @@ export async function verifyViews(
   const outputs = [...new Set(pairs.map(({ output }) => output))];
   const warnings: string[] = [];
   const random = new Set(pairs.filter((pair) => randomNodes(model, pair.tensors, warnings).length > 0));
-  const exact = await bothRuns(model, cut, tensors, outputs, 'disabled', options);
-  const fused = await bothRuns(model, cut, tensors, outputs, 'all', options);
+  const entering = await enteringTensors(model, cut);
+  const compared: Compared = { model, cut, tensors, outputs, entering };
+  const exact = await bothRuns(compared, 'disabled', options);
+  const fused = await bothRuns(compared, 'all', options);
   let equal = true;
   const features: VerifyFeatureRecord[] = [];
   for (const pair of pairs) {
@@ -193,6 +195,36 @@ function randomNodes(view: GraphView, tensors: readonly string[], warnings: stri
   return nodes;
 }
 
+/**
+ * The inputs of a cut that the model makes or calls otherwise, and the tensors of the model that they are.
+ * @throws UsageError
+ */
+async function enteringTensors(model: GraphView, cut: GraphView): Promise<ReadonlyMap<string, string>> {
+  const stored = new Map((await readStoredInfo(cut.model))?.inputs?.map(({ input, tensor }) => [input, tensor]));
+  const entering = new Map<string, string>();
+  const unknown: string[] = [];
+  for (const name of cut.inputs.keys()) {
+    if (isInitializer(cut, name)) continue;
+    const tensor = stored.get(name) ?? name;
+    if (!hasTensor(model, tensor)) unknown.push(name);
+    else if (name !== tensor || !model.inputs.has(tensor) || isInitializer(model, tensor)) entering.set(name, tensor);
+  }
+  if (unknown.length === 0) return entering;
+  throw new UsageError(`the cut has inputs that the model does not have: ${unknown.join(', ')}`, {
+    code: 'FEATX_USAGE_PAIR',
+  });
+}
+
+/** What is run of a model and of its cut. */
+interface Compared {
+  readonly model: GraphView;
+  readonly cut: GraphView;
+  readonly tensors: readonly string[];
+  readonly outputs: readonly string[];
+  /** Tensors of the model by the inputs of the cut that take them. */
+  readonly entering: ReadonlyMap<string, string>;
+}
+
 interface Runs {
   readonly reference: ReadonlyMap<string, TensorValue>;
   readonly result: ReadonlyMap<string, TensorValue>;
@@ -200,10 +232,7 @@ interface Runs {
 
 /** The model as a whole with the tensors as further outputs, and the cut, one after the other. */
 async function bothRuns(
-  model: GraphView,
-  cut: GraphView,
-  tensors: readonly string[],
-  outputs: readonly string[],
+  { model, cut, tensors, outputs, entering }: Compared,
   optimization: OptimizationLevel,
   options: VerifyOptions,
 ): Promise<Runs> {
@@ -212,18 +241,19 @@ async function bothRuns(
   const own = model.model.graph.outputs.map(({ name }) => name).filter((name) => isTensorIn(model, name));
   const { inputs } = await inferWhole(model, options.inputShapes);
   const feeds = seededFeeds(model, inputs, options);
-  const unknown = [...cut.inputs.keys()].filter((name) => !feeds.has(name) && !isInitializer(cut, name));
-  if (unknown.length > 0)
-    throw new UsageError(`the cut has inputs that the model does not have: ${unknown.join(', ')}`, {
-      code: 'FEATX_USAGE_PAIR',
-    });
+  const wanted = [...new Set([...tensors, ...entering.values()])].filter((name) => !feeds.has(name));
   try {
     const reference = await runOnce(
-      await openSession(model, { ...session, outputs: [...new Set([...tensors, ...own])] }),
+      await openSession(model, { ...session, outputs: [...new Set([...wanted, ...tensors, ...own])] }),
       feeds,
-      tensors,
+      [...new Set([...wanted, ...tensors])],
     );
-    const result = await runOnce(await openSession(cut, { ...session, outputs }), feeds, outputs);
+    const given = new Map(feeds);
+    for (const [input, tensor] of entering) {
+      const value = reference.get(tensor) ?? feeds.get(tensor);
+      if (value !== undefined) given.set(input, value);
+    }
+    const result = await runOnce(await openSession(cut, { ...session, outputs }), given, outputs);
     return { reference, result };
   } catch (error) {
     if (inputs.symbolic.size === 0 || options.inputShapes !== undefined || !isRunFailure(error)) throw error;

@@ -1,6 +1,5 @@
 import type { ExtractOptions } from '../extract.js';
 import type { FeatureEntry } from '../features/feature-info.js';
-import { mapOf } from '../options/kinds.js';
 import type { OptionSet } from '../options/row.js';
 import { isRecord } from '../options/schema.js';
 import { optionsOf } from '../options/table.js';
@@ -37,9 +36,13 @@ function fromConfig(set: OptionSet, config: object): object {
 
 /** Options as one JSON text: the same for the same request, whatever the order of keys. */
 export function encodeOptions(options: CutOptions): string {
-  const { inputShapes } = options;
   return canonicalJson(
-    inputShapes === undefined ? options : { ...options, inputShapes: Object.fromEntries(mapOf(inputShapes)) },
+    Object.fromEntries(
+      Object.entries(options).map(([key, value]): [string, unknown] => [
+        key,
+        value instanceof Map ? Object.fromEntries(value) : value,
+      ]),
+    ),
   );
 }
 

@@ -90,10 +90,12 @@ async function isSameCut(
 }
 
 /** The command that runs the result; features that were selected by name have no index to be found by. */
-function howToRun({ output, features }: ExtractReport): string {
-  const byName = features.some(({ index }) => index === null)
-    ? features.map(({ output: name }) => ` --tensor ${shellWord(name.replace(/[*?\\]/g, '\\$&'))}`)
-    : [];
+function howToRun({ output, features, outputs = [] }: ExtractReport): string {
+  const names = features.length === 0 ? outputs : features.map(({ output: name }) => name);
+  const byName =
+    features.every(({ index }) => index !== null) && features.length > 0
+      ? []
+      : names.map((name) => ` --tensor ${shellWord(name.replace(/[*?\\]/g, '\\$&'))}`);
   return `run it: featx run ${shellWord(output ?? '')}${byName.join('')} --input FILE -o features.npz`;
 }
 
@@ -109,5 +111,6 @@ Examples:
   featx extract backbone.onnx --out 1,2,3 --out-map p2,p3,p4 -o pyramid.onnx
   featx extract backbone.onnx --module layer2 --tensor /layer3/add_output_0
   featx extract backbone.onnx --mode hook --out -1           the last feature beside the classifier's output
+  featx extract backbone.onnx --from module:layer3           what computes the original outputs from layer3
   featx extract backbone.onnx --embedding --weights reference    a file of a few KB that uses MODEL's weights
 `;

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { UsageError } from '../errors.js';
 import { GROUPS } from '../options/row.js';
+import { flagFacts, flagsOf, longFlag, OPTIONS } from '../options/table.js';
 import { VERSION } from '../version.js';
 import { commandName } from './command-name.js';
 import { COMMANDS } from './commands.js';
@@ -95,14 +96,26 @@ function withCommonFlags(command: Command): Command {
 
 /** commander's words as one of our errors: its suggestion becomes the hint. */
 function usageError(error: CommanderError, command: string | undefined): UsageError {
+  const meant = flagMeant(error.message, command);
   const [message, suggestion] = error.message.replace(/^error: /, '').split('\n');
   const hint = suggestion
     ?.replace(/^\((.*)\)$/, '$1')
     .replace(/^Did you mean one of (.*)\?$/, 'did you mean one of $1?')
     .replace(/^Did you mean/, 'did you mean');
   return new UsageError(message, {
-    hint: hint ?? (command === undefined ? 'featx help lists the commands' : `featx help ${command} lists its flags`),
+    hint:
+      (meant === null ? hint : `did you mean ${meant}?`) ??
+      (command === undefined ? 'featx help lists the commands' : `featx help ${command} lists its flags`),
   });
+}
+
+/** The flag of a command that other tools call what was given. */
+function flagMeant(message: string, command: string | undefined): string | null {
+  const [, given] = /unknown option '(--[\w-]+)/.exec(message) ?? [];
+  const known = OPTIONS.json.cli.find((name) => name === command);
+  const found =
+    known === undefined ? undefined : flagsOf(known).find(([, row]) => row.elsewhere?.includes(given ?? '') === true);
+  return found === undefined || known === undefined ? null : longFlag(flagFacts(found[1], known).flag ?? '');
 }
 
 const ROOT_EXAMPLES = `

@@ -4,14 +4,17 @@ import type { FeatureEntry } from './feature-info.js';
 import type { Resolution } from './feature.js';
 import { resolveFeatures, type ResolveOptions } from './resolve.js';
 import { readStoredInfo } from './resolvers/metadata.js';
+import { findBeginnings, type FoundBeginning } from './beginnings.js';
 import { selectFeatures } from './select.js';
-import { asksBeyondFeatures, type Selection, type SelectOptions } from './selectors.js';
+import { asksBeyondFeatures, selectorsOf, type Selection, type SelectOptions } from './selectors.js';
 
 /** Which features are looked for, how, and which of them are taken. */
 export interface FindOptions extends SelectOptions {
   /** The FeatureInfo that a caller gives. */
   readonly features?: readonly FeatureEntry[];
   readonly includeHead?: boolean;
+  /** Where a cut begins; nothing is selected then but what is asked for. */
+  readonly from?: readonly (string | number)[];
   /** How features are looked for. */
   readonly resolve?: ResolveOptions;
   /**
@@ -25,6 +28,7 @@ export interface FindOptions extends SelectOptions {
 export interface Found {
   readonly resolution: Resolution;
   readonly selections: readonly Selection[];
+  readonly beginnings: readonly FoundBeginning[];
   readonly warnings: readonly string[];
 }
 
@@ -33,11 +37,14 @@ export async function findFeatures(view: GraphView, types: InferredTypes, option
   const byName = asksBeyondFeatures(options);
   const stored = await readStoredInfo(view.model);
   const resolution = resolveFeatures(view, types, { stored, ...resolving(options) });
+  const { from = [] } = options;
+  const takesNone = (options.isListing && !byName) || (from.length > 0 && selectorsOf(options).length === 0);
   return {
     resolution,
-    selections: options.isListing && !byName ? [] : selectFeatures(view, types, resolution, options),
+    selections: takesNone ? [] : selectFeatures(view, types, resolution, options),
+    beginnings: findBeginnings(view, types, resolution, from, options),
     // What resolvers miss does not matter to a caller who names tensors.
-    warnings: [...types.warnings, ...(options.isListing || !byName ? resolution.warnings : [])],
+    warnings: [...types.warnings, ...(options.isListing || !(byName || from.length > 0) ? resolution.warnings : [])],
   };
 }
 

@@ -61,6 +61,13 @@ export interface StoredOutput {
   readonly converted: boolean;
 }
 
+/** An input of a cut that is not the input of its name in the original. */
+export interface StoredInput {
+  readonly input: string;
+  /** The tensor of the original that it stands for. */
+  readonly tensor: string;
+}
+
 /** What every cut carries: the whole FeatureInfo of its original, and which outputs hold what. */
 export interface StoredInfo {
   readonly schema: 1;
@@ -69,6 +76,8 @@ export interface StoredInfo {
   readonly groups?: readonly StoredGroup[];
   readonly out_indices: readonly number[];
   readonly outputs: readonly StoredOutput[];
+  /** Present where the cut begins behind the inputs of its original, or they have other names. */
+  readonly inputs?: readonly StoredInput[];
 }
 
 /** A feature as a cut stores it. */

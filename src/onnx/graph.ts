@@ -17,6 +17,7 @@ export {
   type GraphView,
   type Needed,
   type Producer,
+  type WalkOptions,
 } from './reach.js';
 export { bodiesOf, capturesOf, functionKey, hasBodies, readsOf } from './scopes.js';
 export { attributeTensors, graphsOf, tensorsOf } from './walk.js';

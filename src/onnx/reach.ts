@@ -66,10 +66,16 @@ export interface WalkOptions {
   readonly given?: { has(name: string): boolean };
   /** What a tensor needs beside the node that makes it. */
   readonly beside?: ReadonlyMap<string, readonly string[]>;
+  /** What a node needs; by default all that it reads. */
+  readonly reads?: (node: Node) => readonly string[];
 }
 
 /** What the given tensors need, at any depth; bodies count through what they capture. */
-export function neededFor(view: GraphView, roots: Iterable<string>, { given, beside }: WalkOptions = {}): Needed {
+export function neededFor(
+  view: GraphView,
+  roots: Iterable<string>,
+  { given, beside, reads = readsOf }: WalkOptions = {},
+): Needed {
   const nodes = new Set<Node>();
   const tensors = new Set<string>();
   const stack: string[] = [];
@@ -84,7 +90,7 @@ export function neededFor(view: GraphView, roots: Iterable<string>, { given, bes
     const node = given?.has(name) ? undefined : view.producerOf.get(name)?.node;
     if (node === undefined || nodes.has(node)) continue;
     nodes.add(node);
-    for (const read of readsOf(node)) need(read);
+    for (const read of reads(node)) need(read);
     for (const output of node.outputs) need(output);
   }
   return { nodes, tensors };

@@ -37,6 +37,8 @@ export interface Row extends FlagFacts {
   readonly default?: string | number;
   /** What takes it. */
   readonly in: readonly OptionSet[];
+  /** Flags that other tools have for it, for the hint about a flag that is not known. */
+  readonly elsewhere?: readonly string[];
   /** The commands that have its flag, where they are not those of `in`. */
   readonly cli?: readonly CommandName[];
   /** The flag that says the opposite. */
@@ -69,6 +71,7 @@ export const GROUPS = {
   flags: 'Flags:',
   pictures: 'Pictures:',
   selecting: 'Selecting features:',
+  ends: 'The inputs of the cut:',
   limits: 'Limits:',
   common: 'Common flags:',
 } as const;

@@ -1,6 +1,7 @@
 import { BATCHING } from './batching.js';
 import { COMMON, LIVE, NETWORKS } from './common.js';
 import { PLANNING, WRITING } from './cutting.js';
+import { ENDS } from './ends.js';
 import type { AnyKind, CommandName, FlagFacts, OptionSet, Row } from './row.js';
 import { LIMITING } from './limits.js';
 import { PICTURES, RUNNING } from './running.js';
@@ -16,6 +17,7 @@ export const OPTIONS = {
   ...BATCHING,
   ...PLANNING,
   ...WRITING,
+  ...ENDS,
   ...PICTURES,
   ...SELECTING,
   ...LIMITING,

@@ -99,9 +99,9 @@ export function parseNames(flag: string, text: string): readonly string[] {
 }
 
 /** `TENSOR=OUTPUT`: a tensor's name may hold `=`; an output's name, by the last one, seldom does. @throws UsageError */
-export function parsePair(flag: string, text: string): readonly [string, string] {
+export function parsePair(flag: string, text: string, form = 'TENSOR=OUTPUT'): readonly [string, string] {
   const at = text.lastIndexOf('=');
-  if (at < 1 || at === text.length - 1) throw new UsageError(`${flag} takes TENSOR=OUTPUT, not '${text}'`);
+  if (at < 1 || at === text.length - 1) throw new UsageError(`${flag} takes ${form}, not '${text}'`);
   return [text.slice(0, at), text.slice(at + 1)];
 }
 

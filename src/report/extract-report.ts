@@ -23,6 +23,26 @@ export function extractedFeatures({ outputs }: Plan): Pick<ExtractReport, 'featu
   };
 }
 
+/** Where a cut begins, as its report has it; nothing if it begins at the inputs of the model. */
+export function beginningRecords({
+  begun,
+  edit,
+}: Plan): Pick<ExtractReport, 'from' | 'outputs' | 'inputs_kept' | 'inputs_dropped' | 'shapes_folded'> {
+  if (begun === null) return {};
+  const { from, inputsKept, inputsDropped, folded } = begun;
+  return {
+    from: from.map(({ name, tensor, input, dtype, shape, source }) => ({ name, tensor, input, dtype, shape, source })),
+    outputs: (edit.outputs ?? []).map(({ name }) => name),
+    inputs_kept: inputsKept,
+    inputs_dropped: inputsDropped,
+    shapes_folded: folded.map(({ node, of, sizes }) => ({
+      tensor: node.outputs[0],
+      of,
+      sizes: sizes.map((size) => (typeof size === 'number' ? size : `${size.tensor}:${size.axis}`)),
+    })),
+  };
+}
+
 /** How much of a model an edit keeps and drops. */
 export function counts(model: OnnxModel, edit: GraphEdit): { kept: CountRecord; dropped: CountRecord } {
   const gone = droppedStarts(model, edit);

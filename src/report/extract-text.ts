@@ -27,6 +27,11 @@ export function extractText(report: ExtractReport, dryRun: boolean, style: TextS
     `${bytesText(kept.weights_bytes)} of ${bytesText(kept.weights_bytes + dropped.weights_bytes)} of weights`,
   ];
   if (verified !== null) facts.push(verified ? 'verified' : 'NOT verified');
+  const begins = (report.from ?? []).map(
+    ({ name, tensor, input, shape }) =>
+      `from ${escapeText(input)} ${shapeText(shape)}${name === tensor ? '' : `  (${escapeText(name)})`}\n`,
+  );
+  const outputs = features.length > 0 ? '' : `to ${(report.outputs ?? []).map(escapeText).join(', ')}\n`;
   const verb = dryRun ? 'would write' : 'wrote';
   const rows = features.map(({ output: name, index, group, module, num_chs, reduction, shape, tensor }) => [
     escapeText(name),
@@ -37,7 +42,7 @@ export function extractText(report: ExtractReport, dryRun: boolean, style: TextS
     shapeText(shape),
     escapeText(tensor),
   ]);
-  return `${verb} ${paint(style, 'bold', escapeText(output ?? 'nothing'))}  ${facts.join(', ')}\n\n${renderTable(COLUMNS, rows, style)}`;
+  return `${verb} ${paint(style, 'bold', escapeText(output ?? 'nothing'))}  ${facts.join(', ')}\n${begins.join('')}${outputs}${rows.length === 0 ? '' : `\n${renderTable(COLUMNS, rows, style)}`}`;
 }
 
 function part(kept: number, dropped: number, noun: string): string {

@@ -157,6 +157,28 @@ export interface ExtractedFeatureRecord {
   readonly shape: readonly Dim[] | null;
 }
 
+/** A tensor that a cut begins with. */
+export interface BeginningRecord {
+  /** As it was asked for. */
+  readonly name: string;
+  readonly tensor: string;
+  /** Name of the input that it is. */
+  readonly input: string;
+  readonly dtype: string | null;
+  readonly shape: readonly Dim[] | null;
+  /** What it is in the model: made by a node, an input, or a weight. */
+  readonly source: 'node' | 'input' | 'initializer';
+}
+
+/** The shape of a tensor in front of a cut. */
+export interface FoldedShapeRecord {
+  /** The tensor that held the sizes. */
+  readonly tensor: string;
+  /** The tensor whose sizes they are. */
+  readonly of: string;
+  readonly sizes: readonly (number | string)[];
+}
+
 /** How large a graph is. */
 export interface CountRecord {
   readonly nodes: number;
@@ -174,6 +196,15 @@ export interface ExtractReport {
   readonly mode: 'dict' | 'list' | 'hook';
   readonly weights: 'keep' | 'embed' | 'external' | 'reference';
   readonly features: readonly ExtractedFeatureRecord[];
+  /** What the cut begins with, if it does not begin at the inputs of the model. */
+  readonly from?: readonly BeginningRecord[];
+  /** Names of all outputs of such a cut. */
+  readonly outputs?: readonly string[];
+  /** Inputs of the model that such a cut keeps, and those that it does not. */
+  readonly inputs_kept?: readonly string[];
+  readonly inputs_dropped?: readonly string[];
+  /** Shapes of tensors in front of such a cut, and the sizes that stand in for them. */
+  readonly shapes_folded?: readonly FoldedShapeRecord[];
   readonly kept: CountRecord;
   readonly dropped: CountRecord;
   /** Of the model file. */

@@ -72,6 +72,7 @@ async function metadata(
       ...(tap.asValue && tap.blocked != null ? { blocked: tap.blocked } : {}),
       converted,
     })),
+    ...enteringOf(plan),
   };
   const entries = [{ key: FEATURE_INFO_KEY, value: JSON.stringify(info) }];
   if (original === null) return entries;
@@ -82,6 +83,17 @@ async function metadata(
     sha256: await fingerprint(view.model),
   };
   return [...entries, { key: REFERENCE_KEY, value: JSON.stringify(record) }];
+}
+
+/** What the inputs of a cut stand for, where they are not the inputs of their names in the original. */
+function enteringOf({ begun, renamed }: Plan): Pick<StoredInfo, 'inputs'> {
+  const inputs = [
+    ...renamed,
+    ...(begun?.from ?? []).flatMap(({ tensor, input, source }) =>
+      source !== 'input' && tensor === input ? [{ input, tensor }] : [],
+    ),
+  ];
+  return inputs.length === 0 ? {} : { inputs };
 }
 
 /** The role of a tap that is one of the model's embeddings. */

@@ -10,7 +10,13 @@ export class NamePool {
   /** Where the search for a free name goes on. */
   private readonly counts = new Map<string, number>();
 
-  constructor(view: GraphView, { nodes, tensors }: Needed, keepsOutputs: boolean) {
+  constructor(
+    view: GraphView,
+    { nodes, tensors }: Needed,
+    keepsOutputs: boolean,
+    /** Tensors that nodes make in the model and that are inputs of the result. */
+    private readonly given: ReadonlySet<string> = new Set(),
+  ) {
     this.names = new Set(tensors);
     this.nodes = new Set([...nodes].map(({ name }) => name));
     for (const node of nodes) for (const body of bodiesOf(node)) for (const name of namesIn(body)) this.names.add(name);
@@ -24,6 +30,11 @@ export class NamePool {
   /** Whether an output of the result already has that name. */
   isGivenAway(name: string): boolean {
     return this.outputs.has(name);
+  }
+
+  /** Whether a tensor that a node makes in the model is an input of the result. */
+  isGiven(name: string): boolean {
+    return this.given.has(name);
   }
 
   claim(name: string): void {

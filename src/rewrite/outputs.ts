@@ -74,7 +74,7 @@ export function nameOutputs(
   warnings: string[],
 ): readonly string[] {
   if (outMap !== null) {
-    const taken = outMap.filter((name, position) => names.has(name) && !isOwnName(view, built[position], name));
+    const taken = outMap.filter((name, position) => names.has(name) && !isOwnName(view, names, built[position], name));
     if (taken.length > 0)
       throw new UsageError(
         `${option('outMap')}: ${quotedNames(taken)} ${taken.length === 1 ? 'is' : 'are'} taken by another tensor of the model`,
@@ -98,7 +98,7 @@ export function nameOutputs(
       reused.add(wanted);
       return wanted;
     }
-    if (!names.isGivenAway(wanted) && (isOwnName(view, tap, wanted) || !names.has(wanted))) {
+    if (!names.isGivenAway(wanted) && (isOwnName(view, names, tap, wanted) || !names.has(wanted))) {
       names.claim(wanted);
       reused.add(wanted);
       return wanted;
@@ -149,8 +149,8 @@ function valueName(names: NamePool, { tensors: [tensor], asValue = false, blocke
  * Whether an output of that name is the tapped tensor itself: no alias is needed. Inputs and initializers never leave
  * bare.
  */
-function isOwnName(view: GraphView, { tensor, own }: BuiltTap, name: string): boolean {
-  return own && tensor === name && view.producerOf.has(name);
+function isOwnName(view: GraphView, names: NamePool, { tensor, own }: BuiltTap, name: string): boolean {
+  return own && tensor === name && view.producerOf.has(name) && !names.isGiven(name);
 }
 
 /** The first opset whose Identity ONNX Runtime has a kernel for, by dtype; Infinity if it has none in any. */
@@ -173,15 +173,9 @@ export function assertAliases(
   renamed: readonly BuiltTap[],
 ): void {
   const opset = model.opsetImports.find(({ domain }) => domain === '')?.version ?? 0;
-  const refused = renamed.filter(({ tensor, own }) => {
-    const type = own ? declared.get(tensor)?.type : undefined;
-    const kind = type?.kind ?? types.get(tensor)?.type ?? 'tensor';
-    if (kind === 'sequence')
-      return opset < 14 || (type?.kind === 'sequence' && type.element !== null && type.element.kind !== 'tensor');
-    if (kind !== 'tensor') return kind !== 'optional' || opset < 16;
-    const declaredDtype = type?.kind === 'tensor' ? dtypeWord(type.elemType) : null;
-    return opset < (IDENTITY_SINCE[declaredDtype ?? types.get(tensor)?.dtype ?? ''] ?? 0);
-  });
+  const refused = renamed.filter(
+    ({ tensor, own }) => !canAlias(model, own ? declared.get(tensor)?.type : undefined, types.get(tensor)),
+  );
   if (refused.length === 0) return;
   throw new UsageError(
     `${quotedNames(refused.map(({ tensor }) => tensor))}: values of this type cannot leave under another name: the Identity of opset ${opset} does not take them`,
@@ -190,6 +184,19 @@ export function assertAliases(
       hint: `leave out ${option('outMap')} and repetitions, and select it by name: it keeps its own name`,
     },
   );
+}
+
+/** Whether the Identity of the model's opset takes values of a type, as declared or as it is known. */
+export function canAlias(model: OnnxModel, declared: ValueType | undefined, known: TensorType | undefined): boolean {
+  const opset = model.opsetImports.find(({ domain }) => domain === '')?.version ?? 0;
+  const kind = declared?.kind ?? known?.type ?? 'tensor';
+  if (kind === 'sequence') {
+    const element = declared?.kind === 'sequence' ? declared.element : null;
+    return opset >= 14 && (element === null || element.kind === 'tensor');
+  }
+  if (kind !== 'tensor') return kind === 'optional' && opset >= 16;
+  const dtype = declared?.kind === 'tensor' ? dtypeWord(declared.elemType) : null;
+  return opset >= (IDENTITY_SINCE[dtype ?? known?.dtype ?? ''] ?? 0);
 }
 
 /** A graph output with what is known of it: the file's own words, else what was inferred, else its name alone. */

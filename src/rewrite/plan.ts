@@ -1,12 +1,13 @@
 import { option } from '../options/words.js';
 import { UsageError } from '../errors.js';
 import type { Feature, Layout } from '../features/feature.js';
-import { functionsUsedBy, hasTensor, type GraphView, type Needed } from '../onnx/graph.js';
+import { functionsUsedBy, hasTensor, isInitializer, type GraphView, type Needed } from '../onnx/graph.js';
 import { UNSORTED } from '../onnx/notes.js';
 import type { Dim } from '../onnx/records.js';
 import type { NewNode } from '../onnx/encode.js';
 import { dataTypeOf, tensorBytes, type TensorTypes } from '../onnx/types.js';
 import { NO_DROPS, type Drops, type GraphEdit, type OutputEdit } from './edit.js';
+import { planInputs, type PlannedBeginning, type PlannedInputs } from './inputs.js';
 import { everything, keptFor } from './kept.js';
 import { NamePool } from './names.js';
 import {
@@ -18,8 +19,9 @@ import {
   nameOutputs,
   typedOutput,
 } from './outputs.js';
+import { spanOf, type FoldedShape, type Span } from './span.js';
 import type { BuiltTap, PlanOptions, Tap } from './tap.js';
-import { buildTap, opsetsFor } from './taps.js';
+import { buildTap, defaultOpset, opsetsFor } from './taps.js';
 
 /** A feature as it leaves the graph. */
 export interface PlannedOutput {
@@ -37,7 +39,19 @@ export interface PlannedOutput {
 export interface Plan {
   readonly edit: GraphEdit;
   readonly outputs: readonly PlannedOutput[];
+  /** Where the cut begins; null if it begins at the inputs of the model. */
+  readonly begun: Begun | null;
+  /** Inputs that have another name than their tensor in the model. */
+  readonly renamed: PlannedInputs['renamed'];
   readonly warnings: readonly string[];
+}
+
+/** Where a cut begins, and what became of the inputs of the model. */
+export interface Begun {
+  readonly from: readonly PlannedBeginning[];
+  readonly inputsKept: readonly string[];
+  readonly inputsDropped: readonly string[];
+  readonly folded: readonly FoldedShape[];
 }
 
 const MUCH_MEMORY = 2 ** 30;
@@ -50,27 +64,36 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
   const { model } = view;
   const warnings: string[] = [];
   const ordered = options.order === 'exec' ? inExecutionOrder(view, taps) : taps;
-  if (ordered.length === 0)
+  const begins = options.from.length > 0;
+  if (ordered.length === 0 && !begins)
     throw new UsageError('nothing is selected', {
       code: 'FEATX_USAGE_EMPTY',
       hint: `select features with ${option('out')}, ${option('module')}, ${option('tensor')} or ${option('node')}`,
     });
   assertTensors(view, ordered);
-  const prune = options.mode !== 'hook' || options.rewrite;
-  const keepsOwn = !prune || options.keepOutputs;
+  const isHook = options.mode === 'hook' && !options.rewrite;
+  const prune = begins || !isHook;
+  const keepsOwn = isHook || options.keepOutputs || ordered.length === 0;
   const roots = [
     ...ordered.flatMap(({ tensors }) => tensors),
     ...ordered.flatMap(scalesOf),
     ...(keepsOwn ? model.graph.outputs.map(({ name }) => name) : []),
   ];
-  const kept = prune ? keptFor(view, roots) : everything(view);
-  const names = new NamePool(view, kept, keepsOwn);
+  const span = begins
+    ? spanOf(view, types, roots, options)
+    : spanOfWhole(view, prune ? keptFor(view, roots) : everything(view));
+  const { kept } = span;
+  const names = new NamePool(view, kept, keepsOwn, new Set(options.from.map(({ tensor }) => tensor)));
   assertSelection(ordered, options);
+
+  const declared = declarationsOf(model);
+  const ownOutputs = new Set(keepsOwn ? view.outputs.keys() : []);
+  const inputs = planInputs({ view, types, declared, span, names, ownOutputs, opset: defaultOpset(model) }, options);
+  inputs.warnings.forEach((warning) => warnings.push(warning));
 
   const built = ordered.map((tap) => buildTap(view, types, tap, options, names));
   const outputNames = nameOutputs(view, built, options, names, warnings);
   assertNames(outputNames);
-  const declared = declarationsOf(model);
   assertAliases(
     model,
     declared,
@@ -89,22 +112,24 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
     [],
     model.graph.outputs.map(({ name }, index): OutputEdit => ({ name, borrow: { list: 'output', index }, type: null })),
   );
-  const drop = prune ? drops(view, kept, outputs, keepsOwn) : { ...NO_DROPS, valueInfo: declaredTwice(view, outputs) };
+  const drop = prune
+    ? drops(view, kept, outputs, keepsOwn, inputs)
+    : { ...NO_DROPS, inputs: inputs.dropInputs, valueInfo: declaredTwice(view, outputs) };
   if (drop.trainingInfo) warnings.push('training_info is dropped: it refers to tensors that the cut leaves out');
   if (!view.sorted) warnings.push(UNSORTED);
   for (const warning of memoryNeeded(built)) warnings.push(warning);
-  const finalOutputs = !keepsOwn ? outputs : prune ? joinedOutputs(outputs, own) : joinedOutputs(own, outputs);
+  const finalOutputs = !keepsOwn ? outputs : isHook ? joinedOutputs(own, outputs) : joinedOutputs(outputs, own);
   return {
     edit: {
       drop,
-      frontNodes: [],
+      frontNodes: inputs.frontNodes,
       addNodes: nodes,
-      rename: [],
+      rename: inputs.rename,
       addInitializers: [],
-      addInputs: [],
+      addInputs: inputs.addInputs,
       outputs: finalOutputs,
       setMetadata: [],
-      addOpsetImports: opsetsFor(model, nodes),
+      addOpsetImports: opsetsFor(model, [...inputs.frontNodes, ...nodes]),
     },
     outputs: built.map(({ tap, shape, dtype, own }, position) => ({
       tap,
@@ -115,7 +140,25 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
       prefixTokens: options.outputFmt === null ? tap.prefixTokens : 0,
       converted: !own,
     })),
+    begun: begins ? begunOf(view, span, inputs) : null,
+    renamed: inputs.renamed,
     warnings,
+  };
+}
+
+/** The span of a cut that begins at the inputs of its model. */
+function spanOfWhole(view: GraphView, kept: Needed): Span {
+  return { kept, inputs: [...view.inputs.keys()].filter((name) => kept.tensors.has(name)), folded: [] };
+}
+
+function begunOf(view: GraphView, { inputs, folded }: Span, { from }: PlannedInputs): Begun {
+  const own = [...view.inputs.keys()].filter((name) => !isInitializer(view, name));
+  const kept = new Set(inputs);
+  return {
+    from,
+    inputsKept: own.filter((name) => kept.has(name)),
+    inputsDropped: own.filter((name) => !kept.has(name)),
+    folded,
   };
 }
 
@@ -162,20 +205,28 @@ function declaredTwice({ model: { graph } }: GraphView, outputs: readonly Output
 }
 
 /** What a pruned graph leaves out: everything that no kept node, output or annotation refers to. */
-function drops(view: GraphView, { nodes, tensors }: Needed, outputs: readonly OutputEdit[], keepsOwn: boolean): Drops {
+function drops(
+  view: GraphView,
+  { nodes, tensors }: Needed,
+  outputs: readonly OutputEdit[],
+  keepsOwn: boolean,
+  { from, dropInputs, replaced }: PlannedInputs,
+): Drops {
   const { model } = view;
   const { graph } = model;
   const outputNames = new Set(outputs.map(({ name }) => name));
   if (keepsOwn) for (const { name } of graph.outputs) outputNames.add(name);
+  for (const { tensor } of from) outputNames.add(tensor);
+  const gone = new Set(dropInputs);
   const usedFunctions = functionsUsedBy(model, nodes);
   return {
     nodes: indicesWhere(graph.nodes, (node) => !nodes.has(node)),
-    initializers: indicesWhere(graph.initializers, ({ name }) => !tensors.has(name)),
+    initializers: indicesWhere(graph.initializers, ({ name }) => !tensors.has(name) || replaced.has(name)),
     sparseInitializers: indicesWhere(
       graph.sparseInitializers,
-      ({ values }) => values !== null && !tensors.has(values.name),
+      ({ values }) => values !== null && (!tensors.has(values.name) || replaced.has(values.name)),
     ),
-    inputs: indicesWhere(graph.inputs, ({ name }) => !tensors.has(name)),
+    inputs: indicesWhere(graph.inputs, ({ name }, index) => !tensors.has(name) || gone.has(index)),
     valueInfo: indicesWhere(graph.valueInfo, ({ name }) => !tensors.has(name) || outputNames.has(name)),
     quantizationAnnotations: indicesWhere(graph.quantizationAnnotations, ({ tensorName }) => !tensors.has(tensorName)),
     functions: indicesWhere(model.functions, (definition) => !usedFunctions.has(definition)),
@@ -184,9 +235,9 @@ function drops(view: GraphView, { nodes, tensors }: Needed, outputs: readonly Ou
   };
 }
 
-function indicesWhere<T>(list: readonly T[], test: (item: T) => boolean): readonly number[] {
+function indicesWhere<T>(list: readonly T[], test: (item: T, index: number) => boolean): readonly number[] {
   const indices: number[] = [];
-  list.forEach((item, index) => void (test(item) && indices.push(index)));
+  list.forEach((item, index) => void (test(item, index) && indices.push(index)));
   return indices;
 }
 
@@ -200,7 +251,12 @@ export function cutFeatures(view: GraphView, features: readonly Feature[], edit:
     ...drop.initializers.map((index) => graph.initializers[index].name),
     ...drop.sparseInitializers.map((index) => graph.sparseInitializers[index].values?.name ?? ''),
   ]);
+  const entering = new Set([
+    ...edit.addInputs.map(({ name }) => name),
+    ...edit.frontNodes.flatMap(({ outputs }) => outputs),
+  ]);
   const isKept = (tensor: string): boolean => {
+    if (entering.has(tensor)) return true;
     const producer = view.producerOf.get(tensor);
     return producer === undefined ? hasTensor(view, tensor) && !given.has(tensor) : !nodes.has(producer.node.index);
   };

@@ -100,8 +100,13 @@ export interface AskedPlan extends Partial<Omit<PlanOptions, 'outMap' | 'outputF
   readonly outputFmt?: Layout;
 }
 
-/** @throws UsageError where `rewrite` is given for a mode that has no such choice */
-export function assertModeFlags({ mode, rewrite }: AskedPlan): void {
+/** @throws UsageError where an option is given for a cut that has no such choice */
+export function assertModeFlags({ mode, rewrite, keepInputs }: AskedPlan, from: readonly unknown[] = []): void {
+  if (keepInputs && from.length === 0)
+    throw new UsageError(
+      `${option('keepInputs', true)} is for ${option('from')}: a cut that begins at the inputs has them all`,
+      { code: 'FEATX_USAGE_MODE' },
+    );
   if (rewrite === undefined || mode === 'hook') return;
   throw new UsageError(
     `${option('rewrite', rewrite)} is for ${option('mode', 'hook')}; ${mode ?? 'dict'} mode always prunes the graph`,

@@ -62,7 +62,7 @@ function wrongEntry(model: OnnxModel, why: string, cause?: unknown): ModelFormat
 /** Everything that later code relies on; whatever else the entry says is carried through. */
 function isStoredInfo(value: unknown): value is StoredInfo {
   if (!isRecord(value) || value['schema'] !== 1) return false;
-  const { feature_info: features, out_indices: indices, outputs, groups = [] } = value;
+  const { feature_info: features, out_indices: indices, outputs, groups = [], inputs = [] } = value;
   if (!isFeatureList(features) || !Array.isArray(indices) || !Array.isArray(outputs) || !Array.isArray(groups))
     return false;
   const lists = new Map<unknown, readonly StoredFeature[]>([[undefined, features]]);
@@ -79,7 +79,14 @@ function isStoredInfo(value: unknown): value is StoredInfo {
     typeof entry['output'] === 'string' &&
     typeof entry['converted'] === 'boolean' &&
     typeof entry['prefix_tokens'] === 'number';
-  return indices.every((index) => isIndexOf(features, index)) && outputs.every(isOutput);
+  const isInput = (entry: unknown): boolean =>
+    isRecord(entry) && typeof entry['input'] === 'string' && typeof entry['tensor'] === 'string';
+  return (
+    indices.every((index) => isIndexOf(features, index)) &&
+    outputs.every(isOutput) &&
+    Array.isArray(inputs) &&
+    inputs.every(isInput)
+  );
 }
 
 function isFeatureList(list: unknown): list is readonly StoredFeature[] {

@@ -1,0 +1,99 @@
+import { ResolveError, FeatxError } from '../errors.js';
+import { hasTensor, tensorNames, type GraphView } from '../onnx/graph.js';
+import type { InferredTypes } from '../onnx/types.js';
+import { oneFeature, type Selector } from '../options/feature-kinds.js';
+import { nearestNames } from '../options/nearest.js';
+import { call, named, option } from '../options/words.js';
+import type { Resolution } from './feature.js';
+import { innerNames } from './inner-tensors.js';
+import { selectFeatures } from './select.js';
+import type { SelectOptions } from './selectors.js';
+
+/** What a cut begins with, as it was asked for and as the graph has it. */
+export interface FoundBeginning {
+  readonly name: string;
+  readonly tensor: string;
+  readonly module: string | null;
+  readonly index: number | null;
+  readonly group: string | null;
+}
+
+const MODULE = 'module:';
+
+/**
+ * What `from` means: a tensor of that name, else the output of a module, else a feature by index; each tensor once.
+ * @throws ResolveError naming all that mean nothing
+ */
+export function findBeginnings(
+  view: GraphView,
+  types: InferredTypes,
+  resolution: Resolution,
+  from: readonly (string | number)[],
+  options: SelectOptions = {},
+): readonly FoundBeginning[] {
+  const found = new Map<string, FoundBeginning>();
+  const problems: string[] = [];
+  const hints = new Set<string>();
+  for (const asked of from) {
+    const name = String(asked);
+    try {
+      for (const beginning of oneBeginning(view, types, resolution, asked, options))
+        if (!found.has(beginning.tensor)) found.set(beginning.tensor, beginning);
+    } catch (error) {
+      if (!(error instanceof FeatxError)) throw error;
+      problems.push(error.message.includes(name) ? error.message : `${name}: ${error.message}`);
+      if (error.hint !== undefined) hints.add(error.hint);
+    }
+  }
+  if (problems.length === 0) return [...found.values()];
+  throw new ResolveError(`${option('from')}: ${problems.join('; ')}`, {
+    code: 'FEATX_RESOLVE_FROM',
+    hint: [...hints].join('; ') || undefined,
+  });
+}
+
+function oneBeginning(
+  view: GraphView,
+  types: InferredTypes,
+  resolution: Resolution,
+  asked: string | number,
+  { flattenSequential, featureConcat, allowFolded }: SelectOptions,
+): readonly FoundBeginning[] {
+  const name = String(asked);
+  if (typeof asked === 'string' && hasTensor(view, name))
+    return [{ name, tensor: name, module: null, index: null, group: null }];
+  const selections = selectFeatures(view, types, resolution, {
+    select: [selectorOf(view, name)],
+    flattenSequential,
+    featureConcat,
+    allowFolded,
+    codes: true,
+  });
+  return selections.flatMap(({ tensors, module, index, group }) =>
+    tensors.map((tensor) => ({ name, tensor, module, index, group })),
+  );
+}
+
+/** @throws ResolveError for what is neither */
+function selectorOf(view: GraphView, name: string): Selector {
+  if (name.startsWith(MODULE)) return { by: 'module', name: name.slice(MODULE.length) };
+  if (/^(?:.+:)?-?\d{1,9}$/.test(name)) return oneFeature(option('from'), /^-?\d+$/.test(name) ? Number(name) : name);
+  const places = innerNames(view, 'tensor', name);
+  if (places.length > 0)
+    throw new ResolveError(
+      `the tensor '${name}' lives inside ${places[0].place}, and nothing in there can be an input of the graph`,
+      {
+        hint:
+          places[0].instead.length === 0
+            ? undefined
+            : `begin behind it, with ${option('from', [places[0].instead[0]])}`,
+      },
+    );
+  const near = nearestNames(name, tensorNames(view));
+  throw new ResolveError(
+    `no tensor is named '${name}'${near.length > 0 ? ` (nearest: ${near.map(named).join(', ')})` : ''}`,
+    {
+      hint: `list every tensor with ${call('inspect', 'listTensors')}; a module is ${option('from', ['module:NAME'])}`,
+    },
+  );
+}

@@ -1,0 +1,64 @@
+import { BOOLEAN, isByName, isListOf, mapOf, type ByName, type Kind } from './kinds.js';
+import { GROUPS, type Rows } from './row.js';
+import { parsePair } from './values.js';
+
+const CUTS = ['extract', 'cut', 'extractBytes'] as const;
+const group = GROUPS.ends;
+
+/** Where a cut begins: tensors, `module:layer2`, indices into the FeatureInfo. */
+const BEGINNINGS: Kind<readonly (string | number)[]> = {
+  allowed: "a list of tensors, of modules as in 'module:layer2', or of indices",
+  accepts: isListOf<string | number>((entry) => Number.isInteger(entry) || (typeof entry === 'string' && entry !== '')),
+  schema: { type: 'array', minItems: 1, items: { type: ['string', 'integer'], minLength: 1 } },
+  parse: (_flag, text) => [text],
+  add: (_flag, before, next) => [...before, ...next],
+  spell: (list) => list.map(String),
+};
+
+/** New names by old ones: `OLD=NEW`. */
+const NEW_NAMES: Kind<ByName<string>> = {
+  allowed: 'a Map or an object from names to names',
+  accepts: isByName((name): name is string => typeof name === 'string' && name !== ''),
+  schema: { type: 'object', properties: {}, additionalProperties: { type: 'string', minLength: 1 } },
+  parse: (flag, text) => new Map([parsePair(flag, text, 'OLD=NEW')]),
+  add: (_flag, before, next) => new Map([...mapOf(before), ...mapOf(next)]),
+  spell: (pairs) => [...mapOf(pairs)].map((pair) => pair.join('=')),
+};
+
+/** The other end of a cut: where it begins, and what its inputs are. */
+export const ENDS = {
+  /**
+   * Where the cut begins: tensors by name, outputs of modules (`module:layer2`), features by index. They become inputs;
+   * without a selection the original outputs remain.
+   */
+  from: {
+    kind: BEGINNINGS,
+    in: CUTS,
+    flag: '--from <what>',
+    elsewhere: ['--input', '--inputs', '--input-names', '--begin', '--start'],
+    help: 'begin the cut at a tensor, at the output of a module (module:layer2), or at a feature by index; repeatable; without a selection the original outputs remain',
+    group,
+    config: 'from',
+    description:
+      'Where the cut begins: tensors, outputs of modules as in "module:layer2", features by index. Without a selection the original outputs remain',
+  },
+  /** Inputs of the model may stay beside beginnings that are computed from them. */
+  keepInputs: {
+    kind: BOOLEAN,
+    in: CUTS,
+    flag: '--keep-inputs',
+    help: 'let inputs of MODEL stay where something goes round the beginnings',
+    group,
+    config: 'keep_inputs',
+  },
+  /** New names of inputs of the cut, by their old ones. */
+  inMap: {
+    kind: NEW_NAMES,
+    in: CUTS,
+    flag: '--in-map <old=new>',
+    help: 'a new name of an input of the cut; repeatable',
+    group,
+    config: 'in_map',
+    description: 'New names of inputs of the cut, by their old ones',
+  },
+} as const satisfies Rows;
