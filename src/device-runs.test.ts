@@ -74,7 +74,7 @@ async function onDevice(
   await using device = new DeviceRuns(await reopen(), {
     reopen,
     batched: new Set(['x']),
-    layouts: new Map(),
+    joinings: new Map([['y', { kind: 'along', axis: 0 } as const]]),
     isFixed: options.isFixed ?? false,
   });
   await work(device, opened);

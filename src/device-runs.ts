@@ -1,9 +1,9 @@
 import type { TensorValue } from './onnx/tensor-value.js';
 import { option } from './options/words.js';
 import { FeatxError, UsageError } from './errors.js';
-import type { Layout } from './features/feature.js';
 import type { FeatureRunner } from './runner.js';
-import { stackRows, takeRows } from './tensors/tensor.js';
+import { joinAlong, type Joining } from './tensors/joining.js';
+import { takeRows } from './tensors/tensor.js';
 
 /** What of a runner a batch needs. */
 export type BatchRunner = Pick<FeatureRunner, 'run' | 'recycle' | 'close'>;
@@ -20,8 +20,8 @@ export interface DeviceRunsOptions<Runner> {
   readonly reopen: () => Promise<Runner>;
   /** Inputs whose axis 0 counts entries. */
   readonly batched: ReadonlySet<string>;
-  /** Layout of each feature by output name. */
-  readonly layouts: ReadonlyMap<string, Layout | null>;
+  /** How parts of each feature are joined, by output name; null where nobody knows. */
+  readonly joinings: ReadonlyMap<string, Joining | null>;
   /** Whether the model takes only batches of one size. */
   readonly isFixed: boolean;
 }
@@ -85,18 +85,28 @@ export class DeviceRuns<Runner extends BatchRunner> implements AsyncDisposable {
           this.options.batched.has(name) ? takeRows(value, start, start + rows) : value,
         ]),
       );
-      const results = await runner.run(part);
-      parts.push(
-        new Map(
-          [...results].map(([name, value]) => [
-            name,
-            entriesOf(name, value, { rows, size: rows, layouts: this.options.layouts }),
-          ]),
-        ),
-      );
+      parts.push(await runner.run(part));
     }
     const [first] = parts;
-    return new Map([...first.keys()].map((name) => [name, stackRows(parts.flatMap((part) => part.get(name) ?? []))]));
+    return new Map(
+      [...first.keys()].map((name) => [
+        name,
+        this.joined(
+          name,
+          parts.flatMap((part) => part.get(name) ?? []),
+        ),
+      ]),
+    );
+  }
+
+  private joined(name: string, parts: readonly TensorValue[]): TensorValue {
+    const joining = this.options.joinings.get(name) ?? null;
+    if (joining === null)
+      throw new UsageError(
+        `${name} has the shape [${parts[0].shape.join(', ')}] for a part of a batch, and nobody knows along which axis its parts are joined`,
+        { code: 'FEATX_USAGE_BATCH', hint: `use a smaller ${option('batchSize')}, or leave this feature out` },
+      );
+    return joining.kind === 'once' ? parts[0] : joinAlong(parts, joining.kind === 'along' ? joining.axis : 0);
   }
 
   /** Replaces the session by one for smaller parts. @throws the error, where parts do not help */
@@ -122,38 +132,4 @@ export class DeviceRuns<Runner extends BatchRunner> implements AsyncDisposable {
     await this.renewed.catch(() => undefined);
     await this.current.close();
   }
-}
-
-interface BatchParts {
-  readonly rows: number;
-  readonly size: number;
-  /** Whether the model's inputs count entries along axis 0; otherwise its features may have no axis for them either. */
-  readonly hasBatchAxis?: boolean;
-  readonly layouts: ReadonlyMap<string, Layout | null>;
-}
-
-/**
- * The entries of a batch that are not copies of its last one. Axis 0 of a feature counts entries, or a fixed number of
- * parts of each (windows).
- * @throws UsageError where axis 0 is something else, so that batches can be neither trimmed nor joined
- */
-export function entriesOf(
-  name: string,
-  value: TensorValue,
-  { rows, size, layouts, hasBatchAxis = true }: BatchParts,
-): TensorValue {
-  const [first, ...others] = value.shape;
-  const parts = first === undefined ? Number.NaN : first / size;
-  // [tokens, batch, channels] may have any number of tokens.
-  const isElsewhere = parts !== 1 && layouts.get(name) == null && (!hasBatchAxis || others.includes(size));
-  if (Number.isInteger(parts) && !isElsewhere) return takeRows(value, 0, parts * rows);
-  throw new UsageError(
-    `${name} has the shape [${value.shape.join(', ')}] for a batch of ${size}: its axis 0 does not count the entries, so batches cannot be joined`,
-    {
-      code: 'FEATX_USAGE_BATCH',
-      hint: !hasBatchAxis
-        ? 'give one picture, or leave this feature out'
-        : `give one full batch: another ${option('batchSize')}, or as many inputs as the model takes at once; or leave this feature out`,
-    },
-  );
 }

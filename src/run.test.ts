@@ -157,38 +157,6 @@ describe('batches', () => {
     expect(features[0].shape).toEqual([6, 3, 1]);
   });
 
-  test('axis 0 that counts something else is refused where batches would be joined or trimmed, and only there', async () => {
-    const tokensFirst = (batch: number | string): GraphSpec => ({
-      inputs: [value('x', [batch, 4])],
-      outputs: [value('y', null, null)],
-      nodes: [node('Transpose', ['x'], ['y'], { perm: { ints: [1, 0] } })],
-    });
-    for (const [batch, rows] of [
-      [2, 3],
-      [2, 4],
-      ['n', 5],
-    ] as const) {
-      await expect(
-        runGraph(tokensFirst(batch), floats([rows, 4]), batch === 'n' ? { batchSize: 2 } : {}),
-      ).rejects.toMatchObject({
-        name: 'UsageError',
-        code: 'FEATX_USAGE_BATCH',
-        message: expect.stringMatching(/y has the shape \[4, 2\] for a batch of 2/),
-      });
-    }
-    expect((await runGraph(tokensFirst(2), floats([2, 4]))).features[0].shape).toEqual([4, 2]);
-    expect((await runGraph(tokensFirst('n'), floats([5, 4]))).features[0].shape).toEqual([4, 5]);
-    const scalar: GraphSpec = {
-      inputs: [value('x', ['n', 4])],
-      outputs: [value('y', null, null)],
-      nodes: [node('ReduceSum', ['x'], ['y'], { keepdims: { int: 0 } })],
-    };
-    expect((await runGraph(scalar, floats([5, 4]))).features[0]).toMatchObject({ shape: [], mean: 190 });
-    await expect(runGraph(scalar, floats([5, 4]), { batchSize: 2 })).rejects.toMatchObject({
-      code: 'FEATX_USAGE_BATCH',
-    });
-  });
-
   test('a run that fails leaves no file, and no process that waits', async () => {
     const graph: GraphSpec = {
       inputs: [value('x', ['n', 1], 'int64')],
@@ -378,13 +346,11 @@ describe('a model that prepares pictures itself and has no batch axis', () => {
     });
   });
 
-  test('a feature without an axis for entries is one of one picture', async () => {
+  test('a feature without an axis for entries gets one', async () => {
     const { features } = await run(model, { inputs: pictures.slice(0, 1), select: select('largest') });
-    expect(features[0].shape).toEqual([3, 1, 1]);
-    await expect(run(model, { inputs: pictures, select: select('largest') })).rejects.toMatchObject({
-      code: 'FEATX_USAGE_BATCH',
-      hint: expect.stringContaining('one picture'),
-    });
+    expect(features[0].shape).toEqual([1, 3, 1, 1]);
+    const several = await run(model, { inputs: pictures, select: select('largest') });
+    expect(several.features[0]).toMatchObject({ shape: [2, 3, 1, 1], entry_axis: 0, parts_per_entry: 1 });
   });
 
   test('features of several sizes cannot be joined, written or not', async () => {

@@ -1,17 +1,18 @@
 import type { TensorValue } from './onnx/tensor-value.js';
 import { option } from './options/words.js';
 import { resolve } from 'node:path';
-import { DeviceRuns, entriesOf } from './device-runs.js';
-import { IoError, UsageError } from './errors.js';
+import { DeviceRuns } from './device-runs.js';
+import { joiningsOf } from './entry-axes.js';
+import { IoError, RuntimeError, UsageError } from './errors.js';
 import { called } from './options/check.js';
 import type { OptionsOf } from './options/types.js';
 import { FeatureRunner, type RunnerOptions } from './runner.js';
-import type { RunFeatureRecord, RunReport } from './report/records.js';
+import type { RunReport } from './report/records.js';
 import { assertNoWarnings } from './report/strict.js';
-import type { PlannedOutput } from './rewrite/plan.js';
+import { Results } from './run-results.js';
 import { batches, batchSizeOf, type InputBatch } from './tensors/batches.js';
-import { planInputs } from './tensors/input-plan.js';
-import { RunningSummary } from './tensors/statistics.js';
+import type { Entries } from './shapes/entries.js';
+import { planInputs, type InputPlan } from './tensors/input-plan.js';
 import { TensorWriter } from './tensors/writer.js';
 import { ioError, nodeFileSystem } from './wire/fs.js';
 import { resolveTarget } from './wire/target.js';
@@ -61,40 +62,45 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
     given: runner.givenInputs,
     limits: options.tensorLimits,
   });
-  const batchSize = batchSizeOf(plan, options.batchSize);
   const inputFiles = [...plan.files, ...runner.files, ...(options.reads ?? [])];
   await assertProfile(options, inputFiles);
+  const { entries, batchSize, batched } = await entriesOf(runner, plan, options);
+  const joinings = await joiningsOf({
+    entries,
+    rows: plan.rows,
+    batchSize,
+    isFixed: plan.fixedBatch !== null,
+    batched,
+    first: () => firstBatch(plan, batchSize),
+    run: (feeds) => runner.run(feeds),
+  });
+  const results = new Results(runner.features, joinings, entries);
   await using writer =
     output === undefined
       ? null
-      : await TensorWriter.open(output, { ...options, inputs: inputFiles, totalRows: plan.rows, inPlace: false });
-  const totals = runner.features.map((feature) => new FeatureTotal(feature));
-  const layouts = new Map(runner.features.map(({ output: name, layout }) => [name, layout]));
-  const hasBatchAxis = plan.inputs.every((input) => input.hasBatchAxis);
-  const batched = new Set(plan.inputs.filter(({ isBatched }) => isBatched).map(({ name }) => name));
-  await using device = new DeviceRuns(runner, { reopen: open, batched, layouts, isFixed: plan.fixedBatch !== null });
+      : await TensorWriter.open(output, {
+          ...options,
+          inputs: inputFiles,
+          totalRows: plan.rows,
+          joinings: results.joinings,
+          inPlace: false,
+        });
+  await using device = new DeviceRuns(runner, { reopen: open, batched, joinings, isFixed: plan.fixedBatch !== null });
   const clock = new Clock();
   let written: ReadonlyMap<string, TensorValue> = new Map();
-  const take = async ({ batch: { rows, size, start }, results }: Running): Promise<void> => {
-    const isWhole = rows === size && rows === plan.rows;
-    const values = await results;
-    const real = new Map(
-      [...values].map(([name, value]) => [
-        name,
-        isWhole ? value : entriesOf(name, value, { rows, size, layouts, hasBatchAxis }),
-      ]),
-    );
-    await writer?.write(real, rows);
-    for (const total of totals) total.add(real.get(total.feature.output));
+  const take = async ({ batch, results: made }: Running): Promise<void> => {
+    const values = await made;
+    const taken = results.take(values, batch);
+    await writer?.write(taken, batch.rows);
     // The writer takes a batch once it is done with the one before.
     device.recycle(written);
     written = values;
-    options.onProgress?.(start + rows, plan.rows);
+    options.onProgress?.(batch.start + batch.rows, plan.rows);
   };
   let running: Running | null = null;
   for await (const batch of batches(plan, { batchSize, signal })) {
     // The next batch runs while the results of this one are summed up and written.
-    const next: Running = { batch, results: clock.time(device.run(batch)) };
+    const next: Running = { batch, results: clock.time(runBatch(device, batch)) };
     if (running !== null) await take(running);
     // The profile is that of one batch.
     if (batch.index === 0) await next.results;
@@ -115,11 +121,71 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
     inputs: plan.files,
     images: plan.images,
     preprocessing: [...plan.preprocessing].map(([input, preprocessing]) => ({ input, ...preprocessing })),
-    features: totals.map((total) => total.record()),
+    features: results.records(),
     run_ms: Math.round(clock.ms),
     warnings,
     elapsed_ms: Math.round(performance.now() - started),
   };
+}
+
+/**
+ * How entries lie in the features, and how large a batch is therefore: one entry if each has a number of rows of its
+ * own.
+ */
+async function entriesOf(
+  runner: FeatureRunner,
+  plan: InputPlan,
+  options: RunOptions,
+): Promise<{
+  readonly entries: ReadonlyMap<string, Entries>;
+  readonly batchSize: number;
+  readonly batched: ReadonlySet<string>;
+}> {
+  const batched = new Set(plan.inputs.filter(({ isBatched }) => isBatched).map(({ name }) => name));
+  const entries = await runner.entriesIn({
+    batched: [...batched],
+    hasBatchAxis: plan.inputs.every((input) => input.hasBatchAxis),
+    fixed: plan.fixedBatch,
+    varied: plan.ownSizes,
+  });
+  const ragged = [...entries].flatMap(([name, { kind }]) => (kind === 'ragged' ? [name] : []));
+  const asked = options.batchSize ?? (ragged.length > 0 && plan.fixedBatch === null ? 1 : undefined);
+  const batchSize = batchSizeOf(plan, asked);
+  if (ragged.length > 0 && batchSize > 1)
+    throw new UsageError(
+      `${ragged.join(', ')}: every entry has a number of rows of its own, and in batches of ${batchSize} nobody knows whose they are`,
+      { code: 'FEATX_USAGE_BATCH', hint: `leave out ${option('batchSize')}` },
+    );
+  return { entries, batchSize, batched };
+}
+
+/** A batch that fails may be larger than the graph takes, whatever its inputs say. */
+async function runBatch(
+  device: DeviceRuns<FeatureRunner>,
+  batch: InputBatch,
+): Promise<ReadonlyMap<string, TensorValue>> {
+  try {
+    return await device.run(batch);
+  } catch (error) {
+    if (
+      !(error instanceof RuntimeError) ||
+      error.code !== 'FEATX_RUNTIME' ||
+      batch.size === 1 ||
+      error.hint !== undefined
+    )
+      throw error;
+    throw new RuntimeError(error.message, {
+      code: error.code,
+      hint: `the network may take one entry at a time, whatever its inputs say: try ${option('batchSize', 1)}`,
+      cause: error,
+    });
+  }
+}
+
+/** The first batch, read once more. */
+async function firstBatch(plan: InputPlan, batchSize: number): Promise<InputBatch> {
+  for await (const batch of batches(plan, { batchSize })) return batch;
+  throw new UsageError('there is no input');
 }
 
 /** A batch whose results are being computed. */
@@ -144,50 +210,6 @@ class Clock {
     // Reported when its turn comes, or never where another error came first.
     timed.catch(() => undefined);
     return timed;
-  }
-}
-
-/** What a feature turned out to be, over all batches. */
-class FeatureTotal {
-  private readonly summary = new RunningSummary();
-  private shape: readonly number[] | null = null;
-  private dtype = '';
-
-  constructor(readonly feature: PlannedOutput) {}
-
-  add(value: TensorValue | undefined): void {
-    if (value === undefined) return;
-    if (this.shape !== null && String(this.shape.slice(1)) !== String(value.shape.slice(1)))
-      throw new UsageError(
-        `${this.feature.output} is [${value.shape.join(', ')}] for one input and [*, ${this.shape.slice(1).join(', ')}] for those before: they cannot be joined`,
-        { hint: `run each by itself, or pictures at one size (${option('image.size')})` },
-      );
-    this.summary.add(value);
-    this.dtype = value.dtype;
-    this.shape =
-      this.shape === null || value.shape.length === 0
-        ? value.shape
-        : [this.shape[0] + value.shape[0], ...value.shape.slice(1)];
-  }
-
-  record(): RunFeatureRecord {
-    const { tap, output } = this.feature;
-    const { min, max, mean, std, nan, infinite } = this.summary.result();
-    return {
-      index: tap.index,
-      ...(tap.group == null ? {} : { group: tap.group }),
-      module: tap.module,
-      tensor: tap.tensors[0],
-      output,
-      shape: this.shape ?? [],
-      dtype: this.dtype,
-      min,
-      max,
-      mean,
-      std,
-      ...(nan === 0 ? {} : { nan }),
-      ...(infinite === 0 ? {} : { infinite }),
-    };
   }
 }
 

@@ -1,6 +1,7 @@
 import type { TensorValue } from './onnx/tensor-value.js';
 import { sidecarPaths } from './cut-files.js';
 import type { Resolution } from './features/feature.js';
+import type { GraphView } from './onnx/graph.js';
 import type { Graph } from './onnx/records.js';
 import type { OptionsOf } from './options/types.js';
 import { prepare, type PrepareOptions } from './prepare.js';
@@ -9,6 +10,7 @@ import { DEFAULT_PLAN, type PlanOptions } from './rewrite/tap.js';
 import { openComputation, type RuntimeSession } from './runtime/open-session.js';
 import type { Computation } from './runtime/session-plan.js';
 import type { SessionOptions } from './runtime/session-options.js';
+import { entriesIn, type BatchInputs, type Entries } from './shapes/entries.js';
 import type { ByteSource } from './wire/source.js';
 
 /** How the features of a model are opened to be run. */
@@ -34,6 +36,7 @@ export class FeatureRunner implements AsyncDisposable {
     /** The inputs whose sizes the caller gave. */
     readonly givenInputs: ReadonlySet<string> | undefined,
     private readonly notes: readonly string[],
+    private readonly view: GraphView,
     /** The model's file, which the session reads weights from. */
     private readonly source: ByteSource,
   ) {}
@@ -67,6 +70,7 @@ export class FeatureRunner implements AsyncDisposable {
         nominalInputShape,
         givenInputs,
         warnings,
+        view,
         source,
       );
     } catch (error) {
@@ -77,6 +81,17 @@ export class FeatureRunner implements AsyncDisposable {
 
   get warnings(): readonly string[] {
     return [...this.notes, ...this.session.warnings];
+  }
+
+  /** How the entries of a batch lie in each feature, by output name, as far as shapes prove it. */
+  entriesIn(inputs: BatchInputs): Promise<ReadonlyMap<string, Entries>> {
+    const outputs = this.features.map(({ output, tap, shape, converted }) => ({
+      name: output,
+      tensors: tap.tensors,
+      shape,
+      converted,
+    }));
+    return entriesIn(this.view, outputs, inputs);
   }
 
   /** Features by output name, in their order. @throws UsageError, RuntimeError, TimeoutError, IoError */

@@ -44,7 +44,12 @@ const batch = {
 };
 
 test('manifests are what was written', async () => {
-  for (const manifest of [run, batch, { ...run, files: [{ ...file, path: 'o.1-of-2/a.pb' }] }])
+  const arrays = [
+    { key: 'y', entry_axis: 1 },
+    { key: 'z', entry_axis: 0, offsets: 'z.offsets' },
+    { key: 'w', entry_axis: null },
+  ];
+  for (const manifest of [run, { ...run, arrays }, batch, { ...run, files: [{ ...file, path: 'o.1-of-2/a.pb' }] }])
     expect(await readManifest(stored(manifest), nodeFileSystem)).toEqual(manifest);
 });
 
@@ -57,6 +62,8 @@ test.each<readonly [string, unknown]>([
   ['a file above', { ...run, files: [{ ...file, path: '../secret.npz' }] }],
   ['a file by an absolute path', { ...run, files: [{ ...file, path: '/etc/passwd' }] }],
   ['a file on a drive', { ...run, files: [{ ...file, path: 'c:x' }] }],
+  ['an axis below 0', { ...run, arrays: [{ key: 'y', entry_axis: -1 }] }],
+  ['an array without a key', { ...run, arrays: [{ entry_axis: 0 }] }],
   ['a file twice', { ...run, files: [file, file] }],
   ['rows that are not its inputs', { ...run, rows: 1 }],
   ['an end beyond the total', { ...run, total: 1 }],

@@ -180,8 +180,19 @@ function isRunManifest(value: unknown): value is RunManifest {
     isBeside &&
     [value.plan, value.featx].every((text) => typeof text === 'string') &&
     files.every((file) => isFile(file) && isInside(file.path)) &&
-    paths.size === files.length
+    paths.size === files.length &&
+    (value.arrays === undefined || (Array.isArray(value.arrays) && value.arrays.every(isArray)))
   );
+}
+
+/** Axes of a tensor that anybody has. */
+const MOST_AXES = 64;
+
+function isArray(value: unknown): boolean {
+  if (!isRecord(value) || typeof value.key !== 'string') return false;
+  const { entry_axis: axis, offsets } = value;
+  const isAxis = axis === null || (isCount(axis) && axis < MOST_AXES);
+  return isAxis && (offsets === undefined || typeof offsets === 'string');
 }
 
 function isShard(shard: unknown): boolean {

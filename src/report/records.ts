@@ -230,6 +230,15 @@ export interface RunFeatureRecord {
   readonly output: string;
   readonly shape: readonly number[];
   readonly dtype: string;
+  /** The axis of the result along which entries stand; null if it does not depend on them, or need not be known. */
+  readonly entry_axis: number | null;
+  /** How many parts each entry has along that axis; null if each has a number of its own, or none. */
+  readonly parts_per_entry: number | null;
+  /**
+   * The array beside it that says where the rows of each entry begin, if each has a number of its own: entry i has the
+   * rows from `offsets[i]` to `offsets[i + 1]`.
+   */
+  readonly offsets?: string;
   readonly min: number | null;
   readonly max: number | null;
   readonly mean: number | null;

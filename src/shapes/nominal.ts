@@ -233,6 +233,21 @@ function otherSide(shape: readonly Dim[], roles: readonly Role[]): number | null
   return typeof fixed === 'number' ? fixed : null;
 }
 
+/** Names of what follows one another within an entry. */
+const WITHIN = /seq|time|token|wave|audio|(^|_)len/i;
+
+/**
+ * Whether axis 0 of an input counts entries. It does not where it is a side or the channels of a picture, or steps of
+ * time or text by its name: the whole input is one entry then.
+ */
+export function countsEntries(shape: readonly Dim[]): boolean {
+  const [first] = shape;
+  if (typeof first === 'string' && (WITHIN.test(first) || (shape.length === 1 && /sample/i.test(first))))
+    return roleByName(first, 'batch') === 'batch';
+  const [role] = rolesOf(shape, false);
+  return role !== 'side' && role !== 'channel';
+}
+
 /** What the name of a dim says; one letter says less than the place in a picture does. */
 function roleByName(dim: Dim, place: Role): Role | undefined {
   if (typeof dim !== 'string' || (dim.length === 1 && place !== 'length')) return undefined;

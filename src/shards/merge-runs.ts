@@ -2,12 +2,14 @@ import type { TensorValue } from '../onnx/tensor-value.js';
 import { dirname, join } from 'node:path';
 import { UsageError } from '../errors.js';
 import { openArrayFile } from '../tensors/array-file.js';
+import { ALONG_ROWS, type Joining } from '../tensors/joining.js';
 import type { LazyArray } from '../tensors/lazy-array.js';
+import { isBitEqual } from '../tensors/compare.js';
 import { TensorWriter } from '../tensors/writer.js';
 import { type FileSystem, nodeFileSystem, orNothing } from '../wire/fs.js';
 import { hashRanges } from '../wire/hash.js';
 import type { MergeOptions, MergeReport } from './merge-report.js';
-import type { RunManifest } from './run-shard.js';
+import type { RunManifest, ShardArray } from './run-shard.js';
 
 /** A manifest and where it is. */
 export interface LoadedRun {
@@ -125,25 +127,33 @@ async function joinArrays(
     fs,
   }: { readonly target: string; readonly needed: readonly string[]; readonly rows: number; readonly fs: FileSystem },
 ): Promise<void> {
+  const [first] = shards;
+  const joinings = new Map((first?.manifest.arrays ?? []).flatMap(joiningsOf));
+  const isPlain = [...joinings.values()].every((joining) => joining.kind === 'along' && joining.axis === 0);
   await using writer = await TensorWriter.open(target, {
     inputs: needed,
     totalRows: rows,
+    joinings,
     fileSystem: fs,
     inPlace: false,
   });
+  const offsets = new Set((first?.manifest.arrays ?? []).flatMap((array) => array.offsets ?? []));
+  const shared = new Shared(joinings, offsets);
   for (const { path, manifest } of shards) {
     const arrays: LazyArray[] = [];
     for (const file of manifest.files)
       for (const array of (await openArrayFile(join(dirname(path), file.path), { fileSystem: fs })).arrays)
         arrays.push(array);
-    assertEntries(path, manifest.rows, arrays);
-    for (let start = 0; start < manifest.rows; start += ROWS_AT_ONCE) {
-      const end = Math.min(manifest.rows, start + ROWS_AT_ONCE);
+    assertEntries(path, manifest.rows, arrays, joinings);
+    const step = isPlain ? ROWS_AT_ONCE : manifest.rows;
+    for (let start = 0; start < manifest.rows; start += step) {
+      const end = Math.min(manifest.rows, start + step);
       const batch = new Map<string, TensorValue>();
       for (const array of arrays) {
         // A feature may have a fixed number of parts per entry, such as windows.
         const parts = array.shape[0] / manifest.rows;
-        batch.set(array.key, await array.read({ start: start * parts, end: end * parts }));
+        const value = isPlain ? await array.read({ start: start * parts, end: end * parts }) : await array.read();
+        batch.set(array.key, shared.continued(array.key, value, path));
       }
       await writer.write(batch, end - start);
     }
@@ -151,16 +161,59 @@ async function joinArrays(
   await writer.finish();
 }
 
+function joiningsOf({ key, entry_axis: axis, offsets }: ShardArray): (readonly [string, Joining])[] {
+  if (offsets !== undefined)
+    return [
+      [key, { kind: 'ragged' }],
+      [offsets, { kind: 'ragged' }],
+    ];
+  return [[key, axis === null ? { kind: 'once' } : { kind: 'along', axis }]];
+}
+
+/** What shards have in common, or continue. */
+class Shared {
+  private readonly before = new Map<string, TensorValue>();
+
+  constructor(
+    private readonly joinings: ReadonlyMap<string, Joining>,
+    private readonly offsets: ReadonlySet<string>,
+  ) {}
+
+  /** An array as it stands behind those of the shards before. @throws UsageError if it should be the same and is not */
+  continued(key: string, value: TensorValue, path: string): TensorValue {
+    const joining = this.joinings.get(key) ?? ALONG_ROWS;
+    if (joining.kind === 'along') return value;
+    const before = this.before.get(key);
+    if (joining.kind === 'once') {
+      this.before.set(key, value);
+      if (before === undefined || isBitEqual(before, value)) return value;
+      throw new UsageError(`${key} of ${path} is not what it is in the shards before`, { code: 'FEATX_MERGE', path });
+    }
+    if (!this.offsets.has(key) || !(value.data instanceof BigInt64Array)) return value;
+    const end = before === undefined ? null : BigInt(before.data.at(-1) ?? 0);
+    const data = end === null ? value.data : value.data.slice(1).map((offset) => offset + end);
+    const whole = { ...value, shape: [data.length], data };
+    this.before.set(key, whole);
+    return whole;
+  }
+}
+
 /** @throws UsageError where the arrays of a shard are not one each, of as many entries as it has inputs */
-function assertEntries(path: string, rows: number, arrays: readonly LazyArray[]): void {
+function assertEntries(
+  path: string,
+  rows: number,
+  arrays: readonly LazyArray[],
+  joinings: ReadonlyMap<string, Joining>,
+): void {
   const seen = new Set<string>();
   for (const { key, shape } of arrays) {
-    const parts = (shape[0] ?? 0) / rows;
+    const joining = joinings.get(key) ?? ALONG_ROWS;
+    const parts = joining.kind === 'along' ? (shape[joining.axis] ?? 0) / rows : 1;
     const wrong = seen.has(key)
       ? 'stands twice'
       : Number.isInteger(parts) && parts >= 1
         ? null
-        : `has ${shape[0] ?? 'no'} entries along axis 0 for ${rows} inputs`;
+        : `has the shape [${shape.join(', ')}] for ${rows} inputs`;
     if (wrong !== null) throw new UsageError(`${key} of ${path} ${wrong}`, { code: 'FEATX_MERGE', path });
     seen.add(key);
   }

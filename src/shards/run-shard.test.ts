@@ -6,7 +6,7 @@ import { run } from '../run.js';
 import { buildCli } from '../testing/batch.js';
 import { backbone } from '../testing/fixtures/fixture.js';
 import { encodeModel } from '../testing/model-builder.js';
-import { value } from '../testing/model-spec.js';
+import { node, tensor, value } from '../testing/model-spec.js';
 import { seededFloats } from '../testing/random.js';
 import { merge } from '../batch/merge.js';
 import { runShard, shardName } from './run-shard.js';
@@ -162,6 +162,51 @@ test.each(['f.safetensors', 'f.npz', 'pb/'])(
     expect(contents(joined)).toEqual(contents(whole));
   },
 );
+
+test('features whose entries stand along another axis, or have a number of rows each, are merged as one run writes them', async () => {
+  const path = join(root, 'others.onnx');
+  const perm = { perm: { ints: [1, 0, 2] } };
+  writeFileSync(
+    path,
+    encodeModel({
+      graph: {
+        inputs: [value('x', ['N', 3, 8, 8])],
+        outputs: [value('steps', null), value('found', null, 'int64'), value('same', null, 'int64')],
+        nodes: [
+          node('Reshape', ['x', 'steps_first'], ['r']),
+          node('Transpose', ['r'], ['steps'], perm),
+          node('Greater', ['x', 'two'], ['g']),
+          node('NonZero', ['g'], ['nz']),
+          node('Transpose', ['nz'], ['found'], { perm: { ints: [1, 0] } }),
+          node('Shape', ['x'], ['s']),
+          node('Gather', ['s', 'one'], ['same']),
+        ],
+        initializers: [
+          tensor('steps_first', [3], [-1, 4, 48], 'int64'),
+          tensor('two', [], [2]),
+          tensor('one', [1], [1], 'int64'),
+        ],
+      },
+    }),
+  );
+  const options = {
+    select: ['steps', 'found', 'same'].map((name) => ({ by: 'tensor' as const, name })),
+    inputs: [join(root, 'pictures', 'p00?.npy')],
+    output: join(root, 'others.npz'),
+    isolate: false,
+  };
+  const manifests: string[] = [];
+  for (const index of [1, 2])
+    manifests.push((await runShard(path, { ...options, batchSize: 1 }, { index, count: 2 })).manifest);
+  expect(await merge(manifests)).toMatchObject({ items: 10, problems: [] });
+  const whole = await run(path, { ...options, output: join(root, 'others-whole.npz') });
+  expect(whole.features).toMatchObject([
+    { shape: [4, 10, 48], entry_axis: 1 },
+    { entry_axis: 0, offsets: 'found.offsets' },
+    { shape: [1], entry_axis: null },
+  ]);
+  expect(readFileSync(join(root, 'others.npz')).equals(readFileSync(join(root, 'others-whole.npz')))).toBe(true);
+});
 
 test('what does not belong together is not joined', async () => {
   const options = {

@@ -8,6 +8,7 @@ import type { RunReport } from '../report/records.js';
 import { type RunOptions, run } from '../run.js';
 import { expandPath, parseInputSpec } from '../tensors/input-files.js';
 import { DEFAULT_TENSOR_LIMITS } from '../tensors/limits.js';
+import { outputFormatOf, outputKeys } from '../tensors/output-format.js';
 import { VERSION } from '../version.js';
 import { type FileSystem, ioError, nodeFileSystem } from '../wire/fs.js';
 import { hashFile } from '../wire/hash.js';
@@ -33,8 +34,19 @@ export interface RunManifest {
   readonly rows: number;
   /** The output of the run without shards, relative to the manifest. */
   readonly output: string;
+  /** How the arrays of shards become one, by their keys; along axis 0 for those that are not named. */
+  readonly arrays?: readonly ShardArray[];
   /** What this shard wrote, in the order of the features. */
   readonly files: readonly { readonly path: string; readonly size_bytes: number; readonly sha256: string }[];
+}
+
+/** An array of a shard. */
+export interface ShardArray {
+  readonly key: string;
+  /** The axis along which entries stand; null if the array is the same in every shard. */
+  readonly entry_axis: number | null;
+  /** The array that says where the rows of each entry begin, if each has a number of its own. */
+  readonly offsets?: string;
 }
 
 /** Rows in a batch where nothing else is said; the last shard may have fewer. */
@@ -91,6 +103,7 @@ export async function runShard(
     end,
     rows,
     output: basename(output),
+    arrays: report === null ? [] : arraysOf(target, report),
     files: written,
   };
   await writeFile(
@@ -100,6 +113,19 @@ export async function runShard(
     { fileSystem: fs },
   );
   return { report, manifest };
+}
+
+function arraysOf(target: string, { features }: RunReport): readonly ShardArray[] {
+  const names = features.flatMap(({ output, offsets }) => [output, ...(offsets === undefined ? [] : [offsets])]);
+  const format = outputFormatOf(target, false);
+  // The tensors in a directory have names of their own; those of their files are made of them.
+  const keys = format === 'pb-directory' ? names : outputKeys(format, names);
+  const keyOf = (name: string): string => (format === 'npy' ? '' : keys[names.indexOf(name)]);
+  return features.map(({ output, entry_axis: axis, offsets }) => ({
+    key: keyOf(output),
+    entry_axis: axis,
+    ...(offsets === undefined ? {} : { offsets: keyOf(offsets) }),
+  }));
 }
 
 /** `features.npz` as `features.2-of-4.npz`. */

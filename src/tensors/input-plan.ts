@@ -1,6 +1,7 @@
 import type { TensorValue } from '../onnx/tensor-value.js';
 import { named, option } from '../options/words.js';
 import { UsageError } from '../errors.js';
+import { countsEntries } from '../shapes/nominal.js';
 import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
 import { conversionOf, convert } from './convert.js';
 import { decodePicture, pictureTensor } from './image.js';
@@ -41,6 +42,8 @@ export interface InputItem {
   readonly isEndless: boolean;
   /** Shape of one entry, null where a picture brings its own size; null for a scalar. */
   readonly rest: readonly (number | null)[] | null;
+  /** Whether an entry is a run of its own, so that others may have other sizes. */
+  readonly isAlone: boolean;
   /** How a picture is prepared; null for what is no picture. */
   readonly picture: Preprocessing | null;
   readonly read: (rows: RowRange) => Promise<TensorValue>;
@@ -111,7 +114,10 @@ export async function planInputs(
   const pictures = [...items].flatMap(([name, list]) =>
     list.flatMap(({ picture }) => (picture === null ? [] : [[name, picture] as const])),
   );
-  const single = new Set(pictures.flatMap(([name, { layout }]) => (hasBatchAxis(layout) ? [] : [name])));
+  const single = new Set([
+    ...inputs.filter(isOneEntry).map(({ name }) => name),
+    ...pictures.flatMap(([name, { layout }]) => (hasBatchAxis(layout) ? [] : [name])),
+  ]);
   const planned = inputs.map((input) => ({
     name: input.name,
     items: items.get(input.name) ?? [],
@@ -147,7 +153,8 @@ function add(items: ReadonlyMap<string, InputItem[]>, { name }: ModelInput, item
     throw new UsageError(`input ${named(name)} gets random values and something else`, {
       hint: 'give it one or the other',
     });
-  if (first !== undefined && String(first.rest) !== String(item.rest)) {
+  const isApart = first?.isAlone === true && first.rest?.length === item.rest?.length;
+  if (first !== undefined && !isApart && String(first.rest) !== String(item.rest)) {
     throw new UsageError(
       `${item.file} has entries of ${entryText(item)}, ${first.file} of ${entryText(first)}: they cannot be stacked for input ${named(name)}`,
     );
@@ -243,7 +250,8 @@ function pictureItem(access: ReopenedFile, to: Preprocessing, { limits }: Contex
     return pictureTensor(await decodePicture(bytes, access.name, limits), to);
   };
   const rest = pictureShape(to.layout, to);
-  return { file: access.name, rows: 1, isEndless: false, rest, picture: to, read };
+  const isAlone = !hasBatchAxis(to.layout);
+  return { file: access.name, rows: 1, isEndless: false, rest, isAlone, picture: to, read };
 }
 
 /**
@@ -261,12 +269,14 @@ function arrayItem(path: string, array: LazyArray, input: ModelInput, { warn }: 
       hint: `save it as ${wanted}`,
     });
   if (conversion === 'rounded') warn(`${dtype} values are rounded to ${wanted} for input ${named(input.name)}`);
-  const isOneEntry = input.shape !== null && shape.length === input.shape.length - 1;
-  const full = isOneEntry ? [1, ...shape] : shape;
+  const isAlone = isOneEntry(input);
+  const axes = input.shape === null ? null : [...(isAlone ? [null] : []), ...input.shape];
+  const lacksAxis = axes !== null && shape.length === axes.length - 1;
+  const full = lacksAxis ? [1, ...shape] : shape;
   const isFit =
-    input.shape === null ||
-    (full.length === input.shape.length &&
-      input.shape.every((dim, axis) => axis === 0 || typeof dim !== 'number' || dim === full[axis]));
+    axes === null ||
+    (full.length === axes.length &&
+      axes.every((dim, axis) => axis === 0 || typeof dim !== 'number' || dim === full[axis]));
   if (!isFit)
     throw new UsageError(
       `${place} is ${describe(array)}, and input ${named(input.name)} takes ${describe({ dtype: wanted, shape: input.shape ?? [] })}`,
@@ -274,9 +284,9 @@ function arrayItem(path: string, array: LazyArray, input: ModelInput, { warn }: 
     );
   const whole = async (): Promise<TensorValue> => ({ ...(await array.read()), shape: full });
   const read = async (rows: RowRange): Promise<TensorValue> =>
-    convert(isOneEntry || full.length === 0 ? await whole() : await array.read(rows), wanted);
+    convert(lacksAxis || full.length === 0 ? await whole() : await array.read(rows), wanted);
   const rest = full.length === 0 ? null : full.slice(1);
-  return { file: path, rows: full[0] ?? 1, isEndless: false, rest, picture: null, read };
+  return { file: path, rows: full[0] ?? 1, isEndless: false, rest, isAlone, picture: null, read };
 }
 
 function addRandom(
@@ -298,13 +308,15 @@ function addRandom(
 
 function randomItem(input: ModelInput, shape: readonly number[], seed: number): InputItem {
   const dtype = input.dtype ?? 'float32';
-  const [rows, ...rest] = shape;
+  const isAlone = isOneEntry(input);
+  const [rows, ...rest] = isAlone ? [1, ...shape] : shape;
   if (rows === undefined)
     return {
       file: null,
       rows: 1,
       isEndless: true,
       rest: null,
+      isAlone,
       picture: null,
       read: async () => randomTensor(dtype, [], seed, input.name),
     };
@@ -315,7 +327,7 @@ function randomItem(input: ModelInput, shape: readonly number[], seed: number): 
       entries.push(randomTensor(dtype, [1, ...rest], seed, `${input.name}#${index}`));
     return stackRows(entries);
   };
-  return { file: null, rows, isEndless: true, rest, picture: null, read };
+  return { file: null, rows, isEndless: true, rest, isAlone, picture: null, read };
 }
 
 /** @throws UsageError naming every input that lacks a number */
@@ -354,6 +366,11 @@ function assertGiven(items: ReadonlyMap<string, readonly InputItem[]>, { inputs 
       missing.map(({ name }) => `${name}=FILE`),
     )}, or ${option('inputs', ['random'])}`,
   });
+}
+
+/** Whether the whole of an input is one entry. */
+function isOneEntry({ shape }: ModelInput): boolean {
+  return shape !== null && shape.length > 0 && !countsEntries(shape);
 }
 
 /**

@@ -7,6 +7,7 @@ import type { FileIdentity } from '../wire/file-state.js';
 import { isInPlace, withdraw } from '../wire/put-in-place.js';
 import { resolveTarget, type TargetOptions } from '../wire/target.js';
 import { TemporaryFile } from '../wire/temporary-file.js';
+import { ALONG_ROWS, axisOf, runsAround, type Joining } from './joining.js';
 import type { ArraySpec, FileLayout } from './layout.js';
 import { assertHolds, layoutOf, outputFormatOf, outputKeys, type OutputFormat } from './output-format.js';
 import { byteLength, describe, valueBytes } from './tensor.js';
@@ -18,6 +19,8 @@ export interface TensorWriterOptions extends TargetOptions {
   readonly inputs?: readonly string[];
   /** Entries along axis 0 that all batches together bring; null if nobody knows. */
   readonly totalRows: number | null;
+  /** How what comes in batches becomes one array, by name; along axis 0 by default. */
+  readonly joinings?: ReadonlyMap<string, Joining | null>;
   /** Kept in the header of .safetensors. */
   readonly metadata?: ReadonlyMap<string, string>;
 }
@@ -34,8 +37,13 @@ interface Track {
   readonly name: string;
   readonly key: string;
   readonly dtype: string;
-  /** Shape of a batch's tensor without axis 0; null for a scalar. */
-  readonly rest: readonly number[] | null;
+  readonly joining: Joining;
+  /** Shape of the first batch's tensor. */
+  readonly shape: readonly number[];
+  /** Parts of an entry along axis 0. */
+  readonly parts: number;
+  /** What each batch brought along the axis. */
+  readonly lengths: number[];
   rows: number;
   bytes: number;
   checksum: number;
@@ -123,22 +131,23 @@ export class TensorWriter implements AsyncDisposable {
 
   private async begin(batch: ReadonlyMap<string, TensorValue>, rows: number): Promise<void> {
     const names = [...batch.keys()];
-    const { totalRows } = this.options;
+    const { totalRows, joinings } = this.options;
     assertHolds(this.format, batch, this.target);
     const keys = outputKeys(this.format, names);
     this.tracks = [...batch].map(([name, { dtype, shape }], index) => ({
       name,
       key: keys[index],
       dtype,
-      rest: shape.length === 0 ? null : shape.slice(1),
+      joining: joinings?.get(name) ?? ALONG_ROWS,
+      shape,
+      parts: shape[0] / rows,
+      lengths: [],
       rows: 0,
       bytes: 0,
       checksum: 0,
     }));
     this.parts = await this.openParts();
-    const shapes = [...batch.values()].map(({ shape }) =>
-      rows === totalRows ? shape : shape[0] === rows && totalRows !== null ? [totalRows, ...shape.slice(1)] : null,
-    );
+    const shapes = this.tracks.map((track) => wholeShape(track, rows, totalRows));
     if (shapes.every((shape) => shape !== null)) this.place(shapes);
     else for (const track of this.tracks) this.spools.set(track, await this.stage());
   }
@@ -187,10 +196,10 @@ export class TensorWriter implements AsyncDisposable {
     return this.tracks.map((track) => {
       const tensor = batch.get(track.name) ?? { dtype: track.dtype, shape: [], data: [] };
       if (this.batches > 1 && !this.joins(track, tensor, rows)) {
+        const axis = axisOf(track.joining);
+        const known = track.shape.map((dim, at) => (at === axis ? (this.placed === null ? null : 'batch') : dim));
         const before =
-          track.rest === null
-            ? `a scalar ${track.dtype}`
-            : describe({ dtype: track.dtype, shape: [this.placed === null ? null : 'batch', ...track.rest] });
+          track.shape.length === 0 ? `a scalar ${track.dtype}` : describe({ dtype: track.dtype, shape: known });
         throw new UsageError(
           `${track.name} is ${describe(tensor)} in batch ${this.batches} of ${rows} and cannot be joined to ${before} of the batches before`,
           {
@@ -203,18 +212,19 @@ export class TensorWriter implements AsyncDisposable {
   }
 
   private joins(track: Track, tensor: TensorValue, rows: number): boolean {
-    const { dtype, rest, bytes } = track;
+    const { dtype, shape, bytes } = track;
+    const axis = axisOf(track.joining);
     if (
-      rest === null ||
+      (axis !== null && shape.length === 0) ||
       tensor.dtype !== dtype ||
-      tensor.shape.length !== rest.length + 1 ||
-      rest.some((dim, axis) => dim !== tensor.shape[axis + 1])
+      tensor.shape.length !== shape.length ||
+      shape.some((dim, at) => at !== axis && dim !== tensor.shape[at])
     )
       return false;
+    if (axis === null || this.placed === null) return true;
     return (
-      this.placed === null ||
-      (tensor.shape[0] === rows &&
-        bytes + valueBytes(tensor).length <= (byteLength(dtype, this.placed.shapes.get(track) ?? []) ?? 0))
+      tensor.shape[0] === track.parts * rows &&
+      bytes + valueBytes(tensor).length <= (byteLength(dtype, this.placed.shapes.get(track) ?? []) ?? 0)
     );
   }
 
@@ -223,12 +233,14 @@ export class TensorWriter implements AsyncDisposable {
     for (const [part, { file, tracks }] of this.parts.entries()) {
       for (const [index, track] of tracks.entries()) {
         const tensor = values.get(track);
-        if (tensor === undefined) continue;
+        const axis = axisOf(track.joining);
+        if (tensor === undefined || (axis === null && track.bytes > 0)) continue;
         const bytes = valueBytes(tensor);
         if (this.placed === null) await this.spools.get(track)?.write(bytes, track.bytes);
         else await this.append(track, { file, layout: this.placed.layouts[part], index }, bytes);
         if (this.placed === null) track.bytes += bytes.length;
-        track.rows += tensor.shape[0] ?? 1;
+        track.lengths.push(tensor.shape[axis ?? 0] ?? 1);
+        track.rows += tensor.shape[axis ?? 0] ?? 1;
       }
     }
   }
@@ -324,14 +336,14 @@ export class TensorWriter implements AsyncDisposable {
 
   /** Copies spooled values to their places, now that every shape is known. */
   private async gather(): Promise<Placed> {
-    const placed = this.place(this.tracks.map(({ rest, rows }) => (rest === null ? [] : [rows, ...rest])));
+    const placed = this.place(
+      this.tracks.map(({ joining, shape, rows }) => shape.map((dim, at) => (at === axisOf(joining) ? rows : dim))),
+    );
     for (const [part, { file, tracks }] of this.parts.entries()) {
       for (const [index, track] of tracks.entries()) {
-        const size = track.bytes;
-        track.bytes = 0;
         const spool = this.spools.get(track);
         if (spool === undefined) continue;
-        for await (const chunk of spool.chunks(size))
+        for await (const chunk of spooled(spool, track))
           await this.append(track, { file, layout: placed.layouts[part], index }, chunk);
         await spool.discard();
       }
@@ -352,5 +364,34 @@ async function assertDirectory(fs: FileSystem, directory: string): Promise<void>
       throw new IoError(`${directory} is not a directory`, { path: directory });
   } catch (error) {
     throw error instanceof IoError ? error : ioError(error, 'write into', directory);
+  }
+}
+
+/** The shape that all batches together have; null if it is not known from the first. */
+function wholeShape({ joining, shape }: Track, rows: number, totalRows: number | null): readonly number[] | null {
+  if (joining.kind === 'once' || (rows === totalRows && joining.kind !== 'ragged')) return shape;
+  if (totalRows === null || joining.kind === 'ragged' || joining.axis > 0 || shape.length === 0) return null;
+  const parts = shape[0] / rows;
+  return Number.isInteger(parts) ? [parts * totalRows, ...shape.slice(1)] : null;
+}
+
+/** The values of a track in the order of the whole array: batch by batch, for each place in front of its axis. */
+async function* spooled(spool: TemporaryFile, track: Track): AsyncGenerator<Uint8Array> {
+  const { joining, shape, lengths, rows } = track;
+  const size = track.bytes;
+  const axis = axisOf(joining) ?? 0;
+  track.bytes = 0;
+  if (axis === 0 || lengths.length === 1) {
+    yield* spool.chunks(size);
+    return;
+  }
+  const { outer } = runsAround(shape, axis);
+  const width = size / outer / rows;
+  for (let at = 0; at < outer; at++) {
+    let start = 0;
+    for (const length of lengths) {
+      yield* spool.chunks(length * width, start + at * length * width);
+      start += outer * length * width;
+    }
   }
 }

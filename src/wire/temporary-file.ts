@@ -52,16 +52,16 @@ export class TemporaryFile {
       await writeFully(this.handle, bytes.subarray(at, at + LARGEST_WRITE), position + at, this.path);
   }
 
-  /** The bytes `[0, size)`, in chunks. @throws IoError */
-  async *chunks(size: number): AsyncGenerator<Uint8Array> {
+  /** `size` bytes from `start` on, in chunks. @throws IoError */
+  async *chunks(size: number, start = 0): AsyncGenerator<Uint8Array> {
     for (let at = 0; at < size; ) {
       const chunk = new Uint8Array(Math.min(COPY_BUFFER, size - at));
-      const count = await this.handle.read(chunk, at).catch((error: unknown) => {
+      const count = await this.handle.read(chunk, start + at).catch((error: unknown) => {
         if (errnoOf(error) === 'EINTR') return null;
         throw ioError(error, 'read', this.path);
       });
       if (count === null) continue;
-      if (count === 0) throw ioError(new Error(`it ends at byte ${at} of ${size}`), 'read', this.path);
+      if (count === 0) throw ioError(new Error(`it ends at byte ${start + at} of ${start + size}`), 'read', this.path);
       yield chunk.subarray(0, count);
       at += count;
     }
