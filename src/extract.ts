@@ -12,6 +12,8 @@ import { printableEdit } from './rewrite/edit.js';
 import { planRewrite } from './rewrite/plan.js';
 import { assertModeFlags, planOptions } from './rewrite/tap.js';
 import { DEFAULT_ALIGN, planWeights } from './rewrite/weights.js';
+import { readOneArray } from './tensors/array-file.js';
+import { projectionFiles, readProjection } from './tensors/projection.js';
 
 /** What `extract` takes: the options of the table, and what only a program can give. */
 export type ExtractOptions = OptionsOf<'extract'> &
@@ -46,7 +48,10 @@ async function extractTo(
   await using prepared = await prepare(input, options);
   const { model, view, files, types, resolution, selections, beginnings, warnings, warn } = prepared;
   const mode = options.mode ?? 'dict';
-  const plan = planRewrite(view, types.types, selections, planOptions({ ...options, beginnings }));
+  const projection = await readProjection(options.project, (path) =>
+    readOneArray(path, { fileSystem: options.fileSystem }),
+  );
+  const plan = planRewrite(view, types.types, selections, planOptions({ ...options, beginnings, projection }));
   plan.warnings.forEach(warn);
   const weightsMode = options.weights ?? 'keep';
   const placement = await placementOf(model, sourcePath, target, options);
@@ -69,7 +74,10 @@ async function extractTo(
   if (options.strict) assertNoWarnings(warnings, sourcePath ?? undefined);
   const result = options.dryRun
     ? previewCut(model, edit, weights, target)
-    : await writeCut({ model, edit, plan, weights, target, options, sourcePath });
+    : await writeCut({
+        ...{ model, edit, plan, weights, target, sourcePath },
+        options: { ...options, reads: [...(options.reads ?? []), ...projectionFiles(options.project)] },
+      });
   return {
     schema: 1,
     command: 'extract',

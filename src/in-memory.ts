@@ -6,7 +6,9 @@ import { viewGraph, type GraphView } from './onnx/graph.js';
 import { indexModel } from './onnx/model.js';
 import type { OnnxModel } from './onnx/records.js';
 import type { InferredTypes } from './onnx/types.js';
+import { UsageError } from './errors.js';
 import { checkOptions } from './options/check.js';
+import { option } from './options/words.js';
 import type { OptionsOf } from './options/types.js';
 import { beginningRecords, counts, extractedFeatures } from './report/extract-report.js';
 import { inspectReport } from './report/inspect-report.js';
@@ -16,6 +18,7 @@ import { planRewrite } from './rewrite/plan.js';
 import { splice } from './rewrite/splice.js';
 import { assertModeFlags, planOptions } from './rewrite/tap.js';
 import { assertLoadable, DEFAULT_ALIGN, planWeights } from './rewrite/weights.js';
+import { readProjection } from './tensors/projection.js';
 import { typesOfFile } from './shapes/file-types.js';
 import { materialize, sizeOf } from './wire/pieces.js';
 import { NO_SIDECARS, type ByteSource } from './wire/source.js';
@@ -73,7 +76,8 @@ export async function extractBytes(
     options.from !== undefined,
   );
   const warn = (message: string): void => void (warnings.includes(message) || warnings.push(message));
-  const plan = planRewrite(view, types.types, selections, planOptions({ ...options, beginnings }));
+  const projection = await readProjection(options.project, (path) => Promise.reject(noFiles(path)));
+  const plan = planRewrite(view, types.types, selections, planOptions({ ...options, beginnings, projection }));
   plan.warnings.forEach(warn);
   const weights = await planWeights(model, plan.edit, options.files ?? NO_SIDECARS, {
     mode: 'embed',
@@ -104,6 +108,13 @@ export async function extractBytes(
       elapsed_ms: Math.round(performance.now() - started),
     },
   };
+}
+
+function noFiles(path: string): UsageError {
+  return new UsageError(`there is no file system to read ${path} from`, {
+    code: 'FEATX_USAGE_PROJECT',
+    hint: `give the arrays: ${option('project')} takes { weights, mean }`,
+  });
 }
 
 interface FoundInMemory extends Found {

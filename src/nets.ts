@@ -4,10 +4,13 @@ import { abortable, checkOptions, shown } from './options/check.js';
 import type { HookType } from './features/feature.js';
 import { FeatureInfo } from './features/feature-info.js';
 import type { PlannedOutput } from './rewrite/plan.js';
+import { stepsOf } from './rewrite/steps.js';
 import type { Mode } from './rewrite/tap.js';
 import type { OptionsOf } from './options/types.js';
 import { inWordsOf, reworded } from './options/words.js';
 import { FeatureRunner, type RunnerOptions } from './runner.js';
+import { readOneArray } from './tensors/array-file.js';
+import { readProjection } from './tensors/projection.js';
 
 /**
  * timm's feature networks over an ONNX model.
@@ -79,10 +82,18 @@ async function openRunner(
   rewrite: boolean,
   { outIndices, outMap, outputFmt, ...options }: NetOptions & { readonly hookType?: HookType },
 ): Promise<[FeatureRunner, FeatureInfo]> {
+  const { fileSystem } = options;
+  const projection = await readProjection(options.project, (path) => readOneArray(path, { fileSystem }));
   const runner = await FeatureRunner.open(source, {
     ...options,
     ...(typeof outIndices === 'number' ? { last: outIndices } : outIndices === undefined ? {} : { out: outIndices }),
-    plan: { mode, rewrite, outMap: outMap?.map(String) ?? null, outputFmt: outputFmt ?? null },
+    plan: {
+      mode,
+      rewrite,
+      outMap: outMap?.map(String) ?? null,
+      outputFmt: outputFmt ?? null,
+      steps: stepsOf({ ...options, projection }),
+    },
   });
   try {
     const indices = runner.features.flatMap(({ tap }) => (tap.group == null ? (tap.index ?? []) : []));

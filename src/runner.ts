@@ -127,7 +127,7 @@ function computationOf({ outputs: own }: Graph, { edit, outputs }: Plan): Comput
       const feature = planned.get(name);
       return feature === undefined
         ? { name, tensor: name }
-        : { name, tensor: feature.tap.tensors[0], shape: feature.shape };
+        : { name, tensor: feature.tap.tensors[0], shape: feature.shape, dtype: feature.dtype };
     }),
   };
 }

@@ -4,7 +4,7 @@ import { dequantized, unblocked } from './tensors/codes.js';
 import { isBitEqual, largestDifference, rearranged } from './tensors/compare.js';
 import { ResolveError, RuntimeError, UsageError } from './errors.js';
 import { readStoredInfo } from './features/resolvers/metadata.js';
-import type { StoredOutput } from './features/stored-info.js';
+import { carriersOf, type StoredOutput } from './features/stored-info.js';
 import { CHANNEL_AXIS, type Layout } from './features/feature.js';
 import { ancestorsOf, bodiesOf, hasTensor, isInitializer, viewGraph, type GraphView } from './onnx/graph.js';
 import type { Node } from './onnx/records.js';
@@ -50,7 +50,10 @@ interface Pair {
   readonly index: number | null;
   readonly group?: string;
   readonly tensors: readonly string[];
+  /** An output of the cut, or the tensor in front of the steps that were added to it. */
   readonly output: string;
+  /** The output, where steps stand before it. */
+  readonly leavesAs?: string;
   readonly layout: Layout | null;
   /** How the codes or the blocks of the tensor became the values of the output. */
   readonly held?: Pick<StoredOutput, 'codes' | 'blocked'>;
@@ -98,7 +101,7 @@ export async function verifyViews(
 ): Promise<Pick<VerifyReport, 'equal' | 'features' | 'warnings'>> {
   const pairs = await outputPairs(model, cut, options.map === undefined ? undefined : mapOf(options.map));
   const tensors = [...new Set(pairs.flatMap((pair) => pair.tensors))];
-  const outputs = [...new Set(pairs.map(({ output }) => output))];
+  const outputs = [...new Set(pairs.flatMap(({ output, leavesAs = output }) => [output, leavesAs]))];
   const warnings: string[] = [];
   const random = new Set(pairs.filter((pair) => randomNodes(model, pair.tensors, warnings).length > 0));
   const entering = await enteringTensors(model, cut);
@@ -122,7 +125,7 @@ export async function verifyViews(
       index: pair.index,
       ...(pair.group === undefined ? {} : { group: pair.group }),
       tensor: pair.tensors[0],
-      output: pair.output,
+      ...(pair.leavesAs === undefined ? { output: pair.output } : { output: pair.leavesAs, before: pair.output }),
       bit_equal: bitEqual,
       max_difference: difference,
     });
@@ -152,16 +155,19 @@ async function outputPairs(
     return [...map].map(([tensor, output]) => ({ index: null, tensors: [tensor], output, layout: null }));
   }
   const pairs: Pair[] = stored
-    .filter(({ tensor, output }) => exists(tensor) && cut.outputs.has(output))
-    .map(({ index, group, tensor, output, layout, codes, blocked }) => ({
+    .filter(({ output }) => cut.outputs.has(output))
+    .flatMap((output) => carriersOf(output).map((carrier) => ({ ...carrier, leavesAs: output.output })))
+    .filter(({ tensor, output }) => exists(tensor) && hasTensor(cut, output))
+    .map(({ index, group, tensor, output, layout, codes, blocked, leavesAs }) => ({
       index,
       group,
       tensors: concatenatedInputs(model, cut, output) ?? [tensor],
       output,
+      ...(leavesAs === output ? {} : { leavesAs }),
       layout,
       held: { codes, blocked },
     }));
-  const paired = new Set(pairs.map(({ output }) => output));
+  const paired = new Set(pairs.map(({ output, leavesAs = output }) => leavesAs));
   for (const name of outputs)
     if (!paired.has(name) && exists(name)) pairs.push({ index: null, tensors: [name], output: name, layout: null });
   if (pairs.length === 0)

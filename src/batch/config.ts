@@ -9,6 +9,8 @@ import { findJobs, type FoundJobs, type JobPattern } from './jobs.js';
 import type { ConfigOptions, ConfigSettings } from '../options/types.js';
 import { cutOptions } from './options.js';
 import { CONFIG_NAME } from '../options/batching.js';
+import type { Projecting } from '../options/steps.js';
+import { projectionFiles } from '../tensors/projection.js';
 import { templateFault } from './template.js';
 import { violations, type Violation } from '../options/schema.js';
 import { parseJson } from '../wire/json.js';
@@ -111,7 +113,10 @@ export function configReads(path: string, { config, root }: LoadedConfig): reado
   return [
     ...new Set([
       resolve(path),
-      ...options.flatMap((one) => (typeof one?.features === 'string' ? [resolve(root, one.features)] : [])),
+      ...options.flatMap((one) => [
+        ...(typeof one?.features === 'string' ? [resolve(root, one.features)] : []),
+        ...projectionFiles(one?.project).map((path) => resolve(root, path)),
+      ]),
     ]),
   ];
 }
@@ -126,7 +131,10 @@ export async function configJobs({ config, root }: LoadedConfig, fs: FileSystem 
     patterns.push({
       pattern: model,
       output: output ?? config.output,
-      options: cutOptions(merged, await featureEntries(merged.features, root, fs)),
+      options: cutOptions(
+        merged.project === undefined ? merged : { ...merged, project: projectIn(root, merged.project) },
+        await featureEntries(merged.features, root, fs),
+      ),
     });
   }
   return findJobs(patterns, config.exclude ?? [], root, fs);
@@ -136,6 +144,14 @@ export async function configJobs({ config, root }: LoadedConfig, fs: FileSystem 
 function mergeOptions(common: ConfigOptions, own: ConfigOptions): ConfigOptions {
   const selects = own.out !== undefined || own.last !== undefined || own.select !== undefined;
   return { ...common, ...(selects ? { out: undefined, last: undefined, select: undefined } : {}), ...own };
+}
+
+/** The files of a projection, which are relative to the config. */
+function projectIn(root: string, project: Projecting): Projecting {
+  if (typeof project !== 'string') return project;
+  return projectionFiles(project)
+    .map((path) => resolve(root, path))
+    .join(',');
 }
 
 async function featureEntries(

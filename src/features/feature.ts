@@ -97,6 +97,8 @@ export interface CutOutput extends TensorFacts {
   readonly group: string | null;
   readonly module: string | null;
   readonly output: string;
+  /** What was computed of the feature when the model was cut. */
+  readonly done?: readonly { readonly step: string }[];
 }
 
 /** The features of a model, in order of their index, and how they were found. */

@@ -118,6 +118,7 @@ function embeddingOf(resolution: Resolution, { role }: EmbeddingSelector, isMixe
     hookType: 'forward',
     tensors: [tensor],
     key,
+    alias: role === undefined ? 'embedding' : `embedding.${its}`,
     by: 'embedding',
   };
 }

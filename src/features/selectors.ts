@@ -25,9 +25,13 @@ export interface Selection extends TensorFacts {
   readonly name?: string;
   /** What its output is called in a dict: `1`, `neck.0`, `embedding`; its tensor's name where left out. */
   readonly key?: string;
+  /** What its output is called where steps are computed of it. */
+  readonly alias?: string;
   readonly by: 'index' | 'module' | 'tensor' | 'node' | 'embedding';
   /** Whether codes are to leave as numbers, and blocks as a map. */
   readonly asValue?: boolean;
+  /** What was computed of it when the model was cut. */
+  readonly done?: readonly { readonly step: string }[];
 }
 
 /** What a name means: selections, or why there are none. */

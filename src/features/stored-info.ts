@@ -59,6 +59,41 @@ export interface StoredOutput {
   readonly blocked?: number;
   /** Whether the output is another value than the tensor: in another layout, or several tensors in one. */
   readonly converted: boolean;
+  /** What was computed of it before it leaves; absent if nothing was. */
+  readonly steps?: readonly StoredStep[];
+  /** What the steps were computed of; absent without steps, and where there are several. */
+  readonly before?: StoredBefore;
+  /** The features that are one in this output. */
+  readonly parts?: readonly StoredPart[];
+}
+
+/** A step between a feature and the output of a cut: `{ step: 'pool', kind: 'avg' }`. */
+export interface StoredStep {
+  readonly step: string;
+  readonly [key: string]: string | number | boolean | null;
+}
+
+/** A tensor of a cut that holds a feature as it would have left without steps. */
+export type StoredBefore = Pick<StoredOutput, 'layout' | 'prefix_tokens' | 'converted'> & { readonly tensor: string };
+
+/** One of several features in an output. */
+export type StoredPart = Omit<
+  StoredOutput,
+  'output' | 'layout' | 'prefix_tokens' | 'converted' | 'before' | 'parts'
+> & {
+  readonly before: StoredBefore;
+};
+
+/** The tensors of a cut that hold its features: its outputs, and where steps stand before one, what they begin at. */
+export function carriersOf(output: StoredOutput): readonly StoredOutput[] {
+  const { steps: _steps, before, parts, ...plain } = output;
+  const one = (facts: Omit<StoredPart, 'before'>, { tensor, ...held }: StoredBefore): StoredOutput => ({
+    ...facts,
+    ...held,
+    output: tensor,
+  });
+  if (parts !== undefined) return parts.map(({ before: its, steps: _its, ...facts }) => one(facts, its));
+  return before === undefined ? [output] : [one(plain, before)];
 }
 
 /** An input of a cut that is not the input of its name in the original. */

@@ -114,7 +114,7 @@ function littleEndian(
   set: (to: DataView, at: number, value: number) => void,
 ): Uint8Array {
   const view = new DataView(new ArrayBuffer(values.length * size));
-  values.forEach((value, index) => void set(view, index * size, value));
+  for (const [index, value] of values.entries()) set(view, index * size, value);
   return new Uint8Array(view.buffer);
 }
 

@@ -101,3 +101,16 @@ export type PresetName = (typeof PRESET_NAMES)[number];
 export const CHECKS = ['stat', 'content'] as const;
 /** One of `CHECKS`. */
 export type Check = (typeof CHECKS)[number];
+
+/** How a map or a row of tokens becomes one vector. */
+export const POOLS = ['avg', 'max', 'gem', 'cls', 'mean', 'last'] as const;
+
+/** How maps of several strides come to one grid. */
+export const CONCATS = ['linear', 'nearest'] as const;
+/** One of `CONCATS`. */
+export type Concat = (typeof CONCATS)[number];
+
+/** What features may leave as. */
+export const CASTS = ['float16', 'int8'] as const;
+/** One of `CASTS`. */
+export type Cast = (typeof CASTS)[number];

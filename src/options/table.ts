@@ -6,6 +6,7 @@ import type { AnyKind, CommandName, FlagFacts, OptionSet, Row } from './row.js';
 import { LIMITING } from './limits.js';
 import { PICTURES, RUNNING } from './running.js';
 import { SELECTING } from './selecting.js';
+import { STEPPING } from './steps.js';
 
 /**
  * Every option of featx, once: its spelling in the library, its flag, its key in a config, what it may be, and what
@@ -16,6 +17,7 @@ export const OPTIONS = {
   ...RUNNING,
   ...BATCHING,
   ...PLANNING,
+  ...STEPPING,
   ...WRITING,
   ...ENDS,
   ...PICTURES,

@@ -4,21 +4,28 @@ import { tensorBytes } from '../onnx/types.js';
 import type { GraphEdit } from '../rewrite/edit.js';
 import type { Plan } from '../rewrite/plan.js';
 import { droppedStarts, topStart } from '../rewrite/splice.js';
-import type { CountRecord, ExtractReport } from './records.js';
+import type { Tap } from '../rewrite/tap.js';
+import type { CountRecord, ExtractReport, FeaturePartRecord } from './records.js';
 
 /** The features of a cut, as its report has them. */
 export function extractedFeatures({ outputs }: Plan): Pick<ExtractReport, 'features'> {
   return {
-    features: outputs.map(({ tap, output: name, shape, dtype }) => ({
-      index: tap.index,
-      ...(tap.group == null ? {} : { group: tap.group }),
-      module: tap.module,
-      tensor: tap.tensors[0],
+    features: outputs.map(({ tap, output: name, shape, dtype, channels, steps, parts }) => ({
+      ...which(tap),
       output: name,
-      num_chs: tap.numChs,
+      num_chs: channels,
       reduction: tap.reduction,
       dtype,
       shape,
+      ...(steps.length === 0 ? {} : { steps }),
+      ...(parts === undefined
+        ? {}
+        : {
+            parts: parts.map((part) => ({
+              ...which(part.tap),
+              ...(part.steps.length === 0 ? {} : { steps: part.steps }),
+            })),
+          }),
     })),
   };
 }
@@ -41,6 +48,10 @@ export function beginningRecords({
       sizes: sizes.map((size) => (typeof size === 'number' ? size : `${size.tensor}:${size.axis}`)),
     })),
   };
+}
+
+function which({ index, group, module, tensors }: Tap): FeaturePartRecord {
+  return { index, ...(group == null ? {} : { group }), module, tensor: tensors[0] };
 }
 
 /** How much of a model an edit keeps and drops. */

@@ -1,5 +1,6 @@
 import type { Embedding, EmbeddingRole, Feature, Layout, ResolverName } from '../features/feature.js';
 import type { Selection } from '../features/selectors.js';
+import type { StepRecord } from '../rewrite/steps.js';
 import { storedCodes, storedFeature, type StoredFeature } from '../features/stored-info.js';
 import type { Dim } from '../onnx/records.js';
 import type { TensorType } from '../onnx/types.js';
@@ -155,6 +156,19 @@ export interface ExtractedFeatureRecord {
   readonly reduction: number | null;
   readonly dtype: string | null;
   readonly shape: readonly Dim[] | null;
+  /** What is computed of the tensor before it leaves; absent if it leaves as it is. */
+  readonly steps?: readonly StepRecord[];
+  /** The features that are one in this output (`--concat`). */
+  readonly parts?: readonly FeaturePartRecord[];
+}
+
+/** One of several features in an output. */
+export interface FeaturePartRecord {
+  readonly index: number | null;
+  readonly group?: string;
+  readonly module: string | null;
+  readonly tensor: string;
+  readonly steps?: readonly StepRecord[];
 }
 
 /** A tensor that a cut begins with. */
@@ -291,6 +305,8 @@ export interface VerifyFeatureRecord {
   readonly group?: string;
   readonly tensor: string;
   readonly output: string;
+  /** Where steps stand before the output: the tensor of the cut that was compared. */
+  readonly before?: string;
   readonly bit_equal: boolean;
   /** Largest difference at optimisation level `all`, relative to the feature's standard deviation. */
   readonly max_difference: number | null;

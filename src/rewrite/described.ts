@@ -3,9 +3,11 @@ import {
   FEATURE_INFO_KEY,
   storedCodes,
   storedFeature,
+  type StoredBefore,
   type StoredFeature,
   type StoredInfo,
   type StoredOutput,
+  type StoredPart,
 } from '../features/stored-info.js';
 import { fingerprint, REFERENCE_KEY, type ReferenceRecord } from '../onnx/fingerprint.js';
 import type { GraphView } from '../onnx/graph.js';
@@ -13,7 +15,7 @@ import type { OnnxModel } from '../onnx/records.js';
 import type { InferredTypes } from '../onnx/types.js';
 import type { GraphEdit } from './edit.js';
 import { cutFeatures, type Plan } from './plan.js';
-import type { Tap } from './tap.js';
+import type { BeforeSteps, BuiltTap, Tap } from './tap.js';
 import type { WeightsPlan } from './weights.js';
 
 /** What a cut is described from. */
@@ -58,20 +60,24 @@ async function metadata(
     ...(groups.length === 0
       ? {}
       : { groups: groups.map(({ name, features: list }) => ({ name, features: stored(list) })) }),
-    out_indices: plan.outputs.flatMap(({ tap }) => (tap.group == null ? (tap.index ?? []) : [])),
-    outputs: plan.outputs.map(({ tap, output, layout, prefixTokens, converted }) => ({
-      index: tap.index,
-      ...(tap.group == null ? {} : { group: tap.group }),
-      ...roleOf(embeddings, tap),
-      module: tap.module,
-      tensor: tap.tensors[0],
-      output,
-      layout,
-      prefix_tokens: prefixTokens,
-      ...(tap.asValue && tap.codes != null ? { codes: storedCodes(tap.codes) } : {}),
-      ...(tap.asValue && tap.blocked != null ? { blocked: tap.blocked } : {}),
-      converted,
-    })),
+    out_indices: plan.outputs.flatMap(({ tap, parts = [{ tap }] }) =>
+      parts.flatMap(({ tap: { group, index } }) => (group == null ? (index ?? []) : [])),
+    ),
+    outputs: plan.outputs.map(
+      ({ tap, output, layout, prefixTokens, converted, before, steps, parts }): StoredOutput => ({
+        ...storedTap(embeddings, tap),
+        output,
+        layout,
+        prefix_tokens: prefixTokens,
+        converted,
+        ...(steps.length === 0 ? {} : { steps: steps.map((step) => ({ ...step })) }),
+        ...(parts !== undefined
+          ? { parts: parts.map((part) => storedPart(embeddings, part)) }
+          : steps.length === 0
+            ? {}
+            : { before: storedBefore(before) }),
+      }),
+    ),
     ...enteringOf(plan),
   };
   const entries = [{ key: FEATURE_INFO_KEY, value: JSON.stringify(info) }];
@@ -94,6 +100,31 @@ function enteringOf({ begun, renamed }: Plan): Pick<StoredInfo, 'inputs'> {
     ),
   ];
   return inputs.length === 0 ? {} : { inputs };
+}
+
+/** Which feature a tap is. */
+function storedTap(embeddings: Resolution['embeddings'], tap: Tap): Omit<StoredPart, 'before'> {
+  return {
+    index: tap.index,
+    ...(tap.group == null ? {} : { group: tap.group }),
+    ...roleOf(embeddings, tap),
+    module: tap.module,
+    tensor: tap.tensors[0],
+    ...(tap.asValue && tap.codes != null ? { codes: storedCodes(tap.codes) } : {}),
+    ...(tap.asValue && tap.blocked != null ? { blocked: tap.blocked } : {}),
+  };
+}
+
+function storedPart(embeddings: Resolution['embeddings'], { tap, before, steps }: BuiltTap): StoredPart {
+  return {
+    ...storedTap(embeddings, tap),
+    ...(steps.length === 0 ? {} : { steps: steps.map((step) => ({ ...step })) }),
+    before: storedBefore(before),
+  };
+}
+
+function storedBefore({ tensor, layout, prefixTokens, converted }: BeforeSteps): StoredBefore {
+  return { tensor, layout, prefix_tokens: prefixTokens, converted };
 }
 
 /** The role of a tap that is one of the model's embeddings. */

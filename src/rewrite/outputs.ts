@@ -22,13 +22,16 @@ export function assertTensors(view: GraphView, taps: readonly Tap[]): void {
 }
 
 /** @throws UsageError where names and selection do not fit together */
-export function assertSelection(taps: readonly Tap[], { mode, outMap }: PlanOptions): void {
-  if (outMap !== null && outMap.length !== taps.length) {
+export function assertSelection(taps: readonly Tap[], { mode, outMap, steps }: PlanOptions): void {
+  const isOne = steps.concat !== null;
+  if (outMap !== null && outMap.length !== (isOne ? 1 : taps.length)) {
     throw new UsageError(
-      `${option('outMap')} names ${outMap.length} outputs, but ${taps.length} features are selected`,
+      isOne
+        ? `${option('outMap')} names ${outMap.length} outputs, and ${option('concat')} makes one`
+        : `${option('outMap')} names ${outMap.length} outputs, but ${taps.length} features are selected`,
       {
         code: 'FEATX_USAGE_OUT_MAP',
-        hint: 'give one name per selected feature, in their order',
+        hint: isOne ? 'give one name' : 'give one name per selected feature, in their order',
       },
     );
   }
@@ -37,7 +40,7 @@ export function assertSelection(taps: readonly Tap[], { mode, outMap }: PlanOpti
     throw new UsageError(`${option('outMap')} repeats ${quotedNames(repeated)}`, { code: 'FEATX_USAGE_OUT_MAP' });
   if (outMap?.includes(''))
     throw new UsageError(`${option('outMap')} has an empty name`, { code: 'FEATX_USAGE_OUT_MAP' });
-  if (mode !== 'dict' || outMap !== null) return;
+  if (mode !== 'dict' || outMap !== null || isOne) return;
   const keys = taps.map((tap) => tap.name ?? keyOf(tap) ?? tap.tensors.join('+'));
   const twice = repeatedIn(keys);
   if (twice.length > 0)
@@ -86,7 +89,8 @@ export function nameOutputs(
   const reused = new Set<string>();
   return built.map((tap) => {
     const { index, tensors, name: given } = tap.tap;
-    const own = tensors.length > 1 ? (tap.tap.module ?? tensors[0]) : valueName(names, tap.tap);
+    const alias = tap.steps.length === 0 ? undefined : tap.tap.alias;
+    const own = alias ?? (tensors.length > 1 ? (tap.tap.module ?? tensors[0]) : valueName(names, tap.tap));
     const wanted = given ?? (mode === 'dict' ? keyOf(tap.tap) : null) ?? own;
     if (
       tap.own &&
@@ -214,8 +218,8 @@ export function typedOutput(
   }
   const known = types.get(own ? tensor : tap.tensors[0]);
   if (own && known?.whole !== undefined && isComplete(known.whole)) return { name, borrow: null, type: known.whole };
-  const elemType = dataTypeOf((tap.asValue ? dtype : known?.dtype) ?? '');
-  if (elemType > 0 && known?.type === undefined) {
+  const elemType = dataTypeOf((own ? known?.dtype : (dtype ?? known?.dtype)) ?? '');
+  if (elemType > 0 && (!own || known?.type === undefined)) {
     const type: ValueType = { kind: 'tensor', elemType, shape: own ? (known?.shape ?? null) : shape };
     if (type.shape === null) warnings.push(`the shape of the output '${name}' is not known; it is left open`);
     return { name, borrow: null, type };

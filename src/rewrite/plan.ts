@@ -4,7 +4,10 @@ import type { Feature, Layout } from '../features/feature.js';
 import { functionsUsedBy, hasTensor, isInitializer, type GraphView, type Needed } from '../onnx/graph.js';
 import { UNSORTED } from '../onnx/notes.js';
 import type { Dim } from '../onnx/records.js';
-import type { NewNode } from '../onnx/encode.js';
+import type { NewNode, NewTensor } from '../onnx/encode.js';
+import { withSteps } from './behind.js';
+import { withMask } from './mask.js';
+import type { StepRecord } from './steps.js';
 import { dataTypeOf, tensorBytes, type TensorTypes } from '../onnx/types.js';
 import { NO_DROPS, type Drops, type GraphEdit, type OutputEdit } from './edit.js';
 import { planInputs, type PlannedBeginning, type PlannedInputs } from './inputs.js';
@@ -20,7 +23,7 @@ import {
   typedOutput,
 } from './outputs.js';
 import { spanOf, type FoldedShape, type Span } from './span.js';
-import type { BuiltTap, PlanOptions, Tap } from './tap.js';
+import type { BeforeSteps, BuiltTap, PlanOptions, Tap } from './tap.js';
 import { buildTap, defaultOpset, opsetsFor } from './taps.js';
 
 /** A feature as it leaves the graph. */
@@ -33,6 +36,12 @@ export interface PlannedOutput {
   readonly prefixTokens: number;
   /** Whether it is another value than the tapped tensor: in another layout, or several tensors in one. */
   readonly converted: boolean;
+  /** The tensor of the result that `steps` are computed of. */
+  readonly before: BeforeSteps;
+  readonly channels: number | null;
+  readonly steps: readonly StepRecord[];
+  /** The features that are one in this output. */
+  readonly parts?: readonly BuiltTap[];
 }
 
 /** An edit, and the features that leave the graph by it. */
@@ -79,6 +88,8 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
     ...ordered.flatMap(scalesOf),
     ...(keepsOwn ? model.graph.outputs.map(({ name }) => name) : []),
   ];
+  const steps = withMask(view, types, options.steps, ordered);
+  if (steps.pool?.mask != null) roots.push(steps.pool.mask);
   const span = begins
     ? spanOf(view, types, roots, options)
     : spanOfWhole(view, prune ? keptFor(view, roots) : everything(view));
@@ -91,7 +102,17 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
   const inputs = planInputs({ view, types, declared, span, names, ownOutputs, opset: defaultOpset(model) }, options);
   inputs.warnings.forEach((warning) => warnings.push(warning));
 
-  const built = ordered.map((tap) => buildTap(view, types, tap, options, names));
+  const addInitializers: NewTensor[] = [];
+  const built = withSteps(
+    ordered.map((tap) => buildTap(view, types, tap, options, names)),
+    {
+      opset: defaultOpset(model),
+      steps,
+      fresh: (base) => names.fresh(base),
+      add: (tensor) => void addInitializers.push(tensor),
+      warn: (message) => void warnings.push(message),
+    },
+  );
   const outputNames = nameOutputs(view, built, options, names, warnings);
   assertNames(outputNames);
   assertAliases(
@@ -125,19 +146,15 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
       frontNodes: inputs.frontNodes,
       addNodes: nodes,
       rename: inputs.rename,
-      addInitializers: [],
+      addInitializers,
       addInputs: inputs.addInputs,
       outputs: finalOutputs,
       setMetadata: [],
       addOpsetImports: opsetsFor(model, [...inputs.frontNodes, ...nodes]),
     },
-    outputs: built.map(({ tap, shape, dtype, own }, position) => ({
-      tap,
-      shape,
-      dtype,
+    outputs: built.map(({ own, nodes: _nodes, tensor: _tensor, ...facts }, position) => ({
+      ...facts,
       output: outputNames[position],
-      layout: options.outputFmt ?? tap.layout,
-      prefixTokens: options.outputFmt === null ? tap.prefixTokens : 0,
       converted: !own,
     })),
     begun: begins ? begunOf(view, span, inputs) : null,

@@ -5,6 +5,7 @@ import type { NewNode } from '../onnx/encode.js';
 import type { Mode } from '../options/choices.js';
 import { mapOf, type ByName } from '../options/kinds.js';
 import type { Dim } from '../onnx/records.js';
+import { NO_STEPS, stepsOf, type AskedSteps, type StepRecord, type Steps } from './steps.js';
 
 export type { Mode };
 
@@ -18,8 +19,12 @@ export interface Tap extends TensorFacts {
   readonly tensors: readonly string[];
   /** What its output is called in every mode if nothing else is asked for. */
   readonly name?: string;
+  /** What its output is called where it is not the tensor itself; default: after its tensor. */
+  readonly alias?: string;
   /** Whether codes are to leave as numbers, and blocks as a map. */
   readonly asValue?: boolean;
+  /** What was computed of it when the model was cut, and is not to be computed again. */
+  readonly done?: readonly { readonly step: string }[];
   /** What its output is called in a dict; default: `str(index)`, else the tensor's name. */
   readonly key?: string;
 }
@@ -31,8 +36,25 @@ export interface BuiltTap {
   readonly tensor: string;
   readonly shape: readonly Dim[] | null;
   readonly dtype: string | null;
+  readonly layout: Layout | null;
+  readonly prefixTokens: number;
+  readonly channels: number | null;
   /** Whether `tensor` is the model's own and keeps its type. */
   readonly own: boolean;
+  /** What it would leave as without steps: what a check compares with the model. */
+  readonly before: BeforeSteps;
+  /** What is computed of `before`. */
+  readonly steps: readonly StepRecord[];
+  /** The features that are one in this one. */
+  readonly parts?: readonly BuiltTap[];
+}
+
+/** A feature as it would leave without steps. */
+export interface BeforeSteps {
+  readonly tensor: string;
+  readonly layout: Layout | null;
+  readonly prefixTokens: number;
+  readonly converted: boolean;
 }
 
 /** A tensor that a cut begins with: it becomes an input, and what it was computed from goes. */
@@ -61,6 +83,8 @@ export interface PlanOptions {
   readonly keepInputs: boolean;
   /** New names of inputs of the cut, by their names in the file. */
   readonly inMap: ReadonlyMap<string, string>;
+  /** What is computed of every feature before it leaves. */
+  readonly steps: Steps;
 }
 
 /** What a plan does unless it is told otherwise. */
@@ -74,6 +98,7 @@ export const DEFAULT_PLAN: PlanOptions = {
   from: [],
   keepInputs: false,
   inMap: new Map(),
+  steps: NO_STEPS,
 };
 
 /** A plan from what a caller asks for. */
@@ -88,11 +113,14 @@ export function planOptions({ mode = 'dict', rewrite, ...asked }: AskedPlan): Pl
     from: asked.beginnings ?? DEFAULT_PLAN.from,
     keepInputs: asked.keepInputs ?? DEFAULT_PLAN.keepInputs,
     inMap: mapOf(asked.inMap ?? DEFAULT_PLAN.inMap),
+    steps: stepsOf(asked),
   };
 }
 
 /** How a caller wants features to leave the graph. */
-export interface AskedPlan extends Partial<Omit<PlanOptions, 'outMap' | 'outputFmt' | 'from' | 'inMap'>> {
+export interface AskedPlan
+  extends Partial<Omit<PlanOptions, 'outMap' | 'outputFmt' | 'from' | 'inMap' | 'steps'>>,
+    AskedSteps {
   /** What `from` means in the model. */
   readonly beginnings?: readonly Beginning[];
   readonly inMap?: ByName<string>;

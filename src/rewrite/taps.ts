@@ -39,16 +39,32 @@ export function buildTap(
       layoutContext(view, types, tap, names),
       tap.index === null ? `'${tensor}'` : `feature ${tap.index}`,
     );
-    return {
-      tap,
+    return built(tap, {
       nodes: [...nodes, ...conversion.nodes],
       tensor: conversion.tensor,
       shape: conversion.shape,
       dtype,
-      own: false,
-    };
+      layout: outputFmt,
+      prefixTokens: 0,
+    });
   }
-  return { tap, nodes, tensor, shape, dtype, own: nodes.length === 0 };
+  return built(tap, { nodes, tensor, shape, dtype, layout: tap.layout, prefixTokens: tap.prefixTokens });
+}
+
+function built(
+  tap: Tap,
+  facts: Pick<BuiltTap, 'nodes' | 'tensor' | 'shape' | 'dtype' | 'layout' | 'prefixTokens'>,
+): BuiltTap {
+  const { nodes, tensor, layout, prefixTokens } = facts;
+  const own = nodes.length === 0;
+  return {
+    ...facts,
+    tap,
+    own,
+    channels: tap.numChs,
+    before: { tensor, layout, prefixTokens, converted: !own },
+    steps: [],
+  };
 }
 
 /**

@@ -17,10 +17,11 @@ export interface Computation {
 /** An output of a computation. */
 export interface ComputedOutput {
   readonly name: string;
-  /** A tensor of the model that has the same dtype: itself, or what the edit makes it of. */
+  /** A tensor of the model: itself, or what the edit makes it of. */
   readonly tensor: string;
-  /** Its shape; that of the tensor where it is left out. */
+  /** Its shape and dtype; those of the tensor where they are left out. */
   readonly shape?: readonly Dim[] | null;
+  readonly dtype?: string | null;
 }
 
 /** Tensors of the main graph as they are. */
@@ -80,9 +81,12 @@ export function planSession(
         );
       return port(model, name, types.get(name) ?? null, () => fresh(`featx.input.${index}`), false);
     });
-  const outPorts = outputs.map(({ name, tensor, shape }, index) => {
+  const outPorts = outputs.map(({ name, tensor, shape, dtype }, index) => {
     const type = types.get(tensor);
-    const known = type === undefined || shape === undefined ? (type ?? null) : { ...type, shape };
+    const known =
+      type === undefined
+        ? null
+        : { ...type, ...(shape === undefined ? {} : { shape }), ...(dtype == null ? {} : { dtype }) };
     const isGiven = !made.has(name) && !view.producerOf.has(name);
     return port(model, name, known, () => fresh(`featx.output.${index}`), isGiven);
   });

@@ -152,3 +152,13 @@ export async function readTensors(
   for (const array of arrays) tensors.set(array.key, await array.read());
   return tensors;
 }
+
+/** The array of a file that holds one. @throws as `openArrayFile`; UsageError if it holds several */
+export async function readOneArray(path: string, options: ArrayFileOptions = {}): Promise<TensorValue> {
+  const { arrays } = await openArrayFile(path, options);
+  if (arrays.length === 1) return arrays[0].read();
+  throw new UsageError(`${path} holds ${arrays.length} arrays (${arrays.map(({ key }) => key).join(', ')}), not one`, {
+    path,
+    hint: 'save it in a file of its own, as .npy',
+  });
+}

@@ -5,6 +5,7 @@ import type { Analysis } from '../analysis.js';
 import { factsOf } from '../facts.js';
 import { EMBEDDING_ROLES, type CutOutput, type Embedding, type Feature, type FeatureGroup } from '../feature.js';
 import {
+  carriersOf,
   FEATURE_INFO_KEY,
   featureOfStored,
   type StoredFeature,
@@ -72,13 +73,19 @@ function isStoredInfo(value: unknown): value is StoredInfo {
   }
   const isIndexOf = (list: readonly unknown[] | undefined, index: unknown): boolean =>
     list !== undefined && Number.isInteger(index) && Number(index) >= 0 && Number(index) < list.length;
+  const isPart = (entry: unknown): boolean =>
+    isRecord(entry) &&
+    (entry['index'] === null || isIndexOf(lists.get(entry['group']), entry['index'])) &&
+    isBefore(entry['before']);
   const isOutput = (entry: unknown): boolean =>
     isRecord(entry) &&
     (entry['index'] === null || isIndexOf(lists.get(entry['group']), entry['index'])) &&
     (entry['embedding'] === undefined || EMBEDDING_ROLES.some((role) => role === entry['embedding'])) &&
     typeof entry['output'] === 'string' &&
-    typeof entry['converted'] === 'boolean' &&
-    typeof entry['prefix_tokens'] === 'number';
+    isHeld(entry) &&
+    (entry['steps'] === undefined || isStepList(entry['steps'])) &&
+    (entry['before'] === undefined || isBefore(entry['before'])) &&
+    (entry['parts'] === undefined || (Array.isArray(entry['parts']) && entry['parts'].every(isPart)));
   const isInput = (entry: unknown): boolean =>
     isRecord(entry) && typeof entry['input'] === 'string' && typeof entry['tensor'] === 'string';
   return (
@@ -87,6 +94,18 @@ function isStoredInfo(value: unknown): value is StoredInfo {
     Array.isArray(inputs) &&
     inputs.every(isInput)
   );
+}
+
+function isHeld(entry: { readonly [key: string]: unknown }): boolean {
+  return typeof entry['converted'] === 'boolean' && typeof entry['prefix_tokens'] === 'number';
+}
+
+function isBefore(value: unknown): boolean {
+  return isRecord(value) && typeof value['tensor'] === 'string' && isHeld(value);
+}
+
+function isStepList(list: unknown): boolean {
+  return Array.isArray(list) && list.every((entry) => isRecord(entry) && typeof entry['step'] === 'string');
 }
 
 function isFeatureList(list: unknown): list is readonly StoredFeature[] {
@@ -113,9 +132,10 @@ export function resolveStored(view: GraphView, analysis: Analysis, stored: Store
   assertNoWeights(view, stored);
   const isHere = (name: string): boolean => hasTensor(view, name);
   const outputs = stored.outputs.filter(({ output }) => isHere(output));
+  const carriers = outputs.flatMap(carriersOf).filter(({ output }) => isHere(output));
   const remembered = (list: readonly StoredFeature[], group: string | undefined): readonly Feature[] => {
     const outputOf = new Map(
-      outputs.flatMap((output) =>
+      carriers.flatMap((output) =>
         output.index === null || output.group !== group ? [] : [[output.index, output] as const],
       ),
     );
@@ -144,11 +164,12 @@ export function resolveStored(view: GraphView, analysis: Analysis, stored: Store
       group: group ?? null,
       module,
       output: name,
-      numChs: numChs ?? seen.numChs,
+      numChs: output.steps === undefined ? (numChs ?? seen.numChs) : seen.numChs,
       reduction: reduction ?? seen.reduction,
+      ...(output.steps === undefined ? {} : { done: output.steps }),
     };
   });
-  const embeddings = outputs.flatMap(({ embedding: role, output }): Embedding[] =>
+  const embeddings = carriers.flatMap(({ embedding: role, output }): Embedding[] =>
     role === undefined
       ? []
       : [{ ...factsOf(analysis, output), tensor: output, role, because: 'stored when the model was cut' }],
