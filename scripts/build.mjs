@@ -43,6 +43,8 @@ const program = (name, entry, plugin) =>
     format: 'cjs',
     outExtension: { '.js': '.cjs' },
     define: { 'import.meta.url': '__url' },
+    // Functions that come out of V8's code cannot import: sharp is required.
+    supported: { 'dynamic-import': false },
     banner: { js: 'const __url=require("node:url").pathToFileURL(__filename).href;' },
     plugins: plugin === undefined ? [] : [plugin],
   });
