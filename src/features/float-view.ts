@@ -62,9 +62,31 @@ export function floatView(file: GraphView): FloatView {
     if (READINGS.get(node.opType)?.(draft, node) === true) continue;
     emit(draft, node);
   }
-  const made = assembled(draft);
+  const made = isUnchanged(draft) ? asItIs(file) : assembled(draft);
   views.set(file, made);
   return made;
+}
+
+/** Whether the graph is a float network in plain operators already. */
+function isUnchanged({ file, nodes, weights, alias, codes, blocked, products, turning }: Draft): boolean {
+  const before = file.model.graph.nodes;
+  return (
+    file.sorted &&
+    nodes.length === before.length &&
+    weights.size === file.initializers.size &&
+    [alias, codes, blocked, products, turning].every(({ size }) => size === 0) &&
+    nodes.every((node, at) => node === before[at])
+  );
+}
+
+function asItIs(view: GraphView): FloatView {
+  return {
+    view,
+    turned: new Map(),
+    nameOf: (tensor) => tensor,
+    typedLike: (name) => name,
+    carrierOf: (tensor) => ({ tensor, codes: null, blocked: null, channels: null, isPadded: false }),
+  };
 }
 
 function assembled(draft: Draft): FloatView {

@@ -12,7 +12,11 @@ export function selectionByName(view: GraphView): string {
   const { whole } = wholeFlow(view);
   const tree = modulesOf(view, whole);
   let best: Module | null = null;
-  for (const module of tree.modules.values()) if (rowSize(module) > rowSize(best)) best = module;
+  let most = 0;
+  for (const module of tree.modules.values()) {
+    const size = rowSize(module);
+    if (size > most) [best, most] = [module, size];
+  }
   if (best === null || best.path === '') return `name tensors with ${option('tensor')}`;
   const numbers = best.children.filter(isNumbered).map(({ name }) => name);
   const glob = numbers.every((name) => name.length === 1) ? '?' : '*';
@@ -35,8 +39,8 @@ export function selectionFromGroups(groups: readonly FeatureGroup[]): string {
 }
 
 /** Nodes in the numbered children of a module, if it has several. */
-function rowSize(module: Module | null): number {
-  const numbered = module?.children.filter(isNumbered) ?? [];
+function rowSize(module: Module): number {
+  const numbered = module.children.filter(isNumbered);
   return numbered.length < 2 ? 0 : numbered.reduce((sum, { nodes }) => sum + nodes.length, 0);
 }
 

@@ -131,7 +131,7 @@ export interface InferredTypes {
    */
   readonly nominal: TensorTypes;
   /** Where each of `types` comes from. */
-  readonly origins?: ReadonlyMap<string, TypeOrigin>;
+  readonly origins?: Pick<ReadonlyMap<string, TypeOrigin>, 'get'>;
   /** The numbers that were put in, per input; empty where no input dim is symbolic. */
   readonly nominalInputShape: ReadonlyMap<string, readonly number[]>;
   /** The inputs whose shape the caller gave. */

@@ -23,7 +23,7 @@ export async function inferTypes(
   options: InferOptions = {},
 ): Promise<InferredTypes> {
   const view = 'producerOf' in input ? input : viewGraph(input);
-  const wanted = [...new Set(tensors)];
+  const wanted = [...tensors];
   const warnings: string[] = [];
   let whole = await inferWhole(view, options.inputShapes);
   const open = askable(view, whole.proven, wanted);

@@ -2,7 +2,7 @@ import type { ByName } from '../options/kinds.js';
 import type { GraphView } from '../onnx/graph.js';
 import type { ValueType } from '../onnx/records.js';
 import { declaredTypes, type InferredTypes, type TensorType, type TypeOrigin } from '../onnx/types.js';
-import type { Info } from './info.js';
+import type { Info, Shape } from './info.js';
 import { tensorTypeOf } from './tensor-type.js';
 import { inferenceNotes, inferWhole, type WholeInference } from './whole.js';
 
@@ -32,35 +32,52 @@ export function typesOf(
   warnings: readonly string[] = [],
 ): InferredTypes {
   const { view, proven, nominal, inputs } = whole;
-  const declared = declaredTypes(view.model);
+  const typeOf = sharedTypes();
+  const withAliases = aliasing(view);
   const types = new Map<string, TensorType>();
   const numbers = new Map<string, TensorType>();
-  const origins = new Map<string, TypeOrigin>();
   for (const name of wanted) {
     const info = proven.infos.get(name);
-    if (info !== undefined) {
-      types.set(name, withAliases(tensorTypeOf(info), declared.get(name)));
-      const isGiven = !view.producerOf.has(name) || proven.filled.has(name);
-      origins.set(name, asked.has(name) ? 'runtime' : isGiven ? 'declared' : 'inferred');
-    }
     const numbered: Info | undefined = nominal.infos.get(name) ?? info;
-    if (numbered !== undefined) numbers.set(name, tensorTypeOf(numbered));
+    if (info !== undefined) types.set(name, withAliases(name, typeOf(info)));
+    if (numbered !== undefined) numbers.set(name, typeOf(numbered));
   }
+  const originOf = (name: string): TypeOrigin =>
+    asked.has(name) ? 'runtime' : !view.producerOf.has(name) || proven.filled.has(name) ? 'declared' : 'inferred';
   const nominalInputShape = new Map([...inputs.shapes].filter(([name]) => inputs.symbolic.has(name)));
   return {
     types,
     nominal: numbers,
-    origins,
+    origins: { get: (name) => (types.has(name) ? originOf(name) : undefined) },
     nominalInputShape,
     givenInputs: new Set(inputs.named.keys()),
     warnings: [...inferenceNotes(whole), ...warnings],
   };
 }
 
-/** A symbol of the file's own for a dim whose formula is too long to be read. */
-function withAliases(type: TensorType, declared: TensorType | undefined): TensorType {
-  const { shape } = type;
-  const names = declared?.shape;
-  if (shape === null || names == null || names.length !== shape.length || !shape.includes(null)) return type;
-  return { ...type, shape: shape.map((dim, axis) => dim ?? (typeof names[axis] === 'string' ? names[axis] : null)) };
+/** Types of tensors that are one shape are one type: most tensors of a network share theirs. */
+function sharedTypes(): (info: Info) => TensorType {
+  const known = new Map<Shape, { readonly elemType: number; readonly type: TensorType }>();
+  return (info) => {
+    if (info.kind !== 'tensor' || info.shape === null) return tensorTypeOf(info);
+    const { elemType, shape } = info;
+    const shared = known.get(shape);
+    if (shared?.elemType === elemType) return shared.type;
+    const type = tensorTypeOf(info);
+    known.set(shape, { elemType, type });
+    return type;
+  };
+}
+
+/** Symbols of the file's own for dims whose formulas are too long to be read. */
+function aliasing({ model }: GraphView): (name: string, type: TensorType) => TensorType {
+  let declared: ReadonlyMap<string, TensorType> | null = null;
+  return (name, type) => {
+    const { shape } = type;
+    if (shape === null || !shape.includes(null)) return type;
+    declared ??= declaredTypes(model);
+    const names = declared.get(name)?.shape;
+    if (names == null || names.length !== shape.length) return type;
+    return { ...type, shape: shape.map((dim, axis) => dim ?? (typeof names[axis] === 'string' ? names[axis] : null)) };
+  };
 }

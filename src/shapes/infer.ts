@@ -198,7 +198,7 @@ class Inferring {
 
   /** What the outputs of a node are; nothing if it cannot be said. */
   private visit(node: Node, scope: Scope, isMain: boolean): readonly (Info | null)[] {
-    const callee = this.functions.get(functionKey(node.domain, node.opType, node.overload));
+    const callee = this.calleeOf(node);
     const rule = callee === undefined ? ruleOf(node.domain, node.opType) : undefined;
     const fault = (reason: string): readonly (Info | null)[] => {
       this.faults++;
@@ -226,6 +226,10 @@ class Inferring {
     } catch (error) {
       return fault(error instanceof Error ? error.message : String(error));
     }
+  }
+
+  private calleeOf({ domain, opType, overload }: Node): FunctionDef | undefined {
+    return this.functions.size === 0 ? undefined : this.functions.get(functionKey(domain, opType, overload));
   }
 
   private called(

@@ -6,6 +6,7 @@ import { dtypeWord } from '../onnx/types.js';
 import { MOST_STEPS } from './budget.js';
 import { Constants } from './constants.js';
 import { fitted, type Fit } from './fit.js';
+import { inNumbers } from './in-numbers.js';
 import { inferGraph, type Contradiction, type Gap, type Inference } from './infer.js';
 import { isTensor, type Info } from './info.js';
 import { nominalInputs, type NominalInputs } from './nominal.js';
@@ -38,25 +39,29 @@ export async function inferWhole(view: GraphView, inputShapes?: ByName<readonly 
   const constants = await Constants.of(view.model);
   const proven = inferGraph(view, constants);
   const { inputs, unmet } = fitted(guess, proven.requirements);
-  return { view, constants, inputs, proven, nominal: numbered(view, constants, inputs, proven), unmet };
+  return { view, constants, inputs, proven, nominal: numbered(view, constants, inputs, proven, unmet), unmet };
 }
 
 /** The same with what is known from elsewhere. */
 export function inferAgain({ view, constants, inputs, unmet }: WholeInference, given: Given): WholeInference {
   const proven = inferGraph(view, constants, { given: given.proven });
-  const nominal = numbered(view, constants, inputs, proven, given.nominal);
+  const nominal = numbered(view, constants, inputs, proven, unmet, given.nominal);
   return { view, constants, inputs, proven, nominal, unmet };
 }
 
+/** With numbers in the place of symbols; inferred once more if these leave something open. */
 function numbered(
   view: GraphView,
   constants: Constants,
-  { shapes: inputShapes, symbols }: NominalInputs,
+  inputs: NominalInputs,
   proven: Inference,
+  unmet: Fit['unmet'],
   given?: ReadonlyMap<string, ValueType>,
 ): Inference {
+  const { shapes: inputShapes, symbols } = inputs;
   if (inputShapes.size === 0 && !hasOverridable(view)) return proven;
-  return inferGraph(view, constants, { inputShapes, symbols, fixDefaults: true, given });
+  const evaluated = unmet.length > 0 || hasOverridable(view) ? null : inNumbers(view, proven, inputs);
+  return evaluated ?? inferGraph(view, constants, { inputShapes, symbols, fixDefaults: true, given });
 }
 
 function hasOverridable({ model, initializers }: GraphView): boolean {

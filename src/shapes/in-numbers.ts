@@ -1,0 +1,59 @@
+import type { GraphView } from '../onnx/graph.js';
+import { Evaluation } from './evaluate.js';
+import type { Formula } from './formula.js';
+import type { Inference } from './infer.js';
+import { isTensor, type Info, type Shape } from './info.js';
+import type { NominalInputs } from './nominal.js';
+
+/**
+ * What was inferred for any input, for inputs of nominal sizes: each formula as its number. Null if that is not all that
+ * can be said of those sizes: something is unknown, contradicts itself or is no size, of which an inference with the
+ * numbers from the start may say more.
+ */
+export function inNumbers(view: GraphView, proven: Inference, inputs: NominalInputs): Inference | null {
+  if (proven.gaps.length > 0 || proven.contradictions.length > 0 || proven.spentAt !== null) return null;
+  if (proven.infos.size < tensorCount(view)) return null;
+  const evaluation = new Evaluation(inputs.symbols);
+  const sizes = new Map<Formula, number | null>();
+  const shapes = new Map<Shape, Shape | null>();
+  const numberOf = (dim: Formula): number | null => {
+    let number = sizes.get(dim);
+    if (number === undefined) sizes.set(dim, (number = evaluation.numberOf(dim)));
+    return number === null || number < 1 ? null : number;
+  };
+  const shapeOf = (shape: Shape): Shape | null => {
+    let numbers = shapes.get(shape);
+    if (numbers === undefined) shapes.set(shape, (numbers = evaluated(shape, numberOf)));
+    return numbers;
+  };
+  const infos = new Map<string, Info>();
+  for (const [name, info] of proven.infos) {
+    if (!isTensor(info) || info.elemType === 0 || info.shape === null) return null;
+    const shape = shapeOf(info.shape);
+    if (shape === null) return null;
+    infos.set(name, shape === info.shape ? info : { kind: info.kind, elemType: info.elemType, shape });
+  }
+  for (const [name, numbers] of inputs.shapes) {
+    const info = infos.get(name);
+    if (!isTensor(info) || info.shape?.some((dim, axis) => dim !== numbers[axis]) !== false) return null;
+  }
+  return { ...proven, infos };
+}
+
+function tensorCount({ producerOf, inputs, initializers, sparseInitializers }: GraphView): number {
+  let count = producerOf.size + initializers.size + sparseInitializers.size;
+  for (const name of inputs.keys()) if (!initializers.has(name) && !sparseInitializers.has(name)) count++;
+  return count;
+}
+
+/** The numbers of a shape; the shape itself if it has no others. */
+function evaluated(shape: Shape, numberOf: (dim: Formula) => number | null): Shape | null {
+  if (shape.every((dim) => typeof dim === 'number')) return shape;
+  const numbers: number[] = [];
+  for (const dim of shape) {
+    const number = typeof dim === 'number' ? dim : numberOf(dim);
+    if (number === null) return null;
+    numbers.push(number);
+  }
+  return numbers;
+}
