@@ -108,12 +108,20 @@ function selfEvidence(
   if (seen.names.some((name) => SCORES_NAME.test(name)) || width === null || CLASS_COUNTS.has(width)) return null;
   if (seen.layer === null)
     return seen.compared.length > 0 ? null : bareVector(vectors, trace(vectors, output, false), width);
-  if (SCORES_NAME.test(seen.layer.node.name)) return null;
+  if (SCORES_NAME.test(seen.layer.node.name) || isFlattenedMap(vectors, output, seen.layer.node.outputs[0]))
+    return null;
   if (width >= 64 && width % 32 === 0)
     return { why: `the output has ${width} values, which no class list has by chance`, rank: 1 };
   if (seen.normed && width >= 8 && width % 8 === 0 && (width & (width - 1)) === 0)
     return { why: `a batch norm follows the last layer, and the output has ${width} values`, rank: 1 };
   return null;
+}
+
+/** Whether an output is all places of a map in one row, as scores and boxes of a detector are. */
+function isFlattenedMap(vectors: Vectors, output: string, made: string): boolean {
+  const values = (tensor: string): number | undefined =>
+    vectors.shapeOf(tensor)?.reduce<number>((product, dim) => product * (dim ?? NaN), 1);
+  return isVector(vectors, made) === false && values(made) === values(output);
 }
 
 /** A pooled map or a token that leaves without a layer behind it. */

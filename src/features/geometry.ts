@@ -54,6 +54,8 @@ export function isMap({ axes, stride, pooled, grid, prefix, shape }: Geometry): 
   return !axes.includes('L') || length == null || grid === null || length === grid[0] * grid[1] + prefix;
 }
 
+/** Their further outputs are states behind the last step: neither maps nor sequences. */
+const RECURRENT = new Set(['LSTM', 'GRU', 'RNN']);
 const UPSAMPLERS = new Set(['Resize', 'Upsample', 'ConvTranspose', 'DepthToSpace']);
 const LARGEST_PREFIX = 16;
 
@@ -89,7 +91,8 @@ export function geometryOf(
         grids.clear();
         continue;
       }
-      const place = step(view, node, sources, shapeOf(output), grids);
+      const isState = RECURRENT.has(node.opType) && output !== node.outputs[0];
+      const place = isState ? foreign(sources[0], shapeOf(output)) : step(view, node, sources, shapeOf(output), grids);
       const finer = upsampled && isFiner(sources[0], place);
       const isUpsampled = !closed.has(output) && (finer || sources.some((source) => source.upsampled));
       known.set(output, place.upsampled === isUpsampled ? place : { ...place, upsampled: isUpsampled });

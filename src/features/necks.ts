@@ -4,7 +4,7 @@ import { factsOf } from './facts.js';
 import type { Confidence, Feature, FeatureGroup } from './feature.js';
 import { flowBetween, reachableFrom, type Flow } from './flow.js';
 import { isMap } from './geometry.js';
-import { largestOf } from './node-attributes.js';
+import { intOf, largestOf } from './node-attributes.js';
 import { weightDims } from './weights.js';
 
 /** A place where a map meets one of another stride. */
@@ -18,8 +18,10 @@ interface Merge {
 
 const MERGES = new Set(['Add', 'Sum', 'Concat']);
 const RESAMPLERS = new Set(['Resize', 'Upsample', 'ConvTranspose', 'DepthToSpace']);
-/** Nodes between a resampling and the merge that reads it: an activation, a norm, a convolution. */
-const LONGEST_WAY = 4;
+/** Convolutions between a resampling and the merge that reads it, with their norms and activations. */
+const LONGEST_WAY = 2;
+/** Nodes of such a way. */
+const MOST_NODES = 16;
 /** Fewest channels of maps that are laid together for a head; scores of several levels have fewer. */
 const LEAST_WIDTH = 8;
 /** More strides than any network has; each costs one walk. */
@@ -79,14 +81,18 @@ function isMapAt(geometry: Analysis['geometry'], name: string): boolean {
   return place !== undefined && isMap(place);
 }
 
-/** Whether a resampling lies right behind a tensor, activations and a convolution between. */
+/** Whether a resampling lies right in front of a tensor, with few convolutions between. */
 function isResampled(network: Flow, name: string): boolean {
   let at: string | undefined = name;
-  for (let step = 0; at !== undefined && step < LONGEST_WAY; step++) {
+  let convs = 0;
+  for (let step = 0; at !== undefined && step < MOST_NODES; step++) {
     const node: Node | undefined = network.nodes[network.position.get(at) ?? -1];
-    if (node === undefined || MERGES.has(node.opType)) return false;
+    if (node === undefined) return false;
+    const computed: readonly string[] = node.inputs.filter((input) => network.position.has(input));
+    if (MERGES.has(node.opType) && computed.length > 1) return false;
     if (RESAMPLERS.has(node.opType) || largestOf(node, 'strides', 1) > 1) return true;
-    at = node.inputs.find((input) => network.position.has(input));
+    if (node.opType === 'Conv' && ++convs > LONGEST_WAY) return false;
+    at = computed[0];
   }
   return false;
 }
@@ -136,13 +142,15 @@ function neckOf(
   const top = topEntry(analysis, levels, leads, features);
   if (entries.length + (top === null ? 0 : 1) + outer.length < 2) {
     const fuse = outer.find((merge) => isFusion(analysis, merge));
-    return fuse === undefined ? [] : [fuse.node.outputs[0]];
+    if (fuse !== undefined) return [fuse.node.outputs[0]];
+    const down = outer.find((merge) => levels.some(({ at, stride }) => at < merge.at && stride < merge.stride));
+    return down === undefined ? [] : [lastMap(analysis, down)];
   }
   if (entries.length === 0 && top === null) return [];
   const chains = [...entries, ...(top === null ? [] : [top])].map((entry) => headChain(analysis, entry, leads));
   const steps = chains.reduce((least, { length }) => Math.min(least, length), Infinity);
   const isShared =
-    steps > 0 && chains.every((chain, at) => keepsWidth(analysis, [...entries, top ?? ''][at], chain[0]));
+    steps > 0 && chains.every((chain, at) => isSmoothing(analysis, [...entries, top ?? ''][at], chain[0]));
   // Behind a smoothing convolution of the neck, what other levels still go through is the heads' too.
   const ofHeads = isShared ? Math.max(...chains.map(({ length }) => length)) - 1 : steps;
   const ends = outer.map((merge) => {
@@ -223,42 +231,43 @@ function topEntry(
 }
 
 /** The convolutions behind an entry that only heads go through, before they part. */
-function headChain({ network, geometry }: Analysis, entry: string, leads: ReadonlySet<number>): readonly string[] {
-  const convs: string[] = [];
-  let at = entry;
-  for (;;) {
-    const readers = (network.readers.get(at) ?? []).filter((reader) => !leads.has(reader));
-    const [next] = readers;
-    if (readers.length === 0) return convs;
-    const made = network.nodes[next].outputs[0];
-    const isGate =
-      readers.length === 2 && network.nodes[readers[1]].opType === 'Mul' && network.nodes[next].opType === 'Sigmoid';
-    if (
-      (readers.length > 1 && !isGate) ||
-      !isMapAt(geometry, made) ||
-      geometry.get(made)?.stride !== geometry.get(entry)?.stride
-    )
-      return convs;
-    at = isGate ? network.nodes[readers[1]].outputs[0] : made;
-    if (network.nodes[next].opType === 'Conv') convs.push(made);
-    if (convs.length > LONGEST_WAY) return convs;
-  }
+function headChain(analysis: Analysis, entry: string, leads: ReadonlySet<number>): readonly string[] {
+  const { network, geometry } = analysis;
+  const heads = network.nodes.filter((_, at) => !leads.has(at));
+  const [, ...behind] = chainBehind(analysis, entry, geometry.get(entry)?.stride ?? 0, heads);
+  return behind.filter((name) => isConv(network, name));
+}
+
+/** Behind a merge, the last map that still lies on a grid: what a head reads that goes on with tokens or vectors. */
+function lastMap(analysis: Analysis, { node, stride }: Merge): string {
+  const [merged] = node.outputs;
+  const rank = analysis.geometry.get(merged)?.axes?.length;
+  const maps = chainBehind(analysis, merged, stride).filter(
+    (name) => analysis.geometry.get(name)?.axes?.length === rank,
+  );
+  return maps.at(-1) ?? merged;
 }
 
 function isConv(network: Flow, name: string): boolean {
   return network.nodes[network.position.get(name) ?? -1]?.opType === 'Conv';
 }
 
-function keepsWidth({ geometry }: Analysis, from: string, to: string): boolean {
-  return geometry.get(from)?.channels === geometry.get(to)?.channels;
+/** Whether a convolution may be the neck's own: it keeps the width, and mixes channels, which one by groups leaves to the head. */
+function isSmoothing({ geometry, network }: Analysis, from: string, to: string): boolean {
+  const node = network.nodes[network.position.get(to) ?? -1];
+  return geometry.get(from)?.channels === geometry.get(to)?.channels && intOf(node, 'group', 1) === 1;
 }
 
 /** Tensors behind `from` that all of its ways on pass through at its stride, in front of what heads lay together. */
-function chainBehind(analysis: Analysis, from: string, stride: number): readonly string[] {
-  const { network, geometry, view } = analysis;
-  const data = reachableFrom(network.nodes, [from]);
+function chainBehind(
+  { network, geometry, view }: Analysis,
+  from: string,
+  stride: number,
+  nodes = network.nodes,
+): readonly string[] {
+  const data = reachableFrom(nodes, [from]);
   const outputs = [...view.outputs.keys()].filter((name) => data.has(name));
-  const flow = flowBetween(network.nodes, from, data, outputs);
+  const flow = flowBetween(nodes, from, data, outputs);
   const chain = [from];
   let before = -1;
   for (const cut of flow.cuts) {
@@ -270,7 +279,7 @@ function chainBehind(analysis: Analysis, from: string, stride: number): readonly
       .some(
         (node) =>
           node.opType === 'Concat' &&
-          node.inputs.filter((name) => isMapAt(geometry, name)).every((name) => isRaw(analysis, name)),
+          node.inputs.filter((name) => isMapAt(geometry, name)).every((name) => isRaw(network, name)),
       );
     if (laysScores) break;
     chain.push(cut);
@@ -299,7 +308,7 @@ const ACTIVATIONS = new Set([
 ]);
 
 /** Whether a tensor is what a convolution made, without an activation or a sum behind it. */
-function isRaw({ network }: Analysis, name: string): boolean {
+function isRaw(network: Flow, name: string): boolean {
   if (!isConv(network, name)) return false;
   return !(network.readers.get(name) ?? []).some((reader) => ACTIVATIONS.has(network.nodes[reader].opType));
 }
@@ -336,7 +345,7 @@ function decoderOf(analysis: Analysis, merges: readonly Merge[]): readonly strin
 /** The last tensor of a chain in front of a convolution that is not activated; null where that is the first. */
 function workedOn(analysis: Analysis, from: string, stride: number): string | null {
   const chain = chainBehind(analysis, from, stride);
-  const raw = chain.findIndex((name, at) => at > 0 && isRaw(analysis, name));
+  const raw = chain.findIndex((name, at) => at > 0 && isRaw(analysis.network, name));
   return chain[(raw < 0 ? chain.length : raw) - 1] ?? null;
 }
 

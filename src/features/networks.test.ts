@@ -71,6 +71,39 @@ describe.each(['named', 'anonymous'])('%s', (kind) => {
     expect(group(resolution, 'neck')).toEqual(neck.map(names));
   });
 
+  test('levels that meet going up and again going down, through separable convolutions with norms (CSP-PAN)', async () => {
+    const net = new Net();
+    const act = (scope: string, from: string): string => net.op('Relu', scope, [from]);
+    const separable = (scope: string, from: string, stride: number): string =>
+      act(
+        scope,
+        net.conv(
+          `${scope}/point`,
+          act(`${scope}/depth`, net.depthwise(`${scope}/depth`, from, 24, stride)),
+          [24, 24],
+          1,
+          1,
+        ),
+      );
+    const join = (scope: string, maps: readonly string[]): string =>
+      act(scope, net.conv(scope, net.op('Concat', scope, maps, { axis: { int: 1 } }), [48, 24], 1, 1));
+    const inner = net
+      .trunk('backbone')
+      .slice(1)
+      .map((map, at) => act(`lateral${at}`, net.conv(`lateral${at}`, map, [[16, 32, 64][at], 24], 1, 1)));
+    const up = [...inner];
+    for (const at of [1, 0]) up[at] = join(`up${at}`, [net.up(`up${at}`, up[at + 1]), inner[at]]);
+    const neck = [up[0]];
+    for (const at of [1, 2]) neck.push(join(`down${at}`, [separable(`down${at}`, neck[at - 1], 2), up[at]]));
+    neck.push(net.op('Add', 'top', [separable('top/a', inner[2], 2), separable('top/b', neck[2], 2)]));
+    const heads = neck.map((map, at) =>
+      net.conv(`head${at}`, separable(`head${at}/1`, separable(`head${at}/0`, map, 1), 1), [24, 12], 1, 1),
+    );
+    const names = rename();
+    const { resolution } = await net.resolve(heads, names);
+    expect(group(resolution, 'neck')).toEqual(neck.map(names));
+  });
+
   test('heads on the backbone itself (SSD): levels of plain convolutions count, and there is no neck', async () => {
     const net = new Net();
     const maps = [...net.trunk('')];

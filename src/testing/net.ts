@@ -64,6 +64,15 @@ export class Net {
     });
   }
 
+  depthwise(scope: string, from: string, width: number, stride = 1): string {
+    return this.op('Conv', scope, [from, this.weight([width, 1, 3, 3])], {
+      strides: { ints: [stride, stride] },
+      kernel_shape: { ints: [3, 3] },
+      pads: { ints: [1, 1, 1, 1] },
+      group: { int: width },
+    });
+  }
+
   /** conv - relu - conv, added to the input or its projection, activated. */
   block(scope: string, from: string, widths: readonly [number, number], stride = 1): string {
     const inner = this.conv(
