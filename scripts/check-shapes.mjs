@@ -1,23 +1,28 @@
 // npm run check:shapes: what featx infers of types and shapes against ONNX Runtime. Real networks: every tensor against
 // the runtime's inference with numbers for the inputs, formulas with other numbers too. Single nodes with random dims
-// and attributes: against the shapes of a run. No number, rank or dtype may be wrong, and no count may fall below the
-// one in fixtures/shapes.json.
-//   FOLDER...     folders of networks beside those of the repository; default: ../shared/zoo, zoo_tv_hf and models
+// and attributes, and random graphs: against the shapes of a run. No number, rank or dtype may be wrong, and no count
+// may fall below the one in fixtures/shapes.json.
+//   FOLDER...     folders of networks; default: those of the repository, and ../shared/zoo, zoo_tv_hf and models;
+//                 `none` for no network
 //   --random N    random nodes (default 5000); --seed S (default 1)
+//   --seeds A-B   random graphs (default 1-5000; 0 for none); --minutes N, --record as for check:cuts
 //   --rounds N    sizes per symbolic network (default 3); --stride N  every n-th network
 //   --accept      write the counts down
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
+import { campaign, campaignOptions } from './graphs/campaign.mjs';
 import { installed, root } from './ready.mjs';
 
+const graphs = campaignOptions(process.argv, '1-5000');
 const numbers = { random: 5000, seed: 1, rounds: 3, stride: 1 };
 const folders = [];
 let accepts = false;
 for (let at = 2; at < process.argv.length; at++) {
   const argument = process.argv[at];
   if (argument === '--accept') accepts = true;
+  else if (argument === '--record') continue;
   else if (argument.startsWith('--')) numbers[argument.slice(2)] = Number(process.argv[++at]);
   else folders.push(argument);
 }
@@ -50,14 +55,15 @@ try {
   const { compareFile } = await load('compare.mjs');
   const { checkRandomNodes } = await load('random.mjs');
   const known = existsSync(RATCHET) ? JSON.parse(readFileSync(RATCHET, 'utf8')) : {};
-  const given = folders.length > 0 ? folders : SHARED.filter((folder) => existsSync(resolve(root, folder)));
-  for (const folder of OWN)
-    judge(known, folder.replaceAll('\\', '/'), await compareFolder(compareFile, join(root, folder)));
-  for (const folder of given) judge(known, basename(folder), await compareFolder(compareFile, resolve(root, folder)));
+  const given =
+    folders.length > 0 ? folders : [...OWN, ...SHARED.filter((folder) => existsSync(resolve(root, folder)))];
+  for (const folder of given)
+    if (folder !== 'none') judge(known, nameOf(folder), await compareFolder(compareFile, resolve(root, folder)));
   const { differences, unknown, ...counts } = await checkRandomNodes(numbers.random, numbers.seed);
   console.log(`${numbers.random} random nodes: ${JSON.stringify(counts)}`);
   for (const difference of differences) fail(difference);
   for (const each of unknown.slice(0, 10)) console.log(`  unknown: ${each}`);
+  if (graphs.last > 0) judgeGraphs(known, await campaign('shapes', graphs));
   if (accepts && isGood) writeFileSync(RATCHET, `${JSON.stringify(known, null, 2)}\n`);
 } finally {
   rmSync(home, { recursive: true, force: true });
@@ -88,8 +94,9 @@ async function compareFolder(compareFile, folder) {
     try {
       found = await compareFile(join(folder, file), numbers.rounds);
     } catch (error) {
-      if (error?.name === 'ModelFormatError' || error?.name === 'PolicyError') continue;
-      throw error;
+      if (!String(error?.code).startsWith('FEATX_')) throw error;
+      console.log(`  ${file}: not a model: ${error.message}`);
+      continue;
     }
     tally.files++;
     for (const key of Object.keys(tally)) if (typeof found[key] === 'number') tally[key] += found[key];
@@ -97,8 +104,35 @@ async function compareFolder(compareFile, folder) {
     if (found.refused !== null) tally.refused++;
     for (const difference of found.differences) fail(`${file}: ${difference}`);
     for (const gap of found.gaps.slice(0, 3)) console.log(`  ${file}: ${gap}`);
+    for (const tensor of found.missing) console.log(`  ${file}: known to ONNX Runtime alone: ${tensor}`);
+    for (const each of found.contradictions) console.log(`  ${file}: declared otherwise: ${each}`);
+    if (found.refused !== null) console.log(`  ${file}: ONNX Runtime refuses a part: ${found.refused.slice(0, 200)}`);
   }
   return tally;
+}
+
+function nameOf(folder) {
+  return OWN.includes(folder) ? folder.replaceAll('\\', '/') : basename(folder);
+}
+
+/** Of the same seeds no count may fall; a value that ONNX Runtime infers and featx does not is told. */
+function judgeGraphs(known, { differences = [], weaker = [], unknown = {}, ...tally }) {
+  console.log(`random graphs: ${JSON.stringify(tally)}`);
+  for (const difference of differences) fail(difference);
+  for (const each of weaker) console.log(`  known to ONNX Runtime alone: ${each}`);
+  const most = Object.entries(unknown).sort(([, a], [, b]) => b - a);
+  console.log(
+    `  unknown: ${most
+      .slice(0, 12)
+      .map(([maker, count]) => `${maker} ${count}`)
+      .join(', ')}`,
+  );
+  const before = known['random graphs'];
+  const isSame = before !== undefined && before.seeds.join() === tally.seeds.join() && before.graphs === tally.graphs;
+  if (isSame)
+    for (const key of ['numeric', 'formulas'])
+      if (tally[key] < before[key]) fail(`random graphs: ${key} is ${tally[key]} and was ${before[key]}`);
+  if (accepts) known['random graphs'] = tally;
 }
 
 /** Counts may rise and not fall. */

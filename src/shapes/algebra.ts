@@ -8,6 +8,7 @@ import {
   gcd,
   isWhole,
   keyOfAtoms,
+  mayBeNothing,
   mergedAtoms,
   partsOf,
   quotientBounds,
@@ -197,6 +198,13 @@ export class Algebra {
 
   min(a: Size, b: Size): Size {
     return this.chosen('min', a, b);
+  }
+
+  /** What two dims that are equal, or of which one is 1, are stretched to: the larger, or 0 if one is 0. */
+  stretch(a: Size, b: Size): Size {
+    const most = this.max(a, b);
+    if (!mayBeNothing(a) && !mayBeNothing(b)) return most;
+    return this.multiply(most, this.min(this.min(a, b), 1));
   }
 
   clamp(a: Size, low: Size, high: Size): Size {

@@ -93,6 +93,17 @@ export function boundsOf(size: Size): Bounds {
   return typeof size === 'number' ? [size, size] : size.bounds;
 }
 
+/**
+ * Whether a dim may be 0 as far as is known: what is cut out of another one. A rounded quotient is 0 only if a window
+ * does not fit, and then a run gives 1 or fails.
+ */
+export function mayBeNothing(size: Size): boolean {
+  if (typeof size === 'number') return size === 0;
+  return (
+    size.bounds[0] < 1 && size.terms.some(({ atoms }) => atoms.some(({ kind }) => kind === 'max' || kind === 'min'))
+  );
+}
+
 function computedBounds(size: Formula): Bounds {
   const plain = sumBounds(size.terms, size.denominator);
   let [low, high] = plain;

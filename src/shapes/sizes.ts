@@ -1,7 +1,7 @@
 import type { Algebra } from './algebra.js';
 import { RuleFault } from './call.js';
 import { Evaluation } from './evaluate.js';
-import { boundsOf, type Formula, type Size } from './formula.js';
+import { boundsOf, mayBeNothing, type Formula, type Size } from './formula.js';
 import type { Shape } from './info.js';
 
 /** What several rules say of dims. */
@@ -41,8 +41,11 @@ export function broadcastSize(a: Size, b: Size, algebra: Algebra): Size {
   if (isLarge) return a;
   if (isOtherLarge) return b;
   // Two formulas of the same symbols are two ways to the same size; a maximum would grow from layer to layer.
-  if (a.isKnown && b.isKnown && haveSameLeaves(a, b)) return stretched(a, b, algebra) ?? algebra.max(a, b);
-  return algebra.max(a, b);
+  if (a.isKnown && b.isKnown && haveSameLeaves(a, b)) {
+    const one = stretched(a, b, algebra);
+    if (one !== null) return one;
+  }
+  return algebra.stretch(a, b);
 }
 
 /** Symbols get these numbers when two formulas are compared: small ones, where one of the two may be 1. */
@@ -56,12 +59,13 @@ function stretched(a: Formula, b: Formula, algebra: Algebra): Formula | null {
   algebra.budget.spend(SAMPLE_STEPS * (a.weight + b.weight));
   if (algebra.budget.isSpent) return null;
   const candidates = b.weight < a.weight ? [b, a] : [a, b];
+  const least = mayBeNothing(a) || mayBeNothing(b) ? 0 : 1;
   const samples = SAMPLES.map((number) => {
     const evaluation = new Evaluation(new Map([...a.leaves].map(({ name }) => [name, number])));
-    return candidates.map((size) => evaluation.numberOf(size) ?? 0);
-  }).filter(([one, other]) => one > 0 && other > 0 && (one === other || one === 1 || other === 1));
+    return candidates.map((size) => evaluation.numberOf(size) ?? -1);
+  }).filter(([one, other]) => one >= least && other >= least && (one === other || one === 1 || other === 1));
   const at = candidates.findIndex((_size, index) =>
-    samples.every((numbers) => numbers[index] === Math.max(...numbers)),
+    samples.every((numbers) => numbers[index] === (numbers[0] === 1 ? numbers[1] : numbers[0])),
   );
   return candidates[at] ?? null;
 }

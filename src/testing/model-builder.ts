@@ -201,7 +201,7 @@ function trainingMessage(spec: TrainingSpec, style: Style): Uint8Array {
   );
 }
 
-function valueMessage(spec: ValueSpec, style: Style): Uint8Array {
+export function valueMessage(spec: ValueSpec, style: Style): Uint8Array {
   return message(
     [
       bytes(1, spec.name, style),

@@ -60,7 +60,11 @@ const splitToSequence: Rule = (call) => {
   const elem = call.elem(0);
   if (shape === null) return [{ kind: 'sequence', element: tensorInfo(elem, null) }];
   const axis = call.axis(call.int('axis', 0), shape.length);
-  const keeps = call.has(1) || call.int('keepdims', 1) !== 0;
+  // ONNX Runtime looks at keepdims with a scalar too, though the specification says that it does not count then.
+  const isList = call.has(1) && call.rank(1) !== 0;
+  const keeps = isList || call.int('keepdims', 1) !== 0;
+  if (isList && call.rank(1) === null && call.int('keepdims', 1) === 0)
+    return [{ kind: 'sequence', element: tensorInfo(elem, null) }];
   const sizes = call.has(1) ? partSizes(call, shape[axis]) : typeof shape[axis] === 'number' ? ones(shape[axis]) : null;
   const element = (size: Size): Info =>
     tensorInfo(

@@ -82,7 +82,11 @@ const groupQueryAttention: Rule = (call) => {
   if (query === null) return [tensorInfo(elem, call.unknowns(3))];
   const isPacked = !call.has(1);
   const size = algebra.quotient(query[2], isPacked ? heads + 2 * shared : heads) ?? call.unknown();
-  const present = [query[0], shared, call.unknown(), size];
+  // The buffer of the past may be longer than what is in it.
+  const total = call.value(6)?.[0] ?? null;
+  const past = call.has(3) ? (call.shape(3)?.[2] ?? null) : 0;
+  const length = total === null || past === null ? call.unknown() : algebra.max(total, past);
+  const present = [query[0], shared, length, size];
   return [
     tensorInfo(elem, [query[0], query[1], algebra.multiply(size, heads)]),
     tensorInfo(call.has(3) ? call.elem(3) : elem, present),

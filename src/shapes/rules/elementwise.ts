@@ -71,6 +71,9 @@ function combined(call: Call, elemType: number): TensorInfo {
   return tensorInfo(elemType, shape, value);
 }
 
+/** Slopes of a larger shape are against the specification, but they are run. Before version 7 they are of channels. */
+const prelu: Rule = (call) => (call.opset < 7 || call.shape(1) === null ? sameAsInput : broadcastingBase)(call);
+
 const where: Rule = (call) => {
   const inputs = [0, 1, 2].map((index) => call.tensor(index));
   const shape = broadcast(
@@ -131,7 +134,7 @@ const bitCast: Rule = (call) => [tensorInfo(call.int('to', 0), call.shape(0))];
 const SAME_AS_INPUT =
   'Abs Acos Acosh Asin Asinh Atan Atanh BitwiseNot Ceil Celu Cos Cosh CumProd CumSum Elu Erf Exp Floor Gelu ' +
   'GroupNormalization HardSigmoid HardSwish Hardmax Identity InstanceNormalization LRN LeakyRelu Log LogSoftmax ' +
-  'LpNormalization MeanVarianceNormalization Mish Neg Not PRelu Reciprocal Relu ReverseSequence RMSNormalization ' +
+  'LpNormalization MeanVarianceNormalization Mish Neg Not Reciprocal Relu ReverseSequence RMSNormalization ' +
   'RotaryEmbedding Round Scatter ScatterElements ScatterND Selu Shrink Sigmoid Sign Sin Sinh Softmax Softplus ' +
   'Softsign Sqrt SwiGLU Swish Tan Tanh TensorScatter ThresholdedRelu Trilu Crop ImageScaler ParametricSoftplus ScaledTanh ' +
   'Affine Scale';
@@ -144,6 +147,7 @@ export const ELEMENTWISE: { readonly [opType: string]: Rule } = {
   ...Object.fromEntries(BROADCASTING.split(' ').map((opType) => [opType, broadcasting])),
   ...Object.fromEntries(COMPARING.split(' ').map((opType) => [opType, comparing])),
   Pow: broadcastingBase,
+  PRelu: prelu,
   Where: where,
   Cast: cast,
   CastLike: cast,

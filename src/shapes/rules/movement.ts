@@ -111,15 +111,16 @@ export function axesOf(call: Call, inputSince: number, index = 1): readonly numb
 
 const squeeze: Rule = (call) => {
   const shape = call.shape(0);
-  const axes = axesOf(call, 13);
+  const listed = axesOf(call, 13);
   const elem = call.elem(0);
   if (shape === null) return [tensorInfo(elem, null)];
-  if (axes === null) {
+  if (listed === null) {
     const count = call.shape(1)?.[0];
-    return [
-      tensorInfo(elem, typeof count === 'number' && count <= shape.length ? call.unknowns(shape.length - count) : null),
-    ];
+    const rank = typeof count === 'number' && count > 0 ? shape.length - count : -1;
+    return [tensorInfo(elem, rank < 0 ? null : call.unknowns(rank))];
   }
+  // A run takes an empty list for none.
+  const axes = listed?.length === 0 ? undefined : listed;
   if (axes === undefined && shape.some((dim) => typeof dim !== 'number' && boundsOf(dim)[0] <= 1))
     return [tensorInfo(elem, null)];
   const gone = new Set(

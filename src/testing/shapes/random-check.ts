@@ -1,15 +1,11 @@
-import * as ort from 'onnxruntime-node';
-import { viewGraph } from '../../onnx/graph.js';
 import { indexModel } from '../../onnx/model.js';
-import { dataTypeOf } from '../../onnx/types.js';
-import { Constants } from '../../shapes/constants.js';
 import { Evaluation } from '../../shapes/evaluate.js';
-import { inferGraph } from '../../shapes/infer.js';
-import { isTensor, type Info } from '../../shapes/info.js';
 import { encodeModel } from '../model-builder.js';
-import { seededRandom } from '../random.js';
 import { feedsFor } from '../ort.js';
+import { seededRandom } from '../random.js';
+import { Refused, runModel, type RunValue } from '../random-graph/oracle.js';
 import { randomNode } from './random-node.js';
+import { faultOf, inferredOf, isKnown } from './truth.js';
 
 /** What featx infers of random nodes against the shapes of ONNX Runtime's run. */
 
@@ -38,65 +34,37 @@ export async function checkRandomNodes(count: number, seed: number): Promise<Ran
       refused++;
       continue;
     }
-    const own = await inferred(encodeModel(spec));
-    const open = await inferred(encodeModel(symbolic));
+    const own = await inferredOf(encodeModel(spec));
+    const open = await inferredOf(encodeModel(symbolic));
     const numbers = new Map<string, number>();
     for (const { type } of symbolic.graph.inputs ?? [])
       if (type !== undefined && 'shape' in type)
         for (const dim of type.shape ?? []) if (typeof dim === 'string') numbers.set(dim, Number(dim.split('_')[1]));
     const evaluation = new Evaluation(numbers);
-    for (const [name, { type, dims }] of truth) {
+    for (const [name, seen] of truth) {
       outputs++;
       const label = `seed ${at} ${opType}(${String(spec.opset)}) ${name}`;
-      const said = `${type} [${dims.join(',')}]`;
       const info = own.get(name) ?? null;
-      const fault = disagreement(info, type, dims);
-      if (fault !== null) differences.push(`${label}: ${fault}, run: ${said}`);
-      if (isTensor(info) && info.shape?.every((dim) => typeof dim === 'number')) numeric++;
-      else unknown.push(`${label}: run ${said}`);
+      const fault = faultOf(info, seen, null);
+      if (fault !== null) differences.push(`${label}: ${fault}`);
+      if (isKnown(info, null)) numeric++;
+      else unknown.push(label);
       const formula = open.get(name) ?? null;
-      if (!isTensor(formula) || formula.shape === null) continue;
-      const dimsOf = formula.shape.map((dim) => evaluation.numberOf(dim));
-      if (dimsOf.every((dim) => dim !== null)) formulas++;
-      if (dimsOf.length !== dims.length || dimsOf.some((dim, axis) => dim !== null && dim !== dims[axis]))
-        differences.push(`${label}: formulas give [${dimsOf.join(',')}], run: ${said}`);
+      if (isKnown(formula, evaluation)) formulas++;
+      const misled = faultOf(formula, seen, evaluation);
+      if (misled !== null) differences.push(`${label}, formulas: ${misled}`);
     }
   }
   return { refused, outputs, numeric, formulas, differences, unknown };
 }
 
-function disagreement(info: Info | null, type: string, dims: readonly number[]): string | null {
-  if (info === null) return null;
-  if (!isTensor(info)) return info.kind;
-  if (info.elemType !== 0 && info.elemType !== dataTypeOf(type)) return `dtype ${info.elemType}`;
-  if (info.shape === null) return null;
-  const isWrong =
-    info.shape.length !== dims.length || info.shape.some((dim, axis) => typeof dim === 'number' && dim !== dims[axis]);
-  return isWrong ? `[${info.shape.map((dim) => (typeof dim === 'number' ? dim : '?')).join(',')}]` : null;
-}
-
-async function inferred(bytes: Uint8Array): Promise<ReadonlyMap<string, Info>> {
-  await using model = await indexModel(bytes);
-  return inferGraph(viewGraph(model), await Constants.of(model)).infos;
-}
-
-type Truth = ReadonlyMap<string, { readonly type: string; readonly dims: readonly number[] }>;
-
-/** Shapes of a run; null if ONNX Runtime refuses the model. */
-async function run(bytes: Uint8Array): Promise<Truth | null> {
+/** What a run shows; null if ONNX Runtime refuses the model. */
+async function run(bytes: Uint8Array): Promise<ReadonlyMap<string, RunValue> | null> {
   await using model = await indexModel(bytes);
   try {
-    const session = await ort.InferenceSession.create(bytes, {
-      graphOptimizationLevel: 'disabled',
-      logSeverityLevel: 4,
-    });
-    try {
-      const results = await session.run(feedsFor(model));
-      return new Map(Object.entries(results).map(([name, { type, dims }]) => [name, { type, dims }]));
-    } finally {
-      await session.release();
-    }
-  } catch {
-    return null;
+    return runModel(bytes, feedsFor(model));
+  } catch (error) {
+    if (error instanceof Refused) return null;
+    throw error;
   }
 }

@@ -7,6 +7,7 @@ import {
   type ModelSpec,
   type TensorSpec,
 } from '../model-spec.js';
+import { Dice } from '../random-graph/dice.js';
 
 /** Models of one node with random dims, attributes and operator sets. Most are possible; the others are refused. */
 
@@ -28,36 +29,6 @@ interface Draft {
 }
 
 type Sampler = (dice: Dice) => Draft;
-
-/** Random choices. */
-export class Dice {
-  constructor(private readonly random: () => number) {}
-
-  /** An integer from `low` to `high`, both possible. */
-  int(low: number, high: number): number {
-    return low + Math.floor(this.random() * (high - low + 1));
-  }
-
-  pick<T>(list: readonly T[]): T {
-    return list[this.int(0, list.length - 1)];
-  }
-
-  chance(odds: number): boolean {
-    return this.random() < odds;
-  }
-
-  dims(rank: number, high = 7): number[] {
-    return Array.from({ length: rank }, () => this.int(1, high));
-  }
-
-  ints(count: number, low: number, high: number): number[] {
-    return Array.from({ length: count }, () => this.int(low, high));
-  }
-
-  subset(count: number): number[] {
-    return Array.from({ length: count }, (_empty, at) => at).filter(() => this.chance(0.5));
-  }
-}
 
 const OPSETS = [11, 13, 17, 18, 19, 21] as const;
 const list = (values: readonly number[]): TensorSpec => tensor('', [values.length], values, 'int64');

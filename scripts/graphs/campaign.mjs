@@ -1,0 +1,96 @@
+// Random graphs in a child process: the seeds of a range one by one, on past those at which ONNX Runtime's kernels end
+// the process. A record keeps what is done, so that a long campaign can be run in pieces.
+import { fork } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import { root } from '../ready.mjs';
+
+const RECORD = join(root, 'bench', 'results', 'random-graphs.json');
+
+/** What `--seeds A-B`, `--minutes N` and `--record` say. */
+export function campaignOptions(argv, standard) {
+  const value = (name) => (argv.includes(`--${name}`) ? argv[argv.indexOf(`--${name}`) + 1] : undefined);
+  const [first, last] = (value('seeds') ?? standard).split('-').map(Number);
+  return {
+    first,
+    last: last ?? first,
+    minutes: Number(value('minutes') ?? Infinity),
+    isRecorded: argv.includes('--record'),
+  };
+}
+
+/**
+ * Runs a campaign and returns what came of it. With a record it goes on behind the seeds that are there, and writes
+ * down what it has when its time is up.
+ */
+export async function campaign(kind, { first, last, minutes, isRecorded }) {
+  const record = isRecorded && existsSync(RECORD) ? JSON.parse(readFileSync(RECORD, 'utf8')) : {};
+  const before = record[kind]?.seeds?.[0] === first ? record[kind] : undefined;
+  const total = before ?? { seeds: [first, first - 1], crashed: [] };
+  const deadline = Date.now() + minutes * 60_000;
+  const home = join(root, 'node_modules', '.cache', 'featx', `graphs-${process.pid}`);
+  mkdirSync(home, { recursive: true });
+  try {
+    const worker = await bundled(home);
+    while (total.seeds[1] < last && Date.now() < deadline) await piece(worker, kind, total, last, deadline);
+  } finally {
+    rmSync(home, { recursive: true, force: true });
+  }
+  if (isRecorded) writeFileSync(RECORD, `${JSON.stringify({ ...record, [kind]: total }, null, 2)}\n`);
+  return total;
+}
+
+async function bundled(home) {
+  const file = join(home, 'worker.mjs');
+  await build({
+    absWorkingDir: root,
+    entryPoints: ['src/testing/random-graph/worker.ts'],
+    outfile: file,
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20.19',
+    external: ['onnxruntime-node', 'sharp'],
+    banner: {
+      js: 'import{createRequire as __featxRequire}from"node:module";const require=__featxRequire(import.meta.url);',
+    },
+  });
+  return file;
+}
+
+/** One child, until the end of the range, of the time, or of the child. */
+function piece(worker, kind, total, last, deadline) {
+  return new Promise((resolve, reject) => {
+    let begun = total.seeds[1] + 1;
+    const child = fork(worker, [kind, String(begun), String(last)], { stdio: ['ignore', 'inherit', 'pipe', 'ipc'] });
+    let words = '';
+    child.stderr.setEncoding('utf8').on('data', (text) => (words = (words + text).slice(-2000)));
+    child.on('message', (message) => {
+      if (message.begun !== undefined) begun = message.begun;
+      if (message.done === undefined) return;
+      total.seeds[1] = message.done;
+      add(total, message.tally);
+      for (const difference of message.tally.differences) console.log(`WRONG ${difference}`);
+      if (Date.now() > deadline) child.kill();
+    });
+    child.on('error', reject);
+    child.on('exit', (code, signal) => {
+      if (code === 0 || Date.now() > deadline || total.seeds[1] >= last) return resolve();
+      if (code === 1) return reject(new Error(`seed ${begun}: ${words}`));
+      console.log(`seed ${begun}: ONNX Runtime ended the process (${signal ?? code})`);
+      total.crashed.push(begun);
+      total.seeds[1] = begun;
+      resolve();
+    });
+  });
+}
+
+/** Numbers are added, lists joined. */
+function add(total, tally) {
+  for (const [key, value] of Object.entries(tally)) {
+    if (typeof value === 'number') total[key] = (total[key] ?? 0) + value;
+    else if (Array.isArray(value)) total[key] = [...(total[key] ?? []), ...value];
+    else add((total[key] ??= {}), value);
+  }
+}

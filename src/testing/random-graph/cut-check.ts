@@ -1,0 +1,213 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { FeatxError } from '../../errors.js';
+import { extract, type ExtractOptions } from '../../extract.js';
+import { nodeFileSystem, type FileSystem } from '../../wire/fs.js';
+import { encodeModel } from '../model-builder.js';
+import { value } from '../model-spec.js';
+import { seededRandom } from '../random.js';
+import { Dice } from './dice.js';
+import { bytesOfTensor, Refused, runModel, type RunValue } from './oracle.js';
+import { randomGraph, type RandomGraph } from './random-graph.js';
+
+/** Cuts of random graphs against the values that ONNX Runtime gives for the same tensors of the whole graph. */
+
+/** Counts over cuts of random graphs. */
+export interface CutTally {
+  graphs: number;
+  cuts: number;
+  /** Outputs of cuts that were compared bit for bit, and those of them that were the graph's own. */
+  compared: number;
+  own: number;
+  /** Values that differ between two runs of one graph. */
+  unsteady: number;
+  /** Cuts by mode and weights mode. */
+  readonly ways: Record<string, number>;
+  readonly differences: string[];
+}
+
+/** A tally of nothing. */
+export function newCutTally(): CutTally {
+  return { graphs: 0, cuts: 0, compared: 0, own: 0, unsteady: 0, ways: {}, differences: [] };
+}
+
+type Mode = Pick<ExtractOptions, 'mode' | 'rewrite' | 'keepOutputs'>;
+
+const MODES: { readonly [name: string]: Mode } = {
+  dict: { mode: 'dict' },
+  list: { mode: 'list' },
+  hook: { mode: 'hook' },
+  'hook --rewrite': { mode: 'hook', rewrite: true },
+  'keep-outputs': { mode: 'dict', keepOutputs: true },
+};
+const WEIGHTS = ['keep', 'embed', 'external', 'reference'] as const;
+
+/** The real file system, which does not wait for the disk: nothing here is worth keeping. */
+const UNSYNCED: FileSystem = {
+  ...nodeFileSystem,
+  open: async (path, flags, mode) => {
+    const handle = await nodeFileSystem.open(path, flags, mode);
+    return {
+      read: (buffer, position) => handle.read(buffer, position),
+      write: (buffer, position) => handle.write(buffer, position),
+      stat: () => handle.stat(),
+      chmod: (mode_) => handle.chmod(mode_),
+      truncate: (size) => handle.truncate(size),
+      sync: async () => undefined,
+      close: () => handle.close(),
+    };
+  },
+};
+
+/**
+ * Cuts one random graph in every mode, and in every weights mode in turn; the same for the same seed. In every fourth
+ * graph each mode meets each weights mode.
+ */
+export async function checkCuts(seed: number, tally: CutTally, cutter: typeof extract = extract): Promise<void> {
+  const graph = randomGraph(seed);
+  const dice = new Dice(seededRandom(seed + 7));
+  const taps = tapsOf(graph, dice);
+  if (taps.length === 0) return;
+  const folder = mkdtempSync(join(tmpdir(), 'featx-cuts-'));
+  try {
+    const path = join(folder, 'model.onnx');
+    writeFileSync(path, encodeModel(graph.spec, graph.style));
+    tally.graphs++;
+    const truth = new Truth(graph, taps);
+    for (const [at, [name, mode]] of Object.entries(MODES).entries()) {
+      const weights = WEIGHTS[(seed + at) % WEIGHTS.length];
+      const way = `${name}, ${weights}`;
+      const result = join(folder, `${at}.onnx`);
+      const problem = await problemOf(graph, truth, { path, result, folder, taps, mode, weights, cutter }, tally);
+      tally.cuts++;
+      tally.ways[way] = (tally.ways[way] ?? 0) + 1;
+      if (problem !== null) tally.differences.push(`seed ${seed}, ${way}, of ${JSON.stringify(taps)}: ${problem}`);
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+interface Cut {
+  readonly path: string;
+  readonly result: string;
+  readonly folder: string;
+  readonly taps: readonly string[];
+  readonly mode: Mode;
+  readonly weights: (typeof WEIGHTS)[number];
+  readonly cutter: typeof extract;
+}
+
+/** One to three values that leave the graph: mostly of nodes, some outputs of the graph or inputs. */
+function tapsOf({ values, spec }: RandomGraph, dice: Dice): readonly string[] {
+  const made = new Set((spec.graph.nodes ?? []).flatMap(({ outputs = [] }) => outputs));
+  const candidates = values.filter(({ name }) => name !== '' && (made.has(name) || dice.chance(0.1)));
+  const count = Math.min(dice.int(1, 3), candidates.length);
+  return [...new Set(Array.from({ length: count }, () => dice.pick(candidates).name))];
+}
+
+async function problemOf(graph: RandomGraph, truth: Truth, cut: Cut, tally: CutTally): Promise<string | null> {
+  const { path, result, folder, taps, mode, weights, cutter } = cut;
+  let features;
+  try {
+    ({ features } = await cutter(path, result, {
+      select: taps.map((name) => ({ by: 'tensor', name: escaped(name) })),
+      ...mode,
+      weights,
+      isolate: false,
+      fileSystem: UNSYNCED,
+    }));
+  } catch (error) {
+    if (error instanceof FeatxError) return `${error.code}: ${error.message}`;
+    throw error;
+  }
+  const keepsOwn = (mode.mode === 'hook' && mode.rewrite !== true) || mode.keepOutputs === true;
+  const wanted = truth.of(keepsOwn);
+  let got: ReadonlyMap<string, RunValue>;
+  try {
+    got = runModel(new Uint8Array(readFileSync(result)), graph.feeds, folder);
+  } catch (error) {
+    if (error instanceof Refused) return `the cut does not run: ${error.message}`;
+    throw error;
+  }
+  const own = keepsOwn ? truth.own : [];
+  const pairs = [
+    ...features.map(({ tensor, output }) => [tensor, output] as const),
+    ...own.map((name) => [name, name] as const),
+  ];
+  tally.compared += pairs.length;
+  tally.own += own.length;
+  const names = new Set(pairs.map(([, output]) => output));
+  for (const name of got.keys()) if (!names.has(name)) return `an output '${name}' that nobody asked for`;
+  for (const [tensor, output] of pairs) {
+    const [before, after] = [wanted.get(tensor), got.get(output)];
+    if (before === undefined) return `'${tensor}' is not there in the whole graph`;
+    if (after === undefined) return `no output '${output}'`;
+    if (isSame(before, after)) continue;
+    if (!truth.isSteady(keepsOwn, tensor)) {
+      tally.unsteady++;
+      continue;
+    }
+    return `'${output}' is ${textOf(after)}, in the whole graph ${textOf(before)}`;
+  }
+  return null;
+}
+
+/**
+ * Values of the whole graph with the taps among its outputs, or with nothing but them: float16 is rounded where a
+ * tensor leaves a graph, and so what leaves it must be the same.
+ */
+class Truth {
+  readonly own: readonly string[];
+  private readonly known = new Map<boolean, ReadonlyMap<string, RunValue>>();
+
+  constructor(
+    private readonly graph: RandomGraph,
+    private readonly taps: readonly string[],
+  ) {
+    this.own = (graph.spec.graph.outputs ?? []).map(({ name }) => String(name));
+  }
+
+  of(keepsOwn: boolean): ReadonlyMap<string, RunValue> {
+    const before = this.known.get(keepsOwn);
+    if (before !== undefined) return before;
+    const values = this.run(keepsOwn);
+    this.known.set(keepsOwn, values);
+    return values;
+  }
+
+  /** Whether another run gives the same. */
+  isSteady(keepsOwn: boolean, tensor: string): boolean {
+    const [one, other] = [this.of(keepsOwn).get(tensor), this.run(keepsOwn).get(tensor)];
+    return one !== undefined && other !== undefined && isSame(one, other);
+  }
+
+  private run(keepsOwn: boolean): ReadonlyMap<string, RunValue> {
+    const { spec, style, feeds } = this.graph;
+    const outputs = [...new Set([...(keepsOwn ? this.own : []), ...this.taps])];
+    const graph = { ...spec.graph, valueInfo: [], outputs: outputs.map((name) => value(name, null, null)) };
+    return runModel(encodeModel({ ...spec, graph }, style), feeds);
+  }
+}
+
+/** A name as a pattern that stands for nothing else. */
+function escaped(name: string): string {
+  return name.replace(/[\\*?]/g, '\\$&');
+}
+
+function isSame(a: RunValue, b: RunValue): boolean {
+  if (a === 'not a tensor' || b === 'not a tensor') return a === b;
+  return (
+    a.dtype === b.dtype && a.dims.join() === b.dims.join() && Buffer.compare(bytesOfTensor(a), bytesOfTensor(b)) === 0
+  );
+}
+
+function textOf(seen: RunValue): string {
+  if (seen === 'not a tensor') return seen;
+  const { dtype, dims, data } = seen;
+  return `${dtype}[${dims.join(',')}] ${Array.from(data as Iterable<unknown>)
+    .slice(0, 6)
+    .map(String)
+    .join(' ')}`;
+}
