@@ -4,7 +4,7 @@ import { UsageError } from './errors.js';
 import { assertPath, called } from './options/check.js';
 import type { OptionsOf } from './options/types.js';
 import { prepare, type PrepareOptions } from './prepare.js';
-import { beginningRecords, counts, extractedFeatures } from './report/extract-report.js';
+import { beginningRecords, counts, dimRecords, extractedFeatures } from './report/extract-report.js';
 import type { ExtractReport } from './report/records.js';
 import { assertNoWarnings } from './report/strict.js';
 import { describedEdit, referenceEntries } from './rewrite/described.js';
@@ -46,12 +46,17 @@ async function extractTo(
   const sourcePath = typeof input === 'string' ? input : null;
   const target = await resolveOutput(sourcePath, output, options);
   await using prepared = await prepare(input, options);
-  const { model, view, files, types, resolution, selections, beginnings, warnings, warn } = prepared;
+  const { model, view, files, types, resolution, selections, beginnings, resized, warnings, warn } = prepared;
   const mode = options.mode ?? 'dict';
   const projection = await readProjection(options.project, (path) =>
     readOneArray(path, { fileSystem: options.fileSystem }),
   );
-  const plan = planRewrite(view, types.types, selections, planOptions({ ...options, beginnings, projection }));
+  const plan = planRewrite(
+    view,
+    types.types,
+    selections,
+    planOptions({ ...options, beginnings, projection, sizes: resized }),
+  );
   plan.warnings.forEach(warn);
   const weightsMode = options.weights ?? 'keep';
   const placement = await placementOf(model, sourcePath, target, options);
@@ -70,7 +75,7 @@ async function extractTo(
       },
     );
   }
-  const edit = await describedEdit({ view, types, resolution, plan }, weights, placement.sourceName);
+  const edit = await describedEdit({ view, types, resolution, plan, resized }, weights, placement.sourceName);
   if (options.strict) assertNoWarnings(warnings, sourcePath ?? undefined);
   const result = options.dryRun
     ? previewCut(model, edit, weights, target)
@@ -87,6 +92,7 @@ async function extractTo(
     weights: weightsMode,
     ...extractedFeatures(plan),
     ...beginningRecords(plan),
+    ...dimRecords(resized),
     ...counts(model, edit),
     ...result,
     warnings,

@@ -2,7 +2,7 @@ import { findFeatures, type FindOptions, type Found } from './features/find.js';
 import { typesWanted } from './features/needed.js';
 import { asksBeyondFeatures } from './features/selectors.js';
 import type { SidecarFiles } from './onnx/external-data.js';
-import { viewGraph, type GraphView } from './onnx/graph.js';
+import type { GraphView } from './onnx/graph.js';
 import { indexModel } from './onnx/model.js';
 import type { OnnxModel } from './onnx/records.js';
 import type { InferredTypes } from './onnx/types.js';
@@ -10,11 +10,12 @@ import { UsageError } from './errors.js';
 import { checkOptions } from './options/check.js';
 import { option } from './options/words.js';
 import type { OptionsOf } from './options/types.js';
-import { beginningRecords, counts, extractedFeatures } from './report/extract-report.js';
+import { beginningRecords, counts, dimRecords, extractedFeatures } from './report/extract-report.js';
 import { inspectReport } from './report/inspect-report.js';
 import type { ExtractReport, InspectReport } from './report/records.js';
 import { describedEdit } from './rewrite/described.js';
 import { planRewrite } from './rewrite/plan.js';
+import { sizedView, type SizedView } from './rewrite/sizes.js';
 import { splice } from './rewrite/splice.js';
 import { assertModeFlags, planOptions } from './rewrite/tap.js';
 import { assertLoadable, DEFAULT_ALIGN, planWeights } from './rewrite/weights.js';
@@ -70,14 +71,19 @@ export async function extractBytes(
   const started = performance.now();
   checkOptions('extractBytes', options);
   assertModeFlags(options, options.from);
-  const { model, view, types, resolution, selections, beginnings, warnings } = await findIn(
+  const { model, view, types, resolution, selections, beginnings, resized, warnings } = await findIn(
     input,
     options,
     options.from !== undefined,
   );
   const warn = (message: string): void => void (warnings.includes(message) || warnings.push(message));
   const projection = await readProjection(options.project, (path) => Promise.reject(noFiles(path)));
-  const plan = planRewrite(view, types.types, selections, planOptions({ ...options, beginnings, projection }));
+  const plan = planRewrite(
+    view,
+    types.types,
+    selections,
+    planOptions({ ...options, beginnings, projection, sizes: resized }),
+  );
   plan.warnings.forEach(warn);
   const weights = await planWeights(model, plan.edit, options.files ?? NO_SIDECARS, {
     mode: 'embed',
@@ -86,7 +92,7 @@ export async function extractBytes(
     sourceName: null,
     warn,
   });
-  const edit = await describedEdit({ view, types, resolution, plan }, weights, null);
+  const edit = await describedEdit({ view, types, resolution, plan, resized }, weights, null);
   const pieces = splice(model, edit, weights.contents);
   assertLoadable(pieces);
   return {
@@ -100,6 +106,7 @@ export async function extractBytes(
       weights: 'embed',
       ...extractedFeatures(plan),
       ...beginningRecords(plan),
+      ...dimRecords(resized),
       ...counts(model, edit),
       size_bytes: sizeOf(pieces),
       bytes_copied: sizeOf(pieces.filter((piece) => !(piece instanceof Uint8Array))),
@@ -121,6 +128,7 @@ interface FoundInMemory extends Found {
   readonly model: OnnxModel;
   readonly view: GraphView;
   readonly types: InferredTypes;
+  readonly resized: SizedView['resized'];
   readonly warnings: string[];
 }
 
@@ -129,10 +137,17 @@ async function findIn(
   options: OptionsOf<'extractBytes'> & FindOptions,
   typesOfAll: boolean,
 ): Promise<FoundInMemory> {
-  const model = await indexModel(input, { limits: options.limits });
-  const view = viewGraph(model);
+  const { view, resized } = await sizedView(await indexModel(input, { limits: options.limits }), options);
+  const { model } = view;
   const wanted = typesWanted(view, typesOfAll || asksBeyondFeatures(options));
   const types = await typesOfFile(view, wanted, options.inputShapes);
   const found = await findFeatures(view, types, options);
-  return { ...found, model, view, types, warnings: [...model.warnings, ...view.warnings, ...found.warnings] };
+  return {
+    ...found,
+    model,
+    view,
+    types,
+    resized,
+    warnings: [...model.warnings, ...view.warnings, ...(resized?.warnings ?? []), ...found.warnings],
+  };
 }

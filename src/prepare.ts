@@ -4,10 +4,12 @@ import { typesWanted } from './features/needed.js';
 import { asksBeyondFeatures } from './features/selectors.js';
 import type { SidecarFiles } from './onnx/external-data.js';
 import { assertReference, referenceOf } from './onnx/fingerprint.js';
-import { viewGraph, type GraphView } from './onnx/graph.js';
+import type { GraphView } from './onnx/graph.js';
 import type { OnnxModel } from './onnx/records.js';
 import type { InferredTypes } from './onnx/types.js';
 import { openModel, type OpenModelOptions } from './open.js';
+import { sizedView, type Resized, type SizeOptions } from './rewrite/sizes.js';
+import type { PlannedSizes } from './rewrite/tap.js';
 import type { InferOptions } from './runtime/type-questions.js';
 import { inferTypes } from './runtime/types.js';
 import { DirectorySidecars } from './wire/sidecar-files.js';
@@ -73,7 +75,7 @@ const LACKS: { readonly [code: string]: string } = {
 };
 
 /** How a model is prepared: what is opened, what is asked for, and how features and types are looked for. */
-export interface PrepareOptions extends CheckOptions, FindOptions, InferOptions {
+export interface PrepareOptions extends CheckOptions, FindOptions, InferOptions, SizeOptions {
   /** Whether the types of all tensors of the main graph are wanted; they are where something is selected by name. */
   readonly typesOfAll?: boolean;
 }
@@ -82,6 +84,8 @@ export interface PrepareOptions extends CheckOptions, FindOptions, InferOptions 
 export interface PreparedModel extends CheckedModel, Omit<Found, 'warnings'> {
   readonly view: GraphView;
   readonly types: InferredTypes;
+  /** The sizes that were asked for; null if none were. */
+  readonly resized: (Resized & PlannedSizes) | null;
 }
 
 /**
@@ -96,14 +100,15 @@ export async function prepare(
 ): Promise<PreparedModel> {
   const checked = await openChecked(input, options);
   try {
-    const { model, warn } = checked;
-    const view = viewGraph(model);
+    const { warn } = checked;
+    const { view, resized } = await sizedView(checked.model, options);
     view.warnings.forEach(warn);
+    resized?.warnings.forEach(warn);
     const all = options.typesOfAll === true || options.from !== undefined || asksBeyondFeatures(options);
     const types = await inferTypes(view, typesWanted(view, all), options);
     const { warnings, ...found } = await findFeatures(view, types, options);
     warnings.forEach(warn);
-    return { ...checked, ...found, view, types };
+    return { ...checked, ...found, model: view.model, view, types, resized };
   } catch (error) {
     await checked[Symbol.asyncDispose]();
     throw error;

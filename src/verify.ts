@@ -4,7 +4,7 @@ import { dequantized, unblocked } from './tensors/codes.js';
 import { isBitEqual, largestDifference, rearranged } from './tensors/compare.js';
 import { ResolveError, RuntimeError, UsageError } from './errors.js';
 import { readStoredInfo } from './features/resolvers/metadata.js';
-import { carriersOf, type StoredOutput } from './features/stored-info.js';
+import { carriersOf, type StoredInfo, type StoredOutput } from './features/stored-info.js';
 import { CHANNEL_AXIS, type Layout } from './features/feature.js';
 import { ancestorsOf, bodiesOf, hasTensor, isInitializer, viewGraph, type GraphView } from './onnx/graph.js';
 import type { Node } from './onnx/records.js';
@@ -104,8 +104,11 @@ export async function verifyViews(
   const outputs = [...new Set(pairs.flatMap(({ output, leavesAs = output }) => [output, leavesAs]))];
   const warnings: string[] = [];
   const random = new Set(pairs.filter((pair) => randomNodes(model, pair.tensors, warnings).length > 0));
-  const entering = await enteringTensors(model, cut);
-  const compared: Compared = { model, cut, tensors, outputs, entering };
+  const stored = await readStoredInfo(cut.model);
+  const entering = enteringTensors(model, cut, stored);
+  const sizes = stored?.dims ?? [];
+  const inputs = await inputSizes(model, options.inputShapes, sizes);
+  const compared: Compared = { model, cut, tensors, outputs, entering, inputs, isResized: sizes.length > 0 };
   const exact = await bothRuns(compared, 'disabled', options);
   const fused = await bothRuns(compared, 'all', options);
   let equal = true;
@@ -205,8 +208,8 @@ function randomNodes(view: GraphView, tensors: readonly string[], warnings: stri
  * The inputs of a cut that the model makes or calls otherwise, and the tensors of the model that they are.
  * @throws UsageError
  */
-async function enteringTensors(model: GraphView, cut: GraphView): Promise<ReadonlyMap<string, string>> {
-  const stored = new Map((await readStoredInfo(cut.model))?.inputs?.map(({ input, tensor }) => [input, tensor]));
+function enteringTensors(model: GraphView, cut: GraphView, info: StoredInfo | null): ReadonlyMap<string, string> {
+  const stored = new Map(info?.inputs?.map(({ input, tensor }) => [input, tensor]));
   const entering = new Map<string, string>();
   const unknown: string[] = [];
   for (const name of cut.inputs.keys()) {
@@ -221,6 +224,22 @@ async function enteringTensors(model: GraphView, cut: GraphView): Promise<Readon
   });
 }
 
+/** Sizes of the inputs of a model; those that a cut of it was given are those of the cut. @throws UsageError */
+async function inputSizes(
+  model: GraphView,
+  given: VerifyOptions['inputShapes'],
+  fixed: NonNullable<StoredInfo['dims']>,
+): Promise<NominalInputs> {
+  const { inputs } = await inferWhole(model, given);
+  if (fixed.length === 0) return inputs;
+  const shapes = new Map(inputs.shapes);
+  for (const { input, axis, size } of fixed) {
+    const shape = shapes.get(input);
+    if (shape !== undefined) shapes.set(input, shape.with(axis, size));
+  }
+  return { ...inputs, shapes };
+}
+
 /** What is run of a model and of its cut. */
 interface Compared {
   readonly model: GraphView;
@@ -229,6 +248,9 @@ interface Compared {
   readonly outputs: readonly string[];
   /** Tensors of the model by the inputs of the cut that take them. */
   readonly entering: ReadonlyMap<string, string>;
+  readonly inputs: NominalInputs;
+  /** Whether the cut was given sizes. */
+  readonly isResized: boolean;
 }
 
 interface Runs {
@@ -238,14 +260,14 @@ interface Runs {
 
 /** The model as a whole with the tensors as further outputs, and the cut, one after the other. */
 async function bothRuns(
-  { model, cut, tensors, outputs, entering }: Compared,
+  { model, cut, tensors, outputs, entering, inputs, isResized }: Compared,
   optimization: OptimizationLevel,
   options: VerifyOptions,
 ): Promise<Runs> {
   const { isolate, timeoutMs, memoryBytes, threads, signal, fileSystem } = options;
   const session: SessionOptions = { isolate, timeoutMs, memoryBytes, threads, signal, fileSystem, optimization };
-  const own = model.model.graph.outputs.map(({ name }) => name).filter((name) => isTensorIn(model, name));
-  const { inputs } = await inferWhole(model, options.inputShapes);
+  // A part of a model may take sizes that the whole does not.
+  const own = isResized ? [] : [...model.outputs.keys()].filter((name) => isTensorIn(model, name));
   const feeds = seededFeeds(model, inputs, options);
   const wanted = [...new Set([...tensors, ...entering.values()])].filter((name) => !feeds.has(name));
   try {

@@ -67,6 +67,8 @@ test('the schema knows every option of the config and nothing else', () => {
       normalize: true,
       concat: 'nearest',
       cast: 'float16',
+      dim: { batch: 1, 'input:2': 224 },
+      rename_dim: { height: 'h' },
       weights: 'external',
       align: 65536,
       follow: true,

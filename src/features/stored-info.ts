@@ -113,6 +113,8 @@ export interface StoredInfo {
   readonly outputs: readonly StoredOutput[];
   /** Present where the cut begins behind the inputs of its original, or they have other names. */
   readonly inputs?: readonly StoredInput[];
+  /** Present where axes of inputs of the original were given numbers. */
+  readonly dims?: readonly { readonly input: string; readonly axis: number; readonly size: number }[];
 }
 
 /** A feature as a cut stores it. */

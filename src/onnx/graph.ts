@@ -19,7 +19,7 @@ export {
   type Producer,
   type WalkOptions,
 } from './reach.js';
-export { bodiesOf, capturesOf, functionKey, hasBodies, readsOf } from './scopes.js';
+export { bodiesOf, capturesOf, functionKey, hasBodies, nodeLabel, readsOf } from './scopes.js';
 export { attributeTensors, graphsOf, tensorsOf } from './walk.js';
 
 /**

@@ -25,6 +25,8 @@ export interface ValueInfo {
   readonly type: ValueType | null;
   /** Its fields but the name: type, denotations, metadata, whatever is unknown. */
   readonly rest: readonly ByteRange[];
+  /** The length-delimited fields around it, outermost first. */
+  readonly enclosing: readonly Field[];
 }
 
 /** Where the values of a tensor lie: `raw_data` or one of the typed fields, in one or several occurrences. */

@@ -1,6 +1,7 @@
+import { UsageError } from '../errors.js';
 import { BOOLEAN, isByName, isListOf, mapOf, type ByName, type Kind } from './kinds.js';
 import { GROUPS, type Rows } from './row.js';
-import { parsePair } from './values.js';
+import { parseCount, parsePair } from './values.js';
 
 const CUTS = ['extract', 'cut', 'extractBytes'] as const;
 const group = GROUPS.ends;
@@ -23,6 +24,28 @@ const NEW_NAMES: Kind<ByName<string>> = {
   parse: (flag, text) => new Map([parsePair(flag, text, 'OLD=NEW')]),
   add: (_flag, before, next) => new Map([...mapOf(before), ...mapOf(next)]),
   spell: (pairs) => [...mapOf(pairs)].map((pair) => pair.join('=')),
+};
+
+/** Sizes by symbol, or by input and axis: `batch=1`, `input:2=224`. */
+const SIZES: Kind<ByName<number>> = {
+  allowed: "a Map or an object from dims ('batch', 'input:2') to whole numbers from 0 on",
+  accepts: isByName((size): size is number => Number.isSafeInteger(size) && Number(size) >= 0),
+  schema: {
+    type: 'object',
+    properties: {},
+    additionalProperties: { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER },
+  },
+  parse: (flag, text) => {
+    const [dim, size] = parsePair(flag, text, 'SYMBOL=N or INPUT:AXIS=N');
+    return new Map([[dim, parseCount(flag, size, 0)]]);
+  },
+  add: (flag, before, next) => {
+    const known = mapOf(before);
+    for (const dim of mapOf(next).keys())
+      if (known.has(dim)) throw new UsageError(`${flag} is given twice for '${dim}'`);
+    return new Map([...known, ...mapOf(next)]);
+  },
+  spell: (sizes) => [...mapOf(sizes)].map((pair) => pair.join('=')),
 };
 
 /** The other end of a cut: where it begins, and what its inputs are. */
@@ -60,5 +83,26 @@ export const ENDS = {
     group,
     config: 'in_map',
     description: 'New names of inputs of the cut, by their old ones',
+  },
+  /** Numbers for symbolic dims of inputs, by symbol or by input and axis (`input:2`), wherever they stand. */
+  dims: {
+    kind: SIZES,
+    in: CUTS,
+    flag: '--dim <size>',
+    elsewhere: ['--fix-dim', '--dim-param', '--dim-value', '--override-dim'],
+    help: 'a number for a symbolic dim, wherever it stands: SYMBOL=N, or INPUT:AXIS=N; repeatable',
+    group,
+    config: 'dim',
+    description: 'Numbers for symbolic dims of inputs: by symbol, or by input and axis as in "input:2"',
+  },
+  /** New names of symbolic dims. */
+  renameDims: {
+    kind: NEW_NAMES,
+    in: CUTS,
+    flag: '--rename-dim <old=new>',
+    help: 'a new name of a symbolic dim, wherever it stands; repeatable',
+    group,
+    config: 'rename_dim',
+    description: 'New names of symbolic dims, by their old ones',
   },
 } as const satisfies Rows;

@@ -3,6 +3,7 @@ import type { OnnxModel } from '../onnx/records.js';
 import { tensorBytes } from '../onnx/types.js';
 import type { GraphEdit } from '../rewrite/edit.js';
 import type { Plan } from '../rewrite/plan.js';
+import type { Resized } from '../rewrite/sizes.js';
 import { droppedStarts, topStart } from '../rewrite/splice.js';
 import type { Tap } from '../rewrite/tap.js';
 import type { CountRecord, ExtractReport, FeaturePartRecord } from './records.js';
@@ -52,6 +53,11 @@ export function beginningRecords({
 
 function which({ index, group, module, tensors }: Tap): FeaturePartRecord {
   return { index, ...(group == null ? {} : { group }), module, tensor: tensors[0] };
+}
+
+/** The sizes that were asked for, as the report has them. */
+export function dimRecords(resized: Resized | null): Pick<ExtractReport, 'dims'> {
+  return resized === null ? {} : { dims: resized.dims };
 }
 
 /** How much of a model an edit keeps and drops. */

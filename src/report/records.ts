@@ -4,6 +4,7 @@ import type { StepRecord } from '../rewrite/steps.js';
 import { storedCodes, storedFeature, type StoredFeature } from '../features/stored-info.js';
 import type { Dim } from '../onnx/records.js';
 import type { TensorType } from '../onnx/types.js';
+import type { BeginningRecord, DimRecord, FoldedShapeRecord } from './cut-records.js';
 
 /**
  * The report records of the commands: what `--json` prints and the library returns. Their keys are the contract's and
@@ -171,28 +172,6 @@ export interface FeaturePartRecord {
   readonly steps?: readonly StepRecord[];
 }
 
-/** A tensor that a cut begins with. */
-export interface BeginningRecord {
-  /** As it was asked for. */
-  readonly name: string;
-  readonly tensor: string;
-  /** Name of the input that it is. */
-  readonly input: string;
-  readonly dtype: string | null;
-  readonly shape: readonly Dim[] | null;
-  /** What it is in the model: made by a node, an input, or a weight. */
-  readonly source: 'node' | 'input' | 'initializer';
-}
-
-/** The shape of a tensor in front of a cut. */
-export interface FoldedShapeRecord {
-  /** The tensor that held the sizes. */
-  readonly tensor: string;
-  /** The tensor whose sizes they are. */
-  readonly of: string;
-  readonly sizes: readonly (number | string)[];
-}
-
 /** How large a graph is. */
 export interface CountRecord {
   readonly nodes: number;
@@ -219,6 +198,8 @@ export interface ExtractReport {
   readonly inputs_dropped?: readonly string[];
   /** Shapes of tensors in front of such a cut, and the sizes that stand in for them. */
   readonly shapes_folded?: readonly FoldedShapeRecord[];
+  /** Sizes of inputs that were asked for: numbers, or new names of symbols. */
+  readonly dims?: readonly DimRecord[];
   readonly kept: CountRecord;
   readonly dropped: CountRecord;
   /** Of the model file. */

@@ -15,6 +15,7 @@ import type { OnnxModel } from '../onnx/records.js';
 import type { InferredTypes } from '../onnx/types.js';
 import type { GraphEdit } from './edit.js';
 import { cutFeatures, type Plan } from './plan.js';
+import type { Resized } from './sizes.js';
 import type { BeforeSteps, BuiltTap, Tap } from './tap.js';
 import type { WeightsPlan } from './weights.js';
 
@@ -24,6 +25,7 @@ export interface Describing {
   readonly types: InferredTypes;
   readonly resolution: Resolution;
   readonly plan: Plan;
+  readonly resized: Resized | null;
 }
 
 /**
@@ -45,7 +47,7 @@ export async function describedEdit(
 
 /** What the cut says of itself. */
 async function metadata(
-  { view, types, resolution, plan }: Describing,
+  { view, types, resolution, plan, resized }: Describing,
   original: string | null,
 ): Promise<GraphEdit['setMetadata']> {
   const stored = (features: readonly Feature[]): readonly StoredFeature[] =>
@@ -79,6 +81,7 @@ async function metadata(
       }),
     ),
     ...enteringOf(plan),
+    ...(resized === null ? {} : { dims: sizesOf(resized) }),
   };
   const entries = [{ key: FEATURE_INFO_KEY, value: JSON.stringify(info) }];
   if (original === null) return entries;
@@ -125,6 +128,17 @@ function storedPart(embeddings: Resolution['embeddings'], { tap, before, steps }
 
 function storedBefore({ tensor, layout, prefixTokens, converted }: BeforeSteps): StoredBefore {
   return { tensor, layout, prefix_tokens: prefixTokens, converted };
+}
+
+/** The axes of inputs that have numbers in the cut and none in the original. */
+function sizesOf({ model, dims }: Resized): NonNullable<StoredInfo['dims']> {
+  return dims.flatMap(({ at }) =>
+    at.flatMap(({ input, axis }) => {
+      const type = model.graph.inputs.find(({ name }) => name === input)?.type;
+      const size = type?.kind === 'tensor' ? type.shape?.[axis] : undefined;
+      return typeof size === 'number' ? [{ input, axis, size }] : [];
+    }),
+  );
 }
 
 /** The role of a tap that is one of the model's embeddings. */

@@ -1,6 +1,6 @@
 import { UsageError } from '../errors.js';
 import type { NewInput, NewNode, NewTensor } from '../onnx/encode.js';
-import type { OnnxModel, ValueType } from '../onnx/records.js';
+import type { OnnxModel, ValueInfo, ValueType } from '../onnx/records.js';
 
 /**
  * What to change in a model, as data: it can be printed, tested, stored as JSON, and applied by `splice`. Everything is
@@ -14,6 +14,8 @@ export interface GraphEdit {
   readonly addNodes: readonly AddedNode[];
   /** What kept nodes read or make under another name than in the file. */
   readonly rename: readonly Renaming[];
+  /** Declarations that say another type than in the file, wherever they stand. */
+  readonly types: readonly TypeEdit[];
   readonly addInitializers: readonly NewTensor[];
   readonly addInputs: readonly NewInput[];
   /** The outputs of the result, in order; null leaves them as they are. */
@@ -37,6 +39,12 @@ export interface Renaming {
   /** Its place in that list. */
   readonly at: number;
   readonly name: string;
+}
+
+/** A declaration of the file, and the type that it says instead. */
+export interface TypeEdit {
+  readonly of: ValueInfo;
+  readonly type: ValueType;
 }
 
 /** Indices of what is left out, per list of the main graph (`functions`, `metadata`: of the model). */
@@ -78,6 +86,7 @@ export const EMPTY_EDIT: GraphEdit = {
   frontNodes: [],
   addNodes: [],
   rename: [],
+  types: [],
   addInitializers: [],
   addInputs: [],
   outputs: null,
@@ -94,6 +103,7 @@ export function isEmpty(edit: GraphEdit): boolean {
       edit.frontNodes,
       edit.addNodes,
       edit.rename,
+      edit.types,
       edit.addInitializers,
       edit.addInputs,
       edit.addOpsetImports,
@@ -200,10 +210,11 @@ function namesMade(
   return made;
 }
 
-/** An edit as it is printed: what holds many bytes says how many. */
+/** An edit as it is printed: what holds many bytes says how many, a declaration is its name. */
 export function printableEdit(edit: GraphEdit): object {
   const addInitializers = edit.addInitializers.map((tensor) =>
     'bytes' in tensor ? { ...tensor, bytes: tensor.bytes.length } : tensor,
   );
-  return { ...edit, addInitializers };
+  const types = edit.types.map(({ of: { name }, type }) => ({ name, type }));
+  return { ...edit, addInitializers, types };
 }

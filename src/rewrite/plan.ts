@@ -1,7 +1,7 @@
 import { option } from '../options/words.js';
-import { UsageError } from '../errors.js';
+import { UnsupportedModelError, UsageError } from '../errors.js';
 import type { Feature, Layout } from '../features/feature.js';
-import { functionsUsedBy, hasTensor, isInitializer, type GraphView, type Needed } from '../onnx/graph.js';
+import { functionsUsedBy, hasTensor, isInitializer, nodeLabel, type GraphView, type Needed } from '../onnx/graph.js';
 import { UNSORTED } from '../onnx/notes.js';
 import type { Dim } from '../onnx/records.js';
 import type { NewNode, NewTensor } from '../onnx/encode.js';
@@ -94,6 +94,7 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
     ? spanOf(view, types, roots, options)
     : spanOfWhole(view, prune ? keptFor(view, roots) : everything(view));
   const { kept } = span;
+  assertPossible(kept, options.sizes);
   const names = new NamePool(view, kept, keepsOwn, new Set(options.from.map(({ tensor }) => tensor)));
   assertSelection(ordered, options);
 
@@ -146,6 +147,7 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
       frontNodes: inputs.frontNodes,
       addNodes: nodes,
       rename: inputs.rename,
+      types: options.sizes?.types ?? [],
       addInitializers,
       addInputs: inputs.addInputs,
       outputs: finalOutputs,
@@ -161,6 +163,20 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
     renamed: inputs.renamed,
     warnings,
   };
+}
+
+/** @throws UnsupportedModelError naming the nodes that take none of the sizes that were asked for */
+function assertPossible({ nodes }: Needed, sizes: PlanOptions['sizes']): void {
+  const faults = (sizes?.faults ?? []).filter(({ node }) => nodes.has(node));
+  if (faults.length === 0) return;
+  const [{ node, reason }, ...others] = faults;
+  throw new UnsupportedModelError(
+    `these sizes do not go through ${nodeLabel(node)}${node.name === '' ? '' : ` '${node.name}'`}: ${reason}${others.length === 0 ? '' : ` (and ${others.length} more)`}`,
+    {
+      code: 'FEATX_DIM_BAKED',
+      hint: 'the exporter wrote other sizes into the graph: export the model with these, or give those that it was exported with',
+    },
+  );
 }
 
 /** The span of a cut that begins at the inputs of its model. */

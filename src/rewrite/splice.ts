@@ -125,7 +125,7 @@ function graphPieces(
   for (const node of edit.addNodes) if (node.before === undefined) fields.push(newNode(node));
   for (const tensor of edit.addInitializers) fields.push(wrap(GraphField.initializer, [encodeTensor(tensor)]));
   for (const input of edit.addInputs) if (input.replaces === undefined) fields.push(newInput(input));
-  for (const output of added) fields.push(wrap(GraphField.output, outputPieces(model, output)));
+  for (const output of added) fields.push(wrap(GraphField.output, outputPieces(model, edit, output)));
   return merge(fields.flat());
 }
 
@@ -161,7 +161,7 @@ function newOutputs(
   return { added: keepsOwn ? outputs.slice(graph.outputs.length) : outputs, keepsOwn };
 }
 
-function outputPieces(model: OnnxModel, { name, borrow, type }: OutputEdit): readonly Piece[] {
+function outputPieces(model: OnnxModel, edit: GraphEdit, { name, borrow, type }: OutputEdit): readonly Piece[] {
   if (borrow === null) return [encodeValueInfo(name, type)];
   const { graph } = model;
   const lists: { readonly [list in 'output' | 'valueInfo' | 'input']: readonly ValueInfo[] } = {
@@ -170,6 +170,8 @@ function outputPieces(model: OnnxModel, { name, borrow, type }: OutputEdit): rea
     input: graph.inputs,
   };
   const info = lists[borrow.list][borrow.index];
+  const other = edit.types.find(({ of }) => of.field.start === info.field.start);
+  if (other !== undefined) return [encodeValueInfo(name, other.type)];
   if (info.name === name) return payloadRanges([info.field]);
   return [encodeValueInfo(name, null), ...info.rest];
 }
@@ -181,7 +183,7 @@ function outputPieces(model: OnnxModel, { name, borrow, type }: OutputEdit): rea
 type NestedContents = ReadonlyMap<number, readonly Patch[]>;
 
 /** The occurrences of a tensor give way to one, of its new content; a name gives way to another. */
-function groupByTopField(model: OnnxModel, { rename }: GraphEdit, contents: TensorContents): NestedContents {
+function groupByTopField(model: OnnxModel, { rename, types }: GraphEdit, contents: TensorContents): NestedContents {
   const groups = new Map<number, Patch[]>();
   const add = (top: number, patches: readonly Patch[]): void => {
     const group = groups.get(top);
@@ -193,6 +195,11 @@ function groupByTopField(model: OnnxModel, { rename }: GraphEdit, contents: Tens
     const { start, end } = nameFields(model, field)[list][at];
     const pieces = wrap(NodeField[list], [encodeText(name)]);
     add(field.start, [{ start, end, enclosing: [field], pieces }]);
+  }
+  for (const { of, type } of types) {
+    const { field, name, enclosing } = of;
+    const pieces = wrap(field.number, [encodeValueInfo(name, type)]);
+    add(topStart(model, { enclosing, parts: [field] }), [{ ...field, enclosing, pieces }]);
   }
   for (const [tensor, content] of contents) {
     const { parts, enclosing } = tensor;
@@ -208,7 +215,7 @@ function groupByTopField(model: OnnxModel, { rename }: GraphEdit, contents: Tens
 }
 
 /** Where the field of the model or of its main graph starts in which a tensor stands. */
-export function topStart({ graph }: OnnxModel, { enclosing, parts }: Tensor): number {
+export function topStart({ graph }: OnnxModel, { enclosing, parts }: Pick<Tensor, 'enclosing' | 'parts'>): number {
   const isInGraph = graph.parts.some(({ start }) => start === enclosing[0].start);
   return (enclosing[isInGraph ? 1 : 0] ?? parts[0]).start;
 }

@@ -5,6 +5,8 @@ import type { NewNode } from '../onnx/encode.js';
 import type { Mode } from '../options/choices.js';
 import { mapOf, type ByName } from '../options/kinds.js';
 import type { Dim } from '../onnx/records.js';
+import type { Fault } from '../shapes/whole.js';
+import type { TypeEdit } from './edit.js';
 import { NO_STEPS, stepsOf, type AskedSteps, type StepRecord, type Steps } from './steps.js';
 
 export type { Mode };
@@ -85,6 +87,14 @@ export interface PlanOptions {
   readonly inMap: ReadonlyMap<string, string>;
   /** What is computed of every feature before it leaves. */
   readonly steps: Steps;
+  /** Sizes that the model declares now and its file does not. */
+  readonly sizes: PlannedSizes | null;
+}
+
+/** Declarations that say other sizes than the file, and the nodes that are impossible with them. */
+export interface PlannedSizes {
+  readonly types: readonly TypeEdit[];
+  readonly faults: readonly Fault[];
 }
 
 /** What a plan does unless it is told otherwise. */
@@ -99,6 +109,7 @@ export const DEFAULT_PLAN: PlanOptions = {
   keepInputs: false,
   inMap: new Map(),
   steps: NO_STEPS,
+  sizes: null,
 };
 
 /** A plan from what a caller asks for. */
@@ -114,6 +125,7 @@ export function planOptions({ mode = 'dict', rewrite, ...asked }: AskedPlan): Pl
     keepInputs: asked.keepInputs ?? DEFAULT_PLAN.keepInputs,
     inMap: mapOf(asked.inMap ?? DEFAULT_PLAN.inMap),
     steps: stepsOf(asked),
+    sizes: asked.sizes ?? DEFAULT_PLAN.sizes,
   };
 }
 

@@ -124,6 +124,7 @@ export function planSession(
       frontNodes: [],
       addNodes: carriers,
       rename: [],
+      types: [],
       addInputs: graph.inputs.flatMap(({ name, type }) => {
         const entry = aliased.get(name);
         if (entry === undefined) return [];

@@ -33,6 +33,8 @@ export interface Requirement {
   readonly number: number;
   /** Index of the node of the main graph that requires it. */
   readonly node: number;
+  /** Whether it is only what the file declares of a tensor that the node makes. */
+  readonly isDeclared: boolean;
 }
 
 /** Where formulas are interned: those of one algebra can be compared. */
@@ -53,10 +55,10 @@ export class Algebra {
   }
 
   /** Notes what must hold of a size. */
-  require(size: Size, is: Requirement['is'], number = 1): void {
+  require(size: Size, is: Requirement['is'], number = 1, isDeclared = false): void {
     if (this.node === null || typeof size === 'number') return;
     const key = `${is} ${number} ${this.keyOf(size)}`;
-    if (!this.required.has(key)) this.required.set(key, { size, is, number, node: this.node });
+    if (!this.required.has(key)) this.required.set(key, { size, is, number, node: this.node, isDeclared });
   }
 
   /** A size that a name stands for, from `low` on. */

@@ -114,7 +114,7 @@ function mergedTensors(inferred: TensorInfo, declared: TensorInfo, preferInferre
   const shape: Shape = own.map((dim, axis) => {
     const said = other[axis];
     if (dim === said || !isBetter(said, dim)) return dim;
-    if (typeof said === 'number') algebra.require(dim, 'equal', said);
+    if (typeof said === 'number') algebra.require(dim, 'equal', said, true);
     // A formula of the inputs is not one number for all of them.
     if (preferInferred && typeof said === 'number' && typeof dim !== 'number' && dim.isKnown) {
       isFrozen = true;

@@ -63,12 +63,15 @@ function operandText(size: Size, isDivisor = false): string {
   return isSingle ? text : `(${text})`;
 }
 
+/** Numbers, or other names, for symbols. */
+export type Substitution = ReadonlyMap<string, number | string>;
+
 /**
  * The size that a `dim_param` stands for: numbers, symbols, `+ - * / // %`, parentheses, `floor`, `ceil`, `trunc`,
  * `max`, `min`. A sign within a name
  * belongs to the name unless spaces or numbers are around it. What is no formula is one symbol, whatever it says.
  */
-export function parseDim(text: string, algebra: Algebra, numbers: ReadonlyMap<string, number> = new Map()): Size {
+export function parseDim(text: string, algebra: Algebra, numbers: Substitution = new Map()): Size {
   const name = text.trim();
   if (name.length <= LONGEST_PARSED && /[-+*/%()]/.test(name)) {
     const tokens = tokensOf(name);
@@ -118,7 +121,7 @@ class Parser {
   constructor(
     private readonly tokens: readonly string[],
     private readonly algebra: Algebra,
-    private readonly numbers: ReadonlyMap<string, number>,
+    private readonly numbers: Substitution,
   ) {}
 
   whole(): Size | null {
@@ -168,7 +171,10 @@ class Parser {
     if (token === '(') return this.closed((inner) => inner[0], 1);
     if (/^\d/.test(token)) return Number(token);
     if (!/^[A-Za-z_]/.test(token)) return null;
-    if (this.take('(') === null) return this.numbers.get(token) ?? symbolOf(token, this.algebra);
+    if (this.take('(') === null) {
+      const given = this.numbers.get(token);
+      return typeof given === 'number' ? given : symbolOf(given ?? token, this.algebra);
+    }
     return this.called(token.toLowerCase());
   }
 

@@ -5,6 +5,7 @@ import { option } from '../options/words.js';
 import { dtypeWord } from '../onnx/types.js';
 import { MOST_STEPS } from './budget.js';
 import { Constants } from './constants.js';
+import { Evaluation } from './evaluate.js';
 import { fitted, type Fit } from './fit.js';
 import { inNumbers } from './in-numbers.js';
 import { inferGraph, type Contradiction, type Gap, type Inference } from './infer.js';
@@ -66,6 +67,34 @@ function numbered(
 
 function hasOverridable({ model, initializers }: GraphView): boolean {
   return model.irVersion >= 4 && model.graph.inputs.some(({ name }) => initializers.has(name));
+}
+
+/** A node that no input of the sizes that a model declares can go through. */
+export interface Fault {
+  readonly node: Node;
+  readonly reason: string;
+}
+
+/**
+ * Nodes that are impossible with the sizes that a model declares now and were not with those of before.
+ * @param symbols numbers of the symbols and of unnamed dims of before
+ */
+export async function faultsOfSizes(
+  before: GraphView,
+  now: GraphView,
+  symbols: ReadonlyMap<string, number>,
+): Promise<readonly Fault[]> {
+  const [was, is] = [await inferWhole(before), await inferWhole(now)];
+  const known = new Set(was.proven.gaps.map(({ node }) => node.index));
+  const evaluation = new Evaluation(symbols);
+  return [
+    ...is.proven.gaps.flatMap(({ node, fault }) =>
+      fault === null || known.has(node.index) ? [] : [{ node, reason: fault }],
+    ),
+    ...was.proven.requirements
+      .filter((requirement) => !requirement.isDeclared && evaluation.holds(requirement) === false)
+      .map((requirement) => ({ node: now.model.graph.nodes[requirement.node], reason: requirementText(requirement) })),
+  ];
 }
 
 /** What a user should know: contradictions, impossible nodes, and sizes that were guessed in vain, one line each. */

@@ -63,7 +63,7 @@ function wrongEntry(model: OnnxModel, why: string, cause?: unknown): ModelFormat
 /** Everything that later code relies on; whatever else the entry says is carried through. */
 function isStoredInfo(value: unknown): value is StoredInfo {
   if (!isRecord(value) || value['schema'] !== 1) return false;
-  const { feature_info: features, out_indices: indices, outputs, groups = [], inputs = [] } = value;
+  const { feature_info: features, out_indices: indices, outputs, groups = [], inputs = [], dims = [] } = value;
   if (!isFeatureList(features) || !Array.isArray(indices) || !Array.isArray(outputs) || !Array.isArray(groups))
     return false;
   const lists = new Map<unknown, readonly StoredFeature[]>([[undefined, features]]);
@@ -92,7 +92,9 @@ function isStoredInfo(value: unknown): value is StoredInfo {
     indices.every((index) => isIndexOf(features, index)) &&
     outputs.every(isOutput) &&
     Array.isArray(inputs) &&
-    inputs.every(isInput)
+    inputs.every(isInput) &&
+    Array.isArray(dims) &&
+    dims.every(isSizeOfInput)
   );
 }
 
@@ -106,6 +108,16 @@ function isBefore(value: unknown): boolean {
 
 function isStepList(list: unknown): boolean {
   return Array.isArray(list) && list.every((entry) => isRecord(entry) && typeof entry['step'] === 'string');
+}
+
+function isSizeOfInput(entry: unknown): boolean {
+  return (
+    isRecord(entry) && typeof entry['input'] === 'string' && isCountFrom0(entry['axis']) && isCountFrom0(entry['size'])
+  );
+}
+
+function isCountFrom0(value: unknown): boolean {
+  return Number.isSafeInteger(value) && Number(value) >= 0;
 }
 
 function isFeatureList(list: unknown): list is readonly StoredFeature[] {

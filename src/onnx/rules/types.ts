@@ -129,7 +129,9 @@ const typeRule: MessageRule<TypeHolder> = {
   },
 };
 
-const valueInfoRule: MessageRule<Draft<ValueInfo>> = {
+type ValueInfoDraft = Omit<Draft<ValueInfo>, 'enclosing'> & Pick<ValueInfo, 'enclosing'>;
+
+const valueInfoRule: MessageRule<ValueInfoDraft> = {
   each: (info, field) => void (field.number === ValueInfoField.name || (info.rest = extended(info.rest, field))),
   fields: {
     [ValueInfoField.name]: text((info, value) => (info.name = value)),
@@ -171,8 +173,9 @@ export function valueInfos<B>(
 ): FieldRule<B> {
   return {
     kind: 'message',
-    enter: (record, field) => {
-      const info: Draft<ValueInfo> = { field, name: '', type: null, rest: NONE };
+    enter: (record, field, context) => {
+      const enclosing = context.enclosing();
+      const info: ValueInfoDraft = { field, name: '', type: null, rest: NONE, enclosing };
       set(record, add(list(record), info));
       return entered(valueInfoRule, info, label, list(record).length - 1);
     },
