@@ -14,7 +14,7 @@ import { sidecarPlaces } from './wire/sidecar-files.js';
 import { isSameFile, type FileIdentity } from './wire/file-state.js';
 import { isInPlace, withdraw } from './wire/put-in-place.js';
 import { stage, writeFile, type WriteOptions } from './wire/sink.js';
-import { resolveTarget } from './wire/target.js';
+import { nearestFolder, resolveTarget } from './wire/target.js';
 import type { TemporaryFile } from './wire/temporary-file.js';
 
 /** How a cut is written: where its files go, and what is checked before they appear. */
@@ -75,7 +75,8 @@ export async function placementOf(
   const real = await realPath(fs, sourcePath);
   // A model that is a link into another directory has no name of its own beside the result.
   const sourceName = dirname(real) === directory ? basename(real) : null;
-  const isBeside = target !== null && (await realPath(fs, dirname(resolve(target)))) === directory;
+  const isBeside =
+    target !== null && (await realPath(fs, await nearestFolder(fs, dirname(resolve(target))))) === directory;
   return {
     sameDirectory:
       isBeside && (sourceName !== null || !(await leadsAway(fs, directory, sidecarPaths(model, sourcePath)))),

@@ -24,13 +24,11 @@ export type {
   ModelRecord,
   FeatureRecord,
   ExtractedFeatureRecord,
-  RunReport,
-  RunFeatureRecord,
-  PreprocessingRecord,
   TensorRecord,
   VerifyReport,
   DoctorReport,
 } from './report/records.js';
+export type { RunReport, RunFeatureRecord, PreprocessingRecord } from './report/run-records.js';
 export { openSession, type RuntimeSession } from './runtime/open-session.js';
 export type { SessionOptions } from './runtime/session-options.js';
 export {

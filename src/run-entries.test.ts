@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TensorValue } from './onnx/tensor-value.js';
-import type { RunFeatureRecord } from './report/records.js';
+import type { RunFeatureRecord } from './report/run-records.js';
 import { run, type RunOptions } from './run.js';
 import { readTensors } from './tensors/array-file.js';
 import { writeArrays } from './tensors/in-memory.js';

@@ -2,7 +2,7 @@ import { EntryTaker, type Batch } from './entry-axes.js';
 import { UsageError } from './errors.js';
 import type { TensorValue } from './onnx/tensor-value.js';
 import { option } from './options/words.js';
-import type { RunFeatureRecord } from './report/records.js';
+import type { RunFeatureRecord } from './report/run-records.js';
 import type { PlannedOutput } from './rewrite/plan.js';
 import type { Entries } from './shapes/entries.js';
 import { axisOf, type Joining } from './tensors/joining.js';
@@ -34,6 +34,11 @@ export class Results {
       ...this.own,
       ...this.totals.flatMap(({ offsets }) => (offsets === null ? [] : [[offsets, { kind: 'ragged' }] as const])),
     ]);
+  }
+
+  /** The arrays that say where the rows of each entry begin. */
+  get offsets(): ReadonlySet<string> {
+    return new Set(this.totals.flatMap(({ offsets }) => offsets ?? []));
   }
 
   /**

@@ -1,26 +1,35 @@
 import type { TensorValue } from './onnx/tensor-value.js';
 import { option } from './options/words.js';
-import { resolve } from 'node:path';
+import { createHash } from 'node:crypto';
+import { basename, dirname, resolve } from 'node:path';
 import { DeviceRuns } from './device-runs.js';
 import { joiningsOf } from './entry-axes.js';
-import { IoError, RuntimeError, UsageError } from './errors.js';
+import { type FeatxError, IoError, RuntimeError, UsageError } from './errors.js';
 import { called } from './options/check.js';
 import type { OptionsOf } from './options/types.js';
 import { FeatureRunner, type RunnerOptions } from './runner.js';
-import type { RunReport } from './report/records.js';
+import type { PreprocessingRecord, RunReport } from './report/run-records.js';
 import { assertNoWarnings } from './report/strict.js';
 import { Results } from './run-results.js';
-import { batches, batchSizeOf, type InputBatch } from './tensors/batches.js';
+import { batches, batchSizeOf, entriesOfPlan, type InputBatch } from './tensors/batches.js';
+import { assertAnyLeft, type SkipBad } from './tensors/input-files.js';
 import type { Entries } from './shapes/entries.js';
 import { planInputs, type InputPlan } from './tensors/input-plan.js';
-import { TensorWriter } from './tensors/writer.js';
+import { openWriter } from './tensors/open-writer.js';
+import type { Provenance } from './tensors/provenance.js';
+import { VERSION } from './version.js';
 import { ioError, nodeFileSystem } from './wire/fs.js';
+import { hashFile } from './wire/hash.js';
 import { resolveTarget } from './wire/target.js';
 
 /** What `run` takes: the options of the table, and what only a program can give. */
 export type RunOptions = OptionsOf<'run'> &
   Pick<RunnerOptions, 'fileSystem' | 'resolve'> & {
     readonly onProgress?: (doneRows: number, totalRows: number) => void;
+    /** Takes the bytes instead of a file: for standard output. */
+    readonly write?: (bytes: Uint8Array) => Promise<void>;
+    /** The bytes of the input `-`. */
+    readonly standardInput?: Uint8Array;
   };
 
 /**
@@ -40,6 +49,8 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
   const open = (): Promise<FeatureRunner> =>
     FeatureRunner.open(source, {
       ...options,
+      // What is asked for by a module's name is found under it.
+      nameBy: options.nameBy ?? 'module',
       profilePrefix: options.profile,
       plan: {
         mode: 'dict',
@@ -55,12 +66,16 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
       code: 'FEATX_USAGE_INPUT',
       hint: `name files with ${option('inputs')}, or try ${option('inputs', ['random'])}`,
     });
+  const skipped = new Map<string, FeatxError>();
+  const skip: SkipBad | undefined = options.skipBad ? (file, error) => void skipped.set(file, error) : undefined;
   const plan = await planInputs(inputs, runner.session.inputs, {
     fileSystem,
     image: options.image,
     shapes: runner.inputShapes,
     given: runner.givenInputs,
     limits: options.tensorLimits,
+    skip,
+    standardInput: options.standardInput,
   });
   const inputFiles = [...plan.files, ...runner.files, ...(options.reads ?? [])];
   await assertProfile(options, inputFiles);
@@ -71,19 +86,25 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
     batchSize,
     isFixed: plan.fixedBatch !== null,
     batched,
-    first: () => firstBatch(plan, batchSize),
+    first: () => firstBatch(plan, batchSize, skip),
     run: (feeds) => runner.run(feeds),
   });
   const results = new Results(runner.features, joinings, entries);
   await using writer =
     output === undefined
       ? null
-      : await TensorWriter.open(output, {
+      : await openWriter(output, {
           ...options,
           inputs: inputFiles,
-          totalRows: plan.rows,
+          // How many are left is known at the end.
+          totalRows: skip === undefined ? plan.rows : null,
           joinings: results.joinings,
+          offsets: results.offsets,
           inPlace: false,
+          origin: {
+            provenance: await provenanceOf(source, runner, plan, options),
+            entries: skip === undefined ? entriesOfPlan(plan, { start: 0, end: plan.rows }) : null,
+          },
         });
   await using device = new DeviceRuns(runner, { reopen: open, batched, joinings, isFixed: plan.fixedBatch !== null });
   const clock = new Clock();
@@ -91,14 +112,14 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
   const take = async ({ batch, results: made }: Running): Promise<void> => {
     const values = await made;
     const taken = results.take(values, batch);
-    await writer?.write(taken, batch.rows);
+    await writer?.write(taken, batch.rows, batch.entries);
     // The writer takes a batch once it is done with the one before.
     device.recycle(written);
     written = values;
     options.onProgress?.(batch.start + batch.rows, plan.rows);
   };
   let running: Running | null = null;
-  for await (const batch of batches(plan, { batchSize, signal })) {
+  for await (const batch of batches(plan, { batchSize, signal, skip })) {
     // The next batch runs while the results of this one are summed up and written.
     const next: Running = { batch, results: clock.time(runBatch(device, batch)) };
     if (running !== null) await take(running);
@@ -106,10 +127,12 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
     if (batch.index === 0) await next.results;
     running = next;
   }
-  if (running !== null) await take(running);
-  const warnings = [...new Set([...device.runner.warnings, ...device.warnings, ...plan.warnings])];
-  if (options.strict) assertNoWarnings(warnings, typeof source === 'string' ? source : undefined);
+  if (running === null) assertAnyLeft([...skipped.values()]);
+  else await take(running);
+  const known = [...device.runner.warnings, ...device.warnings, ...plan.warnings];
+  if (options.strict) assertNoWarnings(known, typeof source === 'string' ? source : undefined);
   await writer?.finish();
+  const warnings = [...new Set([...known, ...(writer?.warnings ?? [])])];
   const path = options.name ?? (typeof source === 'string' ? source : null);
   await keepProfile(device.runner.session.profile, options);
   return {
@@ -119,8 +142,9 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
     output: output ?? null,
     provider: device.runner.session.provider,
     inputs: plan.files,
-    images: plan.images,
-    preprocessing: [...plan.preprocessing].map(([input, preprocessing]) => ({ input, ...preprocessing })),
+    skipped: [...skipped].map(([input, { code, message }]) => ({ input, code, message })),
+    images: picturesOf(plan, skipped),
+    preprocessing: preprocessingRecords(plan),
     features: results.records(),
     run_ms: Math.round(clock.ms),
     warnings,
@@ -183,9 +207,48 @@ async function runBatch(
 }
 
 /** The first batch, read once more. */
-async function firstBatch(plan: InputPlan, batchSize: number): Promise<InputBatch> {
-  for await (const batch of batches(plan, { batchSize })) return batch;
+async function firstBatch(plan: InputPlan, batchSize: number, skip: SkipBad | undefined): Promise<InputBatch> {
+  for await (const batch of batches(plan, { batchSize, skip })) return batch;
   throw new UsageError('there is no input');
+}
+
+/** What a file of features says of itself: the same for the same model, inputs and options, wherever they lie. */
+async function provenanceOf(
+  source: string | Uint8Array,
+  { features }: FeatureRunner,
+  plan: InputPlan,
+  { name, fileSystem = nodeFileSystem }: RunOptions,
+): Promise<Provenance> {
+  const sha256 =
+    typeof source === 'string'
+      ? (await hashFile(fileSystem, source)).sha256
+      : createHash('sha256').update(source).digest('hex');
+  const path = typeof source === 'string' ? source : name;
+  return {
+    schema: 1,
+    featx: VERSION,
+    model: { name: path === undefined || path === '-' ? null : basename(path), sha256 },
+    features: features.map(({ tap, output, layout }) => ({
+      output,
+      index: tap.index,
+      ...(tap.group == null ? {} : { group: tap.group }),
+      module: tap.module,
+      tensor: tap.tensors[0],
+      layout,
+    })),
+    preprocessing: preprocessingRecords(plan),
+  };
+}
+
+/** How many pictures were read. */
+function picturesOf({ inputs }: InputPlan, skipped: ReadonlyMap<string, FeatxError>): number {
+  return inputs
+    .flatMap(({ items }) => items)
+    .filter(({ picture, file }) => picture !== null && !(file !== null && skipped.has(file))).length;
+}
+
+function preprocessingRecords({ preprocessing }: InputPlan): PreprocessingRecord[] {
+  return [...preprocessing].map(([input, how]) => ({ input, ...how }));
 }
 
 /** A batch whose results are being computed. */
@@ -225,10 +288,15 @@ async function assertProfile({ profile, output, ...options }: RunOptions, inputs
       path: profile,
       hint: `choose another ${option('profile')}`,
     });
+  const { fileSystem = nodeFileSystem } = options;
   await resolveTarget(profile, inputs, {
-    fileSystem: options.fileSystem,
+    fileSystem,
     noClobber: options.noClobber,
     inPlace: false,
+  });
+  // ONNX Runtime writes it there, and makes no folder.
+  await fileSystem.mkdir(dirname(resolve(profile))).catch((error: unknown) => {
+    throw ioError(error, 'create the directory', dirname(profile));
   });
 }
 

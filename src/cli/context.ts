@@ -81,8 +81,8 @@ export class Context {
     if (this.flags.debug) await this.complain(stackText(failure));
   }
 
-  /** Standard error may be closed; that must not hide what is being said on standard output. */
-  private async complain(text: string): Promise<void> {
+  /** Writes to standard error, which may be closed; that must not hide what is being said on standard output. */
+  async complain(text: string): Promise<void> {
     await this.stderr.write(text).catch(() => undefined);
   }
 

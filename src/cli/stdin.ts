@@ -4,8 +4,13 @@ import { concat } from '../wire/pieces.js';
 import { ioError } from '../wire/fs.js';
 import { bytesText } from '../report/units.js';
 
-/** A whole model from standard input, until `signal` is aborted. @throws PolicyError past `limit` bytes, IoError */
-export async function readStdin(stdin: Readable, limit: number, signal: AbortSignal): Promise<Uint8Array> {
+/** A whole file from standard input, until `signal` is aborted. @throws PolicyError past `limit` bytes, IoError */
+export async function readStdin(
+  stdin: Readable,
+  limit: number,
+  signal: AbortSignal,
+  what = 'the model',
+): Promise<Uint8Array> {
   addAbortSignal(signal, stdin);
   const chunks: Uint8Array[] = [];
   let size = 0;
@@ -22,7 +27,7 @@ export async function readStdin(stdin: Readable, limit: number, signal: AbortSig
   if (size > limit) {
     throw new PolicyError(`standard input is longer than ${limit} bytes (${bytesText(limit)})`, {
       code: 'FEATX_LIMIT_STDIN',
-      hint: 'raise the limit with --max-stdin BYTES, or give the model as a file, which is not read into memory',
+      hint: `raise the limit with --max-stdin BYTES, or give ${what} as a file, which is not read into memory`,
     });
   }
   return concat(chunks);

@@ -45,7 +45,8 @@ export function selectFeatures(
   const context: Context = { view, analysis: analyse(view, types), resolution, options };
   const selectors = selectorsOf(options);
   if (selectors.length === 0) return byDefault(context);
-  const isMixed = selectors.length > 1;
+  // One feature alone is called by its tensor, unless names are to be those that were asked for.
+  const isMixed = selectors.length > 1 || options.nameBy === 'module';
   const found = foundByName(context, selectors.filter(isNamed));
   const selections = selectors.flatMap((selector) => {
     switch (selector.by) {

@@ -97,6 +97,11 @@ export const PRESET_NAMES = [
 /** One of `PRESET_NAMES`. */
 export type PresetName = (typeof PRESET_NAMES)[number];
 
+/** Formats of one file that features are written in, by their extensions. */
+export const OUTPUT_FORMATS = ['npz', 'npy', 'safetensors', 'pb', 'jsonl', 'csv', 'parquet'] as const;
+/** One of `OUTPUT_FORMATS`. */
+export type OutputFormatName = (typeof OUTPUT_FORMATS)[number];
+
 /** How an unchanged file is recognized: by what the file system says, or by hashing it. */
 export const CHECKS = ['stat', 'content'] as const;
 /** One of `CHECKS`. */

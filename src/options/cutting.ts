@@ -1,5 +1,5 @@
 import { LAYOUTS, MODES, ORDERS, WEIGHTS_MODES } from './choices.js';
-import { BOOLEAN, BYTES, callback, choice, NAMES, TEXT, TEXTS, type Kind } from './kinds.js';
+import { BOOLEAN, BYTES, callback, choice, live, NAMES, TEXT, TEXTS, type Kind } from './kinds.js';
 import { IN_MEMORY, type Rows } from './row.js';
 
 const CUTS = ['extract', 'cut'] as const;
@@ -136,7 +136,9 @@ export const WRITING = {
   /** What the model is called in the report; its path by default. */
   name: { kind: TEXT, in: ['inspect', 'extract', 'run', ...IN_MEMORY] },
   /** Takes the bytes instead of a file: for standard output. */
-  write: { kind: callback<(bytes: Uint8Array) => Promise<void>>(), in: ['extract'] },
+  write: { kind: callback<(bytes: Uint8Array) => Promise<void>>(), in: ['extract', 'run'] },
+  /** The bytes of the input `-`. */
+  standardInput: { kind: live<Uint8Array>('bytes', 'subarray'), in: ['run'] },
   /** Called with the finished file before it takes its place; the file is discarded where this throws. */
   verifyFile: { kind: callback<unknown>(), in: ['extract'] },
 } as const satisfies Rows;

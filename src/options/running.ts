@@ -1,5 +1,5 @@
 import { CONFIG_NAME } from './batching.js';
-import { INTERPOLATIONS, OPTIMIZATION_LEVELS, PROVIDERS, type Provider } from './choices.js';
+import { INTERPOLATIONS, OPTIMIZATION_LEVELS, OUTPUT_FORMATS, PROVIDERS, type Provider } from './choices.js';
 import { INDEX } from './feature-kinds.js';
 import {
   BOOLEAN,
@@ -36,7 +36,7 @@ export const RUNNING = {
     kind: TEXTS,
     in: ['run'],
     flag: '--input <file>',
-    help: '[NAME=]FILE, a directory or a glob: jpg, png, webp, npy, npz, safetensors, pb; or random[:SEED]; repeatable',
+    help: '[NAME=]FILE, a directory or a glob: jpg, png, webp, npy, npz, safetensors, pb; - for standard input; or random[:SEED]; repeatable',
   },
   /** Where the result goes. */
   output: {
@@ -50,7 +50,7 @@ export const RUNNING = {
       },
       run: {
         flag: '-o, --output <path>',
-        help: 'where the features go: .npz, .npy (one feature), .safetensors, or a directory of .pb',
+        help: `where the features go: a ${OUTPUT_FORMATS.map((name) => `.${name}`).join(', ')} file, or a directory of .pb; - for standard output`,
       },
       batch: {
         flag: '-o, --output <template>',
@@ -62,6 +62,20 @@ export const RUNNING = {
         help: 'manifest to write (default: manifest.json beside those of the shards)',
       },
     },
+  },
+  /** The format of the result, where no extension says it: on standard output, there `jsonl` by default. */
+  format: {
+    kind: choice(OUTPUT_FORMATS),
+    in: ['run'],
+    flag: '--format <name>',
+    help: `format of -o -: ${OUTPUT_FORMATS.join(', ')} (default: jsonl)`,
+  },
+  /** Leave out files that cannot be read, and say which; without it they are errors. */
+  skipBad: {
+    kind: BOOLEAN,
+    in: ['run'],
+    flag: '--skip-bad',
+    help: 'leave out inputs that cannot be read, name them, and end with exit code 1',
   },
   /** Add `tensors`: every tensor that a node of the main graph makes. */
   listTensors: { kind: BOOLEAN, in: ['inspect', 'inspectBytes'], flag: '--tensors', help: 'list every tensor too' },

@@ -145,7 +145,7 @@ export const SELECTING = {
     group,
     config: 'codes',
   },
-  /** What names the output of a module that was selected by name: its tensor (default), or the module. */
+  /** What names the output of a module that was selected by name: its tensor (default; not in `run`), or the module. */
   nameBy: {
     kind: choice(NAMES_BY),
     in: ['extract', 'run', 'cut', 'net', 'hookNet'],
@@ -153,6 +153,7 @@ export const SELECTING = {
     help: 'what names the output of a module that was selected by name (default: tensor)',
     group,
     config: 'name_by',
+    per: { run: { help: 'what names the feature of a module that was selected by name (default: module)' } },
   },
   /** Take the value after a fold where the module's own is gone. */
   allowFolded: {

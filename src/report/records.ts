@@ -1,3 +1,4 @@
+import type { RunReport } from './run-records.js';
 import type { Embedding, EmbeddingRole, Feature, Layout, ResolverName } from '../features/feature.js';
 import type { Selection } from '../features/selectors.js';
 import type { StepRecord } from '../rewrite/steps.js';
@@ -214,69 +215,6 @@ export interface ExtractReport {
   readonly elapsed_ms: number;
   /** The edit itself, under `--dry-run`. */
   readonly plan?: unknown;
-}
-
-/** A feature that `run` has written. */
-export interface RunFeatureRecord {
-  readonly index: number | null;
-  readonly group?: string;
-  readonly module: string | null;
-  readonly tensor: string;
-  readonly output: string;
-  readonly shape: readonly number[];
-  readonly dtype: string;
-  /** The axis of the result along which entries stand; null if it does not depend on them, or need not be known. */
-  readonly entry_axis: number | null;
-  /** How many parts each entry has along that axis; null if each has a number of its own, or none. */
-  readonly parts_per_entry: number | null;
-  /**
-   * The array beside it that says where the rows of each entry begin, if each has a number of its own: entry i has the
-   * rows from `offsets[i]` to `offsets[i + 1]`.
-   */
-  readonly offsets?: string;
-  readonly min: number | null;
-  readonly max: number | null;
-  readonly mean: number | null;
-  readonly std: number | null;
-  /** Values that are not a number; only where there are any. */
-  readonly nan?: number;
-  /** Values that are infinite; only where there are any. min, max, mean and std are those of the finite ones. */
-  readonly infinite?: number;
-}
-
-/** How pictures became an input. */
-export interface PreprocessingRecord {
-  readonly input: string;
-  /** Null: the picture's own; if only one side is null, in proportion to the other. */
-  readonly height: number | null;
-  readonly width: number | null;
-  /** The share of the resized picture that the centre crop keeps. */
-  readonly crop: number;
-  readonly interpolation: string;
-  /** Per channel, for values from 0 to 1. Null, as `std` then is: pixels from 0 to 255 as they are. */
-  readonly mean: readonly number[] | null;
-  readonly std: readonly number[] | null;
-  readonly dtype: string;
-  /** `NCHW`, `NHWC`, or without a batch axis `CHW`, `HWC`. */
-  readonly layout: string;
-}
-
-/** What `run` returns. */
-export interface RunReport {
-  readonly schema: 1;
-  readonly command: 'run';
-  readonly model: string | null;
-  readonly output: string | null;
-  /** Where it really ran. */
-  readonly provider: string;
-  readonly inputs: readonly string[];
-  readonly images: number;
-  /** How pictures became each input that took any. */
-  readonly preprocessing: readonly PreprocessingRecord[];
-  readonly features: readonly RunFeatureRecord[];
-  readonly run_ms: number;
-  readonly warnings: readonly string[];
-  readonly elapsed_ms: number;
 }
 
 /** A feature of a cut compared with the same tensor of its original. */

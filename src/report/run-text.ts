@@ -1,7 +1,7 @@
 import { escapeText } from './escape.js';
-import type { PreprocessingRecord, RunReport } from './records.js';
+import type { PreprocessingRecord, RunReport } from './run-records.js';
 import { indexText, shapeText } from './shapes.js';
-import { paint, type TextStyle } from './style.js';
+import type { TextStyle } from './style.js';
 import { renderTable, type Column } from './table.js';
 import { countText, plural } from './units.js';
 
@@ -17,12 +17,27 @@ const COLUMNS: readonly Column[] = [
   { title: 'std', align: 'right' },
 ];
 
-/** What was run, where, and the table of what came out. */
-export function runText(report: RunReport, style: TextStyle): string {
-  const { output, features, provider, images, inputs, preprocessing, run_ms } = report;
+/** `broken.png is left out: it is empty`. */
+export function skippedText(input: string, message: string): string {
+  const why =
+    message.startsWith(`${input}: `) || message.startsWith(`${input} `)
+      ? message.slice(input.length).trimStart()
+      : message;
+  return `skipped ${escapeText(input)}: ${escapeText(why.replace(/^: /, ''))}\n`;
+}
+
+/** `ran 3 images on cpu in 12 ms, wrote features.npz`. */
+export function ranText({ output, provider, images, inputs, skipped, run_ms }: RunReport): string {
   const what =
     images > 0 ? plural(images, 'image') : inputs.length > 0 ? plural(inputs.length, 'file') : 'random values';
-  const where = output === null ? '' : `, wrote ${paint(style, 'bold', escapeText(output))}`;
+  const where = output === null || output === '-' ? '' : `, wrote ${escapeText(output)}`;
+  const left = skipped.length === 0 ? '' : `, ${plural(skipped.length, 'input')} skipped`;
+  return `ran ${what} on ${escapeText(provider)} in ${run_ms} ms${where}${left}`;
+}
+
+/** What was run, where, and the table of what came out. */
+export function runText(report: RunReport, style: TextStyle): string {
+  const { features, preprocessing } = report;
   const rows = features.map(({ output: name, index, group, module, dtype, shape, min, max, mean, std }) => [
     escapeText(name),
     indexText({ index, group }),
@@ -38,7 +53,7 @@ export function runText(report: RunReport, style: TextStyle): string {
           `\n${escapeText(name)}: ${countText(nan)} values are not a number, ${countText(infinite)} are infinite; the figures are those of the others`,
         ],
   );
-  return `ran ${what} on ${escapeText(provider)} in ${run_ms} ms${where}\n${preprocessing.map(preprocessingText).join('')}\n${renderTable(COLUMNS, rows, style)}${odd.join('')}`;
+  return `${ranText(report)}\n${preprocessing.map(preprocessingText).join('')}\n${renderTable(COLUMNS, rows, style)}${odd.join('')}`;
 }
 
 function numberText(value: number | null): string {

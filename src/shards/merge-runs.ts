@@ -1,13 +1,16 @@
 import type { TensorValue } from '../onnx/tensor-value.js';
 import { dirname, join } from 'node:path';
 import { UsageError } from '../errors.js';
-import { openArrayFile } from '../tensors/array-file.js';
+import { openArrayFile, type ArrayFile } from '../tensors/array-file.js';
 import { ALONG_ROWS, type Joining } from '../tensors/joining.js';
 import type { LazyArray } from '../tensors/lazy-array.js';
 import { isBitEqual } from '../tensors/compare.js';
-import { TensorWriter } from '../tensors/writer.js';
+import { openWriter } from '../tensors/open-writer.js';
+import { isRowFormat, outputFormatOf } from '../tensors/output-format.js';
+import { joinedProvenance } from '../tensors/provenance.js';
 import { type FileSystem, nodeFileSystem, orNothing } from '../wire/fs.js';
 import { hashRanges } from '../wire/hash.js';
+import { joinRows } from './merge-rows.js';
 import type { MergeOptions, MergeReport } from './merge-report.js';
 import type { RunManifest, ShardArray } from './run-shard.js';
 
@@ -43,11 +46,8 @@ export async function mergeRuns(shards: readonly LoadedRun[], options: MergeOpti
     path,
     ...manifest.files.map((file) => join(dirname(path), file.path)),
   ]);
-  if (problems.length === 0)
-    await joinArrays(
-      ordered.filter(({ manifest }) => manifest.rows > 0),
-      { target, needed, rows, fs },
-    );
+  const full = ordered.filter(({ manifest }) => manifest.rows > 0);
+  if (problems.length === 0) await joinParts(full, { target, needed, rows, fs });
   const files = ordered.flatMap(({ manifest }) => manifest.files);
   return {
     schema: 1,
@@ -118,32 +118,45 @@ async function damage(shards: readonly LoadedRun[], content: boolean, fs: FileSy
   return problems;
 }
 
-async function joinArrays(
-  shards: readonly LoadedRun[],
-  {
-    target,
-    needed,
-    rows,
-    fs,
-  }: { readonly target: string; readonly needed: readonly string[]; readonly rows: number; readonly fs: FileSystem },
-): Promise<void> {
+/** Where the parts of a run go, and what must not be written over. */
+interface Result {
+  readonly target: string;
+  readonly needed: readonly string[];
+  readonly rows: number;
+  readonly fs: FileSystem;
+}
+
+async function joinParts(shards: readonly LoadedRun[], result: Result): Promise<void> {
+  const format = outputFormatOf(result.target, false);
+  if (!isRowFormat(format)) return joinArrays(shards, result);
+  const parts = shards.flatMap(({ path, manifest }) => manifest.files.map((file) => join(dirname(path), file.path)));
+  return joinRows(parts, { ...result, format });
+}
+
+async function joinArrays(shards: readonly LoadedRun[], { target, needed, rows, fs }: Result): Promise<void> {
+  const opened: { readonly shard: LoadedRun; readonly files: readonly ArrayFile[] }[] = [];
+  for (const shard of shards) {
+    const files: ArrayFile[] = [];
+    for (const { path } of shard.manifest.files)
+      files.push(await openArrayFile(join(dirname(shard.path), path), { fileSystem: fs }));
+    opened.push({ shard, files });
+  }
   const [first] = shards;
   const joinings = new Map((first?.manifest.arrays ?? []).flatMap(joiningsOf));
   const isPlain = [...joinings.values()].every((joining) => joining.kind === 'along' && joining.axis === 0);
-  await using writer = await TensorWriter.open(target, {
+  await using writer = await openWriter(target, {
     inputs: needed,
     totalRows: rows,
     joinings,
     fileSystem: fs,
     inPlace: false,
+    origin: joinedProvenance(opened.map(({ files }) => files[0]?.provenance)),
   });
   const offsets = new Set((first?.manifest.arrays ?? []).flatMap((array) => array.offsets ?? []));
   const shared = new Shared(joinings, offsets);
-  for (const { path, manifest } of shards) {
-    const arrays: LazyArray[] = [];
-    for (const file of manifest.files)
-      for (const array of (await openArrayFile(join(dirname(path), file.path), { fileSystem: fs })).arrays)
-        arrays.push(array);
+  for (const { shard, files } of opened) {
+    const { path, manifest } = shard;
+    const arrays: readonly LazyArray[] = files.flatMap((file) => [...file.arrays]);
     assertEntries(path, manifest.rows, arrays, joinings);
     const step = isPlain ? ROWS_AT_ONCE : manifest.rows;
     for (let start = 0; start < manifest.rows; start += step) {

@@ -4,7 +4,7 @@ import { basename, dirname, extname, join, relative, resolve } from 'node:path';
 import { UsageError } from '../errors.js';
 import { mapOf } from '../options/kinds.js';
 import type { Shard } from '../options/values.js';
-import type { RunReport } from '../report/records.js';
+import type { RunReport } from '../report/run-records.js';
 import { type RunOptions, run } from '../run.js';
 import { expandPath, parseInputSpec } from '../tensors/input-files.js';
 import { DEFAULT_TENSOR_LIMITS } from '../tensors/limits.js';

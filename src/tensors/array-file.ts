@@ -14,7 +14,8 @@ import {
 import { DEFAULT_TENSOR_LIMITS, type TensorLimits } from './limits.js';
 import { isNpy, readNpyHeader } from './npy.js';
 import { isZip, npyArray, openNpz } from './npz.js';
-import { isSafetensors, readSafetensorsHeader, type SafetensorsEntry } from './safetensors.js';
+import { PROVENANCE_KEY } from './provenance.js';
+import { isSafetensors, readSafetensorsFile, type SafetensorsEntry } from './safetensors.js';
 import { tensorFromBytes } from './tensor.js';
 import { readTensorProto } from './tensor-proto.js';
 
@@ -38,6 +39,8 @@ export interface ArrayFile {
   readonly kind: FileKind;
   readonly arrays: readonly LazyArray[];
   readonly warnings: readonly string[];
+  /** What the file says of itself, where featx wrote it. */
+  readonly provenance?: string;
 }
 
 /** How a file of arrays is read. */
@@ -96,11 +99,11 @@ export async function openArrays(
   const region = (source: ByteSource): Region => ({ ...wholeFile(source), name: access.name });
   switch (kind) {
     case 'npz': {
-      const { arrays, others } = await openNpz(access, limits);
+      const { arrays, others, comment } = await openNpz(access, limits);
       const warnings = others.map(
         (name) => `${access.name}: ${JSON.stringify(name)} is not a .npy array and is left out`,
       );
-      return { kind, arrays, warnings };
+      return { kind, arrays, warnings, provenance: comment };
     }
     case 'npy': {
       const { header, size } = await access.use(async (source) => ({
@@ -115,8 +118,9 @@ export async function openArrays(
       };
     }
     case 'safetensors': {
-      const entries = await access.use((source) => readSafetensorsHeader(region(source), limits));
-      return { kind, arrays: entries.map((entry) => safetensorsArray(access, entry)), warnings: [] };
+      const { entries, metadata } = await access.use((source) => readSafetensorsFile(region(source), limits));
+      const provenance = metadata.get(PROVENANCE_KEY);
+      return { kind, arrays: entries.map((entry) => safetensorsArray(access, entry)), warnings: [], provenance };
     }
     case 'pb': {
       const load = async (): Promise<{ readonly name: string; readonly tensor: TensorValue }> =>

@@ -1,10 +1,12 @@
 import type { TensorValue } from '../onnx/tensor-value.js';
 import { option } from '../options/words.js';
 import { UsageError } from '../errors.js';
-import { Faults } from './input-files.js';
-import type { InputPlan, PlannedInput } from './input-plan.js';
+import { Faults, type SkipBad } from './input-files.js';
+import type { InputItem, PlannedInput } from './input-item.js';
+import type { InputPlan } from './input-plan.js';
 import type { RowRange } from './lazy-array.js';
-import { padRows, stackRows } from './tensor.js';
+import type { Entry } from './provenance.js';
+import { padRows, stackRows, takeRows } from './tensor.js';
 
 /**
  * One batch: tensors by input name, `size` entries of which the first `rows` are real and the others copies of the
@@ -17,6 +19,8 @@ export interface InputBatch {
   readonly rows: number;
   readonly size: number;
   readonly feeds: ReadonlyMap<string, TensorValue>;
+  /** Where its real entries came from. */
+  readonly entries: readonly Entry[];
 }
 
 /** How many entries a batch has, and how many batches are read ahead. */
@@ -26,6 +30,8 @@ export interface BatchOptions {
   /** Batches that are read ahead while the caller works on one. Default 1. */
   readonly prefetch?: number;
   readonly signal?: AbortSignal;
+  /** Takes the files that cannot be read, whose entries are left out; without it they are errors. */
+  readonly skip?: SkipBad;
 }
 
 const LARGEST_DEFAULT = 16;
@@ -64,7 +70,7 @@ export async function* batches(plan: InputPlan, options: BatchOptions = {}): Asy
   const readAhead = (): void => {
     while (started < count && queue.length < Math.max(1, options.prefetch ?? 1)) {
       const index = started++;
-      const batch = last.then(() => readBatch(plan, { index, size, constants }));
+      const batch = last.then(() => readBatch(plan, { index, size, constants, skip: options.skip }));
       // Reported when its turn comes, or never if the caller stops before.
       batch.catch(() => undefined);
       last = batch;
@@ -77,7 +83,7 @@ export async function* batches(plan: InputPlan, options: BatchOptions = {}): Asy
       const batch = await next;
       options.signal?.throwIfAborted();
       readAhead();
-      yield batch;
+      if (batch.rows > 0) yield batch;
     }
   } finally {
     await Promise.allSettled(queue);
@@ -88,41 +94,105 @@ interface Wanted {
   readonly index: number;
   readonly size: number;
   readonly constants: ReadonlyMap<string, TensorValue>;
+  readonly skip: SkipBad | undefined;
 }
 
-async function readBatch(plan: InputPlan, { index, size, constants }: Wanted): Promise<InputBatch> {
+async function readBatch(plan: InputPlan, { index, size, constants, skip }: Wanted): Promise<InputBatch> {
   const start = index * size;
   const end = Math.min(plan.rows, start + size);
+  const bad = new Set<number>();
+  const read = new Map<PlannedInput, readonly ReadPart[]>();
+  for (const input of plan.inputs)
+    if (!constants.has(input.name)) read.set(input, await readParts(input, { start, end }, bad, skip));
+  const rows = end - start - bad.size;
+  const sources = entriesOfPlan(plan, { start, end });
+  const entries = sources.filter((_source, at) => !bad.has(start + at));
+  const padded = plan.fixedBatch === null ? rows : size;
   const feeds = new Map<string, TensorValue>();
-  for (const input of plan.inputs) {
-    const constant = constants.get(input.name);
+  for (const input of rows === 0 ? [] : plan.inputs) {
     const value =
-      constant ?? padRows(await readRows(input, { start, end }), plan.fixedBatch === null ? end - start : size);
+      constants.get(input.name) ?? padRows(joined(input.name, goodRows(read.get(input) ?? [], bad)), padded);
     feeds.set(input.name, input.hasBatchAxis ? value : { ...value, shape: value.shape.slice(1) });
   }
-  return { index, start, rows: end - start, size: plan.fixedBatch === null ? end - start : size, feeds };
+  return { index, start, rows, size: padded, feeds, entries };
+}
+
+/** Entries `[from, …)` of a batch, as one item gave them. */
+interface ReadPart {
+  readonly from: number;
+  readonly value: TensorValue;
+}
+
+/** The parts without entries that some input has not. */
+function goodRows(parts: readonly ReadPart[], bad: ReadonlySet<number>): TensorValue[] {
+  if (bad.size === 0) return parts.map(({ value }) => value);
+  return parts.flatMap(({ from, value }) => {
+    const good: TensorValue[] = [];
+    for (let row = 0; row < value.shape[0]; row++) if (!bad.has(from + row)) good.push(takeRows(value, row, row + 1));
+    return good;
+  });
+}
+
+function joined(name: string, parts: readonly TensorValue[]): TensorValue {
+  const [first] = parts;
+  return first?.shape.length === 0 ? first : stackEntries(name, parts);
 }
 
 /** Entries `[start, end)` of an input, from whichever items hold them. */
-async function readRows({ name, items }: PlannedInput, { start, end }: RowRange): Promise<TensorValue> {
-  const wanted: (() => Promise<TensorValue>)[] = [];
+async function readRows(input: PlannedInput, range: RowRange): Promise<TensorValue> {
+  return joined(
+    input.name,
+    (await readParts(input, range, new Set())).map(({ value }) => value),
+  );
+}
+
+/** As `readRows`, item by item; entries that cannot be read are added to `bad` if they are to be skipped. */
+async function readParts(
+  { items }: PlannedInput,
+  { start, end }: RowRange,
+  bad: Set<number>,
+  skip?: SkipBad,
+): Promise<ReadPart[]> {
+  const wanted: { readonly item: InputItem; readonly first: number; readonly from: number; readonly to: number }[] = [];
   let at = 0;
-  for (const { rows, isEndless, read } of items) {
-    const count = isEndless ? end : rows;
+  for (const item of items) {
+    const count = item.isEndless ? end : item.rows;
     const from = Math.max(start, at) - at;
     const to = Math.min(end, at + count) - at;
-    if (from < to || items.length === 1) wanted.push(() => read({ start: from, end: to }));
+    if (from < to || items.length === 1) wanted.push({ item, first: at, from, to });
     at += count;
   }
-  const faults = new Faults();
-  const parts: TensorValue[] = [];
+  const faults = new Faults(skip);
+  const parts: ReadPart[] = [];
   for (let index = 0; index < wanted.length; index += AT_ONCE) {
-    for (const part of await Promise.all(wanted.slice(index, index + AT_ONCE).map((read) => faults.try(read))))
-      if (part !== null) parts.push(part);
+    const some = wanted.slice(index, index + AT_ONCE);
+    const values = await Promise.all(
+      some.map(({ item, from, to }) => faults.try(() => item.read({ start: from, end: to }), item.file)),
+    );
+    for (const [place, value] of values.entries()) {
+      const { first, from, to } = some[place];
+      if (value !== null) parts.push({ from: first + from, value });
+      else for (let row = first + from; row < first + to; row++) bad.add(row);
+    }
   }
   faults.throwIfAny('inputs cannot be read');
-  const [first] = parts;
-  return first?.shape.length === 0 ? first : stackEntries(name, parts);
+  return parts;
+}
+
+/** Where the entries `[start, end)` of a plan come from: of the input that most files feed. */
+export function entriesOfPlan({ inputs }: InputPlan, { start, end }: RowRange): Entry[] {
+  const filesOf = ({ items }: PlannedInput): number => items.filter(({ file }) => file !== null).length;
+  const batched = inputs.filter(({ isBatched }) => isBatched);
+  const [first] = [...(batched.length > 0 ? batched : inputs)].sort((a, b) => filesOf(b) - filesOf(a));
+  const entries: Entry[] = [];
+  let at = 0;
+  for (const { file, rows, isEndless } of first?.items ?? []) {
+    const count = isEndless ? end : rows;
+    for (let index = Math.max(0, start - at); index < Math.min(count, end - at); index++) entries.push({ file, index });
+    at += count;
+  }
+  for (let index = start + entries.length; index < end; index++) entries.push({ file: null, index });
+  return entries;
 }
 
 /** Entries of an input along axis 0. @throws UsageError if they are pictures of several sizes */

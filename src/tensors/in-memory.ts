@@ -11,10 +11,11 @@ import { checksum } from './checksum.js';
 import { decodePicture, pictureTensor } from './image.js';
 import { ReopenedFile } from './lazy-array.js';
 import { DEFAULT_TENSOR_LIMITS, type TensorLimits } from './limits.js';
-import { assertHolds, layoutOf, outputKeys, type OutputFormat } from './output-format.js';
+import { openWriter } from './open-writer.js';
+import { ARRAY_FORMATS, assertHolds, outputKeys, type ArrayFormat } from './output-format.js';
 import { hasBatchAxis, preprocessingFor, type ImageInput, type ImageOptions } from './preprocessing.js';
-import { valueBytes } from './tensor.js';
-import { TensorWriter } from './writer.js';
+import { isStrings, valueBytes } from './tensor.js';
+import { encodeStrings, longestOf } from './text-arrays.js';
 
 /** How pictures are read. */
 export interface PictureOptions extends ImageOptions {
@@ -109,19 +110,19 @@ export async function readArrays(
  */
 export function encodeArrays(
   arrays: ReadonlyMap<string, TensorValue>,
-  format: Exclude<OutputFormat, 'pb-directory'>,
+  format: Exclude<ArrayFormat, 'pb-directory'>,
 ): Uint8Array {
   assertArrays(arrays);
   assertHolds(format, arrays);
   const keys = outputKeys(format, [...arrays.keys()]);
   const values = [...arrays.values()];
-  const layout = layoutOf(
-    format,
-    values.map(({ dtype, shape }, index) => ({ key: keys[index], dtype, shape })),
-  );
+  const texts = values.map(({ data }) => (isStrings(data) ? { characters: longestOf(data) } : {}));
+  const specs = values.map(({ dtype, shape }, index) => ({ key: keys[index], dtype, shape, ...texts[index] }));
+  const layout = ARRAY_FORMATS[format].layout(specs);
   const bytes = new Uint8Array(layout.size);
   const checksums = values.map((value, index) => {
-    const data = valueBytes(value);
+    const { key, characters = 1 } = specs[index];
+    const data = isStrings(value.data) ? encodeStrings(value.data, characters, key) : valueBytes(value);
     bytes.set(data, layout.offsets[index]);
     return layout.checksumSeeds === null ? 0 : checksum(data, layout.checksumSeeds[index]);
   });
@@ -130,8 +131,8 @@ export function encodeArrays(
 }
 
 /**
- * Writes arrays to a file by its extension (.npz, .npy, .safetensors, .pb), or to a directory of .pb; the file appears
- * whole or not at all.
+ * Writes arrays to a file by its extension (.npz, .npy, .safetensors, .pb; .jsonl, .csv or .parquet with a row for each
+ * entry along axis 0), or to a directory of .pb; the file appears whole or not at all.
  * @throws UsageError for a dtype that the format cannot hold, links and unknown extensions; IoError
  */
 export async function writeArrays(
@@ -142,7 +143,7 @@ export async function writeArrays(
   assertPath('the file', path);
   assertArrays(arrays);
   const rows = [...arrays.values()][0]?.shape[0] ?? 1;
-  await using writer = await TensorWriter.open(path, { ...options, totalRows: rows });
+  await using writer = await openWriter(path, { ...options, totalRows: rows });
   await writer.write(arrays, rows);
   await writer.finish();
 }

@@ -1,10 +1,11 @@
 import { option } from '../options/words.js';
 import { extname, join } from 'node:path';
-import { FeatxError, IoError, UsageError } from '../errors.js';
+import { FeatxError, IoError, RuntimeError, UsageError } from '../errors.js';
+import { BufferSource } from '../wire/source.js';
 import { byCodeUnit, globFiles, isFileGlob } from '../wire/find-files.js';
 import { errnoOf, ioError, type FileSystem } from '../wire/fs.js';
 import { INPUT_EXTENSIONS, openArrays, probeKind, type ArrayFile } from './array-file.js';
-import { ReopenedFile } from './lazy-array.js';
+import { openSource, ReopenedFile, type SourceAccess } from './lazy-array.js';
 import type { TensorLimits } from './limits.js';
 
 /**
@@ -13,6 +14,9 @@ import type { TensorLimits } from './limits.js';
 export type InputSpec =
   | { readonly input: string | null; readonly path: string }
   | { readonly input: string | null; readonly seed: number };
+
+/** The path of what a program was given on standard input. */
+export const STANDARD_INPUT = '-';
 
 const RANDOM = /^random(?::(\d{1,15}))?$/;
 
@@ -39,22 +43,30 @@ export function parseInputSpec(text: string, inputNames: readonly string[]): Inp
 export interface OpenedFile {
   readonly path: string;
   readonly input: string | null;
-  readonly access: ReopenedFile;
+  readonly access: SourceAccess;
   /** null for a picture. */
   readonly arrays: ArrayFile | null;
 }
+
+/** Takes a file that cannot be read, instead of an error. */
+export type SkipBad = (file: string, error: FeatxError) => void;
 
 /** Failures that are told together, so that a user mends all files at once. */
 export class Faults {
   private readonly errors: FeatxError[] = [];
 
-  /** Runs `work`; a FeatxError is kept and null returned. */
-  async try<T>(work: () => Promise<T> | T): Promise<T | null> {
+  /** @param skip takes failures that are those of a file alone */
+  constructor(private readonly skip?: SkipBad) {}
+
+  /** Runs `work`; a FeatxError is kept, or skipped with the file that it is of, and null returned. */
+  async try<T>(work: () => Promise<T> | T, file: string | null = null): Promise<T | null> {
     try {
       return await work();
     } catch (error) {
       if (!(error instanceof FeatxError)) throw error;
-      this.errors.push(error);
+      // What is missing on the machine is missing for every file.
+      if (this.skip !== undefined && file !== null && !(error instanceof RuntimeError)) this.skip(file, error);
+      else this.errors.push(error);
       return null;
     }
   }
@@ -80,6 +92,23 @@ export class Faults {
   }
 }
 
+/** What was skipped, and what skips; nothing is skipped if nobody takes it. */
+export function collecting(take: SkipBad | undefined): { skipped: FeatxError[]; skip: SkipBad | undefined } {
+  const skipped: FeatxError[] = [];
+  const skip: SkipBad = (file, error) => {
+    skipped.push(error);
+    take?.(file, error);
+  };
+  return { skipped, skip: take && skip };
+}
+
+/** @throws the errors of files that were skipped, if none was left */
+export function assertAnyLeft(skipped: readonly FeatxError[]): void {
+  const faults = new Faults();
+  for (const error of skipped) faults.add(error);
+  faults.throwIfAny('inputs cannot be read, and none is left');
+}
+
 /** How the files of an input are read. */
 export interface FileOptions {
   readonly fs: FileSystem;
@@ -87,6 +116,10 @@ export interface FileOptions {
   readonly warn: (message: string) => void;
   /** For the message about a path that looks like `NAME=FILE`. */
   readonly inputNames: readonly string[];
+  /** Takes files that cannot be read. */
+  readonly skip?: SkipBad;
+  /** The file that `-` names. */
+  readonly standardInput?: Uint8Array;
 }
 
 /** The files that a path, directory or pattern names, in order. @throws IoError, UsageError if there are none */
@@ -130,18 +163,22 @@ export async function openFiles(
   specs: readonly { readonly input: string | null; readonly path: string }[],
   options: FileOptions,
 ): Promise<OpenedFile[]> {
-  const { fs, limits, warn } = options;
-  const faults = new Faults();
+  const { fs, limits, warn, standardInput } = options;
+  const faults = new Faults(options.skip);
   const opened: OpenedFile[] = [];
   for (const { input, path } of specs) {
-    for (const file of (await faults.try(() => expandPath(path, options))) ?? []) {
-      const access = new ReopenedFile(file, fs);
+    const isStandard = path === STANDARD_INPUT && standardInput !== undefined;
+    for (const file of isStandard ? [path] : ((await faults.try(() => expandPath(path, options))) ?? [])) {
+      const access =
+        file === STANDARD_INPUT && standardInput !== undefined
+          ? openSource(new BufferSource(standardInput), 'standard input')
+          : new ReopenedFile(file, fs);
       await faults.try(async () => {
         const kind = await probeKind(access);
         const arrays = kind === 'image' ? null : await openArrays(access, kind, limits);
         for (const warning of arrays?.warnings ?? []) warn(warning);
         opened.push({ path: file, input, access, arrays });
-      });
+      }, file);
     }
   }
   faults.throwIfAny('inputs cannot be read');

@@ -5,8 +5,17 @@ import { countsEntries } from '../shapes/nominal.js';
 import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
 import { conversionOf, convert } from './convert.js';
 import { decodePicture, pictureTensor } from './image.js';
-import { Faults, openFiles, parseInputSpec, type OpenedFile } from './input-files.js';
-import type { LazyArray, ReopenedFile, RowRange } from './lazy-array.js';
+import type { InputItem, PlannedInput } from './input-item.js';
+import {
+  assertAnyLeft,
+  collecting,
+  Faults,
+  openFiles,
+  parseInputSpec,
+  type OpenedFile,
+  type SkipBad,
+} from './input-files.js';
+import type { LazyArray, RowRange } from './lazy-array.js';
 import { DEFAULT_TENSOR_LIMITS, type TensorLimits } from './limits.js';
 import {
   hasBatchAxis,
@@ -17,7 +26,7 @@ import {
   type ImageOptions,
   type Preprocessing,
 } from './preprocessing.js';
-import { randomTensor } from './random.js';
+import { randomEntries, randomTensor } from './random.js';
 import { describe, stackRows } from './tensor.js';
 
 /** An input of a model: its name, and what is known of its dtype and shape. */
@@ -32,31 +41,10 @@ export interface InputOptions {
   readonly shapes?: ReadonlyMap<string, readonly number[]>;
   /** The inputs whose sizes the caller gave; those of others give way to the size that pictures are to have. */
   readonly given?: ReadonlySet<string>;
-}
-
-/** Values of an input from one place; entries are counted along axis 0. */
-export interface InputItem {
-  readonly file: string | null;
-  readonly rows: number;
-  /** Whether it gives as many entries as are asked for (random values); `rows` is then what it gives on its own. */
-  readonly isEndless: boolean;
-  /** Shape of one entry, null where a picture brings its own size; null for a scalar. */
-  readonly rest: readonly (number | null)[] | null;
-  /** Whether an entry is a run of its own, so that others may have other sizes. */
-  readonly isAlone: boolean;
-  /** How a picture is prepared; null for what is no picture. */
-  readonly picture: Preprocessing | null;
-  readonly read: (rows: RowRange) => Promise<TensorValue>;
-}
-
-/** What one input of the model is fed with. */
-export interface PlannedInput {
-  readonly name: string;
-  readonly items: readonly InputItem[];
-  /** Whether its entries are split over batches; otherwise all of it goes into each. */
-  readonly isBatched: boolean;
-  /** Whether its axis 0 counts entries; otherwise an entry is the whole input, and a batch has one. */
-  readonly hasBatchAxis: boolean;
+  /** Takes files that cannot be read, or that are no input of the model; without it they are errors. */
+  readonly skip?: SkipBad;
+  /** The file that `-` names. */
+  readonly standardInput?: Uint8Array;
 }
 
 /** Where the values of a run come from; nothing but headers has been read. */
@@ -70,8 +58,6 @@ export interface InputPlan {
   readonly files: readonly string[];
   /** Whether pictures come at their own sizes, so that several may not fit into one batch. */
   readonly ownSizes: boolean;
-  /** Entries that are pictures. */
-  readonly images: number;
   /** How pictures are prepared, by input. */
   readonly preprocessing: ReadonlyMap<string, Preprocessing>;
   readonly warnings: readonly string[];
@@ -90,11 +76,12 @@ export async function planInputs(
   options: InputOptions = {},
 ): Promise<InputPlan> {
   const warnings: string[] = [];
+  const { skipped, skip } = collecting(options.skip);
   const context: Context = {
     inputs,
     options,
     limits: { ...DEFAULT_TENSOR_LIMITS, ...options.limits },
-    faults: new Faults(),
+    faults: new Faults(skip),
     warn: (message) => void warnings.push(message),
   };
   const inputNames = inputs.map(({ name }) => name);
@@ -105,11 +92,14 @@ export async function planInputs(
     limits: context.limits,
     warn: context.warn,
     inputNames,
+    skip,
+    standardInput: options.standardInput,
   });
   const items = new Map<string, InputItem[]>(inputNames.map((name) => [name, []]));
-  for (const file of opened) await context.faults.try(() => assign(file, items, context));
+  for (const file of opened) await context.faults.try(() => assign(file, items, context), file.path);
   context.faults.throwIfAny('inputs do not fit the model');
   for (const spec of parsed) if ('seed' in spec) addRandom(spec, items, context);
+  if (skipped.length > 0 && [...items.values()].every((list) => list.length === 0)) assertAnyLeft(skipped);
   assertGiven(items, context);
   const pictures = [...items].flatMap(([name, list]) =>
     list.flatMap(({ picture }) => (picture === null ? [] : [[name, picture] as const])),
@@ -133,7 +123,6 @@ export async function planInputs(
     ownSizes: pictures.some(([, { height, width }]) => height === null || width === null),
     files,
     preprocessing: new Map(pictures),
-    images: opened.filter(({ arrays }) => arrays === null).length,
     warnings: [...new Set(warnings)],
   };
 }
@@ -168,14 +157,14 @@ function entryText({ rest }: InputItem): string {
 
 /** Gives the arrays of a file to the inputs they are for. */
 async function assign(file: OpenedFile, items: ReadonlyMap<string, InputItem[]>, context: Context): Promise<void> {
-  const { path, arrays, access } = file;
+  const { path, arrays } = file;
   if (arrays === null) {
     const input = targetOf(file, context, pictureTaker(context.inputs));
     const { image, given } = context.options;
     // Sizes that nobody gave give way to one that is asked for, and pixels come at the picture's own.
     const isOpen = given?.has(input.name) !== true && (image?.size !== undefined || input.dtype === 'uint8');
     const to = preprocessingFor(isOpen ? input : withNumbers(input, context), image);
-    add(items, input, pictureItem(access, to, context));
+    add(items, input, pictureItem(file, to, context));
     return;
   }
   const pairs = pairsOf(file, arrays.arrays, context);
@@ -244,14 +233,14 @@ function withNumbers(input: ModelInput, { options }: Context): ModelInput {
     : { ...input, shape: input.shape.map((dim, axis) => (typeof dim === 'number' ? dim : (numbers?.[axis] ?? dim))) };
 }
 
-function pictureItem(access: ReopenedFile, to: Preprocessing, { limits }: Context): InputItem {
+function pictureItem({ path, access }: OpenedFile, to: Preprocessing, { limits }: Context): InputItem {
   const read = async (): Promise<TensorValue> => {
     const bytes = await access.use((source) => source.read(0, source.size));
     return pictureTensor(await decodePicture(bytes, access.name, limits), to);
   };
   const rest = pictureShape(to.layout, to);
   const isAlone = !hasBatchAxis(to.layout);
-  return { file: access.name, rows: 1, isEndless: false, rest, isAlone, picture: to, read };
+  return { file: path, rows: 1, isEndless: false, rest, isAlone, picture: to, read };
 }
 
 /**
@@ -320,13 +309,8 @@ function randomItem(input: ModelInput, shape: readonly number[], seed: number): 
       picture: null,
       read: async () => randomTensor(dtype, [], seed, input.name),
     };
-  // Entry by entry, so that the values do not depend on the batch size.
-  const read = async ({ start, end }: RowRange): Promise<TensorValue> => {
-    const entries: TensorValue[] = [randomTensor(dtype, [0, ...rest], seed, input.name)];
-    for (let index = start; index < end; index++)
-      entries.push(randomTensor(dtype, [1, ...rest], seed, `${input.name}#${index}`));
-    return stackRows(entries);
-  };
+  const read = async (range: RowRange): Promise<TensorValue> =>
+    stackRows(randomEntries({ dtype, rest, seed, name: input.name }, range));
   return { file: null, rows, isEndless: true, rest, isAlone, picture: null, read };
 }
 

@@ -11,7 +11,7 @@ import { planInputs, type InputOptions, type ModelInput } from './input-plan.js'
 import { npyHeader } from './npy.js';
 import { valueBytes } from './tensor.js';
 import { tensorProtoFile } from '../testing/tensor-proto.js';
-import { TensorWriter } from './writer.js';
+import { openWriter } from './open-writer.js';
 
 const fixtures = new URL('../../fixtures/tensors/', import.meta.url).pathname;
 let directory: string;
@@ -36,7 +36,7 @@ async function npy(name: string, tensor: TensorValue): Promise<string> {
 async function archive(name: string, tensors: readonly (readonly [string, TensorValue])[]): Promise<string> {
   const path = join(directory, name);
   const rows = tensors[0][1].shape[0];
-  await using writer = await TensorWriter.open(path, { totalRows: rows });
+  await using writer = await openWriter(path, { totalRows: rows });
   await writer.write(new Map(tensors), rows);
   await writer.finish();
   return path;
@@ -93,7 +93,7 @@ describe('planning inputs', () => {
       await npy('c.npy', float([1, 2], 9, 10)),
     ];
     const plan = await planInputs(paths, [input]);
-    expect(plan).toMatchObject({ rows: 5, fixedBatch: null, files: paths, images: 0, warnings: [] });
+    expect(plan).toMatchObject({ rows: 5, fixedBatch: null, files: paths, warnings: [] });
     const all = await run(paths, [input], {}, { batchSize: 2 });
     expect(valuesOf(all)).toEqual([
       [1, 2, 3, 4],
@@ -159,7 +159,8 @@ describe('planning inputs', () => {
 
   test('pictures become entries of the size and dtype of their input', async () => {
     const image: ModelInput = { name: 'image', dtype: 'float16', shape: [null, 3, 8, 8] };
-    expect((await planInputs([join(fixtures, 'picture.?pg'), join(fixtures, 'picture.png')], [image])).images).toBe(2);
+    const planned = await planInputs([join(fixtures, 'picture.?pg'), join(fixtures, 'picture.png')], [image]);
+    expect(planned.inputs[0].items.filter(({ picture }) => picture !== null)).toHaveLength(2);
     const all = await run(
       [join(fixtures, 'picture-*.png'), join(fixtures, 'picture.webp')],
       [image],
@@ -192,7 +193,7 @@ describe('planning inputs', () => {
     const pictures = [join(fixtures, 'picture.png'), join(fixtures, '../pictures/chelsea.png')];
     const specs = [...pictures, `threshold=${await npy('t.npy', float([1], 0.5))}`];
     const plan = await planInputs(specs, inputs);
-    expect(plan).toMatchObject({ rows: 2, fixedBatch: 1, images: 2 });
+    expect(plan).toMatchObject({ rows: 2, fixedBatch: 1 });
     expect([...plan.preprocessing]).toEqual([['image', expect.objectContaining({ layout: 'CHW', mean: null })]]);
     const all = await run(specs, inputs);
     expect(all.map(({ feeds }) => feeds.get('image')?.shape)).toEqual([

@@ -1,8 +1,23 @@
+import { elementCount } from '../onnx/types.js';
+import { byteLength } from './tensor.js';
+
+/** numpy keeps text as UTF-32. */
+export const CHARACTER_BYTES = 4;
+
 /** An array as a file will hold it; its values come later, rows at a time. */
 export interface ArraySpec {
   readonly key: string;
   readonly dtype: string;
   readonly shape: readonly number[];
+  /** Characters of the longest string, for arrays of strings in formats that give each the same room. */
+  readonly characters?: number;
+}
+
+/** Bytes that the values of an array take. */
+export function specBytes({ dtype, shape, characters }: ArraySpec): number {
+  return characters === undefined
+    ? (byteLength(dtype, shape) ?? 0)
+    : CHARACTER_BYTES * characters * (elementCount(shape) ?? 0);
 }
 
 /** Bytes and where in the file they go. */

@@ -66,7 +66,6 @@ describe('reading .npy', () => {
 
   test.each([
     ['objects.npy', /pickled Python objects/],
-    ['text.npy', /text/],
     ['complex64.npy', /complex/],
     ['records.npy', /records of several fields/],
   ])('%s is refused', async (name, message) => {

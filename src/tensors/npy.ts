@@ -2,8 +2,10 @@ import type { TensorValue } from '../onnx/tensor-value.js';
 import { elementCount } from '../onnx/types.js';
 import { decodeText } from '../wire/text.js';
 import { malformed, overLimit, unsupported, type Region } from './faults.js';
+import { specBytes, type ArraySpec, type FileLayout } from './layout.js';
 import { DEFAULT_TENSOR_LIMITS, type TensorLimits } from './limits.js';
-import { byteLength, tensorFromBytes } from './tensor.js';
+import { byteLength, isStrings, tensorFromBytes } from './tensor.js';
+import { decodeStrings } from './text-arrays.js';
 
 /** The header of a .npy array. @see https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html */
 export interface NpyHeader {
@@ -11,6 +13,8 @@ export interface NpyHeader {
   readonly shape: readonly number[];
   readonly littleEndian: boolean;
   readonly fortranOrder: boolean;
+  /** Characters that each string has room for; strings only. */
+  readonly characters?: number;
   /** Where the values begin, from the start of the array file. */
   readonly dataOffset: number;
 }
@@ -45,9 +49,8 @@ const REFUSED: { readonly [kind: string]: readonly [string, string] } = {
     'save it with a numeric dtype: np.save(file, array.astype("float32"), allow_pickle=False)',
   ],
   c: ['it holds complex numbers', 'save the real and the imaginary part as arrays of their own'],
-  U: ['it holds text', 'featx takes strings as .pb (TensorProto)'],
-  S: ['it holds byte strings', 'featx takes strings as .pb (TensorProto)'],
-  a: ['it holds byte strings', 'featx takes strings as .pb (TensorProto)'],
+  S: ['it holds byte strings', 'save it as text: array.astype("U")'],
+  a: ['it holds byte strings', 'save it as text: array.astype("U")'],
   V: [
     'its dtype is void, which numpy writes for types it does not know, such as bfloat16',
     'save it as .safetensors, or as float32',
@@ -62,7 +65,7 @@ export function isNpy(head: Uint8Array): boolean {
   return MAGIC.every((byte, index) => head[index] === byte);
 }
 
-/** Reads the header alone. @throws ModelFormatError, UnsupportedModelError (objects, text, complex), PolicyError */
+/** Reads the header alone. @throws ModelFormatError, UnsupportedModelError (objects, complex), PolicyError */
 export async function readNpyHeader(region: Region, limits: TensorLimits = DEFAULT_TENSOR_LIMITS): Promise<NpyHeader> {
   const { source, name, start, end } = region;
   const head = await source.read(start, Math.min(end, start + 12));
@@ -70,8 +73,11 @@ export async function readNpyHeader(region: Region, limits: TensorLimits = DEFAU
   if (start + offset + length > end) throw malformed(name, `the header of ${length} bytes does not fit in the file`);
   const bytes = await source.read(start + offset, start + offset + length);
   const header = { ...parseDictionary(decodeText(bytes), name), dataOffset: offset + length };
-  const size = byteLength(header.dtype, header.shape);
-  if (size === null)
+  const size = specBytes({ key: '', ...header });
+  if (
+    !Number.isSafeInteger(size) ||
+    (header.characters === undefined && byteLength(header.dtype, header.shape) === null)
+  )
     throw malformed(name, `its shape (${header.shape.join(', ')}) has more elements than can be counted`);
   const available = end - start - header.dataOffset;
   if (available < size)
@@ -141,7 +147,7 @@ function parseDictionary(text: string, name: string): Omit<NpyHeader, 'dataOffse
     expect(')');
     return dims;
   };
-  let dtype: { readonly dtype: string; readonly littleEndian: boolean } | undefined;
+  let dtype: Pick<NpyHeader, 'dtype' | 'littleEndian' | 'characters'> | undefined;
   let fortran: boolean | undefined;
   let shape: number[] | undefined;
   expect('{');
@@ -188,12 +194,14 @@ function tokenize(text: string, name: string): Token[] {
   return tokens;
 }
 
-function dtypeOf(description: string, name: string): { readonly dtype: string; readonly littleEndian: boolean } {
+function dtypeOf(description: string, name: string): Pick<NpyHeader, 'dtype' | 'littleEndian' | 'characters'> {
   if (description === '[')
     throw unsupported(name, 'it holds records of several fields', 'save each field as an array of its own');
   const [, order, code] = /^([<>=|]?)([A-Za-z?]\d*)/.exec(description) ?? [];
   const dtype = DTYPES.get(code === '?' ? 'b1' : (code ?? ''));
   if (dtype !== undefined && description === `${order}${code}`) return { dtype, littleEndian: order !== '>' };
+  const [, text] = /^[<>=]U(\d{1,9})$/.exec(description) ?? [];
+  if (text !== undefined) return { dtype: 'string', littleEndian: order !== '>', characters: Number(text) };
   const [what, hint] = REFUSED[code?.[0] ?? ''] ?? [`its dtype is unknown`, 'save it with a numeric dtype'];
   throw unsupported(name, `${what} (dtype '${description}')`, hint);
 }
@@ -208,15 +216,22 @@ export async function readNpy(region: Region, limits: TensorLimits = DEFAULT_TEN
 }
 
 /** The tensor of a header and the bytes of its values. */
-export function arrayOf({ dtype, shape, littleEndian, fortranOrder }: NpyHeader, bytes: Uint8Array): TensorValue {
-  const tensor = tensorFromBytes(dtype, shape, bytes, littleEndian);
+export function arrayOf(header: NpyHeader, bytes: Uint8Array, name = 'the array'): TensorValue {
+  const { dtype, shape, littleEndian, fortranOrder, characters } = header;
+  const tensor =
+    characters === undefined
+      ? tensorFromBytes(dtype, shape, bytes, littleEndian)
+      : {
+          dtype,
+          shape,
+          data: decodeStrings(bytes, { count: elementCount(shape) ?? 0, characters, littleEndian, name }),
+        };
   return fortranOrder ? fromFortran(tensor) : tensor;
 }
 
 /** Values that lie with the first axis fastest, in C order. */
 function fromFortran({ dtype, shape, data }: TensorValue): TensorValue {
-  if (!ArrayBuffer.isView(data)) return { dtype, shape, data };
-  const ordered = data.slice();
+  const ordered = isStrings(data) ? [...data] : data.slice();
   const axes = shape.length;
   const strides: number[] = [];
   let stride = 1;
@@ -243,12 +258,23 @@ export function npyDescription(dtype: string): string | null {
   return DESCRIPTIONS.get(dtype) ?? null;
 }
 
+/** A .npy file: its header, then the values. */
+export function npyLayout(array: ArraySpec): FileLayout {
+  const header = npyHeader(array.dtype, array.shape, array.key, array.characters);
+  return {
+    size: header.length + specBytes(array),
+    offsets: [header.length],
+    checksumSeeds: null,
+    frame: () => [{ position: 0, bytes: header }],
+  };
+}
+
 /**
  * The bytes before the values, as numpy writes them: version 1.0, padded to 64 bytes, with room for axis 0 to grow.
  * @throws UnsupportedModelError for dtypes numpy does not know
  */
-export function npyHeader(dtype: string, shape: readonly number[], name: string): Uint8Array {
-  const description = DESCRIPTIONS.get(dtype);
+export function npyHeader(dtype: string, shape: readonly number[], name: string, characters?: number): Uint8Array {
+  const description = characters === undefined ? DESCRIPTIONS.get(dtype) : `<U${characters}`;
   if (description === undefined)
     throw unsupported(name, `.npy and .npz have no dtype ${dtype}`, 'write .safetensors or a directory of .pb');
   const tuple = shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(', ')})`;

@@ -7,10 +7,10 @@ import { BufferSource, type ByteSource } from '../wire/source.js';
 import { decodeText } from '../wire/text.js';
 import { checksum } from './checksum.js';
 import { malformed, overLimit, unsupported } from './faults.js';
+import { specBytes } from './layout.js';
 import { wholeArray, type LazyArray, type RowRange, type SourceAccess } from './lazy-array.js';
 import { DEFAULT_TENSOR_LIMITS, type TensorLimits } from './limits.js';
 import { arrayOf, headerLength, readNpyHeader, type NpyHeader } from './npy.js';
-import { byteLength } from './tensor.js';
 
 const STORED = 0;
 const DEFLATED = 8;
@@ -35,6 +35,8 @@ export interface NpzArrays {
   readonly arrays: readonly LazyArray[];
   /** Names of entries that are not arrays. */
   readonly others: readonly string[];
+  /** What stands at the end of the archive. */
+  readonly comment?: string;
 }
 
 /** Whether bytes begin like a zip archive (an empty one has only its end record). */
@@ -48,10 +50,10 @@ export function isZip(head: Uint8Array): boolean {
  */
 export function openNpz(access: SourceAccess, limits: TensorLimits = DEFAULT_TENSOR_LIMITS): Promise<NpzArrays> {
   return access.use(async (source) => {
-    const { members, others } = await readMembers(source, access.name, limits);
+    const { members, others, comment } = await readMembers(source, access.name, limits);
     const arrays: LazyArray[] = [];
     for (const member of members) arrays.push(await openMember(access, source, member, limits));
-    return { arrays, others };
+    return { arrays, others, comment };
   });
 }
 
@@ -59,13 +61,16 @@ async function readMembers(
   source: ByteSource,
   path: string,
   limits: TensorLimits,
-): Promise<{ readonly members: readonly Member[]; readonly others: readonly string[] }> {
+): Promise<{ readonly members: readonly Member[] } & Pick<NpzArrays, 'others' | 'comment'>> {
   const members: Member[] = [];
   const others: string[] = [];
+  let comment: string | undefined;
   const seen = new Set<string>();
   const ranges: { readonly start: number; readonly end: number; readonly name: string }[] = [];
   try {
     const zip = await openZip(source);
+    const said: unknown = zip.comment;
+    if (said instanceof Uint8Array && said.length > 0) comment = decodeText(said);
     if (zip.entryCount > limits.arrays)
       throw overLimit(path, `${zip.entryCount} entries are over the limit of ${limits.arrays}`, 'arrays');
     for await (const entry of zip.eachEntry()) {
@@ -93,7 +98,7 @@ async function readMembers(
         `entries ${JSON.stringify(ranges[index - 1].name)} and ${JSON.stringify(range.name)} overlap`,
       );
   }
-  return { members, others };
+  return { members, others, comment };
 }
 
 /** yauzl's view of the directory; it reads through `source`, and names stay bytes. */
@@ -217,7 +222,7 @@ async function* inflated(source: ByteSource, { name, start, end }: Member): Asyn
 }
 
 async function inflateArray(source: ByteSource, member: Member, header: NpyHeader): Promise<TensorValue> {
-  const values = new Uint8Array(byteLength(header.dtype, header.shape) ?? 0);
+  const values = new Uint8Array(specBytes({ key: member.key, ...header }));
   const total = header.dataOffset + values.length;
   let at = 0;
   let sum = 0;

@@ -1,3 +1,4 @@
+import type { RowRange } from './lazy-array.js';
 import type { TensorValue } from '../onnx/tensor-value.js';
 import { elementCount } from '../onnx/types.js';
 import { UsageError } from '../errors.js';
@@ -75,4 +76,18 @@ export function randomTensor(dtype: string, shape: readonly number[], seed: numb
   else if (ArrayBuffer.isView(data))
     for (let index = 0; index < count; index++) data[index] = next() >>> (isByte ? 24 : 31);
   return tensor;
+}
+
+/**
+ * Entries `[start, end)` of random values, after an empty one that has their shape; each by itself, so that the values
+ * do not depend on the batch size.
+ */
+export function randomEntries(
+  { dtype, rest, seed, name }: { dtype: string; rest: readonly number[]; seed: number; name: string },
+  { start, end }: RowRange,
+): TensorValue[] {
+  const entries = [randomTensor(dtype, [0, ...rest], seed, name)];
+  for (let index = start; index < end; index++)
+    entries.push(randomTensor(dtype, [1, ...rest], seed, `${name}#${index}`));
+  return entries;
 }

@@ -54,9 +54,24 @@ export function isSafetensors(head: Uint8Array): boolean {
  * @throws ModelFormatError, UnsupportedModelError, PolicyError
  */
 export async function readSafetensorsHeader(
+  region: Region,
+  limits?: TensorLimits,
+): Promise<readonly SafetensorsEntry[]> {
+  return (await readSafetensorsFile(region, limits)).entries;
+}
+
+/** What a header says. */
+interface SafetensorsFile {
+  readonly entries: readonly SafetensorsEntry[];
+  /** Texts by their keys. */
+  readonly metadata: ReadonlyMap<string, string>;
+}
+
+/** As `readSafetensorsHeader`, with the texts that stand beside the tensors. */
+export async function readSafetensorsFile(
   { source, name, start, end }: Region,
   limits: TensorLimits = DEFAULT_TENSOR_LIMITS,
-): Promise<SafetensorsEntry[]> {
+): Promise<SafetensorsFile> {
   const size = end - start;
   if (size < LENGTH_BYTES) throw malformed(name, `${size} bytes are too few for a safetensors file`, 0);
   const first = await source.read(start, start + LENGTH_BYTES);
@@ -88,7 +103,13 @@ export async function readSafetensorsHeader(
     .map(([key, value]) => entryOf(key, value, name));
   if (entries.length > limits.arrays)
     throw overLimit(name, `${entries.length} tensors are over the limit of ${limits.arrays}`, 'arrays');
-  return placed(entries, size - dataStart, dataStart, name);
+  const said = header[METADATA];
+  const metadata = new Map(
+    Object.entries(isRecord(said) ? said : {}).flatMap(([key, value]) =>
+      typeof value === 'string' ? [[key, value] as const] : [],
+    ),
+  );
+  return { entries: placed(entries, size - dataStart, dataStart, name), metadata };
 }
 
 function isSizes(value: unknown): value is readonly number[] {

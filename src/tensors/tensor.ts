@@ -70,6 +70,11 @@ export function valueBytes({ dtype, data }: TensorValue): Uint8Array {
   return swapped;
 }
 
+/** Whether data are strings. */
+export function isStrings(data: TensorData): data is readonly string[] {
+  return Array.isArray(data);
+}
+
 function swapBytes(bytes: Uint8Array, width: number): void {
   for (let at = 0; at + width <= bytes.length; at += width) bytes.subarray(at, at + width).reverse();
 }

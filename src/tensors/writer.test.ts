@@ -6,7 +6,8 @@ import { FeatxError, IoError, UsageError } from '../errors.js';
 import { faultyFileSystem, type Fault } from '../testing/faulty-fs.js';
 import { readTensors } from './array-file.js';
 import { outputFormatOf } from './output-format.js';
-import { TensorWriter, type TensorWriterOptions, type WrittenFile } from './writer.js';
+import type { WriterOptions, WrittenFile } from './feature-writer.js';
+import { openWriter } from './open-writer.js';
 
 let directory: string;
 beforeEach(async () => {
@@ -50,9 +51,9 @@ const JOINED = new Map([
 async function write(
   target: string,
   batches: readonly Batch[] = BATCHES,
-  options: Partial<TensorWriterOptions> = {},
+  options: Partial<WriterOptions> = {},
 ): Promise<WrittenFile[]> {
-  await using writer = await TensorWriter.open(target, { totalRows: 3, ...options });
+  await using writer = await openWriter(target, { totalRows: 3, ...options });
   for (const [rows, batch] of batches) await writer.write(batch, rows);
   return writer.finish();
 }
@@ -184,7 +185,7 @@ describe('batches that do not join', () => {
 });
 
 describe('targets', () => {
-  test('links, inputs, missing directories and files that may not be replaced are refused before anything is written', async () => {
+  test('links, inputs, folders that cannot be one and files that may not be replaced are refused before anything is written', async () => {
     const target = join(directory, 'x.npz');
     await writeFile(target, 'old');
     await symlink(target, join(directory, 'link.npz'));
@@ -192,9 +193,9 @@ describe('targets', () => {
     await expect(write(join(directory, 'link.npz'))).rejects.toBeInstanceOf(UsageError);
     await expect(write(join(directory, 'hard.npz'), BATCHES, { inputs: [target] })).rejects.toThrow(/also an input/);
     await expect(write(target, BATCHES, { noClobber: true })).rejects.toBeInstanceOf(IoError);
-    await expect(write(join(directory, 'none', 'x.npz'))).rejects.toBeInstanceOf(IoError);
-    await expect(write(join(directory, 'none', 'out/'))).rejects.toBeInstanceOf(IoError);
     await writeFile(join(directory, 'plain'), '');
+    await expect(write(join(directory, 'plain', 'x.npz'))).rejects.toBeInstanceOf(IoError);
+    await expect(write(join(directory, 'plain', 'out/'))).rejects.toBeInstanceOf(IoError);
     await expect(write(join(directory, 'plain'))).rejects.toThrow(/not a directory/);
     await mkdir(join(directory, 'out'));
     await symlink(target, join(directory, 'out', '1.pb'));
@@ -204,11 +205,16 @@ describe('targets', () => {
     expect(await readdir(join(directory, 'out'))).toEqual(['1.pb']);
   });
 
+  test.each(['x.npz', 'x.jsonl', 'out/'])('missing folders are made for %s', async (name) => {
+    await write(join(directory, 'none', 'inner', name));
+    expect(await readdir(join(directory, 'none', 'inner'))).toEqual([name.replace('/', '')]);
+  });
+
   test('an abort leaves the old file', async () => {
     const target = join(directory, 'x.npz');
     await writeFile(target, 'old');
     const controller = new AbortController();
-    await using writer = await TensorWriter.open(target, { totalRows: 3, signal: controller.signal });
+    await using writer = await openWriter(target, { totalRows: 3, signal: controller.signal });
     await writer.write(BATCHES[0][1], 2);
     controller.abort(new Error('enough'));
     await expect(writer.write(BATCHES[1][1], 1)).rejects.toThrow('enough');

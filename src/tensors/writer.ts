@@ -1,36 +1,19 @@
 import type { TensorValue } from '../onnx/tensor-value.js';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { checksum } from './checksum.js';
-import { IoError, UsageError } from '../errors.js';
-import { errnoOf, ioError, nodeFileSystem, orNothing, type FileSystem } from '../wire/fs.js';
-import type { FileIdentity } from '../wire/file-state.js';
-import { isInPlace, withdraw } from '../wire/put-in-place.js';
-import { resolveTarget, type TargetOptions } from '../wire/target.js';
+import { UsageError } from '../errors.js';
+import { ioError, nodeFileSystem, orNothing } from '../wire/fs.js';
+import { commitAll } from '../wire/put-in-place.js';
+import { resolveTarget } from '../wire/target.js';
 import { TemporaryFile } from '../wire/temporary-file.js';
-import { ALONG_ROWS, axisOf, runsAround, type Joining } from './joining.js';
-import type { ArraySpec, FileLayout } from './layout.js';
-import { assertHolds, layoutOf, outputFormatOf, outputKeys, type OutputFormat } from './output-format.js';
-import { byteLength, describe, valueBytes } from './tensor.js';
-
-/** Where and how features are written. */
-export interface TensorWriterOptions extends TargetOptions {
-  readonly signal?: AbortSignal;
-  /** Files that are being read, which the target must not be. */
-  readonly inputs?: readonly string[];
-  /** Entries along axis 0 that all batches together bring; null if nobody knows. */
-  readonly totalRows: number | null;
-  /** How what comes in batches becomes one array, by name; along axis 0 by default. */
-  readonly joinings?: ReadonlyMap<string, Joining | null>;
-  /** Kept in the header of .safetensors. */
-  readonly metadata?: ReadonlyMap<string, string>;
-}
-
-/** A file that was written, and the tensors in it under their keys (in a directory: their file names). */
-export interface WrittenFile {
-  readonly path: string;
-  readonly sizeBytes: number;
-  readonly tensors: readonly { readonly name: string; readonly key: string; readonly shape: readonly number[] }[];
-}
+import type { FeatureWriter, WriterOptions, WrittenFile } from './feature-writer.js';
+import { ALONG_ROWS, axisOf, joinAlong, runsAround, type Joining } from './joining.js';
+import { specBytes, type ArraySpec, type FileLayout } from './layout.js';
+import { ARRAY_FORMATS, assertHolds, outputKeys, type ArrayFormat } from './output-format.js';
+import { provenanceText, type Entry } from './provenance.js';
+import { describe, isStrings, valueBytes } from './tensor.js';
+import { encodeStrings, longestOf } from './text-arrays.js';
 
 /** A tensor of the result as far as its batches have told. */
 interface Track {
@@ -47,6 +30,8 @@ interface Track {
   rows: number;
   bytes: number;
   checksum: number;
+  /** Batches of strings, which get the room of the longest. */
+  readonly texts: TensorValue[];
 }
 
 /** One file of the result, its temporary file, and the tracks in it. */
@@ -59,7 +44,7 @@ interface Part {
 /** Parts whose layout is known: values go to their final places. */
 interface Placed {
   readonly layouts: readonly FileLayout[];
-  readonly shapes: ReadonlyMap<Track, readonly number[]>;
+  readonly specs: ReadonlyMap<Track, ArraySpec>;
 }
 
 /**
@@ -70,7 +55,7 @@ interface Placed {
  * @example `await using writer = await TensorWriter.open('features.npz', { totalRows }); … await writer.write(batch,
  * rows); … await writer.finish();`
  */
-export class TensorWriter implements AsyncDisposable {
+export class TensorWriter implements FeatureWriter {
   private tracks: readonly Track[] = [];
   private parts: readonly Part[] = [];
   private placed: Placed | null = null;
@@ -78,31 +63,32 @@ export class TensorWriter implements AsyncDisposable {
   private readonly staged: TemporaryFile[];
   private pending: Promise<void> = Promise.resolve();
   private batches = 0;
+  private readonly entries: Entry[] = [];
+  readonly warnings: string[] = [];
 
   private constructor(
     /** The file or directory that will be there. */
     readonly target: string,
-    readonly format: OutputFormat,
+    readonly format: ArrayFormat,
     private readonly directory: string,
     first: TemporaryFile,
-    private readonly options: TensorWriterOptions,
+    private readonly options: WriterOptions,
   ) {
     this.staged = [first];
   }
 
   /**
    * Checks the target and creates the first temporary file.
-   * @throws UsageError for links, unknown extensions and targets that are also inputs; IoError for a missing directory
-   * or `noClobber`
+   * @throws UsageError for links and targets that are also inputs; IoError for a folder that cannot be, or `noClobber`
    */
-  static async open(target: string, options: TensorWriterOptions): Promise<TensorWriter> {
+  static async open(target: string, format: ArrayFormat, options: WriterOptions): Promise<TensorWriter> {
     const fs = options.fileSystem ?? nodeFileSystem;
-    const state = await fs.stat(target).catch((error: unknown) => {
-      if (errnoOf(error) === 'ENOENT') return null;
-      throw ioError(error, 'look at', target);
-    });
+    if (options.write !== undefined) {
+      const directory = tmpdir();
+      return new TensorWriter(target, format, directory, await TemporaryFile.create(directory, fs), options);
+    }
+    const state = await orNothing(fs.stat(target), target);
     const isDirectory = state?.isDirectory() ?? false;
-    const format = outputFormatOf(target, isDirectory);
     if (format === 'pb-directory' && state !== null && !isDirectory)
       throw new UsageError(`${target} is a file, not a directory`, { code: 'FEATX_USAGE_OUTPUT', path: target });
     const path =
@@ -110,20 +96,15 @@ export class TensorWriter implements AsyncDisposable {
         ? target.replace(/(?<=.)[/\\]+$/, '')
         : await resolveTarget(target, options.inputs ?? [], options);
     const directory = isDirectory ? path : dirname(path);
-    await assertDirectory(fs, directory);
     return new TensorWriter(path, format, directory, await TemporaryFile.create(directory, fs), options);
   }
 
-  /**
-   * Takes a batch: tensors by name, and how many entries of the input it stands for. Returns once the batch before it
-   * is written, so that writing overlaps with what the caller does next; the tensors must not change any more.
-   * @throws UsageError if tensors do not fit the file or the batches before; IoError
-   */
-  async write(batch: ReadonlyMap<string, TensorValue>, rows: number): Promise<void> {
+  async write(batch: ReadonlyMap<string, TensorValue>, rows: number, entries: readonly Entry[] = []): Promise<void> {
     await this.pending;
     this.options.signal?.throwIfAborted();
     if (this.batches++ === 0) await this.begin(batch, rows);
     const tensors = this.match(batch, rows);
+    this.entries.push(...entries);
     this.pending = this.store(tensors);
     // Reported by whoever awaits `pending` next.
     this.pending.catch(() => undefined);
@@ -145,11 +126,12 @@ export class TensorWriter implements AsyncDisposable {
       rows: 0,
       bytes: 0,
       checksum: 0,
+      texts: [],
     }));
     this.parts = await this.openParts();
-    const shapes = this.tracks.map((track) => wholeShape(track, rows, totalRows));
+    const shapes = this.tracks.map((track) => (track.dtype === 'string' ? null : wholeShape(track, rows, totalRows)));
     if (shapes.every((shape) => shape !== null)) this.place(shapes);
-    else for (const track of this.tracks) this.spools.set(track, await this.stage());
+    else for (const track of this.tracks) if (track.dtype !== 'string') this.spools.set(track, await this.stage());
   }
 
   private async stage(): Promise<TemporaryFile> {
@@ -171,19 +153,40 @@ export class TensorWriter implements AsyncDisposable {
   }
 
   private place(shapes: readonly (readonly number[])[]): Placed {
-    const byTrack = new Map(this.tracks.map((track, index) => [track, shapes[index]]));
     const isDirectory = this.format === 'pb-directory';
-    const specOf = (track: Track): ArraySpec => ({
-      key: isDirectory ? track.name : track.key,
-      dtype: track.dtype,
-      shape: byTrack.get(track) ?? [],
-    });
-    const layouts = this.parts.map(({ tracks }) => layoutOf(this.format, tracks.map(specOf), this.options.metadata));
+    const specs = new Map(
+      this.tracks.map((track, index): readonly [Track, ArraySpec] => {
+        const { name, key, dtype, texts } = track;
+        const longest = texts.map(({ data }) => (isStrings(data) ? longestOf(data) : 1));
+        const characters = dtype === 'string' ? { characters: Math.max(1, ...longest) } : {};
+        return [track, { key: isDirectory ? name : key, dtype, shape: shapes[index], ...characters }];
+      }),
+    );
+    const provenance = this.provenance();
+    const layouts = this.parts.map(({ tracks }) =>
+      ARRAY_FORMATS[this.format].layout(
+        tracks.flatMap((track) => specs.get(track) ?? []),
+        provenance,
+      ),
+    );
     for (const [part, { tracks }] of this.parts.entries()) {
       for (const [index, track] of tracks.entries()) track.checksum = layouts[part].checksumSeeds?.[index] ?? 0;
     }
-    this.placed = { layouts, shapes: byTrack };
+    this.placed = { layouts, specs };
     return this.placed;
+  }
+
+  private provenance(): string | undefined {
+    const { origin } = this.options;
+    const { provenanceBytes: longest } = ARRAY_FORMATS[this.format];
+    if (origin === undefined || longest === 0) return undefined;
+    const entries = origin.entries ?? this.entries;
+    const { text, isWhole } = provenanceText(origin.provenance, entries, longest);
+    if (!isWhole)
+      this.warnings.push(
+        `the names of ${entries.length} entries do not fit into ${this.target}: .safetensors, .parquet, .jsonl and .csv keep them`,
+      );
+    return text;
   }
 
   /** The tensors of a batch in the order of the first, checked against it. */
@@ -222,10 +225,7 @@ export class TensorWriter implements AsyncDisposable {
     )
       return false;
     if (axis === null || this.placed === null) return true;
-    return (
-      tensor.shape[0] === track.parts * rows &&
-      bytes + valueBytes(tensor).length <= (byteLength(dtype, this.placed.shapes.get(track) ?? []) ?? 0)
-    );
+    return tensor.shape[0] === track.parts * rows && bytes + valueBytes(tensor).length <= roomOf(this.placed, track);
   }
 
   private async store(tensors: readonly TensorValue[]): Promise<void> {
@@ -234,13 +234,17 @@ export class TensorWriter implements AsyncDisposable {
       for (const [index, track] of tracks.entries()) {
         const tensor = values.get(track);
         const axis = axisOf(track.joining);
-        if (tensor === undefined || (axis === null && track.bytes > 0)) continue;
+        if (tensor === undefined || (axis === null && track.lengths.length > 0)) continue;
+        track.lengths.push(tensor.shape[axis ?? 0] ?? 1);
+        track.rows += tensor.shape[axis ?? 0] ?? 1;
+        if (isStrings(tensor.data)) {
+          track.texts.push(tensor);
+          continue;
+        }
         const bytes = valueBytes(tensor);
         if (this.placed === null) await this.spools.get(track)?.write(bytes, track.bytes);
         else await this.append(track, { file, layout: this.placed.layouts[part], index }, bytes);
         if (this.placed === null) track.bytes += bytes.length;
-        track.lengths.push(tensor.shape[axis ?? 0] ?? 1);
-        track.rows += tensor.shape[axis ?? 0] ?? 1;
       }
     }
   }
@@ -255,10 +259,6 @@ export class TensorWriter implements AsyncDisposable {
     track.bytes += bytes.length;
   }
 
-  /**
-   * Completes the files and puts them in place.
-   * @throws IoError; UsageError if fewer entries came than were announced
-   */
   finish(): Promise<WrittenFile[]> {
     const written = this.pending.then(() => this.complete());
     // Disposal waits for it, also where the caller does not.
@@ -269,8 +269,9 @@ export class TensorWriter implements AsyncDisposable {
 
   private async complete(): Promise<WrittenFile[]> {
     if (this.batches === 0) throw new UsageError('there is no batch to write');
-    const { layouts, shapes } = this.placed ?? (await this.gather());
-    const short = this.tracks.filter((track) => track.bytes !== byteLength(track.dtype, shapes.get(track) ?? []));
+    const placed = this.placed ?? (await this.gather());
+    const { layouts, specs } = placed;
+    const short = this.tracks.filter((track) => track.bytes !== roomOf(placed, track));
     if (short.length > 0) {
       throw new UsageError(
         `${short.map(({ name, rows }) => `${name} has ${rows}`).join(', ')} of the ${this.options.totalRows} entries announced`,
@@ -282,15 +283,15 @@ export class TensorWriter implements AsyncDisposable {
     for (const [part, { file, tracks }] of this.parts.entries()) {
       for (const { position, bytes } of layouts[part].frame(tracks.map(({ checksum }) => checksum)))
         await file.write(bytes, position);
-      await file.seal(layouts[part].size);
+      if (this.options.write === undefined) await file.seal(layouts[part].size);
+      else for await (const chunk of file.chunks(layouts[part].size)) await this.options.write(chunk);
     }
     this.options.signal?.throwIfAborted();
-    await this.makeDirectory();
     await this.putInPlace();
     const written = (track: Track): WrittenFile['tensors'][number] => ({
       name: track.name,
       key: track.key,
-      shape: shapes.get(track) ?? [],
+      shape: specs.get(track)?.shape ?? [],
     });
     return this.parts.map(({ target, tracks }, part) => ({
       path: target,
@@ -299,39 +300,14 @@ export class TensorWriter implements AsyncDisposable {
     }));
   }
 
-  /**
-   * The files of a directory one after the other; where one cannot be put there, those are taken back that stand where
-   * nothing stood before.
-   */
   private async putInPlace(): Promise<void> {
+    if (this.options.write !== undefined) return;
     const fs = this.options.fileSystem ?? nodeFileSystem;
-    const added: (readonly [path: string, placed: FileIdentity])[] = [];
-    let notDurable: unknown = null;
-    try {
-      for (const { file, target } of this.parts) {
-        const isNew = (await orNothing(fs.lstat(target), target)) === null;
-        try {
-          const placed = await file.commit(target);
-          if (isNew) added.push([target, placed]);
-        } catch (error) {
-          if (!isInPlace(error)) throw error;
-          notDurable ??= error;
-          const placed = await fs.lstat(target).catch(() => null);
-          if (isNew && placed !== null) added.push([target, placed]);
-        }
-      }
-    } catch (error) {
-      for (const [path, placed] of added) await withdraw(fs, path, placed);
-      throw error;
-    }
-    if (notDurable !== null) throw notDurable;
-  }
-
-  private async makeDirectory(): Promise<void> {
-    if (this.format !== 'pb-directory' || this.directory === this.target) return;
-    await (this.options.fileSystem ?? nodeFileSystem).mkdir(this.target).catch((error: unknown) => {
-      throw ioError(error, 'create the directory', this.target);
-    });
+    if (this.format === 'pb-directory' && this.directory !== this.target)
+      await fs.mkdir(this.target).catch((error: unknown) => {
+        throw ioError(error, 'create the directory', this.target);
+      });
+    await commitAll(this.parts, fs);
   }
 
   /** Copies spooled values to their places, now that every shape is known. */
@@ -341,10 +317,12 @@ export class TensorWriter implements AsyncDisposable {
     );
     for (const [part, { file, tracks }] of this.parts.entries()) {
       for (const [index, track] of tracks.entries()) {
+        const place = { file, layout: placed.layouts[part], index };
+        for (const some of encodedTexts(track, placed.specs.get(track)?.characters ?? 1))
+          await this.append(track, place, some);
         const spool = this.spools.get(track);
         if (spool === undefined) continue;
-        for await (const chunk of spooled(spool, track))
-          await this.append(track, { file, layout: placed.layouts[part], index }, chunk);
+        for await (const chunk of spooled(spool, track)) await this.append(track, place, chunk);
         await spool.discard();
       }
     }
@@ -358,13 +336,20 @@ export class TensorWriter implements AsyncDisposable {
   }
 }
 
-async function assertDirectory(fs: FileSystem, directory: string): Promise<void> {
-  try {
-    if (!(await fs.stat(directory)).isDirectory())
-      throw new IoError(`${directory} is not a directory`, { path: directory });
-  } catch (error) {
-    throw error instanceof IoError ? error : ioError(error, 'write into', directory);
-  }
+const STRINGS_AT_ONCE = 4096;
+
+/** Bytes that the values of a track take in its file. */
+function roomOf({ specs }: Placed, track: Track): number {
+  const spec = specs.get(track);
+  return spec === undefined ? 0 : specBytes(spec);
+}
+
+/** The strings of a track in the order of the whole array, as the bytes of its file. */
+function* encodedTexts({ texts, joining, name }: Track, characters: number): Generator<Uint8Array> {
+  if (texts.length === 0) return;
+  const { data } = joinAlong(texts, axisOf(joining) ?? 0);
+  for (let start = 0; isStrings(data) && start < data.length; start += STRINGS_AT_ONCE)
+    yield encodeStrings(data.slice(start, start + STRINGS_AT_ONCE), characters, name);
 }
 
 /** The shape that all batches together have; null if it is not known from the first. */

@@ -1,9 +1,8 @@
 import { checksum } from './checksum.js';
 import { concat } from '../wire/pieces.js';
 import { encodeText } from '../wire/text.js';
-import type { ArraySpec, FileLayout, PlacedBytes } from './layout.js';
+import { specBytes, type ArraySpec, type FileLayout, type PlacedBytes } from './layout.js';
 import { npyHeader } from './npy.js';
-import { byteLength } from './tensor.js';
 
 /**
  * An entry of an archive: stored, never deflated, its sizes always in the zip64 extra field, as `numpy.savez` writes
@@ -29,24 +28,26 @@ const LOCAL_FIXED = 30;
 const LOCAL_EXTRA = 20;
 
 /**
- * A .npz file: a zip archive of `<key>.npy`.
+ * A .npz file: a zip archive of `<key>.npy`. A comment stands at its end, where Python's `zipfile` finds it.
  * @see https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT 4.3 (records), 4.5.3 (zip64 extra field)
  */
-export function npzLayout(arrays: readonly ArraySpec[]): FileLayout {
+export function npzLayout(arrays: readonly ArraySpec[], comment = ''): FileLayout {
   const entries: Entry[] = [];
   const offsets: number[] = [];
   let at = 0;
-  for (const { key, dtype, shape } of arrays) {
+  for (const array of arrays) {
+    const { key, dtype, shape, characters } = array;
     const name = encodeText(`${key}.npy`);
-    const header = npyHeader(dtype, shape, key);
-    const size = header.length + (byteLength(dtype, shape) ?? 0);
+    const header = npyHeader(dtype, shape, key, characters);
+    const size = header.length + specBytes(array);
     entries.push({ name, header, start: at, size });
     offsets.push(at + LOCAL_FIXED + name.length + LOCAL_EXTRA + header.length);
     at += LOCAL_FIXED + name.length + LOCAL_EXTRA + size;
   }
+  const text = encodeText(comment);
   const directoryStart = at;
   const directorySize = entries.reduce((sum, entry) => sum + directoryRecord(entry, 0).length, 0);
-  const end = endRecords(entries.length, directoryStart, directorySize);
+  const end = concat([endRecords(entries.length, directoryStart, directorySize, text.length), text]);
   const frame = (checksums: readonly number[]): PlacedBytes[] => [
     ...entries.map((entry, index) => ({
       position: entry.start,
@@ -138,7 +139,7 @@ function directoryRecord({ name, size, start }: Entry, checksum: number): Uint8A
   return concat([fixed, name, extra]);
 }
 
-function endRecords(entries: number, start: number, size: number): Uint8Array {
+function endRecords(entries: number, start: number, size: number, comment: number): Uint8Array {
   const wide = entries > LIMIT_16 || start > 0x7fffffff || size > 0x7fffffff;
   const end = record(22, [
     [0x06054b50, 4],
@@ -148,7 +149,7 @@ function endRecords(entries: number, start: number, size: number): Uint8Array {
     [Math.min(entries, LIMIT_16), 2],
     [Math.min(size, LIMIT_32), 4],
     [Math.min(start, LIMIT_32), 4],
-    [0, 2],
+    [comment, 2],
   ]);
   if (!wide) return end;
   const zip64 = record(56, [

@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { dirname } from 'node:path';
 import { FeatxError, IoError } from '../errors.js';
 import { isSameFile, type FileIdentity } from './file-state.js';
-import { errnoOf, ioError, look, type FileSystem } from './fs.js';
+import { errnoOf, ioError, look, orNothing, type FileSystem } from './fs.js';
 import { forget, remove } from './temporary-names.js';
 
 /** Windows answers these while a virus scanner or another reader holds the target. */
@@ -95,4 +95,35 @@ async function syncDirectory(fs: FileSystem, target: string): Promise<void> {
       hint: 'run again once the device is in order',
     });
   }
+}
+
+/**
+ * Puts sealed files in their places, one after the other; if one cannot be put there, those are taken back that stand
+ * where nothing stood before.
+ * @throws IoError
+ */
+export async function commitAll(
+  files: readonly { readonly target: string; readonly file: { commit(target: string): Promise<FileIdentity> } }[],
+  fs: FileSystem,
+): Promise<void> {
+  const added: (readonly [path: string, placed: FileIdentity])[] = [];
+  let notDurable: unknown = null;
+  try {
+    for (const { file, target } of files) {
+      const isNew = (await orNothing(fs.lstat(target), target)) === null;
+      try {
+        const placed = await file.commit(target);
+        if (isNew) added.push([target, placed]);
+      } catch (error) {
+        if (!isInPlace(error)) throw error;
+        notDurable ??= error;
+        const placed = await fs.lstat(target).catch(() => null);
+        if (isNew && placed !== null) added.push([target, placed]);
+      }
+    }
+  } catch (error) {
+    for (const [path, placed] of added) await withdraw(fs, path, placed);
+    throw error;
+  }
+  if (notDurable !== null) throw notDurable;
 }

@@ -500,7 +500,7 @@ describe('targets', () => {
     });
   });
 
-  test('what is no file, exists, or has no directory is refused before any work', async () => {
+  test('what is no file, exists, or can have no folder is refused before any work', async () => {
     await write(at('exists'), OLD);
     await expect(resolveTarget(folder, [])).rejects.toMatchObject({
       name: 'UsageError',
@@ -515,10 +515,8 @@ describe('targets', () => {
       code: 'FEATX_IO_EXISTS',
     });
     expect(await resolveTarget(at('new'), [], { noClobber: true })).toBe(at('new'));
-    await expect(resolveTarget(at('missing/target'), [])).rejects.toMatchObject({
-      name: 'IoError',
-      code: 'FEATX_IO_NOT_FOUND',
-    });
+    expect(await resolveTarget(at('missing/folder/target'), [])).toBe(at('missing/folder/target'));
+    await expect(resolveTarget(at('exists/folder/target'), [])).rejects.toMatchObject({ name: 'IoError' });
     await expect(resolveTarget(at('exists/target'), [])).rejects.toMatchObject({ name: 'IoError' });
     await expect(resolveTarget(at('n'.repeat(300)), [])).rejects.toMatchObject({
       name: 'IoError',

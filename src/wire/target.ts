@@ -2,7 +2,7 @@ import { dirname } from 'node:path';
 import { IoError, UsageError } from '../errors.js';
 import { option } from '../options/words.js';
 import { isSameFile } from './file-state.js';
-import { ioError, look, nodeFileSystem, orNothing, type FileSystem } from './fs.js';
+import { errnoOf, ioError, look, nodeFileSystem, orNothing, type FileSystem } from './fs.js';
 
 /** What may be replaced by a result. */
 export interface TargetOptions {
@@ -17,7 +17,7 @@ export interface TargetOptions {
 
 /**
  * Checks a target before any long work and returns the path that will really be replaced.
- * @throws UsageError for links, non-files and targets that are also inputs; IoError for a missing directory or
+ * @throws UsageError for links, non-files and targets that are also inputs; IoError for a folder that cannot be one, or
  * `noClobber`
  */
 export async function resolveTarget(
@@ -51,13 +51,7 @@ export async function resolveTarget(
       path: target,
       hint: `leave out ${option('noClobber', true)} to replace it`,
     });
-  const directory = dirname(target);
-  try {
-    if (!(await fs.stat(directory)).isDirectory())
-      throw new IoError(`${directory} is not a directory`, { path: directory });
-  } catch (error) {
-    throw error instanceof IoError ? error : ioError(error, 'write into', directory);
-  }
+  await assertFolder(fs, dirname(target));
   if (existing !== null && !options.inPlace) {
     for (const input of inputs) {
       const state = await orNothing(fs.stat(input), input);
@@ -74,4 +68,20 @@ export async function resolveTarget(
     }
   }
   return target;
+}
+
+/** A folder that is there, or that can be made once something is written into it. @throws IoError */
+async function assertFolder(fs: FileSystem, folder: string): Promise<void> {
+  const state = await fs.stat(folder).catch((error: unknown) => {
+    if (errnoOf(error) === 'ENOENT' && dirname(folder) !== folder) return null;
+    throw ioError(error, 'write into', folder);
+  });
+  if (state === null) return assertFolder(fs, dirname(folder));
+  if (!state.isDirectory()) throw new IoError(`${folder} is not a directory`, { path: folder });
+}
+
+/** The nearest folder that is there: where a missing one will be made. @throws IoError */
+export async function nearestFolder(fs: FileSystem, folder: string): Promise<string> {
+  const isThere = (await orNothing(fs.stat(folder), folder)) !== null;
+  return isThere || dirname(folder) === folder ? folder : nearestFolder(fs, dirname(folder));
 }

@@ -2,7 +2,16 @@ import { constants } from 'node:fs';
 import { IoError } from '../errors.js';
 import type { FileSource } from './file-source.js';
 import { isSameFile, type FileIdentity } from './file-state.js';
-import { errnoOf, ioError, nodeFileSystem, openAfresh, writeFully, type FileHandle, type FileSystem } from './fs.js';
+import {
+  errnoOf,
+  ioError,
+  nodeFileSystem,
+  openAfresh,
+  orNothing,
+  writeFully,
+  type FileHandle,
+  type FileSystem,
+} from './fs.js';
 import { putInPlace } from './put-in-place.js';
 import { remove, removeStale, temporaryName } from './temporary-names.js';
 
@@ -24,7 +33,7 @@ export class TemporaryFile {
   ) {}
 
   /**
-   * Creates a file in a folder and removes what killed runs have left there.
+   * Creates a file in a folder, which is made if it is missing, and removes what killed runs have left there.
    * @param original the file to begin with a copy of, if its path still names it and the copy can be written to
    * @throws IoError if the folder cannot be written to
    */
@@ -33,6 +42,7 @@ export class TemporaryFile {
     fs: FileSystem = nodeFileSystem,
     original: FileSource | null = null,
   ): Promise<TemporaryFile> {
+    await madeFolder(fs, directory);
     await removeStale(fs, directory);
     const path = temporaryName(directory);
     try {
@@ -102,6 +112,14 @@ export class TemporaryFile {
     this.isOpen = false;
     await this.handle.close();
   }
+}
+
+/** @throws IoError */
+async function madeFolder(fs: FileSystem, directory: string): Promise<void> {
+  if ((await orNothing(fs.stat(directory), directory)) !== null) return;
+  await fs.mkdir(directory).catch((error: unknown) => {
+    throw ioError(error, 'create the directory', directory);
+  });
 }
 
 /**

@@ -1,0 +1,30 @@
+import type { OutputFormatName } from '../options/choices.js';
+import { nodeFileSystem, orNothing } from '../wire/fs.js';
+import type { FeatureWriter, WriterOptions } from './feature-writer.js';
+import { assertFormat, isRowFormat, outputFormatOf, STREAM_FORMAT, type OutputFormat } from './output-format.js';
+import { RowWriter } from './row-writer.js';
+import { TensorWriter } from './writer.js';
+
+/** How features are written, and in which format where no extension says it. */
+export interface OpenWriterOptions extends WriterOptions {
+  readonly format?: OutputFormatName;
+}
+
+/**
+ * What writes features to a file or directory, in the format of its extension; or to `write`.
+ * @throws UsageError for links, unknown extensions and targets that are also inputs; IoError; RuntimeError if a package
+ * that writes the format is missing
+ */
+export async function openWriter(target: string, options: OpenWriterOptions): Promise<FeatureWriter> {
+  const format = await formatOf(target, options);
+  return isRowFormat(format) ? RowWriter.open(target, format, options) : TensorWriter.open(target, format, options);
+}
+
+async function formatOf(target: string, options: OpenWriterOptions): Promise<OutputFormat> {
+  const { format, write, fileSystem = nodeFileSystem } = options;
+  if (write !== undefined) return format ?? STREAM_FORMAT;
+  const state = await orNothing(fileSystem.stat(target), target);
+  const found = outputFormatOf(target, state?.isDirectory() ?? false);
+  assertFormat(target, found, format);
+  return found;
+}
