@@ -13,7 +13,7 @@ const ROWS: readonly (readonly string[])[] = [
   ['batch'],
   ['shards'],
   ['inspect', 'extract', 'run', 'verify', 'doctor'],
-  ['nets', 'run-results'],
+  ['nets', 'run-results', 'verify-pairs', 'verify-runs'],
   ['device-runs', 'entry-axes'],
   ['runner'],
   ['core'],

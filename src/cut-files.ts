@@ -25,13 +25,18 @@ export interface CutOptions extends Omit<WriteOptions, 'beforeCommit'> {
   /** Plan and report; write nothing. */
   readonly dryRun?: boolean;
   /**
-   * Called with the finished file before it takes its place; the file is discarded where this throws. Where it is
-   * given, the report says `verified`.
+   * Called with the finished file before it takes its place; the file is discarded where this throws, or does not say
+   * that the cut is right. Where it is given, the report says `verified`.
    */
-  readonly verifyFile?: (temporaryPath: string, outputs: Plan['outputs']) => Promise<boolean>;
+  readonly verifyFile?: (temporaryPath: string, outputs: Plan['outputs']) => Promise<Verdict>;
   /** Takes the bytes instead of a file: for standard output. */
   readonly write?: (bytes: Uint8Array) => Promise<void>;
 }
+
+/** What a check of a cut comes to: right, wrong, or (null) that nobody can tell, with the reason. */
+export type Verdict =
+  | boolean
+  | { readonly equal: boolean | null; readonly reason: string | null; readonly warnings: readonly string[] };
 
 /**
  * The file that a cut will be, checked before any long work; null where there is none.
@@ -238,13 +243,7 @@ export async function writeCut({ model, edit, plan, weights, target, options, so
       ...options,
       beforeCommit: async (temporaryPath) => {
         if (options.verifyFile === undefined) return;
-        verified = await options.verifyFile(temporaryPath, plan.outputs);
-        if (!verified)
-          throw new RuntimeError('the cut does not compute what the model computes; nothing was written', {
-            code: 'FEATX_VERIFY',
-            path: target,
-            hint: 'featx verify shows which features differ; please report this model',
-          });
+        verified = isRight(await options.verifyFile(temporaryPath, plan.outputs), target);
       },
     });
     return { ...measure(pieces, sidecar?.pieces, sidecarPath), verified };
@@ -253,6 +252,23 @@ export async function writeCut({ model, edit, plan, weights, target, options, so
     if (sidecarPath !== null && fresh !== null && !isInPlace(error)) await withdraw(fs, sidecarPath, fresh);
     throw error;
   }
+}
+
+/** @throws RuntimeError for a cut that is wrong, or that nobody can judge */
+function isRight(verdict: Verdict, path: string): boolean {
+  const { equal, reason } = typeof verdict === 'boolean' ? { equal: verdict, reason: null } : verdict;
+  if (equal === true) return true;
+  if (equal === null)
+    throw new RuntimeError(`the cut cannot be judged: ${reason}; nothing was written`, {
+      code: 'FEATX_VERIFY_UNJUDGED',
+      path,
+      hint: `leave out ${option('verify')} to write it all the same`,
+    });
+  throw new RuntimeError('the cut does not compute what the model computes; nothing was written', {
+    code: 'FEATX_VERIFY',
+    path,
+    hint: 'featx verify shows which features differ; please report this model',
+  });
 }
 
 /**

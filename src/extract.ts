@@ -81,7 +81,10 @@ async function extractTo(
     ? previewCut(model, edit, weights, target)
     : await writeCut({
         ...{ model, edit, plan, weights, target, sourcePath },
-        options: { ...options, reads: [...(options.reads ?? []), ...projectionFiles(options.project)] },
+        options: {
+          ...withWarnings(options, warn),
+          reads: [...(options.reads ?? []), ...projectionFiles(options.project)],
+        },
       });
   return {
     schema: 1,
@@ -98,5 +101,19 @@ async function extractTo(
     warnings,
     elapsed_ms: Math.round(performance.now() - started),
     ...(options.dryRun ? { plan: printableEdit(edit) } : {}),
+  };
+}
+
+/** Options whose check of the finished file adds what it warns of to the report. */
+function withWarnings(options: ExtractOptions, warn: (message: string) => void): ExtractOptions {
+  const { verifyFile } = options;
+  if (verifyFile === undefined) return options;
+  return {
+    ...options,
+    verifyFile: async (...file) => {
+      const verdict = await verifyFile(...file);
+      if (typeof verdict !== 'boolean') verdict.warnings.forEach(warn);
+      return verdict;
+    },
   };
 }

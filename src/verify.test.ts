@@ -81,7 +81,15 @@ describe('bit for bit', () => {
     cut[at] ^= 1;
     const { equal, features } = await verify(source, cut);
     expect(features).toEqual([
-      { index: null, tensor: 'y', output: 'y', bit_equal: false, max_difference: expect.any(Number) },
+      {
+        index: null,
+        tensor: 'y',
+        output: 'y',
+        equal: false,
+        bit_equal: false,
+        max_difference: expect.any(Number),
+        tolerance: 0.001,
+      },
     ]);
     expect(features[0].max_difference).toBeGreaterThan(0);
     expect(features[0].max_difference).toBeLessThan(1e-6);
@@ -104,7 +112,7 @@ describe('pairs', () => {
 
   test('by name, or as they are given', async () => {
     expect((await verify(encodeModel({ graph: graph('y') }), encodeModel({ graph: graph('y') }))).features).toEqual([
-      { index: null, tensor: 'y', output: 'y', bit_equal: true, max_difference: 0 },
+      { index: null, tensor: 'y', output: 'y', equal: true, bit_equal: true, max_difference: 0, tolerance: 0.001 },
     ]);
     const other = encodeModel({ graph: graph('z') });
     await expect(verify(encodeModel({ graph: graph('y') }), other)).rejects.toMatchObject({
@@ -128,29 +136,6 @@ describe('pairs', () => {
     );
   });
 
-  test('what is random is named and not judged', async () => {
-    const noisy: GraphSpec = {
-      inputs: [value('x', [4])],
-      outputs: [value('y', null, null), value('z', null, null)],
-      nodes: [
-        node('RandomNormalLike', ['x'], ['r'], {}, { name: 'noise' }),
-        node('Add', ['x', 'r'], ['y']),
-        node('Neg', ['x'], ['z']),
-      ],
-    };
-    const report = await verify(encodeModel({ graph: noisy }), encodeModel({ graph: noisy }));
-    expect(report.features).toEqual([
-      expect.objectContaining({ output: 'y' }),
-      expect.objectContaining({ output: 'z', bit_equal: true }),
-    ]);
-    expect(report).toMatchObject({
-      equal: true,
-      warnings: [
-        "node[0] RandomNormalLike 'noise' gives other values in every run; what depends on it is reported and not judged",
-      ],
-    });
-  });
-
   test('a model that wants 256 pixels', async () => {
     const position: GraphSpec = {
       inputs: [value('x', ['n', 1, 'h', 'w'])],
@@ -159,6 +144,156 @@ describe('pairs', () => {
       nodes: [node('Add', ['x', 'p'], ['y'])],
     };
     expect((await verify(encodeModel({ graph: position }), encodeModel({ graph: position }))).equal).toBe(true);
+  });
+});
+
+describe('what is random', () => {
+  const noisy = (more: Partial<GraphSpec>, factor = 1): Uint8Array =>
+    encodeModel({
+      graph: {
+        inputs: [value('x', [64])],
+        outputs: [value('y', null)],
+        initializers: [tensor('factor', [], [factor]), tensor('half', [], [0.5]), tensor('yes', [], [1], 'bool')],
+        ...more,
+      },
+    });
+  /** The cut has another node in front, so that the others stand elsewhere. */
+  const whole = noisy({
+    nodes: [
+      node('RandomNormalLike', ['x'], ['r'], {}, { name: 'noise' }),
+      node('Add', ['x', 'r'], ['s']),
+      node('Mul', ['s', 'factor'], ['y']),
+    ],
+  });
+  const cut = (factor: number): Uint8Array =>
+    noisy(
+      {
+        nodes: [
+          node('Identity', ['x'], ['same']),
+          node('RandomNormalLike', ['same'], ['r']),
+          node('Add', ['x', 'r'], ['s']),
+          node('Mul', ['s', 'factor'], ['y']),
+        ],
+      },
+      factor,
+    );
+
+  test('is judged: both get the same seed', async () => {
+    const report = await verify(whole, cut(1));
+    expect(report).toMatchObject({
+      equal: true,
+      reason: null,
+      features: [{ output: 'y', equal: true, bit_equal: true, tolerance: 0.001 }],
+      warnings: [
+        "node[0] RandomNormalLike 'noise' gives other values in every run: both models were run with the same seed for it",
+      ],
+    });
+    expect(await verify(whole, cut(1.5))).toMatchObject({ equal: false, features: [{ equal: false }] });
+  });
+
+  test.each<readonly [string, string, boolean]>([
+    ['trains', 'yes', true],
+    ['does not train', 'no', false],
+  ])('Dropout that %s is judged', async (_case, training, isNamed) => {
+    const dropped = (factor: number, isCut: boolean): Uint8Array =>
+      noisy(
+        {
+          initializers: [
+            tensor('factor', [], [factor]),
+            tensor('half', [], [0.5]),
+            tensor('yes', [], [1], 'bool'),
+            tensor('no', [], [0], 'bool'),
+          ],
+          nodes: [
+            ...(isCut ? [node('Identity', ['x'], ['same'])] : []),
+            node('Dropout', [isCut ? 'same' : 'x', 'half', training], ['d']),
+            node('Mul', ['d', 'factor'], ['y']),
+          ],
+        },
+        factor,
+      );
+    const report = await verify(dropped(1, false), dropped(1, true));
+    expect(report).toMatchObject({ equal: true, warnings: isNamed ? [expect.stringContaining('Dropout')] : [] });
+    expect(await verify(dropped(1, false), dropped(5, true))).toMatchObject({ equal: false });
+  });
+
+  test('inside a body is out of reach, and what differs there is not judged', async () => {
+    const branch = (name: string): { readonly graph: GraphSpec } => ({
+      graph: { nodes: [node('RandomNormalLike', ['x'], [name])], outputs: [value(name, null)] },
+    });
+    const drawn = (input: string): Uint8Array =>
+      noisy({
+        nodes: [
+          ...(input === 'x' ? [] : [node('Identity', ['x'], [input])]),
+          node('If', ['yes'], ['r'], { then_branch: branch('a'), else_branch: branch('b') }),
+          node('Add', [input, 'r'], ['y']),
+        ],
+      });
+    const [model, other] = [drawn('x'), drawn('same')];
+    const report = await verify(model, other);
+    expect(report).toMatchObject({
+      equal: null,
+      reason: expect.stringContaining('node[0] If draws random numbers inside'),
+      features: [{ equal: null }],
+    });
+    await expect(
+      extract(model, join(folder, 'unjudged.onnx'), {
+        select: [{ by: 'tensor', name: 'y' }],
+        isolate: false,
+        verifyFile: () => verify(model, other),
+      }),
+    ).rejects.toMatchObject({ code: 'FEATX_VERIFY_UNJUDGED' });
+  });
+});
+
+describe('only what both need is run', () => {
+  const strange = encodeModel({
+    opset: [
+      ['', 17],
+      ['nobody', 1],
+    ],
+    graph: {
+      inputs: [value('x', [4]), value('word', [1], 'string')],
+      outputs: [value('z', null)],
+      nodes: [
+        node('Neg', ['x'], ['y']),
+        { op: 'Plugin', domain: 'nobody', inputs: ['y', 'word'], outputs: ['z'], attributes: {} },
+      ],
+    },
+  });
+
+  test('a plugin behind the cut does not matter, nor does what it reads', async () => {
+    const cut = await cutOf(strange, { select: [{ by: 'tensor', name: 'y' }] });
+    expect(await verify(strange, cut)).toMatchObject({ equal: true });
+  });
+
+  test('inputs come from files, strings too', async () => {
+    const graph: GraphSpec = {
+      inputs: [value('words', ['n'], 'string')],
+      outputs: [value('y', null)],
+      nodes: [
+        {
+          op: 'LabelEncoder',
+          domain: 'ai.onnx.ml',
+          inputs: ['words'],
+          outputs: ['codes'],
+          attributes: { keys_strings: { strings: ['a', 'b'] }, values_floats: { floats: [1, 2] } },
+        },
+        node('Neg', ['codes'], ['y']),
+      ],
+    };
+    const model = encodeModel({
+      graph,
+      opset: [
+        ['', 17],
+        ['ai.onnx.ml', 2],
+      ],
+    });
+    const words = join(folder, 'words.pb');
+    // TensorProto: dims 2, data_type STRING, string_data a and b.
+    writeFileSync(words, Uint8Array.of(0x08, 2, 0x10, 8, 0x32, 1, 0x61, 0x32, 1, 0x62));
+    await expect(verify(model, model)).rejects.toThrow(/string/);
+    expect(await verify(model, model, { inputs: [words] })).toMatchObject({ equal: true });
   });
 });
 

@@ -5,7 +5,7 @@ import { extract, type ExtractOptions } from '../extract.js';
 import { inspect } from '../inspect.js';
 import { openModel } from '../open.js';
 import { errorRecord } from '../report/messages.js';
-import type { ErrorRecord, ExtractReport, InspectReport } from '../report/records.js';
+import type { ErrorRecord, ExtractReport, InspectReport, VerifyReport } from '../report/records.js';
 import { errnoOf, nodeFileSystem, type FileSystem } from '../wire/fs.js';
 import { judge, newMade, readMade, type Made } from './made.js';
 import { decodeOptions } from './options.js';
@@ -120,7 +120,7 @@ async function cut(
   const { extract: wanted, verify: isVerified } = decodeOptions(options);
   // Outside the record: what the cut is made of is what extract reads.
   const verifyFile = isVerified
-    ? (path: string): Promise<boolean> => isSame(resolve(root, item), path, wanted, fs)
+    ? (path: string): Promise<VerifyReport> => verdictOf(resolve(root, item), path, wanted, fs)
     : undefined;
   const report = await extract(resolve(root, item), resolve(root, output), {
     ...wanted,
@@ -136,14 +136,14 @@ async function cut(
 }
 
 /** Whether the finished file computes what the model computes. */
-async function isSame(
+async function verdictOf(
   model: string,
   cut: string,
   { inputShapes, limits }: ExtractOptions,
   fileSystem: FileSystem,
-): Promise<boolean> {
+): Promise<VerifyReport> {
   const { verify } = await import('../verify.js');
-  return (await verify(model, cut, { inputShapes, limits, isolate: false, fileSystem })).equal;
+  return verify(model, cut, { inputShapes, limits, isolate: false, fileSystem });
 }
 
 /** An error of any kind for a record; one that is none of ours is a bug in featx, or a system call that failed. */

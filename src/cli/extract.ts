@@ -3,7 +3,7 @@ import { extract } from '../extract.js';
 import { escapeText } from '../report/escape.js';
 import { extractText } from '../report/extract-text.js';
 import type { FlagsOf } from '../options/types.js';
-import type { ExtractReport } from '../report/records.js';
+import type { ExtractReport, VerifyReport } from '../report/records.js';
 import type { CliCommand } from './command.js';
 import type { Context } from './context.js';
 import { ExitCode } from './exit-codes.js';
@@ -54,7 +54,7 @@ export const extractCommand: CliCommand = {
         onProgress: progress.update,
         name: operand,
         fileSystem: context.fileSystem,
-        verifyFile: isVerified ? (path) => isSameCut(source, path, flags, context) : undefined,
+        verifyFile: isVerified ? (path) => verdictOf(source, path, flags, context) : undefined,
         write: output === '-' ? (bytes: Uint8Array) => context.stdout.write(bytes) : undefined,
       });
     } finally {
@@ -70,23 +70,21 @@ export const extractCommand: CliCommand = {
 };
 
 /** Whether the finished file computes what the model computes. */
-async function isSameCut(
+async function verdictOf(
   source: string | Uint8Array,
   path: string,
   flags: FlagsOf<'extract'>,
   { fileSystem, io }: Context,
-): Promise<boolean> {
+): Promise<VerifyReport> {
   const { verify } = await import('../verify.js');
-  return (
-    await verify(source, path, {
-      inputShapes: flags.inputShapes,
-      limits: flags.limits,
-      isolate: true,
-      ...runtimeLimits(flags, 'run'),
-      fileSystem,
-      signal: io.signal,
-    })
-  ).equal;
+  return verify(source, path, {
+    inputShapes: flags.inputShapes,
+    limits: flags.limits,
+    isolate: true,
+    ...runtimeLimits(flags, 'run'),
+    fileSystem,
+    signal: io.signal,
+  });
 }
 
 /** The command that runs the result; features that were selected by name have no index to be found by. */

@@ -15,7 +15,9 @@ describe('verify', () => {
     await runCli(['extract', MODEL, '--out', '1', '-o', cut]);
     expect(await runCli(['verify', MODEL, cut])).toMatchObject({
       exit: 0,
-      stdout: expect.stringMatching(/^equal: .*\n\noutput +index +bit-equal +difference +tensor\n1 +1 +yes +0\.0 /),
+      stdout: expect.stringMatching(
+        /^equal: .*\nequal means: .*0\.001 standard deviations\n\noutput +index +bit-equal +difference +tensor\n1 +1 +yes +0\.0 /,
+      ),
       stderr: '',
     });
     const bytes = readFileSync(cut);

@@ -37,12 +37,13 @@ export const verifyCommand: CliCommand = {
     await context.warn(report.warnings);
     if (context.flags.json) await context.record(report);
     else if (!context.flags.quiet) await context.stdout.write(verifyText(report, context.style));
-    return report.equal ? ExitCode.done : ExitCode.partial;
+    return report.equal === true ? ExitCode.done : ExitCode.partial;
   },
 };
 
 const EXAMPLES = `
 Examples:
   featx verify backbone.onnx backbone.features.onnx
+  featx verify backbone.onnx backbone.features.onnx --input cat.png
   featx verify backbone.onnx other-tool.onnx --map /layer1/Relu_output_0=feat1
 `;

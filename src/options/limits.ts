@@ -142,7 +142,7 @@ export const LIMITING = {
   /** Bytes of the values of one array in memory. */
   'tensorLimits.arrayBytes': {
     kind: BYTES,
-    in: ['run'],
+    in: ['run', 'verify'],
     flag: '--max-array <bytes>',
     help: 'values of one array of an input file (default: 4GiB, they are held in memory)',
     group,
@@ -150,13 +150,13 @@ export const LIMITING = {
   /** Pixels of one picture. */
   'tensorLimits.pixels': {
     kind: count(1),
-    in: ['run'],
+    in: ['run', 'verify'],
     flag: '--max-pixels <n>',
     help: 'pixels of one picture (default: 268435456, 1 GB once decoded)',
     group,
   },
   /** Bytes of a header: numpy's dictionary, the JSON of safetensors, the directory of a zip archive. */
-  'tensorLimits.headerBytes': { kind: BYTES, in: ['run'] },
+  'tensorLimits.headerBytes': { kind: BYTES, in: ['run', 'verify'] },
   /** Arrays in one file. */
-  'tensorLimits.arrays': { kind: count(1), in: ['run'] },
+  'tensorLimits.arrays': { kind: count(1), in: ['run', 'verify'] },
 } as const satisfies Rows;

@@ -34,7 +34,7 @@ export const RUNNING = {
   /** Values of the inputs: `NAME=FILE`, FILE, directories, patterns, `random[:SEED]`. */
   inputs: {
     kind: TEXTS,
-    in: ['run'],
+    in: ['run', 'verify'],
     flag: '--input <file>',
     help: '[NAME=]FILE, a directory or a glob: jpg, png, webp, npy, npz, safetensors, pb; - for standard input; or random[:SEED]; repeatable',
   },
@@ -191,7 +191,7 @@ export const PICTURES = {
   /** Height and width, or one number for both. Default: what the model wants, else 224, or (uint8) its own. */
   'image.size': {
     kind: SIZE,
-    in: ['run'],
+    in: ['run', 'verify'],
     flag: '--size <pixels>',
     help: 'height and width, or one number for both (default: what the model wants, else 224, or as uint8 its own)',
     group,
@@ -199,7 +199,7 @@ export const PICTURES = {
   /** timm's `crop_pct`: the share of the resized picture that the centre crop keeps. Default 0.875, 1 for uint8. */
   'image.crop': {
     kind: fraction('a number'),
-    in: ['run'],
+    in: ['run', 'verify'],
     flag: '--crop <share>',
     help: 'share of the resized picture that the centre crop keeps (default: 0.875, or 1 as uint8)',
     group,
@@ -207,7 +207,7 @@ export const PICTURES = {
   /** Default bicubic. */
   'image.interpolation': {
     kind: choice(INTERPOLATIONS),
-    in: ['run'],
+    in: ['run', 'verify'],
     flag: '--interpolation <kind>',
     help: 'how pictures are resized (default: bicubic)',
     group,
@@ -215,7 +215,7 @@ export const PICTURES = {
   /** Per channel, for values from 0 to 1. Default ImageNet's. */
   'image.mean': {
     kind: PER_CHANNEL,
-    in: ['run'],
+    in: ['run', 'verify'],
     flag: '--mean <values>',
     help: "one or three numbers (default: ImageNet's)",
     group,
@@ -223,7 +223,7 @@ export const PICTURES = {
   /** Per channel, for values from 0 to 1. Default ImageNet's. */
   'image.std': {
     kind: PER_CHANNEL,
-    in: ['run'],
+    in: ['run', 'verify'],
     flag: '--std <values>',
     help: "one or three numbers (default: ImageNet's)",
     group,

@@ -226,9 +226,16 @@ export interface VerifyFeatureRecord {
   readonly output: string;
   /** Where steps stand before the output: the tensor of the cut that was compared. */
   readonly before?: string;
+  /** Whether the two are the same, as far as `bit_equal` and `tolerance` say; null if that cannot be judged. */
+  readonly equal: boolean | null;
+  /** At optimisation level `disabled`. */
   readonly bit_equal: boolean;
   /** Largest difference at optimisation level `all`, relative to the feature's standard deviation. */
   readonly max_difference: number | null;
+  /** What `max_difference` may be. */
+  readonly tolerance: number;
+  /** Why it is not judged. */
+  readonly reason?: string;
 }
 
 /** What `verify` returns. */
@@ -237,7 +244,10 @@ export interface VerifyReport {
   readonly command: 'verify';
   readonly model: string | null;
   readonly extracted: string | null;
-  readonly equal: boolean;
+  /** Null if nothing is wrong and something cannot be judged. */
+  readonly equal: boolean | null;
+  /** Why it is not judged. */
+  readonly reason: string | null;
   readonly features: readonly VerifyFeatureRecord[];
   readonly warnings: readonly string[];
   readonly elapsed_ms: number;

@@ -13,11 +13,16 @@ const COLUMNS: readonly Column[] = [
 ];
 
 /** The verdict, and the table of what was compared. */
-export function verifyText({ model, extracted, equal, features }: VerifyReport, style: TextStyle): string {
+export function verifyText({ model, extracted, equal, reason, features }: VerifyReport, style: TextStyle): string {
   const names = [model, extracted].map((name) => escapeText(name ?? 'bytes in memory'));
-  const verdict = equal
-    ? `${paint(style, 'green', 'equal')}: ${names[1]} computes what ${names[0]} computes`
-    : `${paint(style, 'red', 'different')}: ${names[1]} does not compute what ${names[0]} computes`;
+  const verdict =
+    equal === null
+      ? `${paint(style, 'yellow', 'not judged')}: ${escapeText(reason ?? '')}`
+      : equal
+        ? `${paint(style, 'green', 'equal')}: ${names[1]} computes what ${names[0]} computes`
+        : `${paint(style, 'red', 'different')}: ${names[1]} does not compute what ${names[0]} computes`;
+  const tolerances = [...new Set(features.map(({ tolerance }) => tolerance))].sort((a, b) => a - b);
+  const threshold = `equal means: every bit without optimisation; with it, differences of at most ${tolerances.join(' or ')} standard deviations`;
   const rows = features.map(({ output, index, group, bit_equal, max_difference, tensor }) => [
     escapeText(output),
     indexText({ index, group }),
@@ -25,5 +30,5 @@ export function verifyText({ model, extracted, equal, features }: VerifyReport, 
     max_difference === null ? '-' : max_difference.toPrecision(2),
     escapeText(tensor),
   ]);
-  return `${verdict}\n\n${renderTable(COLUMNS, rows, style)}`;
+  return `${verdict}\n${threshold}\n\n${renderTable(COLUMNS, rows, style)}`;
 }

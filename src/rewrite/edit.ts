@@ -1,5 +1,5 @@
 import { UsageError } from '../errors.js';
-import type { NewInput, NewNode, NewTensor } from '../onnx/encode.js';
+import type { NewAttribute, NewInput, NewNode, NewTensor } from '../onnx/encode.js';
 import type { OnnxModel, ValueInfo, ValueType } from '../onnx/records.js';
 
 /**
@@ -16,6 +16,8 @@ export interface GraphEdit {
   readonly rename: readonly Renaming[];
   /** Declarations that say another type than in the file, wherever they stand. */
   readonly types: readonly TypeEdit[];
+  /** Attributes that kept nodes get behind their own. */
+  readonly addAttributes: readonly AddedAttribute[];
   readonly addInitializers: readonly NewTensor[];
   readonly addInputs: readonly NewInput[];
   /** The outputs of the result, in order; null leaves them as they are. */
@@ -29,6 +31,13 @@ export interface GraphEdit {
 export interface AddedNode extends NewNode {
   /** The index in the file of the node that it stands in front of, kept or not; behind all nodes if left out. */
   readonly before?: number;
+}
+
+/** An attribute of a kept node, which has none of that name. */
+export interface AddedAttribute {
+  /** Index of the node in the file. */
+  readonly node: number;
+  readonly attribute: NewAttribute;
 }
 
 /** One name in the inputs or outputs of a kept node that is replaced; an empty one omits an optional value. */
@@ -87,6 +96,7 @@ export const EMPTY_EDIT: GraphEdit = {
   addNodes: [],
   rename: [],
   types: [],
+  addAttributes: [],
   addInitializers: [],
   addInputs: [],
   outputs: null,
@@ -104,6 +114,7 @@ export function isEmpty(edit: GraphEdit): boolean {
       edit.addNodes,
       edit.rename,
       edit.types,
+      edit.addAttributes,
       edit.addInitializers,
       edit.addInputs,
       edit.addOpsetImports,
@@ -150,8 +161,13 @@ function badIndices(model: OnnxModel, { drop, addInputs }: GraphEdit): readonly 
   return [...bad, ...misplaced];
 }
 
-function badPlaces({ graph: { nodes } }: OnnxModel, { rename, addNodes }: GraphEdit): readonly string[] {
+function badPlaces({ graph: { nodes } }: OnnxModel, { rename, addNodes, addAttributes }: GraphEdit): readonly string[] {
   return [
+    ...addAttributes.flatMap(({ node, attribute: { name } }) =>
+      nodes[node] === undefined || nodes[node].attributes.some((own) => own.name === name)
+        ? [`node ${node} cannot get an attribute ${name}`]
+        : [],
+    ),
     ...rename.flatMap(({ node, list, at, name }) =>
       nodes[node]?.[list === 'input' ? 'inputs' : 'outputs'][at] === undefined
         ? [`node ${node} has no ${list} ${at} to call '${name}'`]

@@ -147,6 +147,7 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
       frontNodes: inputs.frontNodes,
       addNodes: nodes,
       rename: inputs.rename,
+      addAttributes: [],
       types: options.sizes?.types ?? [],
       addInitializers,
       addInputs: inputs.addInputs,

@@ -1,4 +1,5 @@
 import {
+  encodeAttribute,
   encodeEntry,
   encodeNode,
   encodeOpsetImport,
@@ -183,7 +184,11 @@ function outputPieces(model: OnnxModel, edit: GraphEdit, { name, borrow, type }:
 type NestedContents = ReadonlyMap<number, readonly Patch[]>;
 
 /** The occurrences of a tensor give way to one, of its new content; a name gives way to another. */
-function groupByTopField(model: OnnxModel, { rename, types }: GraphEdit, contents: TensorContents): NestedContents {
+function groupByTopField(
+  model: OnnxModel,
+  { rename, types, addAttributes }: GraphEdit,
+  contents: TensorContents,
+): NestedContents {
   const groups = new Map<number, Patch[]>();
   const add = (top: number, patches: readonly Patch[]): void => {
     const group = groups.get(top);
@@ -200,6 +205,11 @@ function groupByTopField(model: OnnxModel, { rename, types }: GraphEdit, content
     const { field, name, enclosing } = of;
     const pieces = wrap(field.number, [encodeValueInfo(name, type)]);
     add(topStart(model, { enclosing, parts: [field] }), [{ ...field, enclosing, pieces }]);
+  }
+  for (const { node, attribute } of addAttributes) {
+    const { field } = model.graph.nodes[node];
+    const pieces = wrap(NodeField.attribute, [encodeAttribute(attribute)]);
+    add(field.start, [{ start: field.end, end: field.end, enclosing: [field], pieces }]);
   }
   for (const [tensor, content] of contents) {
     const { parts, enclosing } = tensor;

@@ -10,7 +10,7 @@ import { carrierOf, isSafeName } from './carriers.js';
 
 /** What a session computes: tensors of a model, and what an edit makes of them. */
 export interface Computation {
-  readonly add: Pick<GraphEdit, 'addNodes' | 'addInitializers'>;
+  readonly add: Pick<GraphEdit, 'addNodes' | 'addInitializers' | 'addAttributes'>;
   readonly outputs: readonly ComputedOutput[];
 }
 
@@ -27,7 +27,7 @@ export interface ComputedOutput {
 /** Tensors of the main graph as they are. */
 export function tensorsAsTheyAre(names: readonly string[]): Computation {
   return {
-    add: { addNodes: [], addInitializers: [] },
+    add: { addNodes: [], addInitializers: [], addAttributes: [] },
     outputs: names.map((name) => ({ name, tensor: name })),
   };
 }
@@ -123,6 +123,7 @@ export function planSession(
       },
       frontNodes: [],
       addNodes: carriers,
+      addAttributes: add.addAttributes.filter(({ node }) => needed.nodes.has(graph.nodes[node])),
       rename: [],
       types: [],
       addInputs: graph.inputs.flatMap(({ name, type }) => {

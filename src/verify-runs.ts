@@ -1,0 +1,198 @@
+import { RuntimeError, UsageError } from './errors.js';
+import type { StoredInfo } from './features/stored-info.js';
+import { hasTensor, isInitializer, type GraphView } from './onnx/graph.js';
+import type { TensorValue } from './onnx/tensor-value.js';
+import { declaredTypes } from './onnx/types.js';
+import { mapOf } from './options/kinds.js';
+import type { OptionsOf } from './options/types.js';
+import { option } from './options/words.js';
+import type { AddedAttribute } from './rewrite/edit.js';
+import { openComputation, type RuntimeSession, type SessionPort } from './runtime/open-session.js';
+import { randomNodes, seedsFor, type NumberOf, type RandomParts } from './runtime/seeds.js';
+import type { SessionOptions } from './runtime/session-options.js';
+import { tensorsAsTheyAre } from './runtime/session-plan.js';
+import type { OptimizationLevel } from './runtime/session.js';
+import { isTensor, type Scalar } from './shapes/info.js';
+import type { NominalInputs } from './shapes/nominal.js';
+import { inferWhole, type WholeInference } from './shapes/whole.js';
+import { batches, batchSizeOf } from './tensors/batches.js';
+import { planInputs } from './tensors/input-plan.js';
+import { randomTensor } from './tensors/random.js';
+import type { FileSystem } from './wire/fs.js';
+
+type Tensors = ReadonlyMap<string, TensorValue>;
+
+/** How both models are run. */
+export type VerifyRunOptions = Omit<OptionsOf<'verify'>, 'map' | 'tolerance'> & { readonly fileSystem?: FileSystem };
+
+/**
+ * The inputs of a cut that the model makes or calls otherwise, and the tensors of the model that they are.
+ * @throws UsageError
+ */
+export function enteringTensors(
+  model: GraphView,
+  cut: GraphView,
+  info: StoredInfo | null,
+): ReadonlyMap<string, string> {
+  const stored = new Map(info?.inputs?.map(({ input, tensor }) => [input, tensor]));
+  const entering = new Map<string, string>();
+  const unknown: string[] = [];
+  for (const name of cut.inputs.keys()) {
+    if (isInitializer(cut, name)) continue;
+    const tensor = stored.get(name) ?? name;
+    if (!hasTensor(model, tensor)) unknown.push(name);
+    else if (name !== tensor || !model.inputs.has(tensor) || isInitializer(model, tensor)) entering.set(name, tensor);
+  }
+  if (unknown.length === 0) return entering;
+  throw new UsageError(`the cut has inputs that the model does not have: ${unknown.join(', ')}`, {
+    code: 'FEATX_USAGE_PAIR',
+  });
+}
+
+/** What is run of a model and of its cut. */
+export interface Compared {
+  readonly model: GraphView;
+  readonly cut: GraphView;
+  readonly tensors: readonly string[];
+  readonly outputs: readonly string[];
+  /** Tensors of the model by the inputs of the cut that take them. */
+  readonly entering: ReadonlyMap<string, string>;
+  /** Sizes that the cut was given, which the model gets too. */
+  readonly sizes: NonNullable<StoredInfo['dims']>;
+  /** What outputs of the cut are called in the model, where that is one tensor. */
+  readonly names: ReadonlyMap<string, string>;
+}
+
+/**
+ * A model and its cut, ready to be run on the same inputs: each only as far as the compared tensors need it, with the
+ * same seeds for what is random.
+ */
+export class Sides {
+  readonly warnings: string[] = [];
+  private feeds: Map<string, TensorValue> | null = null;
+
+  private constructor(
+    private readonly compared: Compared,
+    private readonly options: VerifyRunOptions,
+    private readonly inputs: NominalInputs,
+    private readonly seeds: { readonly model: readonly AddedAttribute[]; readonly cut: readonly AddedAttribute[] },
+    /** What is random in the model. */
+    readonly random: RandomParts,
+  ) {}
+
+  static async of(compared: Compared, options: VerifyRunOptions): Promise<Sides> {
+    const { model, cut, names } = compared;
+    const inference = await inferWhole(model, options.inputShapes);
+    const shapes = new Map(inference.inputs.shapes);
+    for (const { input, axis, size } of compared.sizes) {
+      const shape = shapes.get(input);
+      if (shape !== undefined) shapes.set(input, shape.with(axis, size));
+    }
+    const random = randomNodes(model, compared.tensors, numbersOf(inference));
+    const inCut = randomNodes(cut, compared.outputs, numbersOf(await inferWhole(cut)));
+    const seeds = {
+      model: seedsFor(random.seeded, (name) => name),
+      cut: seedsFor(inCut.seeded, (name) => names.get(name) ?? name),
+    };
+    return new Sides(compared, options, { ...inference.inputs, shapes }, seeds, random);
+  }
+
+  /** What the model and the cut give, one after the other. */
+  async run(level: OptimizationLevel): Promise<{ readonly reference: Tensors; readonly result: Tensors }> {
+    const { cut, outputs, entering } = this.compared;
+    const reference = await this.reference(level);
+    const given = new Map([...(this.feeds ?? []), ...reference]);
+    return this.guarded(async () => {
+      await using session = await this.open(cut, outputs, this.seeds.cut, level);
+      const feeds = new Map<string, TensorValue>();
+      for (const port of session.inputs)
+        feeds.set(port.name, given.get(entering.get(port.name) ?? port.name) ?? this.randomFeed(port));
+      return { reference, result: await session.run(feeds, outputs) };
+    });
+  }
+
+  /** What the model gives, in a session of its own. */
+  async reference(level: OptimizationLevel): Promise<Tensors> {
+    const { model, tensors, entering } = this.compared;
+    const inner = [...entering.values()].filter((name) => !model.inputs.has(name) || isInitializer(model, name));
+    const wanted = [...new Set([...tensors, ...inner])];
+    return this.guarded(async () => {
+      await using session = await this.open(model, wanted, this.seeds.model, level);
+      this.feeds ??= await this.feedsFor(session.inputs);
+      const { feeds } = this;
+      const own = session.inputs.map(({ name }) => name);
+      return await session.run(new Map([...feeds].filter(([name]) => own.includes(name))), wanted);
+    });
+  }
+
+  private open(
+    view: GraphView,
+    outputs: readonly string[],
+    addAttributes: readonly AddedAttribute[],
+    optimization: OptimizationLevel,
+  ): Promise<RuntimeSession> {
+    const { isolate, timeoutMs, memoryBytes, threads, signal, fileSystem } = this.options;
+    const session: SessionOptions = { isolate, timeoutMs, memoryBytes, threads, signal, fileSystem, optimization };
+    const { add, outputs: computed } = tensorsAsTheyAre(outputs);
+    return openComputation(
+      view,
+      { computation: { add: { ...add, addAttributes }, outputs: computed }, types: new Map() },
+      session,
+    );
+  }
+
+  /** The values of the first batch of files, or seeded ones. */
+  private async feedsFor(ports: readonly SessionPort[]): Promise<Map<string, TensorValue>> {
+    const { inputs = [], inputShapes, image, fileSystem } = this.options;
+    if (inputs.length === 0) return new Map(ports.map((port) => [port.name, this.randomFeed(port)]));
+    const plan = await planInputs(inputs, ports, {
+      fileSystem,
+      image,
+      shapes: this.inputs.shapes,
+      given: inputShapes === undefined ? undefined : new Set(mapOf(inputShapes).keys()),
+      limits: this.options.tensorLimits,
+    });
+    this.warnings.push(...plan.warnings);
+    const batchSize = batchSizeOf(plan);
+    if (plan.rows > batchSize) this.warnings.push(`the first ${batchSize} of ${plan.rows} entries were compared`);
+    for await (const { feeds } of batches(plan, { batchSize })) return new Map(feeds);
+    return new Map();
+  }
+
+  private randomFeed({ name, dtype: travels }: SessionPort): TensorValue {
+    const { model } = this.compared;
+    const type = declaredTypes(model.model).get(name);
+    const shape = this.inputs.shapes.get(name) ?? type?.shape?.map((dim) => (typeof dim === 'number' ? dim : 1));
+    if (shape === undefined)
+      throw new UsageError(`the shape of the input '${name}' is not known`, {
+        hint: `give it with ${option('inputShapes', { [name]: [1, 3, 224, 224] })}`,
+      });
+    const dtype = type?.dtype ?? travels;
+    return randomTensor(/^float8|^float4/.test(dtype) ? 'float32' : dtype, shape, this.options.seed ?? 0, name);
+  }
+
+  private async guarded<T>(work: () => Promise<T>): Promise<T> {
+    const { inputs } = this;
+    const { inputShapes, inputs: files = [] } = this.options;
+    try {
+      return await work();
+    } catch (error) {
+      const isGuessed = inputs.symbolic.size > 0 && inputShapes === undefined && files.length === 0;
+      if (!isGuessed || !(error instanceof RuntimeError) || error.code !== 'FEATX_RUNTIME') throw error;
+      throw new RuntimeError(`${error.message}: the model may not take inputs of the sizes that were guessed`, {
+        code: 'FEATX_RUNTIME',
+        hint: `give sizes that it takes in the place of ${option('inputShapes', Object.fromEntries(inputs.shapes))}, or ${option('inputs')}`,
+        cause: error,
+      });
+    }
+  }
+}
+
+/** The numbers that tensors are, as far as they are constants or follow from sizes. */
+function numbersOf({ nominal }: WholeInference): NumberOf {
+  return (name) => {
+    const info = nominal.infos.get(name);
+    const value: Scalar | undefined = isTensor(info) ? info.value?.[0] : null;
+    return typeof value === 'number' ? value : null;
+  };
+}
