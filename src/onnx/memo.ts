@@ -21,7 +21,7 @@ export const LONGEST_MEMO = 256;
 
 /** The values of short messages by their bytes: the tensors of a network have few types. */
 export class ValueMemo {
-  private readonly slots = Array.from<MemoEntry | null>({ length: SLOTS }).fill(null);
+  private readonly slots = Array<MemoEntry | null>(SLOTS).fill(null);
 
   /** The value of the message `bytes[start, end)`, if one of the same bytes was read at this depth or deeper. */
   find(memo: Memo<never>, bytes: Uint8Array, start: number, end: number, depth: number): object | null {

@@ -1,10 +1,10 @@
 import { tensorsOf } from '../onnx/graph.js';
 import type { OnnxModel } from '../onnx/records.js';
 import { tensorBytes } from '../onnx/types.js';
-import type { GraphEdit } from '../rewrite/edit.js';
+import { droppedStarts, type GraphEdit } from '../rewrite/edit.js';
 import type { Plan } from '../rewrite/plan.js';
 import type { Resized } from '../rewrite/sizes.js';
-import { droppedStarts, topStart } from '../rewrite/splice.js';
+import { topStart } from '../rewrite/splice.js';
 import type { Tap } from '../rewrite/tap.js';
 import type { CountRecord, ExtractReport, FeaturePartRecord } from './records.js';
 

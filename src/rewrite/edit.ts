@@ -1,6 +1,7 @@
 import { UsageError } from '../errors.js';
 import type { NewAttribute, NewInput, NewNode, NewTensor } from '../onnx/encode.js';
 import type { OnnxModel, ValueInfo, ValueType } from '../onnx/records.js';
+import type { Field } from '../wire/fields.js';
 
 /**
  * What to change in a model, as data: it can be printed, tested, stored as JSON, and applied by `splice`. Everything is
@@ -125,6 +126,35 @@ export function isEmpty(edit: GraphEdit): boolean {
   );
 }
 
+type DropList = Exclude<keyof Drops, 'trainingInfo'>;
+type Droppable = { readonly field: Field } | { readonly parts: readonly Field[] };
+
+/** The lists that an edit may drop from, by its name for them. */
+function droppable({ graph, functions, metadata }: OnnxModel): readonly [DropList, readonly Droppable[]][] {
+  return [
+    ['nodes', graph.nodes],
+    ['initializers', graph.initializers],
+    ['sparseInitializers', graph.sparseInitializers],
+    ['inputs', graph.inputs],
+    ['valueInfo', graph.valueInfo],
+    ['quantizationAnnotations', graph.quantizationAnnotations],
+    ['functions', functions],
+    ['metadata', metadata],
+  ];
+}
+
+/** Where the fields start that an edit leaves out: of the model and of its main graph. */
+export function droppedStarts(model: OnnxModel, { drop }: GraphEdit): Set<number> {
+  const starts = new Set<number>();
+  for (const [name, list] of droppable(model))
+    for (const index of drop[name]) {
+      const item = list[index];
+      starts.add(('parts' in item ? item.parts[0] : item.field).start);
+    }
+  if (drop.trainingInfo) for (const { field } of model.trainingInfo) starts.add(field.start);
+  return starts;
+}
+
 /**
  * @throws UsageError naming every index that the model does not have, and every output that has no name, the name of
  * another, or that nothing makes
@@ -136,28 +166,15 @@ export function validateEdit(model: OnnxModel, edit: GraphEdit): void {
 }
 
 function badIndices(model: OnnxModel, { drop, addInputs }: GraphEdit): readonly string[] {
-  const { graph } = model;
   const misplaced = addInputs.flatMap(({ name, replaces }) =>
     replaces === undefined || drop.inputs.includes(replaces)
       ? []
       : [`the input '${name}' takes the place of input ${replaces}, which stays`],
   );
-  const lists: { readonly [K in Exclude<keyof Drops, 'trainingInfo'>]: readonly unknown[] } = {
-    nodes: graph.nodes,
-    initializers: graph.initializers,
-    sparseInitializers: graph.sparseInitializers,
-    inputs: graph.inputs,
-    valueInfo: graph.valueInfo,
-    quantizationAnnotations: graph.quantizationAnnotations,
-    functions: model.functions,
-    metadata: model.metadata,
-  };
-  const bad = (Object.entries(lists) as [Exclude<keyof Drops, 'trainingInfo'>, readonly unknown[]][]).flatMap(
-    ([name, list]) => {
-      const wrong = drop[name].filter((index) => !Number.isInteger(index) || index < 0 || index >= list.length);
-      return wrong.length > 0 ? [`drop.${name}: ${wrong.join(', ')} (the model has ${list.length})`] : [];
-    },
-  );
+  const bad = droppable(model).flatMap(([name, { length }]) => {
+    const wrong = drop[name].filter((index) => !Number.isInteger(index) || index < 0 || index >= length);
+    return wrong.length > 0 ? [`drop.${name}: ${wrong.join(', ')} (the model has ${length})`] : [];
+  });
   return [...bad, ...misplaced];
 }
 

@@ -7,7 +7,7 @@ import { node, tensor, value } from '../testing/model-spec.js';
 import { bytes } from '../testing/wire-writer.js';
 import { wrap } from '../wire/encode.js';
 import { concat, materialize } from '../wire/pieces.js';
-import { EMPTY_EDIT, type GraphEdit } from './edit.js';
+import { EMPTY_EDIT, type GraphEdit, type OutputEdit } from './edit.js';
 import { splice, type TensorContents } from './splice.js';
 
 const file = encodeModel({
@@ -26,6 +26,91 @@ async function applied(
 ): Promise<ReturnType<typeof decodeModel>> {
   return decodeModel(await materialize(model.source, splice(model, { ...EMPTY_EDIT, ...edit }, contents)));
 }
+
+test('an edit that changes nothing is the file itself, as one range', async () => {
+  await using model = await indexModel(file);
+  expect(splice(model, EMPTY_EDIT)).toEqual([{ start: 0, end: file.length }]);
+});
+
+test('a graph that stands in pieces becomes one; a field 7 that is not a graph stays', async () => {
+  const spec = {
+    nodes: [node('Relu', ['x'], ['h']), node('Neg', ['h'], ['y'])],
+    inputs: [value('x', [1])],
+    outputs: [value('y', [1])],
+  };
+  const stray = Uint8Array.of(7 << 3, 42);
+  const bytesOf = concat([stray, encodeModel({ graph: spec }, { graphPieces: 3 })]);
+  await using model = await indexModel(bytesOf);
+  expect(model.graph.parts.length).toBeGreaterThan(1);
+  const spliced = await materialize(
+    model.source,
+    splice(model, { ...EMPTY_EDIT, addOpsetImports: [{ domain: 'ai.onnx.ml', version: 3 }] }),
+  );
+  await using again = await indexModel(spliced);
+  expect(again.graph.parts).toHaveLength(1);
+  expect(again.modelFields.filter(({ number }) => number === 7)).toHaveLength(2);
+  expect(spliced.subarray(0, 2)).toEqual(stray);
+  expect(again.graph.nodes.map(({ opType }) => opType)).toEqual(['Relu', 'Neg']);
+  expect(again.opsetImports.map(({ domain }) => domain)).toEqual([
+    ...model.opsetImports.map(({ domain }) => domain),
+    'ai.onnx.ml',
+  ]);
+});
+
+test('what an edit drops goes, list by list, and nothing beside it', async () => {
+  const two = <T>(make: (name: string) => T): readonly T[] => [make('a'), make('b')];
+  await using model = await indexModel(
+    encodeModel({
+      graph: {
+        nodes: two((name) => node('Relu', ['x'], [name])),
+        inputs: [value('x', [1]), value('unread', [1])],
+        outputs: two((name) => value(name, [1])),
+        initializers: two((name) => tensor(`w.${name}`, [1], [4])),
+        sparseInitializers: two((name) => ({
+          values: tensor(`s.${name}`, [1], [4]),
+          indices: tensor('', [1], [0], 'int64'),
+          dims: [8],
+        })),
+        valueInfo: two((name) => value(`h.${name}`, [1])),
+        annotations: two((name) => [name, [['SCALE_TENSOR', 'w.a']]] as const),
+      },
+      functions: two((name) => ({ domain: 'd', name, nodes: [] })),
+      metadata: two((name) => [name, '1'] as const),
+      trainingInfo: [{ algorithm: {} }, { algorithm: {} }],
+    }),
+  );
+  const lists = (of: ReturnType<typeof decodeModel>): object => ({
+    nodes: of.graph?.node?.map(({ output }) => output?.[0]),
+    inputs: of.graph?.input?.map(({ name }) => name),
+    initializers: of.graph?.initializer?.map(({ name }) => name),
+    sparse: of.graph?.sparseInitializer?.map(({ values }) => values?.name),
+    valueInfo: of.graph?.valueInfo?.map(({ name }) => name),
+    annotations: of.graph?.quantizationAnnotation?.map(({ tensorName }) => tensorName),
+    functions: of.functions?.map(({ name }) => name),
+    metadata: of.metadataProps?.map(({ key }) => key),
+    training: of.trainingInfo?.length,
+  });
+  const whole = lists(await applied(model, { setMetadata: [{ key: 'c', value: '1' }] }));
+  expect(whole).toMatchObject({ nodes: ['a', 'b'], metadata: ['a', 'b', 'c'], training: 2 });
+  for (const [list, left] of [
+    ['nodes', { nodes: ['b'] }],
+    ['inputs', { inputs: ['unread'] }],
+    ['initializers', { initializers: ['w.b'] }],
+    ['sparseInitializers', { sparse: ['s.b'] }],
+    ['valueInfo', { valueInfo: ['h.b'] }],
+    ['quantizationAnnotations', { annotations: ['b'] }],
+    ['functions', { functions: ['b'] }],
+    ['metadata', { metadata: ['b', 'c'] }],
+    ['trainingInfo', { training: 0 }],
+  ] as const) {
+    const drop = { ...EMPTY_EDIT.drop, [list]: list === 'trainingInfo' ? true : [0] };
+    // Without a node, nothing makes its output.
+    const outputs =
+      list === 'nodes' ? [{ name: 'b', borrow: { list: 'output', index: 1 }, type: null } as const] : null;
+    const edited = await applied(model, { drop, outputs, setMetadata: [{ key: 'c', value: '1' }] });
+    expect([list, lists(edited)]).toEqual([list, { ...whole, ...left }]);
+  }
+});
 
 test('initializers that an edit adds follow those of the file', async () => {
   await using model = await indexModel(file);
@@ -55,6 +140,54 @@ test('outputs that are only added stand behind those of the file; others take th
     const { graph } = await applied(model, { outputs });
     expect(graph?.output?.map(({ name }) => name)).toEqual(names);
   }
+});
+
+test('outputs of the file stay where they stand if they stay first and as they are', async () => {
+  await using model = await indexModel(
+    encodeModel(
+      {
+        graph: {
+          nodes: [node('Relu', ['x'], ['y']), node('Neg', ['x'], ['z'])],
+          inputs: [value('x', [1])],
+          outputs: [value('y', [1]), value('z', [1])],
+        },
+      },
+      { order: 'reversed' },
+    ),
+  );
+  const borrowed = (name: string, index: number): OutputEdit => ({
+    name,
+    borrow: { list: 'output', index },
+    type: null,
+  });
+  const numbers = async (outputs: readonly OutputEdit[]): Promise<readonly number[]> =>
+    (await indexModel(await materialize(model.source, splice(model, { ...EMPTY_EDIT, outputs })))).graphFields.map(
+      ({ number }) => number,
+    );
+  const first = model.graph.outputs[0].name;
+  const second = model.graph.outputs[1].name;
+  const own = model.graphFields.map(({ number }) => number);
+  const moved = [...own.filter((number) => number !== 12), 12, 12];
+  expect(own).not.toEqual(moved);
+  const input: OutputEdit = { name: 'x', borrow: { list: 'input', index: 0 }, type: null };
+  expect(await numbers([borrowed(first, 0), borrowed(second, 1)])).toEqual(own);
+  expect(await numbers([borrowed(first, 0), borrowed(second, 1), input])).toEqual([...own, 12]);
+  // In another order, of another type, or with the type of something else they are written anew.
+  expect(await numbers([borrowed(second, 1), borrowed(first, 0)])).toEqual(moved);
+  expect(await numbers([borrowed(first, 1), borrowed(second, 1)])).toEqual(moved);
+  expect(await numbers([borrowed(first, 0), { ...borrowed(second, 1), borrow: null }])).toEqual(moved);
+  expect(await numbers([borrowed(first, 0), { ...borrowed(second, 1), borrow: { list: 'input', index: 0 } }])).toEqual(
+    moved,
+  );
+  expect(await numbers([borrowed(first, 0)])).toEqual(moved.slice(0, -1));
+});
+
+test('an output without a declaration in the file gets the type that is stated', async () => {
+  await using model = await indexModel(file);
+  const { graph } = await applied(model, {
+    outputs: [{ name: 'y', borrow: null, type: { kind: 'tensor', elemType: 10, shape: ['n'] } }],
+  });
+  expect(graph?.output?.map(({ name, type }) => [name, type?.tensorType?.elemType])).toEqual([['y', 10]]);
 });
 
 test('a tensor that stands in two pieces inside a node becomes one', async () => {
@@ -147,7 +280,8 @@ test('names of a node change in place, beside a tensor inside it that moves; nod
         { node: 1, list: 'input', at: 0, name: 'first' },
       ],
       addNodes: [
-        { opType: 'Neg', name: '', inputs: ['w'], outputs: ['first'], before: 1 },
+        { opType: 'Neg', name: '', inputs: ['w'], outputs: ['negative'], before: 1 },
+        { opType: 'Abs', name: '', inputs: ['negative'], outputs: ['first'], before: 1 },
         { opType: 'Abs', name: '', inputs: ['first'], outputs: ['last'] },
       ],
       addInputs: [{ name: 'w', type: null, replaces: 0 }],
@@ -158,7 +292,8 @@ test('names of a node change in place, beside a tensor inside it that moves; nod
   );
   expect(graph?.node?.map(({ input, output }) => [input, output])).toEqual([
     [[], ['a longer name']],
-    [['w'], ['first']],
+    [['w'], ['negative']],
+    [['negative'], ['first']],
     [['first', '', 'a longer name'], ['y']],
     [['first'], ['last']],
   ]);

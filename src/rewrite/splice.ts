@@ -17,7 +17,7 @@ import type { Field } from '../wire/fields.js';
 import { wrap } from '../wire/encode.js';
 import { encodeText } from '../wire/text.js';
 import { merge, type Piece } from '../wire/pieces.js';
-import { isEmpty, validateEdit, type GraphEdit, type OutputEdit } from './edit.js';
+import { droppedStarts, isEmpty, validateEdit, type GraphEdit, type OutputEdit } from './edit.js';
 
 /** New contents of TensorProtos, keyed by the tensor. */
 export type TensorContents = ReadonlyMap<Tensor, readonly Piece[]>;
@@ -51,50 +51,6 @@ export function splice(model: OnnxModel, edit: GraphEdit, contents: TensorConten
     fields.push(wrap(ModelField.opsetImport, [encodeOpsetImport(domain, version)]));
   for (const { key, value } of edit.setMetadata) fields.push(wrap(ModelField.metadataProps, [encodeEntry(key, value)]));
   return merge(fields.flat());
-}
-
-function startsOf(fields: readonly Field[], indices: readonly number[]): Set<number> {
-  return new Set(indices.map((index) => fields[index].start));
-}
-
-/** Where the fields start that an edit leaves out: of the model and of its main graph. */
-export function droppedStarts(model: OnnxModel, { drop }: GraphEdit): Set<number> {
-  const { graph } = model;
-  return new Set<number>([
-    ...startsOf(
-      graph.nodes.map(({ field }) => field),
-      drop.nodes,
-    ),
-    ...startsOf(
-      graph.initializers.map(({ parts }) => parts[0]),
-      drop.initializers,
-    ),
-    ...startsOf(
-      graph.sparseInitializers.map(({ field }) => field),
-      drop.sparseInitializers,
-    ),
-    ...startsOf(
-      graph.inputs.map(({ field }) => field),
-      drop.inputs,
-    ),
-    ...startsOf(
-      graph.valueInfo.map(({ field }) => field),
-      drop.valueInfo,
-    ),
-    ...startsOf(
-      graph.quantizationAnnotations.map(({ field }) => field),
-      drop.quantizationAnnotations,
-    ),
-    ...startsOf(
-      model.functions.map(({ field }) => field),
-      drop.functions,
-    ),
-    ...startsOf(
-      model.metadata.map(({ field }) => field),
-      drop.metadata,
-    ),
-    ...(drop.trainingInfo ? model.trainingInfo.map(({ field }) => field.start) : []),
-  ]);
 }
 
 /** The content of the main graph: what stays, in file order, then what is new. */

@@ -16,8 +16,8 @@ import { plainValues } from '../onnx/tensor-data.js';
 import { wrap } from '../wire/encode.js';
 import { merge, sizeOf, type Piece } from '../wire/pieces.js';
 import type { ByteSource } from '../wire/source.js';
-import type { GraphEdit } from './edit.js';
-import { droppedStarts, topStart, type TensorContents } from './splice.js';
+import { droppedStarts, type GraphEdit } from './edit.js';
+import { topStart, type TensorContents } from './splice.js';
 
 /** Where the weights of a cut live. */
 export type { WeightsMode };

@@ -21,7 +21,7 @@ export function decodeText(bytes: Uint8Array, start = 0, end = bytes.length): st
 
 /** Decodes names and hands out the same string where the same bytes come again soon, as the names of a graph do. */
 export class NameDecoder {
-  private readonly known = Array.from<string>({ length: CACHED_NAMES }).fill('');
+  private readonly known = Array<string>(CACHED_NAMES).fill('');
 
   private bytes: Uint8Array = new Uint8Array(0);
   /** The same bytes as a Buffer where there is one: it decodes short names three times as fast as a TextDecoder. */

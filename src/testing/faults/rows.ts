@@ -34,7 +34,7 @@ const WIRE: FaultSection = {
       answer: 'an error with the offset; where the cut leaves a message, one about what is missing',
       elsewhere: at(
         'onnx/truncation',
-        'cuts and flips of 200 small models are located errors, or mean what the second decoder finds',
+        'cuts and flips of 120 small models are located errors, or mean what the second decoder finds',
         'so are cuts and flips at the field boundaries of real graphs',
       ),
     },
