@@ -75,7 +75,7 @@ function analyseAnew(file: GraphView, types: InferredTypes): Analysis {
   const ends = endsOf(whole, geometry, input, outputs, closed);
   const flow = mainFlow(view, { ...whole, input }, order, fromImage, geometry, ends.sinks);
   const tapped = tappedOf(view, whole, flow);
-  const laterals = lateralsOf(whole, flow, geometry);
+  const laterals = lateralsOf(view, whole, flow, geometry);
   return {
     ...common,
     flow,

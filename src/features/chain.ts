@@ -3,7 +3,7 @@ import type { GraphView } from '../onnx/graph.js';
 import type { Analysis } from './analysis.js';
 import type { Geometry } from './geometry.js';
 import { intOf, intsOf, largestOf } from './node-attributes.js';
-import { weightDims } from './weights.js';
+import { matrixWidths, weightDims } from './weights.js';
 
 /**
  * What happens between one cut and the next: conv, pool: one such op; act, norm: elementwise with nothing, or with one
@@ -30,6 +30,8 @@ export interface Link {
     readonly stride: number;
     readonly branches: number;
   } | null;
+  /** Of one matrix on tokens, which is a convolution of size 1 in all but its layout: its widths, in and out. */
+  readonly matrix: readonly [number, number] | null;
   /** Whether the value before is added to what the branches made: a residual. */
   readonly residual: boolean;
   /** How many of its nodes do more than change the layout; how many of those are convolutions, and sums. */
@@ -143,6 +145,7 @@ function linksAnew({ view, flow, geometry }: Analysis): readonly Link[] {
       dilation: span.reduce((most, node) => largestOf(node, 'dilations', most), 1),
       isWeighted: count(CONVS) + count(MATRICES) > 0,
       normed: false,
+      matrix: matrixOf(view, span),
       ...linkKind(view, span, before, geometry),
     };
     const last = links.at(-1);
@@ -162,6 +165,12 @@ function linksAnew({ view, flow, geometry }: Analysis): readonly Link[] {
     before = tensor;
   }
   return links;
+}
+
+/** The widths of the one matrix among nodes that otherwise change the layout or add a bias. */
+function matrixOf(view: GraphView, nodes: readonly Node[]): Link['matrix'] {
+  const core = nodes.filter(({ opType }) => !MOVES.has(opType));
+  return core.length === 1 ? matrixWidths(view, core[0]) : null;
 }
 
 /** A value per channel added or multiplied: a bias, or a part of a BatchNorm that was written out. */

@@ -1,12 +1,14 @@
+import type { GraphView } from '../onnx/graph.js';
 import type { Node } from '../onnx/records.js';
 import type { Flow } from './flow.js';
 import { isMap, type Geometry } from './geometry.js';
+import { matrixWidths } from './weights.js';
 
 /** A way from the backbone into a map that an upsampling made. */
 export interface Lateral {
   /** The tensor of the backbone it leaves. */
   readonly from: string;
-  /** Its convolutions, in order. */
+  /** Its convolutions, and the matrices on tokens that do their work, in order. */
   readonly convs: readonly Node[];
   /** What it ends in, which the merge reads. */
   readonly into: string;
@@ -19,7 +21,12 @@ const LONGEST = 24;
 const MERGES = new Set(['Add', 'Sum', 'Concat']);
 
 /** Every lateral: from each place where a map that was upsampled meets one that was not, back to the backbone. */
-export function lateralsOf(network: Flow, trunk: Flow, geometry: ReadonlyMap<string, Geometry>): readonly Lateral[] {
+export function lateralsOf(
+  view: GraphView,
+  network: Flow,
+  trunk: Flow,
+  geometry: ReadonlyMap<string, Geometry>,
+): readonly Lateral[] {
   const laterals: Lateral[] = [];
   for (const merge of network.nodes) {
     if (!MERGES.has(merge.opType)) continue;
@@ -28,7 +35,7 @@ export function lateralsOf(network: Flow, trunk: Flow, geometry: ReadonlyMap<str
     merge.inputs.forEach((name, at) => {
       const place = places[at];
       if (place === undefined || place.upsampled || !isMap(place)) return;
-      const lateral = followed(network, trunk, geometry, name);
+      const lateral = followed(view, network, trunk, geometry, name);
       if (lateral !== null) laterals.push({ ...lateral, into: name, merge });
     });
   }
@@ -37,6 +44,7 @@ export function lateralsOf(network: Flow, trunk: Flow, geometry: ReadonlyMap<str
 
 /** The way back from a tensor to the backbone; of a gated value or a sum with one, the value itself. */
 function followed(
+  view: GraphView,
   network: Flow,
   trunk: Flow,
   geometry: ReadonlyMap<string, Geometry>,
@@ -49,7 +57,7 @@ function followed(
     const position: number = network.position.get(at) ?? -1;
     const node: Node | undefined = network.nodes[position];
     if (node === undefined) return null;
-    if (node.opType === 'Conv') convs.push(node);
+    if (node.opType === 'Conv' || matrixWidths(view, node) !== null) convs.push(node);
     at = earliest(
       network,
       node.inputs.filter((input) => isOnMap(geometry.get(input))),

@@ -71,6 +71,31 @@ describe.each(['named', 'anonymous'])('%s', (kind) => {
     expect(group(resolution, 'neck')).toEqual(neck.map(names));
   });
 
+  test('a head that projects the tokens of every level (SegFormer): the last level ends in front of it too', async () => {
+    const net = new Net();
+    const maps = net.trunk('encoder').slice(1);
+    const project = (map: string, at: number): string => {
+      const size = 16 >> at;
+      const rows = net.op('Reshape', `head/${at}`, [map, net.constant([1, 16 << at, size * size])]);
+      const tokens = net.op('Transpose', `head/${at}`, [rows], { perm: { ints: [0, 2, 1] } });
+      const linear = net.op('MatMul', `head/${at}/proj`, [tokens, net.weight([16 << at, 24])]);
+      const back = net.op('Transpose', `head/${at}`, [linear], { perm: { ints: [0, 2, 1] } });
+      return net.op('Reshape', `head/${at}`, [back, net.constant([1, 24, size, size])]);
+    };
+    const [fine, ...coarse] = maps.map(project);
+    const raised = coarse.map((map, at) => {
+      let up = map;
+      for (let step = 0; step <= at; step++) up = net.up(`head/up${at}`, up);
+      return up;
+    });
+    const fused = net.op('Relu', 'head/fuse', [
+      net.conv('head/fuse', net.op('Concat', 'head', [...raised, fine], { axis: { int: 1 } }), [72, 24], 1, 1),
+    ]);
+    const names = rename();
+    const { resolution } = await net.resolve([net.conv('head/out', fused, [24, 5], 1, 1)], names);
+    expect(tensors(resolution).slice(1)).toEqual(maps.map(names));
+  });
+
   test('levels that meet going up and again going down, through separable convolutions with norms (CSP-PAN)', async () => {
     const net = new Net();
     const act = (scope: string, from: string): string => net.op('Relu', scope, [from]);

@@ -177,7 +177,7 @@ function periodicRow(segments: readonly Segment[]): Found | null {
   let bestAttends = false;
   for (let period = 1; period <= LONGEST_PERIOD && period * LEAST_BLOCKS <= seen.length; period++) {
     for (const [from, to] of stretches(seen, period)) {
-      const phase = phaseOf(segments, weighty, from, to, period);
+      const phase = withLeader(seen, phaseOf(segments, weighty, from, to, period), period);
       const count = Math.floor((to - phase + 1) / period);
       const once = weighty.slice(phase, phase + period);
       if (count < LEAST_BLOCKS || !once.some((at) => WORK.test(segments[at].signature))) continue;
@@ -238,6 +238,23 @@ function phaseOf(
   const spare = (to - from + 1) % period;
   for (let phase = from; phase <= from + spare; phase++) if (segments[weighty[phase]].attends) return phase;
   return from;
+}
+
+/**
+ * One block earlier, if what stands there does the same work but for its norms: the first block may have its norm in
+ * the embeddings (ModernBERT).
+ */
+function withLeader(seen: readonly string[], phase: number, period: number): number {
+  const leader = seen.slice(Math.max(0, phase - period), phase);
+  const same = leader.length === period && leader.every((one, at) => workOf(one) === workOf(seen[phase + at]));
+  return same && leader.some((one) => WORK.test(one)) ? phase - period : phase;
+}
+
+function workOf(signature: string): string {
+  return signature
+    .split(',')
+    .filter((part) => !part.includes('Norm'))
+    .join();
 }
 
 /** Blocks that differ: from one attention to the next. */

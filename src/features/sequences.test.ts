@@ -32,6 +32,18 @@ describe('blocks', () => {
     expect(tensors(await net.resolve([logits], false))).toEqual(anonymous(ends));
   });
 
+  test('a first block without a norm of its own, which the embeddings have, is a block', async () => {
+    const net = new TokenNet();
+    const ids = net.input('input_ids', ['batch', 'length'], 'int64');
+    let at = net.norm('embeddings/norm', net.lookup('embeddings', ids));
+    at = net.add('layers.0', at, net.attend('layers.0/attn', at));
+    at = net.add('layers.0', at, net.feed('layers.0/mlp', net.norm('layers.0/norm2', at)));
+    const ends = [at, ...[1, 2].map((index) => (at = net.preNorm(`layers.${index}`, at)))];
+    const hidden = net.norm('final_norm', at);
+    expect(tensors(await net.resolve([hidden]))).toEqual(ends);
+    expect(tensors(await net.resolve([hidden], false))).toEqual(anonymous(ends));
+  });
+
   test('one block is no row', async () => {
     const net = new TokenNet();
     const at = net.preNorm('h.0', net.lookup('wte', net.input('input_ids', ['batch', 'length'], 'int64')));

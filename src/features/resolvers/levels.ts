@@ -2,7 +2,7 @@ import { layersBehindPool, type Analysis } from '../analysis.js';
 import type { Link } from '../chain.js';
 import type { Lateral } from '../laterals.js';
 import { intOf } from '../node-attributes.js';
-import { weightDims } from '../weights.js';
+import { matrixWidths, weightDims } from '../weights.js';
 
 /** Links at one stride: what may be a feature of it. */
 export interface Level {
@@ -182,10 +182,11 @@ function beforeLateral(
     let at = end;
     let matched = 0;
     while (at >= level.first && matched < kernels.length) {
-      const { kind, conv, residual, convs } = links[at];
-      if (conv !== null) {
-        if (conv.kernel !== kernels[kernels.length - 1 - matched] || conv.depthwise) break;
-        if (matched === 0 && conv.to !== width) break;
+      const { kind, conv, matrix, residual, convs } = links[at];
+      const [kernel, to] = conv === null ? [1, matrix?.[1]] : [conv.kernel, conv.to];
+      if (to !== undefined) {
+        if (kernel !== kernels[kernels.length - 1 - matched] || conv?.depthwise === true) break;
+        if (matched === 0 && to !== width) break;
         matched++;
       } else if (!['act', 'norm', 'scale', 'move'].includes(kind) && !(kind === 'add' && residual && convs === 0))
         break;
@@ -199,7 +200,8 @@ function beforeLateral(
 function shapeOf(view: Analysis['view'], { convs }: Lateral): LateralShape | null {
   const dims = convs.map(({ inputs }) => weightDims(view, inputs[1]));
   const kernels = dims.map((dim) => (dim ?? []).slice(2).reduce((most, size) => Math.max(most, size), 1));
-  const width = dims.at(-1)?.[0];
+  const last = convs.at(-1);
+  const width = last === undefined ? undefined : (matrixWidths(view, last)?.[1] ?? dims.at(-1)?.[0]);
   return width === undefined ? null : { kernels, width };
 }
 
