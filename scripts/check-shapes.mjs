@@ -8,8 +8,11 @@
 //   --seeds A-B   random graphs (default 1-5000; 0 for none); --minutes N, --record as for check:cuts
 //   --rounds N    sizes per symbolic network (default 3); --stride N  every n-th network
 //   --accept      write the counts down
+//   --python PATH a Python with onnx: what its shape inference knows must be known here too
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
 import { basename, join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 import { campaign, campaignOptions } from './graphs/campaign.mjs';
@@ -19,10 +22,12 @@ const graphs = campaignOptions(process.argv, '1-5000');
 const numbers = { random: 5000, seed: 1, rounds: 3, stride: 1 };
 const folders = [];
 let accepts = false;
+let python = null;
 for (let at = 2; at < process.argv.length; at++) {
   const argument = process.argv[at];
   if (argument === '--accept') accepts = true;
   else if (argument === '--record') continue;
+  else if (argument === '--python') python = process.argv[++at];
   else if (argument.startsWith('--')) numbers[argument.slice(2)] = Number(process.argv[++at]);
   else folders.push(argument);
 }
@@ -52,13 +57,19 @@ try {
     },
   });
   const load = (name) => import(pathToFileURL(join(home, name)).href);
-  const { compareFile } = await load('compare.mjs');
+  const { compareFile, numericShapes } = await load('compare.mjs');
+  const onnx = python === null ? null : onnxInference(python);
   const { checkRandomNodes } = await load('random.mjs');
   const known = existsSync(RATCHET) ? JSON.parse(readFileSync(RATCHET, 'utf8')) : {};
   const given =
     folders.length > 0 ? folders : [...OWN, ...SHARED.filter((folder) => existsSync(resolve(root, folder)))];
   for (const folder of given)
     if (folder !== 'none') judge(known, nameOf(folder), await compareFolder(compareFile, resolve(root, folder)));
+  if (onnx !== null) {
+    for (const folder of given)
+      if (folder !== 'none') await compareWithOnnx(onnx, numericShapes, resolve(root, folder));
+    onnx.end();
+  }
   const { differences, unknown, ...counts } = await checkRandomNodes(numbers.random, numbers.seed);
   console.log(`${numbers.random} random nodes: ${JSON.stringify(counts)}`);
   for (const difference of differences) fail(difference);
@@ -72,10 +83,7 @@ console.log(isGood ? 'nothing is wrong' : 'something is wrong');
 process.exit(isGood ? 0 : 1);
 
 async function compareFolder(compareFile, folder) {
-  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.onnx'))
-    .sort()
-    .filter((_name, index) => index % numbers.stride === 0);
+  const files = modelsIn(folder);
   const tally = {
     files: 0,
     tensors: 0,
@@ -109,6 +117,46 @@ async function compareFolder(compareFile, folder) {
     if (found.refused !== null) console.log(`  ${file}: ONNX Runtime refuses a part: ${found.refused.slice(0, 200)}`);
   }
   return tally;
+}
+
+/** onnx's own shape inference, asked about one file after the other. */
+function onnxInference(path) {
+  const child = spawn(path, [join(root, 'scripts', 'checker', 'infer.py')], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  return {
+    ask: async (file) => {
+      child.stdin.write(`${file}\n`);
+      return JSON.parse((await lines.next()).value);
+    },
+    end: () => child.stdin.end(),
+  };
+}
+
+/** Tensors of which onnx knows all dims without the declarations of the file, and featx does not, or says others. */
+async function compareWithOnnx(onnx, numericShapes, folder) {
+  const tally = { files: 0, known: 0, alone: 0, otherwise: 0, refused: 0 };
+  for (const file of modelsIn(folder)) {
+    const own = await numericShapes(join(folder, file)).catch(() => null);
+    if (own === null) continue;
+    const said = await onnx.ask(join(folder, file));
+    tally.files++;
+    if (said === null) tally.refused++;
+    for (const [name, dims] of Object.entries(said ?? {})) {
+      tally.known++;
+      const known = own.get(name);
+      if (known?.join() === dims.join()) continue;
+      tally[known === undefined ? 'alone' : 'otherwise']++;
+      console.log(`  ${file}: onnx says [${dims}] of ${name}, featx ${known === undefined ? 'nothing' : `[${known}]`}`);
+    }
+  }
+  console.log(`${basename(folder)} against onnx: ${JSON.stringify(tally)}`);
+}
+
+function modelsIn(folder) {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.onnx'))
+    .sort()
+    .filter((_name, index) => index % numbers.stride === 0);
 }
 
 function nameOf(folder) {

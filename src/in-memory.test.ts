@@ -6,6 +6,8 @@ import { extract } from './extract.js';
 import { extractBytes, inspectBytes } from './in-memory.js';
 import { inspect } from './inspect.js';
 import { BufferSource } from './wire/source.js';
+import { encodeModel } from './testing/model-builder.js';
+import { node, value } from './testing/model-spec.js';
 import { verify } from './verify.js';
 
 const timm = readdirSync(join('fixtures', 'timm'))
@@ -79,4 +81,32 @@ test('an option that there is not is an error with the nearest, a value that is 
     message: expect.stringMatching(/`mode` is 'lists', not .*`out` is \["a"\], not .*`files` is 1, not what opens/),
   });
   await expect(inspectBytes(bytes, { listTensor: true } as object)).rejects.toThrow('did you mean `listTensors`?');
+});
+
+test('every tensor that is listed says who knows its type', async () => {
+  const foreign = { domain: 'somewhere.else' };
+  const bytes = encodeModel({
+    opset: [
+      ['', 17],
+      ['somewhere.else', 1],
+    ],
+    graph: {
+      inputs: [value('x', ['N', 4])],
+      nodes: [
+        node('Relu', ['x'], ['a']),
+        node('Strange', ['a'], ['b'], {}, foreign),
+        node('Strange', ['b'], ['c'], {}, foreign),
+        node('Relu', ['b'], ['y']),
+      ],
+      outputs: [value('y', ['N', 4])],
+      valueInfo: [value('a', ['N', 4]), value('b', ['N', 4])],
+    },
+  });
+  const { tensors = [] } = await inspectBytes(bytes, { listTensors: true });
+  expect(tensors.map(({ name, origin }) => [name, origin])).toEqual([
+    ['a', 'inferred'],
+    ['b', 'declared'],
+    ['c', null],
+    ['y', 'inferred'],
+  ]);
 });

@@ -118,8 +118,8 @@ export function declaredTypes(model: OnnxModel): Map<string, TensorType> {
   return types;
 }
 
-/** Who says a type: the file, the rules of operators, or ONNX Runtime. */
-export type TypeOrigin = 'declared' | 'inferred' | 'runtime';
+/** Who says a type: the file, the rules of operators, or ONNX Runtime, which was asked. */
+export type TypeOrigin = 'declared' | 'inferred' | 'asked';
 
 /** Types of the tensors asked about, from the file, from certain rules, or from the runtime. */
 export interface InferredTypes {

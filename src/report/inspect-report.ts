@@ -71,7 +71,7 @@ export function inspectReport(
     embeddings: embeddings.map(embeddingRecord),
     nominal_input_shape: Object.fromEntries(types.nominalInputShape),
     ...(selections.length > 0 ? { selected: selections.map(selectedRecord) } : {}),
-    ...(options.listTensors ? { tensors: listedTensors(view, known) } : {}),
+    ...(options.listTensors ? { tensors: listedTensors(view, known, types) } : {}),
     ...(options.listModules ? { modules: listModules(view).map((module) => moduleTreeRecord(module, known)) } : {}),
     ...(options.explain === undefined ? {} : { explain: explanation(resolution, options.explain) }),
     warnings,
@@ -133,7 +133,7 @@ function modelRecord(model: OnnxModel, view: GraphView, path: string | null): Mo
   };
 }
 
-function listedTensors(view: GraphView, known: TensorTypes): readonly NodeTensorRecord[] {
+function listedTensors(view: GraphView, known: TensorTypes, { origins }: InferredTypes): readonly NodeTensorRecord[] {
   const { nodes } = view.model.graph;
   const paths = nodePaths(view, executionOrder(view));
   return nodes.flatMap((node) =>
@@ -144,6 +144,7 @@ function listedTensors(view: GraphView, known: TensorTypes): readonly NodeTensor
         op_type: node.opType,
         node: node.name,
         module: paths.of(node),
+        origin: origins?.get(name) ?? null,
       })),
   );
 }

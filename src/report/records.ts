@@ -4,7 +4,7 @@ import type { Selection } from '../features/selectors.js';
 import type { StepRecord } from '../rewrite/steps.js';
 import { storedCodes, storedFeature, type StoredFeature } from '../features/stored-info.js';
 import type { Dim } from '../onnx/records.js';
-import type { TensorType } from '../onnx/types.js';
+import type { TensorType, TypeOrigin } from '../onnx/types.js';
 import type { BeginningRecord, DimRecord, FoldedShapeRecord } from './cut-records.js';
 
 /**
@@ -68,6 +68,11 @@ export interface NodeTensorRecord extends TensorRecord {
   readonly op_type: string;
   readonly node: string;
   readonly module: string | null;
+  /**
+   * Who says dtype and shape: the file (`declared`), the rules of operators (`inferred`), or ONNX Runtime (`asked`);
+   * null if nobody does.
+   */
+  readonly origin: TypeOrigin | null;
 }
 
 /** A module of the network that was exported, for `--modules`. */

@@ -216,7 +216,7 @@ describe('operators that featx does not know', () => {
 
   test('ONNX Runtime is asked about them alone, and inference goes on from there', async () => {
     const { types, nominal, origins, warnings } = await infer(graph, undefined, { opset });
-    expect(['c', 'e', 'y'].map((name) => origins?.get(name))).toEqual(['inferred', 'runtime', 'inferred']);
+    expect(['c', 'e', 'y'].map((name) => origins?.get(name))).toEqual(['inferred', 'asked', 'inferred']);
     expect(types.get('e')).toEqual({ dtype: 'float32', shape });
     expect(types.get('y')).toEqual({ dtype: 'float32', shape });
     expect(nominal.get('y')).toEqual({ dtype: 'float32', shape: [1, 1, 300, 112, 112] });

@@ -9,6 +9,9 @@ export class RuleFault extends Error {}
 /** Lists of attributes are read up to here; a list of this length may have been longer. @see onnx/rules/graphs.ts */
 const LONGEST_LIST = 1_024;
 
+/** The elements of a tensor that has none. */
+const NOTHING: readonly Scalar[] = [];
+
 /** Bodies of a node, inferred with what their inputs are. */
 export type BodyRunner = (body: Graph, inputs: readonly (Info | null)[]) => BodyResult;
 
@@ -68,7 +71,8 @@ export class Call {
 
   value(index: number): readonly Scalar[] | null {
     const info = this.info(index);
-    return isTensor(info) ? (info.value ?? null) : null;
+    if (!isTensor(info)) return null;
+    return info.value ?? (info.shape?.includes(0) === true ? NOTHING : null);
   }
 
   attribute(name: string): Attribute | undefined {

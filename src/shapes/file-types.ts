@@ -43,7 +43,7 @@ export function typesOf(
     if (numbered !== undefined) numbers.set(name, typeOf(numbered));
   }
   const originOf = (name: string): TypeOrigin =>
-    asked.has(name) ? 'runtime' : !view.producerOf.has(name) || proven.filled.has(name) ? 'declared' : 'inferred';
+    asked.has(name) ? 'asked' : !view.producerOf.has(name) || proven.filled.has(name) ? 'declared' : 'inferred';
   const nominalInputShape = new Map([...inputs.shapes].filter(([name]) => inputs.symbolic.has(name)));
   return {
     types,

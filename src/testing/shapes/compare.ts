@@ -120,6 +120,18 @@ async function compare(model: OnnxModel, rounds: number): Promise<Comparison> {
   };
 }
 
+/** The shapes that featx knows as numbers for any input, by tensor. @throws FeatxError for a file that is not a model */
+export async function numericShapes(path: string): Promise<ReadonlyMap<string, readonly number[]>> {
+  await using model = await openModel(path);
+  const { infos } = inferGraph(viewGraph(model), await Constants.of(model));
+  return new Map(
+    [...infos].flatMap(([name, info]) => {
+      const shape = numericShape(info);
+      return shape === null ? [] : [[name, shape] as const];
+    }),
+  );
+}
+
 /** Other sizes: more than one in a batch, sides that are odd and not equal. */
 function varied(fit: NominalInputs, round: number): NominalInputs {
   const symbols = new Map(fit.symbols);
