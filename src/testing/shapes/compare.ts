@@ -120,7 +120,7 @@ async function compare(model: OnnxModel, rounds: number): Promise<Comparison> {
   };
 }
 
-/** The shapes that featx knows as numbers for any input, by tensor. @throws FeatxError for a file that is not a model */
+/** The shapes that featx knows as numbers for any input, by tensor. @throws FeatxError if a file is not a model */
 export async function numericShapes(path: string): Promise<ReadonlyMap<string, readonly number[]>> {
   await using model = await openModel(path);
   const { infos } = inferGraph(viewGraph(model), await Constants.of(model));
