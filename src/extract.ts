@@ -4,7 +4,7 @@ import { UsageError } from './errors.js';
 import { assertPath, called } from './options/check.js';
 import type { OptionsOf } from './options/types.js';
 import { prepare, type PrepareOptions } from './prepare.js';
-import { beginningRecords, counts, dimRecords, extractedFeatures } from './report/extract-report.js';
+import { beginningRecords, counts, dimRecords, extractedFeatures, pixelRecords } from './report/extract-report.js';
 import type { ExtractReport } from './report/records.js';
 import { assertNoWarnings } from './report/strict.js';
 import { describedEdit, referenceEntries } from './rewrite/described.js';
@@ -96,6 +96,7 @@ async function extractTo(
     ...extractedFeatures(plan),
     ...beginningRecords(plan),
     ...dimRecords(resized),
+    ...pixelRecords(plan),
     ...counts(model, edit),
     ...result,
     warnings,

@@ -10,7 +10,7 @@ import { UsageError } from './errors.js';
 import { checkOptions } from './options/check.js';
 import { option } from './options/words.js';
 import type { OptionsOf } from './options/types.js';
-import { beginningRecords, counts, dimRecords, extractedFeatures } from './report/extract-report.js';
+import { beginningRecords, counts, dimRecords, extractedFeatures, pixelRecords } from './report/extract-report.js';
 import { inspectReport } from './report/inspect-report.js';
 import type { ExtractReport, InspectReport } from './report/records.js';
 import { describedEdit } from './rewrite/described.js';
@@ -107,6 +107,7 @@ export async function extractBytes(
       ...extractedFeatures(plan),
       ...beginningRecords(plan),
       ...dimRecords(resized),
+      ...pixelRecords(plan),
       ...counts(model, edit),
       size_bytes: sizeOf(pieces),
       bytes_copied: sizeOf(pieces.filter((piece) => !(piece instanceof Uint8Array))),

@@ -35,10 +35,11 @@ export function enteringTensors(
   info: StoredInfo | null,
 ): ReadonlyMap<string, string> {
   const stored = new Map(info?.inputs?.map(({ input, tensor }) => [input, tensor]));
+  const pixels = new Set(info?.preprocess?.map(({ input }) => input));
   const entering = new Map<string, string>();
   const unknown: string[] = [];
   for (const name of cut.inputs.keys()) {
-    if (isInitializer(cut, name)) continue;
+    if (isInitializer(cut, name) || pixels.has(name)) continue;
     const tensor = stored.get(name) ?? name;
     if (!hasTensor(model, tensor)) unknown.push(name);
     else if (name !== tensor || !model.inputs.has(tensor) || isInitializer(model, tensor)) entering.set(name, tensor);
@@ -59,6 +60,8 @@ export interface Compared {
   readonly entering: ReadonlyMap<string, string>;
   /** Sizes that the cut was given, which the model gets too. */
   readonly sizes: NonNullable<StoredInfo['dims']>;
+  /** Inputs of the cut that take pixels, which it prepares itself. */
+  readonly pixels: NonNullable<StoredInfo['preprocess']>;
   /** What outputs of the cut are called in the model, where that is one tensor. */
   readonly names: ReadonlyMap<string, string>;
 }
@@ -70,6 +73,8 @@ export interface Compared {
 export class Sides {
   readonly warnings: string[] = [];
   private feeds: Map<string, TensorValue> | null = null;
+  /** Pixels by the inputs of the cut that take them. */
+  private readonly raw = new Map<string, TensorValue>();
 
   private constructor(
     private readonly compared: Compared,
@@ -106,7 +111,10 @@ export class Sides {
       await using session = await this.open(cut, outputs, this.seeds.cut, level);
       const feeds = new Map<string, TensorValue>();
       for (const port of session.inputs)
-        feeds.set(port.name, given.get(entering.get(port.name) ?? port.name) ?? this.randomFeed(port));
+        feeds.set(
+          port.name,
+          this.raw.get(port.name) ?? given.get(entering.get(port.name) ?? port.name) ?? this.randomFeed(port),
+        );
       return { reference, result: await session.run(feeds, outputs) };
     });
   }
@@ -118,7 +126,7 @@ export class Sides {
     const wanted = [...new Set([...tensors, ...inner])];
     return this.guarded(async () => {
       await using session = await this.open(model, wanted, this.seeds.model, level);
-      this.feeds ??= await this.feedsFor(session.inputs);
+      this.feeds ??= new Map([...(await this.feedsFor(session.inputs)), ...(await this.prepared())]);
       const { feeds } = this;
       const own = session.inputs.map(({ name }) => name);
       return await session.run(new Map([...feeds].filter(([name]) => own.includes(name))), wanted);
@@ -159,6 +167,29 @@ export class Sides {
     return new Map();
   }
 
+  /** What the cut makes of seeded pixels: the values that the model is given in their place. */
+  private async prepared(): Promise<Tensors> {
+    const { model, cut, pixels } = this.compared;
+    const prepared = new Map<string, TensorValue>();
+    for (const { input, tensor, layout, resize } of pixels) {
+      const type = cut.inputs.get(input)?.type;
+      const taken = model.inputs.get(tensor)?.type;
+      if (type?.kind !== 'tensor' || type.shape === null || taken?.kind !== 'tensor') continue;
+      const numbers = this.inputs.shapes.get(tensor) ?? (taken.shape ?? []).map((dim) => Number(dim ?? 1) || 1);
+      const [height, width] = taken.shape?.[1] === 3 ? numbers.slice(2) : numbers.slice(1, 3);
+      const more = resize == null ? [0, 0] : MORE_PIXELS;
+      const sides = [height + more[0], width + more[1]];
+      const shape = type.shape.map((dim, axis) =>
+        typeof dim === 'number' ? dim : axis === 0 ? numbers[0] : sides[axis - (layout === 'NCHW' ? 2 : 1)],
+      );
+      this.raw.set(input, randomTensor('uint8', shape, this.options.seed ?? 0, input));
+      await using session = await this.open(cut, [tensor], [], 'disabled');
+      const value = (await session.run(this.raw, [tensor])).get(tensor);
+      if (value !== undefined) prepared.set(tensor, value);
+    }
+    return prepared;
+  }
+
   private randomFeed({ name, dtype: travels }: SessionPort): TensorValue {
     const { model } = this.compared;
     const type = declaredTypes(model.model).get(name);
@@ -187,6 +218,9 @@ export class Sides {
     }
   }
 }
+
+/** Pixels more than the network takes, so that what resizes them has something to do. */
+const MORE_PIXELS = [17, 40] as const;
 
 /** The numbers that tensors are, as far as they are constants or follow from sizes. */
 function numbersOf({ nominal }: WholeInference): NumberOf {

@@ -74,6 +74,7 @@ export async function verifyViews(
     outputs: [...new Set(pairs.flatMap(({ output, leavesAs = output }) => [output, leavesAs]))],
     entering: enteringTensors(model, cut, stored),
     sizes: stored?.dims ?? [],
+    pixels: stored?.preprocess ?? [],
     names: new Map(
       pairs.flatMap(({ tensors, output }) => (tensors.length === 1 ? [[output, tensors[0]] as const] : [])),
     ),

@@ -13,7 +13,11 @@ const OUTPUT = text(
   "Where the cut goes, relative to this file: {name} is the model's name without .onnx, {dir} its directory, {rel} its directory below the fixed part of the pattern. Default: {dir}/{name}.features.onnx",
 );
 
-const LIMITS: Schema = { type: 'object', additionalProperties: false, description: 'What a model may cost' };
+/** What the objects in `options` are. */
+const OBJECTS: { readonly [object: string]: string } = {
+  limits: 'What a model may cost',
+  pixels: 'What is computed of pixels in front of the input that takes pictures',
+};
 
 const OPTIONS: Schema = {
   type: 'object',
@@ -84,7 +88,14 @@ function properties(set: OptionSet): { readonly [key: string]: Schema } {
     const [object, inner] = config.split('.');
     const own: Schema = { ...kind.schema, ...schema, description };
     found[object] =
-      inner === undefined ? own : { ...LIMITS, properties: { ...found[object]?.properties, [inner]: own } };
+      inner === undefined
+        ? own
+        : {
+            type: 'object',
+            additionalProperties: false,
+            description: OBJECTS[object],
+            properties: { ...found[object]?.properties, [inner]: own },
+          };
   }
   return found;
 }

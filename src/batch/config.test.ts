@@ -61,6 +61,7 @@ test('the schema knows every option of the config and nothing else', () => {
       from: ['layer1', 2, 'module:layer2'],
       keep_inputs: true,
       in_map: { layer1: 'maps' },
+      pixels: { layout: 'nchw,bgr', preprocess: 'clip', mean: [0.5], std: [1, 2, 3], scale: 1, resize: [256, 300] },
       pool: 'gem:2.5',
       flatten: true,
       project: 'w.npy,mean.npy',

@@ -1,3 +1,4 @@
+import type { MapLayout, PixelChannels } from '../options/choices.js';
 import type { Dim } from '../onnx/records.js';
 import type {
   Codes,
@@ -103,6 +104,13 @@ export interface StoredInput {
   readonly tensor: string;
 }
 
+/** What pixels go through between an input of a cut and the tensor of its original that takes pictures. */
+export interface StoredPixels extends StoredInput {
+  readonly layout: MapLayout;
+  readonly channels: PixelChannels;
+  readonly [key: string]: unknown;
+}
+
 /** What every cut carries: the whole FeatureInfo of its original, and which outputs hold what. */
 export interface StoredInfo {
   readonly schema: 1;
@@ -115,6 +123,8 @@ export interface StoredInfo {
   readonly inputs?: readonly StoredInput[];
   /** Present where axes of inputs of the original were given numbers. */
   readonly dims?: readonly { readonly input: string; readonly axis: number; readonly size: number }[];
+  /** Present where pictures are prepared inside. */
+  readonly preprocess?: readonly StoredPixels[];
 }
 
 /** A feature as a cut stores it. */

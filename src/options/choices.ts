@@ -115,6 +115,11 @@ export const CONCATS = ['linear', 'nearest'] as const;
 /** One of `CONCATS`. */
 export type Concat = (typeof CONCATS)[number];
 
+/** The channels of pixels, in their order. */
+export const PIXEL_CHANNELS = ['rgb', 'bgr', 'rgba', 'bgra'] as const;
+/** One of `PIXEL_CHANNELS`. */
+export type PixelChannels = (typeof PIXEL_CHANNELS)[number];
+
 /** What features may leave as. */
 export const CASTS = ['float16', 'int8'] as const;
 /** One of `CASTS`. */

@@ -72,6 +72,7 @@ export const GROUPS = {
   pictures: 'Pictures:',
   selecting: 'Selecting features:',
   ends: 'The inputs of the cut:',
+  pixels: 'Pixels in:',
   steps: 'Computed of each feature, in this order:',
   limits: 'Limits:',
   common: 'Common flags:',

@@ -4,6 +4,7 @@ import { PLANNING, WRITING } from './cutting.js';
 import { ENDS } from './ends.js';
 import type { AnyKind, CommandName, FlagFacts, OptionSet, Row } from './row.js';
 import { LIMITING } from './limits.js';
+import { PIXELS } from './pixels.js';
 import { PICTURES, RUNNING } from './running.js';
 import { SELECTING } from './selecting.js';
 import { STEPPING } from './steps.js';
@@ -17,6 +18,7 @@ export const OPTIONS = {
   ...RUNNING,
   ...BATCHING,
   ...PLANNING,
+  ...PIXELS,
   ...STEPPING,
   ...WRITING,
   ...ENDS,

@@ -85,14 +85,15 @@ export type ConfigOptions = {
       ? never
       : ConfigKey<K>
     : never]?: ConfigValue<OptionTable[K]>;
-} & {
-  readonly limits?: {
-    readonly [K in keyof OptionTable as 'cut' extends OptionTable[K]['in'][number]
-      ? ConfigKey<K> extends `limits.${infer N}`
-        ? N
-        : never
-      : never]?: ConfigValue<OptionTable[K]>;
-  };
+} & { readonly [O in 'limits' | 'pixels']?: ConfigObject<O> };
+
+/** The keys of one object in `options` of a config. */
+type ConfigObject<O extends string> = {
+  readonly [K in keyof OptionTable as 'cut' extends OptionTable[K]['in'][number]
+    ? ConfigKey<K> extends `${O}.${infer N}`
+      ? N
+      : never
+    : never]?: ConfigValue<OptionTable[K]>;
 };
 
 /** What a config says at its top, beside its models and their options. */

@@ -31,6 +31,11 @@ export function extractedFeatures({ outputs }: Plan): Pick<ExtractReport, 'featu
   };
 }
 
+/** What pixels go through in front of the network, as the report of a cut has it. */
+export function pixelRecords({ pixels }: Plan): Pick<ExtractReport, 'preprocess'> {
+  return pixels === null ? {} : { preprocess: pixels };
+}
+
 /** Where a cut begins, as its report has it; nothing if it begins at the inputs of the model. */
 export function beginningRecords({
   begun,

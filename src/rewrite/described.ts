@@ -9,6 +9,7 @@ import {
   type StoredOutput,
   type StoredPart,
 } from '../features/stored-info.js';
+import { readStoredInfo } from '../features/resolvers/metadata.js';
 import { fingerprint, REFERENCE_KEY, type ReferenceRecord } from '../onnx/fingerprint.js';
 import type { GraphView } from '../onnx/graph.js';
 import type { OnnxModel } from '../onnx/records.js';
@@ -17,6 +18,7 @@ import type { GraphEdit } from './edit.js';
 import { cutFeatures, type Plan } from './plan.js';
 import type { Resized } from './sizes.js';
 import type { BeforeSteps, BuiltTap, Tap } from './tap.js';
+import type { StepRecord } from './steps.js';
 import type { WeightsPlan } from './weights.js';
 
 /** What a cut is described from. */
@@ -72,7 +74,7 @@ async function metadata(
         layout,
         prefix_tokens: prefixTokens,
         converted,
-        ...(steps.length === 0 ? {} : { steps: steps.map((step) => ({ ...step })) }),
+        ...stepsDone(tap, steps),
         ...(parts !== undefined
           ? { parts: parts.map((part) => storedPart(embeddings, part)) }
           : steps.length === 0
@@ -82,6 +84,7 @@ async function metadata(
     ),
     ...enteringOf(plan),
     ...(resized === null ? {} : { dims: sizesOf(resized) }),
+    ...(await preparedInside(view, plan)),
   };
   const entries = [{ key: FEATURE_INFO_KEY, value: JSON.stringify(info) }];
   if (original === null) return entries;
@@ -105,6 +108,14 @@ function enteringOf({ begun, renamed }: Plan): Pick<StoredInfo, 'inputs'> {
   return inputs.length === 0 ? {} : { inputs };
 }
 
+/** What pixels go through inside: what is new, or what a cut before this one did. */
+async function preparedInside({ model }: GraphView, { pixels, edit }: Plan): Promise<Pick<StoredInfo, 'preprocess'>> {
+  const gone = new Set(edit.drop.inputs.map((index) => model.graph.inputs[index].name));
+  const before = (await readStoredInfo(model))?.preprocess?.filter(({ input }) => !gone.has(input)) ?? [];
+  const all = [...before, ...(pixels === null ? [] : [{ ...pixels }])];
+  return all.length === 0 ? {} : { preprocess: all };
+}
+
 /** Which feature a tap is. */
 function storedTap(embeddings: Resolution['embeddings'], tap: Tap): Omit<StoredPart, 'before'> {
   return {
@@ -121,9 +132,15 @@ function storedTap(embeddings: Resolution['embeddings'], tap: Tap): Omit<StoredP
 function storedPart(embeddings: Resolution['embeddings'], { tap, before, steps }: BuiltTap): StoredPart {
   return {
     ...storedTap(embeddings, tap),
-    ...(steps.length === 0 ? {} : { steps: steps.map((step) => ({ ...step })) }),
+    ...stepsDone(tap, steps),
     before: storedBefore(before),
   };
+}
+
+/** What was computed of a feature, when the model was cut before too. */
+function stepsDone({ done = [] }: Tap, steps: readonly StepRecord[]): Pick<StoredOutput, 'steps'> {
+  const all = [...done, ...steps].map((step) => ({ ...step }));
+  return all.length === 0 ? {} : { steps: all };
 }
 
 function storedBefore({ tensor, layout, prefixTokens, converted }: BeforeSteps): StoredBefore {

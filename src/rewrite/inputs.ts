@@ -8,6 +8,7 @@ import type { Renaming } from './edit.js';
 import type { NamePool } from './names.js';
 import { NodeBuilder } from './nodes.js';
 import { canAlias, type Declarations } from './outputs.js';
+import { pictureInput, pixelNodes, pixelsRecord, type PixelsRecord } from './pixels.js';
 import type { FoldedShape, FoldedSize, Span } from './span.js';
 import type { Beginning, PlanOptions } from './tap.js';
 
@@ -33,6 +34,8 @@ export interface PlannedInputs {
   readonly addInputs: readonly NewInput[];
   readonly frontNodes: readonly NewNode[];
   readonly rename: readonly Renaming[];
+  /** What pixels go through in front of one of them. */
+  readonly pixels: PixelsRecord | null;
   readonly warnings: readonly string[];
 }
 
@@ -53,7 +56,7 @@ export interface PlanningInputs {
  * bodies refer to it; an input of another name leads to it through an Identity.
  * @throws UsageError for names that do not fit; UnsupportedModelError `FEATX_FROM_TYPE` if nothing says a type
  */
-export function planInputs(planning: PlanningInputs, { from, inMap }: PlanOptions): PlannedInputs {
+export function planInputs(planning: PlanningInputs, { from, inMap, pixels }: PlanOptions): PlannedInputs {
   const { view, types, declared, span, names, ownOutputs, opset } = planning;
   const builder = new NodeBuilder(opset, (base) => names.fresh(base));
   const warnings: string[] = [];
@@ -83,9 +86,18 @@ export function planInputs(planning: PlanningInputs, { from, inMap }: PlanOption
     addInputs.push({ name: input, type, ...(replaces === undefined ? {} : { replaces }) });
   };
   const original = new Map(view.model.graph.inputs.map(({ name }, index) => [name, index] as const));
+  let pixelsOfInput: PixelsRecord | null = null;
+  const picture = pixels === null ? null : pictureInput(typedInputs(view, span));
   for (const name of span.inputs) {
     const input = newNames.get(name);
     const index = original.get(name);
+    if (name === picture?.name && pixels !== null && index !== undefined) {
+      const given = input ?? names.fresh('pixels');
+      dropInputs.push(index);
+      addInputs.push({ ...pixelNodes(builder, pixels, picture, given), replaces: index });
+      pixelsOfInput = pixelsRecord(pixels, given, name);
+      continue;
+    }
     if (input === undefined || input === name || index === undefined || isInitializer(view, name)) continue;
     dropInputs.push(index);
     lead(name, input, view.inputs.get(name)?.type ?? null, index);
@@ -106,8 +118,16 @@ export function planInputs(planning: PlanningInputs, { from, inMap }: PlanOption
     addInputs,
     frontNodes: builder.nodes,
     rename: twinNames(planning, begun),
+    pixels: pixelsOfInput,
     warnings,
   };
+}
+
+/** The inputs that a caller gives, with what the file says of them. */
+function typedInputs(view: GraphView, { inputs }: Span): readonly { name: string; type: ValueType | null }[] {
+  return [...inputs]
+    .filter((name) => !isInitializer(view, name))
+    .map((name) => ({ name, type: view.inputs.get(name)?.type ?? null }));
 }
 
 function sourceOf(view: GraphView, tensor: string): PlannedBeginning['source'] {

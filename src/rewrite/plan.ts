@@ -52,6 +52,8 @@ export interface Plan {
   readonly begun: Begun | null;
   /** Inputs that have another name than their tensor in the model. */
   readonly renamed: PlannedInputs['renamed'];
+  /** What pixels go through in front of an input; null if pictures come prepared. */
+  readonly pixels: PlannedInputs['pixels'];
   readonly warnings: readonly string[];
 }
 
@@ -162,6 +164,7 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
     })),
     begun: begins ? begunOf(view, span, inputs) : null,
     renamed: inputs.renamed,
+    pixels: inputs.pixels,
     warnings,
   };
 }

@@ -6,6 +6,8 @@ import type { Mode } from '../options/choices.js';
 import { mapOf, type ByName } from '../options/kinds.js';
 import type { Dim } from '../onnx/records.js';
 import type { Fault } from '../shapes/whole.js';
+import type { OptionsIn } from '../options/types.js';
+import { pixelsOf, type Pixels } from './pixels.js';
 import type { TypeEdit } from './edit.js';
 import { NO_STEPS, stepsOf, type AskedSteps, type StepRecord, type Steps } from './steps.js';
 
@@ -85,6 +87,8 @@ export interface PlanOptions {
   readonly keepInputs: boolean;
   /** New names of inputs of the cut, by their names in the file. */
   readonly inMap: ReadonlyMap<string, string>;
+  /** What pixels go through in front of the input that takes pictures; null: the input stays. */
+  readonly pixels: Pixels | null;
   /** What is computed of every feature before it leaves. */
   readonly steps: Steps;
   /** Sizes that the model declares now and its file does not. */
@@ -108,6 +112,7 @@ export const DEFAULT_PLAN: PlanOptions = {
   from: [],
   keepInputs: false,
   inMap: new Map(),
+  pixels: null,
   steps: NO_STEPS,
   sizes: null,
 };
@@ -124,6 +129,7 @@ export function planOptions({ mode = 'dict', rewrite, ...asked }: AskedPlan): Pl
     from: asked.beginnings ?? DEFAULT_PLAN.from,
     keepInputs: asked.keepInputs ?? DEFAULT_PLAN.keepInputs,
     inMap: mapOf(asked.inMap ?? DEFAULT_PLAN.inMap),
+    pixels: pixelsOf(asked.pixels),
     steps: stepsOf(asked),
     sizes: asked.sizes ?? DEFAULT_PLAN.sizes,
   };
@@ -131,11 +137,12 @@ export function planOptions({ mode = 'dict', rewrite, ...asked }: AskedPlan): Pl
 
 /** How a caller wants features to leave the graph. */
 export interface AskedPlan
-  extends Partial<Omit<PlanOptions, 'outMap' | 'outputFmt' | 'from' | 'inMap' | 'steps'>>,
+  extends Partial<Omit<PlanOptions, 'outMap' | 'outputFmt' | 'from' | 'inMap' | 'pixels' | 'steps'>>,
     AskedSteps {
   /** What `from` means in the model. */
   readonly beginnings?: readonly Beginning[];
   readonly inMap?: ByName<string>;
+  readonly pixels?: OptionsIn<'pixels'>;
   readonly outMap?: readonly string[];
   readonly outputFmt?: Layout;
 }

@@ -1,3 +1,4 @@
+import { MAP_LAYOUTS, PIXEL_CHANNELS } from '../../options/choices.js';
 import { isRecord } from '../../options/schema.js';
 import { ModelFormatError } from '../../errors.js';
 import { hasTensor, type GraphView } from '../../onnx/graph.js';
@@ -63,7 +64,15 @@ function wrongEntry(model: OnnxModel, why: string, cause?: unknown): ModelFormat
 /** Everything that later code relies on; whatever else the entry says is carried through. */
 function isStoredInfo(value: unknown): value is StoredInfo {
   if (!isRecord(value) || value['schema'] !== 1) return false;
-  const { feature_info: features, out_indices: indices, outputs, groups = [], inputs = [], dims = [] } = value;
+  const {
+    feature_info: features,
+    out_indices: indices,
+    outputs,
+    groups = [],
+    inputs = [],
+    dims = [],
+    preprocess = [],
+  } = value;
   if (!isFeatureList(features) || !Array.isArray(indices) || !Array.isArray(outputs) || !Array.isArray(groups))
     return false;
   const lists = new Map<unknown, readonly StoredFeature[]>([[undefined, features]]);
@@ -88,7 +97,14 @@ function isStoredInfo(value: unknown): value is StoredInfo {
     (entry['parts'] === undefined || (Array.isArray(entry['parts']) && entry['parts'].every(isPart)));
   const isInput = (entry: unknown): boolean =>
     isRecord(entry) && typeof entry['input'] === 'string' && typeof entry['tensor'] === 'string';
+  const isPixels = (entry: unknown): boolean =>
+    isInput(entry) &&
+    isRecord(entry) &&
+    MAP_LAYOUTS.some((layout) => layout === entry['layout']) &&
+    PIXEL_CHANNELS.some((channels) => channels === entry['channels']);
   return (
+    Array.isArray(preprocess) &&
+    preprocess.every(isPixels) &&
     indices.every((index) => isIndexOf(features, index)) &&
     outputs.every(isOutput) &&
     Array.isArray(inputs) &&
