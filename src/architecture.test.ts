@@ -12,7 +12,7 @@ const ROWS: readonly (readonly string[])[] = [
   ['index'],
   ['batch'],
   ['shards'],
-  ['inspect', 'extract', 'run', 'verify', 'doctor'],
+  ['inspect', 'extract', 'run', 'verify', 'doctor', 'cache'],
   ['nets', 'run-results', 'verify-pairs', 'verify-runs'],
   ['device-runs', 'entry-axes'],
   ['runner'],
@@ -25,7 +25,7 @@ const ROWS: readonly (readonly string[])[] = [
   ['features'],
   ['shapes'],
   ['onnx'],
-  ['processes'],
+  ['processes', 'remote'],
   ['wire'],
   ['options'],
   ['errors', 'version'],
@@ -34,6 +34,7 @@ const ROWS: readonly (readonly string[])[] = [
 /** Rooms that run in a browser too. */
 const ISOMORPHIC = new Set([
   'wire',
+  'remote',
   'onnx',
   'shapes',
   'features',
@@ -62,6 +63,10 @@ const EXEMPT = {
     'wire/temporary-file.ts',
     'wire/temporary-names.ts',
     'wire/writers.ts',
+    'remote/hub-cache.ts',
+    'remote/mirror.ts',
+    'remote/open-remote.ts',
+    'remote/settings.ts',
   ],
   /** Call the file system: its one room, a child's pipes, and the file without a name that two processes share. */
   files: ['wire/fs.ts', 'runtime/runtime-child.ts', 'processes/shared-file.ts'],
@@ -212,6 +217,8 @@ describe('one gate for the files beside a model', () => {
       'batch/manifest.ts',
       'cli/selection-flags.ts',
       'open.ts',
+      'remote/hub-cache.ts',
+      'remote/open-remote.ts',
       'runtime/placement.ts',
       'tensors/lazy-array.ts',
       'wire/hash.ts',
@@ -220,6 +227,7 @@ describe('one gate for the files beside a model', () => {
     expect(found(/\b(fs|fileSystem)\.open\(|\bopenAfresh\(/)).toEqual([
       'batch/journal.ts',
       'processes/memory.ts',
+      'remote/mirror.ts',
       'wire/file-source.ts',
       'wire/fs.ts',
       'wire/put-in-place.ts',

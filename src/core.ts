@@ -1,6 +1,7 @@
 /**
  * The part of featx that runs anywhere: reading, resolving and rewriting models as bytes, without a file system, a
- * process or ONNX Runtime. In a browser, wrap a dropped file in a `ByteSource` and give it to `indexModel`.
+ * process or ONNX Runtime. In a browser, wrap a dropped file in a `ByteSource` and give it to `indexModel`; `openUrl`
+ * makes one of a URL.
  */
 export * from './errors.js';
 export { indexModel, type OpenOptions } from './onnx/model.js';
@@ -8,7 +9,9 @@ export { DEFAULT_LIMITS, type ReadLimits } from './onnx/limits.js';
 export type * from './onnx/records.js';
 export { ancestorsOf, viewGraph, type GraphView, type Producer } from './onnx/graph.js';
 export { declaredTypes, tensorBytes, type InferredTypes, type TensorType, type TensorTypes } from './onnx/types.js';
-export { BufferSource, type ByteSource } from './wire/source.js';
+export { BufferSource, type ByteSource, type FetchOptions, type ReadStep } from './wire/source.js';
+export { openUrl, type OpenUrlOptions } from './remote/open-url.js';
+export type { Fetch } from './remote/route.js';
 export type { ByteRange } from './wire/fields.js';
 export { materialize, sizeOf, type BorrowedPiece, type Piece } from './wire/pieces.js';
 export { FeatureInfo, takeIndices, type FeatureEntry, type FeatureIndex } from './features/feature-info.js';

@@ -9,7 +9,7 @@ import type { Plan } from './rewrite/plan.js';
 import { splice, type TensorContents } from './rewrite/splice.js';
 import { assertLoadable, type WeightsMode, type WeightsOptions, type WeightsPlan } from './rewrite/weights.js';
 import { errnoOf, ioError, nodeFileSystem, orNothing, type FileSystem } from './wire/fs.js';
-import { chunksOfRun, runsOf, sizeOf, type Piece } from './wire/pieces.js';
+import { chunksOfRun, fetchBorrowed, runsOf, sizeOf, type Piece } from './wire/pieces.js';
 import { sidecarPlaces } from './wire/sidecar-files.js';
 import { isSameFile, type FileIdentity } from './wire/file-state.js';
 import { isInPlace, withdraw } from './wire/put-in-place.js';
@@ -40,12 +40,14 @@ export type Verdict =
 
 /**
  * The file that a cut will be, checked before any long work; null where there is none.
+ * @param remoteName what a model behind a URL is called; a cut of it goes to the working directory by default
  * @throws UsageError, IoError
  */
 export async function resolveOutput(
   sourcePath: string | null,
   output: string | null,
   options: CutOptions,
+  remoteName: string | null = null,
 ): Promise<string | null> {
   if (options.write !== undefined) {
     if (options.weights === 'external' || options.weights === 'reference')
@@ -54,15 +56,15 @@ export async function resolveOutput(
       });
     return null;
   }
-  if (output === null && sourcePath === null) {
+  const name = remoteName ?? (sourcePath === null ? null : basename(sourcePath));
+  if (output === null && name === null) {
     if (options.dryRun) return null;
     throw new UsageError('the model is not a file, so its output has no default name', {
       code: 'FEATX_USAGE_OUTPUT',
       hint: 'name the output',
     });
   }
-  const target =
-    output ?? join(dirname(sourcePath ?? ''), `${basename(sourcePath ?? '').replace(/\.onnx$/i, '')}.features.onnx`);
+  const target = output ?? join(dirname(sourcePath ?? ''), `${(name ?? '').replace(/\.onnx$/i, '')}.features.onnx`);
   return resolveTarget(target, sourcePath === null ? [] : [sourcePath], options);
 }
 
@@ -303,6 +305,7 @@ async function stream(
   pieces: readonly Piece[],
   { write: sink, signal, onProgress }: CutOptions,
 ): Promise<void> {
+  await fetchBorrowed(model.source, pieces, { signal });
   const total = sizeOf(pieces);
   let done = 0;
   for (const run of runsOf(pieces)) {

@@ -3,7 +3,9 @@ import { placementOf, previewCut, resolveOutput, writeCut, type CutOptions } fro
 import { UsageError } from './errors.js';
 import { assertPath, called } from './options/check.js';
 import type { OptionsOf } from './options/types.js';
+import { inputName, localPath } from './open.js';
 import { prepare, type PrepareOptions } from './prepare.js';
+import { fileNameOf } from './remote/open-remote.js';
 import { beginningRecords, counts, dimRecords, extractedFeatures, pixelRecords } from './report/extract-report.js';
 import type { ExtractReport } from './report/records.js';
 import { assertNoWarnings } from './report/strict.js';
@@ -22,7 +24,7 @@ export type ExtractOptions = OptionsOf<'extract'> &
 
 /**
  * Cuts features out of a model, or hooks them onto it, as a new ONNX file whose bytes are borrowed from the old one.
- * @param input path, or bytes
+ * @param input path, URL, or bytes
  * @param output path of the result; null for `<stem>.features.onnx` beside the model
  * @returns what was written; the file is whole and durable
  * @throws UsageError, ResolveError, ModelFormatError, PolicyError, IoError; the output is then as it was before
@@ -43,8 +45,9 @@ async function extractTo(
   const started = performance.now();
   assertModeFlags(options, options.from);
   if (output != null) assertPath('the output', output);
-  const sourcePath = typeof input === 'string' ? input : null;
-  const target = await resolveOutput(sourcePath, output, options);
+  const sourcePath = localPath(input);
+  const remoteName = typeof input === 'string' && sourcePath === null ? fileNameOf(input, options.remote) : null;
+  const target = await resolveOutput(sourcePath, output, options, remoteName);
   await using prepared = await prepare(input, options);
   const { model, view, files, types, resolution, selections, beginnings, resized, warnings, warn } = prepared;
   const mode = options.mode ?? 'dict';
@@ -89,7 +92,7 @@ async function extractTo(
   return {
     schema: 1,
     command: 'extract',
-    input: options.name ?? sourcePath,
+    input: options.name ?? inputName(input, options.remote),
     output: options.write === undefined ? target : '-',
     mode,
     weights: weightsMode,

@@ -7,6 +7,7 @@ export { extract, type ExtractOptions } from './extract.js';
 export { run, type RunOptions } from './run.js';
 export { verify, type VerifyOptions } from './verify.js';
 export { doctor, type DoctorOptions } from './doctor.js';
+export { cache, type CacheOptions } from './cache.js';
 export {
   FeatureDictNet,
   FeatureHookNet,
@@ -27,6 +28,8 @@ export type {
   TensorRecord,
   VerifyReport,
   DoctorReport,
+  CacheReport,
+  CacheEntryRecord,
 } from './report/records.js';
 export type { RunReport, RunFeatureRecord, PreprocessingRecord } from './report/run-records.js';
 export { openSession, type RuntimeSession } from './runtime/open-session.js';
@@ -46,5 +49,6 @@ export { merge } from './batch/merge.js';
 export type { MergeOptions, MergeReport } from './shards/merge-report.js';
 export type { CutOptions } from './batch/options.js';
 export type { BatchProgress, BatchSummary, JobReport } from './batch/reports.js';
+export type { RemoteOptions } from './remote/settings.js';
 export type { FileHandle, FileSystem } from './wire/fs.js';
 export { VERSION } from './version.js';

@@ -2,6 +2,9 @@ import { UsageError } from './errors.js';
 import { checkOptions, shown } from './options/check.js';
 import { indexModel, type OpenOptions } from './onnx/model.js';
 import type { OnnxModel } from './onnx/records.js';
+import { isAddress, parseAddress } from './remote/address.js';
+import { openRemote } from './remote/open-remote.js';
+import { settingsOf, type RemoteOptions } from './remote/settings.js';
 import { FileSource } from './wire/file-source.js';
 import { nodeFileSystem, type FileSystem } from './wire/fs.js';
 import type { ByteSource } from './wire/source.js';
@@ -18,11 +21,25 @@ function asBytes(input: Uint8Array | ByteSource): Uint8Array | ByteSource {
 /** How a model is opened. */
 export interface OpenModelOptions extends OpenOptions {
   readonly fileSystem?: FileSystem;
+  /** How what lies behind a URL is fetched. */
+  readonly remote?: RemoteOptions;
+  readonly signal?: AbortSignal;
+}
+
+/** The path of a model on this machine; null for one in memory or behind a URL. */
+export function localPath(input: string | Uint8Array | ByteSource): string | null {
+  return typeof input === 'string' && !isAddress(input) ? input : null;
+}
+
+/** What a model is called in records and messages, without what may be secret in a URL; null for one in memory. */
+export function inputName(input: string | Uint8Array | ByteSource, remote?: RemoteOptions): string | null {
+  if (typeof input !== 'string') return null;
+  return isAddress(input) ? parseAddress(input, settingsOf(remote).hub.endpoint).shown : input;
 }
 
 /**
- * Opens a model from a path, from bytes, or from any source of bytes: an index of the graph; the weights stay where
- * they are.
+ * Opens a model from a path, a URL (`https://`, `hf://`), from bytes, or from any source of bytes: an index of the
+ * graph; the weights stay where they are.
  * @example `await using model = await openModel('backbone.onnx')`
  * @throws IoError, ModelFormatError, UnsupportedModelError, PolicyError
  */
@@ -32,9 +49,14 @@ export async function openModel(
 ): Promise<OnnxModel> {
   checkOptions('model', options);
   if (typeof input !== 'string') return indexModel(asBytes(input), options);
-  const source = await FileSource.open(input, options.fileSystem ?? nodeFileSystem);
+  const { remote, fileSystem = nodeFileSystem, signal } = options;
+  const noted: string[] = [];
+  const source = isAddress(input)
+    ? await openRemote(input, remote, { fileSystem, signal, warn: (message) => void noted.push(message) })
+    : await FileSource.open(input, fileSystem);
   try {
-    return await indexModel(source, options);
+    const model = await indexModel(source, options);
+    return noted.length === 0 ? model : { ...model, warnings: [...noted, ...model.warnings] };
   } catch (error) {
     await source.close();
     throw error;

@@ -1,4 +1,5 @@
-import { FeatxError } from './errors.js';
+import { option } from './options/words.js';
+import { FeatxError, PolicyError } from './errors.js';
 import { findFeatures, type FindOptions, type Found } from './features/find.js';
 import { typesWanted } from './features/needed.js';
 import { asksBeyondFeatures } from './features/selectors.js';
@@ -12,15 +13,17 @@ import { sizedView, type Resized, type SizeOptions } from './rewrite/sizes.js';
 import type { PlannedSizes } from './rewrite/tap.js';
 import type { InferOptions } from './runtime/type-questions.js';
 import { inferTypes } from './runtime/types.js';
-import { DirectorySidecars } from './wire/sidecar-files.js';
-import { NO_SIDECARS, type ByteSource } from './wire/source.js';
+import { filesBeside } from './remote/beside.js';
+import { RemoteSource } from './remote/remote-source.js';
+import type { ByteSource } from './wire/source.js';
 
 /** How a model and the files that it needs are opened. */
 export interface CheckOptions extends OpenModelOptions {
   /** Refuse external data with several hard links. */
   readonly strictExternal?: boolean;
   /**
-   * Whether the original of a reference cut may be missing, which is then a warning: the graph can be read without it.
+   * Whether only the graph is wanted: that the original of a reference cut is missing, or that a remote file may change
+   * unseen, is then a warning.
    */
   readonly mayLackOriginal?: boolean;
 }
@@ -45,17 +48,17 @@ export async function openChecked(
   input: string | Uint8Array | ByteSource,
   options: CheckOptions = {},
 ): Promise<CheckedModel> {
-  const model = await openModel(input, { limits: options.limits, fileSystem: options.fileSystem });
+  const { limits, fileSystem, remote, signal, strictExternal: strict } = options;
+  const model = await openModel(input, { limits, fileSystem, remote, signal });
   const warnings = [...model.warnings];
   const warn = (message: string): void => void (warnings.includes(message) || warnings.push(message));
-  const { path } = model.source;
-  const { fileSystem, strictExternal: strict } = options;
-  const files = path === undefined ? NO_SIDECARS : new DirectorySidecars(path, { fileSystem, strict, warn });
+  const files = filesBeside(model.source, { fileSystem, strict, warn });
   const close = async (): Promise<void> => {
     await files.close();
     await model[Symbol.asyncDispose]();
   };
   try {
+    assertValidated(model.source, options, warn);
     await assertReference(model, files).catch(async (error: unknown) => {
       const reason = options.mayLackOriginal && error instanceof FeatxError ? LACKS[error.code] : undefined;
       if (reason === undefined) throw error;
@@ -66,6 +69,18 @@ export async function openChecked(
     await close();
     throw error;
   }
+}
+
+/** @throws PolicyError for a remote file that could become another one without anybody noticing */
+function assertValidated(source: ByteSource, options: CheckOptions, warn: (message: string) => void): void {
+  if (!(source instanceof RemoteSource) || source.isValidated || options.remote?.allowUnvalidated) return;
+  const what = `the server of ${source.path} gives neither ETag nor Last-Modified, so that nobody could tell if the file changed while it was read`;
+  if (options.mayLackOriginal) return warn(what);
+  throw new PolicyError(what, {
+    code: 'FEATX_REMOTE_UNVALIDATED',
+    path: source.path,
+    hint: `download it, or use it all the same with ${option('remote.allowUnvalidated', true)}`,
+  });
 }
 
 /** What is said of an original that may be missing, by the code of the error. */

@@ -7,6 +7,7 @@ import { joiningsOf } from './entry-axes.js';
 import { type FeatxError, IoError, RuntimeError, UsageError } from './errors.js';
 import { called } from './options/check.js';
 import type { OptionsOf } from './options/types.js';
+import { inputName, localPath } from './open.js';
 import { FeatureRunner, type RunnerOptions } from './runner.js';
 import type { PreprocessingRecord, RunReport } from './report/run-records.js';
 import { assertNoWarnings } from './report/strict.js';
@@ -18,7 +19,9 @@ import { planInputs, type InputPlan } from './tensors/input-plan.js';
 import { openWriter } from './tensors/open-writer.js';
 import type { Provenance } from './tensors/provenance.js';
 import { VERSION } from './version.js';
-import { ioError, nodeFileSystem } from './wire/fs.js';
+import { RemoteSource } from './remote/remote-source.js';
+import { ioError, nodeFileSystem, type FileSystem } from './wire/fs.js';
+import type { ByteSource } from './wire/source.js';
 import { hashFile } from './wire/hash.js';
 import { resolveTarget } from './wire/target.js';
 
@@ -45,7 +48,8 @@ export async function run(source: string | Uint8Array, options: RunOptions = {})
 async function runBatches(source: string | Uint8Array, options: RunOptions): Promise<RunReport> {
   const started = performance.now();
   const { inputs = [], output, signal, fileSystem } = options;
-  await assertProfile(options, typeof source === 'string' ? [source] : []);
+  const sourcePath = localPath(source);
+  await assertProfile(options, sourcePath === null ? [] : [sourcePath]);
   const open = (): Promise<FeatureRunner> =>
     FeatureRunner.open(source, {
       ...options,
@@ -71,6 +75,8 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
   const plan = await planInputs(inputs, runner.session.inputs, {
     fileSystem,
     image: options.image,
+    remote: options.remote,
+    signal,
     shapes: runner.inputShapes,
     given: runner.givenInputs,
     limits: options.tensorLimits,
@@ -130,10 +136,10 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
   if (running === null) assertAnyLeft([...skipped.values()]);
   else await take(running);
   const known = [...device.runner.warnings, ...device.warnings, ...plan.warnings];
-  if (options.strict) assertNoWarnings(known, typeof source === 'string' ? source : undefined);
+  if (options.strict) assertNoWarnings(known, inputName(source, options.remote) ?? undefined);
   await writer?.finish();
   const warnings = [...new Set([...known, ...(writer?.warnings ?? [])])];
-  const path = options.name ?? (typeof source === 'string' ? source : null);
+  const path = options.name ?? inputName(source, options.remote);
   await keepProfile(device.runner.session.profile, options);
   return {
     schema: 1,
@@ -215,19 +221,20 @@ async function firstBatch(plan: InputPlan, batchSize: number, skip: SkipBad | un
 /** What a file of features says of itself: the same for the same model, inputs and options, wherever they lie. */
 async function provenanceOf(
   source: string | Uint8Array,
-  { features }: FeatureRunner,
+  { features, source: opened }: FeatureRunner,
   plan: InputPlan,
-  { name, fileSystem = nodeFileSystem }: RunOptions,
+  { name, remote, fileSystem = nodeFileSystem }: RunOptions,
 ): Promise<Provenance> {
-  const sha256 =
-    typeof source === 'string'
-      ? (await hashFile(fileSystem, source)).sha256
-      : createHash('sha256').update(source).digest('hex');
-  const path = typeof source === 'string' ? source : name;
+  const path = inputName(source, remote) ?? name;
   return {
     schema: 1,
     featx: VERSION,
-    model: { name: path === undefined || path === '-' ? null : basename(path), sha256 },
+    model: {
+      name: path === undefined || path === '-' ? null : basename(path),
+      ...(typeof source === 'string'
+        ? await identityOf(opened, fileSystem)
+        : { sha256: createHash('sha256').update(source).digest('hex') }),
+    },
     features: features.map(({ tap, output, layout }) => ({
       output,
       index: tap.index,
@@ -238,6 +245,15 @@ async function provenanceOf(
     })),
     preprocessing: preprocessingRecords(plan),
   };
+}
+
+/** What tells a model from others: of a remote one, of which only parts are here, what its server says. */
+async function identityOf(
+  source: ByteSource,
+  fs: FileSystem,
+): Promise<{ readonly sha256: string | null; readonly etag?: string }> {
+  if (source instanceof RemoteSource) return source.identity;
+  return { sha256: source.path === undefined ? null : (await hashFile(fs, source.path)).sha256 };
 }
 
 /** How many pictures were read. */

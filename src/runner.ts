@@ -11,6 +11,7 @@ import { openComputation, type RuntimeSession } from './runtime/open-session.js'
 import type { Computation } from './runtime/session-plan.js';
 import type { SessionOptions } from './runtime/session-options.js';
 import { entriesIn, type BatchInputs, type Entries } from './shapes/entries.js';
+import { FileSource } from './wire/file-source.js';
 import type { ByteSource } from './wire/source.js';
 
 /** How the features of a model are opened to be run. */
@@ -38,7 +39,7 @@ export class FeatureRunner implements AsyncDisposable {
     private readonly notes: readonly string[],
     private readonly view: GraphView,
     /** The model's file, which the session reads weights from. */
-    private readonly source: ByteSource,
+    readonly source: ByteSource,
   ) {}
 
   /**
@@ -59,7 +60,7 @@ export class FeatureRunner implements AsyncDisposable {
       options.signal?.throwIfAborted();
       const asked = { computation: computationOf(model.graph, plan), types: types.types };
       const session = await openComputation(view, asked, sessionOptions(options));
-      const paths = source.path === undefined ? [] : [source.path, ...sidecarPaths(model, source.path)];
+      const paths = !(source instanceof FileSource) ? [] : [source.path, ...sidecarPaths(model, source.path)];
       await files.close();
       const { nominalInputShape, givenInputs } = types;
       return new FeatureRunner(

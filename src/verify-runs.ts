@@ -151,11 +151,13 @@ export class Sides {
 
   /** The values of the first batch of files, or seeded ones. */
   private async feedsFor(ports: readonly SessionPort[]): Promise<Map<string, TensorValue>> {
-    const { inputs = [], inputShapes, image, fileSystem } = this.options;
+    const { inputs = [], inputShapes, image, fileSystem, remote, signal } = this.options;
     if (inputs.length === 0) return new Map(ports.map((port) => [port.name, this.randomFeed(port)]));
     const plan = await planInputs(inputs, ports, {
       fileSystem,
       image,
+      remote,
+      signal,
       shapes: this.inputs.shapes,
       given: inputShapes === undefined ? undefined : new Set(mapOf(inputShapes).keys()),
       limits: this.options.tensorLimits,

@@ -7,6 +7,7 @@ import { called } from './options/check.js';
 import { option } from './options/words.js';
 import { mapOf } from './options/kinds.js';
 import type { OptionsOf } from './options/types.js';
+import { inputName } from './open.js';
 import { openChecked } from './prepare.js';
 import type { VerifyFeatureRecord, VerifyReport } from './report/records.js';
 import type { OptimizationLevel } from './runtime/session.js';
@@ -44,16 +45,16 @@ async function compare(
   options: VerifyOptions,
 ): Promise<VerifyReport> {
   const started = performance.now();
-  const opening = { limits: options.limits, fileSystem: options.fileSystem };
+  const { limits, fileSystem, remote, signal } = options;
+  const opening = { limits, fileSystem, remote, signal };
   await using whole = await openChecked(source, opening);
   await using cut = await openChecked(extracted, opening);
   const result = await verifyViews(viewGraph(whole.model), viewGraph(cut.model), options);
-  const nameOf = (input: string | Uint8Array): string | null => (typeof input === 'string' ? input : null);
   return {
     schema: 1,
     command: 'verify',
-    model: options.names?.[0] ?? nameOf(source),
-    extracted: options.names?.[1] ?? nameOf(extracted),
+    model: options.names?.[0] ?? inputName(source, remote),
+    extracted: options.names?.[1] ?? inputName(extracted, remote),
     ...result,
     elapsed_ms: Math.round(performance.now() - started),
   };

@@ -45,6 +45,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./merge.js')).mergeCommand,
   },
   {
+    name: 'cache',
+    summary: 'list, remove or check what was fetched of remote models',
+    load: async () => (await import('./cache.js')).cacheCommand,
+  },
+  {
     name: 'doctor',
     summary: 'say what this machine has and lacks for running models, and what mends it',
     load: async () => (await import('./doctor.js')).doctorCommand,

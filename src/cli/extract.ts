@@ -9,14 +9,14 @@ import type { Context } from './context.js';
 import { ExitCode } from './exit-codes.js';
 import { addFlags, optionsFor, readFlags } from './flags.js';
 import { givenFeatures } from './selection-flags.js';
-import { modelSource, runtimeLimits } from './model-flags.js';
+import { modelName, modelSource, remoteFlags, runtimeLimits } from './model-flags.js';
 import { progressLine } from './progress.js';
 
 /** `featx extract`: its arguments, its help, and how it prints what the function of its name returns. */
 export const extractCommand: CliCommand = {
   configure(command) {
     command
-      .argument('<model>', 'ONNX file; - reads standard input')
+      .argument('<model>', 'ONNX file or URL (https://, hf://); - reads standard input')
       .usage('MODEL --out 1,2,3 [flags]')
       .addHelpText('after', EXAMPLES);
     addFlags(command, 'extract');
@@ -49,10 +49,11 @@ export const extractCommand: CliCommand = {
         ...optionsFor('extract', flags),
         ...given,
         ...runtimeLimits(flags),
+        remote: remoteFlags(flags, context),
         strict: context.flags.strict,
         signal: context.io.signal,
         onProgress: progress.update,
-        name: operand,
+        name: modelName(operand, context),
         fileSystem: context.fileSystem,
         verifyFile: isVerified ? (path) => verdictOf(source, path, flags, context) : undefined,
         write: output === '-' ? (bytes: Uint8Array) => context.stdout.write(bytes) : undefined,
@@ -74,14 +75,16 @@ async function verdictOf(
   source: string | Uint8Array,
   path: string,
   flags: FlagsOf<'extract'>,
-  { fileSystem, io }: Context,
+  context: Context,
 ): Promise<VerifyReport> {
+  const { fileSystem, io } = context;
   const { verify } = await import('../verify.js');
   return verify(source, path, {
     inputShapes: flags.inputShapes,
     limits: flags.limits,
     isolate: true,
     ...runtimeLimits(flags, 'run'),
+    remote: remoteFlags(flags, context),
     fileSystem,
     signal: io.signal,
   });

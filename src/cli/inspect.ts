@@ -10,13 +10,13 @@ import { ExitCode, exitCodeOf } from './exit-codes.js';
 import { asFeatxError } from './io.js';
 import { addFlags, optionsFor, readFlags } from './flags.js';
 import { givenFeatures } from './selection-flags.js';
-import { modelSource, runtimeLimits } from './model-flags.js';
+import { modelName, modelSource, remoteFlags, runtimeLimits } from './model-flags.js';
 
 /** `featx inspect`: its arguments, its help, and how it prints what the function of its name returns. */
 export const inspectCommand: CliCommand = {
   configure(command) {
     command
-      .argument('<model...>', 'ONNX files; - reads standard input')
+      .argument('<model...>', 'ONNX files or URLs (https://, hf://); - reads standard input')
       .usage('MODEL... [flags]')
       .addHelpText('after', EXAMPLES);
     addFlags(command, 'inspect');
@@ -33,6 +33,7 @@ export const inspectCommand: CliCommand = {
       ...optionsFor('inspect', flags),
       features,
       ...runtimeLimits(flags),
+      remote: remoteFlags(flags, context),
       strict: context.flags.strict,
       signal: context.io.signal,
       fileSystem: context.fileSystem,
@@ -41,7 +42,10 @@ export const inspectCommand: CliCommand = {
     for (const [position, operand] of operands.entries()) {
       let report: InspectReport;
       try {
-        report = await inspect(await modelSource(operand, flags, context), { ...options, name: operand });
+        report = await inspect(await modelSource(operand, flags, context), {
+          ...options,
+          name: modelName(operand, context),
+        });
       } catch (error) {
         if (operands.length === 1 || context.io.signal.aborted) throw error;
         const failure = asFeatxError(error);
@@ -81,4 +85,5 @@ Examples:
   featx inspect backbone.onnx --explain 3        why feature 3 is this tensor; neck:0 of a group
   featx inspect backbone.onnx --tensors --csv    every tensor, for a spreadsheet
   featx inspect *.onnx --json                    one JSON record per line
+  featx inspect hf://onnx-community/mobilenetv4/onnx/model.onnx    fetches the graph, not the weights
 `;

@@ -1,5 +1,7 @@
 import { UsageError } from '../errors.js';
 import { MAX_STDIN_BYTES, RUN_SECONDS, SHAPES_MEMORY_BYTES, SHAPES_SECONDS } from '../options/limits.js';
+import { inputName } from '../open.js';
+import type { RemoteOptions } from '../remote/settings.js';
 import type { Context } from './context.js';
 import { readStdin } from './stdin.js';
 
@@ -15,7 +17,17 @@ export function runtimeLimits(
   };
 }
 
-/** What a MODEL operand names: a path, or the bytes on standard input for `-`. */
+/** How remote files are fetched: what flags say, in the environment of the process. */
+export function remoteFlags({ remote }: { readonly remote?: RemoteOptions }, { io }: Context): RemoteOptions {
+  return { ...remote, environment: io.env };
+}
+
+/** What a MODEL operand is called in records: as it is given, but for what may be secret in a URL. */
+export function modelName(operand: string, { io }: Context): string {
+  return inputName(operand, { environment: io.env }) ?? operand;
+}
+
+/** What a MODEL operand names: a path or a URL, or the bytes on standard input for `-`. */
 export async function modelSource(
   operand: string,
   { maxStdin = MAX_STDIN_BYTES }: { readonly maxStdin?: number },

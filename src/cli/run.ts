@@ -1,6 +1,7 @@
 import { UsageError } from '../errors.js';
 import type { FlagsOf } from '../options/types.js';
 import type { Shard } from '../options/values.js';
+import { isAddress } from '../remote/address.js';
 import { escapeText } from '../report/escape.js';
 import type { RunReport } from '../report/run-records.js';
 import { ranText, runText, skippedText } from '../report/run-text.js';
@@ -12,7 +13,7 @@ import type { CliCommand } from './command.js';
 import type { Context } from './context.js';
 import { ExitCode } from './exit-codes.js';
 import { addFlags, optionsFor, readFlags } from './flags.js';
-import { modelSource, runtimeLimits } from './model-flags.js';
+import { modelName, modelSource, remoteFlags, runtimeLimits } from './model-flags.js';
 import { readStdin } from './stdin.js';
 import { MAX_STDIN_BYTES } from '../options/limits.js';
 import { progressLine } from './progress.js';
@@ -22,7 +23,7 @@ import { givenFeatures } from './selection-flags.js';
 export const runCommand: CliCommand = {
   configure(command) {
     command
-      .argument('<model>', 'ONNX file; - reads standard input')
+      .argument('<model>', 'ONNX file or URL (https://, hf://); - reads standard input')
       .argument('[files...]', 'more files for --input, as a shell makes them of --input *.png')
       .usage('MODEL --out 1,2,3 --input FILE... [flags]');
     command.addHelpText('after', EXAMPLES);
@@ -45,10 +46,11 @@ export const runCommand: CliCommand = {
         inputs: flags.inputs ?? [],
         standardInput: await standardInput(operand, flags, context),
         write: output === '-' ? (bytes: Uint8Array) => context.stdout.write(bytes) : undefined,
-        name: operand,
+        name: modelName(operand, context),
         providers: flags.providers ?? 'auto',
         isolate: true,
         ...runtimeLimits(flags, 'run'),
+        remote: remoteFlags(flags, context),
         strict: context.flags.strict,
         signal: context.io.signal,
         onProgress: progress.update,
@@ -135,6 +137,7 @@ async function shardOf(
   if (model === '-' || options.standardInput !== undefined)
     throw new UsageError('a shard reads its model and its inputs from files, not from standard input');
   if (output === '-') throw new UsageError('a shard writes its part to a file, not to standard output');
+  if (isAddress(model)) throw new UsageError('a shard reads its model from a file, not from a URL');
   const { report, manifest } = await runShard(model, { ...options, output }, shard);
   await context.note(
     `shard ${shard.index} of ${shard.count} (from ${shard.from}): ${report === null ? 'it has no files; ' : ''}wrote ${escapeText(manifest)}`,

@@ -5,7 +5,7 @@ import { verify } from '../verify.js';
 import type { CliCommand } from './command.js';
 import { ExitCode } from './exit-codes.js';
 import { addFlags, optionsFor, readFlags } from './flags.js';
-import { modelSource, runtimeLimits } from './model-flags.js';
+import { modelName, modelSource, remoteFlags, runtimeLimits } from './model-flags.js';
 
 /** `featx verify`: its arguments, its help, and how it prints what the function of its name returns. */
 export const verifyCommand: CliCommand = {
@@ -28,7 +28,8 @@ export const verifyCommand: CliCommand = {
         ...optionsFor('verify', flags),
         isolate: true,
         ...runtimeLimits(flags, 'run'),
-        names: [model, extracted],
+        remote: remoteFlags(flags, context),
+        names: [modelName(model, context), modelName(extracted, context)],
         fileSystem: context.fileSystem,
         signal: context.io.signal,
       },

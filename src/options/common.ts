@@ -13,6 +13,7 @@ const EVERY = [
   'init',
   'merge',
   'doctor',
+  'cache',
 ] as const satisfies readonly CommandName[];
 const NETS = ['net', 'hookNet'] as const;
 
@@ -54,7 +55,7 @@ export const LIVE = {
   /** Ends the work at once when it is aborted. */
   signal: {
     kind: live<AbortSignal>('an AbortSignal', 'addEventListener', 'throwIfAborted'),
-    in: ['inspect', 'extract', 'run', 'verify', 'batch', 'init', 'doctor', ...NETS, 'session'],
+    in: ['inspect', 'extract', 'run', 'verify', 'batch', 'init', 'doctor', 'cache', ...NETS, 'session', 'model'],
   },
   fileSystem: {
     kind: live<unknown>('a file system', 'open', 'stat'),

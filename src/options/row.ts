@@ -6,7 +6,7 @@ import type { Schema } from './schema.js';
 export const IN_MEMORY = ['inspectBytes', 'extractBytes'] as const;
 
 /** The commands of the command line. */
-export type CommandName = 'inspect' | 'extract' | 'run' | 'verify' | 'batch' | 'init' | 'merge' | 'doctor';
+export type CommandName = 'inspect' | 'extract' | 'run' | 'verify' | 'batch' | 'init' | 'merge' | 'doctor' | 'cache';
 
 /**
  * What takes options: the exported functions; `cut`, what an item of a batch may ask of `extract`; `net` and `hookNet`,
@@ -75,5 +75,6 @@ export const GROUPS = {
   pixels: 'Pixels in:',
   steps: 'Computed of each feature, in this order:',
   limits: 'Limits:',
+  remote: 'Over the network:',
   common: 'Common flags:',
 } as const;

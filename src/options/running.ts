@@ -36,7 +36,7 @@ export const RUNNING = {
     kind: TEXTS,
     in: ['run', 'verify'],
     flag: '--input <file>',
-    help: '[NAME=]FILE, a directory or a glob: jpg, png, webp, npy, npz, safetensors, pb; - for standard input; or random[:SEED]; repeatable',
+    help: '[NAME=]FILE, a URL, a directory or a glob: jpg, png, webp, npy, npz, safetensors, pb; - for standard input; or random[:SEED]; repeatable',
   },
   /** Where the result goes. */
   output: {

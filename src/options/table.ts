@@ -2,6 +2,7 @@ import { BATCHING } from './batching.js';
 import { COMMON, LIVE, NETWORKS } from './common.js';
 import { PLANNING, WRITING } from './cutting.js';
 import { ENDS } from './ends.js';
+import { FETCHING } from './fetching.js';
 import type { AnyKind, CommandName, FlagFacts, OptionSet, Row } from './row.js';
 import { LIMITING } from './limits.js';
 import { PIXELS } from './pixels.js';
@@ -25,6 +26,7 @@ export const OPTIONS = {
   ...PICTURES,
   ...SELECTING,
   ...LIMITING,
+  ...FETCHING,
   ...COMMON,
   ...LIVE,
   ...NETWORKS,

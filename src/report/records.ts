@@ -239,8 +239,34 @@ export interface ErrorRecord {
   };
 }
 
+/** A version of a remote file of which something was fetched. */
+export interface CacheEntryRecord {
+  readonly url: string;
+  readonly size_bytes: number;
+  readonly fetched_bytes: number;
+  readonly etag: string | null;
+  /** When something of it was last fetched, in ISO 8601. */
+  readonly fetched_at: string;
+  /** `verify` only: `outdated` where the server has another version by now. */
+  readonly state?: 'good' | 'damaged' | 'outdated' | 'unchecked';
+  /** Why it is not good. */
+  readonly reason?: string;
+}
+
+/** What `cache` returns. */
+export interface CacheReport {
+  readonly schema: 1;
+  readonly command: 'cache';
+  readonly action: 'ls' | 'rm' | 'verify';
+  readonly folder: string;
+  /** What is there; of `rm`, what was. */
+  readonly entries: readonly CacheEntryRecord[];
+  readonly warnings: readonly string[];
+  readonly elapsed_ms: number;
+}
+
 /** What a command about one model returns. */
-export type ReportRecord = InspectReport | ExtractReport | RunReport | VerifyReport | DoctorReport;
+export type ReportRecord = InspectReport | ExtractReport | RunReport | VerifyReport | DoctorReport | CacheReport;
 
 /** A feature in the contract's spelling. */
 export function featureRecord(feature: Feature): FeatureRecord {

@@ -6,8 +6,7 @@ import type { OnnxModel } from '../onnx/records.js';
 import type { TensorType } from '../onnx/types.js';
 import { checkOptions } from '../options/check.js';
 import { nodeFileSystem } from '../wire/fs.js';
-import { DirectorySidecars } from '../wire/sidecar-files.js';
-import { NO_SIDECARS } from '../wire/source.js';
+import { filesBeside } from '../remote/beside.js';
 import { printable } from '../wire/text.js';
 import type { SessionPorts } from './host.js';
 import { checkFeeds, checkResults } from './exchange.js';
@@ -86,11 +85,10 @@ export async function openComputation(
   options: SessionOptions = {},
 ): Promise<RuntimeSession> {
   const providers = providerOrder(options.providers ?? ['cpu']);
-  const { path } = view.model.source;
   const { fileSystem = nodeFileSystem, strictExternal: strict } = options;
   const warnings = new Set<string>();
   const warn = (message: string): void => void warnings.add(message);
-  const sidecars = path === undefined ? NO_SIDECARS : new DirectorySidecars(path, { fileSystem, strict, warn });
+  const sidecars = filesBeside(view.model.source, { fileSystem, strict, warn });
   const wanted: Wanted = {
     ...asked,
     view,

@@ -10,11 +10,12 @@ import { tensorBytes } from '../onnx/types.js';
 import { droppedStarts, type GraphEdit } from '../rewrite/edit.js';
 import { splice, topStart, type TensorContents } from '../rewrite/splice.js';
 import type { ByteRange } from '../wire/fields.js';
+import { RemoteSource } from '../remote/remote-source.js';
 import { FileSource } from '../wire/file-source.js';
 import { isSameState } from '../wire/file-state.js';
 import { ioError, type FileSystem } from '../wire/fs.js';
 import { wrap } from '../wire/encode.js';
-import { concat, sizeOf, type Piece } from '../wire/pieces.js';
+import { concat, fetchBorrowed, sizeOf, type Piece } from '../wire/pieces.js';
 import type { ByteSource } from '../wire/source.js';
 
 /** Where the weights of a model are found. */
@@ -40,6 +41,10 @@ export interface SessionModel {
  */
 export async function sessionModel(model: OnnxModel, edit: GraphEdit, files: WeightFiles): Promise<SessionModel> {
   const places = await placesOf(model, edit, files);
+  await fetchBorrowed(
+    model.source,
+    places.map(({ range, source }) => ({ ...range, from: source })),
+  );
   const folder = commonFolder(places.map(({ path }) => path));
   const contents = new Map<Tensor, readonly Piece[]>(await inlined(model, edit, places, files));
   const constants: NewTensor[] = [];
@@ -88,7 +93,8 @@ async function placesOf(
   const place = async (tensor: Tensor, constant: Node | null = null): Promise<void> => {
     if (tensor.external !== null) {
       const opened = await openExternal(tensor, sidecars, warn);
-      places.push({ tensor, constant, path: opened.source.path ?? '', ...opened });
+      const path = opened.source instanceof RemoteSource ? opened.source.mirror : opened.source.path;
+      places.push({ tensor, constant, path: path ?? '', ...opened });
       return;
     }
     const range = plainValues(tensor);
@@ -145,6 +151,7 @@ async function inlined(
  * @throws IoError
  */
 async function pathOf(source: ByteSource, fs: FileSystem): Promise<string | null> {
+  if (source instanceof RemoteSource) return source.mirror;
   if (!(source instanceof FileSource)) return null;
   try {
     const path = await fs.realpath(source.path);
@@ -181,6 +188,7 @@ async function bytesOf(model: OnnxModel, pieces: readonly Piece[]): Promise<Uint
       `${model.source.path ?? 'the model'} cannot be run: its graph takes ${size} bytes, and ONNX Runtime reads ${LARGEST_MESSAGE} at most`,
       { code: 'FEATX_LIMIT_MODEL', path: model.source.path },
     );
+  await fetchBorrowed(model.source, pieces);
   const parts: Uint8Array[] = [];
   for (const piece of pieces)
     if (piece instanceof Uint8Array) parts.push(piece);

@@ -3,8 +3,11 @@ import { extname, join } from 'node:path';
 import { FeatxError, IoError, RuntimeError, UsageError } from '../errors.js';
 import { BufferSource } from '../wire/source.js';
 import { byCodeUnit, globFiles, isFileGlob } from '../wire/find-files.js';
+import { isAddress } from '../remote/address.js';
+import type { RemoteOptions } from '../remote/settings.js';
 import { errnoOf, ioError, type FileSystem } from '../wire/fs.js';
 import { INPUT_EXTENSIONS, openArrays, probeKind, type ArrayFile } from './array-file.js';
+import { RemoteAccess } from './remote-access.js';
 import { openSource, ReopenedFile, type SourceAccess } from './lazy-array.js';
 import type { TensorLimits } from './limits.js';
 
@@ -116,14 +119,18 @@ export interface FileOptions {
   readonly warn: (message: string) => void;
   /** For the message about a path that looks like `NAME=FILE`. */
   readonly inputNames: readonly string[];
-  /** Takes files that cannot be read. */
+  /** Takes files that cannot be read, or that are no input of the model; without it they are errors. */
   readonly skip?: SkipBad;
   /** The file that `-` names. */
   readonly standardInput?: Uint8Array;
+  /** How inputs behind a URL are fetched. */
+  readonly remote?: RemoteOptions;
+  readonly signal?: AbortSignal;
 }
 
 /** The files that a path, directory or pattern names, in order. @throws IoError, UsageError if there are none */
 export async function expandPath(path: string, { fs, warn, inputNames }: FileOptions): Promise<string[]> {
+  if (isAddress(path)) return [path];
   let isDirectory: boolean;
   try {
     isDirectory = (await fs.stat(path)).isDirectory();
@@ -158,26 +165,30 @@ export async function expandPath(path: string, { fs, warn, inputNames }: FileOpt
   return taken.map((name) => join(path, name));
 }
 
+function accessOf(file: string, options: FileOptions): SourceAccess {
+  const { fs, standardInput } = options;
+  if (file === STANDARD_INPUT && standardInput !== undefined)
+    return openSource(new BufferSource(standardInput), 'standard input');
+  return isAddress(file) ? new RemoteAccess(file, options) : new ReopenedFile(file, fs);
+}
+
 /** Opens the files of all specs; every bad one is in one error. @throws FeatxError */
 export async function openFiles(
   specs: readonly { readonly input: string | null; readonly path: string }[],
   options: FileOptions,
 ): Promise<OpenedFile[]> {
-  const { fs, limits, warn, standardInput } = options;
+  const { limits, warn, standardInput } = options;
   const faults = new Faults(options.skip);
   const opened: OpenedFile[] = [];
   for (const { input, path } of specs) {
     const isStandard = path === STANDARD_INPUT && standardInput !== undefined;
     for (const file of isStandard ? [path] : ((await faults.try(() => expandPath(path, options))) ?? [])) {
-      const access =
-        file === STANDARD_INPUT && standardInput !== undefined
-          ? openSource(new BufferSource(standardInput), 'standard input')
-          : new ReopenedFile(file, fs);
       await faults.try(async () => {
+        const access = accessOf(file, options);
         const kind = await probeKind(access);
         const arrays = kind === 'image' ? null : await openArrays(access, kind, limits);
         for (const warning of arrays?.warnings ?? []) warn(warning);
-        opened.push({ path: file, input, access, arrays });
+        opened.push({ path: access.name, input, access, arrays });
       }, file);
     }
   }

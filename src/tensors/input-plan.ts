@@ -12,8 +12,8 @@ import {
   Faults,
   openFiles,
   parseInputSpec,
+  type FileOptions,
   type OpenedFile,
-  type SkipBad,
 } from './input-files.js';
 import type { LazyArray, RowRange } from './lazy-array.js';
 import { DEFAULT_TENSOR_LIMITS, type TensorLimits } from './limits.js';
@@ -33,7 +33,7 @@ import { describe, stackRows } from './tensor.js';
 export type ModelInput = ImageInput;
 
 /** How inputs are found, read and made. */
-export interface InputOptions {
+export interface InputOptions extends Pick<FileOptions, 'remote' | 'signal' | 'skip' | 'standardInput'> {
   readonly fileSystem?: FileSystem;
   readonly limits?: Partial<TensorLimits>;
   readonly image?: ImageOptions;
@@ -41,10 +41,6 @@ export interface InputOptions {
   readonly shapes?: ReadonlyMap<string, readonly number[]>;
   /** The inputs whose sizes the caller gave; those of others give way to the size that pictures are to have. */
   readonly given?: ReadonlySet<string>;
-  /** Takes files that cannot be read, or that are no input of the model; without it they are errors. */
-  readonly skip?: SkipBad;
-  /** The file that `-` names. */
-  readonly standardInput?: Uint8Array;
 }
 
 /** Where the values of a run come from; nothing but headers has been read. */
@@ -88,6 +84,7 @@ export async function planInputs(
   const parsed = specs.map((spec) => parseInputSpec(spec, inputNames));
   const paths = parsed.flatMap((spec) => ('path' in spec ? [spec] : []));
   const opened = await openFiles(paths, {
+    ...options,
     fs: options.fileSystem ?? nodeFileSystem,
     limits: context.limits,
     warn: context.warn,

@@ -12,11 +12,14 @@ export interface Entry {
   readonly index: number;
 }
 
-/** What made the features of a file. No dates and no absolute paths: two runs write the same bytes. */
+/**
+ * What made the features of a file; of a remote model the digest only where its server told it. No dates and no
+ * absolute paths: two runs write the same bytes.
+ */
 export interface Provenance {
   readonly schema: 1;
   readonly featx: string;
-  readonly model: { readonly name: string | null; readonly sha256: string };
+  readonly model: { readonly name: string | null; readonly sha256: string | null; readonly etag?: string };
   readonly features: readonly {
     readonly output: string;
     readonly index: number | null;

@@ -1,5 +1,5 @@
 import type { ByteRange } from './fields.js';
-import type { ByteSource } from './source.js';
+import type { ByteSource, FetchOptions } from './source.js';
 
 /** Bytes of a result: borrowed from a source (`from` absent: the model file itself) or fresh. */
 export type Piece = BorrowedPiece | Uint8Array;
@@ -59,8 +59,27 @@ export function concat(parts: readonly Uint8Array[]): Uint8Array {
   return whole;
 }
 
+/** Brings near what pieces borrow of sources that are far away. @throws IoError */
+export async function fetchBorrowed(
+  source: ByteSource,
+  pieces: Iterable<Piece>,
+  options: FetchOptions = {},
+): Promise<void> {
+  const wanted = new Map<ByteSource, ByteRange[]>();
+  for (const piece of pieces) {
+    if (piece instanceof Uint8Array) continue;
+    const from = piece.from ?? source;
+    if (from.fetch === undefined) continue;
+    const ranges = wanted.get(from);
+    if (ranges === undefined) wanted.set(from, [piece]);
+    else ranges.push(piece);
+  }
+  for (const [from, ranges] of wanted) await from.fetch?.(ranges, options);
+}
+
 /** The bytes of pieces, in memory: for small results and tests. */
 export async function materialize(source: ByteSource, pieces: readonly Piece[]): Promise<Uint8Array> {
+  await fetchBorrowed(source, pieces);
   const whole = new Uint8Array(sizeOf(pieces));
   let at = 0;
   for (const run of runsOf(pieces))

@@ -1,7 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { dirname } from 'node:path';
 import { FileSource } from './file-source.js';
-import { chunksOf, chunksOfRun, pieceSize, runsOf, sizeOf, type Piece } from './pieces.js';
+import { chunksOf, chunksOfRun, fetchBorrowed, pieceSize, runsOf, sizeOf, type Piece } from './pieces.js';
 import type { ByteSource } from './source.js';
 import type { TargetOptions } from './target.js';
 import { TemporaryFile } from './temporary-file.js';
@@ -35,6 +35,11 @@ export async function stage(
   const size = sizeOf(pieces);
   const digest = options.hash ? createHash('sha256') : null;
   const original = digest === null ? cloneable(source, pieces, size) : null;
+  let fetched = 0;
+  await fetchBorrowed(source, pieces, {
+    signal: options.signal,
+    onProgress: (bytes) => options.onProgress?.((fetched += bytes), size),
+  });
   const file = await TemporaryFile.create(directory, options.fileSystem, original);
   try {
     await writePieces({ file, source, pieces, size, digest, options });

@@ -1,4 +1,20 @@
 import { FeatxError, IoError, UsageError } from '../errors.js';
+import type { ByteRange } from './fields.js';
+
+/** A step of a reader that goes through a source from its start to its end. */
+export interface ReadStep extends ByteRange {
+  /** How far the reader would like to have it, if that costs little. */
+  readonly until: number;
+  /** Where it stopped reading, to step over what lies before `start`; null if it reads on. */
+  readonly left: number | null;
+}
+
+/** How bytes are fetched. */
+export interface FetchOptions {
+  readonly signal?: AbortSignal;
+  /** Told how many bytes came. */
+  readonly onProgress?: (bytes: number) => void;
+}
 
 /** Immutable bytes of known size: a file, a buffer, a remote object. */
 export interface ByteSource {
@@ -9,6 +25,13 @@ export interface ByteSource {
   read(start: number, end: number): Promise<Uint8Array>;
   /** Fills `bytes` from `start` on, for copies that use their buffers again. @throws IoError as `read` does */
   readInto?(bytes: Uint8Array, start: number): Promise<void>;
+  /**
+   * For a source of which a read costs more than its bytes: those from `start` on, up to `end` at least and `until` at
+   * most. @throws IoError as `read` does
+   */
+  readAhead?(step: ReadStep): Promise<Uint8Array>;
+  /** Brings bytes near that are going to be read, as a source that is far away best does it. @throws IoError */
+  fetch?(ranges: readonly ByteRange[], options?: FetchOptions): Promise<void>;
   /** Throws IoError when the bytes may have changed since the source was opened. */
   assertUnchanged?(): Promise<void>;
   close?(): Promise<void>;

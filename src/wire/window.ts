@@ -20,6 +20,8 @@ export class ResidentWindow {
   private residentBytes = 0;
   /** Memory of what was made of the bytes. */
   private chargedBytes = 0;
+  /** Where the reader stopped, to step over what the window does not hold. */
+  private left: number | null = null;
   private readonly chunks: { start: number; bytes: Uint8Array }[] = [];
 
   constructor(
@@ -37,11 +39,13 @@ export class ResidentWindow {
     const length = Math.max(sequential ? this.nextSize : AFTER_SEEK, end - start);
     this.nextSize = Math.min(LARGEST_WINDOW, sequential ? this.nextSize * 2 : FIRST_WINDOW);
     const until = Math.min(this.source.size, start + length);
-    this.trim(start);
+    const { source, left } = this;
+    this.left = null;
+    this.drop(start);
     this.assertFits(until - start, start);
-    this.bytes = await this.source.read(start, until);
+    this.bytes = await (source.readAhead?.({ start, end, until, left }) ?? source.read(start, until));
     this.start = start;
-    this.end = until;
+    this.end = start + this.bytes.length;
     this.chunks.push({ start, bytes: this.bytes });
     this.residentBytes += this.bytes.length;
   }
@@ -68,6 +72,11 @@ export class ResidentWindow {
 
   /** Forgets what the current window holds from `position` on: the reader has skipped ahead of it. */
   trim(position: number): void {
+    this.left = position;
+    this.drop(position);
+  }
+
+  private drop(position: number): void {
     const last = this.chunks.at(-1);
     if (last === undefined || position >= last.start + last.bytes.length) return;
     const kept = Math.max(0, position - last.start);
