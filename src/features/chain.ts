@@ -125,10 +125,10 @@ function linksAnew({ view, flow, geometry }: Analysis): readonly Link[] {
       at < from
     )
       continue;
-    const nodes = Array.from({ length: at + 1 - from }, (_, offset) => from + offset);
-    const span = nodes.map((index) => flow.nodes[index]);
-    const count = (ops: ReadonlySet<string>): number =>
-      span.reduce((total, { opType }) => total + (ops.has(opType) ? 1 : 0), 0);
+    const nodes: number[] = [];
+    for (let node = from; node <= at; node++) nodes.push(node);
+    const span = flow.nodes.slice(from, at + 1);
+    const convs = countOf(span, CONVS);
     // A chain of activations may be as long as the network: it grows in place.
     const joined = ({ nodes: earlier }: { readonly nodes: number[] }): number[] => {
       for (const node of nodes) earlier.push(node);
@@ -139,11 +139,11 @@ function linksAnew({ view, flow, geometry }: Analysis): readonly Link[] {
       place,
       stride: place.stride,
       nodes,
-      size: nodes.length - count(MOVES),
-      convs: count(CONVS),
-      sums: count(JOINS),
+      size: nodes.length - countOf(span, MOVES),
+      convs,
+      sums: countOf(span, JOINS),
       dilation: span.reduce((most, node) => largestOf(node, 'dilations', most), 1),
-      isWeighted: count(CONVS) + count(MATRICES) > 0,
+      isWeighted: convs + countOf(span, MATRICES) > 0,
       normed: false,
       matrix: matrixOf(view, span),
       ...linkKind(view, span, before, geometry),
@@ -171,6 +171,12 @@ function linksAnew({ view, flow, geometry }: Analysis): readonly Link[] {
 function matrixOf(view: GraphView, nodes: readonly Node[]): Link['matrix'] {
   const core = nodes.filter(({ opType }) => !MOVES.has(opType));
   return core.length === 1 ? matrixWidths(view, core[0]) : null;
+}
+
+function countOf(nodes: readonly Node[], ops: ReadonlySet<string>): number {
+  let count = 0;
+  for (const { opType } of nodes) if (ops.has(opType)) count++;
+  return count;
 }
 
 /** A value per channel added or multiplied: a bias, or a part of a BatchNorm that was written out. */
@@ -269,7 +275,7 @@ function summedConv(
   before: string,
   geometry: ReadonlyMap<string, Geometry>,
 ): Link['conv'] {
-  if (!JOINS.has(core[core.length - 1].opType)) return null;
+  if (!JOINS.has(core[core.length - 1].opType) || countOf(core, CONVS) === 0) return null;
   const inside = new Set(core.flatMap(({ outputs }) => outputs));
   for (const node of core) {
     const [data] = node.inputs;
@@ -282,7 +288,6 @@ function summedConv(
       return null;
   }
   const convs = core.filter(({ opType }) => CONVS.has(opType)).flatMap((node) => convOf(view, node) ?? []);
-  if (convs.length === 0) return null;
   const widest = convs.reduce((a, b) => (b.kernel > a.kernel ? b : a));
   return { ...widest, branches: core.filter(({ opType }) => !JOINS.has(opType)).length };
 }

@@ -147,7 +147,8 @@ test('no graph, however senseless, makes the resolvers fail or contradict themse
         const { bytes, types } = build(steps, inputShape);
         const view = viewGraph(await openModel(bytes));
         const inferred: InferredTypes = { types, nominal: types, nominalInputShape: new Map(), warnings: [] };
-        for (const name of neededTensors(view)) expect(view.producerOf.has(name) || view.inputs.has(name)).toBe(true);
+        for (const name of neededTensors(view).keys())
+          expect(view.producerOf.has(name) || view.inputs.has(name)).toBe(true);
         const resolution = resolveFeatures(view, inferred, { explain: true, includeHead: true });
         const { features } = resolution;
         found += features.length > 1 ? 1 : 0;

@@ -1,14 +1,16 @@
+import type { Names } from '../onnx/by-name.js';
 import { tensorNames, type GraphView } from '../onnx/graph.js';
 import { wholeFlow } from './flow.js';
 
 /**
  * Tensors that the resolvers want to know the types of: the inputs, and everything on the way from them to an output.
  */
-export function neededTensors(view: GraphView): Iterable<string> {
-  return wholeFlow(view).whole.position.keys();
+export function neededTensors(view: GraphView): Names {
+  return wholeFlow(view).whole.position;
 }
 
 /** The tensors whose types finding features takes; all of the main graph where something is selected by name. */
-export function typesWanted(view: GraphView, all: boolean): readonly string[] {
-  return [...neededTensors(view), ...(all ? tensorNames(view) : [])];
+export function typesWanted(view: GraphView, all: boolean): Names {
+  const needed = neededTensors(view);
+  return all ? new Set([...needed.keys(), ...tensorNames(view)]) : needed;
 }

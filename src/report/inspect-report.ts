@@ -47,7 +47,7 @@ export function inspectReport(
   { model, view, types, resolution, selections, warnings: noticed }: Described,
   options: ReportOptions,
 ): InspectReport {
-  const known: TensorTypes = new Map([...declaredTypes(model), ...types.types]);
+  const known = knownTypes(model, types);
   const path = options.name ?? model.source.path ?? null;
   const { embedding, embeddings } = resolution;
   const undecidedEmbedding = undecided(resolution);
@@ -77,6 +77,14 @@ export function inspectReport(
     warnings,
     elapsed_ms: 0,
   };
+}
+
+type KnownTypes = Pick<TensorTypes, 'get'>;
+
+/** What was inferred of a tensor, else what the file declares. */
+function knownTypes(model: OnnxModel, { types }: InferredTypes): KnownTypes {
+  let declared: TensorTypes | null = null;
+  return { get: (name) => types.get(name) ?? (declared ??= declaredTypes(model)).get(name) };
 }
 
 /**
@@ -133,7 +141,7 @@ function modelRecord(model: OnnxModel, view: GraphView, path: string | null): Mo
   };
 }
 
-function listedTensors(view: GraphView, known: TensorTypes, { origins }: InferredTypes): readonly NodeTensorRecord[] {
+function listedTensors(view: GraphView, known: KnownTypes, { origins }: InferredTypes): readonly NodeTensorRecord[] {
   const { nodes } = view.model.graph;
   const paths = nodePaths(view, executionOrder(view));
   return nodes.flatMap((node) =>
@@ -149,7 +157,7 @@ function listedTensors(view: GraphView, known: TensorTypes, { origins }: Inferre
   );
 }
 
-function moduleTreeRecord(module: ListedModule, known: TensorTypes): ModuleTreeRecord {
+function moduleTreeRecord(module: ListedModule, known: KnownTypes): ModuleTreeRecord {
   return {
     path: module.path,
     class: module.class,

@@ -1,4 +1,5 @@
 import { RuntimeError, TimeoutError } from '../errors.js';
+import { namesOf, type Names } from '../onnx/by-name.js';
 import { ancestorsOf, viewGraph, type GraphView } from '../onnx/graph.js';
 import { KNOWN_DOMAINS } from '../onnx/notes.js';
 import type { OnnxModel, ValueType } from '../onnx/records.js';
@@ -19,14 +20,14 @@ import type { InferOptions, Question } from './type-questions.js';
  */
 export async function inferTypes(
   input: OnnxModel | GraphView,
-  tensors: Iterable<string>,
+  tensors: Names | Iterable<string>,
   options: InferOptions = {},
 ): Promise<InferredTypes> {
   const view = 'producerOf' in input ? input : viewGraph(input);
-  const wanted = [...tensors];
+  const wanted = namesOf(tensors);
   const warnings: string[] = [];
   let whole = await inferWhole(view, options.inputShapes);
-  const open = askable(view, whole.proven, wanted);
+  const open = askable(view, whole.proven, wanted.keys());
   let asked: ReadonlyMap<string, ValueType> = new Map();
   if (open.length > 0) {
     const question = questionAbout(whole, open);

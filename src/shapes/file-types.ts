@@ -1,4 +1,5 @@
 import type { ByName } from '../options/kinds.js';
+import { ByNames, namesOf, type Names } from '../onnx/by-name.js';
 import type { GraphView } from '../onnx/graph.js';
 import type { ValueType } from '../onnx/records.js';
 import { declaredTypes, type InferredTypes, type TensorType, type TypeOrigin } from '../onnx/types.js';
@@ -14,10 +15,10 @@ import { inferenceNotes, inferWhole, type WholeInference } from './whole.js';
  */
 export async function typesOfFile(
   view: GraphView,
-  tensors: Iterable<string>,
+  tensors: Names | Iterable<string>,
   inputShapes?: ByName<readonly number[]>,
 ): Promise<InferredTypes> {
-  return typesOf(await inferWhole(view, inputShapes), tensors);
+  return typesOf(await inferWhole(view, inputShapes), namesOf(tensors));
 }
 
 /**
@@ -27,21 +28,21 @@ export async function typesOfFile(
  */
 export function typesOf(
   whole: WholeInference,
-  wanted: Iterable<string>,
+  wanted: Names,
   asked: ReadonlyMap<string, ValueType> = new Map(),
   warnings: readonly string[] = [],
 ): InferredTypes {
   const { view, proven, nominal, inputs } = whole;
   const typeOf = sharedTypes();
   const withAliases = aliasing(view);
-  const types = new Map<string, TensorType>();
-  const numbers = new Map<string, TensorType>();
-  for (const name of wanted) {
+  const types = new ByNames(wanted, (name) => {
     const info = proven.infos.get(name);
-    const numbered: Info | undefined = nominal.infos.get(name) ?? info;
-    if (info !== undefined) types.set(name, withAliases(name, typeOf(info)));
-    if (numbered !== undefined) numbers.set(name, typeOf(numbered));
-  }
+    return info === undefined ? undefined : withAliases(name, typeOf(info));
+  });
+  const numbers = new ByNames(wanted, (name) => {
+    const info = nominal.infos.get(name) ?? proven.infos.get(name);
+    return info === undefined ? undefined : typeOf(info);
+  });
   const originOf = (name: string): TypeOrigin =>
     asked.has(name) ? 'asked' : !view.producerOf.has(name) || proven.filled.has(name) ? 'declared' : 'inferred';
   const nominalInputShape = new Map([...inputs.shapes].filter(([name]) => inputs.symbolic.has(name)));

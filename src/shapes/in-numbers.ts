@@ -1,3 +1,4 @@
+import { ByNames } from '../onnx/by-name.js';
 import type { GraphView } from '../onnx/graph.js';
 import { Evaluation } from './evaluate.js';
 import type { Formula } from './formula.js';
@@ -6,9 +7,8 @@ import { isTensor, type Info, type Shape } from './info.js';
 import type { NominalInputs } from './nominal.js';
 
 /**
- * What was inferred for any input, for inputs of nominal sizes: each formula as its number. Null if that is not all that
- * can be said of those sizes: something is unknown, contradicts itself or is no size, of which an inference with the
- * numbers from the start may say more.
+ * What was inferred for any input, for inputs of nominal sizes: each formula as its number. Null if that may not be all
+ * that can be said of those sizes: something is unknown, contradicts itself or is no size.
  */
 export function inNumbers(view: GraphView, proven: Inference, inputs: NominalInputs): Inference | null {
   if (proven.gaps.length > 0 || proven.contradictions.length > 0 || proven.spentAt !== null) return null;
@@ -26,13 +26,14 @@ export function inNumbers(view: GraphView, proven: Inference, inputs: NominalInp
     if (numbers === undefined) shapes.set(shape, (numbers = evaluated(shape, numberOf)));
     return numbers;
   };
-  const infos = new Map<string, Info>();
-  for (const [name, info] of proven.infos) {
-    if (!isTensor(info) || info.elemType === 0 || info.shape === null) return null;
-    const shape = shapeOf(info.shape);
-    if (shape === null) return null;
-    infos.set(name, shape === info.shape ? info : { kind: info.kind, elemType: info.elemType, shape });
-  }
+  for (const info of proven.infos.values())
+    if (!isTensor(info) || info.elemType === 0 || info.shape === null || shapeOf(info.shape) === null) return null;
+  const infos = new ByNames(proven.infos, (name): Info | undefined => {
+    const info = proven.infos.get(name);
+    const shape = isTensor(info) && info.shape !== null ? shapeOf(info.shape) : null;
+    if (!isTensor(info) || shape === null || shape === info.shape) return info;
+    return { kind: info.kind, elemType: info.elemType, shape };
+  });
   for (const [name, numbers] of inputs.shapes) {
     const info = infos.get(name);
     if (!isTensor(info) || info.shape?.some((dim, axis) => dim !== numbers[axis]) !== false) return null;

@@ -129,6 +129,17 @@ describe('NameDecoder', () => {
       expect(names.decode(bytes, 2, bytes.length - 2)).toBe(text);
     }
   });
+
+  test('the same bytes are the same name wherever they come, and names made to collide are told apart', () => {
+    const names = new NameDecoder();
+    const decode = (text: string): string => names.decode(new TextEncoder().encode(text), 0, text.length);
+    // 1,024 names with one hash, and as many others, twice.
+    const spelled = Array.from({ length: 1_024 }, (_, bits) =>
+      Array.from({ length: 10 }, (_pair, at) => ((bits >> at) & 1 ? 'Aa' : 'BB')).join(''),
+    );
+    for (const text of [...spelled, ...spelled.map((name, at) => `${name}.${at}`)]) expect(decode(text)).toBe(text);
+    for (const text of spelled) expect(decode(text)).toBe(text);
+  });
 });
 
 test('foreign text cannot steer a terminal', () => {

@@ -91,11 +91,11 @@ function settle(root: Scope, paths: Map<Scope, string>): void {
   for (const scope of order)
     if (scope.parent !== null) spelled.set(scope, extended(spelled.get(scope.parent) ?? [], segmentOf(scope)));
   const owned = ownedPaths(order, spelled);
-  const real = new Map<Scope, readonly string[]>([[root, []]]);
-  for (const scope of order) {
-    if (scope.parent === null) continue;
-    real.set(scope, owned.get(scope) ?? extended(real.get(scope.parent) ?? [], segmentOf(scope)));
-  }
+  const real = owned.size === 0 ? spelled : new Map<Scope, readonly string[]>([[root, []]]);
+  if (real !== spelled)
+    for (const scope of order)
+      if (scope.parent !== null)
+        real.set(scope, owned.get(scope) ?? extended(real.get(scope.parent) ?? [], segmentOf(scope)));
   for (const [scope, atoms] of real) paths.set(scope, atoms.join('.'));
 }
 
@@ -158,6 +158,7 @@ function ownedPaths(
 ): ReadonlyMap<Scope, readonly string[]> {
   const claims = new Map<Scope, readonly string[] | null>();
   for (const scope of order.toReversed()) {
+    if (scope.parameters.size === 0 && claims.get(scope) == null) continue;
     const atoms = spelled.get(scope) ?? [];
     if (atoms.length === 0) continue;
     for (const module of new Set(scope.parameters.values()))
@@ -199,6 +200,7 @@ function containing(whole: readonly string[], part: readonly string[]): readonly
  */
 function extended(path: readonly string[], segment: string): readonly string[] {
   const atoms = segment.split('.');
+  if (atoms.length === 1) return [...path, segment];
   let tail = path.length - 1;
   while (tail >= 0 && isNumber(path[tail])) tail--;
   const overlap = path.length - tail;
@@ -212,5 +214,6 @@ export function decodeSegments(segments: readonly string[]): string {
 }
 
 function isNumber(atom: string): boolean {
-  return /^\d+$/.test(atom);
+  const first = atom.charCodeAt(0);
+  return first >= 0x30 && first <= 0x39 && /^\d+$/.test(atom);
 }

@@ -38,7 +38,7 @@ export function resolveTarget(corpus: Corpus): Target {
         view = viewGraph(await indexModel(bytes.subarray(PREFIX)));
         types = await staticTypes(view);
         const stored = await readStoredInfo(view.model);
-        for (const name of neededTensors(view))
+        for (const name of neededTensors(view).keys())
           if (!exists(view, name)) throw new Violation('needs-what-is-not-there', name);
         resolution = resolveFeatures(view, types, { stored });
         if (deep) assertSameAnswer(resolution, resolveFeatures(view, types, { stored, explain: true }));
