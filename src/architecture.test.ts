@@ -228,6 +228,7 @@ describe('one gate for the files beside a model', () => {
       'batch/journal.ts',
       'processes/memory.ts',
       'remote/mirror.ts',
+      'wire/append.ts',
       'wire/file-source.ts',
       'wire/fs.ts',
       'wire/put-in-place.ts',

@@ -6,14 +6,14 @@ import { isRecord } from '../options/schema.js';
 import type { OptionsOf } from '../options/types.js';
 import type { Shard } from '../options/values.js';
 import { takeShard } from '../shards/shard.js';
-import { type FileSystem, nodeFileSystem } from '../wire/fs.js';
+import { type FileSystem, ioError, nodeFileSystem } from '../wire/fs.js';
 import { Channel } from './channel.js';
 import { type Job, type Plan, planJobs, withoutTwins } from './jobs.js';
 import { Journal } from './journal.js';
 import { judge, readMade, type Verdict } from './made.js';
 import type { BatchProgress, BatchSummary, JobReport } from './reports.js';
 import { BatchRun } from './run.js';
-import type { ItemError } from './tasks.js';
+import { type ItemError, itemError, relativeError } from './tasks.js';
 
 /** What `batch` takes: the options of the table, and what only a program can give. */
 export type BatchOptions = OptionsOf<'batch'> & {
@@ -151,10 +151,21 @@ export async function* previewPlan(
               { root: plan.root, item, output, options: text },
               { fileSystem, content: options.check === 'content', hashLimit: HASH_LIMIT },
             );
-      const action = fault !== null ? 'refuse' : ACTIONS[verdict?.is ?? 'changed'];
-      yield { schema: 1, command: 'batch-plan', item, output, action, error: fault, options: JSON.parse(text) };
+      const error = fault ?? (await missing(plan.root, item, fileSystem));
+      const action = error !== null ? 'refuse' : ACTIONS[verdict?.is ?? 'changed'];
+      yield { schema: 1, command: 'batch-plan', item, output, action, error, options: JSON.parse(text) };
     }
   } finally {
     await journal?.close();
+  }
+}
+
+/** Why an item cannot be read, as its run would say; null if it is there. */
+async function missing(root: string, item: string, fileSystem: FileSystem): Promise<ItemError | null> {
+  try {
+    await fileSystem.stat(resolve(root, item));
+    return null;
+  } catch (error) {
+    return relativeError(itemError(ioError(error, 'open', resolve(root, item))), root);
   }
 }

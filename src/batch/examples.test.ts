@@ -212,6 +212,20 @@ test('there is no example of the command line that is not tested here', () => {
     expect(readFileSync(join(root, 'features.jsonl'), 'utf8')).toContain('"done":0,"skipped":6,"failed":0');
   });
 
+  test('the action of this repository: its arguments in quotes, and nothing in them is run', () => {
+    const steps = at(yaml.load(readFileSync('action.yml', 'utf8')), 'runs', 'steps');
+    const script = String(at(steps, 1, 'run'));
+    const more = { FEATX: cli.main, GITHUB_ACTIONS: 'true' };
+    const run = (args: string): ReturnType<typeof spawnSync> =>
+      spawnSync('bash', ['-euc', script], { cwd: root, env: { ...env, ...more, ARGS: args }, encoding: 'utf8' });
+    expect(run('"models/m?.onnx" --out 0,1 -o "features/{name} cut.onnx"')).toMatchObject({ status: 0 });
+    expect(readdirSync(join(root, 'features'))).toContain('m1 cut.onnx');
+    expect(run('models/m1.onnx --out 0 -o "$(touch ran).onnx"')).toMatchObject({ status: 0 });
+    expect(existsSync(join(root, 'ran'))).toBe(false);
+    config();
+    expect(run('')).toMatchObject({ status: 0, stdout: expect.stringContaining('6 cut') });
+  });
+
   test('npm script', () => {
     const { scripts } = JSON.parse(file('npm', 'package.json'));
     expect(shell(scripts.features)).toMatchObject({ status: 0 });
@@ -229,10 +243,12 @@ test('there is no example of the command line that is not tested here', () => {
       execFileSync('make', [target, 'OUT=0,1'], { cwd: root, env, encoding: 'utf8' });
     make('features');
     expect(readdirSync(join(root, 'features')).filter((name) => name.endsWith('.onnx'))).toHaveLength(6);
-    expect(make('features')).toContain('Nothing to be done');
-    rmSync(join(root, 'features', 'm2.onnx'));
-    make('features/m2.onnx');
-    expect(existsSync(join(root, 'features', 'm2.onnx'))).toBe(true);
+    expect(make('features')).toContain('0 cut, 6 unchanged');
+    for (const target of ['features', 'features/m2.onnx']) {
+      rmSync(join(root, 'features', 'm2.onnx'));
+      make(target);
+      expect(existsSync(join(root, 'features', 'm2.onnx'))).toBe(true);
+    }
     make('clean');
     expect(existsSync(join(root, 'features'))).toBe(false);
   });

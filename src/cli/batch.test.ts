@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
+import { Writable } from 'node:stream';
 import { parseConfig } from '../batch/config.js';
 import { smallModel } from '../testing/batch.js';
 import { runCli } from '../testing/cli.js';
@@ -46,7 +47,7 @@ test('the plan, the batch, and the plan again', async () => {
   );
   expect(readdirSync(root)).toEqual(['models']);
   writeFileSync(join(root, 'models', 'b.onnx'), 'no model');
-  const { exit, stdout, stderr } = await runCli([...common, '--jobs', '1']);
+  const { exit, stdout, stderr } = await runCli([...common, '--jobs', '1', '--json']);
   const lines = records(stdout);
   expect(exit).toBe(1);
   expect(lines.slice(0, 3)).toEqual([
@@ -67,7 +68,8 @@ test('the plan, the batch, and the plan again', async () => {
     remaining: 0,
     elapsed_ms: expect.any(Number),
   });
-  expect(stderr).toBe('2 cut, 0 unchanged, 1 failed\n');
+  // A failure is said whatever is asked for.
+  expect(stderr).toMatch(/^failed \S*b\.onnx: [^\n]+\n( {2}hint: [^\n]+\n)?$/);
   expect((await runCli([...common, '--plan'])).stdout.split('\n').map((line) => line.split(' ')[0])).toEqual([
     'skip',
     'cut',
@@ -198,18 +200,72 @@ test('cuts of earlier runs are no models, wherever they were put', async () => {
   ).toMatchObject({ exit: 0, stderr: '' });
 });
 
-test('on a terminal no record is written into the line of progress', async () => {
+test('on a terminal nothing is written into the line of progress', async () => {
   const { stdout, stderr } = await runCli([...common, '--jobs', '1'], { isTerminal: true });
-  expect(
-    stdout
-      .split('\n')
-      .slice(0, 4)
-      .map((line) => JSON.parse(line).command),
-  ).toEqual(['batch', 'batch', 'batch', 'batch-summary']);
+  expect(stdout.split('\n')).toHaveLength(5);
   const [drawn, ...rest] = stderr.split('\r\x1b[K').slice(1);
   expect(drawn).toMatch(/^1\/3 {2}/);
-  expect(rest[0]).toBe(rest.length === 1 ? '3 cut, 0 unchanged, 0 failed\n' : '');
-  expect(rest.at(-1)).toBe('3 cut, 0 unchanged, 0 failed\n');
+  expect(rest.at(-1)).toBe('');
+});
+
+test('people get a line an item, and failures with their reason', async () => {
+  writeFileSync(join(root, 'models', 'b.onnx'), 'no model');
+  const first = await runCli([...common, '--jobs', '1']);
+  const cut = (name: string): RegExp =>
+    new RegExp(`^cut ${here('models', name)}  2 features  [\\d.]+ K?B -> [\\d.]+ K?B$`);
+  const [a, c, ...summary] = first.stdout.split('\n');
+  expect([first.exit, a, c, summary]).toEqual([
+    1,
+    expect.stringMatching(cut('a.onnx')),
+    expect.stringMatching(cut('c.onnx')),
+    ['2 cut, 0 unchanged, 1 failed', ''],
+  ]);
+  expect(first.stderr).toMatch(new RegExp(`^failed ${here('models', 'b.onnx')}: `));
+  const second = await runCli([...common, '--jobs', '1']);
+  expect(second.stdout.split('\n').slice(0, 2)).toEqual(['a', 'c'].map((name) => `same ${here('models', name)}.onnx`));
+  const quiet = await runCli([...common, '--jobs', '1', '--quiet']);
+  expect([quiet.exit, quiet.stdout, quiet.stderr]).toEqual([1, '', first.stderr]);
+});
+
+test('what does not exist is refused by the plan too', async () => {
+  const argv = ['batch', join(root, 'models', 'a.onnx'), join(root, 'nope.onnx'), '--plan', '--state', join(root, 's')];
+  const { exit, stdout } = await runCli(argv);
+  expect([exit, stdout.split('\n')[0].split(' ')[0], stdout.split('\n')[1]]).toEqual([
+    1,
+    'cut',
+    expect.stringMatching(/^refuse {2}\S*nope\.onnx -> .*no such file/),
+  ]);
+});
+
+test('GitHub Actions gets annotations of files and a summary of the job', async () => {
+  writeFileSync(join(root, 'models', 'b.onnx'), 'no model');
+  const summary = join(root, 'summary.md');
+  writeFileSync(summary, 'before\n');
+  const env = { GITHUB_ACTIONS: 'true', GITHUB_STEP_SUMMARY: summary };
+  const { stderr } = await runCli([...common, '--jobs', '1', '--json'], { env });
+  expect(stderr.split('\n').filter((line) => line.startsWith('::'))).toEqual([
+    expect.stringMatching(new RegExp(`^::error file=${here('models', 'b.onnx')},title=featx batch::.*b\\.onnx: `)),
+  ]);
+  expect(readFileSync(summary, 'utf8')).toMatch(/^before\n### featx batch\n\n2 cut, 0 unchanged, 1 failed\n\n<table>/);
+});
+
+test('--watch cuts again what changes, and what comes', async () => {
+  const controller = new AbortController();
+  const seen: string[] = [];
+  const wanted = [/^cut .*b\.onnx/m, /^cut .*b\.onnx(.|\n)*^cut .*b\.onnx/m];
+  const stdout = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      seen.push(chunk.toString());
+      if (wanted.length > 0 && wanted[0].test(seen.join(''))) {
+        wanted.shift();
+        if (wanted.length > 0) writeFileSync(join(root, 'models', 'b.onnx'), smallModel(99));
+        else controller.abort(130);
+      }
+      done();
+    },
+  });
+  const { exit } = await runCli([...common, '--jobs', '1', '--watch'], { stdout, signal: controller.signal });
+  expect([exit, wanted]).toEqual([130, []]);
 });
 
 test('progress', () => {

@@ -18,6 +18,14 @@ export const BATCHING = {
     help: 'leave out models that a folder or glob finds; repeatable',
   },
   plan: { kind: BOOLEAN, in: [], cli: ['batch'], flag: '--plan', help: 'print what would be done and do nothing' },
+  watch: {
+    kind: BOOLEAN,
+    in: [],
+    cli: ['batch'],
+    flag: '--watch',
+    help: 'stay, and cut again whenever a model or the config changes',
+    conflicts: 'plan',
+  },
   /** Items worked on at the same time; as many as there are processors by default. */
   jobs: {
     kind: count(1),

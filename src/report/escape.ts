@@ -31,6 +31,11 @@ function hex(value: number, digits: number): string {
   return value.toString(16).padStart(digits, '0');
 }
 
+/** Text of several lines, such as another program's message, as one. */
+export function oneLine(text: string): string {
+  return text.trim().replace(/\s*[\r\n]+\s*/g, ' ');
+}
+
 /** Text inside HTML, as content or as a quoted attribute. */
 export function escapeHtml(text: string): string {
   return escapeText(text).replace(/[&<>"'`]/g, (character) => `&#${character.charCodeAt(0)};`);

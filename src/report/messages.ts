@@ -1,5 +1,5 @@
 import type { FeatxError } from '../errors.js';
-import { escapeText } from './escape.js';
+import { escapeText, oneLine } from './escape.js';
 import type { ErrorRecord } from './records.js';
 import { paint, type TextStyle } from './style.js';
 
@@ -29,7 +29,7 @@ export function errorText(
   style: TextStyle,
   subject?: string,
 ): string {
-  const lines = [`${paint(style, 'red', 'featx: error:')} ${escapeText(message)}`];
+  const lines = [`${paint(style, 'red', 'featx: error:')} ${escapeText(oneLine(message))}`];
   const place: string[] = [];
   if (field !== undefined && !message.includes(field)) place.push(`in ${escapeText(field)}`);
   const file = path ?? subject;
@@ -37,11 +37,11 @@ export function errorText(
     place.push(`${place.length === 0 ? 'in' : 'of'} ${escapeText(file)}`);
   if (offset !== undefined && !message.includes(String(offset))) place.push(`at byte ${offset}`);
   if (place.length > 0) lines.push(`  ${place.join(' ')}`);
-  if (hint !== undefined) lines.push(`  ${paint(style, 'cyan', 'hint:')} ${escapeText(hint)}`);
+  if (hint !== undefined) lines.push(`  ${paint(style, 'cyan', 'hint:')} ${escapeText(oneLine(hint))}`);
   return `${lines.join('\n')}\n`;
 }
 
 /** A warning for people. */
 export function warningText(message: string, style: TextStyle): string {
-  return `${paint(style, 'yellow', 'featx: warning:')} ${escapeText(message)}\n`;
+  return `${paint(style, 'yellow', 'featx: warning:')} ${escapeText(oneLine(message))}\n`;
 }

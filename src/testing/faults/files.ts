@@ -179,14 +179,6 @@ const TARGETS: readonly FaultCase[] = [
   usage(71, 'the output is a pipe', 'OUTPUT', () => ({ ...good(), pipe: { pipe: true } }), 'pipe', { posix: true }),
   io(
     74,
-    'a folder that is not there',
-    'FEATX_IO_NOT_FOUND',
-    good,
-    ['extract', 'm.onnx', '--out', '0', '-o', 'no/out.onnx'],
-    { message: /no such file or folder/ },
-  ),
-  io(
-    74,
     'a folder that is a file',
     'FEATX_IO',
     () => ({ ...good(), no: bytesOf('a file') }),

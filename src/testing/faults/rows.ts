@@ -566,7 +566,7 @@ const FILES: FaultSection = {
     {
       input: 'A place that cannot be written to',
       answer: 'an error before any long work',
-      elsewhere: at('wire/sink', 'what is no file, exists, or has no directory is refused before any work'),
+      elsewhere: at('wire/sink', 'what is no file, exists, or can have no folder is refused before any work'),
     },
     {
       input: 'Signals',
