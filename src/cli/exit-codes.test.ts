@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as errors from '../errors.js';
 import { ExitCode, exitCodeOf } from './exit-codes.js';
-import { patience } from '../testing/time.js';
 
 /** The program as a shell sees it: one process per exit code. Runs the build; `npm test` brings it up to date. */
 
@@ -119,8 +118,9 @@ test('70: a bug in featx says so and how to report it', () => {
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   const ended = new Promise<number | null>((resolve) => child.on('exit', resolve));
-  // The program listens for signals once its modules are loaded; a flag of its own would be one more thing to test.
-  await new Promise((resolve) => setTimeout(resolve, patience(1_000)));
+  child.stdin.on('error', () => undefined);
+  // More than the pipe holds: it is taken once the program reads, and that is after it listens for signals.
+  await new Promise((resolve) => child.stdin.write(Buffer.alloc(2 ** 21), resolve));
   child.kill(signal);
   expect(await ended).toBe(code);
   expect(existsSync(join(folder, 'signal.onnx'))).toBe(false);

@@ -1,10 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { encodeModel } from '../testing/model-builder.js';
 import { node, tensor, value } from '../testing/model-spec.js';
-import { patience } from '../testing/time.js';
+import { CAN_LIST, childrenOf, isAlive, ticksOf } from '../testing/processes.js';
+import { patience, until } from '../testing/time.js';
 
 /**
  * The program as a shell sees it, while its model runs in a child: whatever ends the one must end the other. Runs the
@@ -13,7 +14,7 @@ import { patience } from '../testing/time.js';
 
 const PROGRAM = join(process.cwd(), 'bin', 'featx.js');
 /** Where processes and their parents can be listed. */
-const linux = existsSync('/proc/self/stat') ? test : test.skip;
+const linux = CAN_LIST ? test : test.skip;
 const ENDLESS = encodeModel({
   graph: {
     inputs: [value('x', [1])],
@@ -58,45 +59,6 @@ function start(name: string, ...flags: readonly string[]): Program {
     ended: new Promise((resolve) => child.on('exit', (code, signal) => resolve(signal ?? code))),
     kill: (signal) => void child.kill(signal),
   };
-}
-
-/** Processes that `pid` started and that are there. */
-function childrenOf(pid: number): readonly number[] {
-  return readdirSync('/proc').flatMap((name) => {
-    try {
-      const [, state, parent] = /\) (\S) (\d+) /.exec(readFileSync(`/proc/${name}/stat`, 'latin1')) ?? [];
-      return /^\d+$/.test(name) && Number(parent) === pid && state !== 'Z' ? [Number(name)] : [];
-    } catch {
-      return [];
-    }
-  });
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
-  } catch {
-    return false;
-  }
-}
-
-async function until(condition: () => boolean, milliseconds: number): Promise<boolean> {
-  for (const end = Date.now() + milliseconds; Date.now() < end; ) {
-    if (condition()) return true;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  return condition();
-}
-
-/** CPU time that a process has taken, in ticks of a hundredth of a second. */
-function ticksOf(pid: number): number {
-  try {
-    const [, fields = ''] = /\) (.*)$/s.exec(readFileSync(`/proc/${pid}/stat`, 'latin1')) ?? [];
-    const [user, system] = fields.split(' ').slice(11, 13);
-    return Number(user) + Number(system);
-  } catch {
-    return 0;
-  }
 }
 
 /** Opening takes half a second of CPU time; what goes on after it is the run. */

@@ -12,7 +12,8 @@ import {
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { expectLess, patience, stopwatch } from '../testing/time.js';
+import { processesWith } from '../testing/processes.js';
+import { expectLess, patience, stopwatch, until } from '../testing/time.js';
 
 /**
  * Signals in the middle of the work of the program as it is built: it ends with their code, at once, and leaves no file
@@ -61,33 +62,11 @@ const WORK: { readonly [command: string]: readonly string[] } = {
 const temporaries = (folder: string): string[] =>
   readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.tmp'));
 
-/** Processes that inherited an environment variable. */
-function processesWith(token: string): readonly string[] {
-  if (!existsSync('/proc/self/environ')) return [];
-  return readdirSync('/proc').filter((pid) => {
-    if (!/^\d+$/.test(pid)) return false;
-    try {
-      return (
-        readFileSync(`/proc/${pid}/environ`, 'latin1').includes(token) &&
-        !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'latin1'))
-      );
-    } catch {
-      return false;
-    }
-  });
-}
-
-async function until(holds: () => boolean, ms: number): Promise<boolean> {
-  for (const end = Date.now() + ms; !holds(); await new Promise((resolve) => setTimeout(resolve, 5)))
-    if (Date.now() > end) return false;
-  return true;
-}
-
 interface Ending {
   readonly code: number | null;
   readonly ms: number;
   readonly folder: string;
-  readonly processes: readonly string[];
+  readonly processes: readonly number[];
 }
 
 /** Starts a command and sends it signals once it is in the middle of its work. */

@@ -14,6 +14,13 @@ export function patience(ms: number): number {
   return Math.ceil(ms * (1 + waiting));
 }
 
+/** Waits until something holds, for at most `ms` milliseconds; whether it does. */
+export async function until(holds: () => boolean, ms: number): Promise<boolean> {
+  for (const end = performance.now() + ms; !holds(); await new Promise((resolve) => setTimeout(resolve, 10)))
+    if (performance.now() > end) return false;
+  return true;
+}
+
 /** A running clock. */
 export interface Stopwatch {
   /** Milliseconds so far. */
