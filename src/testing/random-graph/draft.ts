@@ -45,6 +45,8 @@ export class ModelDraft {
     readonly names: Names,
     /** Inputs are of the main graph wherever they are read first: no body may use their names again. */
     readonly inputNames: Names,
+    /** What layers calculate with here. */
+    readonly real: DataType = 'float32',
   ) {}
 
   spec(nodes: readonly NodeSpec[], initializers: readonly TensorSpec[], outputs: readonly string[]): ModelSpec {
@@ -137,7 +139,7 @@ export class Draft {
   }
 
   /** A tensor of a dtype and shape: one that is there, or a new one. */
-  shaped(dims: readonly number[], dtype: DataType = 'float32'): string {
+  shaped(dims: readonly number[], dtype: DataType = this.model.real): string {
     const alike = this.values.filter(
       (known) => known.dtype === dtype && known.dims.join() === dims.join() && isTensor(known),
     );

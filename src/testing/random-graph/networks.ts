@@ -10,7 +10,7 @@ const one = (draft: Draft, number: number, type: DataType = 'float32'): string =
   draft.constant(tensor('', [], [number], type));
 
 /** Maps [N, C, …]: one that is there, or a new one. */
-function maps(draft: Draft, dtype: DataType = 'float32'): Known {
+function maps(draft: Draft, dtype: DataType = draft.model.real): Known {
   const { dice } = draft;
   const there = draft.values.filter(
     (known) => known.dtype === dtype && isTensor(known) && known.dims.length > 2 && known.dims.length < 5,
@@ -93,26 +93,13 @@ const matMul: Step = (draft) => {
 
 const batchNormalization: Step = (draft) => {
   const { name, dims } = maps(draft);
-  const statistics = [1, 2, 3, 4].map(() => draft.weight([dims[1]], 'float32'));
+  const type = draft.model.real;
+  const [scale, bias, mean] = [1, 2, 3].map(() => draft.weight([dims[1]], type));
+  const ones = Array.from({ length: dims[1] }, () => 1);
+  const variance = draft.constant(tensor('', [dims[1]], ones, type));
   const trains = draft.opset >= 14 && draft.dice.chance(0.2);
-  draft.add(
-    'BatchNormalization',
-    [
-      name,
-      ...statistics.slice(0, 3),
-      trains
-        ? statistics[3]
-        : draft.constant(
-            tensor(
-              '',
-              [dims[1]],
-              dims.slice(1, 2).flatMap((count) => Array.from({ length: count }, () => 1)),
-            ),
-          ),
-    ],
-    trains ? 3 : 1,
-    trains ? { training_mode: int(1) } : {},
-  );
+  const training = trains ? { training_mode: int(1) } : {};
+  draft.add('BatchNormalization', [name, scale, bias, mean, variance], trains ? 3 : 1, training);
 };
 
 const instanceNormalization: Step = (draft) => {

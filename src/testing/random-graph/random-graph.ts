@@ -44,10 +44,10 @@ const OFTEN: { readonly [op: string]: ControlStep } = {
 };
 
 const KINDS: readonly (readonly [odds: number, steps: { readonly [op: string]: ControlStep }])[] = [
-  [0.12, OFTEN],
-  [0.24, ELEMENTS],
+  [0.16, OFTEN],
+  [0.22, ELEMENTS],
   [0.2, MOVEMENTS],
-  [0.18, LAYERS],
+  [0.16, LAYERS],
   [0.08, CONTRIBUTED],
   [0.08, REST],
   [0.12, CONTROLS],
@@ -86,11 +86,12 @@ export function randomGraph(seed: number): RandomGraph {
   for (let skipped = 0; skipped < 4; skipped++) dice.int(0, 1);
   const opset = dice.pick(OPSETS);
   const irVersion = opset < 12 ? dice.pick([4, 6, 8]) : dice.pick([7, 8, 9, 10, 11]);
+  const real = dice.pick<DataType>(['float32', 'float32', 'float32', 'float64', 'float16']);
   const [style, isOdd] = [dice.int(0, 4), dice.chance(0.3)];
-  const model = new ModelDraft(dice, opset, irVersion, new Names(style, isOdd), new Names(style, isOdd, 10_000));
+  const model = new ModelDraft(dice, opset, irVersion, new Names(style, isOdd), new Names(style, isOdd, 10_000), real);
   const draft = new Draft(model, 0, { nodes: [], initializers: [] }, [], 'main');
   for (let count = dice.int(1, 3); count > 0; count--)
-    draft.input(dice.dims(dice.int(0, 4), 6), dice.chance(0.5) ? 'float32' : dice.pick<DataType>(INPUT_TYPES));
+    draft.input(dice.dims(dice.int(0, 4), 6), dice.chance(0.5) ? real : dice.pick<DataType>(INPUT_TYPES));
   draft.commit();
   grow(draft, dice.int(2, 9));
   const made = draft.own.filter(({ name }) => draft.nodes.some(({ outputs = [] }) => outputs.includes(name)));
