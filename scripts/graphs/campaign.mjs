@@ -25,8 +25,8 @@ export function campaignOptions(argv, standard) {
  * down what it has when its time is up.
  */
 export async function campaign(kind, { first, last, minutes, isRecorded }) {
-  const record = isRecorded && existsSync(RECORD) ? JSON.parse(readFileSync(RECORD, 'utf8')) : {};
-  const before = record[kind]?.seeds?.[0] === first ? record[kind] : undefined;
+  const known = isRecorded ? recorded()[kind] : undefined;
+  const before = known?.seeds[0] === first ? known : undefined;
   const total = before ?? { seeds: [first, first - 1], crashed: [] };
   const deadline = Date.now() + minutes * 60_000;
   const home = join(root, 'node_modules', '.cache', 'featx', `graphs-${process.pid}`);
@@ -37,8 +37,13 @@ export async function campaign(kind, { first, last, minutes, isRecorded }) {
   } finally {
     rmSync(home, { recursive: true, force: true });
   }
-  if (isRecorded) writeFileSync(RECORD, `${JSON.stringify({ ...record, [kind]: total }, null, 2)}\n`);
+  if (isRecorded) writeFileSync(RECORD, `${JSON.stringify({ ...recorded(), [kind]: total }, null, 2)}\n`);
   return total;
+}
+
+/** What is written down now: another campaign may have written since. */
+function recorded() {
+  return existsSync(RECORD) ? JSON.parse(readFileSync(RECORD, 'utf8')) : {};
 }
 
 async function bundled(home) {
