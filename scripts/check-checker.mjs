@@ -3,6 +3,7 @@
 // oracle: PATH is a Python with onnx. Weights that lie in files which are not there are holes of the right length.
 //   FOLDER...   default: those of the repository, and ../shared/zoo, zoo_tv_hf and models
 //   --tensors N tensors from all over a model (default 8)
+//   --part I/N  every N-th file, from the I-th on
 import { spawn } from 'node:child_process';
 import {
   cpSync,
@@ -22,13 +23,14 @@ import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
 import { built, root } from './ready.mjs';
 
-const options = { python: 'python3', tensors: 8 };
+const options = { python: 'python3', tensors: 8, part: '1/1' };
 const folders = [];
 for (let at = 2; at < process.argv.length; at++) {
   const argument = process.argv[at];
   if (argument.startsWith('--')) options[argument.slice(2)] = process.argv[++at];
   else folders.push(argument);
 }
+const [part, parts] = options.part.split('/').map(Number);
 const STANDARD = [
   ...['zoo', 'timm', 'models'].map((name) => join('fixtures', name)),
   ...['zoo', 'zoo_tv_hf', 'models'].map((name) => join('..', 'shared', name)),
@@ -52,7 +54,8 @@ let failed = false;
 for (const folder of folders.length > 0 ? folders : STANDARD) {
   const files = readdirSync(resolve(root, folder), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.onnx'))
-    .sort();
+    .sort()
+    .filter((_name, index) => index % parts === part - 1);
   const tally = { files: files.length, accepted: 0, cuts: 0, refused: 0, unknowable: 0 };
   for (const file of files) await checkModel(resolve(root, folder, file), file, tally);
   console.log(`${basename(folder)}: ${JSON.stringify(tally)}`);

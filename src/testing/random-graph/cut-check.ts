@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FeatxError } from '../../errors.js';
 import { extract, type ExtractOptions } from '../../extract.js';
+import { indexModel } from '../../onnx/model.js';
 import { nodeFileSystem, type FileSystem } from '../../wire/fs.js';
 import { encodeModel } from '../model-builder.js';
 import { value } from '../model-spec.js';
@@ -124,9 +125,12 @@ async function problemOf(graph: RandomGraph, truth: Truth, cut: Cut, tally: CutT
   }
   const keepsOwn = (mode.mode === 'hook' && mode.rewrite !== true) || mode.keepOutputs === true;
   const wanted = truth.of(keepsOwn);
+  const bytes = new Uint8Array(readFileSync(result));
+  const twice = await declaredTwice(bytes);
+  if (twice.length > 0) return `declared as values and as outputs: ${twice.join(', ')}`;
   let got: ReadonlyMap<string, RunValue>;
   try {
-    got = runModel(new Uint8Array(readFileSync(result)), graph.feeds, folder);
+    got = runModel(bytes, graph.feeds, folder);
   } catch (error) {
     if (error instanceof Refused) return `the cut does not run: ${error.message}`;
     throw error;
@@ -152,6 +156,13 @@ async function problemOf(graph: RandomGraph, truth: Truth, cut: Cut, tally: CutT
     return `'${output}' is ${textOf(after)}, in the whole graph ${textOf(before)}`;
   }
   return null;
+}
+
+/** Outputs that value_info speaks of too. */
+async function declaredTwice(bytes: Uint8Array): Promise<readonly string[]> {
+  await using model = await indexModel(bytes);
+  const outputs = new Set(model.graph.outputs.map(({ name }) => name));
+  return model.graph.valueInfo.map(({ name }) => name).filter((name) => outputs.has(name));
 }
 
 /**
