@@ -5,8 +5,9 @@ import { decodeModel } from '../testing/decode.js';
 import { encodeModel, tensorMessage } from '../testing/model-builder.js';
 import { node, tensor, value } from '../testing/model-spec.js';
 import { bytes } from '../testing/wire-writer.js';
+import { GraphField } from '../onnx/schema.js';
 import { wrap } from '../wire/encode.js';
-import { concat, materialize } from '../wire/pieces.js';
+import { concat, materialize, type Piece } from '../wire/pieces.js';
 import { EMPTY_EDIT, type GraphEdit, type OutputEdit } from './edit.js';
 import { splice, type TensorContents } from './splice.js';
 
@@ -301,4 +302,121 @@ test('names of a node change in place, beside a tensor inside it that moves; nod
   expect(graph?.input?.map(({ name }) => name)).toEqual(['w', 'z']);
   const wrong = { rename: [{ node: 1, list: 'output', at: 1, name: 'q' }] } as const;
   await expect(applied(model, wrong)).rejects.toThrow("node 1 has no output 1 to call 'q'");
+});
+
+test('an output borrows the type, the doc and the metadata of what the file declares, under its own name', async () => {
+  const documented = { ...value('h', [3], 'float16'), doc: 'what it is', metadata: [['k', 'v']] as const };
+  await using model = await indexModel(
+    encodeModel({
+      graph: {
+        nodes: [node('Relu', ['x'], ['h']), node('Neg', ['h'], ['y'])],
+        inputs: [value('x', [1])],
+        outputs: [value('y', [1])],
+        valueInfo: [documented],
+      },
+    }),
+  );
+  const borrow = { list: 'valueInfo', index: 0 } as const;
+  const outputs = [{ name: 'h', borrow, type: null }];
+  const renamed = {
+    outputs: [{ name: 'feature', borrow, type: null }],
+    addNodes: [{ opType: 'Identity', name: '', inputs: ['h'], outputs: ['feature'] }],
+  };
+  for (const [edit, name] of [
+    [{ outputs }, 'h'],
+    [renamed, 'feature'],
+  ] as const) {
+    const [output] = (await applied(model, edit)).graph?.output ?? [];
+    expect([output.name, output.type?.tensorType?.elemType, output.docString]).toEqual([name, 10, 'what it is']);
+  }
+  // What is borrowed may say another type in the same edit.
+  const types = [{ of: model.graph.valueInfo[0], type: { kind: 'tensor', elemType: 7, shape: [5] } } as const];
+  const { graph } = await applied(model, { ...renamed, types });
+  expect(graph?.output?.map(({ name, type }) => [name, type?.tensorType?.elemType])).toEqual([['feature', 7]]);
+  expect(graph?.valueInfo?.map(({ name, type }) => [name, type?.tensorType?.elemType])).toEqual([['h', 7]]);
+});
+
+test('a type changes where it is declared, in the graph or in a body, and what stands beside it stays', async () => {
+  const body = {
+    nodes: [node('Identity', ['x'], ['b'])],
+    outputs: [value('b', [1])],
+    valueInfo: [value('inside', [1])],
+  };
+  await using model = await indexModel(
+    encodeModel({
+      graph: {
+        nodes: [node('If', ['c'], ['y'], { then_branch: { graph: body }, else_branch: { graph: body } })],
+        inputs: [value('c', [], 'bool'), value('x', [1])],
+        outputs: [value('y', [1])],
+      },
+    }),
+  );
+  const [branch] = model.graph.nodes[0].attributes.flatMap(({ graphs }) => graphs);
+  const type = { kind: 'tensor', elemType: 10, shape: ['n'] } as const;
+  const { graph } = await applied(model, {
+    types: [
+      { of: model.graph.inputs[1], type },
+      { of: branch.valueInfo[0], type },
+    ],
+  });
+  expect(graph?.input?.map(({ name, type: said }) => [name, said?.tensorType?.elemType])).toEqual([
+    ['c', 9],
+    ['x', 10],
+  ]);
+  expect(
+    graph?.node?.[0].attribute?.map(({ name, g }) => [name, g?.valueInfo?.[0].type?.tensorType?.elemType]),
+  ).toEqual([
+    ['then_branch', 10],
+    ['else_branch', 1],
+  ]);
+});
+
+test('a node gets attributes behind its own', async () => {
+  await using model = await indexModel(
+    encodeModel({
+      graph: {
+        nodes: [node('Softmax', ['x'], ['h'], {}), node('Softmax', ['h'], ['y'], { own: { int: 3 } })],
+        inputs: [value('x', [1])],
+        outputs: [value('y', [1])],
+      },
+    }),
+  );
+  const { graph } = await applied(model, { addAttributes: [{ node: 1, attribute: { name: 'axis', int: 1 } }] });
+  expect(graph?.node?.map(({ attribute }) => attribute?.map(({ name, i }) => [name, Number(i)]))).toEqual([
+    [],
+    [
+      ['own', 3],
+      ['axis', 1],
+    ],
+  ]);
+});
+
+test('the content of an initializer changes in its place, and one of its name beside it stays', async () => {
+  const [first, last] = [tensor('a', [1], [1]), tensor('z', [1], [1])];
+  const halves = [
+    tensorMessage({ name: 'w', dims: [1], data: [1] }),
+    tensorMessage({ name: 'w', dims: [1], data: [2] }),
+  ];
+  await using model = await indexModel(
+    encodeModel({
+      graph: {
+        nodes: [node('Relu', ['x'], ['y'])],
+        inputs: [value('x', [1])],
+        outputs: [value('y', [1])],
+        initializers: [first, last],
+        extra: halves.map((half) => bytes(GraphField.initializer, half)),
+      },
+    }),
+  );
+  const { initializers } = model.graph;
+  const fresh = (name: string): readonly Piece[] => wrap(8, [new TextEncoder().encode(name)]);
+  const { graph } = await applied(
+    model,
+    {},
+    new Map([
+      [initializers[0], fresh('fresh a')],
+      [initializers[2], fresh('fresh w')],
+    ]),
+  );
+  expect(graph?.initializer?.map(({ name }) => name)).toEqual(['fresh a', 'z', 'fresh w', 'w']);
 });

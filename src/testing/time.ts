@@ -3,7 +3,7 @@ import { availableParallelism, loadavg } from 'node:os';
 /** Time in tests: waiting costs only what it takes, and no test fails because the machine has other work. */
 
 /** Set by `npm run check:time`, on a machine that does nothing else. */
-const IS_MEASURED = process.env.FEATX_CHECK_TIME === '1';
+export const IS_MEASURED = process.env.FEATX_CHECK_TIME === '1';
 
 /**
  * How long to wait for what takes `ms` milliseconds on a quiet machine: longer, the more processes wait for a
