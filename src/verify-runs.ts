@@ -1,6 +1,7 @@
 import { RuntimeError, UsageError } from './errors.js';
 import type { StoredInfo } from './features/stored-info.js';
-import { hasTensor, isInitializer, type GraphView } from './onnx/graph.js';
+import { openPart, type Chain } from './chain.js';
+import { hasTensor, isInitializer, viewGraph, type GraphView } from './onnx/graph.js';
 import type { TensorValue } from './onnx/tensor-value.js';
 import { declaredTypes } from './onnx/types.js';
 import { mapOf } from './options/kinds.js';
@@ -64,6 +65,8 @@ export interface Compared {
   readonly pixels: NonNullable<StoredInfo['preprocess']>;
   /** What outputs of the cut are called in the model, where that is one tensor. */
   readonly names: ReadonlyMap<string, string>;
+  /** Parts that are run in the place of the cut, which is then the model itself. */
+  readonly chain?: Chain;
 }
 
 /**
@@ -104,8 +107,10 @@ export class Sides {
 
   /** What the model and the cut give, one after the other. */
   async run(level: OptimizationLevel): Promise<{ readonly reference: Tensors; readonly result: Tensors }> {
-    const { cut, outputs, entering } = this.compared;
+    const { cut, outputs, entering, chain } = this.compared;
     const reference = await this.reference(level);
+    if (chain !== undefined)
+      return { reference, result: await this.guarded(() => this.chained(chain, new Map(this.feeds), level)) };
     const given = new Map([...(this.feeds ?? []), ...reference]);
     return this.guarded(async () => {
       await using session = await this.open(cut, outputs, this.seeds.cut, level);
@@ -117,6 +122,24 @@ export class Sides {
         );
       return { reference, result: await session.run(feeds, outputs) };
     });
+  }
+
+  /** What the parts give, one after the other, each from what was fed and what those before it gave. */
+  private async chained(chain: Chain, known: Map<string, TensorValue>, level: OptimizationLevel): Promise<Tensors> {
+    for (const part of chain.manifest.parts) {
+      await using opened = await openPart(chain, part, this.options.fileSystem);
+      const view = viewGraph(opened.model);
+      const { seeded } = randomNodes(view, part.outputs, numbersOf(await inferWhole(view)));
+      await using session = await this.open(
+        view,
+        part.outputs,
+        seedsFor(seeded, (name) => name),
+        level,
+      );
+      const feeds = new Map(session.inputs.map((port) => [port.name, known.get(port.name) ?? this.randomFeed(port)]));
+      for (const [name, value] of await session.run(feeds, part.outputs)) known.set(name, value);
+    }
+    return known;
   }
 
   /** What the model gives, in a session of its own. */

@@ -7,12 +7,14 @@ import { called } from './options/check.js';
 import { option } from './options/words.js';
 import { mapOf } from './options/kinds.js';
 import type { OptionsOf } from './options/types.js';
-import { inputName } from './open.js';
+import { inputName, localPath } from './open.js';
+import { assertOfModel, readManifest, type Chain } from './chain.js';
+import { declaredTypes } from './onnx/types.js';
 import { openChecked } from './prepare.js';
 import type { VerifyFeatureRecord, VerifyReport } from './report/records.js';
 import type { OptimizationLevel } from './runtime/session.js';
 import { comparison, outputPairs, type Pair, type Results } from './verify-pairs.js';
-import { enteringTensors, Sides } from './verify-runs.js';
+import { enteringTensors, Sides, type Compared } from './verify-runs.js';
 import type { FileSystem } from './wire/fs.js';
 
 /** What `verify` takes: the options of the table, and what only a program can give. */
@@ -48,8 +50,9 @@ async function compare(
   const { limits, fileSystem, remote, signal } = options;
   const opening = { limits, fileSystem, remote, signal };
   await using whole = await openChecked(source, opening);
-  await using cut = await openChecked(extracted, opening);
-  const result = await verifyViews(viewGraph(whole.model), viewGraph(cut.model), options);
+  const view = viewGraph(whole.model);
+  const chain = await chainOf(extracted, options);
+  const result = chain === null ? await verifyCut(view, extracted, options) : await verifyChain(view, chain, options);
   return {
     schema: 1,
     command: 'verify',
@@ -60,12 +63,45 @@ async function compare(
   };
 }
 
+/** The manifest of parts that a path names; null for a cut. */
+async function chainOf(extracted: string | Uint8Array, { fileSystem }: VerifyOptions): Promise<Chain | null> {
+  const path = localPath(extracted);
+  return path === null ? null : readManifest(path, fileSystem);
+}
+
+async function verifyCut(model: GraphView, extracted: string | Uint8Array, options: VerifyOptions): Promise<Verdict> {
+  const { limits, fileSystem, remote, signal } = options;
+  await using cut = await openChecked(extracted, { limits, fileSystem, remote, signal });
+  return await verifyViews(model, viewGraph(cut.model), options);
+}
+
+/** `verify` of the parts of a model, run one after the other: every output of the model is compared. */
+async function verifyChain(model: GraphView, chain: Chain, options: VerifyOptions): Promise<Verdict> {
+  await assertOfModel(chain, model.model);
+  const types = declaredTypes(model.model);
+  const outputs = [...model.outputs.keys()].filter((name) => types.get(name)?.type === undefined);
+  const compared = {
+    model,
+    cut: model,
+    chain,
+    tensors: outputs,
+    outputs,
+    entering: new Map<string, string>(),
+    sizes: [],
+    pixels: [],
+    names: new Map<string, string>(),
+  };
+  return judged(
+    compared,
+    outputs.map((output) => ({ index: null, tensors: [output], output, layout: null })),
+    options,
+  );
+}
+
+type Verdict = Pick<VerifyReport, 'equal' | 'reason' | 'features' | 'warnings'>;
+
 /** `verify` on models that are open. */
-export async function verifyViews(
-  model: GraphView,
-  cut: GraphView,
-  options: VerifyOptions = {},
-): Promise<Pick<VerifyReport, 'equal' | 'reason' | 'features' | 'warnings'>> {
+export async function verifyViews(model: GraphView, cut: GraphView, options: VerifyOptions = {}): Promise<Verdict> {
   const pairs = await outputPairs(model, cut, options.map === undefined ? undefined : mapOf(options.map));
   const stored = await readStoredInfo(cut.model);
   const compared = {
@@ -80,6 +116,10 @@ export async function verifyViews(
       pairs.flatMap(({ tensors, output }) => (tensors.length === 1 ? [[output, tensors[0]] as const] : [])),
     ),
   };
+  return judged(compared, pairs, options);
+}
+
+async function judged(compared: Compared, pairs: readonly Pair[], options: VerifyOptions): Promise<Verdict> {
   const sides = await Sides.of(compared, options);
   const judge = new Judge(sides, options.tolerance);
   const features: VerifyFeatureRecord[] = [];

@@ -20,6 +20,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./extract.js')).extractCommand,
   },
   {
+    name: 'split',
+    summary: 'split a model into parts that one after the other compute what it computes',
+    load: async () => (await import('./split.js')).splitCommand,
+  },
+  {
     name: 'run',
     summary: 'run features over pictures and arrays, and write them as .npz, .npy, .safetensors or .pb',
     load: async () => (await import('./run.js')).runCommand,

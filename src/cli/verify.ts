@@ -12,7 +12,7 @@ export const verifyCommand: CliCommand = {
   configure(command) {
     command
       .argument('<model>', 'the original; - reads standard input')
-      .argument('<extracted>', 'what was cut from it')
+      .argument('<extracted>', 'what was cut from it, or the manifest of its parts')
       .usage('MODEL EXTRACTED [flags]');
     command.addHelpText('after', EXAMPLES);
     addFlags(command, 'verify');
@@ -46,5 +46,6 @@ const EXAMPLES = `
 Examples:
   featx verify backbone.onnx backbone.features.onnx
   featx verify backbone.onnx backbone.features.onnx --input cat.png
+  featx verify backbone.onnx backbone.split.json
   featx verify backbone.onnx other-tool.onnx --map /layer1/Relu_output_0=feat1
 `;

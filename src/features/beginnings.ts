@@ -4,8 +4,10 @@ import type { InferredTypes } from '../onnx/types.js';
 import { oneFeature, type Selector } from '../options/feature-kinds.js';
 import { nearestNames } from '../options/nearest.js';
 import { call, named, option } from '../options/words.js';
+import { analyse } from './analysis.js';
 import type { Resolution } from './feature.js';
 import { innerNames } from './inner-tensors.js';
+import { modulesOf } from './modules.js';
 import { selectFeatures } from './select.js';
 import type { SelectOptions } from './selectors.js';
 
@@ -21,7 +23,8 @@ export interface FoundBeginning {
 const MODULE = 'module:';
 
 /**
- * What `from` means: a tensor of that name, else the output of a module, else a feature by index; each tensor once.
+ * What `from` and `at` mean: a tensor of that name, else the output of a module, else a feature by index; each tensor
+ * once.
  * @throws ResolveError naming all that mean nothing
  */
 export function findBeginnings(
@@ -30,6 +33,7 @@ export function findBeginnings(
   resolution: Resolution,
   from: readonly (string | number)[],
   options: SelectOptions = {},
+  key: 'from' | 'at' = 'from',
 ): readonly FoundBeginning[] {
   const found = new Map<string, FoundBeginning>();
   const problems: string[] = [];
@@ -46,8 +50,8 @@ export function findBeginnings(
     }
   }
   if (problems.length === 0) return [...found.values()];
-  throw new ResolveError(`${option('from')}: ${problems.join('; ')}`, {
-    code: 'FEATX_RESOLVE_FROM',
+  throw new ResolveError(`${option(key)}: ${problems.join('; ')}`, {
+    code: key === 'from' ? 'FEATX_RESOLVE_FROM' : 'FEATX_RESOLVE_AT',
     hint: [...hints].join('; ') || undefined,
   });
 }
@@ -63,7 +67,7 @@ function oneBeginning(
   if (typeof asked === 'string' && hasTensor(view, name))
     return [{ name, tensor: name, module: null, index: null, group: null }];
   const selections = selectFeatures(view, types, resolution, {
-    select: [selectorOf(view, name)],
+    select: [selectorOf(view, types, name)],
     flattenSequential,
     featureConcat,
     allowFolded,
@@ -75,9 +79,10 @@ function oneBeginning(
 }
 
 /** @throws ResolveError for what is neither */
-function selectorOf(view: GraphView, name: string): Selector {
+function selectorOf(view: GraphView, types: InferredTypes, name: string): Selector {
   if (name.startsWith(MODULE)) return { by: 'module', name: name.slice(MODULE.length) };
   if (/^(?:.+:)?-?\d{1,9}$/.test(name)) return oneFeature(option('from'), /^-?\d+$/.test(name) ? Number(name) : name);
+  if (modulesOf(view, analyse(view, types).whole).modules.has(name)) return { by: 'module', name };
   const places = innerNames(view, 'tensor', name);
   if (places.length > 0)
     throw new ResolveError(

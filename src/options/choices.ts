@@ -31,6 +31,11 @@ export const WEIGHTS_MODES = ['keep', 'embed', 'external', 'reference'] as const
 /** One of `WEIGHTS_MODES`. */
 export type WeightsMode = (typeof WEIGHTS_MODES)[number];
 
+/** What parts of a model have the same of. */
+export const MEASURES = ['bytes', 'flops', 'nodes'] as const;
+/** One of `MEASURES`. */
+export type Measure = (typeof MEASURES)[number];
+
 /** timm's hook types: a module's output, or its input. */
 export const HOOK_TYPES = ['forward', 'forward_pre'] as const;
 /** One of `HOOK_TYPES`. */

@@ -7,6 +7,7 @@ const group = GROUPS.common;
 const EVERY = [
   'inspect',
   'extract',
+  'split',
   'run',
   'verify',
   'batch',
@@ -40,7 +41,7 @@ export const COMMON = {
   /** Warnings become errors. */
   strict: {
     kind: BOOLEAN,
-    in: ['inspect', 'extract', 'run', 'cut'],
+    in: ['inspect', 'extract', 'split', 'run', 'cut'],
     cli: EVERY,
     flag: '--strict',
     help: 'treat warnings as errors',
@@ -55,7 +56,20 @@ export const LIVE = {
   /** Ends the work at once when it is aborted. */
   signal: {
     kind: live<AbortSignal>('an AbortSignal', 'addEventListener', 'throwIfAborted'),
-    in: ['inspect', 'extract', 'run', 'verify', 'batch', 'init', 'doctor', 'cache', ...NETS, 'session', 'model'],
+    in: [
+      'inspect',
+      'extract',
+      'split',
+      'run',
+      'verify',
+      'batch',
+      'init',
+      'doctor',
+      'cache',
+      ...NETS,
+      'session',
+      'model',
+    ],
   },
   fileSystem: {
     kind: live<unknown>('a file system', 'open', 'stat'),
@@ -66,11 +80,11 @@ export const LIVE = {
   /** How features are looked for. */
   resolve: {
     kind: live<unknown>('an object'),
-    in: ['inspect', 'extract', 'run', ...NETS, ...IN_MEMORY],
+    in: ['inspect', 'extract', 'split', 'run', ...NETS, ...IN_MEMORY],
   },
   /** Opens the files that a model keeps weights in. */
   files: { kind: live<unknown>('what opens files', 'open'), in: ['extractBytes'] },
-  onProgress: { kind: callback<unknown>(), in: ['extract', 'run', 'batch'] },
+  onProgress: { kind: callback<unknown>(), in: ['extract', 'split', 'run', 'batch'] },
   /** What the models are called in the report; their paths by default. */
   names: { kind: live<unknown>('a list of two names'), in: ['verify'] },
 } as const satisfies Rows;

@@ -3,6 +3,7 @@ import { BOOLEAN, BYTES, callback, choice, live, NAMES, TEXT, TEXTS, type Kind }
 import { IN_MEMORY, type Rows } from './row.js';
 
 const CUTS = ['extract', 'cut'] as const;
+const FILES = ['extract', 'split', 'cut'] as const;
 const RESULTS = ['extract', 'run', 'cut'] as const;
 
 /** Names, or numbers as names. */
@@ -84,7 +85,7 @@ export const WRITING = {
   /** Where the weights live. */
   weights: {
     kind: choice(WEIGHTS_MODES),
-    in: CUTS,
+    in: FILES,
     flag: '--weights <where>',
     help: 'keep them where they are; embed all; an external sidecar; or a reference into MODEL (default: keep)',
     config: 'weights',
@@ -93,30 +94,35 @@ export const WRITING = {
   /** Bytes at which tensors in a sidecar start. */
   align: {
     kind: BYTES,
-    in: CUTS,
+    in: FILES,
     flag: '--align <bytes>',
     help: 'alignment of tensors in the sidecar (default: 4096)',
     config: 'align',
     description: 'Bytes at which tensors in a sidecar start',
   },
   /** Plan and report; write nothing. */
-  dryRun: { kind: BOOLEAN, in: ['extract'], flag: '--dry-run', help: 'print the plan and write nothing' },
+  dryRun: { kind: BOOLEAN, in: ['extract', 'split'], flag: '--dry-run', help: 'print the plan and write nothing' },
   /** Run the model and the cut on the same input before the cut appears, and refuse it where they differ. */
   verify: {
     kind: BOOLEAN,
     in: ['cut'],
-    cli: ['extract', 'batch'],
+    cli: ['extract', 'split', 'batch'],
     flag: '--verify',
     help: 'run both models on the same input before the file appears, and refuse it if they differ',
     config: 'verify',
     description: 'Run the model and the cut on the same input before the cut appears, and refuse it where they differ',
   },
   /** Refuse to replace an existing file. */
-  noClobber: { kind: BOOLEAN, in: RESULTS, flag: '--no-clobber', help: 'do not replace an existing file' },
+  noClobber: {
+    kind: BOOLEAN,
+    in: [...RESULTS, 'split'],
+    flag: '--no-clobber',
+    help: 'do not replace an existing file',
+  },
   /** Where the target is a symbolic link, replace what it points to. */
   follow: {
     kind: BOOLEAN,
-    in: RESULTS,
+    in: [...RESULTS, 'split'],
     flag: '--follow',
     help: 'where the output is a symbolic link, replace what it points to',
     config: 'follow',
@@ -126,15 +132,15 @@ export const WRITING = {
   /** Refuse external data with several hard links. */
   strictExternal: {
     kind: BOOLEAN,
-    in: [...RESULTS, 'net', 'hookNet', 'session'],
+    in: [...RESULTS, 'split', 'net', 'hookNet', 'session'],
     flag: '--strict-external',
     help: 'refuse external data that has several hard links',
     config: 'strict_external',
   },
   /** Further files that were read for it, which the result must not replace. */
-  reads: { kind: TEXTS, in: ['extract', 'run', 'batch'] },
+  reads: { kind: TEXTS, in: ['extract', 'split', 'run', 'batch'] },
   /** What the model is called in the report; its path by default. */
-  name: { kind: TEXT, in: ['inspect', 'extract', 'run', ...IN_MEMORY] },
+  name: { kind: TEXT, in: ['inspect', 'extract', 'split', 'run', ...IN_MEMORY] },
   /** Takes the bytes instead of a file: for standard output. */
   write: { kind: callback<(bytes: Uint8Array) => Promise<void>>(), in: ['extract', 'run'] },
   /** The bytes of the input `-`. */

@@ -1,10 +1,13 @@
 import { UsageError } from '../errors.js';
-import { BOOLEAN, isByName, isListOf, mapOf, type ByName, type Kind } from './kinds.js';
+import { MEASURES } from './choices.js';
+import { BOOLEAN, BYTES, choice, count, isByName, isListOf, mapOf, type ByName, type Kind } from './kinds.js';
 import { GROUPS, type Rows } from './row.js';
 import { parseCount, parsePair } from './values.js';
 
 const CUTS = ['extract', 'cut', 'extractBytes'] as const;
 const group = GROUPS.ends;
+/** More parts than any network has places to cut at. */
+const MOST_PARTS = 1_000;
 
 /** Where a cut begins: tensors, `module:layer2`, indices into the FeatureInfo. */
 const BEGINNINGS: Kind<readonly (string | number)[]> = {
@@ -104,5 +107,37 @@ export const ENDS = {
     group,
     config: 'rename_dim',
     description: 'New names of symbolic dims, by their old ones',
+  },
+} as const satisfies Rows;
+
+/** Where a model is split into parts. */
+export const SPLITTING = {
+  /** Places to cut at: tensors by name, outputs of modules, features by index. */
+  at: {
+    kind: BEGINNINGS,
+    in: ['split'],
+    flag: '--at <what>',
+    help: 'cut at a tensor, at the output of a module (layer2, module:layer2), or at a feature by index; repeatable',
+  },
+  /** How many parts, about the same size each. */
+  parts: {
+    kind: count(2, MOST_PARTS),
+    in: ['split'],
+    flag: '--parts <n>',
+    help: 'this many parts of about the same size, where few bytes cross',
+  },
+  /** The measure of that size. */
+  by: {
+    kind: choice(MEASURES),
+    in: ['split'],
+    flag: '--by <measure>',
+    help: 'what is the same in each: bytes of weights, operations, or nodes (default: bytes)',
+  },
+  /** As few parts as there can be whose weights take so many bytes at most. */
+  maxBytes: {
+    kind: BYTES,
+    in: ['split'],
+    flag: '--max-bytes <bytes>',
+    help: 'as few parts as there can be whose weights take so many bytes at most',
   },
 } as const satisfies Rows;

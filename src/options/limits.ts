@@ -2,8 +2,19 @@ import { BYTES, count, DURATION, type Kind } from './kinds.js';
 import { GROUPS, IN_MEMORY, type Rows } from './row.js';
 
 const group = GROUPS.limits;
-const READING = ['inspect', 'extract', 'run', 'verify', 'cut', 'net', 'hookNet', 'model', ...IN_MEMORY] as const;
-const RUNTIMES = ['inspect', 'extract', 'run', 'verify', 'net', 'hookNet', 'session'] as const;
+const READING = [
+  'inspect',
+  'extract',
+  'split',
+  'run',
+  'verify',
+  'cut',
+  'net',
+  'hookNet',
+  'model',
+  ...IN_MEMORY,
+] as const;
+const RUNTIMES = ['inspect', 'extract', 'split', 'run', 'verify', 'net', 'hookNet', 'session'] as const;
 
 /** Bodies are walked by recursion in some rooms; deeper than this, JavaScript's stack would be the limit. */
 const DEEPEST_ALLOWED = 1_000;

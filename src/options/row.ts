@@ -6,7 +6,17 @@ import type { Schema } from './schema.js';
 export const IN_MEMORY = ['inspectBytes', 'extractBytes'] as const;
 
 /** The commands of the command line. */
-export type CommandName = 'inspect' | 'extract' | 'run' | 'verify' | 'batch' | 'init' | 'merge' | 'doctor' | 'cache';
+export type CommandName =
+  | 'inspect'
+  | 'extract'
+  | 'split'
+  | 'run'
+  | 'verify'
+  | 'batch'
+  | 'init'
+  | 'merge'
+  | 'doctor'
+  | 'cache';
 
 /**
  * What takes options: the exported functions; `cut`, what an item of a batch may ask of `extract`; `net` and `hookNet`,

@@ -42,11 +42,15 @@ export const RUNNING = {
   output: {
     kind: TEXT,
     in: ['run', 'init', 'merge'],
-    cli: ['extract', 'run', 'batch', 'init', 'merge'],
+    cli: ['extract', 'split', 'run', 'batch', 'init', 'merge'],
     per: {
       extract: {
         flag: '-o, --output <path>',
         help: 'file to write, - for standard output (default: MODEL.features.onnx beside MODEL)',
+      },
+      split: {
+        flag: '-o, --output <template>',
+        help: "files of the parts: {name} and {part} stand for the model's name and the part's number (default: {name}.{part}.onnx beside MODEL)",
       },
       run: {
         flag: '-o, --output <path>',
@@ -177,7 +181,7 @@ export const RUNNING = {
     help: "keep ONNX Runtime's profile of the first batch",
   },
   /** Whether the model runs in a child process that can be killed. */
-  isolate: { kind: BOOLEAN, in: [...SESSIONS, 'inspect', 'extract', 'verify'] },
+  isolate: { kind: BOOLEAN, in: [...SESSIONS, 'inspect', 'extract', 'split', 'verify'] },
   /** Keeps ONNX Runtime's profile of the first run: the path it begins with. */
   profilePrefix: { kind: TEXT, in: ['net', 'hookNet', 'session'] },
   /** Tensors to compute, of the main graph; the model's outputs by default. What none of them needs is left out. */

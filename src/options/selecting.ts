@@ -7,6 +7,7 @@ const group = GROUPS.selecting;
 const EVERYWHERE = ['inspect', 'extract', 'run', 'cut', 'net', 'hookNet', ...IN_MEMORY] as const;
 const BY_INDEX = ['inspect', 'extract', 'run', 'cut', ...IN_MEMORY] as const;
 const OUT_INDICES = { net: { words: 'outIndices' }, hookNet: { words: 'outIndices' } } as const;
+const MODULES = [...EVERYWHERE, 'split'] as const;
 const SELECTING_COMMANDS = ['inspect', 'extract', 'run', 'batch'] as const;
 
 /** Which features; what `module`, `tensor` and `node` say goes to `select`, in the order of the command line. */
@@ -42,7 +43,7 @@ export const SELECTING = {
   /** Use this FeatureInfo instead of recovering one. */
   features: {
     kind: ENTRIES,
-    in: EVERYWHERE,
+    in: MODULES,
     flag: '--features <file>',
     help: "use this FeatureInfo (timm's list as JSON) instead of recovering one",
     group,
@@ -115,7 +116,7 @@ export const SELECTING = {
   /** Numbers for symbolic input dims, by input name; `''` names the only input. */
   inputShapes: {
     kind: SHAPES,
-    in: ['inspect', 'extract', 'run', 'verify', 'cut', 'net', 'hookNet', ...IN_MEMORY],
+    in: ['inspect', 'extract', 'split', 'run', 'verify', 'cut', 'net', 'hookNet', ...IN_MEMORY],
     flag: '--input-shape <shape>',
     help: 'numbers for symbolic input dims: [NAME:]1,3,224,224; repeatable',
     group,
@@ -126,7 +127,7 @@ export const SELECTING = {
   /** Also the unit behind the trunk where the family's FeatureInfo leaves it out. */
   includeHead: {
     kind: BOOLEAN,
-    in: EVERYWHERE,
+    in: MODULES,
     flag: '--include-head',
     help: 'count the unit behind the trunk as a feature too',
     group,
@@ -158,7 +159,7 @@ export const SELECTING = {
   /** Take the value after a fold where the module's own is gone. */
   allowFolded: {
     kind: BOOLEAN,
-    in: EVERYWHERE,
+    in: MODULES,
     flag: '--allow-folded',
     help: 'accept the value after a module that the exporter folded away',
     group,
@@ -167,7 +168,7 @@ export const SELECTING = {
   /** Module names with the first Sequential level flattened: `features_1`. */
   flattenSequential: {
     kind: BOOLEAN,
-    in: EVERYWHERE,
+    in: MODULES,
     flag: '--flatten-sequential',
     help: 'module names with the first Sequential level flattened: features_1',
     group,

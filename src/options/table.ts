@@ -1,7 +1,7 @@
 import { BATCHING } from './batching.js';
 import { COMMON, LIVE, NETWORKS } from './common.js';
 import { PLANNING, WRITING } from './cutting.js';
-import { ENDS } from './ends.js';
+import { ENDS, SPLITTING } from './ends.js';
 import { FETCHING } from './fetching.js';
 import type { AnyKind, CommandName, FlagFacts, OptionSet, Row } from './row.js';
 import { LIMITING } from './limits.js';
@@ -16,6 +16,7 @@ import { STEPPING } from './steps.js';
  * each group.
  */
 export const OPTIONS = {
+  ...SPLITTING,
   ...RUNNING,
   ...BATCHING,
   ...PLANNING,

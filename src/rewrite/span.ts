@@ -36,10 +36,12 @@ export function spanOf(
   view: GraphView,
   types: TensorTypes,
   roots: readonly string[],
-  { from, keepInputs }: Pick<PlanOptions, 'from' | 'keepInputs'>,
+  { from, keepInputs, foldShapes }: Pick<PlanOptions, 'from' | 'keepInputs' | 'foldShapes'>,
 ): Span {
   const given = new Set(from.map(({ tensor }) => tensor));
-  const { kept, folded } = walked(view, types, roots, given);
+  const { kept, folded } = foldShapes
+    ? walked(view, types, roots, given)
+    : { kept: keptFor(view, roots, { given }), folded: [] };
   assertUsed(view, from, given, kept);
   const inputs = [...view.inputs.keys()].filter(
     (name) => kept.tensors.has(name) && (!given.has(name) || !isInitializer(view, name)),
@@ -54,7 +56,7 @@ export function spanOf(
 }
 
 /** Whether a node gives the sizes of a tensor, whose values it does not need. */
-function isShape({ opType, domain }: Node): boolean {
+export function isShape({ opType, domain }: Node): boolean {
   return opType === 'Shape' && domain === '';
 }
 
@@ -69,7 +71,7 @@ function walked(
   for (;;) {
     const kept = keptFor(view, roots, {
       given,
-      reads: (node) => (isShape(node) && !followed.has(node) ? [] : readsOf(node)),
+      reads: (node) => (isShape(node) && !followed.has(node) && !given.has(node.inputs[0]) ? [] : readsOf(node)),
     });
     const open = [...kept.nodes].filter((node) => isShape(node) && !kept.tensors.has(node.inputs[0]));
     const sources = [...given, ...[...view.inputs.keys()].filter((name) => kept.tensors.has(name))];

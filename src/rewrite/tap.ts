@@ -85,6 +85,8 @@ export interface PlanOptions {
   readonly from: readonly Beginning[];
   /** Whether inputs of the model may stay beside the beginnings that are computed from them. */
   readonly keepInputs: boolean;
+  /** Whether shapes of what lies in front of the beginnings become numbers, or shapes of the beginnings. */
+  readonly foldShapes: boolean;
   /** New names of inputs of the cut, by their names in the file. */
   readonly inMap: ReadonlyMap<string, string>;
   /** What pixels go through in front of the input that takes pictures; null: the input stays. */
@@ -111,6 +113,7 @@ export const DEFAULT_PLAN: PlanOptions = {
   outputFmt: null,
   from: [],
   keepInputs: false,
+  foldShapes: true,
   inMap: new Map(),
   pixels: null,
   steps: NO_STEPS,
@@ -128,6 +131,7 @@ export function planOptions({ mode = 'dict', rewrite, ...asked }: AskedPlan): Pl
     outputFmt: asked.outputFmt ?? DEFAULT_PLAN.outputFmt,
     from: asked.beginnings ?? DEFAULT_PLAN.from,
     keepInputs: asked.keepInputs ?? DEFAULT_PLAN.keepInputs,
+    foldShapes: DEFAULT_PLAN.foldShapes,
     inMap: mapOf(asked.inMap ?? DEFAULT_PLAN.inMap),
     pixels: pixelsOf(asked.pixels),
     steps: stepsOf(asked),
@@ -137,7 +141,7 @@ export function planOptions({ mode = 'dict', rewrite, ...asked }: AskedPlan): Pl
 
 /** How a caller wants features to leave the graph. */
 export interface AskedPlan
-  extends Partial<Omit<PlanOptions, 'outMap' | 'outputFmt' | 'from' | 'inMap' | 'pixels' | 'steps'>>,
+  extends Partial<Omit<PlanOptions, 'outMap' | 'outputFmt' | 'from' | 'inMap' | 'foldShapes' | 'pixels' | 'steps'>>,
     AskedSteps {
   /** What `from` means in the model. */
   readonly beginnings?: readonly Beginning[];
