@@ -8,11 +8,11 @@ import { bytesText, countText, plural } from './units.js';
 const COLUMNS: readonly Column[] = [
   { title: 'output', least: 8 },
   { title: 'index', align: 'right' },
-  { title: 'module', least: 8 },
+  { title: 'module', least: 8, isFirm: true },
   { title: 'channels', align: 'right' },
   { title: 'stride', align: 'right' },
-  { title: 'shape', least: 12, expendable: 1 },
-  { title: 'tensor', least: 12 },
+  { title: 'shape', least: 12, isFirm: true },
+  { title: 'tensor', least: 12, expendable: 1 },
 ];
 
 /** What was written, or under `--dry-run` would be, and the table of its feature outputs. */

@@ -5,12 +5,12 @@ import type { TextStyle } from './style.js';
 import { renderTable, type Column } from './table.js';
 
 const COLUMNS: readonly Column[] = [
-  { title: 'module', least: 12 },
+  { title: 'module', least: 12, isFirm: true },
   { title: 'class', least: 8, expendable: 3, dim: true },
   { title: 'calls', align: 'right', expendable: 2 },
   { title: 'nodes', align: 'right', expendable: 4 },
-  { title: 'shape', expendable: 1 },
-  { title: 'outputs', least: 20 },
+  { title: 'shape', least: 12, isFirm: true },
+  { title: 'outputs', least: 20, expendable: 1 },
 ];
 
 /** Outputs that are spelled out; the others are counted. */

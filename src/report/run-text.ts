@@ -8,9 +8,9 @@ import { countText, plural } from './units.js';
 const COLUMNS: readonly Column[] = [
   { title: 'output', least: 8 },
   { title: 'index', align: 'right' },
-  { title: 'module', least: 8, expendable: 1 },
+  { title: 'module', least: 8, isFirm: true, expendable: 1 },
   { title: 'dtype', expendable: 2 },
-  { title: 'shape', least: 12 },
+  { title: 'shape', least: 12, isFirm: true },
   { title: 'min', align: 'right' },
   { title: 'max', align: 'right' },
   { title: 'mean', align: 'right' },

@@ -54,10 +54,42 @@ describe('renderTable', () => {
     expect(renderTable(columns, rows, { ...PLAIN, width: 20 })).toBe(
       ' n  bar  name\n 1  ###  a-rat…-name\n22   #   層\n',
     );
-    expect(renderTable(columns, rows, { ...PLAIN, width: 12 })).toBe(' n  name\n 1  a-r…name\n22  層\n');
+    expect(renderTable(columns, rows, { ...PLAIN, width: 12 })).toBe(' n  name\n 1  a-r…name\n22  層\nnot s…h: bar\n');
     for (let width = 10; width < 60; width++) {
       for (const line of renderTable(columns, rows, { ...PLAIN, width }).split('\n'))
         expect(displayWidth(line)).toBeLessThanOrEqual(width);
+    }
+  });
+
+  const wide: readonly Column[] = [
+    { title: 'i' },
+    { title: 'module', least: 4, isFirm: true },
+    { title: '', expendable: 3 },
+    { title: 'layout', expendable: 2 },
+    { title: 'tensor', least: 6, expendable: 1 },
+  ];
+  const features = [
+    ['0', 'encoder.layer.10.output', '###', 'NCHW', '/encoder/layer.10/output/Add_output_0'],
+    ['1', 'encoder.layer.11.output', '#', 'NCHW', '/encoder/layer.11/output/Add_output_0'],
+  ];
+
+  test('gives up what tells least before names and shapes are cut, and takes back what has room again', () => {
+    const at = (width: number): string => renderTable(wide, features, { ...PLAIN, width }).split('\n')[0];
+    expect(at(120)).toBe('i  module                        layout  tensor');
+    // Cut further, the two tensors would look alike.
+    expect(at(60)).toBe('i  module                        layout');
+    expect(at(27)).toBe('i  module');
+  });
+
+  test('never cuts two names to the same, and never makes a line too long', () => {
+    for (let width = 4; width < 100; width++) {
+      const lines = renderTable(wide, features, { ...PLAIN, width })
+        .trimEnd()
+        .split('\n');
+      const table = lines.filter((line) => !line.startsWith('not shown'));
+      for (const line of table) expect(displayWidth(line)).toBeLessThanOrEqual(Math.max(width, 9));
+      const [first, second] = table.slice(1).map((line) => line.slice(1));
+      if (table.length === 3) expect(first).not.toBe(second);
     }
   });
 

@@ -61,3 +61,25 @@ function takeEnd(text: string, width: number): string {
   }
   return taken;
 }
+
+/** How words are put into lines. */
+export interface Wrapping {
+  readonly width: number | null;
+  /** What stands behind the first words, one each. */
+  readonly after?: readonly string[];
+  /** What stands between the others. */
+  readonly between: string;
+}
+
+/** Words one after the other, in lines of a width; the lines behind the first are indented. */
+export function wrapped(words: readonly string[], { width, after = [], between }: Wrapping): string {
+  let text = '';
+  let used = 0;
+  for (const [at, word] of words.entries()) {
+    const separator = at === 0 ? '' : (after[at - 1] ?? between);
+    const isTooLong = width !== null && used + displayWidth(separator + word) > width && at > 0;
+    text += isTooLong ? `${separator.trimEnd()}\n  ${word}` : separator + word;
+    used = isTooLong ? 2 + displayWidth(word) : used + displayWidth(separator + word);
+  }
+  return text;
+}
