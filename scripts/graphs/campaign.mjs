@@ -36,8 +36,8 @@ export async function campaign(kind, { first, last, minutes, isRecorded }) {
     while (total.seeds[1] < last && Date.now() < deadline) await piece(worker, kind, total, last, deadline);
   } finally {
     rmSync(home, { recursive: true, force: true });
+    if (isRecorded) writeFileSync(RECORD, `${JSON.stringify({ ...recorded(), [kind]: total }, null, 2)}\n`);
   }
-  if (isRecorded) writeFileSync(RECORD, `${JSON.stringify({ ...recorded(), [kind]: total }, null, 2)}\n`);
   return total;
 }
 

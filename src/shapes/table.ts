@@ -52,8 +52,3 @@ const RULES: ReadonlyMap<string, ReadonlyMap<string, Rule>> = new Map(
 export function ruleOf(domain: string, opType: string): Rule | undefined {
   return RULES.get(domain)?.get(opType);
 }
-
-/** Every operator with a rule, by domain. */
-export function knownOperators(domain: string): readonly string[] {
-  return [...(RULES.get(domain)?.keys() ?? [])];
-}

@@ -77,12 +77,25 @@ const zipMap: Rule = (call): readonly Info[] => {
   return [{ kind: 'sequence', element: { kind: 'map', type: { kind: 'map', keyType, value } } }];
 };
 
+/** One tree ensemble for both: the dtype of its input, a column for each target. */
+const treeEnsemble: Rule = (call) => [tensorInfo(call.elem(0), [rowsOf(call), call.int('n_targets', 1)])];
+
+/** The values of a map in the order of the vocabulary; a run gives [1, C], the specification says [C]. */
+const dictVectorizer: Rule = (call) => {
+  const info = call.info(0);
+  const type = info?.kind === 'map' && info.type.kind === 'map' ? info.type.value : null;
+  const words = call.attribute('string_vocabulary')?.strings.length ?? 0;
+  const size = Math.max(words, call.ints('int64_vocabulary')?.length ?? 0);
+  return [tensorInfo(type?.kind === 'tensor' ? type.elemType : 0, [1, size])];
+};
+
 /** Rules of `ai.onnx.ml`. */
 export const CLASSICAL: { readonly [opType: string]: Rule } = {
   ArrayFeatureExtractor: arrayFeatureExtractor,
   Binarizer: sameAsInput,
   CastMap: castMap,
   CategoryMapper: labelEncoder,
+  DictVectorizer: dictVectorizer,
   FeatureVectorizer: featureVectorizer,
   Imputer: sameAsInput,
   LabelEncoder: labelEncoder,
@@ -93,6 +106,7 @@ export const CLASSICAL: { readonly [opType: string]: Rule } = {
   Scaler: sameShape(DataType.float),
   SVMClassifier: classifier,
   SVMRegressor: regressor('n_targets'),
+  TreeEnsemble: treeEnsemble,
   TreeEnsembleClassifier: classifier,
   TreeEnsembleRegressor: regressor('n_targets'),
   ZipMap: zipMap,

@@ -19,7 +19,7 @@ function withAxes(draft: Draft, axes: readonly number[], from: number): [string[
 }
 
 const reshape: Step = (draft) => {
-  const { name, dims } = draft.pick();
+  const { name, dims } = ranked(draft);
   const { dice } = draft;
   const count = dims.reduce((product, dim) => product * dim, 1);
   const at = dice.int(0, Math.max(0, dims.length - 1));

@@ -1,3 +1,4 @@
+import { encodeModel } from '../model-builder.js';
 import { DATA_TYPES, value, type DataType, type ModelSpec, type ValueSpec } from '../model-spec.js';
 import { seededRandom } from '../random.js';
 import type { Style } from '../wire-writer.js';
@@ -9,7 +10,7 @@ import { ELEMENTS } from './elements.js';
 import { MOVEMENTS } from './movement.js';
 import { Names } from './names.js';
 import { LAYERS } from './networks.js';
-import { Refused, type Feeds } from './oracle.js';
+import { Refused, runModel, type Feeds } from './oracle.js';
 import { REST } from './others.js';
 import { INPUT_TYPES } from './values.js';
 
@@ -99,21 +100,33 @@ export function randomGraph(seed: number): RandomGraph {
   const outputs = leaving.length > 0 ? leaving : made.slice(-1);
   const spec = model.spec(draft.nodes, draft.initializers, []);
   const declared = made.filter((known) => !outputs.includes(known) && dice.chance(0.3));
+  const whole: ModelSpec = {
+    ...spec,
+    graph: {
+      ...spec.graph,
+      valueInfo: declared.flatMap(declarationOf),
+      outputs: outputs.map((known) => outputOf(known, dice)),
+    },
+  };
+  const bare = outputs.map(({ name }) => ({ name }));
   return {
     seed,
     opset,
-    spec: {
-      ...spec,
-      graph: {
-        ...spec.graph,
-        valueInfo: declared.flatMap(declarationOf),
-        outputs: outputs.map((known) => outputOf(known, dice)),
-      },
-    },
+    // ONNX Runtime infers some shapes wrongly, and refuses what is right beside them.
+    spec: runs(whole, model.feeds) ? whole : { ...spec, graph: { ...spec.graph, outputs: bare } },
     style: styleOf(dice),
     feeds: model.feeds,
     values: draft.own,
   };
+}
+
+function runs(spec: ModelSpec, feeds: Feeds): boolean {
+  try {
+    return runModel(encodeModel(spec), feeds).size > 0;
+  } catch (error) {
+    if (error instanceof Refused) return false;
+    throw error;
+  }
 }
 
 function declarationOf({ name, dtype, dims }: Known): ValueSpec[] {
