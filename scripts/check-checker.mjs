@@ -21,15 +21,17 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
 import { built, root } from './ready.mjs';
 
-const options = { python: 'python3', tensors: 8, part: '1/1' };
-const folders = [];
-for (let at = 2; at < process.argv.length; at++) {
-  const argument = process.argv[at];
-  if (argument.startsWith('--')) options[argument.slice(2)] = process.argv[++at];
-  else folders.push(argument);
-}
+const { values: options, positionals: folders } = parseArgs({
+  allowPositionals: true,
+  options: {
+    python: { type: 'string', default: 'python3' },
+    tensors: { type: 'string', default: '8' },
+    part: { type: 'string', default: '1/1' },
+  },
+});
 const [part, parts] = options.part.split('/').map(Number);
 const STANDARD = [
   ...['zoo', 'timm', 'models'].map((name) => join('fixtures', name)),

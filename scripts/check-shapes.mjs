@@ -14,23 +14,24 @@ import { spawn } from 'node:child_process';
 import { basename, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
-import { campaign, campaignOptions } from './graphs/campaign.mjs';
+import { campaign, CAMPAIGN_OPTIONS } from './graphs/campaign.mjs';
 import { installed, root } from './ready.mjs';
 
-const graphs = campaignOptions(process.argv, '1-5000');
-const numbers = { random: 5000, seed: 1, rounds: 3, stride: 1 };
-const folders = [];
-let accepts = false;
-let python = null;
-for (let at = 2; at < process.argv.length; at++) {
-  const argument = process.argv[at];
-  if (argument === '--accept') accepts = true;
-  else if (argument === '--record') continue;
-  else if (argument === '--python') python = process.argv[++at];
-  else if (argument.startsWith('--')) numbers[argument.slice(2)] = Number(process.argv[++at]);
-  else folders.push(argument);
-}
+const { values: options, positionals: folders } = parseArgs({
+  allowPositionals: true,
+  options: {
+    random: { type: 'string', default: '5000' },
+    seed: { type: 'string', default: '1' },
+    rounds: { type: 'string', default: '3' },
+    stride: { type: 'string', default: '1' },
+    accept: { type: 'boolean', default: false },
+    python: { type: 'string' },
+    ...CAMPAIGN_OPTIONS,
+  },
+});
+const [nodes, seed, rounds, stride] = [options.random, options.seed, options.rounds, options.stride].map(Number);
 
 const RATCHET = join(root, 'fixtures', 'shapes.json');
 const SHARED = ['zoo', 'zoo_tv_hf', 'models'].map((name) => join('..', 'shared', name));
@@ -58,7 +59,7 @@ try {
   });
   const load = (name) => import(pathToFileURL(join(home, name)).href);
   const { compareFile, numericShapes } = await load('compare.mjs');
-  const onnx = python === null ? null : onnxInference(python);
+  const onnx = options.python === undefined ? null : onnxInference(options.python);
   const { checkRandomNodes } = await load('random.mjs');
   const known = existsSync(RATCHET) ? JSON.parse(readFileSync(RATCHET, 'utf8')) : {};
   const given =
@@ -70,12 +71,12 @@ try {
       if (folder !== 'none') await compareWithOnnx(onnx, numericShapes, resolve(root, folder));
     onnx.end();
   }
-  const { differences, unknown, ...counts } = await checkRandomNodes(numbers.random, numbers.seed);
-  console.log(`${numbers.random} random nodes: ${JSON.stringify(counts)}`);
+  const { differences, unknown, ...counts } = await checkRandomNodes(nodes, seed);
+  console.log(`${nodes} random nodes: ${JSON.stringify(counts)}`);
   for (const difference of differences) fail(difference);
   for (const each of unknown.slice(0, 10)) console.log(`  unknown: ${each}`);
-  if (graphs.last > 0) judgeGraphs(known, await campaign('shapes', graphs));
-  if (accepts && isGood) writeFileSync(RATCHET, `${JSON.stringify(known, null, 2)}\n`);
+  if (options.seeds !== '0') judgeGraphs(known, await campaign('shapes', options));
+  if (options.accept && isGood) writeFileSync(RATCHET, `${JSON.stringify(known, null, 2)}\n`);
 } finally {
   rmSync(home, { recursive: true, force: true });
 }
@@ -100,7 +101,7 @@ async function compareFolder(compareFile, folder) {
   for (const file of files) {
     let found;
     try {
-      found = await compareFile(join(folder, file), numbers.rounds);
+      found = await compareFile(join(folder, file), rounds);
     } catch (error) {
       if (!String(error?.code).startsWith('FEATX_')) throw error;
       console.log(`  ${file}: not a model: ${error.message}`);
@@ -156,7 +157,7 @@ function modelsIn(folder) {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.onnx'))
     .sort()
-    .filter((_name, index) => index % numbers.stride === 0);
+    .filter((_name, index) => index % stride === 0);
 }
 
 function nameOf(folder) {
@@ -180,19 +181,19 @@ function judgeGraphs(known, { differences = [], weaker = [], unknown = {}, ...ta
   if (isSame)
     for (const key of ['numeric', 'formulas'])
       if (tally[key] < before[key]) fail(`random graphs: ${key} is ${tally[key]} and was ${before[key]}`);
-  if (accepts) known['random graphs'] = tally;
+  if (options.accept) known['random graphs'] = tally;
 }
 
 /** Counts may rise and not fall. */
 function judge(known, name, { ms, ...tally }) {
   console.log(`${name}: ${JSON.stringify(tally)}, ${Math.round(ms)} ms`);
   if (tally.oracle === 0) fail(`${name}: ONNX Runtime was never asked`);
-  if (numbers.stride !== 1) return;
+  if (stride !== 1) return;
   const before = known[name];
   if (before !== undefined && before.files === tally.files)
     for (const key of ['ranked', 'numeric', 'formulas', 'shared', 'alone'])
       if (tally[key] < before[key]) fail(`${name}: ${key} is ${tally[key]} and was ${before[key]}`);
-  if (accepts) known[name] = tally;
+  if (options.accept) known[name] = tally;
 }
 
 function fail(message) {

@@ -8,27 +8,23 @@ import { root } from '../ready.mjs';
 
 const RECORD = join(root, 'bench', 'results', 'random-graphs.json');
 
-/** What `--seeds A-B`, `--minutes N` and `--record` say. */
-export function campaignOptions(argv, standard) {
-  const value = (name) => (argv.includes(`--${name}`) ? argv[argv.indexOf(`--${name}`) + 1] : undefined);
-  const [first, last] = (value('seeds') ?? standard).split('-').map(Number);
-  return {
-    first,
-    last: last ?? first,
-    minutes: Number(value('minutes') ?? Infinity),
-    isRecorded: argv.includes('--record'),
-  };
-}
+/** The options of a campaign, for `parseArgs`. */
+export const CAMPAIGN_OPTIONS = {
+  seeds: { type: 'string', default: '1-5000' },
+  minutes: { type: 'string', default: 'Infinity' },
+  record: { type: 'boolean', default: false },
+};
 
 /**
  * Runs a campaign and returns what came of it. With a record it goes on behind the seeds that are there, and writes
  * down what it has when its time is up.
  */
-export async function campaign(kind, { first, last, minutes, isRecorded }) {
-  const known = isRecorded ? recorded()[kind] : undefined;
+export async function campaign(kind, { seeds, minutes, record }) {
+  const [first, last = first] = seeds.split('-').map(Number);
+  const known = record ? recorded()[kind] : undefined;
   const before = known?.seeds[0] === first ? known : undefined;
   const total = before ?? { seeds: [first, first - 1], crashed: [] };
-  const deadline = Date.now() + minutes * 60_000;
+  const deadline = Date.now() + Number(minutes) * 60_000;
   const home = join(root, 'node_modules', '.cache', 'featx', `graphs-${process.pid}`);
   mkdirSync(home, { recursive: true });
   try {
@@ -36,7 +32,7 @@ export async function campaign(kind, { first, last, minutes, isRecorded }) {
     while (total.seeds[1] < last && Date.now() < deadline) await piece(worker, kind, total, last, deadline);
   } finally {
     rmSync(home, { recursive: true, force: true });
-    if (isRecorded) writeFileSync(RECORD, `${JSON.stringify({ ...recorded(), [kind]: total }, null, 2)}\n`);
+    if (record) writeFileSync(RECORD, `${JSON.stringify({ ...recorded(), [kind]: total }, null, 2)}\n`);
   }
   return total;
 }
