@@ -15,6 +15,7 @@ import { inspectReport } from './report/inspect-report.js';
 import type { ExtractReport, InspectReport } from './report/records.js';
 import { describedEdit } from './rewrite/described.js';
 import { planRewrite } from './rewrite/plan.js';
+import { exposedSelection } from './rewrite/expose.js';
 import { sizedView, type SizedView } from './rewrite/sizes.js';
 import { splice } from './rewrite/splice.js';
 import { assertModeFlags, planOptions } from './rewrite/tap.js';
@@ -138,11 +139,12 @@ async function findIn(
   options: OptionsOf<'extractBytes'> & FindOptions,
   typesOfAll: boolean,
 ): Promise<FoundInMemory> {
-  const { view, resized } = await sizedView(await indexModel(input, { limits: options.limits }), options);
+  const { view: sized, resized } = await sizedView(await indexModel(input, { limits: options.limits }), options);
+  const { view, select } = await exposedSelection(sized, options.select);
   const { model } = view;
   const wanted = typesWanted(view, typesOfAll || asksBeyondFeatures(options));
   const types = await typesOfFile(view, wanted, options.inputShapes);
-  const found = await findFeatures(view, types, options);
+  const found = await findFeatures(view, types, { ...options, select });
   return {
     ...found,
     model,

@@ -9,6 +9,7 @@ import type { GraphView } from './onnx/graph.js';
 import type { OnnxModel } from './onnx/records.js';
 import type { InferredTypes } from './onnx/types.js';
 import { openModel, type OpenModelOptions } from './open.js';
+import { exposedSelection } from './rewrite/expose.js';
 import { sizedView, type Resized, type SizeOptions } from './rewrite/sizes.js';
 import type { PlannedSizes } from './rewrite/tap.js';
 import type { InferOptions } from './runtime/type-questions.js';
@@ -116,12 +117,13 @@ export async function prepare(
   const checked = await openChecked(input, options);
   try {
     const { warn } = checked;
-    const { view, resized } = await sizedView(checked.model, options);
+    const { view: sized, resized } = await sizedView(checked.model, options);
+    const { view, select } = await exposedSelection(sized, options.select);
     view.warnings.forEach(warn);
     resized?.warnings.forEach(warn);
     const all = options.typesOfAll === true || options.from !== undefined || asksBeyondFeatures(options);
     const types = await inferTypes(view, typesWanted(view, all), options);
-    const { warnings, ...found } = await findFeatures(view, types, options);
+    const { warnings, ...found } = await findFeatures(view, types, { ...options, select });
     warnings.forEach(warn);
     return { ...checked, ...found, model: view.model, view, types, resized };
   } catch (error) {

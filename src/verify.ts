@@ -1,6 +1,7 @@
 import type { TensorValue } from './onnx/tensor-value.js';
 import { largestDifference, isBitEqual } from './tensors/compare.js';
 import { readStoredInfo } from './features/resolvers/metadata.js';
+import { carriersOf } from './features/stored-info.js';
 import { viewGraph, type GraphView } from './onnx/graph.js';
 import type { Node } from './onnx/records.js';
 import { called } from './options/check.js';
@@ -12,6 +13,7 @@ import { assertOfModel, readManifest, type Chain } from './chain.js';
 import { declaredTypes } from './onnx/types.js';
 import { openChecked } from './prepare.js';
 import type { VerifyFeatureRecord, VerifyReport } from './report/records.js';
+import { exposed } from './rewrite/expose.js';
 import type { OptimizationLevel } from './runtime/session.js';
 import { comparison, outputPairs, type Pair, type Results } from './verify-pairs.js';
 import { enteringTensors, Sides, type Compared } from './verify-runs.js';
@@ -101,9 +103,12 @@ async function verifyChain(model: GraphView, chain: Chain, options: VerifyOption
 type Verdict = Pick<VerifyReport, 'equal' | 'reason' | 'features' | 'warnings'>;
 
 /** `verify` on models that are open. */
-export async function verifyViews(model: GraphView, cut: GraphView, options: VerifyOptions = {}): Promise<Verdict> {
-  const pairs = await outputPairs(model, cut, options.map === undefined ? undefined : mapOf(options.map));
+export async function verifyViews(whole: GraphView, cut: GraphView, options: VerifyOptions = {}): Promise<Verdict> {
   const stored = await readStoredInfo(cut.model);
+  const map = options.map === undefined ? undefined : mapOf(options.map);
+  const tapped = [...(map?.keys() ?? []), ...(stored?.outputs ?? []).flatMap(carriersOf).map(({ tensor }) => tensor)];
+  const { view: model } = await exposed(whole, tapped);
+  const pairs = await outputPairs(model, cut, map);
   const compared = {
     model,
     cut,
@@ -162,6 +167,10 @@ class Judge {
       bitEqual && isNear
         ? null
         : await this.chance(pair, bitEqual ? 'all' : 'disabled', runs[bitEqual ? 'all' : 'disabled']);
+    if (bitEqual && reference.data.length === 0)
+      this.warnings.push(
+        `${pair.output} has no elements for these inputs, as in a branch that is not taken: try other ${option('inputs')}`,
+      );
     if (bitEqual && isConstant(reference))
       this.warnings.push(`${pair.output} has one value everywhere, which says little: try other ${option('inputs')}`);
     return {

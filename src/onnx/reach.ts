@@ -1,4 +1,5 @@
 import type { FunctionDef, Node, OnnxModel, SparseTensor, Tensor, ValueInfo } from './records.js';
+import type { InsideEdit } from './inside.js';
 import { bodiesOf, functionKey, readsOf } from './scopes.js';
 
 /** What is reached from what: the tensors of the main graph, what they need, and in which order that is computed. */
@@ -13,6 +14,8 @@ export interface GraphView {
   readonly sparseInitializers: ReadonlyMap<string, SparseTensor>;
   readonly inputs: ReadonlyMap<string, ValueInfo>;
   readonly outputs: ReadonlyMap<string, ValueInfo>;
+  /** What makes tensors of bodies and functions tensors of the main graph; absent if nothing does. */
+  readonly inside?: readonly InsideEdit[];
   /** Whether every node stands behind the nodes it reads from. */
   readonly sorted: boolean;
   readonly warnings: readonly string[];

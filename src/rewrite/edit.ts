@@ -1,5 +1,6 @@
 import { UsageError } from '../errors.js';
 import type { NewAttribute, NewInput, NewNode, NewTensor } from '../onnx/encode.js';
+import type { InsideEdit } from '../onnx/inside.js';
 import type { OnnxModel, ValueInfo, ValueType } from '../onnx/records.js';
 import type { Field } from '../wire/fields.js';
 
@@ -19,6 +20,8 @@ export interface GraphEdit {
   readonly types: readonly TypeEdit[];
   /** Attributes that kept nodes get behind their own. */
   readonly addAttributes: readonly AddedAttribute[];
+  /** What bodies, functions and nodes get behind what they have, so that values of theirs can leave. */
+  readonly inside: readonly InsideEdit[];
   readonly addInitializers: readonly NewTensor[];
   readonly addInputs: readonly NewInput[];
   /** The outputs of the result, in order; null leaves them as they are. */
@@ -98,6 +101,7 @@ export const EMPTY_EDIT: GraphEdit = {
   rename: [],
   types: [],
   addAttributes: [],
+  inside: [],
   addInitializers: [],
   addInputs: [],
   outputs: null,
@@ -116,6 +120,7 @@ export function isEmpty(edit: GraphEdit): boolean {
       edit.rename,
       edit.types,
       edit.addAttributes,
+      edit.inside,
       edit.addInitializers,
       edit.addInputs,
       edit.addOpsetImports,

@@ -150,6 +150,7 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
       addNodes: nodes,
       rename: inputs.rename,
       addAttributes: [],
+      inside: view.inside ?? [],
       types: options.sizes?.types ?? [],
       addInitializers,
       addInputs: inputs.addInputs,

@@ -8,6 +8,7 @@ import {
   type NewInput,
   type NewNode,
 } from '../onnx/encode.js';
+import { insidePatches } from '../onnx/inside.js';
 import { nameFields } from '../onnx/node-fields.js';
 import { patched, type Patch } from '../onnx/patch.js';
 import { GraphField, ModelField, NodeField } from '../onnx/schema.js';
@@ -142,7 +143,7 @@ type NestedContents = ReadonlyMap<number, readonly Patch[]>;
 /** The occurrences of a tensor give way to one, of its new content; a name gives way to another. */
 function groupByTopField(
   model: OnnxModel,
-  { rename, types, addAttributes }: GraphEdit,
+  { rename, types, addAttributes, inside }: GraphEdit,
   contents: TensorContents,
 ): NestedContents {
   const groups = new Map<number, Patch[]>();
@@ -167,6 +168,7 @@ function groupByTopField(
     const pieces = wrap(NodeField.attribute, [encodeAttribute(attribute)]);
     add(field.start, [{ start: field.end, end: field.end, enclosing: [field], pieces }]);
   }
+  for (const edit of inside) for (const { top, patches } of insidePatches(model, edit)) add(top, patches);
   for (const [tensor, content] of contents) {
     const { parts, enclosing } = tensor;
     const patches = parts.map(({ number, start, end }, index) => ({

@@ -123,6 +123,7 @@ export function planSession(
       },
       frontNodes: [],
       addNodes: carriers,
+      inside: view.inside ?? [],
       addAttributes: add.addAttributes.filter(({ node }) => needed.nodes.has(graph.nodes[node])),
       rename: [],
       types: [],

@@ -363,10 +363,9 @@ const TAPS: readonly FaultCase[] = [
     ),
     [...tap('seq'), '--out-map', 'other'],
   ),
-  refused(
+  accepted(
     32,
     'a tensor of a body',
-    'FEATX_RESOLVE',
     withNodes(
       [
         node(
@@ -378,21 +377,17 @@ const TAPS: readonly FaultCase[] = [
       ],
       WITH_IF,
     ),
-    tap('inner'),
-    { message: /lives inside the then_branch of node\[7\] If/, hint: /'r'/ },
+    { argv: tap('inner'), outputs: ['r/then_branch::inner'], operators: ['Conv', 'Relu', 'If'] },
   ),
-  refused(
-    32,
-    'a tensor of a function',
-    'FEATX_RESOLVE',
-    calls({ F: [node('Neg', ['p'], ['inner']), node('Neg', ['inner'], ['q'])] }),
-    tap('inner'),
-    { message: /the function d:F/, hint: /'z'/ },
-  ),
+  accepted(32, 'a tensor of a function', calls({ F: [node('Neg', ['p'], ['inner']), node('Neg', ['inner'], ['q'])] }), {
+    argv: tap('inner'),
+    outputs: ['z::inner'],
+    operators: ['Conv', 'Relu', 'Conv', 'Relu', 'GlobalAveragePool', 'Flatten', 'Gemm', 'F'],
+  }),
   refused(
     33,
     'a tensor of several bodies',
-    'FEATX_RESOLVE',
+    'FEATX_RESOLVE_INSIDE',
     withNodes(
       [
         node(
@@ -408,7 +403,7 @@ const TAPS: readonly FaultCase[] = [
       WITH_IF,
     ),
     tap('inner'),
-    { message: /then_branch.*else_branch/ },
+    { message: /2 bodies and calls/, hint: /'r\/then_branch::inner', 'r\/else_branch::inner'/ },
   ),
   accepted(
     33,

@@ -226,12 +226,11 @@ const GRAPH: FaultSection = {
     },
     {
       input: 'A feature inside a body or a function',
-      answer: 'an error that names the place and what leaves it',
-      elsewhere: at(
-        'rewrite/cases',
-        'is refused, naming the body and what leaves it',
-        'never becomes a dangling output',
-      ),
+      answer: 'leaves by a further output of every node around it; what cannot leave is an error that says why',
+      elsewhere: [
+        ...at('rewrite/expose', 'what cannot leave says why', 'a branch inside a loop, inside out'),
+        ...at('rewrite/cases', 'never becomes a dangling output'),
+      ],
     },
     {
       input: 'A name in several scopes',
