@@ -1,8 +1,17 @@
 import type { GraphView } from '../onnx/graph.js';
-import type { Dim, Node } from '../onnx/records.js';
+import type { Dim } from '../onnx/records.js';
 import type { InferredTypes, TensorTypes } from '../onnx/types.js';
 import { floatView, type FloatView } from './float-view.js';
-import { flowBetween, reachableFrom, wholeFlow, withCuts, type Flow } from './flow.js';
+import {
+  emptyFlow,
+  flowBetween,
+  reachableFrom,
+  wholeFlow,
+  withCuts,
+  type Flow,
+  type Stretch,
+  type TensorSet,
+} from './flow.js';
 import { geometryOf, type Geometry } from './geometry.js';
 import { headsOf, lateralsOf, type Lateral } from './laterals.js';
 import { closedHourglasses, endsOf, withoutAuxiliary } from './trunk.js';
@@ -60,7 +69,7 @@ function analyseAnew(file: GraphView, types: InferredTypes): Analysis {
       sentUp: new Set(),
       laterals: [],
       classifies: false,
-      flow: { ...whole, nodes: [], position: new Map(), readers: new Map() },
+      flow: emptyFlow(whole),
       geometry: new Map(),
     };
   const shapes = {
@@ -95,8 +104,8 @@ const MOST_AUXILIARY = 4;
 function mainFlow(
   view: GraphView,
   whole: Flow & { readonly input: string },
-  order: readonly Node[],
-  data: ReadonlySet<string>,
+  order: Stretch,
+  data: TensorSet,
   geometry: ReadonlyMap<string, Geometry>,
   ends: readonly string[],
 ): Flow {

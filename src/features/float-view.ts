@@ -1,5 +1,4 @@
-import { executionOrder, type GraphView, readsOf, type Producer } from '../onnx/graph.js';
-import type { Node } from '../onnx/records.js';
+import { columnsOf, consumersByName, executionOrder, producersByName, type GraphView } from '../onnx/graph.js';
 import { smallNumbers } from '../onnx/small-values.js';
 import type { Codes } from './feature.js';
 import { emit, resolved, type Draft, type Scale } from './float-draft.js';
@@ -93,16 +92,7 @@ function assembled(draft: Draft): FloatView {
   const { file, alias, nodes, codes, floats, blocked, removed, turned } = draft;
   const nameOf = (tensor: string): string => alias.get(tensor) ?? tensor;
   for (const name of file.outputs.keys()) resolved(draft, name);
-  const producerOf = new Map<string, Producer>();
-  const consumersOf = new Map<string, Node[]>();
-  for (const node of nodes) {
-    node.outputs.forEach((name, output) => name !== '' && producerOf.set(name, { node, output }));
-    for (const name of new Set(readsOf(node))) {
-      const readers = consumersOf.get(name);
-      if (readers === undefined) consumersOf.set(name, [node]);
-      else readers.push(node);
-    }
-  }
+  const columns = columnsOf(nodes);
   const isOnlyQuantized = (name: string): boolean => {
     const readers = file.consumersOf.get(name) ?? [];
     return !file.outputs.has(name) && readers.length > 0 && readers.every(({ opType }) => opType === 'QuantizeLinear');
@@ -114,8 +104,9 @@ function assembled(draft: Draft): FloatView {
     view: {
       ...file,
       model: { ...file.model, graph: { ...file.model.graph, nodes } },
-      producerOf,
-      consumersOf,
+      columns,
+      producerOf: producersByName(columns),
+      consumersOf: consumersByName(columns),
       initializers: draft.weights,
       outputs: new Map([...file.outputs].map(([name, output]) => [nameOf(name), output])),
       sorted: true,

@@ -2,7 +2,7 @@ import type { Node } from '../onnx/records.js';
 import type { Analysis } from './analysis.js';
 import { factsOf } from './facts.js';
 import type { Confidence, Feature, FeatureGroup } from './feature.js';
-import { flowBetween, reachableFrom, type Flow } from './flow.js';
+import { flowBetween, reachableFrom, type Flow, type Stretch } from './flow.js';
 import { isMap } from './geometry.js';
 import { intOf, largestOf } from './node-attributes.js';
 import { weightDims } from './weights.js';
@@ -233,7 +233,7 @@ function topEntry(
 /** The convolutions behind an entry that only heads go through, before they part. */
 function headChain(analysis: Analysis, entry: string, leads: ReadonlySet<number>): readonly string[] {
   const { network, geometry } = analysis;
-  const heads = network.nodes.filter((_, at) => !leads.has(at));
+  const heads = { columns: network.columns, rows: network.rows.filter((_row, at) => !leads.has(at)) };
   const [, ...behind] = chainBehind(analysis, entry, geometry.get(entry)?.stride ?? 0, heads);
   return behind.filter((name) => isConv(network, name));
 }
@@ -263,11 +263,11 @@ function chainBehind(
   { network, geometry, view }: Analysis,
   from: string,
   stride: number,
-  nodes = network.nodes,
+  stretch: Stretch = network,
 ): readonly string[] {
-  const data = reachableFrom(nodes, [from]);
+  const data = reachableFrom(stretch, [from]);
   const outputs = [...view.outputs.keys()].filter((name) => data.has(name));
-  const flow = flowBetween(nodes, from, data, outputs);
+  const flow = flowBetween(stretch, from, data, outputs);
   const chain = [from];
   let before = -1;
   for (const cut of flow.cuts) {

@@ -1,6 +1,6 @@
 import type { GraphView } from '../onnx/graph.js';
 import type { Node } from '../onnx/records.js';
-import { flowBetween, reachableFrom, wholeFlow, type Flow } from './flow.js';
+import { flowBetween, reachableFrom, wholeFlow, type Flow, type Stretch, type TensorSet } from './flow.js';
 import { weightDims } from './weights.js';
 
 /** What a network does between two places where all that it computes is one tensor. */
@@ -103,17 +103,21 @@ export function rowFrom(view: GraphView, source: string): Row | null {
 }
 
 /** Of the outputs that the data reaches the one that most of it leads to; caches beside it are shallower. */
-function deepestOutput(view: GraphView, order: readonly Node[], data: ReadonlySet<string>): string | null {
-  const depth = new Map<string, number>();
-  for (const node of order) {
-    const reached = node.inputs.filter((name) => data.has(name));
-    if (reached.length === 0) continue;
-    const deepest = 1 + reached.reduce((most, name) => Math.max(most, depth.get(name) ?? 0), 0);
-    for (const name of node.outputs) if (data.has(name)) depth.set(name, deepest);
+function deepestOutput(view: GraphView, { columns, rows }: Stretch, data: TensorSet): string | null {
+  const { names, tensorOf, reads, makes } = columns;
+  const depth = new Int32Array(names.length);
+  for (const row of rows) {
+    let deepest = 0;
+    for (let at = reads.starts[row]; at < reads.starts[row + 1]; at++)
+      if (data.marks[reads.items[at]] === 1) deepest = Math.max(deepest, depth[reads.items[at]] + 1);
+    if (deepest === 0) continue;
+    for (let at = makes.starts[row]; at < makes.starts[row + 1]; at++)
+      if (data.marks[makes.items[at]] === 1) depth[makes.items[at]] = deepest;
   }
+  const depthOf = (name: string): number => depth[tensorOf.get(name) ?? depth.length] ?? 0;
   let best: string | null = null;
   for (const name of view.outputs.keys())
-    if (data.has(name) && (best === null || (depth.get(name) ?? 0) > (depth.get(best) ?? 0))) best = name;
+    if (data.has(name) && (best === null || depthOf(name) > depthOf(best))) best = name;
   return best;
 }
 
@@ -123,15 +127,9 @@ function segmentsOf(view: GraphView, flow: Flow): readonly Segment[] {
   for (const tensor of flow.cuts) {
     const at = flow.position.get(tensor) ?? -1;
     if (at < from) continue;
-    const nodes = Array.from({ length: at + 1 - from }, (_, offset) => from + offset);
-    segments.push({
-      tensor,
-      nodes,
-      ...contentOf(
-        view,
-        nodes.map((index) => flow.nodes[index]),
-      ),
-    });
+    const nodes: number[] = [];
+    for (let node = from; node <= at; node++) nodes.push(node);
+    segments.push({ tensor, nodes, ...contentOf(view, flow.nodes.slice(from, at + 1)) });
     from = at + 1;
   }
   return segments;

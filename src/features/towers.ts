@@ -1,5 +1,5 @@
 import { tappedOf, type Analysis } from './analysis.js';
-import { flowBetween, reachableFrom, type Flow } from './flow.js';
+import { flowBetween, reachableFrom, type Flow, type TensorSet } from './flow.js';
 import { isMap } from './geometry.js';
 import { headsOf } from './laterals.js';
 
@@ -17,7 +17,7 @@ export function towersOf(analysis: Analysis): readonly Analysis[] {
   const { network, flow, geometry, view } = analysis;
   if (flow.input === null) return [];
   const input = flow.input;
-  const data = reachableFrom(network.nodes, [input]);
+  const data = reachableFrom(network, [input]);
   const streams = streamsOf(network, input, data);
   const towers: Analysis[] = [];
   for (const nodes of streams) {
@@ -28,7 +28,7 @@ export function towersOf(analysis: Analysis): readonly Analysis[] {
     if (convs < LEAST_CONVS || strides.size < LEAST_STRIDES) continue;
     const end = longest(network, nodes, own);
     if (end === null) continue;
-    const tower = flowBetween(network.nodes, input, data, [end]);
+    const tower = flowBetween(network, input, data, [end]);
     const tapped = tappedOf(view, network, tower);
     const laterals = headsOf(network, tower, tapped);
     towers.push({ ...analysis, flow: tower, classifies: false, tapped, laterals });
@@ -59,7 +59,7 @@ function isPlaced(geometry: Analysis['geometry'], name: string): boolean {
 /**
  * Positions of the nodes of each stream: what depends on one of the convolutions that read the image, and on no other.
  */
-function streamsOf(network: Flow, input: string, data: ReadonlySet<string>): readonly (readonly number[])[] {
+function streamsOf(network: Flow, input: string, data: TensorSet): readonly (readonly number[])[] {
   const ROOT = -1;
   const MIXED = -2;
   const label = new Map<string, number>([[input, ROOT]]);

@@ -1,6 +1,6 @@
 import { readsOf } from '../onnx/graph.js';
 import type { Node } from '../onnx/records.js';
-import { flowBetween, type Flow } from './flow.js';
+import { flowBetween, type Flow, type Stretch, type TensorSet } from './flow.js';
 import { isMap, type Geometry } from './geometry.js';
 import { largestOf } from './node-attributes.js';
 
@@ -103,9 +103,9 @@ const MOST_LEVELS = 16;
  * is a map of the backbone.
  */
 export function closedHourglasses(
-  order: readonly Node[],
+  order: Stretch,
   whole: Flow & { readonly input: string },
-  data: ReadonlySet<string>,
+  data: TensorSet,
   geometry: ReadonlyMap<string, Geometry>,
 ): Closed {
   let closed: Closed = { ends: new Set(), inside: new Set() };
@@ -127,9 +127,9 @@ export function closedHourglasses(
  * behind the others.
  */
 function withDeepest(
-  order: readonly Node[],
+  order: Stretch,
   whole: Flow & { readonly input: string },
-  data: ReadonlySet<string>,
+  data: TensorSet,
   geometry: ReadonlyMap<string, Geometry>,
   closed: Closed,
 ): Closed {

@@ -2,7 +2,7 @@ import { readsOf, type GraphView } from '../onnx/graph.js';
 import type { Node } from '../onnx/records.js';
 import { smallIntegers } from '../onnx/small-values.js';
 import type { Analysis } from './analysis.js';
-import { wholeFlow } from './flow.js';
+import { wholeFlow, type TensorSet } from './flow.js';
 import { intOf } from './node-attributes.js';
 import { weightDims } from './weights.js';
 
@@ -65,7 +65,7 @@ export interface Trace {
 /** The view with what depends on its inputs, and shapes with nominal numbers. */
 export interface Vectors {
   readonly view: GraphView;
-  readonly data: ReadonlySet<string>;
+  readonly data: TensorSet;
   readonly inputs: readonly string[];
   readonly shapeOf: (tensor: string) => Shape | null;
   readonly provenOf: (tensor: string) => readonly unknown[] | null;

@@ -12,27 +12,31 @@ export function namesOf(list: Names | Iterable<string>): Names {
 /** A map by name whose values are made when they are asked for; a name without a value is not in it. */
 export class ByNames<V> implements ReadonlyMap<string, V> {
   constructor(
-    private readonly names: Names,
+    /** All names that may have a value, each once. */
+    private readonly names: () => Iterable<string>,
+    /** Called for any name. */
     private readonly valueOf: (name: string) => V | undefined,
+    /** How many there are, if that is known. */
+    private readonly count?: number,
   ) {}
 
   get(name: string): V | undefined {
-    return this.names.has(name) ? this.valueOf(name) : undefined;
+    return this.valueOf(name);
   }
 
   has(name: string): boolean {
-    return this.get(name) !== undefined;
+    return this.valueOf(name) !== undefined;
   }
 
-  /** How many there are; counts them. */
   get size(): number {
+    if (this.count !== undefined) return this.count;
     let size = 0;
     for (const _name of this.keys()) size++;
     return size;
   }
 
   *entries(): Generator<[string, V], undefined> {
-    for (const name of this.names.keys()) {
+    for (const name of this.names()) {
       const value = this.valueOf(name);
       if (value !== undefined) yield [name, value];
     }

@@ -1,6 +1,7 @@
+import { columnsOf, consumersByName, producersByName, type Columns } from './columns.js';
 import { assertFunctions } from './functions.js';
 import { notesOn, UNSORTED } from './notes.js';
-import { executionOrder, type GraphView, type Producer } from './reach.js';
+import { executionOrder, type GraphView } from './reach.js';
 import type { Graph, Node, OnnxModel } from './records.js';
 import { invalid, nodeLabel, readsOf } from './scopes.js';
 import { checkTensor, isHollow } from './tensor-data.js';
@@ -9,6 +10,7 @@ import { tensorsOf } from './walk.js';
 export {
   ancestorsOf,
   executionOrder,
+  executionRows,
   functionsUsedBy,
   hasTensor,
   isInitializer,
@@ -16,9 +18,9 @@ export {
   tensorNames,
   type GraphView,
   type Needed,
-  type Producer,
   type WalkOptions,
 } from './reach.js';
+export { columnsOf, consumersByName, producersByName, type Columns, type Producer } from './columns.js';
 export { bodiesOf, capturesOf, functionKey, hasBodies, nodeLabel, readsOf } from './scopes.js';
 export { attributeTensors, graphsOf, tensorsOf } from './walk.js';
 
@@ -29,8 +31,6 @@ export { attributeTensors, graphsOf, tensorsOf } from './walk.js';
  */
 export function viewGraph(model: OnnxModel): GraphView {
   const { graph } = model;
-  const producerOf = new Map<string, Producer>();
-  const consumersOf = new Map<string, Node[]>();
   const initializers = new Map(graph.initializers.map((tensor) => [tensor.name, tensor]));
   const sparseInitializers = new Map(
     graph.sparseInitializers.flatMap((sparse) => (sparse.values ? [[sparse.values.name, sparse] as const] : [])),
@@ -45,20 +45,21 @@ export function viewGraph(model: OnnxModel): GraphView {
     if (isHollow(tensor)) hollow.push(tensor.name);
   }
   assertGivenOnce(model, initializers.size);
-  produce(model, producerOf, isGiven);
+  const columns = columnsOf(graph.nodes);
+  const given = new Uint8Array(columns.names.length);
+  for (const known of [initializers, inputs, sparseInitializers])
+    for (const name of known.keys()) given[columns.tensorOf.get(name) ?? given.length] = 1;
+  assertMadeOnce(model, columns, given);
   const warnings = [...notesOn(model), ...hollowNotes(hollow), ...assertFunctions(model)];
+  const { names, reads, maker } = columns;
   let sorted = true;
   const missing = new Map<string, Node>();
-  for (const node of graph.nodes) {
-    for (const name of readsOf(node)) {
-      const consumers = consumersOf.get(name);
-      if (consumers === undefined) consumersOf.set(name, [node]);
-      else if (consumers[consumers.length - 1] !== node) consumers.push(node);
-      const producer = producerOf.get(name);
-      if (producer !== undefined) sorted &&= producer.node.index < node.index;
-      else if (!isGiven(name) && !missing.has(name)) missing.set(name, node);
+  for (const [row, node] of graph.nodes.entries())
+    for (let at = reads.starts[row]; at < reads.starts[row + 1]; at++) {
+      const tensor = reads.items[at];
+      if (maker[tensor] >= 0) sorted &&= maker[tensor] < row;
+      else if (given[tensor] === 0 && !missing.has(names[tensor])) missing.set(names[tensor], node);
     }
-  }
   if (missing.size > 0) {
     const some = [...missing].slice(0, 5).map(([name, node]) => `'${name}' (read by ${nodeLabel(node)})`);
     throw invalid(
@@ -68,14 +69,16 @@ export function viewGraph(model: OnnxModel): GraphView {
       `graph.node[${[...missing.values()][0].index}]`,
     );
   }
+  const producerOf = producersByName(columns);
   for (const output of graph.outputs) {
     if (!producerOf.has(output.name) && !isGiven(output.name))
       throw invalid(model, 'FEATX_GRAPH_MISSING_TENSOR', `the output '${output.name}' is never made`, 'graph.output');
   }
   const view: GraphView = {
     model,
+    columns,
     producerOf,
-    consumersOf,
+    consumersOf: consumersByName(columns),
     initializers,
     sparseInitializers,
     inputs,
@@ -144,14 +147,16 @@ function constantNamed(graph: Graph, wanted: string): string {
   return 'an initializer';
 }
 
-/** Notes who makes each tensor: one node, and nothing that is given. */
-function produce(model: OnnxModel, producerOf: Map<string, Producer>, isGiven: (name: string) => boolean): void {
+/** Each tensor is made by one node, and by none if it is given. */
+function assertMadeOnce(model: OnnxModel, { nodes, names, makes }: Columns, given: Uint8Array): void {
   const { graph } = model;
-  for (const node of graph.nodes) {
-    node.outputs.forEach((name, output) => {
-      if (name === '') return;
-      const maker = producerOf.get(name)?.node;
-      if (maker !== undefined || isGiven(name)) {
+  const madeBy = new Int32Array(names.length).fill(-1);
+  for (const [row, node] of nodes.entries())
+    for (let at = makes.starts[row]; at < makes.starts[row + 1]; at++) {
+      const tensor = makes.items[at];
+      if (madeBy[tensor] >= 0 || given[tensor] === 1) {
+        const name = names[tensor];
+        const maker = nodes.at(madeBy[tensor] < 0 ? nodes.length : madeBy[tensor]);
         const earlier =
           maker !== undefined
             ? nodeLabel(maker)
@@ -165,9 +170,8 @@ function produce(model: OnnxModel, producerOf: Map<string, Producer>, isGiven: (
           `graph.node[${node.index}]`,
         );
       }
-      producerOf.set(name, { node, output });
-    });
-  }
+      madeBy[tensor] = row;
+    }
 }
 
 /** @throws ModelFormatError naming a cycle of nodes that depend on each other */

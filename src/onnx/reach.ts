@@ -1,3 +1,4 @@
+import type { Columns, Producer } from './columns.js';
 import type { FunctionDef, Node, OnnxModel, SparseTensor, Tensor, ValueInfo } from './records.js';
 import type { InsideEdit } from './inside.js';
 import { bodiesOf, functionKey, readsOf } from './scopes.js';
@@ -7,6 +8,8 @@ import { bodiesOf, functionKey, readsOf } from './scopes.js';
 /** Who makes and who reads each tensor of the main graph. Bodies count through what they capture. */
 export interface GraphView {
   readonly model: OnnxModel;
+  /** What walks over the whole graph take. */
+  readonly columns: Columns;
   readonly producerOf: ReadonlyMap<string, Producer>;
   /** Nodes that read a tensor, as an input or inside one of their bodies, in file order. */
   readonly consumersOf: ReadonlyMap<string, readonly Node[]>;
@@ -19,13 +22,6 @@ export interface GraphView {
   /** Whether every node stands behind the nodes it reads from. */
   readonly sorted: boolean;
   readonly warnings: readonly string[];
-}
-
-/** Where a tensor comes from. */
-export interface Producer {
-  readonly node: Node;
-  /** Which output of the node. */
-  readonly output: number;
 }
 
 /**
@@ -102,6 +98,11 @@ export function neededFor(
 /** The nodes that the given tensors need, those that make them included. */
 export function ancestorsOf(view: GraphView, tensors: Iterable<string>): ReadonlySet<Node> {
   return neededFor(view, tensors).nodes;
+}
+
+/** The rows of `executionOrder`. */
+export function executionRows(view: GraphView): Int32Array {
+  return Int32Array.from(executionOrder(view), view.sorted ? (_node, at) => at : ({ index }) => index);
 }
 
 /** The nodes of the main graph behind the nodes they read from (Kahn's algorithm); those on a cycle are left out. */

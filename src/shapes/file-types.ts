@@ -35,12 +35,13 @@ export function typesOf(
   const { view, proven, nominal, inputs } = whole;
   const typeOf = sharedTypes();
   const withAliases = aliasing(view);
-  const types = new ByNames(wanted, (name) => {
-    const info = proven.infos.get(name);
+  const wantedNames = (): Iterable<string> => wanted.keys();
+  const types = new ByNames(wantedNames, (name) => {
+    const info = wanted.has(name) ? proven.infos.get(name) : undefined;
     return info === undefined ? undefined : withAliases(name, typeOf(info));
   });
-  const numbers = new ByNames(wanted, (name) => {
-    const info = nominal.infos.get(name) ?? proven.infos.get(name);
+  const numbers = new ByNames(wantedNames, (name) => {
+    const info = wanted.has(name) ? (nominal.infos.get(name) ?? proven.infos.get(name)) : undefined;
     return info === undefined ? undefined : typeOf(info);
   });
   const originOf = (name: string): TypeOrigin =>

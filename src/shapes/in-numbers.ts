@@ -28,12 +28,15 @@ export function inNumbers(view: GraphView, proven: Inference, inputs: NominalInp
   };
   for (const info of proven.infos.values())
     if (!isTensor(info) || info.elemType === 0 || info.shape === null || shapeOf(info.shape) === null) return null;
-  const infos = new ByNames(proven.infos, (name): Info | undefined => {
-    const info = proven.infos.get(name);
-    const shape = isTensor(info) && info.shape !== null ? shapeOf(info.shape) : null;
-    if (!isTensor(info) || shape === null || shape === info.shape) return info;
-    return { kind: info.kind, elemType: info.elemType, shape };
-  });
+  const infos = new ByNames(
+    () => proven.infos.keys(),
+    (name): Info | undefined => {
+      const info = proven.infos.get(name);
+      const shape = isTensor(info) && info.shape !== null ? shapeOf(info.shape) : null;
+      if (!isTensor(info) || shape === null || shape === info.shape) return info;
+      return { kind: info.kind, elemType: info.elemType, shape };
+    },
+  );
   for (const [name, numbers] of inputs.shapes) {
     const info = infos.get(name);
     if (!isTensor(info) || info.shape?.some((dim, axis) => dim !== numbers[axis]) !== false) return null;
@@ -41,8 +44,9 @@ export function inNumbers(view: GraphView, proven: Inference, inputs: NominalInp
   return { ...proven, infos };
 }
 
-function tensorCount({ producerOf, inputs, initializers, sparseInitializers }: GraphView): number {
-  let count = producerOf.size + initializers.size + sparseInitializers.size;
+function tensorCount({ columns, inputs, initializers, sparseInitializers }: GraphView): number {
+  let count = initializers.size + sparseInitializers.size;
+  for (const row of columns.maker) if (row >= 0) count++;
   for (const name of inputs.keys()) if (!initializers.has(name) && !sparseInitializers.has(name)) count++;
   return count;
 }
