@@ -9,6 +9,7 @@ import { called } from './options/check.js';
 import type { OptionsOf } from './options/types.js';
 import { inputName, localPath } from './open.js';
 import { FeatureRunner, type RunnerOptions } from './runner.js';
+import { preprocessingRecord } from './report/preprocessing-record.js';
 import type { PreprocessingRecord, RunReport } from './report/run-records.js';
 import { assertNoWarnings } from './report/strict.js';
 import { Results } from './run-results.js';
@@ -77,6 +78,7 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
     image: options.image,
     remote: options.remote,
     signal,
+    recipe: (input) => runner.recipeFor(input, options.image?.preprocess, fileSystem),
     shapes: runner.inputShapes,
     given: runner.givenInputs,
     limits: options.tensorLimits,
@@ -150,7 +152,7 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
     inputs: plan.files,
     skipped: [...skipped].map(([input, { code, message }]) => ({ input, code, message })),
     images: picturesOf(plan, skipped),
-    preprocessing: preprocessingRecords(plan),
+    preprocessing: [...plan.preprocessing].map((one) => preprocessingRecord(...one)),
     features: results.records(),
     run_ms: Math.round(clock.ms),
     warnings,
@@ -243,7 +245,8 @@ async function provenanceOf(
       tensor: tap.tensors[0],
       layout,
     })),
-    preprocessing: preprocessingRecords(plan),
+    // Names of files are enough: a result says no absolute path.
+    preprocessing: [...plan.preprocessing].map((one) => withoutFolder(preprocessingRecord(...one))),
   };
 }
 
@@ -263,8 +266,8 @@ function picturesOf({ inputs }: InputPlan, skipped: ReadonlyMap<string, FeatxErr
     .filter(({ picture, file }) => picture !== null && !(file !== null && skipped.has(file))).length;
 }
 
-function preprocessingRecords({ preprocessing }: InputPlan): PreprocessingRecord[] {
-  return [...preprocessing].map(([input, how]) => ({ input, ...how }));
+function withoutFolder(record: PreprocessingRecord): PreprocessingRecord {
+  return { ...record, path: record.path === null ? null : basename(record.path) };
 }
 
 /** A batch whose results are being computed. */

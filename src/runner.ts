@@ -4,7 +4,10 @@ import type { Resolution } from './features/feature.js';
 import type { GraphView } from './onnx/graph.js';
 import type { Graph } from './onnx/records.js';
 import type { OptionsOf } from './options/types.js';
+import { modelRecipe } from './model-recipe.js';
 import { prepare, type PrepareOptions } from './prepare.js';
+import type { ImageInput } from './preprocessing/input.js';
+import type { FoundRecipe } from './preprocessing/recipe.js';
 import { planRewrite, type Plan, type PlannedOutput } from './rewrite/plan.js';
 import { DEFAULT_PLAN, type PlanOptions } from './rewrite/tap.js';
 import { openComputation, type RuntimeSession } from './runtime/open-session.js';
@@ -12,6 +15,7 @@ import type { Computation } from './runtime/session-plan.js';
 import type { SessionOptions } from './runtime/session-options.js';
 import { entriesIn, type BatchInputs, type Entries } from './shapes/entries.js';
 import { FileSource } from './wire/file-source.js';
+import type { FileSystem } from './wire/fs.js';
 import type { ByteSource } from './wire/source.js';
 
 /** How the features of a model are opened to be run. */
@@ -93,6 +97,11 @@ export class FeatureRunner implements AsyncDisposable {
       converted,
     }));
     return entriesIn(this.view, outputs, inputs);
+  }
+
+  /** How pictures are prepared for an input. @throws UsageError, IoError, PolicyError */
+  recipeFor(input: ImageInput, how: string | undefined, fileSystem?: FileSystem): Promise<FoundRecipe> {
+    return modelRecipe(this.view, input, how, fileSystem);
   }
 
   /** Features by output name, in their order. @throws UsageError, RuntimeError, TimeoutError, IoError */

@@ -1,12 +1,14 @@
 import { RuntimeError, UsageError } from './errors.js';
 import type { StoredInfo } from './features/stored-info.js';
 import { openPart, type Chain } from './chain.js';
+import { modelRecipe } from './model-recipe.js';
 import { hasTensor, isInitializer, viewGraph, type GraphView } from './onnx/graph.js';
 import type { TensorValue } from './onnx/tensor-value.js';
 import { declaredTypes } from './onnx/types.js';
 import { mapOf } from './options/kinds.js';
 import type { OptionsOf } from './options/types.js';
 import { option } from './options/words.js';
+import type { Preprocessing } from './preprocessing/recipe.js';
 import type { AddedAttribute } from './rewrite/edit.js';
 import { openComputation, type RuntimeSession, type SessionPort } from './runtime/open-session.js';
 import { randomNodes, seedsFor, type NumberOf, type RandomParts } from './runtime/seeds.js';
@@ -75,6 +77,8 @@ export interface Compared {
  */
 export class Sides {
   readonly warnings: string[] = [];
+  /** How pictures became inputs. */
+  preprocessing: ReadonlyMap<string, Preprocessing> = new Map();
   private feeds: Map<string, TensorValue> | null = null;
   /** Pixels by the inputs of the cut that take them. */
   private readonly raw = new Map<string, TensorValue>();
@@ -181,11 +185,13 @@ export class Sides {
       image,
       remote,
       signal,
+      recipe: (input) => modelRecipe(this.compared.model, input, image?.preprocess, fileSystem),
       shapes: this.inputs.shapes,
       given: inputShapes === undefined ? undefined : new Set(mapOf(inputShapes).keys()),
       limits: this.options.tensorLimits,
     });
     this.warnings.push(...plan.warnings);
+    this.preprocessing = plan.preprocessing;
     const batchSize = batchSizeOf(plan);
     if (plan.rows > batchSize) this.warnings.push(`the first ${batchSize} of ${plan.rows} entries were compared`);
     for await (const { feeds } of batches(plan, { batchSize })) return new Map(feeds);

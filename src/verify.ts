@@ -12,6 +12,7 @@ import { inputName, localPath } from './open.js';
 import { assertOfModel, readManifest, type Chain } from './chain.js';
 import { declaredTypes } from './onnx/types.js';
 import { openChecked } from './prepare.js';
+import { preprocessingRecord } from './report/preprocessing-record.js';
 import type { VerifyFeatureRecord, VerifyReport } from './report/records.js';
 import { exposed } from './rewrite/expose.js';
 import type { OptimizationLevel } from './runtime/session.js';
@@ -100,7 +101,7 @@ async function verifyChain(model: GraphView, chain: Chain, options: VerifyOption
   );
 }
 
-type Verdict = Pick<VerifyReport, 'equal' | 'reason' | 'features' | 'warnings'>;
+type Verdict = Pick<VerifyReport, 'equal' | 'reason' | 'preprocessing' | 'features' | 'warnings'>;
 
 /** `verify` on models that are open. */
 export async function verifyViews(whole: GraphView, cut: GraphView, options: VerifyOptions = {}): Promise<Verdict> {
@@ -135,6 +136,7 @@ async function judged(compared: Compared, pairs: readonly Pair[], options: Verif
   return {
     equal: wrong ? false : unjudged === undefined ? true : null,
     reason: wrong ? null : (unjudged?.reason ?? null),
+    preprocessing: [...sides.preprocessing].map((one) => preprocessingRecord(...one)),
     features,
     warnings: [...new Set([...sides.random.seeded.map(seededNote), ...sides.warnings, ...judge.warnings])],
   };

@@ -1,4 +1,5 @@
 import { UsageError } from '../errors.js';
+import { preprocessingText } from '../report/preprocessing-record.js';
 import { verifyText } from '../report/verify-text.js';
 import { assertNoWarnings } from '../report/strict.js';
 import { verify } from '../verify.js';
@@ -35,6 +36,7 @@ export const verifyCommand: CliCommand = {
       },
     );
     if (context.flags.strict) assertNoWarnings(report.warnings, extracted);
+    if (!context.flags.json) for (const how of report.preprocessing) await context.note(preprocessingText(how));
     await context.warn(report.warnings);
     if (context.flags.json) await context.record(report);
     else if (!context.flags.quiet) await context.stdout.write(verifyText(report, context.style));

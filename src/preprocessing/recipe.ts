@@ -4,8 +4,11 @@ import type { ChannelOrder, Fit, Interpolation, Orientation, PresetName } from '
 export interface Recipe {
   /** Height and width that it was made for; null: whatever the input has. */
   readonly size: readonly [height: number, width: number] | null;
-  /** Pixels of the shortest side in front of the crop, at `size`; null: the side divided by `crop`. */
-  readonly resize: number | null;
+  /**
+   * What a picture is resized to in front of the crop, at `size`: its shortest side (its longest where it is padded), or
+   * height and width; null: the sides of the input divided by `crop`.
+   */
+  readonly resize: number | readonly [height: number, width: number] | null;
   readonly fit: Fit;
   readonly interpolation: Interpolation;
   /** Whether a filter is as wide as a pixel of the result, as Pillow's is, or two pixels of the picture, as OpenCV's. */
@@ -52,6 +55,17 @@ export interface Preprocessing extends Omit<Recipe, 'size' | 'resize'> {
   readonly layout: PictureLayout;
   /** 3, or 1: the luma. */
   readonly depth: 1 | 3;
+}
+
+/** A recipe, and where it comes from. */
+export interface FoundRecipe {
+  readonly recipe: Recipe;
+  readonly source: PreprocessingSource;
+  readonly path: string | null;
+  readonly preset: PresetName | null;
+  /** Whether the picture goes in as it is, at its own size. */
+  readonly isBare?: boolean;
+  readonly warnings: readonly string[];
 }
 
 /** Axes of an input that takes pictures; without N it takes one at a time. */

@@ -1,3 +1,4 @@
+import type { PreprocessingRecord } from './run-records.js';
 import type { RunReport } from './run-records.js';
 import type { Embedding, EmbeddingRole, Feature, Layout, ResolverName } from '../features/feature.js';
 import type { Selection } from '../features/selectors.js';
@@ -181,6 +182,8 @@ export interface VerifyReport {
   readonly equal: boolean | null;
   /** Why it is not judged. */
   readonly reason: string | null;
+  /** How pictures became each input that took any. */
+  readonly preprocessing: readonly PreprocessingRecord[];
   readonly features: readonly VerifyFeatureRecord[];
   readonly warnings: readonly string[];
   readonly elapsed_ms: number;

@@ -29,15 +29,40 @@ export interface RunFeatureRecord {
 /** How pictures became an input. */
 export interface PreprocessingRecord {
   readonly input: string;
+  /**
+   * Who says so: `flags`, the model's `metadata`, a `file` beside it, what its `graph` does by itself; else it is
+   * `assumed`.
+   */
+  readonly source: string;
+  /** The file that says it. */
+  readonly path: string | null;
+  /** The name of a preset that it is, single options aside. */
+  readonly preset: string | null;
   /** Null: the picture's own; if only one side is null, in proportion to the other. */
   readonly height: number | null;
   readonly width: number | null;
+  /** Pixels of the shortest side in front of the crop, or [height, width]; null: as the picture is. */
+  readonly resize: number | readonly [height: number, width: number] | null;
+  /** `shortest`, `squash`, `letterbox` or `pad`. */
+  readonly fit: string;
+  readonly interpolation: string;
+  /** Pillow's filters; false: OpenCV's. */
+  readonly antialias: boolean;
   /** The share of the resized picture that the centre crop keeps. */
   readonly crop: number;
-  readonly interpolation: string;
-  /** Per channel, for values from 0 to 1. Null, as `std` then is: pixels from 0 to 255 as they are. */
+  /** Where the crop of an odd rest begins: `even`, Python's round, or `down`. */
+  readonly crop_rounding: string;
+  /** What pixels from 0 to 255 are multiplied by. */
+  readonly scale: number;
+  /** Per channel, of scaled values; null: nothing is subtracted, and where `std` is null nothing divided. */
   readonly mean: readonly number[] | null;
   readonly std: readonly number[] | null;
+  /** `rgb`, `bgr`, or `grey`. */
+  readonly channels: string;
+  /** Whether the orientation that a camera wrote is applied: `apply` or `ignore`. */
+  readonly orientation: string;
+  /** Pixels around a picture that does not fill the input. */
+  readonly fill: readonly number[];
   readonly dtype: string;
   /** `NCHW`, `NHWC`, or without a batch axis `CHW`, `HWC`. */
   readonly layout: string;

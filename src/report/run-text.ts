@@ -1,5 +1,5 @@
 import { escapeText } from './escape.js';
-import type { PreprocessingRecord, RunReport } from './run-records.js';
+import type { RunReport } from './run-records.js';
 import { indexText, shapeText } from './shapes.js';
 import type { TextStyle } from './style.js';
 import { renderTable, type Column } from './table.js';
@@ -37,7 +37,7 @@ export function ranText({ output, provider, images, inputs, skipped, run_ms }: R
 
 /** What was run, where, and the table of what came out. */
 export function runText(report: RunReport, style: TextStyle): string {
-  const { features, preprocessing } = report;
+  const { features } = report;
   const rows = features.map(({ output: name, index, group, module, dtype, shape, min, max, mean, std }) => [
     escapeText(name),
     indexText({ index, group }),
@@ -53,24 +53,10 @@ export function runText(report: RunReport, style: TextStyle): string {
           `\n${escapeText(name)}: ${countText(nan)} values are not a number, ${countText(infinite)} are infinite; the figures are those of the others`,
         ],
   );
-  return `${ranText(report)}\n${preprocessing.map(preprocessingText).join('')}\n${renderTable(COLUMNS, rows, style)}${odd.join('')}`;
+  return `${ranText(report)}\n\n${renderTable(COLUMNS, rows, style)}${odd.join('')}`;
 }
 
 function numberText(value: number | null): string {
   if (value === null) return '-';
   return Number.isInteger(value) && Math.abs(value) < 1e6 ? String(value) : value.toPrecision(4);
-}
-
-/** `image: pictures at their own size, pixels from 0 to 255 as they are, uint8 CHW`. */
-function preprocessingText(record: PreprocessingRecord): string {
-  const { input, height, width, crop, interpolation, mean, std, dtype, layout } = record;
-  const size =
-    height === null && width === null
-      ? 'at their own size'
-      : `resized to ${height ?? 'any height'} x ${width ?? 'any width'} (${interpolation}${crop === 1 ? '' : `, crop ${crop}`})`;
-  const values =
-    mean === null || std === null
-      ? 'pixels from 0 to 255 as they are'
-      : `mean ${mean.join(', ')}, std ${std.join(', ')}`;
-  return `${escapeText(input)}: pictures ${size}, ${values}, ${dtype} ${layout}\n`;
 }

@@ -2,15 +2,27 @@ import type { TensorValue } from '../onnx/tensor-value.js';
 import { readFile } from 'node:fs/promises';
 import { ModelFormatError, PolicyError, RuntimeError, UsageError } from '../errors.js';
 import { readTensors } from './array-file.js';
-import { decodePicture, loadSharp, pictureTensor, resizedSize } from './image.js';
+import { resizedSize } from './fit-picture.js';
+import { decodePicture, loadSharp, pictureTensor } from './image.js';
 import { DEFAULT_TENSOR_LIMITS } from './limits.js';
-import { preprocessingFor, type ImageInput } from './preprocessing.js';
+import type { ImageInput } from '../preprocessing/input.js';
+import { PRESETS } from '../preprocessing/presets.js';
+import type { Preprocessing } from '../preprocessing/recipe.js';
+import { settled, type ImageOptions } from '../preprocessing/settle.js';
 import { INTERPOLATIONS, resizeAndCrop, type Picture } from './resample.js';
 
 const path = (name: string): string => new URL(`../../fixtures/tensors/${name}`, import.meta.url).pathname;
 const bytesOf = (name: string): Promise<Uint8Array> => readFile(path(name));
 const decode = async (name: string): Promise<Picture> => decodePicture(await bytesOf(name), name);
 const anySize: ImageInput = { name: 'input', dtype: 'float32', shape: ['batch', 3, 'height', 'width'] };
+
+/** What becomes of pictures where nothing is known of a model. */
+const preprocessingFor = (input: ImageInput, options: ImageOptions = {}): Preprocessing =>
+  settled(
+    input,
+    { recipe: PRESETS.imagenet, source: 'assumed', path: null, preset: 'imagenet', warnings: [] },
+    options,
+  );
 
 let expected: ReadonlyMap<string, TensorValue>;
 beforeAll(async () => {
@@ -135,19 +147,22 @@ describe("timm's preprocessing", () => {
   });
 
   test('the short side is resized, halves are rounded as Python does', () => {
-    expect(resizedSize({ width: 451, height: 300 }, { height: 224, width: 224, crop: 0.875 })).toEqual({
+    expect(resizedSize({ width: 451, height: 300 }, { fit: 'shortest', resize: 256 })).toEqual({
       width: 384,
       height: 256,
     });
-    expect(resizedSize({ width: 300, height: 451 }, { height: 224, width: 224, crop: 0.875 })).toEqual({
+    expect(resizedSize({ width: 300, height: 451 }, { fit: 'shortest', resize: 256 })).toEqual({
       width: 256,
       height: 384,
     });
-    expect(resizedSize({ width: 451, height: 300 }, { height: 224, width: 320, crop: 0.9 })).toEqual({
+    expect(resizedSize({ width: 451, height: 300 }, { fit: 'shortest', resize: [248, 355] })).toEqual({
       width: 373,
       height: 248,
     });
-    expect(resizedSize({ width: 10, height: 10 }, { height: 5, width: 4, crop: 1 })).toEqual({ width: 5, height: 5 });
+    expect(resizedSize({ width: 10, height: 10 }, { fit: 'shortest', resize: [5, 4] })).toEqual({
+      width: 5,
+      height: 5,
+    });
   });
 
   test('the size comes from the option, then the model, then timm', () => {
@@ -169,7 +184,7 @@ describe("timm's preprocessing", () => {
 
   test.each([
     [{ ...anySize, shape: [1, 3, 224, 224] }, { size: 192 }, /takes pictures of 224 x 224/],
-    [{ ...anySize, shape: [1, 1, 28, 28] }, {}, /a picture has/],
+    [{ ...anySize, shape: [1, 2, 28, 28] }, {}, /a picture has/],
     [{ ...anySize, shape: [1, 128] }, {}, /a picture has/],
     [{ ...anySize, dtype: 'int64' }, {}, /becomes float32, float16 or uint8/],
     [anySize, { crop: 0 }, /crop is 0/],
@@ -223,7 +238,7 @@ describe('pixels for a model that prepares pictures itself', () => {
     expect(shapeFor(['h', 15, 3])).toEqual([1, 10, 15, 3]);
     const real = await decode('picture.png');
     const both = pictureTensor(real, preprocessingFor(pixels([3, 12, 12])));
-    const size = resizedSize(real, { height: 12, width: 12, crop: 1 });
+    const size = resizedSize(real, { fit: 'shortest', resize: 12 });
     const box = { left: (size.width - 12) >> 1, top: (size.height - 12) >> 1, width: 12, height: 12 };
     expect([...both.data]).toEqual(planes(resizeAndCrop(real, size, box, 'bicubic')));
     const thin = { data: new Uint8Array(300 * 3), width: 300, height: 1 };

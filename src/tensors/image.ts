@@ -1,11 +1,12 @@
 import type { TensorValue } from '../onnx/tensor-value.js';
-import { FeatxError, ModelFormatError, RuntimeError, UsageError } from '../errors.js';
-import { option } from '../options/words.js';
+import { FeatxError, ModelFormatError, RuntimeError } from '../errors.js';
 import { float32ToHalf } from './float16.js';
 import { overLimit } from './faults.js';
 import { DEFAULT_TENSOR_LIMITS, type TensorLimits } from './limits.js';
-import { channelsLead, LARGEST_SIDE, pictureShape, type Preprocessing } from './preprocessing.js';
-import { resizeAndCrop, type Picture } from './resample.js';
+import { channelsLead, pictureShape } from '../preprocessing/input.js';
+import type { Preprocessing } from '../preprocessing/recipe.js';
+import { fitted } from './fit-picture.js';
+import type { Picture } from './resample.js';
 
 type SharpModule = typeof import('sharp');
 
@@ -30,20 +31,26 @@ export async function loadSharp<Module extends { readonly default: unknown }>(
 }
 
 /**
- * Decodes a jpg, png or webp in full, to RGB as Pillow's `convert('RGB')` does: alpha dropped, colour profile and
- * orientation tag not applied, CMYK without a profile.
+ * Decodes a jpg, png or webp in full, to RGB as Pillow's `convert('RGB')` does: alpha dropped, colour profile not
+ * applied, CMYK without a profile; turned as its EXIF orientation says if that is asked for.
  * @throws ModelFormatError for bytes that cannot be decoded; PolicyError; RuntimeError if sharp is missing
  */
 export async function decodePicture(
   bytes: Uint8Array,
   name: string,
   limits: TensorLimits = DEFAULT_TENSOR_LIMITS,
+  orientation: Preprocessing['orientation'] = 'ignore',
 ): Promise<Picture> {
   loading ??= import('sharp');
   const current = loading;
   const sharp = await loadSharp(() => current);
   try {
-    const decoder = sharp(bytes, { failOn: 'error', limitInputPixels: false, ignoreIcc: true, autoOrient: false });
+    const decoder = sharp(bytes, {
+      failOn: 'error',
+      limitInputPixels: false,
+      ignoreIcc: true,
+      autoOrient: orientation === 'apply',
+    });
     const { width: across, height: down, space, pages = 1 } = await decoder.metadata();
     if (pages > 1 || isAnimatedPng(bytes))
       throw new ModelFormatError(
@@ -115,96 +122,58 @@ function fromInk(data: Uint8Array): Uint8Array {
   return rgb;
 }
 
-/** Python's `round`: halves go to the even neighbour. */
-function roundHalfEven(value: number): number {
-  const floor = Math.floor(value);
-  const rest = value - floor;
-  return rest > 0.5 || (rest === 0.5 && floor % 2 !== 0) ? floor + 1 : floor;
-}
-
-interface Size {
-  readonly width: number;
-  readonly height: number;
-}
-
 /**
- * The size a picture is resized to before the centre crop.
- * @see https://github.com/huggingface/pytorch-image-models/blob/main/timm/data/transforms_factory.py
- * (transforms_imagenet_eval)
- */
-export function resizedSize({ width, height }: Size, to: Size & { readonly crop: number }): Size {
-  const scaledHeight = Math.floor(to.height / to.crop);
-  const scaledWidth = Math.floor(to.width / to.crop);
-  if (scaledHeight !== scaledWidth) {
-    const ratio = Math.min(height / scaledHeight, width / scaledWidth);
-    return { width: roundHalfEven(width / ratio), height: roundHalfEven(height / ratio) };
-  }
-  const long = (short: number, other: number): number => Math.trunc((scaledHeight * other) / short);
-  return width <= height
-    ? { width: scaledHeight, height: long(width, height) }
-    : { width: long(height, width), height: scaledHeight };
-}
-
-/**
- * The size that a picture gets: a side that the input leaves open keeps the picture's ratio.
- * @throws UsageError if that makes it too long
- */
-function sizeOf({ width, height }: Size, to: Preprocessing): Size {
-  if (to.height === null && to.width === null) return { width, height };
-  const size = {
-    width: to.width ?? Math.max(1, roundHalfEven((width * (to.height ?? height)) / height)),
-    height: to.height ?? Math.max(1, roundHalfEven((height * (to.width ?? width)) / width)),
-  };
-  if (Math.max(size.width, size.height) <= LARGEST_SIDE) return size;
-  throw new UsageError(
-    `a picture of ${width} x ${height} would become ${size.width} x ${size.height}; a side has at most ${LARGEST_SIDE} pixels`,
-    { hint: `say both sides with ${option('image.size')}` },
-  );
-}
-
-/** The picture at the size of the input: resized and centre-cropped, or as it is if that is its own. */
-function fitted(picture: Picture, to: Preprocessing): Picture {
-  const size = sizeOf(picture, to);
-  if (to.height === null && to.width === null) return picture;
-  const resized = resizedSize(picture, { ...size, crop: to.crop });
-  const box = {
-    left: roundHalfEven((resized.width - size.width) / 2),
-    top: roundHalfEven((resized.height - size.height) / 2),
-    ...size,
-  };
-  return resizeAndCrop(picture, resized, box, to.interpolation);
-}
-
-/**
- * A decoded picture as one entry of the input, `[1, 3, H, W]` or `[1, H, W, 3]`: resized, centre-cropped, normalised;
- * or its pixels as they are.
+ * A decoded picture as one entry of the input, `[1, 3, H, W]` or `[1, H, W, 3]` (1 for 3 where it is grey): fitted,
+ * scaled, normalised; or its pixels as they are.
  * @throws UsageError if a side that the input leaves open becomes too long
  */
 export function pictureTensor(picture: Picture, to: Preprocessing): TensorValue {
-  const { data, width, height } = fitted(picture, to);
+  const { data, width, height } = fitted(to.depth === 1 ? grey(picture) : picture, to);
+  const { depth } = to;
   const isFirst = channelsLead(to.layout);
   const plane = width * height;
+  const count = plane * depth;
   const values =
     to.dtype === 'uint8'
-      ? new Uint8Array(plane * 3)
+      ? new Uint8Array(count)
       : to.dtype === 'float16'
-        ? new Uint16Array(plane * 3)
-        : new Float32Array(plane * 3);
-  for (let channel = 0; channel < 3; channel++) {
+        ? new Uint16Array(count)
+        : new Float32Array(count);
+  for (let channel = 0; channel < depth; channel++) {
     const table = valuesOf(to, channel);
-    const [start, step] = isFirst ? [channel * plane, 1] : [channel, 3];
-    for (let pixel = 0; pixel < plane; pixel++) values[start + pixel * step] = table[data[pixel * 3 + channel]];
+    const [start, step] = isFirst ? [channel * plane, 1] : [channel, depth];
+    const from = to.channels === 'bgr' && depth === 3 ? 2 - channel : channel;
+    for (let pixel = 0; pixel < plane; pixel++) values[start + pixel * step] = table[data[pixel * 3 + from]];
   }
-  return { dtype: to.dtype, shape: [1, ...pictureShape(to.layout, { height, width })], data: values };
+  return { dtype: to.dtype, shape: [1, ...pictureShape(to.layout, { height, width, depth })], data: values };
+}
+
+/**
+ * A picture whose channels are its luma, as Pillow's `convert('L')` calculates it.
+ * @see https://github.com/python-pillow/Pillow/blob/main/src/libImaging/Convert.c (L24)
+ */
+function grey({ data, width, height }: Picture): Picture {
+  const result = new Uint8Array(data.length);
+  for (let at = 0; at < data.length; at += 3) {
+    const luma = (data[at] * 19_595 + data[at + 1] * 38_470 + data[at + 2] * 7_471 + 0x8000) >> 16;
+    result.fill(luma, at, at + 3);
+  }
+  return { data: result, width, height };
 }
 
 const PIXELS = Uint8Array.from({ length: 256 }, (_empty, value) => value);
 
-/** What the 256 values of a channel become; normalised with PyTorch's float32 arithmetic: divide, subtract, divide. */
-function valuesOf({ mean, std, dtype }: Preprocessing, channel: number): Uint8Array | Uint16Array | Float32Array {
-  if (mean === null || std === null) return PIXELS;
+/** What the 256 values of a channel become, in PyTorch's float32 arithmetic: divide by 255, subtract, divide. */
+function valuesOf(
+  { mean, std, scale, dtype }: Preprocessing,
+  channel: number,
+): Uint8Array | Uint16Array | Float32Array {
+  if (dtype === 'uint8') return PIXELS;
   const table = new Float32Array(256);
-  for (let value = 0; value < 256; value++)
-    table[value] = Math.fround(Math.fround(value / 255) - Math.fround(mean[channel])) / Math.fround(std[channel]);
+  for (let value = 0; value < 256; value++) {
+    const scaled = Math.fround(scale === 1 / 255 ? value / 255 : value * scale);
+    const centred = mean === null ? scaled : Math.fround(scaled - Math.fround(mean[channel]));
+    table[value] = std === null ? centred : centred / Math.fround(std[channel]);
+  }
   return dtype === 'float16' ? float32ToHalf(table) : table;
 }

@@ -2,7 +2,7 @@ import type { TensorValue } from '../onnx/tensor-value.js';
 import { UsageError } from '../errors.js';
 import { assertList, assertPath, shown } from '../options/check.js';
 import { isRecord } from '../options/schema.js';
-import type { FileSystem } from '../wire/fs.js';
+import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
 import { BufferSource, exactSource, type ByteSource } from '../wire/source.js';
 import type { WriteOptions } from '../wire/sink.js';
 import { readTensors } from './array-file.js';
@@ -13,7 +13,10 @@ import { ReopenedFile } from './lazy-array.js';
 import { DEFAULT_TENSOR_LIMITS, type TensorLimits } from './limits.js';
 import { openWriter } from './open-writer.js';
 import { ARRAY_FORMATS, assertHolds, outputKeys, type ArrayFormat } from './output-format.js';
-import { hasBatchAxis, preprocessingFor, type ImageInput, type ImageOptions } from './preprocessing.js';
+import { AUTO, recipeNamed } from '../preprocessing/find.js';
+import { hasBatchAxis, type ImageInput } from '../preprocessing/input.js';
+import { settled, type ImageOptions } from '../preprocessing/settle.js';
+import { readText } from './beside-model.js';
 import { isStrings, valueBytes } from './tensor.js';
 import { encodeStrings, longestOf } from './text-arrays.js';
 
@@ -39,7 +42,8 @@ export async function readPictures(
   assertList<string | Uint8Array>('the pictures', pictures, 'paths and bytes', isFile);
   if (!isRecord(input)) throw wrongArgument('the input', input, '{ name, dtype, shape }');
   if (pictures.length === 0) throw new UsageError('no picture is given');
-  const to = preprocessingFor(input, options);
+  const found = await recipeNamed(options.preprocess ?? AUTO, (path) => readText(path, fileSystem ?? nodeFileSystem));
+  const to = settled(input, found, options);
   const isBatch = hasBatchAxis(to.layout);
   if (!isBatch && pictures.length > 1)
     throw new UsageError(`input ${input.name} takes one picture at a time, not ${pictures.length}`, {
@@ -52,7 +56,9 @@ export async function readPictures(
         ? await new ReopenedFile(picture, fileSystem).use((source) => source.read(0, source.size))
         : picture;
     const name = typeof picture === 'string' ? picture : `picture ${at + 1}`;
-    entries.push(pictureTensor(await decodePicture(bytes, name, { ...DEFAULT_TENSOR_LIMITS, ...limits }), to));
+    entries.push(
+      pictureTensor(await decodePicture(bytes, name, { ...DEFAULT_TENSOR_LIMITS, ...limits }, to.orientation), to),
+    );
   }
   const all = stackEntries(input.name, entries);
   return isBatch ? all : { ...all, shape: all.shape.slice(1) };

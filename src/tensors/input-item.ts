@@ -1,6 +1,6 @@
 import type { TensorValue } from '../onnx/tensor-value.js';
 import type { RowRange } from './lazy-array.js';
-import type { Preprocessing } from './preprocessing.js';
+import type { Preprocessing } from '../preprocessing/recipe.js';
 
 /** Values of an input from one place; entries are counted along axis 0. */
 export interface InputItem {

@@ -17,15 +17,11 @@ import {
 } from './input-files.js';
 import type { LazyArray, RowRange } from './lazy-array.js';
 import { DEFAULT_TENSOR_LIMITS, type TensorLimits } from './limits.js';
-import {
-  hasBatchAxis,
-  pictureShape,
-  pictureTaker,
-  preprocessingFor,
-  type ImageInput,
-  type ImageOptions,
-  type Preprocessing,
-} from './preprocessing.js';
+import { AUTO, recipeNamed } from '../preprocessing/find.js';
+import { hasBatchAxis, pictureShape, pictureTaker, type ImageInput } from '../preprocessing/input.js';
+import type { FoundRecipe, Preprocessing } from '../preprocessing/recipe.js';
+import { settled, type ImageOptions } from '../preprocessing/settle.js';
+import { readText } from './beside-model.js';
 import { randomEntries, randomTensor } from './random.js';
 import { describe, stackRows } from './tensor.js';
 
@@ -37,6 +33,8 @@ export interface InputOptions extends Pick<FileOptions, 'remote' | 'signal' | 's
   readonly fileSystem?: FileSystem;
   readonly limits?: Partial<TensorLimits>;
   readonly image?: ImageOptions;
+  /** How pictures are prepared for an input; what `image.preprocess` names, or ImageNet's, by default. */
+  readonly recipe?: (input: ModelInput) => Promise<FoundRecipe>;
   /** Numbers for all dims of inputs that have symbolic ones, by name: the sizes of random values and pictures. */
   readonly shapes?: ReadonlyMap<string, readonly number[]>;
   /** The inputs whose sizes the caller gave; those of others give way to the size that pictures are to have. */
@@ -79,6 +77,7 @@ export async function planInputs(
     limits: { ...DEFAULT_TENSOR_LIMITS, ...options.limits },
     faults: new Faults(skip),
     warn: (message) => void warnings.push(message),
+    recipe: remembered(options),
   };
   const inputNames = inputs.map(({ name }) => name);
   const parsed = specs.map((spec) => parseInputSpec(spec, inputNames));
@@ -130,6 +129,18 @@ interface Context {
   readonly limits: TensorLimits;
   readonly faults: Faults;
   readonly warn: (message: string) => void;
+  readonly recipe: (input: ModelInput) => Promise<FoundRecipe>;
+}
+
+/** Asks once for each input how pictures are prepared. */
+function remembered({ recipe, image, fileSystem = nodeFileSystem }: InputOptions): Context['recipe'] {
+  const known = new Map<string, Promise<FoundRecipe>>();
+  const find = recipe ?? (() => recipeNamed(image?.preprocess ?? AUTO, (path) => readText(path, fileSystem)));
+  return (input) => {
+    const found = known.get(input.name) ?? find(input);
+    known.set(input.name, found);
+    return found;
+  };
 }
 
 /** Adds to what an input is fed with; entries of one input have one shape. */
@@ -157,11 +168,7 @@ async function assign(file: OpenedFile, items: ReadonlyMap<string, InputItem[]>,
   const { path, arrays } = file;
   if (arrays === null) {
     const input = targetOf(file, context, pictureTaker(context.inputs));
-    const { image, given } = context.options;
-    // Sizes that nobody gave give way to one that is asked for, and pixels come at the picture's own.
-    const isOpen = given?.has(input.name) !== true && (image?.size !== undefined || input.dtype === 'uint8');
-    const to = preprocessingFor(isOpen ? input : withNumbers(input, context), image);
-    add(items, input, pictureItem(file, to, context));
+    add(items, input, pictureItem(file, await preparing(input, context), context));
     return;
   }
   const pairs = pairsOf(file, arrays.arrays, context);
@@ -222,6 +229,34 @@ function targetOf(
   );
 }
 
+/** How pictures are prepared for an input. */
+async function preparing(input: ModelInput, context: Context): Promise<Preprocessing> {
+  const { image, given } = context.options;
+  const found = await context.recipe(input);
+  // Sizes that nobody gave give way to one that is asked for, and pixels come at the picture's own.
+  const isGiven = given?.has(input.name) === true;
+  const isOpen = !isGiven && (image?.size !== undefined || input.dtype === 'uint8' || found.isBare === true);
+  const isSized = !isGiven && found.source !== 'assumed' && found.recipe.size !== null;
+  const numbered = isOpen ? input : withNumbers(input, context);
+  const to = settled(isSized && !isOpen ? withoutGuesses(input, numbered) : numbered, found, image);
+  for (const warning of to.source === 'assumed' || found.source !== 'assumed' ? found.warnings : [])
+    context.warn(warning);
+  return to;
+}
+
+/** What stands in for the sides of a picture if nothing is known of them. */
+const GUESSED_SIDE = 224;
+
+/** The input without the sizes of pictures that were guessed: a recipe says better ones. */
+function withoutGuesses(input: ModelInput, numbered: ModelInput): ModelInput {
+  if (numbered.shape === null) return input;
+  const own = input.shape;
+  const shape = numbered.shape.map((dim, axis) =>
+    typeof own?.[axis] !== 'number' && dim === GUESSED_SIDE ? (own?.[axis] ?? null) : dim,
+  );
+  return { ...numbered, shape };
+}
+
 /** The input with numbers for its symbolic dims. */
 function withNumbers(input: ModelInput, { options }: Context): ModelInput {
   const numbers = options.shapes?.get(input.name);
@@ -233,7 +268,7 @@ function withNumbers(input: ModelInput, { options }: Context): ModelInput {
 function pictureItem({ path, access }: OpenedFile, to: Preprocessing, { limits }: Context): InputItem {
   const read = async (): Promise<TensorValue> => {
     const bytes = await access.use((source) => source.read(0, source.size));
-    return pictureTensor(await decodePicture(bytes, access.name, limits), to);
+    return pictureTensor(await decodePicture(bytes, access.name, limits, to.orientation), to);
   };
   const rest = pictureShape(to.layout, to);
   const isAlone = !hasBatchAxis(to.layout);

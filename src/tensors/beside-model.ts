@@ -1,0 +1,57 @@
+import { basename, dirname, join } from 'node:path';
+import type { TextFile } from '../preprocessing/find.js';
+import { FileSource } from '../wire/file-source.js';
+import { orNothing, type FileSystem } from '../wire/fs.js';
+import { decodeText } from '../wire/text.js';
+import { PolicyError } from '../errors.js';
+
+/** What says how pictures are prepared, the most telling first. */
+const NAMES = ['preprocessor_config.json', 'processor_config.json', 'open_clip_config.json', 'config.json'] as const;
+/** What says it in a language that is not read. */
+const UNREAD = ['inference.yml', 'inference.yaml', 'pipeline.json'] as const;
+/** Configs have a few KB; tokenizers, which have megabytes, are not asked for. */
+const LARGEST = 4 * 1024 * 1024;
+
+/** The folder of a model, and the one above it if it is called `onnx`, as exporters of transformers lay files out. */
+function foldersOf(model: string): readonly string[] {
+  const folder = dirname(model);
+  return basename(folder) === 'onnx' ? [folder, dirname(folder)] : [folder];
+}
+
+/** The configs that lie beside a model. @throws IoError for one that cannot be read */
+export async function configsBeside(model: string, fs: FileSystem): Promise<readonly TextFile[]> {
+  const found: TextFile[] = [];
+  for (const name of NAMES)
+    for (const folder of foldersOf(model)) {
+      const path = join(folder, name);
+      if (await isFile(path, fs)) found.push({ path, text: await readText(path, fs) });
+    }
+  return found;
+}
+
+/** The files beside a model that may say how pictures are prepared, and that featx does not read. */
+export async function unreadBeside(model: string, fs: FileSystem): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (const folder of foldersOf(model))
+    for (const name of UNREAD) if (await isFile(join(folder, name), fs)) found.push(join(folder, name));
+  return found;
+}
+
+async function isFile(path: string, fs: FileSystem): Promise<boolean> {
+  return (await orNothing(fs.stat(path), path))?.isFile() === true;
+}
+
+/** The text of a small file. @throws IoError; PolicyError for one that is too large to be a config */
+export async function readText(path: string, fs: FileSystem): Promise<string> {
+  const source = await FileSource.open(path, fs);
+  try {
+    if (source.size > LARGEST)
+      throw new PolicyError(`${path} has ${source.size} bytes, and a config has at most ${LARGEST}`, {
+        code: 'FEATX_LIMIT_CONFIG',
+        path,
+      });
+    return decodeText(await source.read(0, source.size));
+  } finally {
+    await source.close();
+  }
+}
