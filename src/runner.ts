@@ -63,7 +63,7 @@ export class FeatureRunner implements AsyncDisposable {
       const plan = planRewrite(view, types.types, selections, { ...DEFAULT_PLAN, ...options.plan });
       options.signal?.throwIfAborted();
       const asked = { computation: computationOf(model.graph, plan), types: types.types };
-      const session = await openComputation(view, asked, sessionOptions(options));
+      const session = await openComputation(view, asked, options);
       const paths = !(source instanceof FileSource) ? [] : [source.path, ...sidecarPaths(model, source.path)];
       await files.close();
       const { nominalInputShape, givenInputs } = types;
@@ -139,35 +139,5 @@ function computationOf({ outputs: own }: Graph, { edit, outputs }: Plan): Comput
         ? { name, tensor: name }
         : { name, tensor: feature.tap.tensors[0], shape: feature.shape, dtype: feature.dtype };
     }),
-  };
-}
-
-function sessionOptions({
-  providers,
-  deviceId,
-  threads,
-  optimization,
-  prepacking,
-  isolate,
-  timeoutMs,
-  memoryBytes,
-  signal,
-  profilePrefix,
-  fileSystem,
-  strictExternal,
-}: RunnerOptions): SessionOptions {
-  return {
-    providers,
-    deviceId,
-    threads,
-    optimization,
-    prepacking,
-    isolate,
-    timeoutMs,
-    memoryBytes,
-    signal,
-    profilePrefix,
-    fileSystem,
-    strictExternal,
   };
 }

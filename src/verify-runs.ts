@@ -12,7 +12,6 @@ import type { Preprocessing } from './preprocessing/recipe.js';
 import type { AddedAttribute } from './rewrite/edit.js';
 import { openComputation, type RuntimeSession, type SessionPort } from './runtime/open-session.js';
 import { randomNodes, seedsFor, type NumberOf, type RandomParts } from './runtime/seeds.js';
-import type { SessionOptions } from './runtime/session-options.js';
 import { tensorsAsTheyAre } from './runtime/session-plan.js';
 import type { OptimizationLevel } from './runtime/session.js';
 import { isTensor, type Scalar } from './shapes/info.js';
@@ -166,13 +165,11 @@ export class Sides {
     addAttributes: readonly AddedAttribute[],
     optimization: OptimizationLevel,
   ): Promise<RuntimeSession> {
-    const { isolate, timeoutMs, memoryBytes, threads, signal, fileSystem } = this.options;
-    const session: SessionOptions = { isolate, timeoutMs, memoryBytes, threads, signal, fileSystem, optimization };
     const { add, outputs: computed } = tensorsAsTheyAre(outputs);
     return openComputation(
       view,
       { computation: { add: { ...add, addAttributes }, outputs: computed }, types: new Map() },
-      session,
+      { ...this.options, optimization },
     );
   }
 

@@ -6,6 +6,19 @@ export type { HookType, Layout };
 /** The axis of a feature that its channels lie on. */
 export const CHANNEL_AXIS: { readonly [L in Layout]: number } = { NCHW: 1, NHWC: 3, NLC: 2, NCL: 1 };
 
+/** The axes that are its places: height and width, or the tokens. */
+export const PLACE_AXES: { readonly [L in Layout]: readonly number[] } = {
+  NCHW: [2, 3],
+  NHWC: [1, 2],
+  NLC: [1],
+  NCL: [2],
+};
+
+/** How the axes of a layout are put into the order of another one of its rank: their letters say which is which. */
+export function permutation(from: Layout, to: Layout): readonly number[] {
+  return Array.from(to, (letter) => from.indexOf(letter));
+}
+
 /** What found a feature. */
 export type ResolverName = 'explicit' | 'metadata' | 'sequence' | 'module-path' | 'topology';
 

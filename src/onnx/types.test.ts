@@ -1,3 +1,4 @@
+import { onnx } from 'onnx-proto';
 import { encodeModel } from '../testing/model-builder.js';
 import { DATA_TYPES, tensor, value } from '../testing/model-spec.js';
 import { indexModel } from './model.js';
@@ -8,6 +9,11 @@ test('words and numbers of every dtype', () => {
     expect(dtypeWord(number)).toBe(word);
     expect(dataTypeOf(word)).toBe(number);
   }
+  // As the proto file of an older release says it.
+  const theirs = Object.entries(onnx.TensorProto.DataType).filter(([name]) => name !== 'UNDEFINED');
+  const word = (name: string): string => ({ FLOAT: 'float32', DOUBLE: 'float64' })[name] ?? name.toLowerCase();
+  expect(theirs.length).toBeGreaterThan(15);
+  expect(theirs.map(([name]) => dataTypeOf(word(name)))).toEqual(theirs.map(([, number]) => Number(number)));
   expect([dtypeWord(0), dtypeWord(99), dtypeWord(-1), dataTypeOf('float12')]).toEqual([null, null, null, 0]);
 });
 

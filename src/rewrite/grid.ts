@@ -1,8 +1,9 @@
 import { ResolveError, UnsupportedModelError } from '../errors.js';
 import type { Concat } from '../options/choices.js';
+import { permutation, type Layout } from '../features/feature.js';
 import { option } from '../options/words.js';
 import type { Dim } from '../onnx/records.js';
-import { PERMUTATIONS, permuted } from './layout.js';
+import { permuted } from './layout.js';
 import type { NodeBuilder } from './nodes.js';
 import { channelAxis, isVector, withoutPrefix } from './recipes.js';
 import type { StepValue } from './steps.js';
@@ -39,7 +40,7 @@ export function joinedOnOneGrid(
     );
   const isLast = parts.every(({ layout }) => layout === 'NHWC');
   const maps = parts.map((part) =>
-    part.layout === 'NHWC' ? { ...part, ...inLayout(b, part, 'NHWC>NCHW'), layout: 'NCHW' as const } : part,
+    part.layout === 'NHWC' ? { ...part, ...inLayout(b, part, 'NHWC', 'NCHW'), layout: 'NCHW' as const } : part,
   );
   const finest = maps.reduce((best, part) => (isFiner(part, best) ? part : best));
   const isEqual = (part: Part): boolean =>
@@ -55,15 +56,20 @@ export function joinedOnOneGrid(
     maps.map((part) => (isEqual(part) ? part : resized(b, part, finest, how))),
     1,
   );
-  return { value: isLast ? { ...value, ...inLayout(b, value, 'NCHW>NHWC'), layout: 'NHWC' } : value, isResized };
+  return { value: isLast ? { ...value, ...inLayout(b, value, 'NCHW', 'NHWC'), layout: 'NHWC' } : value, isResized };
 }
 
 function kindOf(part: StepValue): string {
   return isVector(part) ? 'a vector' : part.layout === null ? 'of an unknown layout' : `of layout ${part.layout}`;
 }
 
-function inLayout(b: NodeBuilder, { tensor, shape }: StepValue, way: string): Pick<StepValue, 'tensor' | 'shape'> {
-  const perm = PERMUTATIONS[way];
+function inLayout(
+  b: NodeBuilder,
+  { tensor, shape }: StepValue,
+  from: Layout,
+  to: Layout,
+): Pick<StepValue, 'tensor' | 'shape'> {
+  const perm = permutation(from, to);
   return { tensor: b.transpose(tensor, perm), shape: permuted(shape, perm) };
 }
 

@@ -2,7 +2,7 @@ import { option } from '../options/words.js';
 import { ResolveError } from '../errors.js';
 import type { Dim } from '../onnx/records.js';
 import type { NewNode } from '../onnx/encode.js';
-import type { Layout, TensorFacts } from '../features/feature.js';
+import { permutation, PLACE_AXES, type Layout, type TensorFacts } from '../features/feature.js';
 import type { MapLayout } from '../options/choices.js';
 import { NodeBuilder } from './nodes.js';
 
@@ -29,14 +29,6 @@ export interface Conversion {
   readonly shape: readonly Dim[] | null;
 }
 
-/** How the axes of layouts of one rank are put into another order. */
-export const PERMUTATIONS: { readonly [way: string]: readonly number[] } = {
-  'NCHW>NHWC': [0, 2, 3, 1],
-  'NHWC>NCHW': [0, 3, 1, 2],
-  'NCL>NLC': [0, 2, 1],
-  'NLC>NCL': [0, 2, 1],
-};
-
 /**
  * The nodes that bring a feature from its own layout into another; prefix tokens (class token, registers) are sliced
  * off.
@@ -56,7 +48,7 @@ export function convertLayout(
       hint: `leave out ${option('outputFmt')}, or select a feature that inspect shows with a layout`,
     });
   const chain = new Chain(tensor, facts.shape, context);
-  if (facts.prefixTokens > 0) chain.dropPrefix(layout === 'NCL' ? 2 : 1, facts.prefixTokens);
+  if (facts.prefixTokens > 0) chain.dropPrefix(PLACE_AXES[layout][0], facts.prefixTokens);
   if (isFeatureMap(layout) === isFeatureMap(target)) chain.permute(layout, target);
   else if (isFeatureMap(layout)) {
     chain.permute(layout, 'NCHW');
@@ -97,7 +89,7 @@ class Chain implements Conversion {
 
   permute(from: Layout, to: Layout): void {
     if (from === to) return;
-    const perm = PERMUTATIONS[`${from}>${to}`];
+    const perm = permutation(from, to);
     this.tensor = this.builder.transpose(this.tensor, perm);
     this.shape = permuted(this.shape, perm);
   }
@@ -119,13 +111,12 @@ class Chain implements Conversion {
   unflatten(facts: TensorFacts, label: string): void {
     const { shape, builder } = this;
     const { image } = this.context;
-    const spatial =
-      image?.shape === null || image === null
-        ? null
-        : image.layout === 'NCHW'
-          ? image.shape.slice(2)
-          : image.shape.slice(1, 3);
-    const isStatic = spatial?.every((dim) => typeof dim === 'number') ?? isGridOf(facts.grid, shape?.[2]);
+    const axes = image === null ? [] : PLACE_AXES[image.layout];
+    const imageShape = image?.shape ?? null;
+    const isStatic =
+      imageShape === null
+        ? isGridOf(facts.grid, shape?.[2])
+        : axes.every((axis) => typeof imageShape[axis] === 'number');
     if (facts.grid === null || (!isStatic && (facts.reduction === null || image === null))) {
       throw new ResolveError(`${label} cannot leave as a map: the grid of its tokens is not known`, {
         code: 'FEATX_RESOLVE_LAYOUT',
@@ -138,8 +129,7 @@ class Chain implements Conversion {
       return;
     }
     const sizes = builder.op('Shape', [image.name]);
-    const first = image.layout === 'NCHW' ? 2 : 1;
-    const pixels = builder.op('Gather', [sizes, builder.ints([first, first + 1])], [{ name: 'axis', int: 0 }]);
+    const pixels = builder.op('Gather', [sizes, builder.ints(axes)], [{ name: 'axis', int: 0 }]);
     const grid = builder.op('Div', [pixels, builder.ints([facts.reduction ?? 1])]);
     const target = builder.concat([builder.ints([0, 0]), grid], 0);
     this.reshape(target, shape === null ? null : [shape[0], shape[1], null, null]);

@@ -1,4 +1,5 @@
 import { ResolveError, UnsupportedModelError, UsageError } from '../errors.js';
+import { CHANNEL_AXIS, permutation, PLACE_AXES } from '../features/feature.js';
 import type { ChannelOrder, MapLayout } from '../options/choices.js';
 import { pixelLayoutOf, type PixelLayout } from '../options/pixels.js';
 import type { OptionsIn } from '../options/types.js';
@@ -134,17 +135,15 @@ export function pixelNodes(b: NodeBuilder, pixels: Pixels, to: PictureInput, inp
   const { recipe, resize, layout, channels } = pixels;
   const depth = channels.length;
   const [batch] = to.shape;
-  const [height, width] = to.layout === 'NCHW' ? to.shape.slice(2) : to.shape.slice(1, 3);
+  const [height, width] = PLACE_AXES[to.layout].map((axis) => to.shape[axis]);
   const sides: readonly Dim[] = resize === null ? [height, width] : ['image_height', 'image_width'];
   const shape = layout === 'NCHW' ? [batch, depth, ...sides] : [batch, ...sides, depth];
   const order = [0, 1, 2].map((at) => channels.indexOf(recipe.channels.charAt(at)));
   const isAsItIs = depth === 3 && order.every((from, at) => from === at);
-  let at = isAsItIs
-    ? input
-    : b.op('Gather', [input, b.ints(order)], [{ name: 'axis', int: layout === 'NCHW' ? 1 : 3 }]);
+  let at = isAsItIs ? input : b.op('Gather', [input, b.ints(order)], [{ name: 'axis', int: CHANNEL_AXIS[layout] }]);
   let now = layout;
   const arrange = (wanted: MapLayout, output?: string): void => {
-    if (now !== wanted) at = b.transpose(at, wanted === 'NCHW' ? [0, 3, 1, 2] : [0, 2, 3, 1], output);
+    if (now !== wanted) at = b.transpose(at, permutation(now, wanted), output);
     now = wanted;
   };
   if (resize !== null) {

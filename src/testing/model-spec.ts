@@ -1,3 +1,4 @@
+import { DataType as Numbers } from '../onnx/schema.js';
 import { seededFloats } from './random.js';
 import type { RawField, Text } from './wire-writer.js';
 
@@ -97,32 +98,9 @@ export interface TrainingSpec {
   readonly updates?: Entries;
 }
 
+const { undefined: _none, float: float32, double: float64, ...others } = Numbers;
 /** TensorProto.DataType by numpy's word. */
-export const DATA_TYPES = {
-  float32: 1,
-  uint8: 2,
-  int8: 3,
-  uint16: 4,
-  int16: 5,
-  int32: 6,
-  int64: 7,
-  string: 8,
-  bool: 9,
-  float16: 10,
-  float64: 11,
-  uint32: 12,
-  uint64: 13,
-  complex64: 14,
-  complex128: 15,
-  bfloat16: 16,
-  float8e4m3fn: 17,
-  float8e4m3fnuz: 18,
-  float8e5m2: 19,
-  float8e5m2fnuz: 20,
-  uint4: 21,
-  int4: 22,
-  float4e2m1: 23,
-} as const;
+export const DATA_TYPES = { float32, float64, ...others } as const;
 export type DataType = keyof typeof DATA_TYPES;
 
 export interface TensorSpec {
