@@ -6,6 +6,7 @@ import { hasTensor, type GraphView } from './onnx/graph.js';
 import type { TensorValue } from './onnx/tensor-value.js';
 import { option } from './options/words.js';
 import { dequantized, unblocked } from './tensors/codes.js';
+import { toFloat32 } from './tensors/convert.js';
 import { isBitEqual, rearranged } from './tensors/compare.js';
 import { stackRows } from './tensors/tensor.js';
 
@@ -22,7 +23,7 @@ export interface Pair {
   readonly leavesAs?: string;
   readonly layout: Layout | null;
   /** How the codes or the blocks of the tensor became the values of the output. */
-  readonly held?: Pick<StoredOutput, 'codes' | 'blocked'>;
+  readonly held?: Pick<StoredOutput, 'codes' | 'blocked' | 'cast_from'>;
 }
 
 /** What a model and a cut of it gave. */
@@ -56,14 +57,14 @@ export async function outputPairs(
     .filter(({ output }) => cut.outputs.has(output))
     .flatMap((output) => carriersOf(output).map((carrier) => ({ ...carrier, leavesAs: output.output })))
     .filter(({ tensor, output }) => exists(tensor) && hasTensor(cut, output))
-    .map(({ index, group, tensor, output, layout, codes, blocked, leavesAs }) => ({
+    .map(({ index, group, tensor, output, layout, codes, blocked, cast_from, leavesAs }) => ({
       index,
       group,
       tensors: concatenatedInputs(model, cut, output) ?? [tensor],
       output,
       ...(leavesAs === output ? {} : { leavesAs }),
       layout,
-      held: { codes, blocked },
+      held: { codes, blocked, cast_from },
     }));
   const paired = new Set(pairs.map(({ output, leavesAs = output }) => leavesAs));
   for (const name of outputs)
@@ -105,10 +106,11 @@ export function comparison(
 /** The numbers that a tensor's codes stand for, or its blocks of channels as a map; any other tensor as it is. */
 function numbersBehind(
   tensor: TensorValue,
-  { codes, blocked }: NonNullable<Pair['held']>,
+  { codes, blocked, cast_from: castFrom }: NonNullable<Pair['held']>,
   target: TensorValue,
 ): TensorValue {
   if (codes !== undefined) return dequantized(tensor, codes);
+  if (castFrom !== undefined) return { dtype: 'float32', shape: tensor.shape, data: toFloat32(tensor) };
   if (blocked === undefined) return tensor;
   // Nothing in the file says how many channels a block has: 8, or 16 where the machine has wider registers.
   const maps = BLOCKS.flatMap((block) => unblocked(tensor, block, blocked) ?? []);

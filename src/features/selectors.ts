@@ -30,6 +30,8 @@ export interface Selection extends TensorFacts {
   readonly by: 'index' | 'module' | 'tensor' | 'node' | 'embedding';
   /** Whether codes are to leave as numbers, and blocks as a map. */
   readonly asValue?: boolean;
+  /** Whether it is to leave as float32, as no runtime gives back the type that it has. */
+  readonly asFloat?: boolean;
   /** What was computed of it when the model was cut. */
   readonly done?: readonly { readonly step: string }[];
 }

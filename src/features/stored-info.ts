@@ -58,6 +58,8 @@ export interface StoredOutput {
   readonly codes?: StoredFeature['codes'];
   /** Present where the tensor holds blocks of channels (NCHWc) and the output a map of so many. */
   readonly blocked?: number;
+  /** Present where the tensor is of a type that no runtime gives back, and the output the same as float32. */
+  readonly cast_from?: string;
   /** Whether the output is another value than the tensor: in another layout, or several tensors in one. */
   readonly converted: boolean;
   /** What was computed of it before it leaves; absent if nothing was. */

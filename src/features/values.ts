@@ -41,10 +41,20 @@ function heldIn({ float, types, file }: Analysis, tensor: string): Held | null {
 export function asValue(analysis: Analysis, selection: Selection, keep: boolean | undefined): Selection {
   const [tensor] = selection.tensors;
   const held = selection.tensors.length === 1 ? heldIn(analysis, tensor) : null;
-  if (held === null) return selection;
+  const handed = (chosen: Selection): Selection => (keep === true ? chosen : asHandedOver(chosen));
+  if (held === null) return handed(selection);
   const { float, codes, blocked } = held;
-  if (keep ?? (selection.by === 'tensor' || selection.by === 'node')) return { ...selection, codes, blocked };
+  if (keep ?? (selection.by === 'tensor' || selection.by === 'node')) return handed({ ...selection, codes, blocked });
   if (float === null) return { ...selection, codes, blocked, asValue: true };
   const { dtype, shape } = factsOf(analysis, float);
   return { ...selection, tensors: [float], dtype, shape: shape ?? selection.shape, codes: null, blocked: null };
+}
+
+/** Types that no runtime gives back as they are: an int4 output ends a Node.js process. */
+export const NOT_HANDED_OVER = /^(bfloat16|float8|float4|u?int[24]$)/;
+
+/** A selection in a type that runtimes give back. */
+function asHandedOver(selection: Selection): Selection {
+  const isOne = selection.tensors.length === 1;
+  return isOne && NOT_HANDED_OVER.test(selection.dtype ?? '') ? { ...selection, asFloat: true } : selection;
 }

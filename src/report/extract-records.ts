@@ -19,6 +19,12 @@ export interface ExtractedFeatureRecord {
   readonly reduction: number | null;
   readonly dtype: string | null;
   readonly shape: readonly Dim[] | null;
+  /** How the model keeps these values, where it is in another type: codes, or a type that no runtime gives back. */
+  readonly stored?: {
+    readonly dtype: string | null;
+    readonly scale: number | readonly number[] | null;
+    readonly zero_point: number | readonly number[] | null;
+  };
   /** What is computed of the tensor before it leaves; absent if it leaves as it is. */
   readonly steps?: readonly StepRecord[];
   /** The features that are one in this output (`--concat`). */

@@ -6,7 +6,7 @@ import type { Plan } from '../rewrite/plan.js';
 import type { Resized } from '../rewrite/sizes.js';
 import { topStart } from '../rewrite/splice.js';
 import type { Tap } from '../rewrite/tap.js';
-import type { CountRecord, ExtractReport, FeaturePartRecord } from './records.js';
+import type { CountRecord, ExtractReport, FeaturePartRecord, ExtractedFeatureRecord } from './records.js';
 
 /** The features of a cut, as its report has them. */
 export function extractedFeatures({ outputs }: Plan): Pick<ExtractReport, 'features'> {
@@ -18,6 +18,7 @@ export function extractedFeatures({ outputs }: Plan): Pick<ExtractReport, 'featu
       reduction: tap.reduction,
       dtype,
       shape,
+      ...storedAs(tap),
       ...(steps.length === 0 ? {} : { steps }),
       ...(parts === undefined
         ? {}
@@ -54,6 +55,12 @@ export function beginningRecords({
       sizes: sizes.map((size) => (typeof size === 'number' ? size : `${size.tensor}:${size.axis}`)),
     })),
   };
+}
+
+/** How the model keeps the values of a feature, where its output has them in another type. */
+function storedAs({ asValue, asFloat, dtype, codes }: Tap): Pick<ExtractedFeatureRecord, 'stored'> {
+  if (asFloat !== true && (asValue !== true || codes == null)) return {};
+  return { stored: { dtype, scale: codes?.scale ?? null, zero_point: codes?.zeroPoint ?? null } };
 }
 
 function which({ index, group, module, tensors }: Tap): FeaturePartRecord {

@@ -126,6 +126,7 @@ function storedTap(embeddings: Resolution['embeddings'], tap: Tap): Omit<StoredP
     tensor: tap.tensors[0],
     ...(tap.asValue && tap.codes != null ? { codes: storedCodes(tap.codes) } : {}),
     ...(tap.asValue && tap.blocked != null ? { blocked: tap.blocked } : {}),
+    ...(tap.asFloat ? { cast_from: tap.dtype ?? '' } : {}),
   };
 }
 

@@ -142,7 +142,8 @@ export function assertNames(names: readonly string[]): void {
 const LONGEST_NAME_SHOWN = 40;
 
 /** A tensor's name, or one for its value: quantisers call the codes of `x` `x_quantized`. */
-function valueName(names: NamePool, { tensors: [tensor], asValue = false, blocked }: Tap): string {
+function valueName(names: NamePool, { tensors: [tensor], asValue = false, asFloat = false, blocked }: Tap): string {
+  if (asFloat) return `${tensor}_float32`;
   if (!asValue) return tensor;
   const plain = tensor.replace(/_quantized$/, '');
   if (plain !== tensor && !names.has(plain)) return plain;

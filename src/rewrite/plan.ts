@@ -1,5 +1,6 @@
 import { option } from '../options/words.js';
 import { UnsupportedModelError, UsageError } from '../errors.js';
+import { NOT_HANDED_OVER } from '../features/values.js';
 import type { Feature, Layout } from '../features/feature.js';
 import { functionsUsedBy, hasTensor, isInitializer, nodeLabel, type GraphView, type Needed } from '../onnx/graph.js';
 import { UNSORTED } from '../onnx/notes.js';
@@ -141,7 +142,7 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
     : { ...NO_DROPS, inputs: inputs.dropInputs, valueInfo: declaredTwice(view, outputs) };
   if (drop.trainingInfo) warnings.push('training_info is dropped: it refers to tensors that the cut leaves out');
   if (!view.sorted) warnings.push(UNSORTED);
-  for (const warning of memoryNeeded(built)) warnings.push(warning);
+  for (const warning of [...memoryNeeded(built), ...hardToHandOver(built)]) warnings.push(warning);
   const finalOutputs = !keepsOwn ? outputs : isHook ? joinedOutputs(own, outputs) : joinedOutputs(outputs, own);
   return {
     edit: {
@@ -205,6 +206,13 @@ function scalesOf({ asValue = false, codes }: Tap): readonly string[] {
   return asValue && codes?.tensors !== undefined
     ? [codes.tensors.scale, codes.tensors.zeroPoint].filter((name) => name !== '')
     : [];
+}
+
+/** Outputs of types that runtimes do not give back; an int4 output ends a Node.js process. */
+function hardToHandOver(built: readonly BuiltTap[]): readonly string[] {
+  return built
+    .filter(({ dtype }) => NOT_HANDED_OVER.test(dtype ?? ''))
+    .map(({ tensor, dtype }) => `'${tensor}' leaves as ${dtype}, which onnxruntime-node and Python do not give back`);
 }
 
 /** Outputs are held all at once, and no later tensor takes their place in memory. */

@@ -27,6 +27,8 @@ export interface Tap extends TensorFacts {
   readonly alias?: string;
   /** Whether codes are to leave as numbers, and blocks as a map. */
   readonly asValue?: boolean;
+  /** Whether it is to leave as float32, as no runtime gives back the type that it has. */
+  readonly asFloat?: boolean;
   /** What was computed of it when the model was cut, and is not to be computed again. */
   readonly done?: readonly { readonly step: string }[];
   /** What its output is called in a dict; default: `str(index)`, else the tensor's name. */

@@ -1,7 +1,7 @@
 import { isInitializer, type GraphView } from '../onnx/graph.js';
 import type { Dim, OnnxModel } from '../onnx/records.js';
 import type { NewNode } from '../onnx/encode.js';
-import type { TensorTypes } from '../onnx/types.js';
+import { dataTypeOf, type TensorTypes } from '../onnx/types.js';
 import { keptFor } from './kept.js';
 import type { GraphEdit } from './edit.js';
 import { convertLayout, type LayoutContext } from './layout.js';
@@ -74,7 +74,7 @@ function built(
  */
 function plainValue(
   types: TensorTypes,
-  { tensors: [tensor], shape, dtype, codes, blocked, asValue = false }: Tap,
+  { tensors: [tensor], shape, dtype, codes, blocked, asValue = false, asFloat = false }: Tap,
   names: NamePool,
 ): Pick<BuiltTap, 'nodes' | 'tensor' | 'shape' | 'dtype'> {
   if (asValue && codes?.tensors !== undefined) {
@@ -83,6 +83,12 @@ function plainValue(
     const inputs = [tensor, scale, ...(zeroPoint === '' ? [] : [zeroPoint])];
     const node: NewNode = { opType: 'DequantizeLinear', name: output, inputs, outputs: [output] };
     return { nodes: [node], tensor: output, shape, dtype: types.get(scale)?.dtype ?? 'float32' };
+  }
+  if (asFloat) {
+    const output = names.fresh('featx/Cast');
+    const attributes = [{ name: 'to', int: dataTypeOf('float32') }];
+    const node: NewNode = { opType: 'Cast', name: output, inputs: [tensor], outputs: [output], attributes };
+    return { nodes: [node], tensor: output, shape, dtype: 'float32' };
   }
   if (!asValue || blocked == null) return { nodes: [], tensor, shape, dtype };
   const output = names.fresh('featx/ReorderOutput');
