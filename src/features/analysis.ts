@@ -12,7 +12,8 @@ import {
   type Stretch,
   type TensorSet,
 } from './flow.js';
-import { geometryOf, type Geometry } from './geometry.js';
+import type { Geometry } from './geometry.js';
+import { geometryOf } from './geometry-walk.js';
 import { headsOf, lateralsOf, type Lateral } from './laterals.js';
 import { closedHourglasses, endsOf, withoutAuxiliary } from './trunk.js';
 

@@ -252,7 +252,10 @@ function isConv(network: Flow, name: string): boolean {
   return network.nodes[network.position.get(name) ?? -1]?.opType === 'Conv';
 }
 
-/** Whether a convolution may be the neck's own: it keeps the width, and mixes channels, which one by groups leaves to the head. */
+/**
+ * Whether a convolution may be the neck's own: it keeps the width, and mixes channels, which one by groups leaves to
+ * the head.
+ */
 function isSmoothing({ geometry, network }: Analysis, from: string, to: string): boolean {
   const node = network.nodes[network.position.get(to) ?? -1];
   return geometry.get(from)?.channels === geometry.get(to)?.channels && intOf(node, 'group', 1) === 1;

@@ -1,0 +1,199 @@
+import { capturesOf, type GraphView } from '../onnx/graph.js';
+import type { Dim, Node } from '../onnx/records.js';
+import type { Flow } from './flow.js';
+import { foreign, gridOf, sameShape, type Axis, type Geometry, type Grids, type Shape } from './geometry.js';
+import { intOf, intsOf } from './node-attributes.js';
+import { resizedPictures } from './pictures.js';
+import { reshaped, settled } from './reshapes.js';
+import { weightDims } from './weights.js';
+import { CHANNEL_FIRST_OPS, windowed } from './windows.js';
+
+const MATRIX_OPS = new Set(['MatMul', 'Gemm', 'MatMulNBits']);
+/** Their further outputs are states behind the last step: neither maps nor sequences. */
+const RECURRENT = new Set(['LSTM', 'GRU', 'RNN']);
+const UPSAMPLERS = new Set(['Resize', 'Upsample', 'ConvTranspose', 'DepthToSpace']);
+
+type ShapeOf = (name: string) => readonly Dim[] | null;
+
+/**
+ * Walks the main path once and follows layout, stride, grid, channels and prefix tokens; shapes help where known,
+ * strides alone prove the rest.
+ */
+export function geometryOf(
+  view: GraphView,
+  flow: Flow,
+  shapes: { readonly nominal: ShapeOf; readonly proven: ShapeOf },
+  closed: ReadonlySet<string> = new Set(),
+): ReadonlyMap<string, Geometry> {
+  const known = new Map<string, Geometry>();
+  if (flow.input === null) return known;
+  const shapeOf = (name: string): Shape | null => numbersOf(shapes.nominal(name));
+  const pictures = resizedPictures(view, flow, shapes.proven);
+  known.set(flow.input, inputGeometry(view, flow, flow.input, shapeOf(flow.input)));
+  const grids: Grids = new Map();
+  for (const node of flow.nodes) {
+    const sources = dataInputs(node, known);
+    if (sources.length === 0) continue;
+    const upsampled = UPSAMPLERS.has(node.opType);
+    for (const output of node.outputs) {
+      if (!flow.position.has(output)) continue;
+      if (pictures.has(output)) {
+        known.set(output, pictureGeometry(sources[0], shapeOf(output)));
+        grids.clear();
+        continue;
+      }
+      const isState = RECURRENT.has(node.opType) && output !== node.outputs[0];
+      const place = isState ? foreign(sources[0], shapeOf(output)) : step(view, node, sources, shapeOf(output), grids);
+      const finer = upsampled && isFiner(sources[0], place);
+      const isUpsampled = !closed.has(output) && (finer || sources.some((source) => source.upsampled));
+      known.set(output, place.upsampled === isUpsampled ? place : { ...place, upsampled: isUpsampled });
+    }
+  }
+  return known;
+}
+
+/** Whether an upsampling made a finer map; where sizes are not known, one of a map that strides made smaller is. */
+function isFiner({ grid, stride }: Geometry, to: Geometry): boolean {
+  return grid === null || to.grid === null ? (stride ?? 1) > 1 : grid[0] < to.grid[0];
+}
+
+/** A shape without its symbols. */
+function numbersOf(shape: readonly Dim[] | null): Shape | null {
+  const isNumeric = (dims: readonly Dim[]): dims is Shape => dims.every((dim) => typeof dim !== 'string');
+  return shape === null || isNumeric(shape) ? shape : shape.map((dim) => (typeof dim === 'number' ? dim : null));
+}
+
+function dataInputs(node: Node, known: ReadonlyMap<string, Geometry>): readonly Geometry[] {
+  const sources: Geometry[] = [];
+  for (const name of node.inputs) {
+    const geometry = known.get(name);
+    if (geometry !== undefined) sources.push(geometry);
+  }
+  if (sources.length > 0) return sources;
+  for (const name of capturesOf(node)) {
+    const geometry = known.get(name);
+    if (geometry !== undefined) sources.push(geometry);
+  }
+  return sources;
+}
+
+/**
+ * Channels are the axis of 1, 3 or 4; an image of one colour beside a layout question is NCHW unless the first op says
+ * otherwise.
+ */
+function inputGeometry(view: GraphView, flow: Flow, input: string, shape: Shape | null): Geometry {
+  const base = { shape, batch: 1, stride: 1, prefix: 0, pooled: false, upsampled: false, shuffles: 0 };
+  const rank = shape?.length ?? 4;
+  const isColour = (dim: number | null | undefined): boolean => dim === 1 || dim === 3 || dim === 4;
+  const first = (view.consumersOf.get(input) ?? []).filter((node) => flow.nodes.length > 0 && node.inputs.length > 0);
+  const movesChannels = first.some((node) => node.opType === 'Transpose' && intsOf(node, 'perm').join() === '0,3,1,2');
+  if (rank === 4) {
+    const last =
+      movesChannels ||
+      (shape !== null &&
+        isColour(shape[3]) &&
+        !isColour(shape[1]) &&
+        !first.some((node) => CHANNEL_FIRST_OPS.has(node.opType)));
+    const axes: readonly Axis[] = last ? ['N', 'H', 'W', 'C'] : ['N', 'C', 'H', 'W'];
+    return {
+      ...base,
+      batch: shape?.[0] ?? 1,
+      axes,
+      grid: gridOf(axes, shape),
+      channels: shape?.[last ? 3 : 1] ?? null,
+    };
+  }
+  if (rank === 3 && shape !== null) {
+    const last = isColour(shape[2]) && !isColour(shape[0]);
+    const axes: readonly Axis[] = last ? ['H', 'W', 'C'] : ['C', 'H', 'W'];
+    return { ...base, axes, grid: gridOf(axes, shape), channels: shape[last ? 2 : 0] };
+  }
+  return { ...base, axes: null, stride: null, grid: null, channels: null };
+}
+
+/** A picture that was resized: another size of the same, from which strides are counted anew. */
+function pictureGeometry(source: Geometry, shape: Shape | null): Geometry {
+  const grid = source.axes === null ? null : gridOf(source.axes, shape);
+  return { ...source, shape, grid, stride: source.axes === null ? null : 1, upsampled: false };
+}
+
+function step(view: GraphView, node: Node, sources: readonly Geometry[], shape: Shape | null, grids: Grids): Geometry {
+  const source = mainSource(sources, shape);
+  if (node.opType === 'Pad') return padded(source, shape);
+  if (node.opType === 'Concat' && joinsLevels(sources)) return foreign(source, shape);
+  if (CHANNEL_FIRST_OPS.has(node.opType)) return windowed(view, node, source, shape, grids);
+  if (node.opType === 'Transpose') return transposed(node, source, shape, grids);
+  if (MATRIX_OPS.has(node.opType))
+    return sources.length > 1 ? foreign(source, shape) : projected(view, node, source, shape, grids);
+  if (shape === null)
+    return isElementwise(node) ? source : { ...source, shape: sources.length > 1 ? source.shape : null };
+  return node.opType === 'Reshape' || node.opType === 'Flatten'
+    ? reshaped(source, shape, grids)
+    : settled(source, shape, grids);
+}
+
+/** A border is no part of the grid: the window that reads it takes it away again. */
+function padded(source: Geometry, shape: Shape | null): Geometry {
+  return { ...source, shape };
+}
+
+/** Whether maps of several strides are laid side by side, as detectors do with what their heads say. */
+function joinsLevels(sources: readonly Geometry[]): boolean {
+  const strides = new Set(sources.filter(({ pooled }) => !pooled).map(({ stride }) => stride));
+  return strides.size > 1;
+}
+
+function isElementwise(node: Node): boolean {
+  return (
+    !['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Slice', 'Split', 'Gather', 'Pad', 'Resize', 'Upsample'].includes(
+      node.opType,
+    ) && !node.opType.startsWith('Reduce')
+  );
+}
+
+/** Of several inputs the one that has the output's shape and a place in the pyramid. */
+function mainSource(sources: readonly Geometry[], shape: Shape | null): Geometry {
+  if (sources.length === 1) return sources[0];
+  const placed = sources.filter((source) => source.axes !== null && !source.axes.includes('?') && !source.pooled);
+  let same: Geometry | null = null;
+  for (const source of placed)
+    if (shape !== null && sameShape(source.shape, shape) && (same === null || source.shuffles < same.shuffles))
+      same = source;
+  if (same !== null) return same;
+  const ranked = placed.find(
+    (source) => source.shape !== null && shape !== null && source.shape.length === shape.length,
+  );
+  return ranked ?? placed[0] ?? sources.find((source) => sameShape(source.shape, shape)) ?? sources[0];
+}
+
+function transposed(node: Node, source: Geometry, shape: Shape | null, grids: Grids): Geometry {
+  const perm = intsOf(node, 'perm');
+  const { axes } = source;
+  if (axes === null) return settled(source, shape, grids);
+  const order = perm.length > 0 ? perm : axes.map((_, at) => axes.length - 1 - at);
+  if (order.length !== axes.length) return settled(source, shape, grids);
+  const shuffles = source.shuffles + (axes.length > 4 && axes.includes('?') ? 1 : 0);
+  return {
+    ...source,
+    shuffles,
+    axes: order.map((from) => axes[from]),
+    shape: shape ?? (source.shape === null ? null : order.map((from) => source.shape?.[from] ?? null)),
+  };
+}
+
+/** A matrix times a weight: the last axis changes its size, not its meaning. */
+function projected(view: GraphView, node: Node, source: Geometry, shape: Shape | null, grids: Grids): Geometry {
+  const dims = weightDims(view, node.inputs[1]);
+  const transB = node.opType === 'Gemm' && intOf(node, 'transB', 0) === 1;
+  const width = shape?.at(-1) ?? dims?.at(transB ? 0 : -1) ?? null;
+  if (source.axes !== null && shape !== null && source.axes.length !== shape.length)
+    return settled(source, shape, grids);
+  const axes = source.axes === null && shape?.length === 3 ? settled(source, shape, grids).axes : source.axes;
+  return {
+    ...source,
+    ...(source.pooled ? { grid: [1, 1] as const } : {}),
+    axes,
+    shape: shape ?? (source.shape === null ? null : [...source.shape.slice(0, -1), width]),
+    channels: axes?.at(-1) === 'C' ? width : source.channels,
+  };
+}
