@@ -1,6 +1,7 @@
 import type { ByteSource } from '../wire/source.js';
 import { readLimits } from './limits.js';
-import { entered, readMessage, type MessageRule } from './reader.js';
+import { readMessage } from './reader.js';
+import { entered, type MessageRule } from './message-rules.js';
 import { text } from './rules/drafts.js';
 import { EntryField, ModelField } from './schema.js';
 

@@ -7,7 +7,8 @@ import { WireType, type Field } from '../wire/fields.js';
 import { BufferSource } from '../wire/source.js';
 import { indexModel } from './model.js';
 import { DEFAULT_LIMITS, type ReadLimits } from './limits.js';
-import { entered, readMessage, type MessageRule } from './reader.js';
+import { readMessage } from './reader.js';
+import { entered, type MessageRule } from './message-rules.js';
 
 /** What a message of every kind of field says, and where its parts were. */
 interface Said {

@@ -5,75 +5,12 @@ import { NameDecoder } from '../wire/text.js';
 import { ResidentWindow } from '../wire/window.js';
 import { raiseHint, type ReadLimits } from './limits.js';
 import { LONGEST_MEMO, ValueMemo, type Memo } from './memo.js';
+import type { FieldRule, MessageRule, ReadContext } from './message-rules.js';
+import { enclosingOf, framePath, type InnerFrame, type IntRule, type ReaderFrame } from './reader-frame.js';
 
 /** Longer payloads are stepped over with a seek unless a field is declared to be kept. */
 const LONGEST_RESIDENT_PAYLOAD = 4 * 1024;
 const LONGEST_KEPT_PAYLOAD = 1024 * 1024;
-
-/** What to do with a field of a message: `B` is the record under construction. */
-export type FieldRule<B> =
-  /** `list`: a repeated field, whose values may also stand in one length-delimited run. */
-  | { readonly kind: 'int'; readonly list: boolean; set(record: B, value: number | bigint, field: Field): void }
-  | { readonly kind: 'float'; readonly list: boolean; set(record: B, value: number): void }
-  /** A name; `value`: a string that is left in the file where it is longer than a name may be. */
-  | { readonly kind: 'text' | 'value'; readonly list: boolean; set(record: B, value: string, field: Field): void }
-  /**
-   * Note where it is; `kept` stays in memory where it is not huge. `scalar`: the wire type of a single value, where the
-   * field is a list of numbers.
-   */
-  | {
-      readonly kind: 'range';
-      readonly list: boolean;
-      readonly kept: boolean;
-      readonly scalar?: WireType;
-      set(record: B, field: Field): void;
-    }
-  /**
-   * Note where it is and walk into it. `memo`: where many such messages are the same bytes, they may share one value.
-   */
-  | {
-      readonly kind: 'message';
-      enter(record: B, field: Field, context: ReadContext): Entered;
-      readonly memo?: Memo<B>;
-    };
-
-/** How the fields of one kind of message fill the record `B`. */
-export interface MessageRule<B> {
-  readonly fields: { readonly [number: number]: FieldRule<B> };
-  /** Memory of a record with its field, where it is not that of most; measured, rounded. */
-  readonly bytes?: number;
-  /** Called for every field, known or not. */
-  readonly each?: (record: B, field: Field) => void;
-}
-
-interface Entered {
-  readonly rule: MessageRule<never>;
-  readonly record: object;
-  /** Element of the field path: the `node` of `node[12]`. */
-  readonly label: string;
-  /** Its place in a list: the 12. */
-  readonly index: number | null;
-}
-
-/** Ties a record to the rule that fills it. */
-export function entered<B extends object>(
-  rule: MessageRule<B>,
-  record: B,
-  label: string,
-  index: number | null = null,
-): Entered {
-  return { rule, record, label, index };
-}
-
-/** Where in the file the reader is, for rules that must say so or stop it. */
-export interface ReadContext {
-  /** Field path of the message being read. */
-  path(): string;
-  /** The length-delimited fields around the message being read, outermost first. */
-  enclosing(): readonly Field[];
-  readonly limits: ReadLimits;
-  readonly sourcePath: string | undefined;
-}
 
 /**
  * Memory that the records take beside the bytes they were read from: of a message with its field, a string in a list, a
@@ -85,51 +22,6 @@ const NUMBER_BYTES = 8;
 const RANGE_BYTES = 48;
 /** Longer strings are copies each. */
 const LONGEST_SHARED_TEXT = 256;
-
-/** A message being read: the whole file, or a field of another message. */
-type ReaderFrame = OuterFrame | InnerFrame;
-
-interface OuterFrame extends FrameState {
-  readonly parent: null;
-}
-
-interface InnerFrame extends FrameState {
-  readonly parent: ReaderFrame;
-  readonly field: Field;
-}
-
-interface FrameState {
-  readonly rule: MessageRule<object>;
-  readonly record: object;
-  readonly end: number;
-  /** Messages around it. */
-  readonly depth: number;
-  readonly label: string;
-  readonly index: number | null;
-  /** What `framePath` and `enclosingOf` found: the tensors of a graph share it. */
-  path: string | null;
-  enclosing: readonly Field[] | null;
-  /** Keeps its value for the next message of the same bytes; null if that is not wanted. */
-  readonly memo: Memo<object> | null;
-  /** Singular fields that have been read, a bit each: the rules' field numbers are below 32. */
-  seen: number;
-  /** What a long run of numbers belongs to, if this frame is one and not a message. */
-  readonly run: { readonly rule: IntRule; readonly field: Field } | null;
-}
-
-type IntRule = FieldRule<object> & { kind: 'int' };
-
-function framePath(frame: ReaderFrame): string {
-  if (frame.parent === null) return '';
-  if (frame.path !== null) return frame.path;
-  const own = frame.index === null ? frame.label : `${frame.label}[${frame.index}]`;
-  const around = framePath(frame.parent);
-  return (frame.path = around === '' ? own : `${around}.${own}`);
-}
-
-function enclosingOf(frame: ReaderFrame): readonly Field[] {
-  return frame.parent === null ? [] : (frame.enclosing ??= [...enclosingOf(frame.parent), frame.field]);
-}
 
 /** Fills `record` by `rule` from the whole of `source`, in one pass of windowed reads, without recursion. */
 export async function readMessage<B extends object>(

@@ -1,7 +1,8 @@
 import { WireType, type Field } from '../wire/fields.js';
 import type { ByteSource } from '../wire/source.js';
 import { readLimits } from './limits.js';
-import { readMessage, type MessageRule } from './reader.js';
+import { readMessage } from './reader.js';
+import { type MessageRule } from './message-rules.js';
 import type { Tensor } from './records.js';
 import { newTensor, tensorRule, type TensorDraft } from './rules/tensors.js';
 import { TensorField } from './schema.js';

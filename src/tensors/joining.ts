@@ -19,7 +19,9 @@ export function axisOf(joining: Joining): number | null {
   return joining.kind === 'once' ? null : joining.kind === 'ragged' ? 0 : joining.axis;
 }
 
-/** How an array of some axes lies in memory around one of them: runs of `inner` values, `length` of them, `outer` times. */
+/**
+ * How an array of some axes lies in memory around one of them: runs of `inner` values, `length` of them, `outer` times.
+ */
 export interface Runs {
   readonly outer: number;
   readonly length: number;

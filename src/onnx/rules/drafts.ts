@@ -1,4 +1,4 @@
-import type { FieldRule } from '../reader.js';
+import type { FieldRule } from '../message-rules.js';
 import type { ByteRange, Field } from '../../wire/fields.js';
 
 /** A record while the reader fills it. */

@@ -1,5 +1,5 @@
 import type { Field } from '../../wire/fields.js';
-import { entered, type FieldRule, type MessageRule } from '../reader.js';
+import { entered, type FieldRule, type MessageRule } from '../message-rules.js';
 import type {
   Attribute,
   FunctionDef,

@@ -1,6 +1,6 @@
 import { ModelFormatError } from '../../errors.js';
 import type { Field } from '../../wire/fields.js';
-import { entered, type MessageRule } from '../reader.js';
+import { entered, type MessageRule } from '../message-rules.js';
 import type { OpsetImport } from '../records.js';
 import { OpsetField } from '../schema.js';
 import { add, int, text, type Draft } from './drafts.js';

@@ -1,6 +1,6 @@
 import { ModelFormatError } from '../../errors.js';
 import { WireType, type Field } from '../../wire/fields.js';
-import { entered, type FieldRule, type MessageRule } from '../reader.js';
+import { entered, type FieldRule, type MessageRule } from '../message-rules.js';
 import type { SparseTensor, StringEntry, Tensor } from '../records.js';
 import { EntryField, EXTERNAL, SparseField, TensorField } from '../schema.js';
 import { add, closedEnum, extended, int, int32, ints, NONE, skipped, skippedEach, text, type Draft } from './drafts.js';

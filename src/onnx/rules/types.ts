@@ -1,4 +1,4 @@
-import { entered, type FieldRule, type MessageRule } from '../reader.js';
+import { entered, type FieldRule, type MessageRule } from '../message-rules.js';
 import type { Dim, ValueInfo, ValueType } from '../records.js';
 import { DimField, ElementField, MapField, ShapeField, TensorTypeField, TypeField, ValueInfoField } from '../schema.js';
 import { add, extended, int, int32, NONE, text, type Draft } from './drafts.js';
