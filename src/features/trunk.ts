@@ -35,11 +35,12 @@ export function endsOf(
     if (!node.outputs.some((name) => isDeep(name) || leads.has(name))) continue;
     for (const name of readsOf(node)) leads.add(name);
   }
+  const ends = new Set(outputs);
   for (const name of whole.position.keys()) {
     if (!isDeep(name)) continue;
     const goesOn = (reader: number): boolean =>
       whole.nodes[reader].outputs.some((made) => isDeep(made) || leads.has(made));
-    if (outputs.includes(name) || !(whole.readers.get(name) ?? []).every(goesOn)) exits.push(name);
+    if (ends.has(name) || !(whole.readers.get(name) ?? []).every(goesOn)) exits.push(name);
   }
   return { sinks: exits, classifies: false };
 }

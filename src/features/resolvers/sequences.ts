@@ -21,6 +21,8 @@ interface Source {
 
 /** What a model has besides its own sequence is told from it by names. */
 const BESIDE = /mask|past|cache|key_values|encoder_hidden|position|token_type|segment|beam|cross_attn/i;
+/** Sequences that are followed through a network; a file may have any number of inputs. */
+const MOST_SOURCES = 128;
 const DECODER = /decoder|tgt|target/i;
 const INTEGERS = new Set(['int64', 'int32', 'int16', 'int8', 'uint8', 'uint16']);
 /** Ops that read a row of a table of embeddings: position of the table, position of the indices. */
@@ -140,7 +142,7 @@ function sourcesOf(analysis: Analysis): readonly Source[] {
     if (BESIDE.test(input) || !isValues || !mayBeSequence(shape)) return [];
     return [{ input, tensor: input, kind: 'values' }];
   });
-  return [...encoderFirst, ...values];
+  return [...encoderFirst, ...values].slice(0, MOST_SOURCES);
 }
 
 /** Waveforms, series and spectrograms have two or three axes, or one channel on a grid; video has five. */
