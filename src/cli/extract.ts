@@ -97,8 +97,16 @@ function howToRun({ output, features, outputs = [] }: ExtractReport): string {
     features.every(({ index }) => index !== null) && features.length > 0
       ? []
       : names.map((name) => ` --tensor ${shellWord(name.replace(/[*?\\]/g, '\\$&'))}`);
-  return `run it: featx run ${shellWord(output ?? '')}${byName.join('')} --input FILE -o features.npz`;
+  const line = (tensors: readonly string[]): string =>
+    `run it: featx run ${shellWord(output ?? '')}${tensors.join('')} --input FILE -o features.npz`;
+  const whole = line(byName);
+  return whole.length <= LONGEST_LINE || byName.length < 2
+    ? whole
+    : `${line(byName.slice(0, 1))}  (or any other of its ${byName.length} outputs)`;
 }
+
+/** A command that is longer is no help. */
+const LONGEST_LINE = 240;
 
 /** As a POSIX shell and PowerShell read it back. */
 function shellWord(text: string): string {

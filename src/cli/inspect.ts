@@ -1,4 +1,6 @@
 import { UsageError } from '../errors.js';
+import { isAddress } from '../remote/address.js';
+import { findFiles } from '../wire/find-files.js';
 import { inspect } from '../inspect.js';
 import { inspectCsv, inspectCsvHeader } from '../report/inspect-csv.js';
 import { inspectText } from '../report/inspect-text.js';
@@ -16,14 +18,18 @@ import { modelName, modelSource, remoteFlags, runtimeLimits } from './model-flag
 export const inspectCommand: CliCommand = {
   configure(command) {
     command
-      .argument('<model...>', 'ONNX files or URLs (https://, hf://); - reads standard input')
+      .argument(
+        '<model...>',
+        'ONNX files, folders, patterns in quotes, or URLs (https://, hf://); - reads standard input',
+      )
       .usage('MODEL... [flags]')
       .addHelpText('after', EXAMPLES);
     addFlags(command, 'inspect');
   },
 
-  async run(operands, command, context) {
+  async run(given, command, context) {
     const flags = readFlags(command, 'inspect');
+    const operands = await modelsNamed(given, context);
     const { csv } = flags;
     if (csv && context.flags.json) throw new UsageError('--csv and --json exclude each other');
     if (operands.filter((operand) => operand === '-').length > 1)
@@ -67,6 +73,33 @@ export const inspectCommand: CliCommand = {
   },
 };
 
+/**
+ * What operands name: a model each, or all that a folder or a pattern finds.
+ * @throws UsageError if it finds none, IoError
+ */
+async function modelsNamed(operands: readonly string[], context: Context): Promise<readonly string[]> {
+  const models: string[] = [];
+  for (const operand of operands) {
+    if (operand === '' || operand === '-' || isAddress(operand)) {
+      models.push(operand);
+      continue;
+    }
+    const warnings: string[] = [];
+    const found = await findFiles(operand, '.', {
+      fs: context.fileSystem,
+      warn: (warning) => void warnings.push(warning),
+    });
+    await context.warn(warnings);
+    if (!found.isLiteral && found.files.length === 0)
+      throw new UsageError(`${operand} has no model in it`, {
+        path: operand,
+        hint: 'models end in .onnx; a pattern takes *, ?, [a-z], {a,b} and ** for any number of folders',
+      });
+    models.push(...(found.isLiteral ? [operand] : found.files.map(({ item }) => item)));
+  }
+  return models;
+}
+
 async function print(
   report: InspectReport,
   isFirst: boolean,
@@ -84,6 +117,6 @@ Examples:
   featx inspect backbone.onnx
   featx inspect backbone.onnx --explain 3        why feature 3 is this tensor; neck:0 of a group
   featx inspect backbone.onnx --tensors --csv    every tensor, for a spreadsheet
-  featx inspect *.onnx --json                    one JSON record per line
+  featx inspect *.onnx --json                    one JSON record per line; "models/**/*.onnx" and folders too
   featx inspect hf://onnx-community/mobilenetv4/onnx/model.onnx    fetches the graph, not the weights
 `;

@@ -14,7 +14,7 @@ const SIGNALS = [
 /** Runs one command line; resolves to the exit code once everything printed has been delivered. */
 export async function main(argv: readonly string[], io: CliIo): Promise<number> {
   // Scripts ask for the version often; nothing else needs to load for it.
-  if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
+  if (argv.length === 1 && ['--version', '-V', 'version'].includes(argv[0])) {
     const failure = await deliver(io, `${VERSION}\n`);
     return failure == null ? 0 : (await import('./command-line.js')).endWith(failure, io);
   }

@@ -1,7 +1,7 @@
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, type Option } from 'commander';
 import { UsageError } from '../errors.js';
 import { GROUPS } from '../options/row.js';
-import { flagFacts, flagsOf, longFlag, OPTIONS } from '../options/table.js';
+import { COMMAND_NAMES, flagFacts, flagsOf, longFlag, mainFlags, OPTIONS } from '../options/table.js';
 import { VERSION } from '../version.js';
 import { commandName } from './command-name.js';
 import { COMMANDS } from './commands.js';
@@ -20,13 +20,15 @@ const DEFAULT_COLUMNS = 80;
  * Reads a command line, loading only the command that it names.
  * @throws UsageError with the nearest command or flag
  */
-export async function parseCommandLine(argv: readonly string[], context: Context): Promise<ParsedCommandLine> {
+export async function parseCommandLine(given: readonly string[], context: Context): Promise<ParsedCommandLine> {
+  const isAll = wantsAll(given);
+  const argv = isAll ? asPlainHelp(given) : given;
   const printed: string[] = [];
   const program = new Command('featx');
   const prepare = (command: Command): Command =>
     command
       .exitOverride()
-      .configureHelp({ subcommandTerm: (shown) => shown.name() })
+      .configureHelp({ subcommandTerm: (shown) => shown.name(), optionDescription: described, minWidthToWrap: 10 })
       .configureOutput({
         writeOut: (text) => printed.push(text),
         writeErr: (text) => printed.push(text),
@@ -51,6 +53,7 @@ export async function parseCommandLine(argv: readonly string[], context: Context
     const loaded = await entry.load();
     loaded.configure(command.optionsGroup(GROUPS.flags));
     withCommonFlags(command);
+    if (!isAll) shorten(command, entry.name);
     command.action(() => {
       parsed = {
         command: entry.name,
@@ -75,6 +78,11 @@ export async function parseCommandLine(argv: readonly string[], context: Context
   return parsed ?? { help: printed.join(''), exitCode: ExitCode.usage };
 }
 
+/** What a flag does, and the words it takes. */
+function described({ description, argChoices }: Option): string {
+  return argChoices === undefined ? description : `${description} (${argChoices.join(', ')})`;
+}
+
 function asSentence(text: string): string {
   return `${text[0].toUpperCase()}${text.slice(1)}.`;
 }
@@ -91,12 +99,38 @@ function withCommonFlags(command: Command): Command {
   return command
     .optionsGroup(GROUPS.common)
     .version(VERSION, '-V, --version', 'print the version')
-    .helpOption('-h, --help', 'print this help');
+    .helpOption('-h, --help', 'print this help')
+    .option(HELP_ALL, 'print every flag');
+}
+
+const HELP_ALL = '--help-all';
+
+function wantsAll(argv: readonly string[]): boolean {
+  const end = argv.indexOf('--');
+  return (end < 0 ? argv : argv.slice(0, end)).includes(HELP_ALL);
+}
+
+/** The command line that asks for help as commander knows it. */
+function asPlainHelp(argv: readonly string[]): readonly string[] {
+  const rest = argv.filter((word) => word !== HELP_ALL);
+  return argv[0] === 'help' ? rest : [...rest, '--help'];
+}
+
+/** Leaves the main flags alone in the help of a command that has many. */
+function shorten(command: Command, name: string): void {
+  const known = COMMAND_NAMES.find((other) => other === name);
+  const flags = known === undefined ? null : mainFlags(known);
+  if (flags === null) return;
+  const main = new Set(flags);
+  const hidden = command.options.filter(({ long }) => long !== null && long !== undefined && !main.has(long));
+  for (const option of hidden) if (option.long !== HELP_ALL) option.hideHelp();
+  command.addHelpText('after', `featx ${name} ${HELP_ALL} lists ${hidden.length - 1} more flags.\n`);
 }
 
 /** commander's words as one of our errors: its suggestion becomes the hint. */
 function usageError(error: CommanderError, command: string | undefined): UsageError {
   const meant = flagMeant(error.message, command);
+  const others = commandsWith(error.message);
   const [message, suggestion] = error.message.replace(/^error: /, '').split('\n');
   const hint = suggestion
     ?.replace(/^\((.*)\)$/, '$1')
@@ -104,9 +138,25 @@ function usageError(error: CommanderError, command: string | undefined): UsageEr
     .replace(/^Did you mean/, 'did you mean');
   return new UsageError(message, {
     hint:
-      (meant === null ? hint : `did you mean ${meant}?`) ??
+      elsewhere(meant, others) ??
+      hint ??
       (command === undefined ? 'featx help lists the commands' : `featx help ${command} lists its flags`),
   });
+}
+
+/** Where a flag is known, and what may be meant here. */
+function elsewhere(meant: string | null, others: string | null): string | null {
+  if (meant === null) return others;
+  return others === null ? `did you mean ${meant}?` : `${others}; here it may be ${meant}`;
+}
+
+/** The commands that have a flag which this one has not. */
+function commandsWith(message: string): string | null {
+  const [, given] = /unknown option '(--[\w-]+)/.exec(message) ?? [];
+  const having = OPTIONS.json.cli.filter((name) =>
+    flagsOf(name).some(([, row]) => longFlag(flagFacts(row, name).flag ?? '') === given),
+  );
+  return having.length === 0 ? null : `${given} is a flag of ${having.map((name) => `featx ${name}`).join(', ')}`;
 }
 
 /** The flag of a command that other tools call what was given. */

@@ -1,3 +1,4 @@
+import { isGlob, matchesGlob } from './glob.js';
 import { bodiesOf, functionKey, hasBodies, type GraphView } from '../onnx/graph.js';
 import type { Attribute, FunctionDef, Graph, Node } from '../onnx/records.js';
 
@@ -70,7 +71,8 @@ function labelOf({ index, opType, name }: Node): string {
 }
 
 function isMatch(node: Node, kind: 'tensor' | 'node', name: string): boolean {
-  return kind === 'tensor' ? node.outputs.includes(name) : node.name === name;
+  const names = kind === 'tensor' ? node.outputs : [node.name];
+  return names.includes(name) || (isGlob(name) && names.some((own) => own !== '' && matchesGlob(name, own)));
 }
 
 function* placesIn(

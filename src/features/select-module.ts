@@ -88,6 +88,8 @@ export function byModule(
   const chosen = paths.length > 0 || mark === undefined ? paths : modulesNamed(names, pattern);
   if (chosen.length === 0) {
     const known = isExplained ? [...tree.modules.keys(), ...folded.keys()].filter(Boolean) : null;
+    const several = severalNamed(names, spec);
+    if (several !== null) return { ...missing('module', spec, null), hint: several };
     const hint = (isExplained ? elsewhere(view, names, mark === undefined ? spec : pattern) : null) ?? LISTED;
     return { ...missing('module', spec, known), hint };
   }
@@ -102,6 +104,13 @@ export function byModule(
         .join('; ') || null,
     hint: found.find(({ hint }) => hint !== undefined)?.hint,
   };
+}
+
+/** Names with commas between them, which a flag that is given again takes one by one. */
+function severalNamed(names: ModuleNames, spec: string): string | null {
+  const parts = spec.split(',');
+  if (parts.length < 2 || !parts.every((part) => modulesNamed(names, part.trim()).length > 0)) return null;
+  return `give one name at a time: ${parts.map((part) => option('module', part.trim())).join(' ')}`;
 }
 
 const LISTED = `list the modules with ${call('inspect', 'listModules')}`;

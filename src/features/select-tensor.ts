@@ -90,7 +90,7 @@ function inside(view: GraphView, kind: 'tensor' | 'node', name: string): Found |
   const instead = [...new Set(places.flatMap(({ instead: outputs }) => outputs))];
   return {
     selections: [],
-    problem: `the ${kind} '${name}' lives inside ${places
+    problem: `${isGlob(name) ? `'${name}' matches ${kind}s only` : `the ${kind} '${name}' lives`} inside ${places
       .slice(0, 3)
       .map(({ place }) => place)
       .join(' and ')}${places.length > 3 ? ' and others' : ''}, and nothing in there can be an output of the graph`,

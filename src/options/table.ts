@@ -91,3 +91,77 @@ function isCommand(set: OptionSet): set is CommandName {
 export function flagOf(key: OptionKey): string {
   return longFlag(rowOf(key).flag ?? '');
 }
+
+/** The flags that a short help shows; commands that have few flags show them all. */
+const MAIN: { readonly [C in CommandName]?: readonly OptionKey[] } = {
+  inspect: [
+    'csv',
+    'listTensors',
+    'listModules',
+    'explain',
+    'out',
+    'module',
+    'tensor',
+    'embedding',
+    'inputShapes',
+    'json',
+  ],
+  extract: [
+    'output',
+    'out',
+    'last',
+    'module',
+    'tensor',
+    'embedding',
+    'mode',
+    'outMap',
+    'outputFmt',
+    'weights',
+    'dryRun',
+    'verify',
+    'json',
+  ],
+  run: [
+    'inputs',
+    'output',
+    'format',
+    'out',
+    'last',
+    'module',
+    'tensor',
+    'embedding',
+    'batchSize',
+    'providers',
+    'image.size',
+    'image.mean',
+    'image.std',
+    'skipBad',
+    'json',
+  ],
+  verify: ['inputs', 'map', 'tolerance', 'json'],
+  batch: [
+    'output',
+    'out',
+    'last',
+    'module',
+    'embedding',
+    'weights',
+    'plan',
+    'watch',
+    'jobs',
+    'resume',
+    'shard',
+    'force',
+    'json',
+  ],
+};
+
+/** The long flags of what a short help shows; null if it shows all. */
+export function mainFlags(command: CommandName): readonly string[] | null {
+  const main = MAIN[command];
+  if (main === undefined) return null;
+  const keys = new Set<string>(main);
+  return flagsOf(command).flatMap(([key, row]) =>
+    keys.has(key) ? [longFlag(flagFacts(row, command).flag ?? '')] : [],
+  );
+}

@@ -1,0 +1,46 @@
+import { extract } from '../extract.js';
+import { encodeModel } from '../testing/model-builder.js';
+import { node, value } from '../testing/model-spec.js';
+import { runCli } from '../testing/cli.js';
+
+/** What a name that selects nothing is told. */
+
+const model = encodeModel({
+  graph: {
+    inputs: [value('x', [1, 4]), value('c', [], 'bool')],
+    outputs: [value('y', [1, 4])],
+    nodes: [
+      node('Relu', ['x'], ['a'], {}, { name: '/one/act/Relu' }),
+      node('Neg', ['a'], ['b'], {}, { name: '/two/act/Neg' }),
+      node('If', ['c'], ['y'], {
+        then_branch: { graph: { nodes: [node('Abs', ['b'], ['inner_abs'])], outputs: [value('inner_abs', [1, 4])] } },
+        else_branch: { graph: { nodes: [node('Neg', ['b'], ['inner_neg'])], outputs: [value('inner_neg', [1, 4])] } },
+      }),
+    ],
+  },
+});
+const refused = (select: { readonly by: 'module' | 'tensor'; readonly name: string }): Promise<unknown> =>
+  extract(model, null, { select: [select], dryRun: true }).then(
+    () => null,
+    (error: unknown) => error,
+  );
+
+test('a glob that matches only inside a body says so, and what leaves there', async () => {
+  expect(await refused({ by: 'tensor', name: 'inner_*' })).toMatchObject({
+    message: expect.stringContaining("'inner_*' matches tensors only inside the then_branch of"),
+    hint: expect.stringContaining("'y'"),
+  });
+});
+
+test('names with commas between them are given one by one', async () => {
+  expect(await refused({ by: 'module', name: 'one,two' })).toMatchObject({
+    hint: expect.stringContaining('give one name at a time'),
+  });
+});
+
+test('a flag of another command says whose it is', async () => {
+  expect(await runCli(['extract', 'm.onnx', '--input', 'cat.png'])).toMatchObject({
+    exit: 2,
+    stderr: expect.stringMatching(/hint: --input is a flag of featx run/),
+  });
+});
