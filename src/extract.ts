@@ -83,7 +83,12 @@ async function extractTo(
   const result = options.dryRun
     ? previewCut(model, edit, weights, target)
     : await writeCut({
-        ...{ model, edit, plan, weights, target, sourcePath },
+        model,
+        edit,
+        plan,
+        weights,
+        target,
+        sourcePath,
         options: {
           ...withWarnings(options, warn),
           reads: [...(options.reads ?? []), ...projectionFiles(options.project)],

@@ -62,5 +62,8 @@ export function processorNamed(name: string): ProcessorClass | undefined {
   return Object.hasOwn(PROCESSORS, base) ? PROCESSORS[base] : undefined;
 }
 
-/** Pillow's filters by their numbers. @see https://pillow.readthedocs.io/en/stable/reference/Image.html#resampling-filters */
+/**
+ * Pillow's filters by their numbers.
+ * @see https://pillow.readthedocs.io/en/stable/reference/Image.html#resampling-filters
+ */
 export const FILTER_NUMBERS = ['nearest', 'lanczos', 'bilinear', 'bicubic', 'box', 'hamming'] as const;

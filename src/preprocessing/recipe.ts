@@ -5,13 +5,13 @@ export interface Recipe {
   /** Height and width that it was made for; null: whatever the input has. */
   readonly size: readonly [height: number, width: number] | null;
   /**
-   * What a picture is resized to in front of the crop, at `size`: its shortest side (its longest where it is padded), or
+   * What a picture is resized to in front of the crop, at `size`: its shortest side (its longest if it is padded), or
    * height and width; null: the sides of the input divided by `crop`.
    */
   readonly resize: number | readonly [height: number, width: number] | null;
   readonly fit: Fit;
   readonly interpolation: Interpolation;
-  /** Whether a filter is as wide as a pixel of the result, as Pillow's is, or two pixels of the picture, as OpenCV's. */
+  /** Whether a filter is as wide as a pixel of the result (Pillow), or as two pixels of the picture (OpenCV). */
   readonly antialias: boolean;
   /** timm's `crop_pct`: the share of the resized picture that the centre crop keeps. */
   readonly crop: number;

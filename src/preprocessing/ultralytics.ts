@@ -5,7 +5,7 @@ import type { Recipe } from './recipe.js';
  * How ultralytics prepares pictures for a model that it exported, by the model's metadata; null for any other. Values
  * are what Python's `str` makes of them.
  * @see https://github.com/ultralytics/ultralytics/blob/main/ultralytics/engine/exporter.py (metadata)
- * @see https://github.com/ultralytics/ultralytics/blob/main/ultralytics/data/augment.py (LetterBox, classify_transforms)
+ * @see https://github.com/ultralytics/ultralytics/blob/main/ultralytics/data/augment.py
  */
 export function ultralyticsRecipe(metadata: ReadonlyMap<string, string>): Recipe | null {
   if (!metadata.has('stride') || !metadata.has('names')) return null;

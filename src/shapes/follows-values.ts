@@ -52,8 +52,9 @@ export interface ByValue {
 }
 
 /**
- * Tensors with other values, and such as may have another size, for other values of an input of the same shape: what NonZero and its kind make,
- * and what is cut or repeated by numbers that are calculated from values. Too many rather than too few.
+ * Tensors with other values, and such as may have another size, for other values of an input of the same shape: what
+ * NonZero and its kind make, and what is cut or repeated by numbers that are calculated from values. Too many rather
+ * than too few.
  */
 export function followsValues(view: GraphView): ByValue {
   const { model } = view;

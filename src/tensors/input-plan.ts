@@ -1,10 +1,10 @@
 import type { TensorValue } from '../onnx/tensor-value.js';
 import { named, option } from '../options/words.js';
 import { UsageError } from '../errors.js';
-import { countsEntries } from '../shapes/nominal.js';
 import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
 import { conversionOf, convert } from './convert.js';
 import { decodePicture, pictureTensor } from './image.js';
+import { countRows, isBatched, isOneEntry } from './input-entries.js';
 import type { InputItem, PlannedInput } from './input-item.js';
 import {
   assertAnyLeft,
@@ -382,50 +382,4 @@ function assertGiven(items: ReadonlyMap<string, readonly InputItem[]>, { inputs 
       missing.map(({ name }) => `${name}=FILE`),
     )}, or ${option('inputs', ['random'])}`,
   });
-}
-
-/** Whether the whole of an input is one entry. */
-function isOneEntry({ shape }: ModelInput): boolean {
-  return shape !== null && shape.length > 0 && !countsEntries(shape);
-}
-
-/**
- * Whether an input has entries of its own for each batch: where axis 0 is open, or, in a model that fixes all sizes,
- * where it equals the first input's. Beside an input that is `single`, an entry without such an axis, it has to be
- * open.
- */
-function isBatched(input: ModelInput, inputs: readonly ModelInput[], single: ReadonlySet<string>): boolean {
-  if (single.has(input.name)) return true;
-  const axis = ({ shape }: ModelInput): number | string | null | undefined => (shape === null ? null : shape[0]);
-  const own = axis(input);
-  if (own === undefined) return false;
-  if (single.size > 0) return typeof own !== 'number';
-  if (inputs.some((other) => axis(other) !== undefined && typeof axis(other) !== 'number'))
-    return typeof own !== 'number';
-  return own === inputs.map(axis).find((dim) => dim !== undefined);
-}
-
-function countRows(
-  planned: readonly PlannedInput[],
-  inputs: readonly ModelInput[],
-): { readonly rows: number; readonly fixedBatch: number | null } {
-  const total = ({ items }: PlannedInput): number => items.reduce((sum, { rows }) => sum + rows, 0);
-  const batched = planned.filter((input) => input.isBatched);
-  const counted = batched.filter(({ items }) => items.some(({ isEndless }) => !isEndless));
-  const [measure] = [...counted, ...batched];
-  const rows = measure === undefined ? 1 : total(measure);
-  if (counted.some((input) => total(input) !== rows)) {
-    throw new UsageError(
-      `the inputs have different numbers of entries: ${counted.map((input) => `${input.name} ${total(input)}`).join(', ')}`,
-    );
-  }
-  if (rows === 0) throw new UsageError('the inputs have no entries: axis 0 is 0');
-  for (const input of planned) {
-    const dim = inputs.find(({ name }) => name === input.name)?.shape?.[0];
-    if (input.isBatched || typeof dim !== 'number' || total(input) === dim) continue;
-    throw new UsageError(`input ${named(input.name)} takes ${dim} entries, and its files have ${total(input)}`);
-  }
-  if (planned.some((input) => !input.hasBatchAxis)) return { rows, fixedBatch: 1 };
-  const first = inputs.find(({ name }) => name === batched[0]?.name)?.shape?.[0];
-  return { rows, fixedBatch: typeof first === 'number' ? first : null };
 }
