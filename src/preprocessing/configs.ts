@@ -175,6 +175,7 @@ function ofFeatx(fields: Fields): Recipe {
     interpolation: fields.choice('interpolation', INTERPOLATIONS, base.interpolation),
     antialias: fields.flag('antialias', base.antialias),
     crop: fields.number('crop', base.crop),
+    cropRounding: fields.choice('crop_rounding', ['even', 'down'], base.cropRounding),
     scale: fields.number('scale', base.scale),
     mean: fields.channels('mean', fields.raw('mean') === null ? null : base.mean),
     std: fields.channels('std', fields.raw('std') === null ? null : base.std),

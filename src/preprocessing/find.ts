@@ -84,7 +84,15 @@ function plain(source: FoundRecipe['source'], path: string | null, recipe: Recip
 
 /** The name of a recipe that stands in the table, whatever its size. */
 function presetOf(recipe: Recipe): FoundRecipe['preset'] {
-  return PRESET_NAMES.find((name) => isSame({ ...PRESETS[name], size: null }, { ...recipe, size: null })) ?? null;
+  return PRESET_NAMES.find((name) => isSame(essence(PRESETS[name]), essence(recipe))) ?? null;
+}
+
+/** A recipe without its size, and without pixels that follow from size and crop. */
+function essence(recipe: Recipe): Recipe {
+  const { size, resize, crop } = recipe;
+  const sides = typeof resize === 'number' ? [resize, resize] : resize;
+  const follows = size !== null && sides?.every((side, axis) => side === Math.floor(size[axis] / crop)) === true;
+  return { ...recipe, size: null, resize: follows ? null : resize };
 }
 
 function isSame(a: Recipe, b: Recipe): boolean {

@@ -175,6 +175,9 @@ export function resizeAndCrop(
   const isSameHeight = height === picture.height;
   if (isSameWidth && isSameHeight) return cropPicture(picture, crop);
   const rows = isSameHeight ? null : tapsOf(filter, picture.height, height, crop.top, crop.height);
+  if (rows !== null && !isSameWidth && goesDownFirst(picture, { width, height })) {
+    return downThenAcross(picture, rows, tapsOf(filter, picture.width, width, crop.left, crop.width));
+  }
   const last = crop.height - 1;
   const top = rows === null ? crop.top : rows.starts[0];
   const bottom = rows === null ? crop.top + crop.height : rows.starts[last] + rows.counts[last];
@@ -186,6 +189,39 @@ export function resizeAndCrop(
     width: crop.width,
     height: crop.height,
   };
+}
+
+/**
+ * Whether Pillow resizes columns before rows, which rounds otherwise: since version 13 where the height shrinks by more
+ * than twice of what the width does.
+ */
+function goesDownFirst(from: Sides, to: Sides): boolean {
+  return to.height < from.height && 2 * (from.width - to.width) < from.height - to.height;
+}
+
+interface Sides {
+  readonly width: number;
+  readonly height: number;
+}
+
+function downThenAcross(picture: Picture, rows: Taps, columns: Taps): Picture {
+  const [left, right] = reachOf(columns);
+  const [top, bottom] = reachOf(rows);
+  const part = cropPicture(picture, { left, top, width: right - left, height: bottom - top });
+  const data = vertical(part.data, part.width, top, rows);
+  const height = rows.starts.length;
+  const shifted = { ...columns, starts: columns.starts.map((start) => start - left) };
+  return {
+    data: horizontal({ data, width: part.width, height }, shifted, 0, height),
+    width: columns.starts.length,
+    height,
+  };
+}
+
+/** The first sample that some taps read, and the one behind the last. */
+function reachOf({ starts, counts }: Taps): readonly [number, number] {
+  const last = starts.length - 1;
+  return [starts[0], starts[last] + counts[last]];
 }
 
 /** Pillow walks the source by adding the scale, so that its rounding is that of the running sum. */
