@@ -6,7 +6,7 @@
 //                 `none` for no network
 //   --random N    random nodes (default 5000); --seed S (default 1)
 //   --seeds A-B   random graphs (default 1-5000; 0 for none); --minutes N, --record as for check:cuts
-//   --rounds N    sizes per symbolic network (default 3); --stride N  every n-th network
+//   --rounds N    sizes per symbolic network (default 4: the usual one, then others, some of them odd); --stride N  every n-th network
 //   --accept      write the counts down
 //   --python PATH a Python with onnx: what its shape inference knows must be known here too
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -24,7 +24,7 @@ const { values: options, positionals: folders } = parseArgs({
   options: {
     random: { type: 'string', default: '5000' },
     seed: { type: 'string', default: '1' },
-    rounds: { type: 'string', default: '3' },
+    rounds: { type: 'string', default: '4' },
     stride: { type: 'string', default: '1' },
     accept: { type: 'boolean', default: false },
     python: { type: 'string' },

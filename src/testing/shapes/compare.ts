@@ -132,7 +132,10 @@ export async function numericShapes(path: string): Promise<ReadonlyMap<string, r
   );
 }
 
-/** Other sizes: more than one in a batch, sides that are odd and not equal. */
+/**
+ * Other sizes: more than one in a batch, sides that are not equal. In every second round they are odd; many networks
+ * take only multiples of 32, which the others are.
+ */
 function varied(fit: NominalInputs, round: number): NominalInputs {
   const symbols = new Map(fit.symbols);
   let step = 0;
@@ -141,7 +144,7 @@ function varied(fit: NominalInputs, round: number): NominalInputs {
     const size = symbols.get(name) ?? 1;
     step++;
     if (role === 'batch') symbols.set(name, 1 + round);
-    else if (role === 'side') symbols.set(name, size + (round % 2 === 0 ? 32 : -27) + 32 * step * round + round);
+    else if (role === 'side') symbols.set(name, size + 32 * (step + round) - (round % 2 === 0 ? 0 : 27));
     else if (role === 'length') symbols.set(name, size + 3 * round + step);
   }
   return renumbered(fit, symbols);
