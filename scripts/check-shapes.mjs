@@ -6,7 +6,8 @@
 //                 `none` for no network
 //   --random N    random nodes (default 5000); --seed S (default 1)
 //   --seeds A-B   random graphs (default 1-5000; 0 for none); --minutes N, --record as for check:cuts
-//   --rounds N    sizes per symbolic network (default 4: the usual one, then others, some of them odd); --stride N  every n-th network
+//   --rounds N    sizes per symbolic network (default 4: the usual one, then others, some of them odd)
+//   --stride N    every n-th network
 //   --accept      write the counts down
 //   --python PATH a Python with onnx: what its shape inference knows must be known here too
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
