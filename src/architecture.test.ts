@@ -14,7 +14,7 @@ const ROWS: readonly (readonly string[])[] = [
   ['shards'],
   ['inspect', 'extract', 'split', 'run', 'verify', 'doctor', 'cache'],
   ['nets', 'run-results', 'verify-pairs', 'verify-runs'],
-  ['device-runs', 'entry-axes'],
+  ['device-runs', 'entry-axes', 'freed-entries'],
   ['runner', 'chain'],
   ['core'],
   ['prepare', 'cut-files', 'in-memory', 'model-recipe'],

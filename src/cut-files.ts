@@ -29,6 +29,8 @@ export interface CutOptions extends Omit<WriteOptions, 'beforeCommit'> {
    * that the cut is right. Where it is given, the report says `verified`.
    */
   readonly verifyFile?: (temporaryPath: string, outputs: Plan['outputs']) => Promise<Verdict>;
+  /** Called with the finished file before that, whatever is asked for. */
+  readonly checkFile?: (temporaryPath: string) => Promise<void>;
   /** Takes the bytes instead of a file: for standard output. */
   readonly write?: (bytes: Uint8Array) => Promise<void>;
 }
@@ -244,6 +246,7 @@ export async function writeCut({ model, edit, plan, weights, target, options, so
     await writeFile(source, pieces, target, {
       ...options,
       beforeCommit: async (temporaryPath) => {
+        await options.checkFile?.(temporaryPath);
         if (options.verifyFile === undefined) return;
         verified = isRight(await options.verifyFile(temporaryPath, plan.outputs), target);
       },

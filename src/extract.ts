@@ -2,13 +2,16 @@ import { option } from './options/words.js';
 import { placementOf, previewCut, resolveOutput, writeCut, type CutOptions } from './cut-files.js';
 import { UsageError } from './errors.js';
 import { assertPath, called } from './options/check.js';
+import type { GraphView } from './onnx/graph.js';
 import type { OptionsOf } from './options/types.js';
+import { inferWhole } from './shapes/whole.js';
 import { inputName, localPath } from './open.js';
 import { prepare, type PrepareOptions } from './prepare.js';
 import { fileNameOf } from './remote/open-remote.js';
 import { beginningRecords, counts, dimRecords, extractedFeatures, pixelRecords } from './report/extract-report.js';
 import type { ExtractReport } from './report/records.js';
 import { assertNoWarnings } from './report/strict.js';
+import type { FreeBatch } from './rewrite/batch-visit.js';
 import { describedEdit, referenceEntries } from './rewrite/described.js';
 import { printableEdit } from './rewrite/edit.js';
 import { planRewrite } from './rewrite/plan.js';
@@ -54,12 +57,9 @@ async function extractTo(
   const projection = await readProjection(options.project, (path) =>
     readOneArray(path, { fileSystem: options.fileSystem }),
   );
-  const plan = planRewrite(
-    view,
-    types.types,
-    selections,
-    planOptions({ ...options, beginnings, projection, sizes: resized }),
-  );
+  const freeing = await freeingOf(view, options);
+  const asked = planOptions({ ...options, beginnings, projection, sizes: resized, freeing });
+  const plan = planRewrite(view, types.types, selections, asked);
   plan.warnings.forEach(warn);
   const weightsMode = options.weights ?? 'keep';
   const placement = await placementOf(model, sourcePath, target, options);
@@ -91,6 +91,22 @@ async function extractTo(
         sourcePath,
         options: {
           ...withWarnings(options, warn),
+          checkFile: async (path: string): Promise<void> => {
+            if (plan.freed === null) return;
+            const { assertFreed } = await import('./freed-entries.js');
+            const { isolate = false, timeoutMs, memoryBytes, signal, fileSystem } = options;
+            const session = { isolate, ...(isolate ? { timeoutMs, memoryBytes } : {}), signal, fileSystem };
+            const cut = {
+              view,
+              types: types.types,
+              taps: selections,
+              options: asked,
+              plan,
+              freed: plan.freed,
+              session,
+            };
+            await assertFreed(cut, path);
+          },
           reads: [...(options.reads ?? []), ...projectionFiles(options.project)],
         },
       });
@@ -104,6 +120,7 @@ async function extractTo(
     ...extractedFeatures(plan),
     ...beginningRecords(plan),
     ...dimRecords(resized),
+    ...(plan.freed === null ? {} : { freed: plan.freed }),
     ...pixelRecords(plan),
     ...counts(model, edit),
     ...result,
@@ -111,6 +128,23 @@ async function extractTo(
     elapsed_ms: Math.round(performance.now() - started),
     ...(options.dryRun ? { plan: printableEdit(edit) } : {}),
   };
+}
+
+/** What a free batch needs to know of a model; null if it is not asked for. @throws UsageError */
+async function freeingOf(
+  view: GraphView,
+  { freeBatch = false, write, pixels }: ExtractOptions,
+): Promise<FreeBatch | null> {
+  if (freeBatch === false) return null;
+  if (write !== undefined || pixels !== undefined)
+    throw new UsageError(
+      write === undefined
+        ? `${option('freeBatch', true)} and ${option('pixels.layout')} are two cuts: free the batch first`
+        : `${option('freeBatch', true)} needs a file as output: it is run before it appears`,
+      { code: 'FEATX_USAGE_FREE_BATCH' },
+    );
+  const { proven } = await inferWhole(view);
+  return { name: freeBatch === true ? 'batch' : freeBatch, infos: proven.infos };
 }
 
 /** Options whose check of the finished file adds what it warns of to the report. */

@@ -129,7 +129,7 @@ export class FeatureRunner implements AsyncDisposable {
 }
 
 /** What a plan computes, for a session: every output of the graph that it makes. */
-function computationOf({ outputs: own }: Graph, { edit, outputs }: Plan): Computation {
+export function computationOf({ outputs: own }: Graph, { edit, outputs }: Plan): Computation {
   const planned = new Map(outputs.map((output) => [output.output, output]));
   return {
     add: edit,

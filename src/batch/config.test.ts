@@ -70,6 +70,7 @@ test('the schema knows every option of the config and nothing else', () => {
       cast: 'float16',
       dim: { batch: 1, 'input:2': 224 },
       rename_dim: { height: 'h' },
+      free_batch: 'n',
       weights: 'external',
       align: 65536,
       follow: true,

@@ -51,6 +51,19 @@ const SIZES: Kind<ByName<number>> = {
   spell: (sizes) => [...mapOf(sizes)].map((pair) => pair.join('=')),
 };
 
+/** Whether the batch is to be free, or its name. */
+const FREE_BATCH: Kind<boolean | string> = {
+  allowed: 'true, false, or a name',
+  accepts: (value): value is boolean | string =>
+    typeof value === 'boolean' || (typeof value === 'string' && /^[A-Za-z_]\w*$/.test(value)),
+  schema: { type: ['boolean', 'string'], minLength: 1 },
+  parse: (flag, text) => {
+    if (text === '') return true;
+    if (!/^[A-Za-z_]\w*$/.test(text)) throw new UsageError(`${flag} takes a name for the batch, not '${text}'`);
+    return text;
+  },
+};
+
 /** The other end of a cut: where it begins, and what its inputs are. */
 export const ENDS = {
   /**
@@ -97,6 +110,16 @@ export const ENDS = {
     group,
     config: 'dim',
     description: 'Numbers for symbolic dims of inputs: by symbol, or by input and axis as in "input:2"',
+  },
+  /** Let the cut take any number of entries: true, or the name of that dim (default: batch). */
+  freeBatch: {
+    kind: FREE_BATCH,
+    in: ['extract', 'cut'],
+    flag: '--free-batch [name]',
+    help: 'let the cut take any number of entries, where that is proved and two and three of them give the same (default name: batch)',
+    group,
+    config: 'free_batch',
+    description: 'Let the cut take any number of entries: true, or the name of that dim',
   },
   /** New names of symbolic dims. */
   renameDims: {

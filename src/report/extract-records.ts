@@ -1,3 +1,4 @@
+import type { FreedRecord } from '../rewrite/freed.js';
 import type { Dim } from '../onnx/records.js';
 import type { PixelsRecord } from '../rewrite/pixels.js';
 import type { StepRecord } from '../rewrite/steps.js';
@@ -68,6 +69,8 @@ export interface ExtractReport {
   readonly shapes_folded?: readonly FoldedShapeRecord[];
   /** Sizes of inputs that were asked for: numbers, or new names of symbols. */
   readonly dims?: readonly DimRecord[];
+  /** How the batch was freed. */
+  readonly freed?: FreedRecord;
   /** What pixels go through in front of the network; absent if pictures come prepared. */
   readonly preprocess?: PixelsRecord;
   readonly kept: CountRecord;

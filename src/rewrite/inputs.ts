@@ -64,7 +64,7 @@ export function planInputs(planning: PlanningInputs, { from, inMap, pixels }: Pl
   const begun = from.map((beginning): PlannedBeginning => {
     const { tensor } = beginning;
     const source = sourceOf(view, tensor);
-    const type = source === 'input' ? (declared.get(tensor)?.type ?? null) : typeOf(types, declared, beginning);
+    const type = source === 'input' ? (view.inputs.get(tensor)?.type ?? null) : typeOf(types, declared, beginning);
     const { dtype, shape } = type === null ? { dtype: null, shape: null } : tensorType(type);
     const isTaken = source !== 'input' && ownOutputs.has(tensor) && !newNames.has(tensor);
     const input = newNames.get(tensor) ?? (isTaken ? names.fresh(`${tensor}_input`) : tensor);

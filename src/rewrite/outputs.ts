@@ -250,11 +250,17 @@ function isComplete(type: ValueType): boolean {
 }
 
 /** What the file itself says of tensors, and where. */
-export type Declarations = ReadonlyMap<string, { readonly borrow: OutputEdit['borrow']; readonly type: ValueType }>;
+export type Declarations = ReadonlyMap<string, DeclaredType>;
+
+/** What the file says of a tensor, and where. */
+export interface DeclaredType {
+  readonly borrow: OutputEdit['borrow'];
+  readonly type: ValueType;
+}
 
 /** What a file says of its tensors, graph outputs before value_info before graph inputs. */
-export function declarationsOf({ graph }: OnnxModel): Declarations {
-  const declared = new Map<string, { readonly borrow: OutputEdit['borrow']; readonly type: ValueType }>();
+export function declarationsOf({ graph }: OnnxModel): Map<string, DeclaredType> {
+  const declared = new Map<string, DeclaredType>();
   for (const [list, infos] of [
     ['output', graph.outputs],
     ['valueInfo', graph.valueInfo],

@@ -10,6 +10,7 @@ import { withSteps } from './behind.js';
 import { withMask } from './mask.js';
 import type { StepRecord } from './steps.js';
 import { dataTypeOf, tensorBytes, type TensorTypes } from '../onnx/types.js';
+import { freedIn, freedRecord, isRetyped, type FreedGraph, type FreedRecord } from './freed.js';
 import { NO_DROPS, type Drops, type GraphEdit, type OutputEdit } from './edit.js';
 import { planInputs, type PlannedBeginning, type PlannedInputs } from './inputs.js';
 import { everything, keptFor } from './kept.js';
@@ -51,6 +52,8 @@ export interface Plan {
   readonly outputs: readonly PlannedOutput[];
   /** Where the cut begins; null if it begins at the inputs of the model. */
   readonly begun: Begun | null;
+  /** How the batch was freed; null if it was not asked for. */
+  readonly freed: FreedRecord | null;
   /** Inputs that have another name than their tensor in the model. */
   readonly renamed: PlannedInputs['renamed'];
   /** What pixels go through in front of an input; null if pictures come prepared. */
@@ -84,7 +87,7 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
     });
   assertTensors(view, ordered);
   const isHook = options.mode === 'hook' && !options.rewrite;
-  const prune = begins || !isHook;
+  const prune = begins || !isHook || options.freeBatch !== null;
   const keepsOwn = isHook || options.keepOutputs || ordered.length === 0;
   const roots = [
     ...ordered.flatMap(({ tensors }) => tensors),
@@ -96,19 +99,34 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
   const span = begins
     ? spanOf(view, types, roots, options)
     : spanOfWhole(view, prune ? keptFor(view, roots) : everything(view));
-  const { kept } = span;
-  assertPossible(kept, options.sizes);
-  const names = new NamePool(view, kept, keepsOwn, new Set(options.from.map(({ tensor }) => tensor)));
+  assertPossible(span.kept, options.sizes);
+  const given = new Set(options.from.map(({ tensor }) => tensor));
+  const names = new NamePool(view, span.kept, keepsOwn, given);
   assertSelection(ordered, options);
+  const freed =
+    options.freeBatch === null
+      ? null
+      : freedIn(
+          { view, kept: span.kept, roots, given, opset: defaultOpset(model), fresh: (base) => names.fresh(base) },
+          types,
+          options.freeBatch,
+        );
+  const kept = freed?.kept ?? span.kept;
+  const sized = freed?.view ?? view;
+  const known = freed?.types ?? types;
 
-  const declared = declarationsOf(model);
+  const declared = declarationsOf(sized.model);
+  for (const name of freed?.entries.keys() ?? []) declared.delete(name);
   const ownOutputs = new Set(keepsOwn ? view.outputs.keys() : []);
-  const inputs = planInputs({ view, types, declared, span, names, ownOutputs, opset: defaultOpset(model) }, options);
+  const inputs = planInputs(
+    { view: sized, types: known, declared, span, names, ownOutputs, opset: defaultOpset(model) },
+    options,
+  );
   inputs.warnings.forEach((warning) => warnings.push(warning));
 
   const addInitializers: NewTensor[] = [];
   const built = withSteps(
-    ordered.map((tap) => buildTap(view, types, tap, options, names)),
+    ordered.map((tap) => buildTap(view, known, freed === null ? tap : withTypesOf(known, tap), options, names)),
     {
       opset: defaultOpset(model),
       steps,
@@ -122,7 +140,7 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
   assertAliases(
     model,
     declared,
-    types,
+    known,
     built.filter(({ tensor }, position) => tensor !== outputNames[position]),
   );
   const nodes: NewNode[] = built.flatMap((tap) => tap.nodes);
@@ -130,7 +148,7 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
     const name = outputNames[position];
     if (name !== tap.tensor)
       nodes.push({ opType: 'Identity', name: names.fresh('featx/Identity'), inputs: [tap.tensor], outputs: [name] });
-    return typedOutput(declared, types, tap, name, warnings);
+    return typedOutput(declared, known, tap, name, warnings);
   });
   // A name that stands twice among the outputs is one value.
   const own = joinedOutputs(
@@ -138,7 +156,7 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
     model.graph.outputs.map(({ name }, index): OutputEdit => ({ name, borrow: { list: 'output', index }, type: null })),
   );
   const drop = prune
-    ? drops(view, kept, outputs, keepsOwn, inputs)
+    ? drops(view, kept, outputs, keepsOwn, inputs, freed)
     : { ...NO_DROPS, inputs: inputs.dropInputs, valueInfo: declaredTwice(view, outputs) };
   if (drop.trainingInfo) warnings.push('training_info is dropped: it refers to tensors that the cut leaves out');
   if (!view.sorted) warnings.push(UNSORTED);
@@ -147,17 +165,17 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
   return {
     edit: {
       drop,
-      frontNodes: inputs.frontNodes,
-      addNodes: nodes,
-      rename: inputs.rename,
+      frontNodes: [...inputs.frontNodes, ...(freed?.frontNodes ?? [])],
+      addNodes: [...(freed?.addNodes ?? []), ...nodes],
+      rename: [...inputs.rename, ...(freed?.rename ?? [])],
       addAttributes: [],
       inside: view.inside ?? [],
-      types: options.sizes?.types ?? [],
+      types: [...(options.sizes?.types ?? []).filter(({ of }) => !isRetyped(freed, of)), ...(freed?.edits ?? [])],
       addInitializers,
       addInputs: inputs.addInputs,
       outputs: finalOutputs,
       setMetadata: [],
-      addOpsetImports: opsetsFor(model, [...inputs.frontNodes, ...nodes]),
+      addOpsetImports: opsetsFor(model, [...inputs.frontNodes, ...(freed?.frontNodes ?? []), ...nodes]),
     },
     outputs: built.map(({ own, nodes: _nodes, tensor: _tensor, ...facts }, position) => ({
       ...facts,
@@ -165,10 +183,17 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
       converted: !own,
     })),
     begun: begins ? begunOf(view, span, inputs) : null,
+    freed: freed === null ? null : freedRecord(freed, inputs, built, outputNames, finalOutputs),
     renamed: inputs.renamed,
     pixels: inputs.pixels,
     warnings,
   };
+}
+
+/** A tap whose shape is that of any batch. */
+function withTypesOf(types: TensorTypes, tap: Tap): Tap {
+  const shape = tap.tensors.length === 1 ? types.get(tap.tensors[0])?.shape : undefined;
+  return shape === undefined ? tap : { ...tap, shape };
 }
 
 /** @throws UnsupportedModelError naming the nodes that take none of the sizes that were asked for */
@@ -257,6 +282,7 @@ function drops(
   outputs: readonly OutputEdit[],
   keepsOwn: boolean,
   { from, dropInputs, replaced }: PlannedInputs,
+  freed: FreedGraph | null,
 ): Drops {
   const { model } = view;
   const { graph } = model;
@@ -273,7 +299,10 @@ function drops(
       ({ values }) => values !== null && (!tensors.has(values.name) || replaced.has(values.name)),
     ),
     inputs: indicesWhere(graph.inputs, ({ name }, index) => !tensors.has(name) || gone.has(index)),
-    valueInfo: indicesWhere(graph.valueInfo, ({ name }) => !tensors.has(name) || outputNames.has(name)),
+    valueInfo: indicesWhere(
+      graph.valueInfo,
+      ({ name }) => !tensors.has(name) || outputNames.has(name) || freed?.entries.has(name) === true,
+    ),
     quantizationAnnotations: indicesWhere(graph.quantizationAnnotations, ({ tensorName }) => !tensors.has(tensorName)),
     functions: indicesWhere(model.functions, (definition) => !usedFunctions.has(definition)),
     metadata: [],

@@ -8,6 +8,7 @@ import type { Dim } from '../onnx/records.js';
 import type { Fault } from '../shapes/whole.js';
 import type { OptionsIn } from '../options/types.js';
 import { pixelsOf, type Pixels } from './pixels.js';
+import type { FreeBatch } from './batch-visit.js';
 import type { TypeEdit } from './edit.js';
 import { NO_STEPS, stepsOf, type AskedSteps, type StepRecord, type Steps } from './steps.js';
 
@@ -97,6 +98,8 @@ export interface PlanOptions {
   readonly steps: Steps;
   /** Sizes that the model declares now and its file does not. */
   readonly sizes: PlannedSizes | null;
+  /** That the batch is to be free, and under which name. */
+  readonly freeBatch: FreeBatch | null;
 }
 
 /** Declarations that say other sizes than the file, and the nodes that are impossible with them. */
@@ -120,6 +123,7 @@ export const DEFAULT_PLAN: PlanOptions = {
   pixels: null,
   steps: NO_STEPS,
   sizes: null,
+  freeBatch: null,
 };
 
 /** A plan from what a caller asks for. */
@@ -138,13 +142,18 @@ export function planOptions({ mode = 'dict', rewrite, ...asked }: AskedPlan): Pl
     pixels: pixelsOf(asked.pixels),
     steps: stepsOf(asked),
     sizes: asked.sizes ?? DEFAULT_PLAN.sizes,
+    freeBatch: asked.freeing ?? DEFAULT_PLAN.freeBatch,
   };
 }
 
 /** How a caller wants features to leave the graph. */
 export interface AskedPlan
-  extends Partial<Omit<PlanOptions, 'outMap' | 'outputFmt' | 'from' | 'inMap' | 'foldShapes' | 'pixels' | 'steps'>>,
+  extends Partial<
+      Omit<PlanOptions, 'outMap' | 'outputFmt' | 'from' | 'inMap' | 'foldShapes' | 'freeBatch' | 'pixels' | 'steps'>
+    >,
     AskedSteps {
+  /** What `freeBatch` needs to know of the model. */
+  readonly freeing?: FreeBatch | null;
   /** What `from` means in the model. */
   readonly beginnings?: readonly Beginning[];
   readonly inMap?: ByName<string>;

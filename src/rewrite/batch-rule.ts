@@ -1,0 +1,27 @@
+import type { Entries, Sizes, Visit } from './batch-visit.js';
+
+/** What the rules of a free batch share. */
+
+/** What a rule says of the outputs: one for all of them, or one for each. */
+export type BatchRule = (visit: Visit) => Entries | readonly Entries[];
+
+/** The entries of an input that must have some. @throws Refusal */
+export function required(visit: Visit, input: number): NonNullable<Entries> {
+  return visit.entries(input) ?? visit.refuse('only a further input is another for each entry');
+}
+
+/** How many values sizes have; null if one is not known. */
+export function product(dims: Sizes): number | null {
+  let all = 1;
+  for (const dim of dims) {
+    if (dim === null) return null;
+    all *= dim;
+  }
+  return all;
+}
+
+/** Axes that an attribute says, or an input. */
+export function axesOf(visit: Visit, input: number, rank: number): readonly number[] | null {
+  const axes = visit.ints('axes') ?? (visit.has(input) ? visit.numbers(input) : null);
+  return axes?.map((axis) => visit.axis(axis, rank)) ?? null;
+}
