@@ -18,7 +18,7 @@ import { nearestFolder, resolveTarget } from './wire/target.js';
 import type { TemporaryFile } from './wire/temporary-file.js';
 
 /** How a cut is written: where its files go, and what is checked before they appear. */
-export interface CutOptions extends Omit<WriteOptions, 'beforeCommit'> {
+export interface CutFileOptions extends Omit<WriteOptions, 'beforeCommit'> {
   readonly weights?: WeightsMode;
   /** Other files that were read for it, which the result must not replace. */
   readonly reads?: readonly string[];
@@ -48,7 +48,7 @@ export type Verdict =
 export async function resolveOutput(
   sourcePath: string | null,
   output: string | null,
-  options: CutOptions,
+  options: CutFileOptions,
   remoteName: string | null = null,
 ): Promise<string | null> {
   if (options.write !== undefined) {
@@ -77,7 +77,7 @@ export async function placementOf(
   model: OnnxModel,
   sourcePath: string | null,
   target: string | null,
-  { fileSystem: fs = nodeFileSystem }: CutOptions,
+  { fileSystem: fs = nodeFileSystem }: CutFileOptions,
 ): Promise<Pick<WeightsOptions, 'sameDirectory' | 'sourceName'>> {
   if (sourcePath === null) return { sameDirectory: false, sourceName: null };
   const directory = await realPath(fs, dirname(resolve(sourcePath)));
@@ -193,7 +193,7 @@ export interface Writing {
   readonly plan: Plan;
   readonly weights: WeightsPlan;
   readonly target: string | null;
-  readonly options: CutOptions;
+  readonly options: CutFileOptions;
   readonly sourcePath: string | null;
 }
 
@@ -306,7 +306,7 @@ async function commitSidecar(
 async function stream(
   model: OnnxModel,
   pieces: readonly Piece[],
-  { write: sink, signal, onProgress }: CutOptions,
+  { write: sink, signal, onProgress }: CutFileOptions,
 ): Promise<void> {
   await fetchBorrowed(model.source, pieces, { signal });
   const total = sizeOf(pieces);

@@ -1,5 +1,5 @@
 import { option } from './options/words.js';
-import { placementOf, previewCut, resolveOutput, writeCut, type CutOptions } from './cut-files.js';
+import { placementOf, previewCut, resolveOutput, writeCut, type CutFileOptions } from './cut-files.js';
 import { UsageError } from './errors.js';
 import { assertPath, called } from './options/check.js';
 import type { GraphView } from './onnx/graph.js';
@@ -23,7 +23,7 @@ import { projectionFiles, readProjection } from './tensors/projection.js';
 /** What `extract` takes: the options of the table, and what only a program can give. */
 export type ExtractOptions = OptionsOf<'extract'> &
   Pick<PrepareOptions, 'child' | 'resolve'> &
-  Pick<CutOptions, 'fileSystem' | 'onProgress' | 'verifyFile'>;
+  Pick<CutFileOptions, 'fileSystem' | 'onProgress' | 'verifyFile'>;
 
 /**
  * Cuts features out of a model, or hooks them onto it, as a new ONNX file whose bytes are borrowed from the old one.

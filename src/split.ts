@@ -1,5 +1,5 @@
 import { basename, dirname, join } from 'node:path';
-import { placementOf, previewCut, resolveOutput, writeCut, type CutOptions, type Written } from './cut-files.js';
+import { placementOf, previewCut, resolveOutput, writeCut, type CutFileOptions, type Written } from './cut-files.js';
 import { UsageError } from './errors.js';
 import { findBeginnings } from './features/beginnings.js';
 import { fingerprint } from './onnx/fingerprint.js';
@@ -40,7 +40,7 @@ import { resolveTarget } from './wire/target.js';
 /** What `split` takes: the options of the table, and what only a program can give. */
 export type SplitOptions = OptionsOf<'split'> &
   Pick<PrepareOptions, 'resolve'> &
-  Pick<CutOptions, 'fileSystem' | 'onProgress'>;
+  Pick<CutFileOptions, 'fileSystem' | 'onProgress'>;
 
 /**
  * Splits a model into parts that one after the other compute what it computes, and writes a manifest that says how they
@@ -226,7 +226,7 @@ interface PartWriting {
 
 async function writePart({ prepared, part, input, target, options }: PartWriting): Promise<PartRecord> {
   const { model, view, files, types, resolution, warn } = prepared;
-  const cutting: CutOptions = { ...options, verifyFile: undefined };
+  const cutting: CutFileOptions = { ...options, verifyFile: undefined };
   const place = await resolveOutput(input, target, cutting);
   const plan = planPart(prepared, part);
   plan.warnings.forEach(warn);

@@ -8,7 +8,8 @@ import type { Shard } from '../options/values.js';
 import { takeShard } from '../shards/shard.js';
 import { type FileSystem, ioError, nodeFileSystem } from '../wire/fs.js';
 import { Channel } from './channel.js';
-import { type Job, type Plan, planJobs, withoutTwins } from './jobs.js';
+import { WORKER_TIMEOUT_MS } from './worker.js';
+import { type Job, type BatchPlan, planJobs, withoutTwins } from './jobs.js';
 import { Journal } from './journal.js';
 import { judge, readMade, type Verdict } from './made.js';
 import type { BatchProgress, BatchSummary, JobReport } from './reports.js';
@@ -21,7 +22,6 @@ export type BatchOptions = OptionsOf<'batch'> & {
   readonly fileSystem?: FileSystem;
 };
 
-const TIMEOUT_MS = 120_000;
 const MEMORY_BYTES = 4 * 2 ** 30;
 const UNREAD_REPORTS = 256;
 
@@ -55,7 +55,7 @@ function isJob(job: unknown): boolean {
 
 /** `batch` of a plan that is already made. */
 export async function* runPlan(
-  plan: Plan,
+  plan: BatchPlan,
   options: BatchOptions = {},
 ): AsyncGenerator<JobReport, BatchSummary, undefined> {
   const channel = new Channel<JobReport>(UNREAD_REPORTS);
@@ -65,7 +65,7 @@ export async function* runPlan(
     fileSystem,
     jobs: options.jobs ?? availableParallelism(),
     worker: {
-      timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
+      timeoutMs: options.timeoutMs ?? WORKER_TIMEOUT_MS,
       memoryBytes:
         options.memoryBytes === undefined ? (process.platform === 'win32' ? null : MEMORY_BYTES) : options.memoryBytes,
       entry: options.workerEntry,
@@ -133,7 +133,7 @@ const ACTIONS: { readonly [Is in Verdict['is']]: PlannedReport['action'] } = {
  * @throws IoError where the journal cannot be read
  */
 export async function* previewPlan(
-  plan: Plan,
+  plan: BatchPlan,
   options: PreviewOptions = {},
 ): AsyncGenerator<PlannedReport & { readonly output: string }> {
   const { fileSystem = nodeFileSystem, shard, stateDirectory } = options;

@@ -14,7 +14,7 @@ import { Guard } from './guard.js';
 import { leftOutText, lookInto } from './look-into.js';
 import { type ItemError, itemError } from './tasks.js';
 import { DEFAULT_OUTPUT } from './template.js';
-import { WorkerPool, type Outcome } from './worker.js';
+import { WorkerPool, type Outcome, WORKER_TIMEOUT_MS } from './worker.js';
 
 /** What `init` takes: `featx.config.json` in the current directory is written by default. */
 export type InitOptions = OptionsOf<'init'> & { readonly fileSystem?: FileSystem };
@@ -31,7 +31,6 @@ export interface InitReport {
   readonly elapsed_ms: number;
 }
 
-const TIMEOUT_MS = 120_000;
 /** What a starting config does not mean: other people's packages. */
 const NOT_MEANT = /(^|\/)node_modules\//;
 
@@ -113,7 +112,7 @@ async function assertFree(
   {
     fileSystem = nodeFileSystem,
     jobs = availableParallelism(),
-    timeoutMs = TIMEOUT_MS,
+    timeoutMs = WORKER_TIMEOUT_MS,
     signal,
     workerEntry,
   }: InitOptions,
@@ -169,7 +168,7 @@ async function inspectAll(
   options: InitOptions,
 ): Promise<ReadonlyMap<string, ConfigModel | ItemError>> {
   const pool = new WorkerPool({
-    timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
+    timeoutMs: options.timeoutMs ?? WORKER_TIMEOUT_MS,
     memoryBytes: null,
     entry: options.workerEntry,
   });

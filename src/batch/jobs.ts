@@ -133,7 +133,7 @@ export interface PlannedItem {
 }
 
 /** The items of a batch, and where they lie. */
-export interface Plan {
+export interface BatchPlan {
   /** Absolute; the paths of items are relative to it. */
   readonly root: string;
   readonly items: readonly PlannedItem[];
@@ -146,7 +146,7 @@ export interface Plan {
  * be worked on. A job that stands twice counts once.
  * @param reads files that were read for it, relative to the root, which no job may replace either
  */
-export function planJobs(jobs: Iterable<Job>, root: string, reads: readonly string[] = []): Plan {
+export function planJobs(jobs: Iterable<Job>, root: string, reads: readonly string[] = []): BatchPlan {
   const base = resolve(root);
   const drafts = new Map<string, Omit<PlannedItem, 'position' | 'fault'>>();
   const names = new Map<string, number>();
@@ -192,7 +192,7 @@ export function planJobs(jobs: Iterable<Job>, root: string, reads: readonly stri
 /**
  * The plan as the file system shows it: outputs that are one file because a link leads to its folder are refused, too.
  */
-export async function withoutTwins(plan: Plan, fs: FileSystem): Promise<Plan> {
+export async function withoutTwins(plan: BatchPlan, fs: FileSystem): Promise<BatchPlan> {
   const real = new Map<string, string>();
   for (const { output } of plan.items) {
     const folder = dirname(resolve(plan.root, output));

@@ -11,7 +11,7 @@ import { parseJson } from '../wire/json.js';
 import { writeFile } from '../wire/sink.js';
 import { BufferSource } from '../wire/source.js';
 import { decodeText } from '../wire/text.js';
-import type { Plan, PlannedItem } from './jobs.js';
+import type { BatchPlan, PlannedItem } from './jobs.js';
 import type { Made } from './made.js';
 
 /**
@@ -54,7 +54,7 @@ export interface ManifestFile {
 
 /** What a manifest is written from. */
 export interface ManifestSource {
-  readonly plan: Plan;
+  readonly plan: BatchPlan;
   readonly shard: Pick<Shard, 'index' | 'count'>;
   readonly items: readonly PlannedItem[];
   /** What was made of an item, or why not. */

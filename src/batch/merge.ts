@@ -21,7 +21,7 @@ import {
   readManifest,
   storeManifest,
 } from './manifest.js';
-import { WorkerPool } from './worker.js';
+import { WorkerPool, WORKER_TIMEOUT_MS } from './worker.js';
 
 interface Loaded {
   readonly path: string;
@@ -29,8 +29,6 @@ interface Loaded {
 }
 
 const SHARD_MANIFEST = /^manifest\.\d+-of-\d+\.json$|\.\d+-of-\d+(\.\w+)?\.manifest\.json$/;
-/** Time that a look into a model may take. */
-const TIMEOUT_MS = 120_000;
 
 /**
  * Joins the manifests of all shards of a run into the one that a run without shards would have written, after checking
@@ -108,7 +106,7 @@ async function assertFree(target: string, shards: readonly Loaded[], fs: FileSys
       what: 'what the shards made',
     })),
   );
-  const pool = new WorkerPool({ timeoutMs: TIMEOUT_MS, memoryBytes: null });
+  const pool = new WorkerPool({ timeoutMs: WORKER_TIMEOUT_MS, memoryBytes: null });
   try {
     const guard = new Guard({
       models: items.map(({ root, item }) => resolve(root, item)),

@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { basename } from 'node:path';
 import { isSameFile, isSameState, type FileState } from '../wire/file-state.js';
 import { hashFile, hashRanges } from '../wire/hash.js';
-import type { FileHandle, FileSystem } from '../wire/fs.js';
+import { ACCESS_MODE, type FileHandle, type FileSystem } from '../wire/fs.js';
 import { relativeTo } from '../wire/find-files.js';
 
 /**
@@ -47,7 +47,6 @@ interface Reading {
 
 /** Ranges closer than this become one: a few bytes more to hash, fewer to list. */
 const GAP = 64 * 1024;
-const ACCESS_MODE = 3;
 /** A time that no file has: its record never holds by its state alone. */
 const UNKNOWN = -1n;
 

@@ -7,7 +7,7 @@ import { relativeTo } from '../wire/find-files.js';
 import { type FileSystem, errnoOf, ioError } from '../wire/fs.js';
 import { removeStale } from '../wire/temporary-names.js';
 import { Guard, type Needed } from './guard.js';
-import { type Plan, type PlannedItem, sameFileFault } from './jobs.js';
+import { type BatchPlan, type PlannedItem, sameFileFault } from './jobs.js';
 import { Journal, SUFFIX } from './journal.js';
 import { isManifestFile, kindOf } from './look-into.js';
 import { type Made, Refresher, type Verdict, judge, optionsDigest, readMade } from './made.js';
@@ -67,7 +67,7 @@ export class BatchRun {
   private state: 'going' | 'closing' = 'going';
 
   constructor(
-    private readonly plan: Plan,
+    private readonly plan: BatchPlan,
     private readonly settings: RunSettings,
   ) {
     this.items = settings.shard === null ? plan.items : takeShard(plan.items, settings.shard);

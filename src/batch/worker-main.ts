@@ -1,11 +1,9 @@
 import { Socket } from 'node:net';
 import { argv, kill, pid } from 'node:process';
-import { encodeFrame, FrameReader, type Frame } from '../processes/frames.js';
+import { CHANNELS, encodeFrame, FrameReader, type Frame } from '../processes/frames.js';
 import { endWithParent } from '../processes/watchdog.js';
 import { performTask, type Task } from './tasks.js';
 
-const REQUESTS = 0;
-const ANSWERS = 3;
 /** How often a long copy says that it goes on. */
 const PULSE_MS = 250;
 
@@ -17,8 +15,8 @@ const PULSE_MS = 250;
 export function serve(perform: typeof performTask = performTask): void {
   endWithParent(Number(argv[2]));
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
-  const requests = new Socket({ fd: REQUESTS, readable: true, writable: false });
-  const answers = new Socket({ fd: ANSWERS, readable: false, writable: true });
+  const requests = new Socket({ fd: CHANNELS.requests, readable: true, writable: false });
+  const answers = new Socket({ fd: CHANNELS.answers, readable: false, writable: true });
   const end = (): void => void kill(pid, 'SIGKILL');
   requests.on('close', end);
   answers.on('error', end);

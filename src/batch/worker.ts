@@ -6,6 +6,9 @@ import { SupervisedProcess, programBeside } from '../processes/supervised.js';
 import { RUNTIME_ENVIRONMENT } from '../runtime/session.js';
 import type { Task, TaskResult } from './tasks.js';
 
+/** Time without progress that a worker is given, unless a caller says another. */
+export const WORKER_TIMEOUT_MS = 120_000;
+
 /** What a worker may take, and which program it is. */
 export interface WorkerOptions {
   /** Time without progress after which the process is killed, in milliseconds. */

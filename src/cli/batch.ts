@@ -1,7 +1,7 @@
 import { relative, resolve } from 'node:path';
 import { previewPlan, runPlan, type PlannedReport } from '../batch/batch.js';
 import { CONFIG_NAME } from '../batch/config.js';
-import { type Plan, planJobs } from '../batch/jobs.js';
+import { type BatchPlan, planJobs } from '../batch/jobs.js';
 import { leftOutText } from '../batch/look-into.js';
 import type { BatchSummary, JobReport } from '../batch/reports.js';
 import { STATE_DIRECTORY } from '../options/batching.js';
@@ -44,7 +44,7 @@ export const batchCommand: CliCommand = {
 
 /** A batch as a command line asks for it. */
 interface Planned {
-  readonly plan: Plan;
+  readonly plan: BatchPlan;
   /** Cuts of featx that are left out. */
   readonly cuts: readonly string[];
   /** Files that were read to know what to cut; absolute. */

@@ -1,4 +1,5 @@
 import type { Node } from '../onnx/records.js';
+import { FLOAT_TYPES } from '../onnx/schema.js';
 import { smallIntegers } from '../onnx/small-values.js';
 import { alias, CHANNELS_LAST, emit, push, removedTensor, resolved, type Draft, type Reading } from './float-draft.js';
 import { FOLDS_ACTIVATION, TWINS } from './float-twins.js';
@@ -15,10 +16,7 @@ const same: Reading = (draft, node) => {
   return true;
 };
 
-/** TensorProto.DataType of floats: float32, float16, float64, bfloat16. */
-const FLOATS = new Set([1, 10, 11, 16]);
-
-const cast: Reading = (draft, node) => FLOATS.has(intOf(node, 'to', 0)) && same(draft, node);
+const cast: Reading = (draft, node) => FLOAT_TYPES.has(intOf(node, 'to', 0)) && same(draft, node);
 
 const constant: Reading = (draft, node) => {
   const tensor = attributeOf(node, 'value')?.tensors[0];

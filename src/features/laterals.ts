@@ -18,7 +18,8 @@ export interface Lateral {
 /** Longest lateral that is followed, in nodes. */
 const LONGEST = 24;
 
-const MERGES = new Set(['Add', 'Sum', 'Concat']);
+/** Operators that put maps together. */
+export const MERGES = new Set(['Add', 'Sum', 'Concat']);
 
 /** Every lateral: from each place where a map that was upsampled meets one that was not, back to the backbone. */
 export function lateralsOf(

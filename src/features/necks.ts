@@ -3,6 +3,7 @@ import type { Analysis } from './analysis.js';
 import { factsOf } from './facts.js';
 import type { Confidence, Feature, FeatureGroup } from './feature.js';
 import { flowBetween, reachableFrom, type Flow, type Stretch } from './flow.js';
+import { MERGES } from './laterals.js';
 import { isMap } from './geometry.js';
 import { intOf, largestOf } from './node-attributes.js';
 import { weightDims } from './weights.js';
@@ -16,7 +17,6 @@ interface Merge {
   readonly resampled: number;
 }
 
-const MERGES = new Set(['Add', 'Sum', 'Concat']);
 const RESAMPLERS = new Set(['Resize', 'Upsample', 'ConvTranspose', 'DepthToSpace']);
 /** Convolutions between a resampling and the merge that reads it, with their norms and activations. */
 const LONGEST_WAY = 2;

@@ -170,6 +170,14 @@ export const DataType = {
   int2: 26,
 } as const;
 
+/** The data types that arithmetic rounds, but for the 8-bit ones, which are only stored. */
+export const FLOAT_TYPES: ReadonlySet<number> = new Set([
+  DataType.float,
+  DataType.float16,
+  DataType.double,
+  DataType.bfloat16,
+]);
+
 /** The most bytes that protobuf reads in one message, and so in one model, one graph and one tensor. */
 export const LARGEST_MESSAGE = 2 ** 31 - 1;
 

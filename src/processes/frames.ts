@@ -30,6 +30,9 @@ const FRESH: PayloadMemory = {
   },
 };
 
+/** The file descriptors of a child that requests come on and answers go to. */
+export const CHANNELS = { requests: 0, answers: 3 } as const;
+
 const MAGIC = 0x66_78_72_31;
 const HEADER_BYTES = 16;
 /** No message of ours is longer; a longer one is garbage. */

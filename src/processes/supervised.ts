@@ -4,7 +4,7 @@ import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { IoError, RuntimeError, TimeoutError } from '../errors.js';
 import { printable } from '../wire/text.js';
-import { FrameReader, type Frame, type PayloadMemory } from './frames.js';
+import { CHANNELS, FrameReader, type Frame, type PayloadMemory } from './frames.js';
 import { assertMemoryLimits, watchMemory } from './memory.js';
 
 /** A program to run under supervision, and what its answers mean. */
@@ -171,7 +171,7 @@ export class SupervisedProcess {
   }
 
   private get requests(): Writable {
-    return this.process.stdio[0] as Writable;
+    return this.process.stdio[CHANNELS.requests] as Writable;
   }
 
   private get errors(): Readable {
@@ -179,7 +179,7 @@ export class SupervisedProcess {
   }
 
   private get answers(): Readable {
-    return this.process.stdio[3] as Readable;
+    return this.process.stdio[CHANNELS.answers] as Readable;
   }
 
   private get atWork(): string {

@@ -17,7 +17,7 @@ import { payloadRanges } from '../onnx/reader.js';
 import type { Field } from '../wire/fields.js';
 import { wrap } from '../wire/encode.js';
 import { encodeText } from '../wire/text.js';
-import { merge, type Piece } from '../wire/pieces.js';
+import { coalesced, type Piece } from '../wire/pieces.js';
 import { droppedStarts, isEmpty, validateEdit, type GraphEdit, type OutputEdit } from './edit.js';
 
 /** New contents of TensorProtos, keyed by the tensor. */
@@ -51,7 +51,7 @@ export function splice(model: OnnxModel, edit: GraphEdit, contents: TensorConten
   for (const { domain, version } of edit.addOpsetImports)
     fields.push(wrap(ModelField.opsetImport, [encodeOpsetImport(domain, version)]));
   for (const { key, value } of edit.setMetadata) fields.push(wrap(ModelField.metadataProps, [encodeEntry(key, value)]));
-  return merge(fields.flat());
+  return coalesced(fields.flat());
 }
 
 /** The content of the main graph: what stays, in file order, then what is new. */
@@ -84,7 +84,7 @@ function graphPieces(
   for (const tensor of edit.addInitializers) fields.push(wrap(GraphField.initializer, [encodeTensor(tensor)]));
   for (const input of edit.addInputs) if (input.replaces === undefined) fields.push(newInput(input));
   for (const output of added) fields.push(wrap(GraphField.output, outputPieces(model, edit, output)));
-  return merge(fields.flat());
+  return coalesced(fields.flat());
 }
 
 function newNode(node: NewNode): readonly Piece[] {

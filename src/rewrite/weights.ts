@@ -14,7 +14,7 @@ import { encodeExternal } from '../onnx/encode.js';
 import { INLINE_BYTES, LARGEST_MESSAGE, TensorField } from '../onnx/schema.js';
 import { plainValues } from '../onnx/tensor-data.js';
 import { wrap } from '../wire/encode.js';
-import { merge, sizeOf, type Piece } from '../wire/pieces.js';
+import { coalesced, sizeOf, type Piece } from '../wire/pieces.js';
 import type { ByteSource } from '../wire/source.js';
 import { droppedStarts, type GraphEdit } from './edit.js';
 import { topStart, type TensorContents } from './splice.js';
@@ -174,7 +174,7 @@ function toSidecar(moved: OpenedTensors, others: TensorContents, { align, warn }
     }
     return all;
   };
-  return { ...NOTHING_MOVED, contents: others, sidecar: { pieces: merge(pieces), contents } };
+  return { ...NOTHING_MOVED, contents: others, sidecar: { pieces: coalesced(pieces), contents } };
 }
 
 /** Bytes of one source that one or several tensors use. */

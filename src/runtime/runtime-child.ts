@@ -1,6 +1,6 @@
 import { readSync, writeSync } from 'node:fs';
 import { BufferPool } from '../processes/buffers.js';
-import { encodeFrame, FrameReader, type Frame } from '../processes/frames.js';
+import { CHANNELS, encodeFrame, FrameReader, type Frame } from '../processes/frames.js';
 import { LEAST_SHARED, SharedFile } from '../processes/shared-file.js';
 import { endWithParent } from '../processes/watchdog.js';
 import { LocalRuntime, wireError, type RuntimeRequest } from './host.js';
@@ -12,8 +12,6 @@ import { loadNative } from './session.js';
  * takes it along.
  */
 
-const REQUESTS = 0;
-const ANSWERS = 3;
 /** The files that large payloads lie in, where the parent shares some. */
 const SHARED_REQUESTS = 4;
 const SHARED_ANSWERS = 5;
@@ -39,7 +37,7 @@ function transfer(step: () => number): number {
 function nextFrame(reader: FrameReader): Frame | null {
   for (;;) {
     const { space } = reader;
-    const count = transfer(() => readSync(REQUESTS, space, 0, space.length, null));
+    const count = transfer(() => readSync(CHANNELS.requests, space, 0, space.length, null));
     if (count === 0) return null;
     const frame = reader.advance(count);
     if (frame !== null) return frame;
@@ -49,7 +47,7 @@ function nextFrame(reader: FrameReader): Frame | null {
 function send(frame: Frame, place: (payload: Uint8Array) => number | null): boolean {
   for (const chunk of encodeFrame(frame, place)) {
     for (let done = 0; done < chunk.length; ) {
-      const count = transfer(() => writeSync(ANSWERS, chunk, done));
+      const count = transfer(() => writeSync(CHANNELS.answers, chunk, done));
       if (count === 0) return false;
       done += count;
     }

@@ -1,4 +1,4 @@
-import { DataType } from '../onnx/schema.js';
+import { DataType, FLOAT_TYPES } from '../onnx/schema.js';
 import type { ValueType } from '../onnx/records.js';
 import type { Size } from './formula.js';
 
@@ -58,7 +58,6 @@ export function isTensor(info: Info | null | undefined): info is TensorInfo {
   return info != null && (info.kind === 'tensor' || info.kind === 'sparse_tensor');
 }
 
-const FLOATS = new Set<number>([DataType.float, DataType.float16, DataType.double, DataType.bfloat16]);
 const INTEGERS = new Set<number>([
   DataType.uint8,
   DataType.int8,
@@ -72,7 +71,7 @@ const INTEGERS = new Set<number>([
 
 /** Whether a TensorProto.DataType is a float of 16 bits or more. */
 export function isFloat(elemType: number): boolean {
-  return FLOATS.has(elemType);
+  return FLOAT_TYPES.has(elemType);
 }
 
 /** Whether a TensorProto.DataType is an integer of 8 bits or more. */

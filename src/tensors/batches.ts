@@ -24,7 +24,7 @@ export interface InputBatch {
 }
 
 /** How many entries a batch has, and how many batches are read ahead. */
-export interface BatchOptions {
+export interface BatchingOptions {
   /** Default: what the model fixes, else 1 for pictures of their own sizes, else all entries up to 16. */
   readonly batchSize?: number;
   /** Batches that are read ahead while the caller works on one. Default 1. */
@@ -54,7 +54,7 @@ export function batchSizeOf({ rows, fixedBatch, ownSizes }: InputPlan, asked?: n
  * The batches of a plan, in order; the next is read and decoded while the caller works on the one it got.
  * @throws IoError, ModelFormatError, UsageError: every file of a batch that cannot be read is named
  */
-export async function* batches(plan: InputPlan, options: BatchOptions = {}): AsyncGenerator<InputBatch, void, void> {
+export async function* batches(plan: InputPlan, options: BatchingOptions = {}): AsyncGenerator<InputBatch, void, void> {
   const size = batchSizeOf(plan, options.batchSize);
   const constants = new Map<string, TensorValue>();
   for (const input of plan.inputs)

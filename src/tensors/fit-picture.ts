@@ -3,18 +3,11 @@ import { option } from '../options/words.js';
 import type { Preprocessing } from '../preprocessing/recipe.js';
 import { LARGEST_SIDE } from '../preprocessing/settle.js';
 import { cropPicture, resizeAndCrop, type Box, type Picture } from './resample.js';
-import { resizeByTwo } from './resample-opencv.js';
+import { resizeByTwo, roundHalfEven } from './resample-opencv.js';
 
 interface Size {
   readonly width: number;
   readonly height: number;
-}
-
-/** Python's `round`: halves go to the even neighbour. */
-function roundHalfEven(value: number): number {
-  const floor = Math.floor(value);
-  const rest = value - floor;
-  return rest > 0.5 || (rest === 0.5 && floor % 2 !== 0) ? floor + 1 : floor;
 }
 
 /**

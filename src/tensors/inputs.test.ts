@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { IoError, UsageError } from '../errors.js';
 import { globFiles } from '../wire/find-files.js';
 import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
-import { batches, batchSizeOf, type BatchOptions, type InputBatch } from './batches.js';
+import { batches, batchSizeOf, type BatchingOptions, type InputBatch } from './batches.js';
 import { parseInputSpec } from './input-files.js';
 import { planInputs, type InputOptions, type ModelInput } from './input-plan.js';
 import { npyHeader } from './npy.js';
@@ -46,7 +46,7 @@ async function run(
   specs: readonly string[],
   inputs: readonly ModelInput[],
   options?: InputOptions,
-  batching?: BatchOptions,
+  batching?: BatchingOptions,
 ): Promise<InputBatch[]> {
   const all: InputBatch[] = [];
   for await (const batch of batches(await planInputs(specs, inputs, options), batching)) all.push(batch);

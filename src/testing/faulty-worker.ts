@@ -2,13 +2,12 @@ import { writeSync } from 'node:fs';
 import { kill, pid } from 'node:process';
 import { performTask } from '../batch/tasks.js';
 import { serve } from '../batch/worker-main.js';
+import { CHANNELS } from '../processes/frames.js';
 import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
 
 /**
  * A worker for tests: a model whose name holds `inject-<fault>` meets that fault instead of being worked on.
  */
-
-const ANSWERS = 3;
 
 const FAULTS: { readonly [name: string]: () => void } = {
   hang: () => {
@@ -17,7 +16,7 @@ const FAULTS: { readonly [name: string]: () => void } = {
   crash: () => void kill(pid, 'SIGSEGV'),
   abort: () => void kill(pid, 'SIGABRT'),
   exit: () => process.exit(3),
-  garbage: () => void writeSync(ANSWERS, 'Segmentation fault (core dumped) and other noise\n'),
+  garbage: () => void writeSync(CHANNELS.answers, 'Segmentation fault (core dumped) and other noise\n'),
   memory: () => {
     const held: Uint8Array[] = [];
     for (;;) {

@@ -39,7 +39,8 @@ export interface FileHandle {
 
 /** Reads up to this size are done in place: the thread pool costs more than a page-cache read. */
 const LONGEST_DIRECT_READ = 1024 * 1024;
-const ACCESS_MODE = 3;
+/** The bits of the flags of `open` that say whether a file is read or written. */
+export const ACCESS_MODE = 3;
 
 const calls = {
   open: promisify(fs.open),

@@ -1,7 +1,17 @@
 import * as fc from 'fast-check';
 import { CountingSource, SparseSource } from '../testing/counting-source.js';
 import { wrap } from './encode.js';
-import { chunksOf, chunksOfRun, concat, materialize, merge, pieceSize, runsOf, sizeOf, type Piece } from './pieces.js';
+import {
+  chunksOf,
+  chunksOfRun,
+  coalesced,
+  concat,
+  materialize,
+  pieceSize,
+  runsOf,
+  sizeOf,
+  type Piece,
+} from './pieces.js';
 import { BufferSource } from './source.js';
 
 const file = Uint8Array.from({ length: 64 }, (_, index) => index);
@@ -18,7 +28,7 @@ const pieces = fc.array(fc.oneof(borrowed, fc.uint8Array({ maxLength: 5 })), { m
 test('merging changes how bytes are listed, never the bytes', async () => {
   await fc.assert(
     fc.asyncProperty(pieces, async (list) => {
-      const merged = merge(list);
+      const merged = coalesced(list);
       expect([...(await materialize(source, merged))]).toEqual([...(await materialize(source, list))]);
       expect(sizeOf(merged)).toBe(sizeOf(list));
       expect(merged.every((piece) => pieceSize(piece) > 0)).toBe(true);
@@ -28,7 +38,7 @@ test('merging changes how bytes are listed, never the bytes', async () => {
 
 test('neighbours of one file become one range; of two files they do not', () => {
   expect(
-    merge([
+    coalesced([
       { start: 0, end: 4 },
       { start: 4, end: 9 },
       { start: 10, end: 11 },
@@ -38,7 +48,7 @@ test('neighbours of one file become one range; of two files they do not', () => 
     { start: 10, end: 11 },
   ]);
   expect(
-    merge([
+    coalesced([
       { start: 0, end: 4 },
       { start: 4, end: 9, from: other },
     ]),
@@ -46,15 +56,15 @@ test('neighbours of one file become one range; of two files they do not', () => 
 });
 
 test('fresh neighbours become one piece, also across an empty range', () => {
-  expect(merge([Uint8Array.of(1), { start: 5, end: 5 }, Uint8Array.of(2, 3), new Uint8Array(0)])).toEqual([
+  expect(coalesced([Uint8Array.of(1), { start: 5, end: 5 }, Uint8Array.of(2, 3), new Uint8Array(0)])).toEqual([
     Uint8Array.of(1, 2, 3),
   ]);
-  expect(merge([])).toEqual([]);
+  expect(coalesced([])).toEqual([]);
 });
 
 test('merging leaves its input alone', () => {
   const first = { start: 0, end: 4 };
-  merge([first, { start: 4, end: 9 }]);
+  coalesced([first, { start: 4, end: 9 }]);
   expect(first).toEqual({ start: 0, end: 4 });
 });
 

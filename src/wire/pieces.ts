@@ -23,7 +23,7 @@ export function sizeOf(pieces: Iterable<Piece>): number {
 }
 
 /** Drops empty pieces, joins borrowed neighbours and small fresh ones. */
-export function merge(pieces: Iterable<Piece>): Piece[] {
+export function coalesced(pieces: Iterable<Piece>): Piece[] {
   const merged: Piece[] = [];
   let fresh: Uint8Array[] = [];
   const flush = (): void => {
