@@ -191,7 +191,7 @@ export function deep(path, { layers, hasValueInfo = true }) {
 }
 
 /** A small model of three elementwise nodes per layer, which share a scalar: all graph and no weights. */
-export function plain(path, { layers }) {
+export function plain(path, { layers, hasValueInfo = true }) {
   const builder = new Builder(null);
   const channels = 8;
   let side = SIDE / 2;
@@ -211,7 +211,7 @@ export function plain(path, { layers }) {
   const size = builder.write(path, {
     output: tensor,
     shape: ['batch', channels, side, side],
-    hasValueInfo: true,
+    hasValueInfo,
     sparse: false,
   });
   return { path, size, weightBytes: builder.weightBytes, nodes: 3 * layers + 9 };

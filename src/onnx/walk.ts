@@ -1,8 +1,24 @@
 import type { Attribute, Graph, Node, OnnxModel, SparseTensor, Tensor } from './records.js';
 import { bodiesOf } from './scopes.js';
 
+const graphs = new WeakMap<OnnxModel, readonly Graph[]>();
+const tensors = new WeakMap<OnnxModel, readonly Tensor[]>();
+
 /** Every graph of the model: the main graph, its bodies at any depth, and those of functions and of training. */
-export function* graphsOf(model: OnnxModel): Generator<Graph> {
+export function graphsOf(model: OnnxModel): readonly Graph[] {
+  let found = graphs.get(model);
+  if (found === undefined) graphs.set(model, (found = [...walkGraphs(model)]));
+  return found;
+}
+
+/** Every TensorProto of the model, wherever it stands. */
+export function tensorsOf(model: OnnxModel): readonly Tensor[] {
+  let found = tensors.get(model);
+  if (found === undefined) tensors.set(model, (found = [...walkTensors(model)]));
+  return found;
+}
+
+function* walkGraphs(model: OnnxModel): Generator<Graph> {
   const stack: Graph[] = [model.graph, ...model.trainingInfo.flatMap((info) => info.graphs)];
   for (const { nodes, defaults } of model.functions) {
     for (const node of nodes) for (const body of bodiesOf(node)) stack.push(body);
@@ -14,8 +30,7 @@ export function* graphsOf(model: OnnxModel): Generator<Graph> {
   }
 }
 
-/** Every TensorProto of the model, wherever it stands. */
-export function* tensorsOf(model: OnnxModel): Generator<Tensor> {
+function* walkTensors(model: OnnxModel): Generator<Tensor> {
   for (const graph of graphsOf(model)) {
     yield* graph.initializers;
     for (const sparse of graph.sparseInitializers) yield* sparseParts(sparse);

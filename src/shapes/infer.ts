@@ -1,5 +1,5 @@
 import type { Attribute, FunctionDef, Graph, Node, OpsetImport, Tensor, ValueType } from '../onnx/records.js';
-import { executionOrder, functionKey, readsOf, type GraphView } from '../onnx/graph.js';
+import { executionRows, functionKey, type GraphView } from '../onnx/graph.js';
 import { Algebra, type Requirement } from './algebra.js';
 import { Call, type BodyResult } from './call.js';
 import type { Constants } from './constants.js';
@@ -79,7 +79,8 @@ class Inferring {
   private readonly gaps: Gap[] = [];
   private readonly contradictions: Contradiction[] = [];
   private readonly filled = new Set<string>();
-  private readonly certain = new Set<string>();
+  /** By the number of a tensor: 1 if it is known for certain. */
+  private readonly certain: Uint8Array;
   private innerNodes = 0;
   private depth = 0;
   private spentAt: Node | null = null;
@@ -92,6 +93,7 @@ class Inferring {
     private readonly constants: Constants,
     private readonly options: InferenceOptions,
   ) {
+    this.certain = new Uint8Array(view.columns.names.length);
     this.declarations = new Declarations(this.algebra, options.symbols);
     this.functions = new Map(
       view.model.functions.map((definition) => [
@@ -106,16 +108,20 @@ class Inferring {
     const { graph } = model;
     const scope: Scope = { infos: new Map(), around: null, opsets: opsetsOf(model.opsetImports), attributes: null };
     this.give(graph, scope);
-    for (const name of scope.infos.keys()) this.certain.add(name);
+    const { reads, tensorOf } = this.view.columns;
+    for (const name of scope.infos.keys()) this.certain[tensorOf.get(name) ?? this.certain.length] = 1;
     const declared = this.declaredIn(graph);
-    for (const node of executionOrder(this.view)) {
+    for (const row of executionRows(this.view)) {
+      const node = graph.nodes[row];
       this.algebra.node = node.index;
       this.unknown.clear();
       const outputs = this.visit(node, scope, true);
       if (this.spentAt === null && this.algebra.budget.isSpent) this.spentAt = node;
       if (this.unknown.size > 0 && node.outputs.some((name, at) => name !== '' && !isWhole(outputs[at])))
         this.gaps.push({ node, fault: null, unknown: [...this.unknown] });
-      const isCertain = readsOf(node).every((name) => this.certain.has(name));
+      let isCertain = true;
+      for (let at = reads.starts[row]; at < reads.starts[row + 1]; at++)
+        isCertain &&= this.certain[reads.items[at]] === 1;
       node.outputs.forEach((name, index) => {
         if (name === '') return;
         const given = this.options.given?.get(name);
@@ -140,7 +146,8 @@ class Inferring {
     if (info === null) return;
     this.keep(name, info, scope);
     if (isFilled) this.filled.add(name);
-    else if (isCertain && isTensor(info) && info.elemType !== 0 && info.shape !== null) this.certain.add(name);
+    else if (isCertain && isTensor(info) && info.elemType !== 0 && info.shape !== null)
+      this.certain[this.view.columns.tensorOf.get(name) ?? this.certain.length] = 1;
     if (contradicts && declared !== null && inferred !== null)
       this.contradictions.push({
         tensor: name,
