@@ -13,11 +13,14 @@ import type { ExtractReport } from './report/records.js';
 import { assertNoWarnings } from './report/strict.js';
 import type { FreeBatch } from './rewrite/batch-visit.js';
 import { describedEdit, referenceEntries } from './rewrite/described.js';
+import { recipeNamed } from './preprocessing/find.js';
 import { printableEdit } from './rewrite/edit.js';
 import { planRewrite } from './rewrite/plan.js';
 import { assertModeFlags, planOptions } from './rewrite/tap.js';
 import { DEFAULT_ALIGN, planWeights } from './rewrite/weights.js';
+import { nodeFileSystem } from './wire/fs.js';
 import { readOneArray } from './tensors/array-file.js';
+import { readText } from './tensors/beside-model.js';
 import { projectionFiles, readProjection } from './tensors/projection.js';
 
 /** What `extract` takes: the options of the table, and what only a program can give. */
@@ -57,8 +60,11 @@ async function extractTo(
   const projection = await readProjection(options.project, (path) =>
     readOneArray(path, { fileSystem: options.fileSystem }),
   );
+  const { fileSystem = nodeFileSystem } = options;
+  const named = options.pixels?.preprocess;
+  const pixelRecipe = named === undefined ? null : await recipeNamed(named, (path) => readText(path, fileSystem));
   const freeing = await freeingOf(view, options);
-  const asked = planOptions({ ...options, beginnings, projection, sizes: resized, freeing });
+  const asked = planOptions({ ...options, beginnings, projection, pixelRecipe, sizes: resized, freeing });
   const plan = planRewrite(view, types.types, selections, asked);
   plan.warnings.forEach(warn);
   const weightsMode = options.weights ?? 'keep';

@@ -13,6 +13,7 @@ import type { OptionsOf } from './options/types.js';
 import { beginningRecords, counts, dimRecords, extractedFeatures, pixelRecords } from './report/extract-report.js';
 import { inspectReport } from './report/inspect-report.js';
 import type { ExtractReport, InspectReport } from './report/records.js';
+import { recipeNamed } from './preprocessing/find.js';
 import { describedEdit } from './rewrite/described.js';
 import { planRewrite } from './rewrite/plan.js';
 import { exposedSelection } from './rewrite/expose.js';
@@ -79,11 +80,13 @@ export async function extractBytes(
   );
   const warn = (message: string): void => void (warnings.includes(message) || warnings.push(message));
   const projection = await readProjection(options.project, (path) => Promise.reject(noFiles(path)));
+  const named = options.pixels?.preprocess;
+  const pixelRecipe = named === undefined ? null : await recipeNamed(named, (path) => Promise.reject(noFiles(path)));
   const plan = planRewrite(
     view,
     types.types,
     selections,
-    planOptions({ ...options, beginnings, projection, sizes: resized }),
+    planOptions({ ...options, beginnings, projection, pixelRecipe, sizes: resized }),
   );
   plan.warnings.forEach(warn);
   const weights = await planWeights(model, plan.edit, options.files ?? NO_SIDECARS, {
@@ -122,7 +125,7 @@ export async function extractBytes(
 function noFiles(path: string): UsageError {
   return new UsageError(`there is no file system to read ${path} from`, {
     code: 'FEATX_USAGE_PROJECT',
-    hint: `give the arrays: ${option('project')} takes { weights, mean }`,
+    hint: `give what it says: ${option('project')} takes { weights, mean }, and single options say how pixels are prepared`,
   });
 }
 

@@ -131,10 +131,7 @@ export async function configJobs({ config, root }: LoadedConfig, fs: FileSystem 
     patterns.push({
       pattern: model,
       output: output ?? config.output,
-      options: cutOptions(
-        merged.project === undefined ? merged : { ...merged, project: projectIn(root, merged.project) },
-        await featureEntries(merged.features, root, fs),
-      ),
+      options: cutOptions(filesIn(root, merged), await featureEntries(merged.features, root, fs)),
     });
   }
   return findJobs(patterns, config.exclude ?? [], root, fs);
@@ -146,7 +143,19 @@ function mergeOptions(common: ConfigOptions, own: ConfigOptions): ConfigOptions 
   return { ...common, ...(selects ? { out: undefined, last: undefined, select: undefined } : {}), ...own };
 }
 
-/** The files of a projection, which are relative to the config. */
+/** Options whose files are relative to the config. */
+function filesIn(root: string, options: ConfigOptions): ConfigOptions {
+  const { project, pixels } = options;
+  const how = pixels?.preprocess;
+  const isFile = how !== undefined && /[./\\]/.test(how);
+  return Object.assign(
+    { ...options },
+    project === undefined ? {} : { project: projectIn(root, project) },
+    isFile ? { pixels: { ...pixels, preprocess: resolve(root, how) } } : {},
+  );
+}
+
+/** The files of a projection. */
 function projectIn(root: string, project: Projecting): Projecting {
   if (typeof project !== 'string') return project;
   return projectionFiles(project)

@@ -66,11 +66,14 @@ export function resolveFeatures(view: GraphView, types: InferredTypes, options: 
       : [{ name: 'module-path', answer: byModules } as const, { name: 'topology', answer: topology } as const]),
   ];
   const tried: Attempt[] = [];
+  let cutOutputs: Resolution['cutOutputs'] = [];
   let chosen: ReturnType<Resolver['answer']> = null;
   for (const { name, answer } of resolvers) {
     if (chosen !== null && !explain) break;
     const found = answer();
     if (found === null) continue;
+    // What a cut was made to give counts, also if its original has no features.
+    if ('cutOutputs' in found && found.cutOutputs !== undefined) cutOutputs = found.cutOutputs;
     tried.push({ resolver: name, outcome: found.outcome, features: found.features });
     if (chosen === null && (found.features.length > 0 || name === 'explicit')) chosen = found;
   }
@@ -83,7 +86,7 @@ export function resolveFeatures(view: GraphView, types: InferredTypes, options: 
     outIndices: chosen?.outIndices ?? features.filter(({ tensor }) => tensor !== null).map(({ index }) => index),
     groups,
     ...(embeddings.length > 0 ? { embeddings, embedding: embeddings[0] } : embeddingsFound(analysis)),
-    cutOutputs: chosen?.cutOutputs ?? [],
+    cutOutputs,
     tried,
     warnings: [...(chosen?.warnings ?? []), ...warningsOf(analysis, features, groups)],
   };

@@ -1,6 +1,6 @@
 import { UsageError } from '../errors.js';
 import { PIXEL_CHANNELS, PRESET_NAMES, type MapLayout, type PixelChannels } from './choices.js';
-import { choice, fraction, PER_CHANNEL, SIZE, type Kind } from './kinds.js';
+import { fraction, PER_CHANNEL, SIZE, TEXT, type Kind } from './kinds.js';
 import { GROUPS, IN_MEMORY, type Rows } from './row.js';
 
 /** How pixels lie in an input. */
@@ -47,12 +47,12 @@ export const PIXELS = {
     group,
     config: 'pixels.layout',
   },
-  /** How they become what the network takes, by name; the options below say it instead, or in part. */
+  /** How they become what the network takes, by a name or a file; the options below say it instead, or in part. */
   'pixels.preprocess': {
-    kind: choice(PRESET_NAMES),
+    kind: TEXT,
     in: CUTS,
-    flag: '--preprocess <name>',
-    help: `how pixels become what the network takes`,
+    flag: '--preprocess <how>',
+    help: `how pixels become what the network takes: ${PRESET_NAMES.join(', ')}; or a file such as preprocessor_config.json`,
     group,
     config: 'pixels.preprocess',
   },

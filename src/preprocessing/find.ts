@@ -1,4 +1,5 @@
 import { UsageError } from '../errors.js';
+import { readStoredInfo } from '../features/resolvers/metadata.js';
 import type { GraphView } from '../onnx/graph.js';
 import { PRESET_NAMES } from '../options/choices.js';
 import { nearestNames } from '../options/nearest.js';
@@ -41,6 +42,8 @@ const NONE = 'none';
  */
 export async function findRecipe(input: ImageInput, how: string, sources: RecipeSources): Promise<FoundRecipe> {
   if (how !== AUTO) return asked(how, sources.read);
+  const inside = await preparedInside(sources.view, input.name);
+  if (inside !== null) return inside;
   const found: FoundRecipe[] = [];
   const fromMetadata = ultralyticsRecipe(await sources.metadata());
   if (fromMetadata !== null) found.push(plain('metadata', null, fromMetadata));
@@ -71,6 +74,20 @@ export async function findRecipe(input: ImageInput, how: string, sources: Recipe
     recipe: { ...first.recipe, scale, mean, std },
     warnings: isDoubled ? [...warnings, doubled] : warnings,
   };
+}
+
+/**
+ * What a cut that prepares pictures inside wants of its pixels: their channels in its order, at the size that it takes
+ * cropped as the way that was put inside has it; null for any other input.
+ */
+async function preparedInside({ model }: GraphView, input: string): Promise<FoundRecipe | null> {
+  const entry = (await readStoredInfo(model))?.preprocess?.find((each) => each.input === input);
+  if (entry === undefined) return null;
+  const [name] = String(entry['from']).split(',');
+  const preset = PRESET_NAMES.find((known) => known === name) ?? 'raw';
+  const channels = entry.channels.startsWith('bgr') ? 'bgr' : 'rgb';
+  const recipe: Recipe = { ...PRESETS[preset], scale: 1, mean: null, std: null, channels };
+  return { recipe, source: 'metadata', path: null, preset: null, warnings: [] };
 }
 
 /** How pictures are prepared where there is no model to ask. @throws UsageError, IoError */

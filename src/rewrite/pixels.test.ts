@@ -1,8 +1,14 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import * as ort from 'onnxruntime-node';
+import { extract } from '../extract.js';
 import { extractBytes, type ExtractBytesOptions } from '../in-memory.js';
 import { indexModel } from '../onnx/model.js';
 import { viewGraph } from '../onnx/graph.js';
 import type { MapLayout, PixelChannels } from '../options/choices.js';
+import { run as runFeatures } from '../run.js';
+import { readArrays } from '../tensors/in-memory.js';
 import { float32ToHalf } from '../tensors/float16.js';
 import { resizeAndCrop } from '../tensors/resample.js';
 import { verifyViews } from '../verify.js';
@@ -220,4 +226,54 @@ test.each([
         })
       : mirror(taking);
   await expect(given(model, { pixels })).rejects.toThrow(message);
+});
+
+describe('run', () => {
+  const cat = 'fixtures/pictures/chelsea.png';
+
+  test.each(['rgb', 'bgr'] as const)('gives a cut of %s pixels what it gave the network', async (channels) => {
+    const model = mirror({ sides: [32, 32] });
+    const select = [{ by: 'tensor', name: 'y' }] as const;
+    const bytes = await given(model, {
+      pixels: { layout: `nhwc,${channels}`, preprocess: 'imagenet' },
+      outMap: ['y0'],
+    });
+    const folder = mkdtempSync(join(tmpdir(), 'featx-pixels-'));
+    try {
+      const [whole, cut] = [join(folder, 'whole.npy'), join(folder, 'cut.npy')];
+      await runFeatures(model, { select, inputs: [cat], output: whole, image: { preprocess: 'imagenet' } });
+      const report = await runFeatures(bytes, { inputs: [cat], output: cut });
+      expect(report.preprocessing).toMatchObject([{ source: 'metadata', channels, mean: null, std: null }]);
+      const values = async (path: string) => (await readArrays(path)).get('')?.data;
+      expect(await values(cut)).toEqual(await values(whole));
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
+
+test('a file says how pixels are prepared', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'featx-pixels-'));
+  try {
+    const [model, config] = [join(folder, 'm.onnx'), join(folder, 'preprocessor_config.json')];
+    writeFileSync(model, mirror());
+    const said = {
+      image_processor_type: 'CLIPImageProcessor',
+      do_normalize: true,
+      image_mean: [0.1, 0.2, 0.3],
+      image_std: [0.4, 0.5, 0.6],
+      do_rescale: true,
+      rescale_factor: 1 / 255,
+      size: { shortest_edge: 16 },
+      do_resize: true,
+    };
+    writeFileSync(config, JSON.stringify(said));
+    const report = await extract(model, join(folder, 'cut.onnx'), {
+      select: [{ by: 'tensor', name: 'y' }],
+      pixels: { preprocess: config },
+    });
+    expect(report.preprocess).toMatchObject({ mean: [0.1, 0.2, 0.3], std: [0.4, 0.5, 0.6], from: config });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });

@@ -9,7 +9,7 @@ import type { Dim, ValueType } from '../onnx/records.js';
 import { DataType } from '../onnx/schema.js';
 import { dtypeWord } from '../onnx/types.js';
 import { PRESETS } from '../preprocessing/presets.js';
-import type { Recipe } from '../preprocessing/recipe.js';
+import type { FoundRecipe, Recipe } from '../preprocessing/recipe.js';
 import type { NodeBuilder } from './nodes.js';
 
 /** What pixels go through in front of the network. */
@@ -39,41 +39,41 @@ export interface PixelsRecord {
   readonly from: string;
 }
 
-/** Values are scaled and nothing else where no name says more. */
-const PLAIN = { ...PRESETS.imagenet, mean: null, std: null };
+/** Values are scaled and nothing else where nothing says more. */
+const PLAIN: Recipe = { ...PRESETS.imagenet, mean: null, std: null };
 
 /**
  * What a caller asks for; null if it is nothing.
+ * @param found what `preprocess` names
  * @throws UsageError if nothing says how pixels become numbers, or numbers are out of range
  */
-export function pixelsOf(asked: OptionsIn<'pixels'> | undefined): Pixels | null {
+export function pixelsOf(asked: OptionsIn<'pixels'> | undefined, found: FoundRecipe | null): Pixels | null {
   if (asked === undefined || Object.values(asked).every((value) => value === undefined)) return null;
-  const { layout = 'nhwc,rgb', preprocess, mean, std, scale, resize } = asked;
+  const { layout = 'nhwc,rgb', mean, std, scale, resize } = asked;
   const laid = pixelLayoutOf(layout);
   if (laid === null) return null;
-  const singles = [mean, std, scale].some((value) => value !== undefined);
-  if (preprocess === undefined && !singles)
+  const isSaid = [mean, std, scale].some((value) => value !== undefined);
+  if ((found === null || found.source === 'assumed') && !isSaid)
     throw new UsageError('nothing says how pixels become what the network takes', {
       code: 'FEATX_USAGE_PIXELS',
       hint: `name it with ${option('pixels.preprocess', 'imagenet')}, or give ${option('pixels.mean')} and ${option('pixels.std')}, or ${option('pixels.scale')} alone`,
     });
-  const base = preprocess === undefined ? PLAIN : PRESETS[preprocess];
   if (std?.some((value) => !(value > 0)) || (scale !== undefined && !(scale > 0)))
     throw new UsageError(
       `${option(scale !== undefined && !(scale > 0) ? 'pixels.scale' : 'pixels.std')} takes numbers above 0`,
-      {
-        code: 'FEATX_USAGE_PIXELS',
-      },
+      { code: 'FEATX_USAGE_PIXELS' },
     );
+  const base = found?.recipe ?? PLAIN;
+  const from = found === null ? 'flags' : (found.preset ?? found.path ?? 'flags');
   return {
     ...laid,
-    recipe: { ...base, mean: triple(mean) ?? base.mean, std: triple(std) ?? base.std, scale: scale ?? base.scale },
-    resize: resize === undefined || typeof resize === 'number' ? (resize ?? null) : resize,
-    from: preprocess === undefined ? 'flags' : singles ? `${preprocess}, flags` : preprocess,
+    recipe: { ...base, mean: triple(mean ?? base.mean), std: triple(std ?? base.std), scale: scale ?? base.scale },
+    resize: resize ?? null,
+    from: found === null || !isSaid ? from : `${from}, flags`,
   };
 }
 
-function triple(values: readonly number[] | undefined): readonly number[] | undefined {
+function triple(values: readonly number[] | null): readonly number[] | null {
   return values?.length === 1 ? [values[0], values[0], values[0]] : values;
 }
 

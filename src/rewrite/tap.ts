@@ -7,6 +7,7 @@ import { mapOf, type ByName } from '../options/kinds.js';
 import type { Dim } from '../onnx/records.js';
 import type { Fault } from '../shapes/whole.js';
 import type { OptionsIn } from '../options/types.js';
+import type { FoundRecipe } from '../preprocessing/recipe.js';
 import { pixelsOf, type Pixels } from './pixels.js';
 import type { FreeBatch } from './batch-visit.js';
 import type { TypeEdit } from './edit.js';
@@ -139,7 +140,7 @@ export function planOptions({ mode = 'dict', rewrite, ...asked }: AskedPlan): Pl
     keepInputs: asked.keepInputs ?? DEFAULT_PLAN.keepInputs,
     foldShapes: DEFAULT_PLAN.foldShapes,
     inMap: mapOf(asked.inMap ?? DEFAULT_PLAN.inMap),
-    pixels: pixelsOf(asked.pixels),
+    pixels: pixelsOf(asked.pixels, asked.pixelRecipe ?? null),
     steps: stepsOf(asked),
     sizes: asked.sizes ?? DEFAULT_PLAN.sizes,
     freeBatch: asked.freeing ?? DEFAULT_PLAN.freeBatch,
@@ -158,6 +159,8 @@ export interface AskedPlan
   readonly beginnings?: readonly Beginning[];
   readonly inMap?: ByName<string>;
   readonly pixels?: OptionsIn<'pixels'>;
+  /** What `pixels.preprocess` names. */
+  readonly pixelRecipe?: FoundRecipe | null;
   readonly outMap?: readonly string[];
   readonly outputFmt?: Layout;
 }

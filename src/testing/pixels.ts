@@ -3,7 +3,7 @@ import { extractBytes, type ExtractBytesOptions } from '../in-memory.js';
 import { encodeModel } from './model-builder.js';
 import { node, value } from './model-spec.js';
 
-/** What a network of an opset that takes [N, 3, H, W] is given of pixels [H, W, 3] by what a cut puts in front of it. */
+/** What a cut gives a network that takes [N, 3, H, W] of pixels [H, W, 3]. */
 export async function preparedPixels(
   pixels: NonNullable<ExtractBytesOptions['pixels']>,
   opset: number,
