@@ -146,11 +146,20 @@ describe('detections', () => {
     ['in a model for one entry', detections(1, ['n', null]), varied, [0n, 2n, 6n, 6n, 9n]],
     ['that are equally many by chance', detections('batch', null), alike, [0n, 2n, 4n, 6n]],
   ])('%s: where those of each entry begin', async (_case, graph, input, offsets) => {
-    const { results, feature } = await entriesOf(graph, input);
+    const { results, feature } = await entriesOf(graph, input, { ragged: true });
     expect(feature).toMatchObject({ entry_axis: 0, parts_per_entry: null, offsets: 'y.offsets' });
     expect([...(results.get('y.offsets')?.data ?? [])]).toEqual(offsets);
     expect(results.get('y')?.shape).toEqual([Number(offsets.at(-1)), 2]);
     expect(feature.shape).toEqual([Number(offsets.at(-1)), 2]);
+  });
+
+  test('are joined only if that is asked for', async () => {
+    await expect(entriesOf(detections(1, ['n', null]), varied)).rejects.toMatchObject({
+      code: 'FEATX_USAGE_RAGGED',
+      hint: expect.stringContaining('`ragged`'),
+    });
+    const one = await entriesOf(detections(1, ['n', null]), picture([1, 0, 0, 1]));
+    expect(one.feature).toMatchObject({ shape: [2, 2], offsets: 'y.offsets' });
   });
 
   test('are not taken in batches, nor put into a file for one array', async () => {
@@ -160,7 +169,9 @@ describe('detections', () => {
     });
     await expect(entriesOf(detections(2, null), varied)).rejects.toMatchObject({ code: 'FEATX_USAGE_BATCH' });
     const output = join(folder, 'detections.npy');
-    await expect(entriesOf(detections('batch', null), varied, { output })).rejects.toThrow(/one array.*y\.offsets/s);
+    await expect(entriesOf(detections('batch', null), varied, { output, ragged: true })).rejects.toThrow(
+      /one array.*y\.offsets/s,
+    );
   });
 });
 

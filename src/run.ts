@@ -109,6 +109,7 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
           joinings: results.joinings,
           offsets: results.offsets,
           inPlace: false,
+          ragged: options.ragged === true || plan.rows === 1,
           origin: {
             provenance: await provenanceOf(source, runner, plan, options),
             entries: skip === undefined ? entriesOfPlan(plan, { start: 0, end: plan.rows }) : null,

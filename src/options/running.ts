@@ -84,6 +84,16 @@ export const RUNNING = {
     flag: '--format <name>',
     help: `format of -o -: ${OUTPUT_FORMATS.join(', ')} (default: jsonl)`,
   },
+  /**
+   * Let rows of a number that differs from entry to entry, as detections are, leave as one array, with where those of
+   * each entry begin in another; without it only formats of rows hold them.
+   */
+  ragged: {
+    kind: BOOLEAN,
+    in: ['run'],
+    flag: '--ragged',
+    help: 'join rows whose number differs from entry to entry in one array, with one of offsets beside it',
+  },
   /** Leave out files that cannot be read, and say which; without it they are errors. */
   skipBad: {
     kind: BOOLEAN,

@@ -1,4 +1,6 @@
+import { UsageError } from '../errors.js';
 import type { OutputFormatName } from '../options/choices.js';
+import { option } from '../options/words.js';
 import { nodeFileSystem, orNothing } from '../wire/fs.js';
 import type { FeatureWriter, WriterOptions } from './feature-writer.js';
 import { assertFormat, isRowFormat, outputFormatOf, STREAM_FORMAT, type OutputFormat } from './output-format.js';
@@ -8,6 +10,8 @@ import { TensorWriter } from './writer.js';
 /** How features are written, and in which format where no extension says it. */
 export interface OpenWriterOptions extends WriterOptions {
   readonly format?: OutputFormatName;
+  /** Whether one array may hold rows whose number differs from entry to entry; true if left out. */
+  readonly ragged?: boolean;
 }
 
 /**
@@ -17,6 +21,15 @@ export interface OpenWriterOptions extends WriterOptions {
  */
 export async function openWriter(target: string, options: OpenWriterOptions): Promise<FeatureWriter> {
   const format = await formatOf(target, options);
+  const [offsets] = options.offsets ?? [];
+  if (offsets !== undefined && options.ragged === false && !isRowFormat(format))
+    throw new UsageError(
+      `the number of rows differs from entry to entry, and one array would not say whose they are ('${offsets}' would)`,
+      {
+        code: 'FEATX_USAGE_RAGGED',
+        hint: `write rows (.jsonl, .csv, .parquet), or take the offsets too (${option('ragged')})`,
+      },
+    );
   return isRowFormat(format) ? RowWriter.open(target, format, options) : TensorWriter.open(target, format, options);
 }
 
