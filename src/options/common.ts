@@ -1,7 +1,7 @@
 import { HOOK_TYPES } from './choices.js';
 import { INDICES, type Indices } from './feature-kinds.js';
 import { BOOLEAN, callback, choice, live, type Kind } from './kinds.js';
-import { GROUPS, IN_MEMORY, type CommandName, type Rows } from './row.js';
+import { GROUPS, IN_MEMORY, PAGES, type CommandName, type Rows } from './row.js';
 
 const group = GROUPS.common;
 const EVERY = [
@@ -15,6 +15,7 @@ const EVERY = [
   'merge',
   'doctor',
   'cache',
+  ...PAGES,
 ] as const satisfies readonly CommandName[];
 const NETS = ['net', 'hookNet'] as const;
 
@@ -41,7 +42,7 @@ export const COMMON = {
   /** Warnings become errors. */
   strict: {
     kind: BOOLEAN,
-    in: ['inspect', 'extract', 'split', 'run', 'cut'],
+    in: ['inspect', 'extract', 'split', 'run', ...PAGES, 'cut'],
     cli: EVERY,
     flag: '--strict',
     help: 'treat warnings as errors',
@@ -66,6 +67,7 @@ export const LIVE = {
       'init',
       'doctor',
       'cache',
+      ...PAGES,
       ...NETS,
       'session',
       'model',
@@ -80,7 +82,7 @@ export const LIVE = {
   /** How features are looked for. */
   resolve: {
     kind: live<unknown>('an object'),
-    in: ['inspect', 'extract', 'split', 'run', ...NETS, ...IN_MEMORY],
+    in: ['inspect', 'extract', 'split', 'run', ...PAGES, ...NETS, ...IN_MEMORY],
   },
   /** Opens the files that a model keeps weights in. */
   files: { kind: live<unknown>('what opens files', 'open'), in: ['extractBytes'] },

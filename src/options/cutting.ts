@@ -1,6 +1,6 @@
 import { LAYOUTS, MODES, ORDERS, WEIGHTS_MODES } from './choices.js';
 import { BOOLEAN, BYTES, callback, choice, live, NAMES, TEXT, TEXTS, type Kind } from './kinds.js';
-import { IN_MEMORY, type Rows } from './row.js';
+import { IN_MEMORY, PAGES, type Rows } from './row.js';
 
 const CUTS = ['extract', 'cut'] as const;
 const FILES = ['extract', 'split', 'cut'] as const;
@@ -115,14 +115,14 @@ export const WRITING = {
   /** Refuse to replace an existing file. */
   noClobber: {
     kind: BOOLEAN,
-    in: [...RESULTS, 'split'],
+    in: [...RESULTS, 'split', ...PAGES],
     flag: '--no-clobber',
     help: 'do not replace an existing file',
   },
   /** Where the target is a symbolic link, replace what it points to. */
   follow: {
     kind: BOOLEAN,
-    in: [...RESULTS, 'split'],
+    in: [...RESULTS, 'split', ...PAGES],
     flag: '--follow',
     help: 'where the output is a symbolic link, replace what it points to',
     config: 'follow',
@@ -132,15 +132,15 @@ export const WRITING = {
   /** Refuse external data with several hard links. */
   strictExternal: {
     kind: BOOLEAN,
-    in: [...RESULTS, 'split', 'net', 'hookNet', 'session'],
+    in: [...RESULTS, 'split', ...PAGES, 'net', 'hookNet', 'session'],
     flag: '--strict-external',
     help: 'refuse external data that has several hard links',
     config: 'strict_external',
   },
   /** Further files that were read for it, which the result must not replace. */
-  reads: { kind: TEXTS, in: ['extract', 'split', 'run', 'batch'] },
+  reads: { kind: TEXTS, in: ['extract', 'split', 'run', ...PAGES, 'batch'] },
   /** What the model is called in the report; its path by default. */
-  name: { kind: TEXT, in: ['inspect', 'extract', 'split', 'run', ...IN_MEMORY] },
+  name: { kind: TEXT, in: ['inspect', 'extract', 'split', 'run', ...PAGES, ...IN_MEMORY] },
   /** Takes the bytes instead of a file: for standard output. */
   write: { kind: callback<(bytes: Uint8Array) => Promise<void>>(), in: ['extract', 'run'] },
   /** The bytes of the input `-`. */

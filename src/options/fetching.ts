@@ -1,8 +1,8 @@
 import { BOOLEAN, callback, live, TEXT } from './kinds.js';
-import { GROUPS, type Rows } from './row.js';
+import { GROUPS, PAGES, type Rows } from './row.js';
 
 const group = GROUPS.remote;
-const READING = ['inspect', 'extract', 'run', 'verify', 'net', 'hookNet', 'model'] as const;
+const READING = ['inspect', 'extract', 'run', ...PAGES, 'verify', 'net', 'hookNet', 'model'] as const;
 const EVERYWHERE = [...READING, 'cache'] as const;
 
 /** How models and inputs behind a URL are fetched. */

@@ -1,5 +1,5 @@
 import { BYTES, count, DURATION, type Kind } from './kinds.js';
-import { GROUPS, IN_MEMORY, type Rows } from './row.js';
+import { GROUPS, IN_MEMORY, PAGES, type Rows } from './row.js';
 
 const group = GROUPS.limits;
 const READING = [
@@ -7,6 +7,7 @@ const READING = [
   'extract',
   'split',
   'run',
+  ...PAGES,
   'verify',
   'cut',
   'net',
@@ -14,7 +15,7 @@ const READING = [
   'model',
   ...IN_MEMORY,
 ] as const;
-const RUNTIMES = ['inspect', 'extract', 'split', 'run', 'verify', 'net', 'hookNet', 'session'] as const;
+const RUNTIMES = ['inspect', 'extract', 'split', 'run', ...PAGES, 'verify', 'net', 'hookNet', 'session'] as const;
 
 /** Bodies are walked by recursion in some rooms; deeper than this, JavaScript's stack would be the limit. */
 const DEEPEST_ALLOWED = 1_000;
@@ -109,7 +110,7 @@ export const LIMITING = {
   maxStdin: {
     kind: BYTES,
     in: [],
-    cli: ['inspect', 'extract', 'run', 'verify'],
+    cli: ['inspect', 'extract', 'run', ...PAGES, 'verify'],
     flag: '--max-stdin <bytes>',
     help: 'largest model on standard input (default: 1GiB, it is held in memory)',
     group,
@@ -126,6 +127,7 @@ export const LIMITING = {
     per: {
       run: { help: TO_RUN_MEMORY },
       verify: { help: TO_RUN_MEMORY },
+      report: { help: TO_RUN_MEMORY },
       batch: {
         kind: BYTES_OR_NONE,
         flag: '--memory <bytes>',
@@ -145,6 +147,7 @@ export const LIMITING = {
     per: {
       run: { help: TO_RUN },
       verify: { help: TO_RUN },
+      report: { help: TO_RUN },
       batch: { help: 'time that an item may take without making progress (default: 120)' },
       init: { help: 'time that a model may take (default: 120)', group: GROUPS.flags },
       doctor: { help: 'time for each of them (default: 60)', group: GROUPS.flags },
@@ -153,7 +156,7 @@ export const LIMITING = {
   /** Bytes of the values of one array in memory. */
   'tensorLimits.arrayBytes': {
     kind: BYTES,
-    in: ['run', 'verify'],
+    in: ['run', ...PAGES, 'verify'],
     flag: '--max-array <bytes>',
     help: 'values of one array of an input file (default: 4GiB, they are held in memory)',
     group,
@@ -161,13 +164,13 @@ export const LIMITING = {
   /** Pixels of one picture. */
   'tensorLimits.pixels': {
     kind: count(1),
-    in: ['run', 'verify'],
+    in: ['run', ...PAGES, 'verify'],
     flag: '--max-pixels <n>',
     help: 'pixels of one picture (default: 268435456, 1 GB once decoded)',
     group,
   },
   /** Bytes of a header: numpy's dictionary, the JSON of safetensors, the directory of a zip archive. */
-  'tensorLimits.headerBytes': { kind: BYTES, in: ['run', 'verify'] },
+  'tensorLimits.headerBytes': { kind: BYTES, in: ['run', ...PAGES, 'verify'] },
   /** Arrays in one file. */
-  'tensorLimits.arrays': { kind: count(1), in: ['run', 'verify'] },
+  'tensorLimits.arrays': { kind: count(1), in: ['run', ...PAGES, 'verify'] },
 } as const satisfies Rows;

@@ -5,6 +5,9 @@ import type { Schema } from './schema.js';
 /** The functions of `featx/core`: `inspect` and `extract` of bytes. */
 export const IN_MEMORY = ['inspectBytes', 'extractBytes'] as const;
 
+/** The commands that run features and show them on a page. */
+export const PAGES = ['report'] as const;
+
 /** The commands of the command line. */
 export type CommandName =
   | 'inspect'
@@ -16,7 +19,8 @@ export type CommandName =
   | 'init'
   | 'merge'
   | 'doctor'
-  | 'cache';
+  | 'cache'
+  | (typeof PAGES)[number];
 
 /**
  * What takes options: the exported functions; `cut`, what an item of a batch may ask of `extract`; `net` and `hookNet`,

@@ -24,13 +24,13 @@ import {
   TEXTS,
   type Kind,
 } from './kinds.js';
-import { GROUPS, type Rows } from './row.js';
+import { GROUPS, PAGES, type Rows } from './row.js';
 import { parseProviders } from './values.js';
 
 /** ONNX Runtime starts all of them before it says a word: a million take minutes. */
 const MOST_THREADS = 1024;
 
-const SESSIONS = ['run', 'net', 'hookNet', 'session'] as const;
+const SESSIONS = ['run', ...PAGES, 'net', 'hookNet', 'session'] as const;
 
 const PROVIDER_LIST: Kind<readonly Provider[]> = {
   allowed: `a list of ${PROVIDERS.join(', ')}`,
@@ -44,15 +44,15 @@ export const RUNNING = {
   /** Values of the inputs: `NAME=FILE`, FILE, directories, patterns, `random[:SEED]`. */
   inputs: {
     kind: TEXTS,
-    in: ['run', 'verify'],
+    in: ['run', ...PAGES, 'verify'],
     flag: '--input <file>',
     help: '[NAME=]FILE, a URL, a directory or a glob: jpg, png, webp, npy, npz, safetensors, pb; - for standard input; or random[:SEED]; repeatable',
   },
   /** Where the result goes. */
   output: {
     kind: TEXT,
-    in: ['run', 'init', 'merge'],
-    cli: ['extract', 'split', 'run', 'batch', 'init', 'merge'],
+    in: ['run', ...PAGES, 'init', 'merge'],
+    cli: ['extract', 'split', 'run', ...PAGES, 'batch', 'init', 'merge'],
     per: {
       extract: {
         flag: '-o, --output <path>',
@@ -65,6 +65,10 @@ export const RUNNING = {
       run: {
         flag: '-o, --output <path>',
         help: `where the features go: a ${OUTPUT_FORMATS.map((name) => `.${name}`).join(', ')} file, or a directory of .pb; - for standard output`,
+      },
+      report: {
+        flag: '-o, --output <file>',
+        help: 'page to write (default: MODEL.report.html in the working directory)',
       },
       batch: {
         flag: '-o, --output <template>',
@@ -150,7 +154,7 @@ export const RUNNING = {
   providers: {
     kind: PROVIDER_NAMES,
     in: [...SESSIONS, 'doctor'],
-    cli: ['run', 'doctor'],
+    cli: ['run', ...PAGES, 'doctor'],
     flag: '--provider <names>',
     help: `auto, ${PROVIDERS.join(', ')}; several in order (default: auto)`,
     per: {
@@ -193,6 +197,15 @@ export const RUNNING = {
     flag: '--batch-size <n>',
     help: 'entries per run (default: what the model fixes, else 16; 32 for a shard)',
   },
+  /** Write the pictures of the page as files, too, into this folder. */
+  png: { kind: TEXT, in: ['report'], flag: '--png <dir>', help: 'write the pictures of the page as .png files, too' },
+  /** Run with other normalisations as well, and say with which more channels of the last feature are silent. */
+  inputCheck: {
+    kind: BOOLEAN,
+    in: ['report'],
+    flag: '--input-check',
+    help: 'run with other normalisations too, and warn if fewer channels of the last feature are silent with one',
+  },
   /** Where ONNX Runtime's profile of the run goes. */
   profile: {
     kind: TEXT,
@@ -210,7 +223,7 @@ export const RUNNING = {
 
 const group = GROUPS.pictures;
 
-const TAKERS = ['run', 'verify'] as const;
+const TAKERS = ['run', ...PAGES, 'verify'] as const;
 
 /** How pictures become tensors. */
 export const PICTURES = {

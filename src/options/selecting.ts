@@ -1,14 +1,14 @@
 import { HOOK_TYPES, NAMES_BY } from './choices.js';
 import { EMBEDDING, ENTRIES, INDICES, SELECTORS, SHAPES } from './feature-kinds.js';
 import { BOOLEAN, choice, count, NAME } from './kinds.js';
-import { GROUPS, IN_MEMORY, type Rows } from './row.js';
+import { GROUPS, IN_MEMORY, PAGES, type Rows } from './row.js';
 
 const group = GROUPS.selecting;
-const EVERYWHERE = ['inspect', 'extract', 'run', 'cut', 'net', 'hookNet', ...IN_MEMORY] as const;
-const BY_INDEX = ['inspect', 'extract', 'run', 'cut', ...IN_MEMORY] as const;
+const EVERYWHERE = ['inspect', 'extract', 'run', ...PAGES, 'cut', 'net', 'hookNet', ...IN_MEMORY] as const;
+const BY_INDEX = ['inspect', 'extract', 'run', ...PAGES, 'cut', ...IN_MEMORY] as const;
 const OUT_INDICES = { net: { words: 'outIndices' }, hookNet: { words: 'outIndices' } } as const;
 const MODULES = [...EVERYWHERE, 'split'] as const;
-const SELECTING_COMMANDS = ['inspect', 'extract', 'run', 'batch'] as const;
+const SELECTING_COMMANDS = ['inspect', 'extract', 'run', ...PAGES, 'batch'] as const;
 
 /** Which features; what `module`, `tensor` and `node` say goes to `select`, in the order of the command line. */
 export const SELECTING = {
@@ -116,7 +116,7 @@ export const SELECTING = {
   /** Numbers for symbolic input dims, by input name; `''` names the only input. */
   inputShapes: {
     kind: SHAPES,
-    in: ['inspect', 'extract', 'split', 'run', 'verify', 'cut', 'net', 'hookNet', ...IN_MEMORY],
+    in: ['inspect', 'extract', 'split', 'run', ...PAGES, 'verify', 'cut', 'net', 'hookNet', ...IN_MEMORY],
     flag: '--input-shape <shape>',
     help: 'numbers for symbolic input dims: [NAME:]1,3,224,224; repeatable',
     group,

@@ -106,9 +106,9 @@ export class RemoteSource extends ExactSource {
     return store.read(start, Math.max(end, Math.min(until, store.have.reach(start))));
   }
 
-  /** Whether looking for the graph has cost half of what fetching all would. */
+  /** Whether looking for the graph has cost a third of what fetching all would. */
   private isDear(): boolean {
-    return this.rounds * ROUND_TRIP_BYTES + this.file.store.have.size > this.size / 2;
+    return this.rounds * ROUND_TRIP_BYTES + this.file.store.have.size > this.size / 3;
   }
 
   async fetch(ranges: readonly ByteRange[], { signal, onProgress }: FetchOptions = {}): Promise<void> {

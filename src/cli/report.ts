@@ -1,0 +1,47 @@
+import { UsageError } from '../errors.js';
+import { pageText } from '../report/page-text.js';
+import { report } from '../report-features.js';
+import type { CliCommand } from './command.js';
+import { ExitCode } from './exit-codes.js';
+import { addFlags, optionsFor, readFlags } from './flags.js';
+import { modelName, modelSource, remoteFlags, runtimeLimits } from './model-flags.js';
+import { givenFeatures } from './selection-flags.js';
+
+/** `featx report`: its arguments, its help, and how it prints what the function of its name returns. */
+export const reportCommand: CliCommand = {
+  configure(command) {
+    command
+      .argument('<model>', 'ONNX file or URL (https://, hf://); - reads standard input')
+      .usage('MODEL --input FILE... [flags]')
+      .addHelpText('after', EXAMPLES);
+    addFlags(command, 'report');
+  },
+
+  async run([operand], command, context) {
+    const flags = readFlags(command, 'report');
+    if (flags.output === '' || flags.output === '-') throw new UsageError('-o names no file for the page');
+    const made = await report(await modelSource(operand, flags, context), {
+      ...optionsFor('report', flags),
+      ...(await givenFeatures(flags, context.fileSystem)),
+      name: modelName(operand, context),
+      providers: flags.providers ?? 'auto',
+      isolate: true,
+      ...runtimeLimits(flags, 'run'),
+      remote: remoteFlags(flags, context),
+      strict: context.flags.strict,
+      signal: context.io.signal,
+      fileSystem: context.fileSystem,
+    });
+    await context.warn(made.warnings);
+    if (context.flags.json) await context.record(made);
+    else if (!context.flags.quiet) await context.stdout.write(pageText(made, context.style));
+    return ExitCode.done;
+  },
+};
+
+const EXAMPLES = `
+Examples:
+  featx report backbone.onnx --input cat.png                          backbone.report.html
+  featx report backbone.onnx --out 1,3 --input photos/ -o page.html --png pictures/
+  featx report backbone.onnx --input cat.png --mean 0 --std 1 --input-check    is it prepared as it was trained?
+`;
