@@ -8,6 +8,8 @@ import { inspect } from './inspect.js';
 import { BufferSource } from './wire/source.js';
 import { encodeModel } from './testing/model-builder.js';
 import { node, value } from './testing/model-spec.js';
+import { inspectText } from './report/inspect-text.js';
+import { PLAIN } from './report/style.js';
 import { verify } from './verify.js';
 
 const timm = readdirSync(join('fixtures', 'timm'))
@@ -109,4 +111,18 @@ test('every tensor that is listed says who knows its type', async () => {
     ['c', null],
     ['y', 'inferred'],
   ]);
+});
+
+test('inspect shows what the exporter wrote into the model, and nothing of our own', async () => {
+  const model = encodeModel({
+    metadata: [
+      ['stride', '32'],
+      ['featx.other', 'ours'],
+      ['names', "{0: 'person'}"],
+    ],
+    graph: { inputs: [value('x', [1])], outputs: [value('y', [1])], nodes: [node('Neg', ['x'], ['y'])] },
+  });
+  const report = await inspectBytes(model);
+  expect(report.model.metadata).toEqual({ stride: '32', names: "{0: 'person'}" });
+  expect(inspectText(report, PLAIN)).toContain("metadata  names = {0: 'person'}");
 });

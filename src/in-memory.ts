@@ -59,7 +59,7 @@ export async function inspectBytes(
     { ...options, resolve: { explain: explain !== undefined, ...resolve }, isListing: true },
     listTensors === true || listModules === true,
   );
-  return { ...inspectReport(found, options), elapsed_ms: Math.round(performance.now() - started) };
+  return { ...(await inspectReport(found, options)), elapsed_ms: Math.round(performance.now() - started) };
 }
 
 /**

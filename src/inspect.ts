@@ -45,7 +45,7 @@ async function look(source: string | Uint8Array | ByteSource, options: InspectOp
     typesOfAll: options.listTensors === true || options.listModules === true,
   });
   await noteSidecars(prepared);
-  const report = inspectReport(prepared, options);
+  const report = await inspectReport(prepared, options);
   if (options.strict) assertNoWarnings(report.warnings, report.model.path ?? undefined);
   await prepared.model.source.assertUnchanged?.();
   return { ...report, elapsed_ms: Math.round(performance.now() - started) };

@@ -8,7 +8,10 @@ import { stepsOf } from './rewrite/steps.js';
 import type { Mode } from './rewrite/tap.js';
 import type { OptionsOf } from './options/types.js';
 import { inWordsOf, reworded } from './options/words.js';
+import { pictureTaker } from './preprocessing/input.js';
+import { settledFor, warningsOf } from './preprocessing/settle.js';
 import { FeatureRunner, type RunnerOptions } from './runner.js';
+import { picturesAs, type PictureOptions } from './tensors/in-memory.js';
 import { readOneArray } from './tensors/array-file.js';
 import { readProjection } from './tensors/projection.js';
 
@@ -26,6 +29,8 @@ export type Feeds = TensorValue | ReadonlyMap<string, TensorValue> | Readonly<Re
 
 /** What the three nets share: a runner, and the FeatureInfo of what it returns. */
 abstract class FeatureNet implements AsyncDisposable {
+  private readonly noticed: string[] = [];
+
   protected constructor(
     protected readonly runner: FeatureRunner,
     /** All features of the model; `outIndices` are those of this net. */
@@ -44,7 +49,35 @@ abstract class FeatureNet implements AsyncDisposable {
   }
 
   get warnings(): readonly string[] {
-    return this.runner.warnings;
+    return [...new Set([...this.runner.warnings, ...this.noticed])];
+  }
+
+  /**
+   * Pictures (jpg, png, webp; paths or bytes) as one tensor for an input, prepared as the options say, else as the
+   * model, files beside it or its graph do; `warnings` tell if nothing says how.
+   * @param pictures several for an input with a batch axis
+   * @throws UsageError if a picture cannot be an input of the net; ModelFormatError; PolicyError; IoError; RuntimeError
+   * without sharp
+   */
+  async readPictures(
+    pictures: readonly (string | Uint8Array)[],
+    { input: wanted, fileSystem, limits, ...options }: PictureOptions & { readonly input?: string } = {},
+  ): Promise<TensorValue> {
+    const takers = this.inputs.filter(pictureTaker(this.inputs));
+    const input = wanted === undefined ? takers[0] : this.inputs.find(({ name }) => name === wanted);
+    if (input === undefined || (wanted === undefined && takers.length > 1))
+      throw new UsageError(
+        wanted === undefined
+          ? `${takers.length === 0 ? 'no input takes' : 'several inputs take'} pictures`
+          : `the net has no input '${wanted}'`,
+        { code: 'FEATX_USAGE_FEEDS', hint: `its inputs are ${this.inputs.map(({ name }) => name).join(', ')}` },
+      );
+    const { runner } = this;
+    const found = await runner.recipeFor(input, options.preprocess, fileSystem);
+    const isGiven = runner.givenInputs?.has(input.name) === true;
+    const to = settledFor(input, found, { numbers: runner.inputShapes.get(input.name), isGiven }, options);
+    this.noticed.push(...warningsOf(found, to));
+    return picturesAs(pictures, input.name, to, { fileSystem, limits });
   }
 
   protected run(feeds: Feeds): Promise<ReadonlyMap<string, TensorValue>> {

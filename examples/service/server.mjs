@@ -1,7 +1,7 @@
 // Features of uploaded pictures over HTTP: node server.mjs backbone.onnx [port]
 //   curl --data-binary @cat.jpg 'http://localhost:8080/features' -o features.npz
 import { createServer } from 'node:http';
-import { encodeArrays, FeatureDictNet, ModelFormatError, PolicyError, readPictures, UsageError } from 'featx';
+import { encodeArrays, FeatureDictNet, ModelFormatError, PolicyError, UsageError } from 'featx';
 
 const LARGEST_UPLOAD = 20 * 1024 * 1024;
 const [model, port = '8080'] = process.argv.slice(2);
@@ -25,7 +25,7 @@ const server = createServer(async (request, response) => {
   if (request.method !== 'POST' || request.url !== '/features')
     return answer(404, 'text/plain', 'POST a picture to /features\n');
   try {
-    const picture = await readPictures([await bodyOf(request)], net.inputs[0]);
+    const picture = await net.readPictures([await bodyOf(request)]);
     answer(200, 'application/octet-stream', encodeArrays(await net.forward(picture), 'npz'));
   } catch (error) {
     const isTheirs = error instanceof UsageError || error instanceof ModelFormatError || error instanceof PolicyError;

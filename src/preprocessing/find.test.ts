@@ -5,6 +5,8 @@ import type { RunReport } from '../report/run-records.js';
 import { run, type RunOptions } from '../run.js';
 import { encodeModel } from '../testing/model-builder.js';
 import { node, tensor, value, type Entries, type NodeSpec } from '../testing/model-spec.js';
+import { FeatureDictNet } from '../nets.js';
+import { readPictures } from '../tensors/in-memory.js';
 import { recipeOfFile } from './configs.js';
 import { ultralyticsRecipe } from './ultralytics.js';
 
@@ -66,6 +68,39 @@ describe('who says how pictures are prepared', () => {
     await expect(ran({}, { strict: true })).rejects.toMatchObject({ code: 'FEATX_STRICT' });
     const unread = await ran({ files: { 'inference.yml': 'PreProcess: []' } });
     expect(unread.warnings).toEqual([expect.stringMatching(/inference\.yml may, which featx does not read/)]);
+  });
+
+  test('pixels from 0 to 255 are asked for without any mean of ImageNet', async () => {
+    expect(await ran({}, { image: { scale: 1, mean: [123], channels: 'bgr' } })).toMatchObject({
+      warnings: [],
+      preprocessing: [{ source: 'flags', scale: 1, mean: [123, 123, 123], std: null, channels: 'bgr' }],
+    });
+  });
+
+  test('a net prepares pictures as a run does', async () => {
+    const path = join(root, 'net', 'model.onnx');
+    mkdirSync(join(root, 'net'));
+    writeFileSync(join(root, 'net', 'preprocessor_config.json'), JSON.stringify(CLIP));
+    writeFileSync(
+      path,
+      encodeModel({
+        graph: {
+          inputs: [value('x', ['n', 3, 'h', 'w'])],
+          outputs: [value('y', null)],
+          nodes: [node('Neg', ['x'], ['y'])],
+        },
+      }),
+    );
+    const net = await FeatureDictNet.create(path, { select: [{ by: 'tensor', name: 'y' }] });
+    try {
+      const made = await net.readPictures([PICTURE]);
+      const input = { name: 'x', dtype: 'float32', shape: [1, 3, 224, 224] };
+      expect(made).toEqual(await readPictures([PICTURE], input, { preprocess: 'clip' }));
+      expect(net.warnings).toEqual([]);
+      await expect(net.readPictures([PICTURE], { input: 'z' })).rejects.toThrow("no input 'z'");
+    } finally {
+      await net.dispose();
+    }
   });
 
   test('a name, before all that lies with the model', async () => {

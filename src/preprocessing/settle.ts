@@ -25,7 +25,10 @@ export function settled(input: ImageInput, given: FoundRecipe, options: ImageOpt
   const found: FoundRecipe = isRaw ? { ...given, recipe: PRESETS.raw, source: 'graph', preset: 'raw' } : given;
   const { layout, depth } = axesOf(input);
   const isPixels = dtype === 'uint8';
-  const recipe = withOptions(isPixels ? asPixels(input, found.recipe, options) : found.recipe, options);
+  // Who says what pixels are multiplied by does not mean ImageNet's mean and deviation.
+  const isScaled = found.source === 'assumed' && options.scale !== undefined;
+  const base = isScaled ? { ...found.recipe, mean: null, std: null } : found.recipe;
+  const recipe = withOptions(isPixels ? asPixels(input, base, options) : base, options);
   const size = pictureSize(input, { layout, isOpen: isPixels || found.isBare === true, recipe, asked: options.size });
   assertRanges(recipe, options);
   if ((options.crop !== undefined || options.resize !== undefined) && (size.height === null || size.width === null))
@@ -49,6 +52,40 @@ export function settled(input: ImageInput, given: FoundRecipe, options: ImageOpt
     layout,
     depth,
   };
+}
+
+/** What is known of the sizes of an input. */
+export interface KnownSizes {
+  /** Numbers for all of its dims, where some are symbolic. */
+  readonly numbers?: readonly number[];
+  /** Whether the caller gave them; others give way to sizes that are asked for, or that a recipe says. */
+  readonly isGiven: boolean;
+}
+
+/** `settled` for an input of a model whose symbolic dims have numbers, given or guessed. */
+export function settledFor(
+  input: ImageInput,
+  found: FoundRecipe,
+  { numbers, isGiven }: KnownSizes,
+  options: ImageOptions = {},
+): Preprocessing {
+  // Pixels come at the picture's own size.
+  const isOpen = !isGiven && (options.size !== undefined || input.dtype === 'uint8' || found.isBare === true);
+  if (isOpen || numbers === undefined) return settled(input, found, options);
+  const own = input.shape ?? numbers.map(() => null);
+  const isSized = !isGiven && found.source !== 'assumed' && found.recipe.size !== null;
+  const shape = own.map((dim, axis) =>
+    typeof dim === 'number' || (isSized && numbers[axis] === GUESSED_SIDE) ? dim : (numbers[axis] ?? dim),
+  );
+  return settled({ ...input, shape }, found, options);
+}
+
+/** What stands in for the sides of a picture if nothing is known of them: a recipe says better ones. */
+const GUESSED_SIDE = DEFAULT_SIZE;
+
+/** What to tell of a recipe that became this. */
+export function warningsOf({ source, warnings }: FoundRecipe, to: Preprocessing): readonly string[] {
+  return to.source === 'assumed' || source !== 'assumed' ? warnings : [];
 }
 
 /** Values that the caller says in full are his. */

@@ -43,10 +43,10 @@ export interface Described {
 }
 
 /** The report of `inspect`, its time left at 0. @throws ResolveError for an index that the model does not have */
-export function inspectReport(
+export async function inspectReport(
   { model, view, types, resolution, selections, warnings: noticed }: Described,
   options: ReportOptions,
-): InspectReport {
+): Promise<InspectReport> {
   const known = knownTypes(model, types);
   const path = options.name ?? model.source.path ?? null;
   const { embedding, embeddings } = resolution;
@@ -55,7 +55,7 @@ export function inspectReport(
   return {
     schema: 1,
     command: 'inspect',
-    model: modelRecord(model, view, path),
+    model: { ...modelRecord(model, view, path), metadata: await metadataOf(model) },
     inputs: [...view.inputs.keys()]
       .filter((name) => !isInitializer(view, name))
       .map((name) => tensorRecord(name, known.get(name))),
@@ -116,8 +116,18 @@ function groupIndices(
     : cutOutputs.flatMap(({ group, index }) => (group === name ? (index ?? []) : []));
 }
 
+/** What featx writes into a model begins with it. */
+const OWN = 'featx.';
+
+/** What the exporter wrote into a model, by its keys. */
+async function metadataOf(model: OnnxModel): Promise<ModelRecord['metadata']> {
+  const entries: [string, string][] = [];
+  for (const { key, value } of model.metadata) if (!key.startsWith(OWN)) entries.push([key, await model.text(value)]);
+  return Object.fromEntries(entries);
+}
+
 /** What a model is, in numbers. */
-function modelRecord(model: OnnxModel, view: GraphView, path: string | null): ModelRecord {
+function modelRecord(model: OnnxModel, view: GraphView, path: string | null): Omit<ModelRecord, 'metadata'> {
   const { graph, irVersion, opsetImports, producerName, producerVersion, functions, source } = model;
   let weightsBytes = 0;
   for (const tensor of graph.initializers) weightsBytes += tensorBytes(tensor) ?? 0;

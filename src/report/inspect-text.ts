@@ -44,6 +44,10 @@ function dimsOf(report: InspectReport, style: TextStyle): ShortDims {
   return isRoom ? FULL_DIMS : shortDims([...tables.flat(), ...values].map(({ shape }) => shape));
 }
 
+/** Entries of metadata_props in the text, and characters of each; JSON has all of them. */
+const MOST_ENTRIES = 8;
+const LONGEST_ENTRY = 48;
+
 function modelText(
   { model, inputs, outputs, nominal_input_shape }: InspectReport,
   style: TextStyle,
@@ -59,6 +63,11 @@ function modelText(
   const width = values.reduce((most, [, { name }]) => Math.max(most, displayWidth(escapeText(name))), 0);
   for (const [role, value] of values)
     lines.push(`  ${padEnd(role, 6)}  ${padEnd(escapeText(value.name), width)}  ${typeText(value, dims)}`);
+  const metadata = Object.entries(model.metadata);
+  for (const [key, text] of metadata.slice(0, MOST_ENTRIES))
+    lines.push(paint(style, 'dim', `  metadata  ${escapeText(key)} = ${shorten(escapeText(text), LONGEST_ENTRY)}`));
+  if (metadata.length > MOST_ENTRIES)
+    lines.push(paint(style, 'dim', `  metadata  and ${metadata.length - MOST_ENTRIES} more`));
   const nominal = Object.entries(nominal_input_shape).map(
     ([input, shape]) => `${escapeText(input)} = ${shapeText(shape)}`,
   );

@@ -32,6 +32,8 @@ export interface ModelRecord {
   /** Opset version by domain, `''` being the default domain. */
   readonly opset_imports: { readonly [domain: string]: number };
   readonly producer: string;
+  /** The entries of metadata_props, featx's own aside. */
+  readonly metadata: { readonly [key: string]: string };
   readonly nodes: number;
   readonly initializers: number;
   /** Initializers that are graph inputs too: a caller may override them. */

@@ -15,6 +15,7 @@ import { openWriter } from './open-writer.js';
 import { ARRAY_FORMATS, assertHolds, outputKeys, type ArrayFormat } from './output-format.js';
 import { AUTO, recipeNamed } from '../preprocessing/find.js';
 import { hasBatchAxis, type ImageInput } from '../preprocessing/input.js';
+import type { Preprocessing } from '../preprocessing/recipe.js';
 import { settled, type ImageOptions } from '../preprocessing/settle.js';
 import { readText } from './beside-model.js';
 import { isStrings, valueBytes } from './tensor.js';
@@ -29,7 +30,8 @@ export interface PictureOptions extends ImageOptions {
 
 /**
  * Pictures (jpg, png, webp; paths or bytes) as one tensor `[N, 3, H, W]` or `[N, H, W, 3]` for an input of a model,
- * preprocessed as `run` does it; for an input without a batch axis, one picture as `[3, H, W]` or `[H, W, 3]`.
+ * prepared as `preprocess` says, else as timm does by default: `net.readPictures` asks the model, as `run` does. For an
+ * input without a batch axis, one picture as `[3, H, W]` or `[H, W, 3]`.
  * @param input such as `net.inputs[0]`
  * @throws UsageError if a picture cannot be that input; ModelFormatError for bytes that cannot be decoded;
  * PolicyError; IoError; RuntimeError without sharp
@@ -39,14 +41,23 @@ export async function readPictures(
   input: ImageInput,
   { fileSystem, limits, ...options }: PictureOptions = {},
 ): Promise<TensorValue> {
-  assertList<string | Uint8Array>('the pictures', pictures, 'paths and bytes', isFile);
   if (!isRecord(input)) throw wrongArgument('the input', input, '{ name, dtype, shape }');
-  if (pictures.length === 0) throw new UsageError('no picture is given');
   const found = await recipeNamed(options.preprocess ?? AUTO, (path) => readText(path, fileSystem ?? nodeFileSystem));
-  const to = settled(input, found, options);
+  return picturesAs(pictures, input.name, settled(input, found, options), { fileSystem, limits });
+}
+
+/** Pictures as an input takes them. */
+export async function picturesAs(
+  pictures: readonly (string | Uint8Array)[],
+  input: string,
+  to: Preprocessing,
+  { fileSystem, limits }: Pick<PictureOptions, 'fileSystem' | 'limits'>,
+): Promise<TensorValue> {
+  assertList<string | Uint8Array>('the pictures', pictures, 'paths and bytes', isFile);
+  if (pictures.length === 0) throw new UsageError('no picture is given');
   const isBatch = hasBatchAxis(to.layout);
   if (!isBatch && pictures.length > 1)
-    throw new UsageError(`input ${input.name} takes one picture at a time, not ${pictures.length}`, {
+    throw new UsageError(`input ${input} takes one picture at a time, not ${pictures.length}`, {
       hint: 'read them one by one',
     });
   const entries: TensorValue[] = [];
@@ -60,7 +71,7 @@ export async function readPictures(
       pictureTensor(await decodePicture(bytes, name, { ...DEFAULT_TENSOR_LIMITS, ...limits }, to.orientation), to),
     );
   }
-  const all = stackEntries(input.name, entries);
+  const all = stackEntries(input, entries);
   return isBatch ? all : { ...all, shape: all.shape.slice(1) };
 }
 

@@ -20,7 +20,7 @@ import { DEFAULT_TENSOR_LIMITS, type TensorLimits } from './limits.js';
 import { AUTO, recipeNamed } from '../preprocessing/find.js';
 import { hasBatchAxis, pictureShape, pictureTaker, type ImageInput } from '../preprocessing/input.js';
 import type { FoundRecipe, Preprocessing } from '../preprocessing/recipe.js';
-import { settled, type ImageOptions } from '../preprocessing/settle.js';
+import { settledFor, warningsOf, type ImageOptions } from '../preprocessing/settle.js';
 import { readText } from './beside-model.js';
 import { randomEntries, randomTensor } from './random.js';
 import { describe, stackRows } from './tensor.js';
@@ -231,30 +231,12 @@ function targetOf(
 
 /** How pictures are prepared for an input. */
 async function preparing(input: ModelInput, context: Context): Promise<Preprocessing> {
-  const { image, given } = context.options;
+  const { image, given, shapes } = context.options;
   const found = await context.recipe(input);
-  // Sizes that nobody gave give way to one that is asked for, and pixels come at the picture's own.
-  const isGiven = given?.has(input.name) === true;
-  const isOpen = !isGiven && (image?.size !== undefined || input.dtype === 'uint8' || found.isBare === true);
-  const isSized = !isGiven && found.source !== 'assumed' && found.recipe.size !== null;
-  const numbered = isOpen ? input : withNumbers(input, context);
-  const to = settled(isSized && !isOpen ? withoutGuesses(input, numbered) : numbered, found, image);
-  for (const warning of to.source === 'assumed' || found.source !== 'assumed' ? found.warnings : [])
-    context.warn(warning);
+  const sizes = { numbers: shapes?.get(input.name), isGiven: given?.has(input.name) === true };
+  const to = settledFor(input, found, sizes, image);
+  warningsOf(found, to).forEach(context.warn);
   return to;
-}
-
-/** What stands in for the sides of a picture if nothing is known of them. */
-const GUESSED_SIDE = 224;
-
-/** The input without the sizes of pictures that were guessed: a recipe says better ones. */
-function withoutGuesses(input: ModelInput, numbered: ModelInput): ModelInput {
-  if (numbered.shape === null) return input;
-  const own = input.shape;
-  const shape = numbered.shape.map((dim, axis) =>
-    typeof own?.[axis] !== 'number' && dim === GUESSED_SIDE ? (own?.[axis] ?? null) : dim,
-  );
-  return { ...numbered, shape };
 }
 
 /** The input with numbers for its symbolic dims. */
