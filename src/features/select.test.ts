@@ -125,6 +125,11 @@ describe('by module', () => {
     ]);
   });
 
+  test('forward_pre of tensors alone means nothing', async () => {
+    const options: SelectOptions = { ...named('tensor', 'input'), hookType: 'forward_pre' };
+    await expect(select(RESNET, options)).rejects.toMatchObject({ code: 'FEATX_USAGE_HOOK_TYPE' });
+  });
+
   test('forward_pre is the first tensor read inside and made outside', async () => {
     const [pre] = await select(RESNET, { ...named('module', 'layer2'), hookType: 'forward_pre' });
     expect(pre).toMatchObject({

@@ -45,6 +45,7 @@ export function selectFeatures(
   const context: Context = { view, analysis: analyse(view, types), resolution, options };
   const selectors = selectorsOf(options);
   if (selectors.length === 0) return byDefault(context);
+  assertHooked(selectors, options);
   // One feature alone is called by its tensor, unless names are to be those that were asked for.
   const isMixed = selectors.length > 1 || options.nameBy === 'module';
   const found = foundByName(context, selectors.filter(isNamed));
@@ -63,6 +64,18 @@ export function selectFeatures(
     }
   });
   return selections.map((selection) => asValue(context.analysis, selection, options.codes));
+}
+
+/** @throws UsageError if inputs are asked for of what is not computed by a module or a node alone */
+function assertHooked(selectors: readonly Selector[], { hookType }: SelectOptions): void {
+  if (hookType !== 'forward_pre' || selectors.some(({ by }) => by !== 'tensor' && by !== 'embedding')) return;
+  throw new UsageError(
+    `${option('hookType', 'forward_pre')} takes what a module or a node reads, and only tensors are named`,
+    {
+      code: 'FEATX_USAGE_HOOK_TYPE',
+      hint: `name the module or the node (${option('module')}, ${option('node')}), or leave it out: a tensor is what its name says`,
+    },
+  );
 }
 
 function isNamed(selector: Selector): selector is NamedSelector {

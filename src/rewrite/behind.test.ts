@@ -141,6 +141,12 @@ test('what an opset has no operator for is refused, and the opset stays', async 
   expect((await indexModel(bytes)).opsetImports).toMatchObject([{ domain: '', version: 10 }]);
 });
 
+test.each(['list', 'hook'] as const)('as %s, outputs are named after their tensors and the last step', async (mode) => {
+  const { report } = await extractBytes(pyramid(), { out: [0], embedding: true, mode, pool: 'avg', normalize: true });
+  expect(report.features.map(({ output }) => output)).toEqual(['r0_normalized', 'embedding']);
+  expect(report.warnings).toEqual([]);
+});
+
 test('int8 of what is not normalised is warned of', async () => {
   const { report } = await extractBytes(pyramid(), { out: [0], pool: 'avg', cast: 'int8' });
   expect(report.warnings).toEqual([expect.stringContaining('`normalize` is not asked for')]);

@@ -7,6 +7,7 @@ import { dataTypeOf, dtypeWord, type TensorType, type TensorTypes } from '../onn
 import { decodeText, encodeText } from '../wire/text.js';
 import type { OutputEdit } from './edit.js';
 import type { NamePool } from './names.js';
+import type { StepRecord } from './steps.js';
 import type { BuiltTap, PlanOptions, Tap } from './tap.js';
 
 /** What the outputs of a result are called, and what they say of themselves. */
@@ -90,7 +91,9 @@ export function nameOutputs(
   return built.map((tap) => {
     const { index, tensors, name: given } = tap.tap;
     const alias = tap.steps.length === 0 ? undefined : tap.tap.alias;
-    const own = alias ?? (tensors.length > 1 ? (tap.tap.module ?? tensors[0]) : valueName(names, tap.tap));
+    const plain = tensors.length > 1 ? (tap.tap.module ?? tensors[0]) : valueName(names, tap.tap);
+    const last = tap.steps.at(-1);
+    const own = alias ?? (last === undefined ? plain : `${plain}_${AFTER[last.step]}`);
     const wanted = given ?? (mode === 'dict' ? keyOf(tap.tap) : null) ?? own;
     if (
       tap.own &&
@@ -140,6 +143,16 @@ export function assertNames(names: readonly string[]): void {
 }
 
 const LONGEST_NAME_SHOWN = 40;
+
+/** How names of outputs end that are computed of a tensor, by the last step. */
+const AFTER: { readonly [S in StepRecord['step']]: string } = {
+  pool: 'pooled',
+  flatten: 'flat',
+  project: 'projected',
+  normalize: 'normalized',
+  concat: 'concat',
+  cast: 'cast',
+};
 
 /** A tensor's name, or one for its value: quantisers call the codes of `x` `x_quantized`. */
 function valueName(names: NamePool, { tensors: [tensor], asValue = false, asFloat = false, blocked }: Tap): string {
