@@ -1,5 +1,5 @@
-// npm run check:faults: every command, and a batch, with every call of the file system going wrong in every way; npm test takes one
-// way per call of most.
+// npm run check:faults: every command, and a batch, with every call of the file system going wrong in every way; npm
+// test takes one way per call of most.
 import { built, node } from './ready.mjs';
 
 built();

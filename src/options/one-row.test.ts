@@ -54,8 +54,8 @@ async function programWith(row: string): Promise<Program> {
     plugins: [
       {
         name: 'one row more',
-        setup: ({ onLoad }) =>
-          onLoad({ filter: /options[\\/]cutting\.ts$/ }, () => ({
+        setup: (plugins) =>
+          plugins.onLoad({ filter: /options[\\/]cutting\.ts$/ }, () => ({
             contents: table.replace(BEFORE, row + BEFORE),
             loader: 'ts',
           })),

@@ -426,8 +426,8 @@ test('features that take much memory together are warned of', async () => {
   });
 });
 
-test('ten thousand features at once', async () => {
-  const count = 10_000;
+test('thousands of features at once', async () => {
+  const count = 5_000;
   const nodes = Array.from({ length: count }, (_, index) =>
     node('Relu', [index === 0 ? 'x' : `t${index - 1}`], [`t${index}`]),
   );
@@ -439,5 +439,35 @@ test('ten thousand features at once', async () => {
     const { edit } = plan(bench, taps);
     expect([edit.outputs?.length, edit.addNodes.length]).toEqual([count, count]);
     expect(splice(bench.model, edit).length).toBeGreaterThan(0);
+  });
+});
+
+describe('what stays', () => {
+  const dropped = ({ edit }: Plan): readonly number[] => edit.drop.nodes;
+
+  test('a hook keeps every node; a cut what its outputs need, and those of the model if it is asked to', async () => {
+    await on(BRANCHES, async (bench) => {
+      const taps = [tap(bench, 'a', 0)];
+      const hook = plan(bench, taps, { mode: 'hook', rewrite: false });
+      expect(hook.edit.drop).toEqual(NO_DROPS);
+      expect(hook.warnings).toEqual(["the type of the output 'a' is not known; only its name is written"]);
+      expect(dropped(plan(bench, taps, { mode: 'hook', rewrite: true }))).toEqual([1, 2, 3]);
+      expect(dropped(plan(bench, taps))).toEqual([1, 2, 3]);
+      expect(dropped(plan(bench, taps, { keepOutputs: true }))).toEqual([]);
+      expect(plan(bench, taps, { keepOutputs: true }).edit.drop.initializers).toEqual([0]);
+      expect(plan(bench, taps).edit.drop.inputs).toEqual([1]);
+    });
+  });
+
+  test('nothing is no selection', async () => {
+    await on(BRANCHES, async (bench) => {
+      expect(() => plan(bench, [])).toThrow(
+        expect.objectContaining({
+          message: 'nothing is selected',
+          code: 'FEATX_USAGE_EMPTY',
+          hint: expect.stringMatching(/`out`, .*'module'.*'tensor'.*'node'/),
+        }),
+      );
+    });
   });
 });
