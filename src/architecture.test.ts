@@ -13,7 +13,7 @@ const ROWS: readonly (readonly string[])[] = [
   ['batch'],
   ['shards'],
   ['inspect', 'extract', 'split', 'run', 'verify', 'doctor', 'cache', 'report-features'],
-  ['nets', 'run-results', 'verify-pairs', 'verify-runs'],
+  ['nets', 'run-pooling', 'run-results', 'verify-pairs', 'verify-runs'],
   ['device-runs', 'entry-axes', 'freed-entries', 'entry-runs', 'pages'],
   ['runner', 'chain'],
   ['core'],

@@ -18,6 +18,11 @@ import { assertAnyLeft, type SkipBad } from './tensors/input-files.js';
 import type { Entries } from './shapes/entries.js';
 import { planInputs, type InputPlan } from './tensors/input-plan.js';
 import { openWriter } from './tensors/open-writer.js';
+import { pooledTexts } from './run-pooling.js';
+import { readOneArray } from './tensors/array-file.js';
+import { projectionFiles, readProjection } from './tensors/projection.js';
+import { stepsOf } from './rewrite/steps.js';
+import { textInputs, type TextInputs } from './tensors/text-inputs.js';
 import type { Provenance } from './tensors/provenance.js';
 import { VERSION } from './version.js';
 import { RemoteSource } from './remote/remote-source.js';
@@ -51,28 +56,34 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
   const { inputs = [], output, signal, fileSystem } = options;
   const sourcePath = localPath(source);
   await assertProfile(options, sourcePath === null ? [] : [sourcePath]);
+  const { texts = [] } = options;
+  const pooled = texts.length === 0 ? null : await pooledTexts(source, options);
+  const projection = await readProjection(options.project, (path) => readOneArray(path, { fileSystem }));
   const open = (): Promise<FeatureRunner> =>
     FeatureRunner.open(source, {
       ...options,
+      ...pooled?.selection,
       // What is asked for by a module's name is found under it.
       nameBy: options.nameBy ?? 'module',
       profilePrefix: options.profile,
       plan: {
         mode: 'dict',
-        outMap: options.outMap ?? null,
+        outMap: options.outMap ?? pooled?.outMap ?? null,
         outputFmt: options.outputFmt ?? null,
         order: options.order ?? 'out',
+        steps: stepsOf({ ...options, ...pooled?.steps, projection }),
       },
     });
   await using runner = await open();
   // Weights and what is computed from them alone need no input.
-  if (inputs.length === 0 && runner.session.inputs.length > 0)
+  if (inputs.length === 0 && texts.length === 0 && runner.session.inputs.length > 0)
     throw new UsageError('no input is given', {
       code: 'FEATX_USAGE_INPUT',
       hint: `name files with ${option('inputs')}, or try ${option('inputs', ['random'])}`,
     });
   const skipped = new Map<string, FeatxError>();
   const skip: SkipBad | undefined = options.skipBad ? (file, error) => void skipped.set(file, error) : undefined;
+  const text = texts.length === 0 ? null : await textInputs(sourcePath, runner.session.inputs, { ...options, texts });
   const plan = await planInputs(inputs, runner.session.inputs, {
     fileSystem,
     image: options.image,
@@ -84,10 +95,19 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
     limits: options.tensorLimits,
     skip,
     standardInput: options.standardInput,
+    made: text?.items,
   });
-  const inputFiles = [...plan.files, ...runner.files, ...(options.reads ?? [])];
+  const readFiles = [...plan.files, ...(text?.files ?? [])];
+  const inputFiles = [...readFiles, ...projectionFiles(options.project), ...runner.files, ...(options.reads ?? [])];
   await assertProfile(options, inputFiles);
-  const { entries, batchSize, batched } = await entriesOf(runner, plan, options);
+  // Texts are filled up to the longest of a batch, which such a network notices.
+  const isOneByOne =
+    text !== null && options.batchSize === undefined && plan.fixedBatch === null && runner.hasRangesOfBatches;
+  const { entries, batchSize, batched } = await entriesOf(
+    runner,
+    plan,
+    isOneByOne ? { ...options, batchSize: 1 } : options,
+  );
   const joinings = await joiningsOf({
     entries,
     rows: plan.rows,
@@ -141,7 +161,9 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
   const known = [...device.runner.warnings, ...device.warnings, ...plan.warnings];
   if (options.strict) assertNoWarnings(known, inputName(source, options.remote) ?? undefined);
   await writer?.finish();
-  const warnings = [...new Set([...known, ...(writer?.warnings ?? [])])];
+  const warnings = [
+    ...new Set([...known, ...textWarnings(text), ...(isOneByOne ? [ONE_BY_ONE] : []), ...(writer?.warnings ?? [])]),
+  ];
   const path = options.name ?? inputName(source, options.remote);
   await keepProfile(device.runner.session.profile, options);
   return {
@@ -150,7 +172,9 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
     model: path,
     output: output ?? null,
     provider: device.runner.session.provider,
-    inputs: plan.files,
+    inputs: readFiles,
+    ...tokenizerRecord(text),
+    ...(pooled === null ? {} : { pooling: pooled.record }),
     skipped: [...skipped].map(([input, { code, message }]) => ({ input, code, message })),
     images: picturesOf(plan, skipped),
     preprocessing: [...plan.preprocessing].map((one) => preprocessingRecord(...one)),
@@ -258,6 +282,23 @@ async function identityOf(
 ): Promise<{ readonly sha256: string | null; readonly etag?: string }> {
   if (source instanceof RemoteSource) return source.identity;
   return { sha256: source.path === undefined ? null : (await hashFile(fs, source.path)).sha256 };
+}
+
+const ONE_BY_ONE = `the network finds the ranges of its quantised values in the whole batch, so texts are run one by one; ${option('batchSize')} says otherwise`;
+
+function textWarnings(text: TextInputs | null): readonly string[] {
+  const { truncated = 0, maxLength = null } = text?.tokenizer ?? {};
+  return truncated === 0
+    ? []
+    : [
+        `${truncated} ${truncated === 1 ? 'text is' : 'texts are'} longer than ${maxLength ?? '?'} tokens and cut there`,
+      ];
+}
+
+function tokenizerRecord(text: TextInputs | null): Pick<RunReport, 'tokenizer'> {
+  if (text === null) return {};
+  const { path, maxLength, truncated } = text.tokenizer;
+  return { tokenizer: { path, max_length: maxLength, truncated } };
 }
 
 /** How many pictures were read. */

@@ -88,6 +88,11 @@ export class FeatureRunner implements AsyncDisposable {
     return [...this.notes, ...this.session.warnings];
   }
 
+  /** Whether ranges of quantised values are found in the whole batch, so that its other entries change them. */
+  get hasRangesOfBatches(): boolean {
+    return this.view.model.graph.nodes.some(({ opType }) => opType === 'DynamicQuantizeLinear');
+  }
+
   /** How the entries of a batch lie in each feature, by output name, as far as shapes prove it. */
   entriesIn(inputs: BatchInputs): Promise<ReadonlyMap<string, Entries>> {
     const outputs = this.features.map(({ output, tap, shape, converted }) => ({

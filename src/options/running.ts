@@ -48,6 +48,29 @@ export const RUNNING = {
     flag: '--input <file>',
     help: '[NAME=]FILE, a URL, a directory or a glob: jpg, png, webp, npy, npz, safetensors, pb; - for standard input; or random[:SEED]; repeatable',
   },
+  /** Texts, or files of them: `FILE.txt`, `FILE.jsonl:KEY`, `FILE.csv:COLUMN`. */
+  texts: {
+    kind: TEXTS,
+    in: ['run'],
+    flag: '--text <text>',
+    help: 'a text, FILE.txt (a line each), FILE.jsonl:KEY or FILE.csv:COLUMN, through the tokenizer.json beside MODEL; repeatable',
+  },
+  /** The tokenizer.json, where it does not lie beside the model. */
+  tokenizer: {
+    kind: TEXT,
+    in: ['run'],
+    flag: '--tokenizer <file>',
+    help: 'tokenizer.json for --text (default: beside MODEL)',
+  },
+  /** Most tokens of a text. */
+  maxLength: {
+    kind: count(1),
+    in: ['run'],
+    flag: '--max-length <n>',
+    help: 'most tokens of a text (default: what the files of the model say)',
+  },
+  /** What stands in front of every text. */
+  prompt: { kind: TEXT, in: ['run'], flag: '--prompt <text>', help: 'what stands in front of every text: "query: "' },
   /** Where the result goes. */
   output: {
     kind: TEXT,

@@ -83,7 +83,7 @@ const CONCAT: Kind<boolean | Concat> = {
   schema: { type: ['boolean', 'string'] },
 };
 
-const CUTS = ['extract', 'cut', 'net', 'hookNet', IN_MEMORY[1]] as const;
+const CUTS = ['extract', 'run', 'cut', 'net', 'hookNet', IN_MEMORY[1]] as const;
 const group = GROUPS.steps;
 
 /** What is computed of each feature before it leaves, in this order. */

@@ -123,6 +123,7 @@ const MAIN: { readonly [C in CommandName]?: readonly OptionKey[] } = {
   ],
   run: [
     'inputs',
+    'texts',
     'output',
     'format',
     'out',

@@ -84,6 +84,10 @@ export interface RunReport {
   /** Where it really ran. */
   readonly provider: string;
   readonly inputs: readonly string[];
+  /** What made tokens of texts, and how many of them it cut. */
+  readonly tokenizer?: { readonly path: string; readonly max_length: number | null; readonly truncated: number };
+  /** The pooling that the files of the model declare, if it was done. */
+  readonly pooling?: { readonly path: string; readonly pool: string; readonly normalize: boolean };
   /** Files that could not be read, whose entries are left out. */
   readonly skipped: readonly SkippedRecord[];
   readonly images: number;

@@ -139,7 +139,10 @@ function layoutFor(value: StepValue, pool: Pool, label: string, opset: number): 
   const { since, maskSince, lacks, ofTokens } = POOL_RECIPES[pool.kind];
   const least = pool.mask !== null ? (maskSince ?? since) : since;
   if (opset < least) throw tooOld(opset, least, `no ${lacks}`);
-  const layout = value.layout ?? (channelAxis(value) === 1 && value.shape?.length === 4 ? 'NCHW' : null);
+  const rank = value.shape?.length;
+  const isMap = channelAxis(value) === 1 && rank === 4;
+  // What is asked to be pooled as tokens is [entries, tokens, channels], as every exporter of transformers has it.
+  const layout = value.layout ?? (isMap ? 'NCHW' : ofTokens && rank === 3 ? 'NLC' : null);
   if (layout === null)
     throw new ResolveError(`${label} cannot be pooled: the layout of '${value.tensor}' is not known`, {
       code: 'FEATX_RESOLVE_LAYOUT',

@@ -181,14 +181,16 @@ async function readParts(
 
 /** Where the entries `[start, end)` of a plan come from: of the input that most files feed. */
 export function entriesOfPlan({ inputs }: InputPlan, { start, end }: RowRange): Entry[] {
-  const filesOf = ({ items }: PlannedInput): number => items.filter(({ file }) => file !== null).length;
+  const filesOf = ({ items }: PlannedInput): number =>
+    items.filter(({ file, entries }) => file !== null || entries !== undefined).length;
   const batched = inputs.filter(({ isBatched }) => isBatched);
   const [first] = [...(batched.length > 0 ? batched : inputs)].sort((a, b) => filesOf(b) - filesOf(a));
   const entries: Entry[] = [];
   let at = 0;
-  for (const { file, rows, isEndless } of first?.items ?? []) {
+  for (const { file, rows, isEndless, entries: own } of first?.items ?? []) {
     const count = isEndless ? end : rows;
-    for (let index = Math.max(0, start - at); index < Math.min(count, end - at); index++) entries.push({ file, index });
+    for (let index = Math.max(0, start - at); index < Math.min(count, end - at); index++)
+      entries.push(own === undefined ? { file, index } : { file: own[index].file, index: own[index].index });
     at += count;
   }
   for (let index = start + entries.length; index < end; index++) entries.push({ file: null, index });

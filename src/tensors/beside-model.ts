@@ -13,7 +13,7 @@ const UNREAD = ['inference.yml', 'inference.yaml', 'pipeline.json'] as const;
 const LARGEST = 4 * 1024 * 1024;
 
 /** The folder of a model, and the one above it if it is called `onnx`, as exporters of transformers lay files out. */
-function foldersOf(model: string): readonly string[] {
+export function foldersOf(model: string): readonly string[] {
   const folder = dirname(model);
   return basename(folder) === 'onnx' ? [folder, dirname(folder)] : [folder];
 }

@@ -188,7 +188,7 @@ export async function openFiles(
         const kind = await probeKind(access);
         const arrays = kind === 'image' ? null : await openArrays(access, kind, limits);
         for (const warning of arrays?.warnings ?? []) warn(warning);
-        opened.push({ path: access.name, input, access, arrays });
+        opened.push({ path: isStandard ? file : access.name, input, access, arrays });
       }, file);
     }
   }

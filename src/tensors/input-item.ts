@@ -1,5 +1,6 @@
 import type { TensorValue } from '../onnx/tensor-value.js';
 import type { RowRange } from './lazy-array.js';
+import type { Entry } from './provenance.js';
 import type { Preprocessing } from '../preprocessing/recipe.js';
 
 /** Values of an input from one place; entries are counted along axis 0. */
@@ -14,6 +15,8 @@ export interface InputItem {
   readonly isAlone: boolean;
   /** How a picture is prepared; null for what is no picture. */
   readonly picture: Preprocessing | null;
+  /** Where each entry came from, if that is not a place in `file`. */
+  readonly entries?: readonly Entry[];
   readonly read: (rows: RowRange) => Promise<TensorValue>;
 }
 

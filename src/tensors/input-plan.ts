@@ -39,6 +39,8 @@ export interface InputOptions extends Pick<FileOptions, 'remote' | 'signal' | 's
   readonly shapes?: ReadonlyMap<string, readonly number[]>;
   /** The inputs whose sizes the caller gave; those of others give way to the size that pictures are to have. */
   readonly given?: ReadonlySet<string>;
+  /** What else inputs are fed with, in front of random values. */
+  readonly made?: readonly (readonly [ModelInput, InputItem])[];
 }
 
 /** Where the values of a run come from; nothing but headers has been read. */
@@ -94,6 +96,7 @@ export async function planInputs(
   const items = new Map<string, InputItem[]>(inputNames.map((name) => [name, []]));
   for (const file of opened) await context.faults.try(() => assign(file, items, context), file.path);
   context.faults.throwIfAny('inputs do not fit the model');
+  for (const [input, item] of options.made ?? []) add(items, input, item);
   for (const spec of parsed) if ('seed' in spec) addRandom(spec, items, context);
   if (skipped.length > 0 && [...items.values()].every((list) => list.length === 0)) assertAnyLeft(skipped);
   assertGiven(items, context);

@@ -1,0 +1,122 @@
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { run, type RunOptions } from './run.js';
+import type { RunReport } from './report/run-records.js';
+import { encodeModel } from './testing/model-builder.js';
+import { node, tensor, value } from './testing/model-spec.js';
+import { TextTokenizer } from './tensors/tokenize.js';
+
+/** A repository of a small text encoder, laid out as sentence-transformers does: each token has a vector of its own. */
+
+const folder = mkdtempSync(join(tmpdir(), 'featx-texts-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const WIDTH = 3;
+const VOCABULARY = 500;
+const table = Float32Array.from({ length: VOCABULARY * WIDTH }, (_, at) => Math.sin(at));
+const model = join(folder, 'onnx', 'model.onnx');
+mkdirSync(join(folder, 'onnx'));
+mkdirSync(join(folder, '1_Pooling'));
+writeFileSync(
+  model,
+  encodeModel({
+    graph: {
+      inputs: [value('input_ids', ['b', 's'], 'int64'), value('attention_mask', ['b', 's'], 'int64')],
+      outputs: [value('last_hidden_state', ['b', 's', WIDTH])],
+      initializers: [
+        tensor('table', [VOCABULARY, WIDTH], [...table]),
+        tensor('axis', [1], [2], 'int64'),
+        tensor('zero', [], [0]),
+      ],
+      nodes: [
+        node('Gather', ['table', 'input_ids'], ['vectors']),
+        node('Cast', ['attention_mask'], ['mask'], { to: { int: 1 } }),
+        node('Unsqueeze', ['mask', 'axis'], ['wide']),
+        node('Mul', ['wide', 'zero'], ['nothing']),
+        node('Add', ['vectors', 'nothing'], ['last_hidden_state']),
+      ],
+    },
+  }),
+);
+copyFileSync('fixtures/tokenizers/wordpiece.json', join(folder, 'tokenizer.json'));
+writeFileSync(join(folder, 'modules.json'), '[{"type":"m.Transformer"},{"type":"m.Pooling"},{"type":"m.Normalize"}]');
+const pooling = join(folder, '1_Pooling', 'config.json');
+
+const TEXTS = [
+  'a feature of the network',
+  'backbone',
+  'the maps of its neck, and of a head that is longer than the rest',
+];
+const lines = join(folder, 'lines.txt');
+writeFileSync(lines, `${TEXTS.join('\n')}\n`);
+
+interface Row {
+  readonly file: string | null;
+  readonly index: number;
+  readonly embedding: readonly number[];
+}
+async function rows(options: RunOptions): Promise<{ readonly report: RunReport; readonly rows: readonly Row[] }> {
+  const chunks: string[] = [];
+  const write = async (bytes: Uint8Array): Promise<void> => void chunks.push(new TextDecoder().decode(bytes));
+  const report = await run(model, { output: '-', write, ...options });
+  const made = chunks.join('').trimEnd().split('\n');
+  return { report, rows: made.map((line): Row => JSON.parse(line)) };
+}
+
+/** The recipe of sentence-transformers, in JavaScript. */
+async function expected(text: string, how: 'mean' | 'cls'): Promise<number[]> {
+  const { readFileSync } = await import('node:fs');
+  const tokenizer = await TextTokenizer.load(async (name) =>
+    name === 'tokenizer.json' ? { path: name, text: readFileSync(join(folder, name), 'utf8') } : null,
+  );
+  const ids = tokenizer?.encode([text]).ids[0] ?? [];
+  const vectors = ids.map((id) => [...table.subarray(id * WIDTH, (id + 1) * WIDTH)]);
+  const whole =
+    how === 'cls' ? vectors[0] : vectors[0].map((_, at) => vectors.reduce((sum, own) => sum + own[at], 0) / ids.length);
+  const length = Math.hypot(...whole);
+  return whole.map((number) => number / length);
+}
+
+test.each([
+  ['mean', '{"pooling_mode_mean_tokens":true,"pooling_mode_cls_token":false}'],
+  ['cls', '{"pooling_mode":"cls"}'],
+] as const)('the vector of a text, by the %s that its files declare, alone as in a batch', async (how, config) => {
+  writeFileSync(pooling, config);
+  const { report, rows: made } = await rows({ texts: [lines, 'backbone'] });
+  expect(made.map(({ file, index }) => [file, index])).toEqual([
+    [lines, 0],
+    [lines, 1],
+    [lines, 2],
+    [null, 0],
+  ]);
+  for (const [at, text] of [...TEXTS, 'backbone'].entries()) {
+    const wanted = await expected(text, how);
+    for (const [channel, number] of made[at].embedding.entries()) expect(number).toBeCloseTo(wanted[channel], 5);
+  }
+  expect(report).toMatchObject({
+    inputs: [lines],
+    tokenizer: { path: join(folder, 'tokenizer.json'), max_length: 16 },
+    pooling: { pool: how === 'cls' ? 'cls' : 'mean:attention_mask', normalize: true },
+  });
+  const alone = await rows({ texts: [lines], batchSize: 1 });
+  expect(alone.rows.map(({ embedding }) => embedding.map((number) => number.toFixed(5)))).toEqual(
+    made.slice(0, 3).map(({ embedding }) => embedding.map((number) => number.toFixed(5))),
+  );
+});
+
+test('what is not computed here is refused, and what is asked for by name is taken', async () => {
+  writeFileSync(pooling, '{"pooling_mode":["cls","max"]}');
+  await expect(rows({ texts: ['a'] })).rejects.toMatchObject({ code: 'FEATX_POOLING' });
+  const { report } = await rows({ texts: ['a'], select: [{ by: 'tensor', name: 'last_hidden_state' }], pool: 'cls' });
+  expect(report.features[0].shape).toEqual([1, WIDTH]);
+});
+
+test('a model that has no tokenizer beside it says where one was looked for', async () => {
+  mkdirSync(join(folder, 'bare'));
+  copyFileSync(model, join(folder, 'bare', 'alone.onnx'));
+  const select = [{ by: 'tensor', name: 'last_hidden_state' }] as const;
+  await expect(run(join(folder, 'bare', 'alone.onnx'), { texts: ['a'], select })).rejects.toMatchObject({
+    code: 'FEATX_TOKENIZER',
+    message: expect.stringContaining(join('bare', 'tokenizer.json')),
+  });
+});

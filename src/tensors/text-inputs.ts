@@ -1,0 +1,98 @@
+import { join } from 'node:path';
+import { PolicyError, UsageError } from '../errors.js';
+import { option } from '../options/words.js';
+import type { ImageInput } from '../preprocessing/input.js';
+import { nodeFileSystem, orNothing, type FileSystem } from '../wire/fs.js';
+import { decodeText } from '../wire/text.js';
+import { foldersOf } from './beside-model.js';
+import type { InputItem } from './input-item.js';
+import { ReopenedFile } from './lazy-array.js';
+import { fixedLengthOf, textItems } from './text-items.js';
+import { textsOf } from './texts.js';
+import { TextTokenizer, type Beside } from './tokenize.js';
+
+/** How texts are read and become tokens. */
+export interface TextOptions {
+  readonly texts: readonly string[];
+  /** The tokenizer.json, where it does not lie beside the model. */
+  readonly tokenizer?: string;
+  readonly maxLength?: number;
+  readonly prompt?: string;
+  readonly fileSystem?: FileSystem;
+}
+
+/** What texts feed a model with. */
+export interface TextInputs {
+  readonly items: readonly (readonly [ImageInput, InputItem])[];
+  readonly tokenizer: TextTokenizer;
+  /** Files of texts, each once. */
+  readonly files: readonly string[];
+}
+
+/** A vocabulary of a million tokens takes some 50 MB; texts are held in memory. */
+const LARGEST = 1024 ** 3;
+const TOKENIZER = 'tokenizer.json';
+
+/**
+ * Texts for the inputs of a model that takes tokens.
+ * @param model its path; null in memory, where the tokenizer has to be named
+ * @throws UsageError, IoError, PolicyError, ModelFormatError; RuntimeError without the package that runs tokenizers
+ */
+export async function textInputs(
+  model: string | null,
+  inputs: readonly ImageInput[],
+  options: TextOptions,
+): Promise<TextInputs> {
+  const { fileSystem = nodeFileSystem, tokenizer: named, maxLength, prompt } = options;
+  const fixedLength = fixedLengthOf(inputs);
+  const at = named ?? model;
+  const folders = at === null ? [] : foldersOf(at);
+  const near = filesBeside(at, fileSystem);
+  const beside: Beside = async (name) =>
+    name === TOKENIZER && named !== undefined ? { path: named, text: await readWhole(named, fileSystem) } : near(name);
+  const tokenizer = await TextTokenizer.load(beside, { maxLength, prompt, fixedLength });
+  if (tokenizer === null) throw noTokenizer(named, folders);
+  const lists = [];
+  for (const spec of options.texts) lists.push(await textsOf(spec, (path) => readWhole(path, fileSystem)));
+  const texts = lists.flat();
+  if (texts.length === 0) throw new UsageError('the files of texts are empty', { code: 'FEATX_USAGE_INPUT' });
+  const files = [...new Set(texts.flatMap(({ file }) => file ?? []))];
+  return { items: textItems(inputs, texts, tokenizer), tokenizer, files };
+}
+
+/** Finds files in the folder of a model, and in the one above where its folder is called onnx. */
+export function filesBeside(model: string | null, fileSystem: FileSystem = nodeFileSystem): Beside {
+  return async (name) => {
+    for (const folder of model === null ? [] : foldersOf(model)) {
+      const path = join(folder, name);
+      if ((await orNothing(fileSystem.stat(path), path)) !== null)
+        return { path, text: await readWhole(path, fileSystem) };
+    }
+    return null;
+  };
+}
+
+function noTokenizer(named: string | undefined, folders: readonly string[]): UsageError {
+  const looked = named === undefined ? folders.map((folder) => join(folder, TOKENIZER)) : [named];
+  return new UsageError(
+    looked.length === 0
+      ? 'the model is not a file, so no tokenizer lies beside it'
+      : `there is no tokenizer: ${looked.join(', ')}`,
+    {
+      code: 'FEATX_TOKENIZER',
+      hint: `name one with ${option('tokenizer')}, or give the tokens as arrays with ${option('inputs')}`,
+    },
+  );
+}
+
+async function readWhole(path: string, fs: FileSystem): Promise<string> {
+  return new ReopenedFile(path, fs).use(async (source) => {
+    if (source.size > LARGEST)
+      throw new PolicyError(`${path} has ${source.size} bytes, and a file of texts has at most ${LARGEST}`, {
+        code: 'FEATX_LIMIT_TEXT',
+        path,
+        hint: 'divide it',
+      });
+    return decodeText(await source.read(0, source.size));
+  });
+}

@@ -1,0 +1,85 @@
+import type { TensorValue } from '../onnx/tensor-value.js';
+import { UsageError } from '../errors.js';
+import { named, option } from '../options/words.js';
+import { convert } from './convert.js';
+import type { InputItem } from './input-item.js';
+import type { RowRange } from './lazy-array.js';
+import type { ImageInput } from '../preprocessing/input.js';
+import type { TextEntry } from './texts.js';
+import type { TextTokenizer, TokenBatch } from './tokenize.js';
+
+/** What inputs of token networks hold, by the names that exporters give them. */
+const INPUTS: { readonly [name: string]: (batch: TokenBatch) => readonly (readonly number[])[] } = {
+  input_ids: ({ ids }) => ids,
+  attention_mask: ({ masks }) => masks,
+  token_type_ids: ({ types }) => types,
+  position_ids: ({ masks }) => masks.map(positions),
+};
+
+/** Places among the tokens that count; those that fill up get 1. @see transformers, create_position_ids */
+function positions(mask: readonly number[]): number[] {
+  let seen = 0;
+  return mask.map((counts) => (counts === 1 ? seen++ : 1));
+}
+
+/** Whether an input takes tokens of a text. */
+export function takesTokens({ name }: Pick<ImageInput, 'name'>): boolean {
+  return Object.hasOwn(INPUTS, name);
+}
+
+/**
+ * The length that the inputs fix for a text, or null.
+ * @throws UsageError for a model that takes no tokens under a name that is known
+ */
+export function fixedLengthOf(inputs: readonly ImageInput[]): number | null {
+  const ids = inputs.find(({ name }) => name === 'input_ids');
+  if (ids === undefined)
+    throw new UsageError(
+      `no input is named input_ids, so nobody knows where the tokens of texts go: the inputs are ${inputs.map(({ name }) => named(name)).join(', ')}`,
+      { code: 'FEATX_USAGE_INPUT', hint: `give them as arrays with ${option('inputs')}` },
+    );
+  const length = ids.shape?.[1];
+  return typeof length === 'number' ? length : null;
+}
+
+/** An item for each input that takes tokens; all read the same batches, and a batch is tokenized once. */
+export function textItems(
+  inputs: readonly ImageInput[],
+  texts: readonly TextEntry[],
+  tokenizer: TextTokenizer,
+): (readonly [ImageInput, InputItem])[] {
+  let last: { readonly range: string; readonly batch: TokenBatch } | null = null;
+  const batchOf = ({ start, end }: RowRange): TokenBatch => {
+    const range = `${start}-${end}`;
+    last =
+      last?.range === range
+        ? last
+        : { range, batch: tokenizer.encode(texts.slice(start, end).map(({ text }) => text)) };
+    return last.batch;
+  };
+  return inputs.filter(takesTokens).map((input) => {
+    const read = async (range: RowRange): Promise<TensorValue> => {
+      const batch = batchOf(range);
+      const data = BigInt64Array.from(INPUTS[input.name](batch).flat(), BigInt);
+      const tensor = { dtype: 'int64', shape: [range.end - range.start, batch.length], data };
+      return input.dtype === 'int32' ? narrowed(tensor) : convert(tensor, input.dtype ?? 'int64');
+    };
+    return [
+      input,
+      {
+        file: null,
+        rows: texts.length,
+        isEndless: false,
+        rest: [null],
+        isAlone: false,
+        picture: null,
+        entries: texts,
+        read,
+      },
+    ] as const;
+  });
+}
+
+function narrowed({ shape, data }: { readonly shape: readonly number[]; readonly data: BigInt64Array }): TensorValue {
+  return { dtype: 'int32', shape, data: Int32Array.from(data, Number) };
+}

@@ -1,0 +1,83 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { textsOf } from './texts.js';
+import { TextTokenizer, type Beside, type TokenizerOptions } from './tokenize.js';
+
+/** Against Python's tokenizers; scripts/tokenizers/oracle.py wrote what it gives. */
+
+const FOLDER = join('fixtures', 'tokenizers');
+const read = (name: string): string => readFileSync(join(FOLDER, name), 'utf8');
+interface Golden {
+  readonly strings: readonly string[];
+  readonly tokenizers: {
+    readonly [name: string]: { readonly ids: number[]; readonly batch: number[]; readonly length: number };
+  };
+}
+const golden: Golden = JSON.parse(read('golden.json'));
+const digest = (...ids: readonly (readonly number[])[]): number => crc32(Buffer.from(ids.flat().join(',')));
+
+function load(name: string, change: (definition: Record<string, unknown>) => void, options?: TokenizerOptions) {
+  const definition: Record<string, unknown> = JSON.parse(read(`${name}.json`));
+  change(definition);
+  const beside: Beside = async (file) =>
+    file === 'tokenizer.json' ? { path: file, text: JSON.stringify(definition) } : null;
+  return TextTokenizer.load(beside, options);
+}
+
+describe.each(Object.keys(golden.tokenizers))('%s', (name) => {
+  const { ids, batch, length } = golden.tokenizers[name];
+
+  test('makes the tokens of a thousand hard strings', async () => {
+    const tokenizer = await load(name, (definition) => {
+      definition['truncation'] = null;
+      definition['padding'] = null;
+    });
+    const made = golden.strings.map((text) => digest(tokenizer?.encode([text]).ids[0] ?? []));
+    // An empty text without tokens around it is filled up: a network takes no tensor of length 0.
+    const wrong = golden.strings.filter((text, at) => made[at] !== ids[at] && text !== '');
+    expect(wrong).toEqual([]);
+  });
+
+  test('cuts and fills up a batch as its file says', async () => {
+    const tokenizer = await load(name, () => undefined);
+    const made = tokenizer?.encode(golden.strings.slice(0, batch.length));
+    expect([made?.length, made?.ids.map((own, at) => digest(own, made.masks[at]))]).toEqual([length, batch]);
+  });
+});
+
+test('lengths: what is asked for, then what the model fixes', async () => {
+  const text = 'features of a network, one after the other, in a long line of words';
+  const asked = await load('wordpiece', () => undefined, { maxLength: 8 });
+  expect([asked?.encode([text]).length, asked?.truncated]).toEqual([8, 1]);
+  const fixed = await load('wordpiece', () => undefined, { fixedLength: 32 });
+  expect([fixed?.encode(['a']).length, fixed?.maxLength]).toEqual([32, 16]);
+});
+
+describe('texts', () => {
+  const files: { readonly [path: string]: string } = {
+    'a.txt': '\ufeffone\r\n\ntwo\n',
+    'b.jsonl': '{"t":"x\\ny"}\n{"t":"","u":1}\n',
+    'c.csv': 'id,t\n1,"a ""q"", b"\n2,plain\n',
+  };
+  const of = (spec: string): Promise<unknown> =>
+    textsOf(spec, async (path) => files[path] ?? Promise.reject(new Error(`no ${path}`)));
+
+  test.each([
+    ['a.txt', ['one', '', 'two']],
+    ['b.jsonl:t', ['x\ny', '']],
+    ['c.csv:t', ['a "q", b', 'plain']],
+    ['a text: of its own', ['a text: of its own']],
+  ])('%s', async (spec, texts) => {
+    expect(await of(spec)).toMatchObject(texts.map((text, index) => ({ text, index })));
+  });
+
+  test.each([
+    ['b.jsonl', 'does not say which field'],
+    ['b.jsonl:u', "line 1 of b.jsonl has no text under 'u'; it has t"],
+    ['c.csv:x', "c.csv has no column 'x'; it has id, t"],
+    ['no.txt', 'no no.txt'],
+  ])('%s is refused', async (spec, message) => {
+    await expect(of(spec)).rejects.toThrow(message);
+  });
+});
