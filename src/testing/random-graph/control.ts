@@ -159,7 +159,12 @@ const loop: ControlStep = (draft, grow) => {
   const inputs = [
     value(iteration, [], 'int64'),
     value(going, [], 'bool'),
-    ...formals.map((each) => declared(draft, each, dice.chance(0.7))),
+    ...formals.map((each, at) => {
+      const said = declared(draft, each, dice.chance(0.7));
+      // A state that grows has no shape that holds for every round.
+      const isSteady = next[at].dims.join() === each.dims.join();
+      return isSteady ? said : value(each.name, null, each.dtype);
+    }),
   ];
   draft.add('Loop', [trips, truth, ...states.map(({ name }) => name)], next.length + scanned.length, {
     body: graphOf(
