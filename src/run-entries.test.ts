@@ -256,3 +256,24 @@ test('a batch that the graph does not take proposes one entry at a time', async 
   expect(feature).toMatchObject({ shape: [3, 2, 2], entry_axis: 0 });
   expect(results.get('y')?.data).toEqual(floats([3, 4]).data);
 });
+
+test('inputs of other numbers of entries by other symbols: the most are batched, and all of the others is in each', async () => {
+  const graph: GraphSpec = {
+    inputs: [value('text', ['texts', 3]), value('image', ['images', 3])],
+    outputs: [value('y', null)],
+    nodes: [node('Transpose', ['image'], ['t'], { perm: { ints: [1, 0] } }), node('MatMul', ['text', 't'], ['y'])],
+  };
+  const [text, image] = [join(folder, 'texts.npy'), join(folder, 'images.npy')];
+  await writeArrays(text, new Map([['', floats([2, 3])]]));
+  await writeArrays(image, new Map([['', floats([7, 3])]]));
+  const { features } = await run(encodeModel({ graph }), {
+    inputs: [`text=${text}`, `image=${image}`],
+    select: [{ by: 'tensor', name: 'y' }],
+    output: join(folder, 'scores.npy'),
+    batchSize: 3,
+  });
+  expect(features[0]).toMatchObject({ shape: [2, 7], entry_axis: 1, parts_per_entry: 1 });
+  const [scores] = (await readTensors(join(folder, 'scores.npy'))).values();
+  const dot = (a: number, b: number): number => [0, 1, 2].reduce((sum, at) => sum + (a * 3 + at) * (b * 3 + at), 0);
+  expect([...scores.data]).toEqual([0, 1].flatMap((a) => Array.from({ length: 7 }, (_value, b) => dot(a, b))));
+});

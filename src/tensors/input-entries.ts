@@ -28,6 +28,32 @@ export function isBatched(input: ImageInput, inputs: readonly ImageInput[], sing
 }
 
 /**
+ * The inputs whose entries are counted together: where inputs with other symbols have other numbers of them, as texts
+ * have beside pictures, those with the most. All of the others goes into every batch.
+ */
+export function countedTogether(
+  planned: readonly PlannedInput[],
+  inputs: readonly ImageInput[],
+): readonly PlannedInput[] {
+  const totals = new Map<string, number>();
+  for (const { name, items, isBatched: counts } of planned) {
+    const symbol = inputs.find((input) => input.name === name)?.shape?.[0];
+    if (!counts || items.some(({ isEndless }) => isEndless)) continue;
+    const total = items.reduce((sum, { rows }) => sum + rows, 0);
+    // Nobody knows whether dims without a name are the same, and one symbol has one number.
+    if (typeof symbol !== 'string' || (totals.get(symbol) ?? total) !== total) return planned;
+    totals.set(symbol, total);
+  }
+  const most = Math.max(...totals.values());
+  if (totals.size < 2 || [...totals.values()].every((total) => total === most)) return planned;
+  const leading = [...totals].filter(([, total]) => total === most).map(([symbol]) => symbol);
+  return planned.map((input) => {
+    const symbol = inputs.find(({ name }) => name === input.name)?.shape?.[0];
+    return { ...input, isBatched: input.isBatched && typeof symbol === 'string' && leading.includes(symbol) };
+  });
+}
+
+/**
  * Entries along axis 0 that the inputs of a run have, and how many the model takes at once; null if it takes any.
  * @throws UsageError if the inputs differ in it, or the model fixes another number
  */

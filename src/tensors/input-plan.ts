@@ -4,7 +4,7 @@ import { UsageError } from '../errors.js';
 import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
 import { conversionOf, convert } from './convert.js';
 import { decodePicture, pictureTensor } from './image.js';
-import { countRows, isBatched, isOneEntry } from './input-entries.js';
+import { countedTogether, countRows, isBatched, isOneEntry } from './input-entries.js';
 import type { InputItem, PlannedInput } from './input-item.js';
 import {
   assertAnyLeft,
@@ -107,12 +107,15 @@ export async function planInputs(
     ...inputs.filter(isOneEntry).map(({ name }) => name),
     ...pictures.flatMap(([name, { layout }]) => (hasBatchAxis(layout) ? [] : [name])),
   ]);
-  const planned = inputs.map((input) => ({
-    name: input.name,
-    items: items.get(input.name) ?? [],
-    isBatched: isBatched(input, inputs, single),
-    hasBatchAxis: !single.has(input.name),
-  }));
+  const planned = countedTogether(
+    inputs.map((input) => ({
+      name: input.name,
+      items: items.get(input.name) ?? [],
+      isBatched: isBatched(input, inputs, single),
+      hasBatchAxis: !single.has(input.name),
+    })),
+    inputs,
+  );
   const { rows, fixedBatch } = countRows(planned, inputs);
   const files = [...new Set(opened.map(({ path }) => path))];
   return {
