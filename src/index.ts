@@ -4,6 +4,8 @@ export * from './core.js';
 export { openModel, type OpenModelOptions } from './open.js';
 export { inspect, type InspectOptions } from './inspect.js';
 export { extract, type ExtractOptions } from './extract.js';
+export { common, type CommonOptions } from './common.js';
+export type { CommonReport } from './report/common-records.js';
 export { split, type SplitOptions } from './split.js';
 export type { SplitManifest, SplitReport } from './report/split-records.js';
 export { run, type RunOptions } from './run.js';

@@ -1,5 +1,5 @@
 import { basename, dirname, join } from 'node:path';
-import { placementOf, previewCut, resolveOutput, writeCut, type CutFileOptions, type Written } from './cut-files.js';
+import type { CutFileOptions } from './cut-files.js';
 import { UsageError } from './errors.js';
 import { findBeginnings } from './features/beginnings.js';
 import { fingerprint } from './onnx/fingerprint.js';
@@ -11,12 +11,10 @@ import type { OptionsOf } from './options/types.js';
 import { option } from './options/words.js';
 import { inputName, localPath } from './open.js';
 import { prepare, type PreparedModel, type PrepareOptions } from './prepare.js';
-import { counts } from './report/extract-report.js';
 import type { CutRecord, PartRecord, SplitManifest, SplitReport } from './report/split-records.js';
 import { assertNoWarnings } from './report/strict.js';
 import { inEqualParts, inPartsUpTo, weightsBehind, type Division } from './rewrite/balance.js';
 import { flopCosts, nodeCosts, weightBytes, weightCosts } from './rewrite/costs.js';
-import { describedEdit } from './rewrite/described.js';
 import {
   cutAt,
   divisible,
@@ -28,13 +26,11 @@ import {
   type PartPlan,
 } from './rewrite/partition.js';
 import { planRewrite, type Plan } from './rewrite/plan.js';
-import { DEFAULT_PLAN, type Tap } from './rewrite/tap.js';
-import { DEFAULT_ALIGN, planWeights } from './rewrite/weights.js';
+import { DEFAULT_PLAN } from './rewrite/tap.js';
 import { randomNodes } from './runtime/seeds.js';
-import { nodeFileSystem } from './wire/fs.js';
-import { hashFile } from './wire/hash.js';
 import { writeFile } from './wire/sink.js';
 import { BufferSource } from './wire/source.js';
+import { plainTap, writePlan } from './write-plan.js';
 import { resolveTarget } from './wire/target.js';
 
 /** What `split` takes: the options of the table, and what only a program can give. */
@@ -80,8 +76,7 @@ async function splitInto(input: string, output: string | null, options: SplitOpt
   const manifest = await resolveTarget(join(dirname(template), `${name}.split.json`), [input, ...files], options);
   for (const file of files) await resolveTarget(file, [input], { ...options, inPlace: false });
   const records: PartRecord[] = [];
-  for (const [index, part] of parts.entries())
-    records.push(await writePart({ prepared, part, input, target: files[index], options }));
+  for (const [index, part] of parts.entries()) records.push(await writePart(prepared, part, files[index], options));
   const content: SplitManifest = {
     schema: 1,
     model: { file: basename(input), size_bytes: model.source.size, fingerprint: await fingerprint(model) },
@@ -216,61 +211,23 @@ function heaviest(graph: Divisible): string {
   return largest === undefined ? '' : `; its largest weight is '${largest[0]}' of ${largest[1]} bytes`;
 }
 
-interface PartWriting {
-  readonly prepared: PreparedModel;
-  readonly part: PartPlan;
-  readonly input: string;
-  readonly target: string;
-  readonly options: SplitOptions;
-}
-
-async function writePart({ prepared, part, input, target, options }: PartWriting): Promise<PartRecord> {
-  const { model, view, files, types, resolution, warn } = prepared;
-  const cutting: CutFileOptions = { ...options, verifyFile: undefined };
-  const place = await resolveOutput(input, target, cutting);
-  const plan = planPart(prepared, part);
-  plan.warnings.forEach(warn);
-  const placement = await placementOf(model, input, place, cutting);
-  const weights = await planWeights(model, plan.edit, files, {
-    mode: options.weights ?? 'keep',
-    align: options.align ?? DEFAULT_ALIGN,
-    warn,
-    ...placement,
-  });
-  const edit = await describedEdit({ view, types, resolution, plan, resized: null }, weights, placement.sourceName);
-  const written: Written = options.dryRun
-    ? previewCut(model, edit, weights, place)
-    : await writeCut({ model, edit, plan, weights, target: place, options: cutting, sourcePath: input });
-  const { kept } = counts(model, edit);
-  const path = place ?? target;
+async function writePart(
+  prepared: PreparedModel,
+  part: PartPlan,
+  target: string,
+  options: SplitOptions,
+): Promise<PartRecord> {
+  const written = await writePlan(prepared, planPart(prepared, part), target, options);
   return {
-    file: basename(path),
-    sha256: options.dryRun ? null : (await hashFile(options.fileSystem ?? nodeFileSystem, path)).sha256,
+    ...written,
     inputs: part.inputs.map(({ name, from }) => ({ name, from: from === null ? 'model' : from + 1 })),
     outputs: part.outputs,
-    nodes: kept.nodes,
-    weights_bytes: kept.weights_bytes,
-    size_bytes: written.size_bytes,
   };
 }
 
 /** A part as a cut: it begins at what other parts make, and gives what they read. */
 function planPart({ view, types }: PreparedModel, { inputs, outputs }: PartPlan): Plan {
-  const taps = outputs.map((tensor): Tap => {
-    const type = types.types.get(tensor);
-    return {
-      index: null,
-      module: null,
-      tensors: [tensor],
-      numChs: null,
-      reduction: null,
-      dtype: type?.dtype ?? null,
-      shape: type?.shape ?? null,
-      layout: null,
-      prefixTokens: 0,
-      grid: null,
-    };
-  });
+  const taps = outputs.map((tensor) => plainTap(types.types, tensor));
   const from = inputs.flatMap(({ name: tensor, from: made }) =>
     made === null ? [] : [{ name: tensor, tensor, module: null, index: null, group: null }],
   );

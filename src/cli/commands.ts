@@ -13,6 +13,7 @@ const LOADERS: { readonly [N in (typeof COMMAND_LIST)[number]['name']]: () => Pr
   inspect: async () => (await import('./inspect.js')).inspectCommand,
   extract: async () => (await import('./extract.js')).extractCommand,
   split: async () => (await import('./split.js')).splitCommand,
+  common: async () => (await import('./common.js')).commonCommand,
   run: async () => (await import('./run.js')).runCommand,
   verify: async () => (await import('./verify.js')).verifyCommand,
   report: async () => (await import('./report.js')).reportCommand,

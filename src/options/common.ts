@@ -8,6 +8,7 @@ const EVERY = [
   'inspect',
   'extract',
   'split',
+  'common',
   'run',
   'verify',
   'batch',
@@ -42,7 +43,7 @@ export const COMMON = {
   /** Warnings become errors. */
   strict: {
     kind: BOOLEAN,
-    in: ['inspect', 'extract', 'split', 'run', ...PAGES, 'cut'],
+    in: ['inspect', 'extract', 'split', 'common', 'run', ...PAGES, 'cut'],
     cli: EVERY,
     flag: '--strict',
     help: 'treat warnings as errors',
@@ -61,6 +62,7 @@ export const LIVE = {
       'inspect',
       'extract',
       'split',
+      'common',
       'run',
       'verify',
       'batch',
@@ -82,11 +84,11 @@ export const LIVE = {
   /** How features are looked for. */
   resolve: {
     kind: live<unknown>('an object'),
-    in: ['inspect', 'extract', 'split', 'run', ...PAGES, ...NETS, ...IN_MEMORY],
+    in: ['inspect', 'extract', 'split', 'common', 'run', ...PAGES, ...NETS, ...IN_MEMORY],
   },
   /** Opens the files that a model keeps weights in. */
   files: { kind: live<unknown>('what opens files', 'open'), in: ['extractBytes'] },
-  onProgress: { kind: callback<unknown>(), in: ['extract', 'split', 'run', 'batch'] },
+  onProgress: { kind: callback<unknown>(), in: ['extract', 'split', 'common', 'run', 'batch'] },
   /** What the models are called in the report; their paths by default. */
   names: { kind: live<unknown>('a list of two names'), in: ['verify'] },
 } as const satisfies Rows;

@@ -3,7 +3,7 @@ import { BOOLEAN, BYTES, callback, choice, live, NAMES, TEXT, TEXTS, type Kind }
 import { IN_MEMORY, PAGES, type Rows } from './row.js';
 
 const CUTS = ['extract', 'cut'] as const;
-const FILES = ['extract', 'split', 'cut'] as const;
+const FILES = ['extract', 'split', 'common', 'cut'] as const;
 const RESULTS = ['extract', 'run', 'cut'] as const;
 
 /** Names, or numbers as names. */
@@ -115,14 +115,14 @@ export const WRITING = {
   /** Refuse to replace an existing file. */
   noClobber: {
     kind: BOOLEAN,
-    in: [...RESULTS, 'split', ...PAGES],
+    in: [...RESULTS, 'split', 'common', ...PAGES],
     flag: '--no-clobber',
     help: 'do not replace an existing file',
   },
   /** Where the target is a symbolic link, replace what it points to. */
   follow: {
     kind: BOOLEAN,
-    in: [...RESULTS, 'split', ...PAGES],
+    in: [...RESULTS, 'split', 'common', ...PAGES],
     flag: '--follow',
     help: 'where the output is a symbolic link, replace what it points to',
     config: 'follow',
@@ -132,7 +132,7 @@ export const WRITING = {
   /** Refuse external data with several hard links. */
   strictExternal: {
     kind: BOOLEAN,
-    in: [...RESULTS, 'split', ...PAGES, 'net', 'hookNet', 'session'],
+    in: [...RESULTS, 'split', 'common', ...PAGES, 'net', 'hookNet', 'session'],
     flag: '--strict-external',
     help: 'refuse external data that has several hard links',
     config: 'strict_external',

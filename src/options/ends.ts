@@ -149,6 +149,13 @@ export const SPLITTING = {
     flag: '--parts <n>',
     help: 'this many parts of about the same size, where few bytes cross',
   },
+  /** Write the trunk that models share, and the head of each. */
+  split: {
+    kind: BOOLEAN,
+    in: ['common'],
+    flag: '--split',
+    help: 'write what the models share, trunk.onnx, and the rest of each, {name}.head.onnx',
+  },
   /** The measure of that size. */
   by: {
     kind: choice(MEASURES),

@@ -6,6 +6,7 @@ const READING = [
   'inspect',
   'extract',
   'split',
+  'common',
   'run',
   ...PAGES,
   'verify',
@@ -15,7 +16,18 @@ const READING = [
   'model',
   ...IN_MEMORY,
 ] as const;
-const RUNTIMES = ['inspect', 'extract', 'split', 'run', ...PAGES, 'verify', 'net', 'hookNet', 'session'] as const;
+const RUNTIMES = [
+  'inspect',
+  'extract',
+  'split',
+  'common',
+  'run',
+  ...PAGES,
+  'verify',
+  'net',
+  'hookNet',
+  'session',
+] as const;
 
 /** Bodies are walked by recursion in some rooms; deeper than this, JavaScript's stack would be the limit. */
 const DEEPEST_ALLOWED = 1_000;

@@ -13,6 +13,7 @@ export type CommandName =
   | 'inspect'
   | 'extract'
   | 'split'
+  | 'common'
   | 'run'
   | 'verify'
   | 'batch'

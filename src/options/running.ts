@@ -74,8 +74,8 @@ export const RUNNING = {
   /** Where the result goes. */
   output: {
     kind: TEXT,
-    in: ['run', ...PAGES, 'init', 'merge'],
-    cli: ['extract', 'split', 'run', ...PAGES, 'batch', 'init', 'merge'],
+    in: ['common', 'run', ...PAGES, 'init', 'merge'],
+    cli: ['extract', 'split', 'common', 'run', ...PAGES, 'batch', 'init', 'merge'],
     per: {
       extract: {
         flag: '-o, --output <path>',
@@ -237,7 +237,7 @@ export const RUNNING = {
     help: "keep ONNX Runtime's profile of the first batch",
   },
   /** Whether the model runs in a child process that can be killed. */
-  isolate: { kind: BOOLEAN, in: [...SESSIONS, 'inspect', 'extract', 'split', 'verify'] },
+  isolate: { kind: BOOLEAN, in: [...SESSIONS, 'inspect', 'extract', 'split', 'common', 'verify'] },
   /** Keeps ONNX Runtime's profile of the first run: the path it begins with. */
   profilePrefix: { kind: TEXT, in: ['net', 'hookNet', 'session'] },
   /** Tensors to compute, of the main graph; the model's outputs by default. What none of them needs is left out. */
