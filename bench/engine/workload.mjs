@@ -14,7 +14,6 @@ const GIB_1 = 776;
 const GIB_1_9 = 1062;
 const GIB_8 = 2184;
 const LAYERS_OF_60000_NODES = 20_000;
-/** ONNX Runtime takes quadratic time in the outputs of a graph: minutes for 60,000. */
 const LAYERS_OF_6000_NODES = 2_000;
 
 const memory = '/dev/shm';
@@ -78,8 +77,6 @@ export function command(name, args, output) {
 
 /** `openModel` in a process of its own: a step to time. */
 export const opening = (name, { path }) => ({ name, run: () => numberOf([script('./in-process.mjs'), path]) });
-/** What ONNX Runtime takes for the skeletons of a model: a step to time. */
-export const runtime = (name, { path }) => ({ name, run: () => numberOf([script('./runtime-time.mjs'), path]) });
 
 /** `cp`, and on a disk also `cp` until the copy is durable, which is what featx promises. */
 export function copying(name, { folder, synced }, source) {

@@ -19,7 +19,7 @@ const SHOWN = 12;
 
 /** Milliseconds above bare Node. */
 const GROUPS = [
-  { ending: '.ts.onnx', label: 'TorchScript (no value_info)', median: 250, worst: 600 },
+  { ending: '.ts.onnx', label: 'TorchScript (no value_info)', median: 60, worst: 150 },
   { ending: '.dy.onnx', label: 'dynamo', median: 120, worst: 200 },
   { ending: '.anon.onnx', label: 'anonymous' },
   { ending: '', label: 'others' },
