@@ -1,4 +1,5 @@
 import { extract } from '../extract.js';
+import { inspect } from '../inspect.js';
 import { encodeModel } from '../testing/model-builder.js';
 import { node, value } from '../testing/model-spec.js';
 import { runCli } from '../testing/cli.js';
@@ -30,6 +31,10 @@ test('a glob that matches only inside a body says so, and what leaves there', as
     message: expect.stringContaining("'inner_*' matches tensors only inside the then_branch of"),
     hint: expect.stringContaining("'y'"),
   });
+});
+
+test('inspect counts the nodes that lie in bodies', async () => {
+  expect((await inspect(model)).model).toMatchObject({ nodes: 3, inner_nodes: 2 });
 });
 
 test('names with commas between them are given one by one', async () => {

@@ -1,4 +1,5 @@
-import { ModelFormatError, PolicyError, UnsupportedModelError } from '../errors.js';
+import { IoError, ModelFormatError, PolicyError, UnsupportedModelError } from '../errors.js';
+import { option } from '../options/words.js';
 import type { ByteRange } from '../wire/fields.js';
 import { concat } from '../wire/pieces.js';
 import type { ByteSource } from '../wire/source.js';
@@ -91,7 +92,15 @@ export async function assertReference(model: OnnxModel, files: SidecarFiles): Pr
   const record = await referenceOf(model);
   if (record === null) return;
   const field = `metadata_props[${REFERENCE_KEY}]`;
-  const source = await openContained(record.file, `the original in ${field}`, field, files);
+  const source = await openContained(record.file, `the original in ${field}`, field, files).catch((error: unknown) => {
+    if (!(error instanceof IoError) || error.code !== 'FEATX_IO_NOT_FOUND') throw error;
+    throw new IoError(`${model.source.path ?? 'the model'} points into ${record.file}, which does not lie beside it`, {
+      code: error.code,
+      path: error.path,
+      hint: `move both together, or cut the original again with ${option('weights', 'embed')}, which needs no other file`,
+      cause: error,
+    });
+  });
   const hasSize = source.size === record.size_bytes;
   if (hasSize && (await fingerprintOf(source)) === record.sha256) return;
   const difference = hasSize ? 'its content differs' : `it has ${source.size} bytes and had ${record.size_bytes}`;

@@ -6,6 +6,7 @@ import { nodePaths } from '../features/names.js';
 import { groupNamed } from '../features/select.js';
 import { selectorsOf, type Selection, type SelectOptions } from '../features/selectors.js';
 import { executionOrder, isInitializer, tensorsOf, type GraphView } from '../onnx/graph.js';
+import { graphsOf } from '../onnx/walk.js';
 import type { OnnxModel } from '../onnx/records.js';
 import { declaredTypes, tensorBytes, type InferredTypes, type TensorTypes } from '../onnx/types.js';
 import { oneFeature } from '../options/feature-kinds.js';
@@ -133,6 +134,7 @@ function modelRecord(model: OnnxModel, view: GraphView, path: string | null): Om
   for (const tensor of graph.initializers) weightsBytes += tensorBytes(tensor) ?? 0;
   for (const { values, indices } of graph.sparseInitializers)
     for (const part of [values, indices]) if (part !== null) weightsBytes += tensorBytes(part) ?? 0;
+  const inner = innerNodes(model);
   const locations = new Set<string>();
   for (const tensor of tensorsOf(model))
     for (const { key, value } of tensor.external ?? []) if (key === 'location') locations.add(value);
@@ -143,12 +145,20 @@ function modelRecord(model: OnnxModel, view: GraphView, path: string | null): Om
     opset_imports: Object.fromEntries(opsetImports.map(({ domain, version }) => [domain, version])),
     producer: `${producerName} ${producerVersion}`.trim(),
     nodes: graph.nodes.length,
+    ...(inner === 0 ? {} : { inner_nodes: inner }),
     initializers: graph.initializers.length + graph.sparseInitializers.length,
     overridable_initializers: [...view.inputs.keys()].filter((name) => isInitializer(view, name)).length,
     weights_bytes: weightsBytes,
     functions: functions.length,
     external_data: [...locations],
   };
+}
+
+/** Nodes inside bodies and functions; the graphs of training are no part of what is run. */
+function innerNodes(model: OnnxModel): number {
+  const own = new Set([model.graph, ...model.trainingInfo.flatMap(({ graphs }) => graphs)]);
+  const inFunctions = model.functions.reduce((sum, { nodes }) => sum + nodes.length, 0);
+  return graphsOf(model).reduce((sum, one) => (own.has(one) ? sum : sum + one.nodes.length), inFunctions);
 }
 
 function listedTensors(view: GraphView, known: KnownTypes, { origins }: InferredTypes): readonly NodeTensorRecord[] {

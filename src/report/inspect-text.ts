@@ -17,7 +17,7 @@ import { indexText, kindText, shapeText } from './shapes.js';
 import { paint, type TextStyle } from './style.js';
 import { FULL_DIMS, shortDims, type ShortDims } from './short-dims.js';
 import { COLUMN_GAP, isRoomy, leftOutText, renderTable, type Column } from './table.js';
-import { bytesText, plural } from './units.js';
+import { bytesText, countText, plural } from './units.js';
 import { displayWidth, padEnd, shorten, wrapped } from './width.js';
 
 /** The report as a person reads it: the model in a few lines, then the table of its features. */
@@ -81,7 +81,7 @@ function modelText(
 function modelFacts(model: ModelRecord): readonly string[] {
   const facts = [
     bytesText(model.size_bytes),
-    plural(model.nodes, 'node'),
+    `${plural(model.nodes, 'node')}${model.inner_nodes === undefined ? '' : ` and ${countText(model.inner_nodes)} in bodies and functions`}`,
     `${plural(model.initializers, 'initializer')} (${bytesText(model.weights_bytes)})`,
   ];
   const opsets = Object.entries(model.opset_imports).map(

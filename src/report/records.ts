@@ -35,6 +35,8 @@ export interface ModelRecord {
   /** The entries of metadata_props, featx's own aside. */
   readonly metadata: { readonly [key: string]: string };
   readonly nodes: number;
+  /** Nodes inside `If`, `Loop` and `Scan` bodies and in functions; only where there are any. */
+  readonly inner_nodes?: number;
   readonly initializers: number;
   /** Initializers that are graph inputs too: a caller may override them. */
   readonly overridable_initializers: number;

@@ -1,3 +1,4 @@
+import { refusalHint } from './refusals.js';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { RuntimeError, TimeoutError, UnsupportedModelError, UsageError } from '../errors.js';
@@ -199,8 +200,10 @@ async function excused(
 
 function modelRefused(subject: string, error: unknown): RuntimeError {
   if (error instanceof RuntimeError && error.code === 'FEATX_CHILD_CRASH') return error;
-  return new RuntimeError(`ONNX Runtime refuses ${subject}: ${plainReason(messageOf(error))}`, {
+  const reason = messageOf(error);
+  return new RuntimeError(`ONNX Runtime refuses ${subject}: ${plainReason(reason)}`, {
     code: 'FEATX_RUNTIME_MODEL',
+    hint: refusalHint(reason),
     cause: error,
   });
 }
