@@ -28,6 +28,9 @@ export type {
 } from './features/selectors.js';
 export { cutFeatures, planRewrite, type Plan } from './rewrite/plan.js';
 export type { Mode, PlanOptions, Tap } from './rewrite/tap.js';
+export type { PixelsRecord } from './rewrite/pixels.js';
+export type { Projection, StepRecord, Steps } from './rewrite/steps.js';
+export type { InsideEdit, ScopePath } from './onnx/inside.js';
 export { EMPTY_EDIT, type Drops, type GraphEdit, type OutputEdit } from './rewrite/edit.js';
 export { splice } from './rewrite/splice.js';
 export {

@@ -2,6 +2,7 @@ import { extractBytes, inspectBytes } from '../in-memory.js';
 import { indexModel } from '../onnx/model.js';
 import { viewGraph } from '../onnx/graph.js';
 import { readStoredInfo } from '../features/resolvers/metadata.js';
+import { FeatureListNet } from '../nets.js';
 import { verifyViews } from '../verify.js';
 import { encodeModel } from '../testing/model-builder.js';
 import { node, value, weights, type ModelSpec } from '../testing/model-spec.js';
@@ -139,6 +140,17 @@ test('what an opset has no operator for is refused, and the opset stays', async 
   });
   const { bytes } = await extractBytes(pyramid(10), { out: [0, 1], pool: 'avg', concat: true });
   expect((await indexModel(bytes)).opsetImports).toMatchObject([{ domain: '', version: 10 }]);
+});
+
+test('the nets compute it too', async () => {
+  const data = Float32Array.from({ length: 3 * 32 * 32 }, (_, at) => Math.sin(at));
+  await using net = await FeatureListNet.create(pyramid(), { outIndices: [0, 2], pool: 'gem', normalize: true });
+  const vectors = await net.forward({ dtype: 'float32', shape: [1, 3, 32, 32], data });
+  expect(vectors.map(({ shape }) => shape)).toEqual([
+    [1, 4],
+    [1, 8],
+  ]);
+  for (const { data: numbers } of vectors) expect(Math.hypot(...Array.from(numbers as Float32Array))).toBeCloseTo(1, 6);
 });
 
 test.each(['list', 'hook'] as const)('as %s, outputs are named after their tensors and the last step', async (mode) => {

@@ -241,8 +241,14 @@ describe('run', () => {
     const folder = mkdtempSync(join(tmpdir(), 'featx-pixels-'));
     try {
       const [whole, cut] = [join(folder, 'whole.npy'), join(folder, 'cut.npy')];
-      await runFeatures(model, { select, inputs: [cat], output: whole, image: { preprocess: 'imagenet' } });
-      const report = await runFeatures(bytes, { inputs: [cat], output: cut });
+      await runFeatures(model, {
+        select,
+        isolate: false,
+        inputs: [cat],
+        output: whole,
+        image: { preprocess: 'imagenet' },
+      });
+      const report = await runFeatures(bytes, { isolate: false, inputs: [cat], output: cut });
       expect(report.preprocessing).toMatchObject([{ source: 'metadata', channels, mean: null, std: null }]);
       const values = async (path: string) => (await readArrays(path)).get('')?.data;
       expect(await values(cut)).toEqual(await values(whole));
