@@ -9,7 +9,7 @@ import { encodeModel } from '../model-builder.js';
 import { value, type GraphSpec, type NodeSpec } from '../model-spec.js';
 import { seededRandom } from '../random.js';
 import { Dice } from './dice.js';
-import { bytesOfTensor, Refused, runModel, type RunValue } from './oracle.js';
+import { bytesOfTensor, EXOTIC, Refused, runModel, type RunValue } from './oracle.js';
 import { randomGraph, type RandomGraph } from './random-graph.js';
 
 /** Cuts of random graphs against the values that ONNX Runtime gives for the same tensors of the whole graph. */
@@ -246,6 +246,12 @@ function escaped(name: string): string {
 function isSame(a: RunValue, b: RunValue | undefined): boolean {
   if (b === undefined) return false;
   if (a === 'not a tensor' || b === 'not a tensor') return a === b;
+  // What no runtime gives back leaves a cut as float32, which holds it exactly.
+  if (EXOTIC.includes(a.dtype) && b.dtype === 'float32')
+    return (
+      a.dims.join() === b.dims.join() &&
+      Array.from(a.data as Iterable<number>).every((number, at) => Object.is(number + 0, Number(b.data[at]) + 0))
+    );
   return (
     a.dtype === b.dtype && a.dims.join() === b.dims.join() && Buffer.compare(bytesOfTensor(a), bytesOfTensor(b)) === 0
   );

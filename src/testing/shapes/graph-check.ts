@@ -57,7 +57,9 @@ export async function checkGraph(seed: number, tally: GraphTally): Promise<void>
   tally.graphs++;
   tally.nodes += graph.spec.graph.nodes?.length ?? 0;
   const bare = withAllOutputs(graph);
-  const seen = runModel(encodeModel(bare, graph.style), graph.feeds);
+  const seen = ran(encodeModel(bare, graph.style), graph.feeds);
+  // With float16 ONNX Runtime trips over some outputs of a graph that it runs with others.
+  if (seen === null) return;
   const own = await inferredOf(encodeModel(bare, graph.style));
   const makers = makersOf(bare);
   for (const [name, found] of seen) {
@@ -159,8 +161,12 @@ function runAt(
     return [[String(name), feedOf(type.tensor, dims, index + 1)]];
   });
   const fed = Object.assign(Object.create(null) as Record<string, Feeds[string]>, Object.fromEntries(changed));
+  return ran(bytes, fed);
+}
+
+function ran(bytes: Uint8Array, feeds: Feeds): ReadonlyMap<string, RunValue> | null {
   try {
-    return runModel(bytes, fed);
+    return runModel(bytes, feeds);
   } catch (error) {
     if (error instanceof Refused) return null;
     throw error;
