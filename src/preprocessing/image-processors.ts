@@ -27,7 +27,7 @@ const squashed = (recipe: Recipe): ProcessorClass => ({ plain: 'squash', recipe,
  * that cut pictures into patches or tiles, or choose a size for each, are not here.
  * @see https://github.com/huggingface/transformers/tree/main/src/transformers/models (image_processing_pil_*.py)
  */
-export const PROCESSORS: { readonly [name: string]: ProcessorClass } = {
+const PROCESSORS: { readonly [name: string]: ProcessorClass } = {
   CLIP: cropped(OPENAI, 224),
   ChineseCLIP: cropped(OPENAI, 224),
   Bit: cropped(OPENAI, 224),

@@ -39,7 +39,7 @@ export interface PictureAxes {
  * The axes of an input of pictures, or null; three axes are those of a picture if one of them says 3, and one channel
  * is one only beside a batch axis.
  */
-export function pictureAxes(shape: Shape | null): PictureAxes | null {
+function pictureAxes(shape: Shape | null): PictureAxes | null {
   const dims = shape ?? [null, 3, null, null];
   if (dims.length !== 3 && dims.length !== 4) return null;
   const [first, , last] = dims.slice(-3);

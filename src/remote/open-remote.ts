@@ -3,7 +3,7 @@ import { IoError } from '../errors.js';
 import { option } from '../options/words.js';
 import { FileSource } from '../wire/file-source.js';
 import { besideAddress, isAddress, parseAddress, type RemoteAddress } from './address.js';
-import { isValidated, type Version } from './answers.js';
+import { isValidated } from './answers.js';
 import { HttpFile } from './http-file.js';
 import { cachedPath, isCommit, knownCommit, tokenOf } from './hub-cache.js';
 import { MirrorStore, mirrorPrefix, readRecord, recordsIn, type MirrorRecord } from './mirror.js';
@@ -137,11 +137,6 @@ async function inHubCache({ hub }: RemoteAddress, { hub: cache, fs }: Settings):
 
 function isUnreachable(error: unknown): boolean {
   return error instanceof IoError && /^FEATX_REMOTE(_UNREACHABLE)?$/.test(error.code);
-}
-
-/** The version that a record is of. */
-export function recordedVersion({ size_bytes: size, etag, last_modified, linked_etag }: MirrorRecord): Version {
-  return { size, etag, lastModified: last_modified, linkedEtag: linked_etag };
 }
 
 /** The name of what a URL or a path names, for the name of a result. */
