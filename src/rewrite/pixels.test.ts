@@ -229,9 +229,9 @@ test.each([
 });
 
 describe('run', () => {
-  const cat = 'fixtures/pictures/chelsea.png';
+  const cat = 'fixtures/tensors/picture.png';
 
-  test.each(['rgb', 'bgr'] as const)('gives a cut of %s pixels what it gave the network', async (channels) => {
+  test.each(['bgr'] as const)('gives a cut of %s pixels what it gave the network', async (channels) => {
     const model = mirror({ sides: [32, 32] });
     const select = [{ by: 'tensor', name: 'y' }] as const;
     const bytes = await given(model, {
