@@ -44,7 +44,7 @@ export class EntryRuns implements AsyncDisposable {
   }
 
   /** @throws IoError, RuntimeError; UsageError for a batch whose entries nobody can tell apart */
-  async *entries(plan = this.plan): AsyncGenerator<EntryRun> {
+  async *entries(plan = this.plan): AsyncGenerator<EntryRun, void> {
     const { runner, signal } = this;
     for await (const batch of batches(plan, { batchSize: plan.fixedBatch ?? 1, signal })) {
       const values = await runner.run(batch.feeds);

@@ -11,6 +11,8 @@ export type { SplitManifest, SplitReport } from './report/split-records.js';
 export { run, type RunOptions } from './run.js';
 export { verify, type VerifyOptions } from './verify.js';
 export { doctor, type DoctorOptions } from './doctor.js';
+export { diff, type DiffOptions } from './diff.js';
+export type { DiffReport, FeatureDistance, FeatureInfoDifference, WeightDifference } from './report/diff-records.js';
 export { report, type ReportOptions } from './report-features.js';
 export type { InputCheckRecord, PageFeatureRecord, PageReport } from './report/page-records.js';
 export { cache, type CacheOptions } from './cache.js';

@@ -7,6 +7,7 @@ export const COMMAND_LIST = [
   { name: 'run', summary: 'run features over pictures and arrays, and write them as .npz, .npy, .safetensors or .pb' },
   { name: 'verify', summary: 'compare a cut with its original: the same inputs, every feature bit for bit' },
   { name: 'report', summary: 'show the features of a few pictures on one page: likeness, components, norms, channels' },
+  { name: 'diff', summary: 'say what two models have in common, and at which feature they part' },
   { name: 'batch', summary: 'cut features out of many models: incremental, crash-safe, on one machine or many' },
   { name: 'init', summary: 'write a starting featx.config.json for the models that are there' },
   { name: 'merge', summary: 'join what the shards of a batch made, and check that it is whole' },

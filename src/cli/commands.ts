@@ -17,6 +17,7 @@ const LOADERS: { readonly [N in (typeof COMMAND_LIST)[number]['name']]: () => Pr
   run: async () => (await import('./run.js')).runCommand,
   verify: async () => (await import('./verify.js')).verifyCommand,
   report: async () => (await import('./report.js')).reportCommand,
+  diff: async () => (await import('./diff.js')).diffCommand,
   batch: async () => (await import('./batch.js')).batchCommand,
   init: async () => (await import('./init.js')).initCommand,
   merge: async () => (await import('./merge.js')).mergeCommand,

@@ -174,6 +174,6 @@ Examples:
   featx extract backbone.onnx --out 1,2,3
   featx help extract
 
-Exit codes: 0 done, 1 some items failed, 2 usage or no such name, 3 not a model featx can handle, 4 input/output,
+Exit codes: 0 done, 1 some items failed or differ, 2 usage or no such name, 3 not a model featx can handle, 4 input/output,
   5 refused for safety, 6 ONNX Runtime, 7 time or memory limit, 70 a bug in featx, 130/143 interrupted, 141 closed pipe.
 `;

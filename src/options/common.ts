@@ -90,7 +90,7 @@ export const LIVE = {
   files: { kind: live<unknown>('what opens files', 'open'), in: ['extractBytes'] },
   onProgress: { kind: callback<unknown>(), in: ['extract', 'split', 'common', 'run', 'batch'] },
   /** What the models are called in the report; their paths by default. */
-  names: { kind: live<unknown>('a list of two names'), in: ['verify'] },
+  names: { kind: live<unknown>('a list of two names'), in: ['verify', 'diff'] },
 } as const satisfies Rows;
 
 const OUT_INDICES: Kind<Indices | number> = {

@@ -140,6 +140,7 @@ export const LIMITING = {
       run: { help: TO_RUN_MEMORY },
       verify: { help: TO_RUN_MEMORY },
       report: { help: TO_RUN_MEMORY },
+      diff: { help: TO_RUN_MEMORY },
       batch: {
         kind: BYTES_OR_NONE,
         flag: '--memory <bytes>',
@@ -160,6 +161,7 @@ export const LIMITING = {
       run: { help: TO_RUN },
       verify: { help: TO_RUN },
       report: { help: TO_RUN },
+      diff: { help: TO_RUN },
       batch: { help: 'time that an item may take without making progress (default: 120)' },
       init: { help: 'time that a model may take (default: 120)', group: GROUPS.flags },
       doctor: { help: 'time for each of them (default: 60)', group: GROUPS.flags },

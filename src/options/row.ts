@@ -6,7 +6,7 @@ import type { Schema } from './schema.js';
 export const IN_MEMORY = ['inspectBytes', 'extractBytes'] as const;
 
 /** The commands that run features and show them on a page. */
-export const PAGES = ['report'] as const;
+export const PAGES = ['report', 'diff'] as const;
 
 /** The commands of the command line. */
 export type CommandName =

@@ -89,6 +89,7 @@ export const RUNNING = {
         flag: '-o, --output <path>',
         help: `where the features go: a ${OUTPUT_FORMATS.map((name) => `.${name}`).join(', ')} file, or a directory of .pb; - for standard output`,
       },
+      diff: { flag: '-o, --output <file>', help: 'page to write, too' },
       report: {
         flag: '-o, --output <file>',
         help: 'page to write (default: MODEL.report.html in the working directory)',
