@@ -113,7 +113,9 @@ function bytesOf({ view }: PreparedModel, names: readonly string[]): number {
   }, 0);
 }
 
-/** The trunk of the first model, and what computes the outputs of each from there, its inputs named as they leave it. */
+/**
+ * The trunk of the first model, and what computes the outputs of each from there, its inputs named as they leave it.
+ */
 async function writeShared(
   models: readonly PreparedModel[],
   inputs: readonly string[],
