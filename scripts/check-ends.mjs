@@ -1,6 +1,7 @@
 // Round trips of cuts with two ends, over every model of a folder (`npm run check:ends -- FOLDER [--most N]`; the
 // fixtures by default): split at every feature, begin at every feature, sizes fixed, the batch freed. Every result must
-// compute what the model computes, bit for bit at optimisation level `disabled`; a batch may be refused. Needs the build.
+// compute what the model computes, bit for bit at optimisation level `disabled`; a batch may be refused. It needs the
+// build.
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -69,5 +70,6 @@ for (const name of files) {
 }
 rmSync(work, { recursive: true });
 console.log(`${files.length} models of ${folder}`);
-for (const [outcome, count] of [...counts].sort()) console.log(`${String(count).padStart(5)}  ${outcome}`);
+for (const [outcome, count] of [...counts].sort(([a], [b]) => (a < b ? -1 : 1)))
+  console.log(`${String(count).padStart(5)}  ${outcome}`);
 process.exitCode = wrong === 0 ? 0 : 1;
