@@ -666,12 +666,14 @@ describe('limits', () => {
     expect(report.size_bytes).toBeLessThan(4096);
   });
 
-  test('a missing directory, an existing file, an abort leave everything as it was', async () => {
+  test('a missing directory is made', async () => {
+    await extract(await chain(), at('missing', 'too', 'cut.onnx'), U);
+    expect(await readdir(at('missing', 'too'))).toEqual(['cut.onnx']);
+  });
+
+  test('a file in the place of a directory, an existing file, an abort leave everything as it was', async () => {
     const path = await chain();
-    expect(await failure(extract(path, at('missing', 'cut.onnx'), U))).toMatchObject({
-      name: 'IoError',
-      code: 'FEATX_IO_NOT_FOUND',
-    });
+    expect(await failure(extract(path, at('model.onnx', 'cut.onnx'), U))).toMatchObject({ name: 'IoError' });
     await writeFile(at('cut.onnx'), 'what was there');
     expect(await failure(extract(path, at('cut.onnx'), { ...U, noClobber: true }))).toMatchObject({
       name: 'IoError',

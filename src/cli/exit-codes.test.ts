@@ -56,7 +56,7 @@ test('3: not a model', () => {
 
 test('4: input/output', () => {
   expect(featx('inspect', 'no.onnx').status).toBe(4);
-  expect(featx('extract', MODEL, '--out', '1', '-o', join('no', 'such', 'folder', 'out.onnx')).status).toBe(4);
+  expect(featx('extract', MODEL, '--out', '1', '-o', join(MODEL, 'out.onnx')).status).toBe(4);
 });
 
 test('5: a limit', () =>

@@ -114,7 +114,7 @@ const fresh = (name: string): string => `0 ${COMMANDS[name][0]}${name === 'sidec
     join(folder, 'go'),
     `cd '${folder}'; mount -t tmpfs -o size=4m tmpfs disk; cp model.onnx disk/; cat /dev/zero > disk/fill 2> no; cd disk
     '${process.execPath}' '${PROGRAM}' batch model.onnx --out 1 -o cut.onnx > ../first 2> ../error; echo $? > ../exit; rm fill; ls -A | tr '\\n' ' ' > ../files
-    '${process.execPath}' '${PROGRAM}' batch model.onnx --out 1 -o cut.onnx --resume --quiet > ../second; echo $? > ../again; ls -A | tr '\\n' ' ' > ../later`,
+    '${process.execPath}' '${PROGRAM}' batch model.onnx --out 1 -o cut.onnx --resume --json > ../second; echo $? > ../again; ls -A | tr '\\n' ' ' > ../later`,
   );
   execFileSync(UNSHARE[0], [...UNSHARE.slice(1), `bash '${join(folder, 'go')}'`], {
     stdio: ['ignore', 'ignore', 'inherit'],

@@ -9,7 +9,7 @@ const COMMANDS: readonly CommandName[] = ['inspect', 'extract', 'run', 'verify']
 test.each(COMMANDS)(
   '%s --help names every limit with its default and reason, and the documentation has a row for it',
   async (command) => {
-    const { stdout } = await runCli(['help', command]);
+    const { stdout } = await runCli([command, '--help-all']);
     const shown = stdout.replace(/\s+/g, ' ');
     const documented = readFileSync('docs/limits.md', 'utf8');
     const limits = flagsOf(command)

@@ -29,7 +29,7 @@ const COMMANDS: { readonly [name: string]: readonly string[] } = {
   run: ['run', 'model.onnx', '--out', '1', '--input', 'random'],
   verify: ['verify', 'model.onnx', 'cut.onnx'],
   doctor: ['doctor', '--provider', 'cpu', '--json'],
-  batch: ['batch', 'model.onnx', '--out', '1', '-o', 'batch/{name}.onnx', '--quiet'],
+  batch: ['batch', 'model.onnx', '--out', '1', '-o', 'batch/{name}.onnx', '--json'],
   init: ['init', 'model.onnx', '--force', '-o', 'featx.config.json', '--json'],
   merge: ['merge', '.', '-o', 'all.json', '--json'],
   help: ['help', 'extract'],

@@ -53,10 +53,11 @@ export async function inspectReport(
   const { embedding, embeddings } = resolution;
   const undecidedEmbedding = undecided(resolution);
   const warnings = [...new Set([...noticed, ...(undecidedEmbedding === null ? [] : [undecidedEmbedding])])];
+  const metadata = await metadataOf(model, warnings);
   return {
     schema: 1,
     command: 'inspect',
-    model: { ...modelRecord(model, view, path), metadata: await metadataOf(model) },
+    model: { ...modelRecord(model, view, path), metadata },
     inputs: [...view.inputs.keys()]
       .filter((name) => !isInitializer(view, name))
       .map((name) => tensorRecord(name, known.get(name))),
@@ -120,10 +121,18 @@ function groupIndices(
 /** What featx writes into a model begins with it. */
 const OWN = 'featx.';
 
-/** What the exporter wrote into a model, by its keys. */
-async function metadataOf(model: OnnxModel): Promise<ModelRecord['metadata']> {
-  const entries: [string, string][] = [];
-  for (const { key, value } of model.metadata) if (!key.startsWith(OWN)) entries.push([key, await model.text(value)]);
+/** Bytes of a value that a report holds; the classes of a detector take a few thousand. */
+const LONGEST_VALUE = 2 ** 20;
+
+/** What the exporter wrote into a model, by its keys; null for what is too long to be printed. */
+async function metadataOf(model: OnnxModel, warnings: string[]): Promise<ModelRecord['metadata']> {
+  const entries: [string, string | null][] = [];
+  for (const { key, value } of model.metadata) {
+    const bytes = value.end - value.start;
+    if (key.startsWith(OWN)) continue;
+    if (bytes > LONGEST_VALUE) warnings.push(`the metadata '${key}' has ${bytes} bytes and is not shown`);
+    entries.push([key, bytes > LONGEST_VALUE ? null : await model.text(value)]);
+  }
   return Object.fromEntries(entries);
 }
 

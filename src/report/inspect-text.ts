@@ -64,8 +64,10 @@ function modelText(
   for (const [role, value] of values)
     lines.push(`  ${padEnd(role, 6)}  ${padEnd(escapeText(value.name), width)}  ${typeText(value, dims)}`);
   const metadata = Object.entries(model.metadata);
-  for (const [key, text] of metadata.slice(0, MOST_ENTRIES))
+  for (const [key, value] of metadata.slice(0, MOST_ENTRIES)) {
+    const text = value ?? '(too long)';
     lines.push(paint(style, 'dim', `  metadata  ${escapeText(key)} = ${shorten(escapeText(text), LONGEST_ENTRY)}`));
+  }
   if (metadata.length > MOST_ENTRIES)
     lines.push(paint(style, 'dim', `  metadata  and ${metadata.length - MOST_ENTRIES} more`));
   const nominal = Object.entries(nominal_input_shape).map(

@@ -32,8 +32,8 @@ export interface ModelRecord {
   /** Opset version by domain, `''` being the default domain. */
   readonly opset_imports: { readonly [domain: string]: number };
   readonly producer: string;
-  /** The entries of metadata_props, featx's own aside. */
-  readonly metadata: { readonly [key: string]: string };
+  /** The entries of metadata_props, featx's own aside; null for a value of more than 1 MiB. */
+  readonly metadata: { readonly [key: string]: string | null };
   readonly nodes: number;
   /** Nodes inside `If`, `Loop` and `Scan` bodies and in functions; only where there are any. */
   readonly inner_nodes?: number;

@@ -193,6 +193,7 @@ test('features whose entries stand along another axis, or have a number of rows 
     select: ['steps', 'found', 'same'].map((name) => ({ by: 'tensor' as const, name })),
     inputs: [join(root, 'pictures', 'p00?.npy')],
     output: join(root, 'others.npz'),
+    ragged: true,
     isolate: false,
   };
   const manifests: string[] = [];

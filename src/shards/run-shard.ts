@@ -187,6 +187,7 @@ async function planDigest(
     tensorLimits: _arrays,
     deviceId: _device,
     threads: _threads,
+    remote: _remote,
     ...asked
   } = rest;
   const wanted = {

@@ -327,7 +327,7 @@ export const BOMBS: readonly Bomb[] = [
       return ['extract', 'bomb.onnx', '--tensor', 'q', '--dry-run', '--json'];
     },
     exit: 2,
-    code: 'FEATX_RESOLVE',
+    code: 'FEATX_RESOLVE_INSIDE',
   },
   { name: 'names of 64 KiB', make: inspecting(() => longNames(40)), exit: 0, code: null },
   { name: 'a name of 100 MB', make: hugeName, exit: 5, code: 'FEATX_LIMIT_NAME' },

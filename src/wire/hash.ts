@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { FileSource } from './file-source.js';
 import type { FileState } from './file-state.js';
-import type { FileSystem } from './fs.js';
+import { type FileSystem, ioError } from './fs.js';
 
 const HASH_WINDOW = 128 * 1024;
 const SPARE_WINDOWS = 4;
@@ -42,7 +42,9 @@ export async function hashRanges(fs: FileSystem, path: string, ranges: readonly 
 
 /** Digest of a whole file. @throws IoError if it cannot be read or changes meanwhile */
 export async function hashFile(fs: FileSystem, path: string): Promise<Digest> {
-  const { size } = await fs.stat(path);
+  const { size } = await fs.stat(path).catch((error: unknown) => {
+    throw ioError(error, 'look at', path);
+  });
   const digest = await hashRanges(fs, path, size === 0n ? [] : [0, Number(size)]);
   if (digest === null) throw new Error(`${path} became shorter while it was hashed`);
   return digest;

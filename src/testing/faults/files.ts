@@ -197,7 +197,7 @@ const TARGETS: readonly FaultCase[] = [
     hint: /--no-clobber/,
   }),
   io(74, 'a model that is not there', 'FEATX_IO_NOT_FOUND', () => ({}), CUT),
-  io(74, 'a model that is a folder', 'FEATX_IO_KIND', () => ({ 'm.onnx': { folder: true } }), INSPECT),
+  io(74, 'a model that is a folder', 'FEATX_IO_KIND', () => ({ 'm.onnx': { folder: true } }), CUT),
   io(74, 'a model that is a pipe', 'FEATX_IO_KIND', () => ({ 'm.onnx': { pipe: true } }), INSPECT, {
     posix: true,
     hint: /standard input/,
