@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FeatxError } from './errors.js';
@@ -8,6 +8,7 @@ import type { ExtractReport } from './report/records.js';
 import { decodeModel } from './testing/decode.js';
 import { encodeModel } from './testing/model-builder.js';
 import { node, tensor, value, weights, type GraphSpec, type ModelSpec } from './testing/model-spec.js';
+import { run } from './run.js';
 import { verify } from './verify.js';
 
 /** Cuts that begin behind the inputs of their model: what graphs do to them, one trap after the other. */
@@ -105,6 +106,15 @@ describe('6, 7: what a cut may begin at', () => {
       outputs: ['y'],
       features: [],
     });
+  });
+
+  test('what follows a beginning is what a run of the cut takes by default', async () => {
+    const model = join(folder, 'whole.onnx');
+    const cut = join(folder, 'second.onnx');
+    await writeFile(model, await readFile('fixtures/timm/test_resnet.ts.onnx'));
+    await extract(model, cut, { from: ['module:layer3'], isolate: false });
+    const { features } = await run(cut, { inputs: ['random'], isolate: false });
+    expect(features).toMatchObject([{ index: null, tensor: 'output', shape: [1, 1000] }]);
   });
 
   test('an input: it stays; an initializer: its values go, and no default is left', async () => {

@@ -1,6 +1,6 @@
 import { ResolveError, UnsupportedModelError, UsageError } from '../errors.js';
 import { CHANNEL_AXIS, permutation, PLACE_AXES } from '../features/feature.js';
-import type { ChannelOrder, MapLayout } from '../options/choices.js';
+import { type ChannelOrder, type MapLayout, PRESET_NAMES } from '../options/choices.js';
 import { pixelLayoutOf, type PixelLayout } from '../options/pixels.js';
 import type { OptionsIn } from '../options/types.js';
 import { option } from '../options/words.js';
@@ -56,7 +56,7 @@ export function pixelsOf(asked: OptionsIn<'pixels'> | undefined, found: FoundRec
   if ((found === null || found.source === 'assumed') && !isSaid)
     throw new UsageError('nothing says how pixels become what the network takes', {
       code: 'FEATX_USAGE_PIXELS',
-      hint: `name it with ${option('pixels.preprocess', 'imagenet')}, or give ${option('pixels.mean')} and ${option('pixels.std')}, or ${option('pixels.scale')} alone`,
+      hint: `name it with ${option('pixels.preprocess', 'NAME')} (${PRESET_NAMES.join(', ')}), or give ${option('pixels.mean')} and ${option('pixels.std')}, or ${option('pixels.scale')} alone`,
     });
   if (std?.some((value) => !(value > 0)) || (scale !== undefined && !(scale > 0)))
     throw new UsageError(

@@ -159,7 +159,10 @@ function isFeatureList(list: unknown): list is readonly StoredFeature[] {
 export function resolveStored(view: GraphView, analysis: Analysis, stored: StoredInfo): StoredAnswer {
   assertNoWeights(view, stored);
   const isHere = (name: string): boolean => hasTensor(view, name);
-  const outputs = stored.outputs.filter(({ output }) => isHere(output));
+  // A cut that begins at tensors may have nothing but the outputs of its original.
+  const listed =
+    stored.outputs.length > 0 ? stored.outputs : [...view.outputs.keys()].map((output) => ownOutput(output));
+  const outputs = listed.filter(({ output }) => isHere(output));
   const carriers = outputs.flatMap(carriersOf).filter(({ output }) => isHere(output));
   const remembered = (list: readonly StoredFeature[], group: string | undefined): readonly Feature[] => {
     const outputOf = new Map(
@@ -211,6 +214,10 @@ export function resolveStored(view: GraphView, analysis: Analysis, stored: Store
     outcome: `${features.length} features of the original, ${features.filter(({ tensor }) => tensor !== null).length} of them here`,
     warnings: [],
   };
+}
+
+function ownOutput(output: string): StoredOutput {
+  return { index: null, module: null, tensor: output, output, layout: null, converted: false, prefix_tokens: 0 };
 }
 
 /** Tensors that were selected by their names may be weights; features are not. */
