@@ -18,6 +18,15 @@ function longFlags(command: CommandName): readonly string[] {
   });
 }
 
+test('every option that a command takes has a flag there', () => {
+  const flagless = Object.entries(OPTIONS).flatMap(([key, row]) =>
+    ('cli' in row ? (row.cli as readonly CommandName[]) : []).flatMap((command) =>
+      (flagFacts(row as Parameters<typeof flagFacts>[0], command).flag ?? '') === '' ? [`${command}: ${key}`] : [],
+    ),
+  );
+  expect(flagless).toEqual([]);
+});
+
 const FLAGS = new Map(COMMANDS.map((command) => [command, new Set([...longFlags(command), ...EVERY_COMMAND])]));
 const flagsIn = (text: string): readonly string[] =>
   [...text.matchAll(/(?<![\w-])--[a-z][\w-]*/g)].map(([flag]) => flag);

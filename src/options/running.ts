@@ -85,6 +85,7 @@ export const RUNNING = {
         flag: '-o, --output <template>',
         help: "files of the parts: {name} and {part} stand for the model's name and the part's number (default: {name}.{part}.onnx beside MODEL)",
       },
+      common: { flag: '-o, --output <dir>', help: 'folder of the trunk and the heads that --split writes' },
       run: {
         flag: '-o, --output <path>',
         help: `where the features go: a ${OUTPUT_FORMATS.map((name) => `.${name}`).join(', ')} file, or a directory of .pb; - for standard output`,

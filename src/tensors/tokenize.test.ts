@@ -46,6 +46,24 @@ describe.each(Object.keys(golden.tokenizers))('%s', (name) => {
   });
 });
 
+test('without a post-processor there are no types, and a token without a number is an error', async () => {
+  const plain = await load('wordpiece', (definition) => void (definition['post_processor'] = null), { maxLength: 4 });
+  const made = plain?.encode(['a network of features and maps']);
+  expect(made?.types).toEqual([Array.from({ length: made?.length ?? 0 }, () => 0)]);
+  const holes = await load('wordpiece', (definition) => {
+    definition['post_processor'] = null;
+    definition['model'] = { type: 'WordLevel', vocab: { a: 0, '[UNK]': 1 }, unk_token: '[UNK]' };
+  });
+  const ids = ((): readonly number[] | string => {
+    try {
+      return holes?.encode(['a zzz']).ids[0] ?? [];
+    } catch (error) {
+      return (error as { code: string }).code;
+    }
+  })();
+  expect([[0, 1], 'FEATX_RUNTIME_TOKENIZERS']).toContainEqual(ids);
+});
+
 test('lengths: what is asked for, then what the model fixes', async () => {
   const text = 'features of a network, one after the other, in a long line of words';
   const asked = await load('wordpiece', () => undefined, { maxLength: 8 });

@@ -120,7 +120,15 @@ export class TextTokenizer {
   }
 
   private one(text: string): { readonly ids: readonly number[]; readonly types: readonly number[] } {
-    const { ids, token_type_ids: types } = this.tokenizer.encode(text, { return_token_type_ids: true });
+    const { ids, token_type_ids: given } = this.tokenizer.encode(text, { return_token_type_ids: true });
+    const unknown = ids.findIndex((id) => !Number.isSafeInteger(id));
+    if (unknown >= 0)
+      throw new RuntimeError(`the tokenizer has no number for token ${unknown} of the text '${shortened(text)}'`, {
+        code: 'FEATX_RUNTIME_TOKENIZERS',
+        hint: 'its kind of model may not be supported; give the tokens as .npy arrays',
+      });
+    // Post-processors of decoders give no types.
+    const types = Array.isArray(given) ? given : ids.map(() => 0);
     if (this.maxLength === null || ids.length <= this.maxLength) return { ids, types };
     this.cutTexts.add(text);
     const [front, back] = this.around;
@@ -134,6 +142,13 @@ export class TextTokenizer {
     ];
     return { ids: cut(ids), types: cut(types) };
   }
+}
+
+/** Characters of a text in a message. */
+const MOST_SHOWN = 60;
+
+function shortened(text: string): string {
+  return text.length <= MOST_SHOWN ? text : `${text.slice(0, MOST_SHOWN)}…`;
 }
 
 async function tokenizerOf(path: string, definition: object, config: object): Promise<Tokenizer> {
