@@ -119,7 +119,6 @@ const MAIN: { readonly [C in CommandName]?: readonly OptionKey[] } = {
     'from',
     'pool',
     'normalize',
-    'pixels.layout',
     'pixels.preprocess',
     'weights',
     'dryRun',
