@@ -1,7 +1,7 @@
 /** How values travel through the binding, which knows fewer dtypes than ONNX Runtime. */
 
 /** dtypes that ONNX Runtime's JavaScript API moves as they are. */
-const NATIVE = new Set([
+export const NATIVE_DTYPES = [
   'float32',
   'float64',
   'float16',
@@ -15,7 +15,8 @@ const NATIVE = new Set([
   'uint64',
   'bool',
   'string',
-]);
+] as const;
+const NATIVE: ReadonlySet<string> = new Set(NATIVE_DTYPES);
 
 /**
  * What others travel as: a type that holds every value of theirs.

@@ -1,3 +1,4 @@
+import { csvCell, withoutFormula } from '../wire/spreadsheet.js';
 import { encodeText } from '../wire/text.js';
 import type { RowFormat } from './output-format.js';
 import { ParquetEncoder } from './parquet.js';
@@ -41,11 +42,11 @@ class CommaSeparated implements RowEncoder {
   }
 
   async encode({ entries, columns }: RowBatch): Promise<Uint8Array> {
-    const head = this.begun ? '' : lineOf(['file', 'index', ...columns.map(({ key }) => key)]);
+    const head = this.begun ? '' : lineOf(['file', 'index', ...columns.map(({ key }) => withoutFormula(key))]);
     this.begun = true;
     const cells = columns.map((column) => this.texts(column, entries.length));
     const lines = entries.map(({ file, index }, row) =>
-      lineOf([file ?? '', String(index), ...cells.map((column) => column[row])]),
+      lineOf([withoutFormula(file ?? ''), String(index), ...cells.map((column) => column[row])]),
     );
     return encodeText(head + lines.join(''));
   }
@@ -53,7 +54,7 @@ class CommaSeparated implements RowEncoder {
   private texts(column: RowColumn, rows: number): string[] {
     const isShort = isShortFloat(column.tensor.dtype);
     return cellsOf(column, rows).map((cell) => {
-      if (typeof cell === 'string') return cell;
+      if (typeof cell === 'string') return withoutFormula(cell);
       // Alone in a cell, what is not a finite number is a word that readers of CSV know.
       if (typeof cell === 'number' && !Number.isFinite(cell)) return String(cell);
       return this.values.text(cell, isShort);
@@ -65,9 +66,8 @@ class CommaSeparated implements RowEncoder {
   }
 }
 
-/** A line of CSV: text as it is, in quotes where it must be. @see https://www.rfc-editor.org/rfc/rfc4180 */
 function lineOf(cells: readonly string[]): string {
-  return `${cells.map((text) => (/[",\n\r]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text)).join(',')}\n`;
+  return `${cells.map(csvCell).join(',')}\n`;
 }
 
 const ENCODERS: { readonly [F in RowFormat]: () => Promise<RowEncoder> } = {

@@ -105,6 +105,22 @@ test('.csv has a line an entry, lists as JSON', async () => {
   ]);
 });
 
+test('.csv holds no formula: names of files, of features, and labels', async () => {
+  const labels: TensorValue = { dtype: 'string', shape: [2], data: ['@SUM(A1)', 'plain'] };
+  const batch = new Map<string, TensorValue>([['=cmd|x', labels]]);
+  const entries = [
+    { file: '=1+1.png', index: 0 },
+    { file: 'a.png', index: 0 },
+  ];
+  await write('x.csv', { totalRows: 2 }, [[batch, entries]]);
+  expect((await text('x.csv')).split('\n')).toEqual([
+    "file,index,'=cmd|x",
+    "'=1+1.png,0,'@SUM(A1)",
+    'a.png,0,plain',
+    '',
+  ]);
+});
+
 test('.parquet keeps types, lists and provenance, in groups that a second decoder reads', async () => {
   await write('x.parquet');
   const file = await parquet('x.parquet');

@@ -1,25 +1,12 @@
 import * as ort from 'onnxruntime-node';
+import { NATIVE_DTYPES } from '../../runtime/carriers.js';
 import type { DataType } from '../model-spec.js';
 import { seededRandom } from '../random.js';
 
 /** Numbers for inputs and weights of any dtype. */
 
 /** dtypes that an input may have. */
-export const INPUT_TYPES = [
-  'float32',
-  'float64',
-  'float16',
-  'int8',
-  'int16',
-  'int32',
-  'int64',
-  'uint8',
-  'uint16',
-  'uint32',
-  'uint64',
-  'bool',
-  'string',
-] as const satisfies readonly DataType[];
+export const INPUT_TYPES = NATIVE_DTYPES satisfies readonly DataType[];
 
 const WORDS = ['a', 'ab', '', 'b c', 'ünï', '7'];
 
