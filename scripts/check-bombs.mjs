@@ -5,7 +5,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { build } from 'esbuild';
+import { bundleInto } from './bundled.mjs';
 import { built, root } from './ready.mjs';
 
 /** Whatever else the machine does makes runs slower, never faster. */
@@ -17,16 +17,7 @@ if (!process.argv.includes('--as-built')) built();
 const home = join(root, 'node_modules', '.cache', 'featx', `bombs-${process.pid}`);
 mkdirSync(home, { recursive: true });
 try {
-  await build({
-    absWorkingDir: root,
-    entryPoints: ['src/testing/bombs.ts', 'src/testing/measure.ts'],
-    outdir: home,
-    bundle: true,
-    splitting: true,
-    format: 'esm',
-    platform: 'node',
-    outExtension: { '.js': '.mjs' },
-  });
+  await bundleInto(home, ['src/testing/bombs.ts', 'src/testing/measure.ts']);
   const load = (name) => import(pathToFileURL(join(home, name)).href);
   const { BOMBS, HARMLESS, MOST_MIB, MOST_MS } = await load('bombs.mjs');
   const { bareNode, explode } = await load('measure.mjs');

@@ -6,7 +6,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { build } from 'esbuild';
+import { bundleInto } from './bundled.mjs';
 import { installed, root } from './ready.mjs';
 
 const option = (name, standard) => {
@@ -18,19 +18,7 @@ installed();
 const home = join(root, 'node_modules', '.cache', 'featx', `flips-${process.pid}`);
 mkdirSync(home, { recursive: true });
 try {
-  await build({
-    absWorkingDir: root,
-    entryPoints: ['src/testing/flips.ts', 'src/testing/flip-models.ts'],
-    outdir: home,
-    bundle: true,
-    splitting: true,
-    format: 'esm',
-    platform: 'node',
-    outExtension: { '.js': '.mjs' },
-    banner: {
-      js: 'import{createRequire as __featxRequire}from"node:module";const require=__featxRequire(import.meta.url);',
-    },
-  });
+  await bundleInto(home, ['src/testing/flips.ts', 'src/testing/flip-models.ts']);
   const load = (name) => import(pathToFileURL(join(home, name)).href);
   const { checkBoundaries, checkWhole, CONTROLS, newTally } = await load('flips.mjs');
   const { smallModels } = await load('flip-models.mjs');

@@ -9,7 +9,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { build } from 'esbuild';
+import { bundleInto } from './bundled.mjs';
 import { installed, root } from './ready.mjs';
 
 const OPSETS = [9, 11, 13, 17, 18, 21];
@@ -32,19 +32,7 @@ const runPython = (script, ...args) =>
   execFileSync(python, [join(root, 'scripts', 'recipes', script), ...args], { maxBuffer: 2 ** 28, encoding: 'utf8' });
 
 try {
-  await build({
-    absWorkingDir: root,
-    entryPoints: { recipes: 'src/testing/recipes.ts', pixels: 'src/testing/pixels.ts' },
-    outdir: home,
-    outExtension: { '.js': '.mjs' },
-    bundle: true,
-    splitting: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node20.19',
-    external: ['onnxruntime-node', 'sharp'],
-    banner: { js: 'import{createRequire as __r}from"node:module";const require=__r(import.meta.url);' },
-  });
+  await bundleInto(home, { recipes: 'src/testing/recipes.ts', pixels: 'src/testing/pixels.ts' });
   const load = (name) => import(pathToFileURL(join(home, `${name}.mjs`)).href);
   const { runRecipe } = await load('recipes');
   const { preparedPixels } = await load('pixels');

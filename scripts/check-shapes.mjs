@@ -16,8 +16,8 @@ import { basename, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
-import { build } from 'esbuild';
 import { campaign, CAMPAIGN_OPTIONS } from './graphs/campaign.mjs';
+import { bundleInto } from './bundled.mjs';
 import { installed, root } from './ready.mjs';
 
 const { values: options, positionals: folders } = parseArgs({
@@ -43,21 +43,7 @@ const home = join(root, 'node_modules', '.cache', 'featx', `shapes-${process.pid
 mkdirSync(home, { recursive: true });
 let isGood = true;
 try {
-  await build({
-    absWorkingDir: root,
-    entryPoints: { compare: 'src/testing/shapes/compare.ts', random: 'src/testing/shapes/random-check.ts' },
-    outdir: home,
-    outExtension: { '.js': '.mjs' },
-    bundle: true,
-    splitting: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node20.19',
-    external: ['onnxruntime-node', 'sharp'],
-    banner: {
-      js: 'import{createRequire as __featxRequire}from"node:module";const require=__featxRequire(import.meta.url);',
-    },
-  });
+  await bundleInto(home, { compare: 'src/testing/shapes/compare.ts', random: 'src/testing/shapes/random-check.ts' });
   const load = (name) => import(pathToFileURL(join(home, name)).href);
   const { compareFile, numericShapes } = await load('compare.mjs');
   const onnx = options.python === undefined ? null : onnxInference(options.python);

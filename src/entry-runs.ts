@@ -1,9 +1,10 @@
+import { joiningsOf } from './entry-axes.js';
 import { UsageError } from './errors.js';
 import type { TensorValue } from './onnx/tensor-value.js';
 import { option } from './options/words.js';
 import { FeatureRunner, type RunnerOptions } from './runner.js';
-import { batches } from './tensors/batches.js';
-import { takeAlong } from './tensors/joining.js';
+import { batches, firstBatch } from './tensors/batches.js';
+import { ALONG_ROWS, takeAlong, type Joining } from './tensors/joining.js';
 import { planInputs, type InputPlan } from './tensors/input-plan.js';
 
 /** What entries are run with. */
@@ -46,21 +47,45 @@ export class EntryRuns implements AsyncDisposable {
   /** @throws IoError, RuntimeError; UsageError for a batch whose entries nobody can tell apart */
   async *entries(plan = this.plan): AsyncGenerator<EntryRun, void> {
     const { runner, signal } = this;
-    for await (const batch of batches(plan, { batchSize: plan.fixedBatch ?? 1, signal })) {
+    const batchSize = plan.fixedBatch ?? 1;
+    const batched = new Set(plan.inputs.filter(({ isBatched }) => isBatched).map(({ name }) => name));
+    const joinings = batchSize === 1 ? new Map<string, Joining | null>() : await this.joinings(plan, batched);
+    for await (const batch of batches(plan, { batchSize, signal })) {
       const values = await runner.run(batch.feeds);
       for (let row = 0; row < batch.rows; row++) {
-        const own = (tensors: Tensors): Tensors =>
+        const own = (tensors: Tensors, joiningOf: (name: string) => Joining | null): Tensors =>
           batch.size === 1
             ? tensors
-            : new Map([...tensors].map(([name, value]) => [name, entryOf(name, value, row, batch.size)]));
+            : new Map([...tensors].map(([name, value]) => [name, entryOf(value, row, batch.size, joiningOf(name))]));
         const entry = batch.entries[row];
         yield {
           name: entry?.file ?? `random entry ${batch.start + row}`,
-          feeds: own(batch.feeds),
-          values: own(values),
+          feeds: own(batch.feeds, (name) => (batched.has(name) ? ALONG_ROWS : null)),
+          values: own(values, (name) => joinings.get(name) ?? null),
         };
       }
     }
+  }
+
+  /** How entries lie in what a model makes that fixes its batch: as `run` proves it, as if there were further batches. */
+  private async joinings(plan: InputPlan, batched: ReadonlySet<string>): Promise<ReadonlyMap<string, Joining | null>> {
+    const { runner, signal } = this;
+    const batchSize = plan.fixedBatch ?? 1;
+    const entries = await runner.entriesIn({
+      batched: [...batched],
+      hasBatchAxis: plan.inputs.every((input) => input.hasBatchAxis),
+      fixed: plan.fixedBatch,
+      varied: plan.ownSizes,
+    });
+    return joiningsOf({
+      entries,
+      rows: Math.max(plan.rows, batchSize + 1),
+      batchSize,
+      isFixed: true,
+      batched,
+      first: () => firstBatch(plan, { batchSize, signal }),
+      run: (feeds) => runner.run(feeds),
+    });
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -94,10 +119,9 @@ export async function planOf(runner: FeatureRunner, options: EntryRunOptions): P
   return plan;
 }
 
-function entryOf(name: string, value: TensorValue, row: number, size: number): TensorValue {
-  if (value.shape[0] !== size)
-    throw new UsageError(
-      `the model runs in batches of ${size}, and ${name} is [${value.shape.join(', ')}]: nobody can tell its entries apart`,
-    );
-  return takeAlong(value, 0, row, row + 1);
+/** An entry's own part of a batch; the whole of what is one for all entries. */
+function entryOf(value: TensorValue, row: number, size: number, joining: Joining | null): TensorValue {
+  if (joining?.kind !== 'along') return value;
+  const parts = value.shape[joining.axis] / size;
+  return takeAlong(value, joining.axis, row * parts, (row + 1) * parts);
 }

@@ -13,7 +13,7 @@ import { preprocessingRecord } from './report/preprocessing-record.js';
 import type { PreprocessingRecord, RunReport } from './report/run-records.js';
 import { assertNoWarnings } from './report/strict.js';
 import { Results } from './run-results.js';
-import { batches, batchSizeOf, entriesOfPlan, type InputBatch } from './tensors/batches.js';
+import { batches, batchSizeOf, entriesOfPlan, firstBatch, type InputBatch } from './tensors/batches.js';
 import { assertAnyLeft, type SkipBad } from './tensors/input-files.js';
 import type { Entries } from './shapes/entries.js';
 import { planInputs, type InputPlan } from './tensors/input-plan.js';
@@ -114,7 +114,7 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
     batchSize,
     isFixed: plan.fixedBatch !== null,
     batched,
-    first: () => firstBatch(plan, batchSize, skip),
+    first: () => firstBatch(plan, { batchSize, skip }),
     run: (feeds) => runner.run(feeds),
   });
   const results = new Results(runner.features, joinings, entries);
@@ -237,12 +237,6 @@ async function runBatch(
       cause: error,
     });
   }
-}
-
-/** The first batch, read once more. */
-async function firstBatch(plan: InputPlan, batchSize: number, skip: SkipBad | undefined): Promise<InputBatch> {
-  for await (const batch of batches(plan, { batchSize, skip })) return batch;
-  throw new UsageError('there is no input');
 }
 
 /** What a file of features says of itself: the same for the same model, inputs and options, wherever they lie. */

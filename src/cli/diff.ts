@@ -4,7 +4,7 @@ import { diffText } from '../report/diff-text.js';
 import type { CliCommand } from './command.js';
 import { ExitCode } from './exit-codes.js';
 import { addFlags, optionsFor, readFlags } from './flags.js';
-import { modelName, modelSource, remoteFlags, runtimeLimits } from './model-flags.js';
+import { modelName, modelSource, pageFlags } from './model-flags.js';
 import { givenFeatures } from './selection-flags.js';
 
 /** `featx diff`: its arguments, its help, and how it prints what the function of its name returns. */
@@ -21,18 +21,11 @@ export const diffCommand: CliCommand = {
   async run([a, b], command, context) {
     const flags = readFlags(command, 'diff');
     if (a === '-' && b === '-') throw new UsageError('standard input (-) can be read once only');
-    if (flags.output === '' || flags.output === '-') throw new UsageError('-o names no file for the page');
     const report = await diff(await modelSource(a, flags, context), await modelSource(b, flags, context), {
       ...optionsFor('diff', flags),
       ...(await givenFeatures(flags, context.fileSystem)),
       names: [modelName(a, context), modelName(b, context)],
-      providers: flags.providers ?? 'auto',
-      isolate: true,
-      ...runtimeLimits(flags, 'run'),
-      remote: remoteFlags(flags, context),
-      strict: context.flags.strict,
-      signal: context.io.signal,
-      fileSystem: context.fileSystem,
+      ...pageFlags(flags, context),
     });
     await context.warn(report.warnings);
     if (context.flags.json) await context.record(report);

@@ -1,5 +1,6 @@
 import { UsageError } from '../errors.js';
 import { MAX_STDIN_BYTES, RUN_SECONDS, SHAPES_MEMORY_BYTES, SHAPES_SECONDS } from '../options/limits.js';
+import type { OptionsOf } from '../options/types.js';
 import { inputName } from '../open.js';
 import type { RemoteOptions } from '../remote/settings.js';
 import type { Context } from './context.js';
@@ -20,6 +21,27 @@ export function runtimeLimits(
 /** How remote files are fetched: what flags say, in the environment of the process. */
 export function remoteFlags({ remote }: { readonly remote?: RemoteOptions }, { io }: Context): RemoteOptions {
   return { ...remote, environment: io.env };
+}
+
+/** What commands share that run features for a page. */
+export function pageFlags(
+  flags: Parameters<typeof remoteFlags>[0] &
+    Parameters<typeof runtimeLimits>[0] & {
+      readonly providers?: OptionsOf<'run'>['providers'];
+      readonly output?: string;
+    },
+  context: Context,
+) {
+  if (flags.output === '' || flags.output === '-') throw new UsageError('-o names no file for the page');
+  return {
+    providers: flags.providers ?? ('auto' as const),
+    isolate: true,
+    ...runtimeLimits(flags, 'run'),
+    remote: remoteFlags(flags, context),
+    strict: context.flags.strict,
+    signal: context.io.signal,
+    fileSystem: context.fileSystem,
+  };
 }
 
 /** What a MODEL operand is called in records: as it is given, but for what may be secret in a URL. */

@@ -1,10 +1,9 @@
-import { UsageError } from '../errors.js';
 import { pageText } from '../report/page-text.js';
 import { report } from '../report-features.js';
 import type { CliCommand } from './command.js';
 import { ExitCode } from './exit-codes.js';
 import { addFlags, optionsFor, readFlags } from './flags.js';
-import { modelName, modelSource, remoteFlags, runtimeLimits } from './model-flags.js';
+import { modelName, modelSource, pageFlags } from './model-flags.js';
 import { givenFeatures } from './selection-flags.js';
 
 /** `featx report`: its arguments, its help, and how it prints what the function of its name returns. */
@@ -19,18 +18,11 @@ export const reportCommand: CliCommand = {
 
   async run([operand], command, context) {
     const flags = readFlags(command, 'report');
-    if (flags.output === '' || flags.output === '-') throw new UsageError('-o names no file for the page');
     const made = await report(await modelSource(operand, flags, context), {
       ...optionsFor('report', flags),
       ...(await givenFeatures(flags, context.fileSystem)),
       name: modelName(operand, context),
-      providers: flags.providers ?? 'auto',
-      isolate: true,
-      ...runtimeLimits(flags, 'run'),
-      remote: remoteFlags(flags, context),
-      strict: context.flags.strict,
-      signal: context.io.signal,
-      fileSystem: context.fileSystem,
+      ...pageFlags(flags, context),
     });
     await context.warn(made.warnings);
     if (context.flags.json) await context.record(made);

@@ -50,6 +50,12 @@ export function batchSizeOf({ rows, fixedBatch, ownSizes }: InputPlan, asked?: n
   return fixedBatch ?? Math.min(rows, asked ?? (ownSizes ? 1 : LARGEST_DEFAULT));
 }
 
+/** The first batch of a plan, to be run before all of them are. @throws what `batches` throws, UsageError for none */
+export async function firstBatch(plan: InputPlan, options: BatchingOptions = {}): Promise<InputBatch> {
+  for await (const batch of batches(plan, options)) return batch;
+  throw new UsageError('there is no input');
+}
+
 /**
  * The batches of a plan, in order; the next is read and decoded while the caller works on the one it got.
  * @throws IoError, ModelFormatError, UsageError: every file of a batch that cannot be read is named
