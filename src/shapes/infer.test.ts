@@ -50,6 +50,17 @@ describe('shape arithmetic', () => {
     expect(text(inference)).toBe('float32[N, 3, ceil(H/32), ceil(W/32)]');
   });
 
+  test.each([
+    [[2, 3], 'float32[2, 3]'],
+    [[0, 3], 'float32[0, ?]'],
+  ])('a Reshape of %j to [copied, unknown]: of no elements, any number is left', async (dims, expected) => {
+    const inference = await inferred(
+      [node('Concat', ['copied', 'n'], ['target'], { axis: { int: 0 } }), node('Reshape', ['x', 'target'], ['y'])],
+      { inputs: [value('x', dims), value('n', [1], 'int64')], initializers: [ints('copied', [0])] },
+    );
+    expect(text(inference)).toBe(expected);
+  });
+
   test('tokens of a transformer, through Shape, Gather, Concat and Reshape', async () => {
     const inference = await inferred(
       [

@@ -31,8 +31,8 @@ const reshape: Rule = (call) => {
     if (from !== null && axis >= from.length) throw new RuleFault('a dim is copied from an axis that is not there');
     return from?.[axis] ?? call.unknown();
   });
-  // One dim that is not known is what is left over, as -1 is.
-  if (inferred < 0 && open.length === 1) [inferred] = open;
+  // One dim that is not known is what is left over, as -1 is; of no elements any number is.
+  if (inferred < 0 && open.length === 1 && from?.some(mayBeZero) === false) [inferred] = open;
   const wanted = countOf(dims);
   if (wanted !== null && from !== null) call.algebra.require(call.algebra.product(from), 'equal', wanted);
   const isSolvable = inferred >= 0 && from !== null && open.every((axis) => axis === inferred);
@@ -45,6 +45,10 @@ const reshape: Rule = (call) => {
     );
   return [relaid(input, call.elem(0), shape)];
 };
+
+function mayBeZero(dim: Size): boolean {
+  return typeof dim === 'number' ? dim === 0 : boundsOf(dim)[0] <= 0;
+}
 
 /** Whether a formula may be 0, which copies a dim, while the input has elements. */
 function mayCopy({ algebra }: Call, dim: Size | null, from: Shape | null, axis: number): boolean {
