@@ -31,7 +31,7 @@ test('a model that fixes its batch: entries lie where they are proved to, not wh
   });
   const seen: unknown[] = [];
   for await (const { feeds, values } of runs.entries())
-    seen.push([...[feeds.get('x'), values.get('turned'), values.get('anchors')].map((own) => [...(own?.data ?? [])])]);
+    seen.push([feeds.get('x'), values.get('turned'), values.get('anchors')].map((own) => [...(own?.data ?? [])]));
   expect(seen).toEqual([
     [
       [0, 1, 2, 3, 4, 5],

@@ -67,7 +67,7 @@ export class EntryRuns implements AsyncDisposable {
     }
   }
 
-  /** How entries lie in what a model makes that fixes its batch: as `run` proves it, as if there were further batches. */
+  /** How entries lie in what a model makes that fixes its batch: as `run` proves it for further batches. */
   private async joinings(plan: InputPlan, batched: ReadonlySet<string>): Promise<ReadonlyMap<string, Joining | null>> {
     const { runner, signal } = this;
     const batchSize = plan.fixedBatch ?? 1;
