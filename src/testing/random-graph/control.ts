@@ -90,7 +90,11 @@ const choice: ControlStep = (draft, grow) => {
   });
   const pairs = Array.from({ length: dice.int(1, 2) }, () => {
     const yes = given(bodies[0], isTensorOrElse(dice.chance(0.9)));
-    const no = given(bodies[1], (known) => known.dtype === yes.dtype && (isTensor(known) || yes.dtype === null));
+    const no = given(
+      bodies[1],
+      (known) =>
+        known.dtype === yes.dtype && (isTensor(known) || yes.dtype === null) && mayBeChosen(draft.opset, yes, known),
+    );
     return [yes, no];
   });
   const [then, other] = bodies.map((body, at) =>
@@ -105,6 +109,14 @@ const choice: ControlStep = (draft, grow) => {
   );
   draft.add('If', [truth], pairs.length, { then_branch: then, else_branch: other });
 };
+
+/**
+ * Before version 11 both branches give one shape. ONNX Runtime only notices where it can infer both, which what a cut
+ * declares may let it.
+ */
+function mayBeChosen(opset: number, { dims }: Known, other: Known): boolean {
+  return opset >= 11 || (dims.length === other.dims.length && dims.every((dim, axis) => dim === other.dims[axis]));
+}
 
 const isTensorOrElse =
   (isOnlyTensor: boolean) =>

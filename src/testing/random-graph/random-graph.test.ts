@@ -21,7 +21,7 @@ test('random graphs: what is inferred is what a run of ONNX Runtime gives, at th
 
 test('random graphs: every output of a cut is what the whole graph gives, bit for bit', async () => {
   const tally = newCutTally();
-  for (let seed = 1; seed <= 8; seed++) await checkCuts(seed, tally);
+  for (const seed of [1, 2, 3, 4, 5, 6, 7, 8, 1520]) await checkCuts(seed, tally);
   expect(tally.differences).toEqual([]);
   expect(tally.cuts).toBeGreaterThanOrEqual(35);
   expect(Object.keys(tally.ways)).toHaveLength(20);
