@@ -250,26 +250,85 @@ test.each([
   expect(equal).toBe(true);
 });
 
-test('what cannot leave says why', async () => {
-  const growing: NodeSpec = {
-    ...node('Loop', ['m', '', 'x'], ['last'], {
-      body: {
-        graph: {
-          nodes: [
-            node('Concat', ['s', 'x'], ['more'], { axis: { int: 0 } }),
-            node('Relu', ['more'], ['kept']),
-            node('Identity', ['go'], ['on']),
-          ],
-          inputs: [value('i', [], 'int64'), value('go', [], 'bool'), value('s', [null, 2])],
-          outputs: [value('on', [], 'bool'), value('more', [null, 2])],
-        },
+/** A loop with some nodes in its body. */
+const around = (nodes: readonly NodeSpec[], shape: Parameters<typeof value>[1], name: string): NodeSpec => ({
+  ...node('Loop', ['m', '', 'x'], [`${name}_last`], {
+    body: {
+      graph: {
+        nodes: [...nodes, node('Identity', ['go'], ['on'])],
+        inputs: [value('i', [], 'int64'), value('go', [], 'bool'), value('s', shape)],
+        outputs: [value('on', [], 'bool'), value('next', shape)],
       },
+    },
+  }),
+  name,
+});
+
+/** A branch that a condition of the body chooses, inside a loop. */
+const branching = (condition: readonly NodeSpec[]): Uint8Array =>
+  model({
+    nodes: [around([...condition, choose({ inputs: ['now'] }), node('Add', ['s', 'y'], ['next'])], ['n', 2], 'outer')],
+    inputs: [COUNT, BOOL, X],
+    outputs: [value('outer_last', ['n', 2])],
+  });
+
+test('a branch in a loop whose condition is the same in every round', async () => {
+  const bytes = await tapped(branching([node('Not', ['c'], ['now'])]), ['r']);
+  const got = await run(bytes, { m: times(2), c: is(false), x: floats(1, 2) });
+  expect(got['outer/body/If_0/then_branch::r']).toEqual({ dims: [2, 1, 2], data: [2, 3, 2, 3] });
+});
+
+test.each([
+  [
+    'its axis 0 may have another size in every round',
+    'kept',
+    model({
+      // The symbol that the body declares is not the size of every round.
+      nodes: [
+        around(
+          [node('Concat', ['s', 'x'], ['next'], { axis: { int: 0 } }), node('Relu', ['next'], ['kept'])],
+          ['k', 2],
+          'grow',
+        ),
+      ],
+      inputs: [COUNT, X],
+      outputs: [value('grow_last', [null, 2])],
     }),
-    name: 'grow',
-  };
-  const bytes = model({ nodes: [growing], inputs: [COUNT, X], outputs: [value('last', [null, 2])] });
-  await expect(tapped(bytes, ['kept'])).rejects.toMatchObject({
+  ],
+  [
+    'may take its then_branch in some rounds and not in others',
+    'r',
+    branching(
+      [
+        node('Less', ['i', 'last_round'], ['now']),
+        node('Sub', ['m', 'one_round'], ['last_round']),
+        node('Constant', [], ['one_round'], { value_int: { int: 1 } }),
+      ].toReversed(),
+    ),
+  ],
+  [
+    'another number of rounds each time',
+    'twice',
+    model({
+      nodes: [
+        around(
+          [{ ...rounds('inner'), inputs: ['i', '', 's'] }, node('Identity', ['last'], ['next'])],
+          ['n', 2],
+          'outer',
+        ),
+      ],
+      inputs: [COUNT, X],
+      outputs: [value('outer_last', ['n', 2])],
+    }),
+  ],
+  [
+    'opset 10 has both branches of one shape',
+    'r',
+    model({ nodes: [choose()], inputs: [BOOL, X], outputs: [value('y', ['n', 2])] }, { opset: 10 }),
+  ],
+])('what cannot leave says why', async (why, name, bytes) => {
+  await expect(tapped(bytes, [name])).rejects.toMatchObject({
     code: 'FEATX_INSIDE',
-    message: expect.stringContaining('may have another size in every round'),
+    message: expect.stringContaining(why),
   });
 });

@@ -7,9 +7,10 @@ import type { Selector } from '../options/feature-kinds.js';
 import { option } from '../options/words.js';
 import { tensorTypeOf } from '../shapes/tensor-type.js';
 import { inferWhole } from '../shapes/whole.js';
-import { innerPlaces, type InnerPlace } from './inner-places.js';
+import { BODIES, innerPlaces, type InnerPlace } from './inner-places.js';
 import { defaultOpset } from './taps.js';
-import { BODIES, walkOut } from './way-out.js';
+import { whyNotStacked } from './rounds.js';
+import { walkOut } from './way-out.js';
 
 /** A model in which tensors of bodies and functions are tensors of the main graph, and what makes it so. */
 export interface Exposed {
@@ -73,17 +74,17 @@ async function exposePlace(view: GraphView, place: InnerPlace): Promise<GraphVie
     if (step.kind === 'body' && (BODIES[step.node.opType] === undefined || step.node.domain !== ''))
       throw cannot(label, `${step.node.opType} hands on nothing but what its body is for`);
   assertOpsets(view.model, place);
-  const type = await typeAt(view, place);
+  // Other branches give the same, to find out what the tensor is.
+  const { model } = walkOut(view, place, null);
+  const type = await typeAt(model, label);
   const needsType = steps.some(({ kind }) => kind === 'body');
   if (needsType && (type.dtype === null || type.shape === null || type.type !== undefined))
     throw cannot(
       label,
       type.type === undefined ? 'its dtype and its number of axes are not known' : `it is a ${type.type}`,
     );
-  const stacked = steps.filter((step) => step.kind === 'body' && BODIES[step.node.opType] === 'stacked').length;
-  const open = type.shape?.slice(stacked).findIndex((dim) => dim === null) ?? -1;
-  if (stacked > 0 && open >= 0)
-    throw cannot(label, `its axis ${open} may have another size in every round, and rounds are stacked`);
+  const why = await whyNotStacked(model, place);
+  if (why !== null) throw cannot(label, why);
   return walkOut(view, place, type);
 }
 
@@ -95,8 +96,11 @@ function assertOpsets(model: OnnxModel, { steps, label }: InnerPlace): void {
       throw cannot(label, `the function ${model.functions[step.function].name} imports no operators of the standard`);
     if (step.kind === 'body' && step.node.opType === 'Scan' && opset < 9)
       throw cannot(label, `Scan has another form in opset ${opset}, with a batch of its own`);
-    if (step.kind === 'body' && step.node.opType === 'If' && opset < 9)
-      throw cannot(label, `opset ${opset} has no ConstantOfShape, which the other branch would give`);
+    if (step.kind === 'body' && step.node.opType === 'If' && opset < 11)
+      throw cannot(
+        label,
+        `opset ${opset} has both branches of one shape, and the one that is not taken would give nothing`,
+      );
   }
 }
 
@@ -107,10 +111,9 @@ function cannot(label: string, why: string): UnsupportedModelError {
   });
 }
 
-/** What the tensor is as an output of the main graph; other branches are made the same, to find it out. */
-async function typeAt(view: GraphView, place: InnerPlace): Promise<TensorType> {
-  const { model } = walkOut(view, place, null);
+/** What a tensor of the main graph is. */
+async function typeAt(model: OnnxModel, label: string): Promise<TensorType> {
   const { proven } = await inferWhole(viewGraph({ ...model, warnings: [] }));
-  const info = proven.infos.get(place.label);
+  const info = proven.infos.get(label);
   return info === undefined ? { dtype: null, shape: null } : tensorTypeOf(info);
 }

@@ -16,6 +16,18 @@ export interface InnerPlace {
   readonly label: string;
 }
 
+/** How each operator hands on what its body makes; others do not. */
+export const BODIES: { readonly [opType: string]: 'branch' | 'stacked' } = {
+  If: 'branch',
+  Loop: 'stacked',
+  Scan: 'stacked',
+};
+
+/** Whether a step leads into a body that runs in rounds. */
+export function isRounds(step: InnerStep): boolean {
+  return step.kind === 'body' && BODIES[step.node.opType] === 'stacked';
+}
+
 /** Places that are looked for, beyond which one name says nothing. */
 const MOST_PLACES = 9;
 /** Scopes that are entered in search of a name; functions that call functions have as many as they have ways. */

@@ -4,16 +4,9 @@ import { scopeAt, withInside, withScope, type InsideEdit, type ScopePath } from 
 import type { Node, OnnxModel } from '../onnx/records.js';
 import { DataType } from '../onnx/schema.js';
 import { dataTypeOf, dtypeWord, type TensorType } from '../onnx/types.js';
-import { callsOf, scopePath, type InnerPlace, type InnerStep } from './inner-places.js';
+import { callsOf, isRounds, scopePath, type InnerPlace, type InnerStep } from './inner-places.js';
 import { NodeBuilder } from './nodes.js';
 import { defaultOpset } from './taps.js';
-
-/** How each operator hands on what its body makes; others do not. */
-export const BODIES: { readonly [opType: string]: 'branch' | 'stacked' } = {
-  If: 'branch',
-  Loop: 'stacked',
-  Scan: 'stacked',
-};
 
 /**
  * From the innermost scope outwards, one more output at every node on the way.
@@ -180,7 +173,7 @@ class WayOut {
   private typeIn(way: readonly InnerStep[]): NewInput['type'] {
     if (this.type === null) return null;
     const { dtype, shape } = this.type;
-    const rounds = way.filter((step) => step.kind === 'body' && BODIES[step.node.opType] === 'stacked').length;
+    const rounds = way.filter(isRounds).length;
     return {
       kind: 'tensor',
       elemType: dataTypeOf(dtype ?? ''),

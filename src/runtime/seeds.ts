@@ -1,19 +1,9 @@
 import type { NewAttribute } from '../onnx/encode.js';
 import { ancestorsOf, bodiesOf, functionsUsedBy, type GraphView } from '../onnx/graph.js';
+import { RANDOM_OPERATORS } from '../onnx/random-operators.js';
 import type { Node } from '../onnx/records.js';
 import { encodeText } from '../wire/text.js';
 import type { AddedAttribute } from '../rewrite/edit.js';
-
-/** Operators whose value is another one in every run, unless they have a seed, and the type of that attribute. */
-const SEEDED: { readonly [operator: string]: 'int' | 'float' } = {
-  Bernoulli: 'float',
-  Dropout: 'int',
-  Multinomial: 'float',
-  RandomNormal: 'float',
-  RandomNormalLike: 'float',
-  RandomUniform: 'float',
-  RandomUniformLike: 'float',
-};
 
 const unknown: NumberOf = () => null;
 
@@ -42,7 +32,7 @@ export function randomNodes(view: GraphView, tensors: Iterable<string>, numberOf
 
 /** Whether a node draws numbers: Dropout only where it trains. */
 function isRandom({ domain, opType, inputs }: Node, numberOf: NumberOf): boolean {
-  if (domain !== '' || !Object.hasOwn(SEEDED, opType)) return false;
+  if (domain !== '' || !Object.hasOwn(RANDOM_OPERATORS, opType)) return false;
   if (opType !== 'Dropout') return true;
   const [, ratio = '', training = ''] = inputs;
   if (training === '') return false;
@@ -69,7 +59,7 @@ export function seedsFor(nodes: readonly Node[], nameOf: (output: string) => str
     .map(({ index, opType, outputs }) => {
       const seed = seedOf(nameOf(outputs.find((name) => name !== '') ?? ''));
       const attribute: NewAttribute =
-        SEEDED[opType] === 'int' ? { name: 'seed', int: seed } : { name: 'seed', float: seed };
+        RANDOM_OPERATORS[opType] === 'int' ? { name: 'seed', int: seed } : { name: 'seed', float: seed };
       return { node: index, attribute };
     });
 }

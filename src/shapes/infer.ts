@@ -18,6 +18,8 @@ export interface InferenceOptions {
   readonly fixDefaults?: boolean;
   /** What is known of outputs of nodes from elsewhere. */
   readonly given?: ReadonlyMap<string, ValueType>;
+  /** Whether shapes that bodies declare of their values are left aside. */
+  readonly doubtsBodies?: boolean;
 }
 
 /** A node whose outputs are not known from its inputs. */
@@ -266,16 +268,23 @@ class Inferring {
     for (const { values, dims } of body.sparseInitializers)
       if (values !== null) scope.infos.set(values.name, tensorInfo(values.dataType, dims));
     body.inputs.forEach(({ name, type }, index) => {
-      const declared = type === null ? null : this.declarations.infoOf(type);
+      const declared = type === null ? null : this.claimed(this.declarations.infoOf(type));
       const { info } = merged(inputs[index] ?? null, declared, true, this.algebra);
       if (info !== null) scope.infos.set(name, info);
     });
     const { node } = this.algebra;
     this.algebra.node = null;
-    this.walk(body.nodes, scope, this.declaredIn(body));
+    const declared = this.declaredIn(body);
+    for (const [name, info] of declared) declared.set(name, this.claimed(info));
+    this.walk(body.nodes, scope, declared);
     this.algebra.node = node;
     const outputs = body.outputs.map(({ name }) => lookup(scope, name));
     return { outputs, isFaulty: this.faults > before };
+  }
+
+  /** What is believed of a declaration of a body. */
+  private claimed(info: Info): Info {
+    return this.options.doubtsBodies === true && isTensor(info) ? { ...info, shape: null } : info;
   }
 
   /** Nodes of a body or of a function. */
