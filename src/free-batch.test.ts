@@ -213,7 +213,13 @@ describe('13: what is silently wrong elsewhere is refused', () => {
       'it sums over entries',
     ],
     ['what no rule knows', [1, 4], [node('Unique', ['x'], ['y'])], [], 'no rule says what it does with entries'],
-    ['a scale over all', [1, 4], [node('DynamicQuantizeLinear', ['x'], ['y', 's', 'z'])], [], 'no rule says'],
+    [
+      'a scale over all',
+      [1, 4],
+      [node('DynamicQuantizeLinear', ['x'], ['y', 's', 'z'])],
+      [],
+      'the range of its values',
+    ],
   ])('%s', async (_name, shape, nodes, initializers, message) => {
     expect(await refusal(shape, nodes, initializers)).toContain(message);
   });

@@ -11,7 +11,7 @@ import { openComputation, openSession, type RuntimeSession } from './runtime/ope
 import type { SessionOptions } from './runtime/session-options.js';
 import { tensorsAsTheyAre } from './runtime/session-plan.js';
 import type { OptimizationLevel } from './runtime/session.js';
-import { largestDifference } from './tensors/compare.js';
+import { largestDifference, toleranceOfSizes } from './tensors/compare.js';
 import { joinAlong, takeAlong } from './tensors/joining.js';
 import { randomTensor } from './tensors/random.js';
 import type { FileSystem } from './wire/fs.js';
@@ -34,8 +34,6 @@ const TRIALS: readonly (readonly [entries: number, level: OptimizationLevel])[] 
   [2, 'all'],
   [3, 'disabled'],
 ];
-/** Kernels take other ways for other sizes: relative to the standard deviation. */
-const TOLERANCE = { float32: 1e-3, half: 5e-2 } as const;
 
 /**
  * Runs a cut with two and with three entries, and the model with each of them alone.
@@ -77,8 +75,7 @@ function difference(
   if (own.data.length !== alone.data.length)
     return `has the shape [${whole.shape.join(', ')}], and one entry [${alone.shape.join(', ')}]`;
   const far = largestDifference(alone, own);
-  const tolerance = /16$|^float8|^int4|^uint4/.test(alone.dtype) ? TOLERANCE.half : TOLERANCE.float32;
-  return far !== null && far <= tolerance
+  return far !== null && far <= toleranceOfSizes(alone)
     ? null
     : `differs by ${far?.toPrecision(2) ?? 'more than can be said'} in entry ${entry + 1}`;
 }

@@ -2,12 +2,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TensorValue } from './onnx/tensor-value.js';
-import type { RunFeatureRecord } from './report/run-records.js';
+import type { RunFeatureRecord, RunReport } from './report/run-records.js';
 import { run, type RunOptions } from './run.js';
 import { readTensors } from './tensors/array-file.js';
 import { writeArrays } from './tensors/in-memory.js';
 import { encodeModel } from './testing/model-builder.js';
-import { node, tensor, value, type GraphSpec } from './testing/model-spec.js';
+import { node, tensor, value, type GraphSpec, type NodeSpec } from './testing/model-spec.js';
 
 /** Which axis of a feature counts entries, whatever their number is. */
 
@@ -27,17 +27,21 @@ async function entriesOf(
   graph: GraphSpec,
   input: TensorValue,
   options: Partial<RunOptions> = {},
-): Promise<{ readonly results: ReadonlyMap<string, TensorValue>; readonly feature: RunFeatureRecord }> {
+): Promise<{
+  readonly results: ReadonlyMap<string, TensorValue>;
+  readonly feature: RunFeatureRecord;
+  readonly report: RunReport;
+}> {
   const file = join(folder, `in-${files++}.npy`);
   await writeArrays(file, new Map([['', input]]));
   const output = join(folder, `out-${files++}.npz`);
-  const { features } = await run(encodeModel({ graph }), {
+  const report = await run(encodeModel({ graph }), {
     inputs: [file],
     output,
     select: [{ by: 'tensor', name: 'y' }],
     ...options,
   });
-  return { results: await readTensors(output), feature: features[0] };
+  return { results: await readTensors(output), feature: report.features[0], report };
 }
 
 const turned = (
@@ -276,4 +280,74 @@ test('inputs of other numbers of entries by other symbols: the most are batched,
   const [scores] = (await readTensors(join(folder, 'scores.npy'))).values();
   const dot = (a: number, b: number): number => [0, 1, 2].reduce((sum, at) => sum + (a * 3 + at) * (b * 3 + at), 0);
   expect([...scores.data]).toEqual([0, 1].flatMap((a) => Array.from({ length: 7 }, (_value, b) => dot(a, b))));
+});
+
+describe('networks that compute across their batch', () => {
+  const one = (...nodes: readonly NodeSpec[]): GraphSpec => ({
+    inputs: [value('x', ['batch', 3])],
+    outputs: [value('y', ['batch', 3])],
+    nodes,
+    initializers: [
+      tensor('axis', [], [0], 'int64'),
+      tensor('axes', [1], [0], 'int64'),
+      tensor('last', [1], [-1], 'int64'),
+      tensor('end', [1], [-(2n ** 63n)], 'int64'),
+      tensor('ones', [3], [1, 1, 1]),
+      tensor('zeros', [3], [0, 0, 0]),
+    ],
+  });
+  const mean = [node('ReduceMean', ['x'], ['m'], { axes: { ints: [0] } }), node('Sub', ['x', 'm'], ['y'])];
+  const reversed = node('Slice', ['x', 'last', 'end', 'axes', 'last'], ['y']);
+
+  test.each<readonly [string, GraphSpec, RegExp]>([
+    ['a mean over it', one(...mean), /ReduceMean: it works along the axis/],
+    ['a cumulative sum', one(node('CumSum', ['x', 'axis'], ['y'])), /CumSum: it sums/],
+    ['a softmax', one(node('Softmax', ['x'], ['y'], { axis: { int: 0 } })), /Softmax/],
+    [
+      'statistics of training',
+      one(
+        node('BatchNormalization', ['x', 'ones', 'zeros', 'zeros', 'ones'], ['y', 'rm', 'rv'], {
+          training_mode: { int: 1 },
+        }),
+      ),
+      /BatchNormalization: it takes means/,
+    ],
+    ['entries in another order, of which no rule is sure', one(reversed), /an entry has other values beside others/],
+  ])('%s: entries are run one by one, which is said', async (_case, graph, why) => {
+    const input = floats([5, 3]);
+    const { results, feature, report } = await entriesOf(graph, input);
+    expect(report).toMatchObject({ batch_size: 1, features: [{ mixes_entries: expect.stringMatching(why) }] });
+    expect(report.warnings.join()).toMatch(/across its batch, so entries are run one by one/);
+    const alone = await entriesOf(graph, input, { batchSize: 1 });
+    expect(results.get('y')).toEqual(alone.results.get('y'));
+    expect(feature.shape).toEqual([5, 3]);
+    expect(alone.report.warnings).toEqual([]);
+    const asked = await entriesOf(graph, input, { batchSize: 2 });
+    expect(asked.report.warnings.join()).toMatch(/depend on the others of its batch of 2/);
+    expect(asked.feature.mixes_entries).toMatch(why);
+  });
+
+  test('entries that stay apart are a batch, whether a rule says so or a run', async () => {
+    const body: GraphSpec = { nodes: [node('Neg', ['x'], ['z'])], outputs: [value('z', null)] };
+    const inside = {
+      ...one(
+        node('Size', ['x'], ['size']),
+        node('Equal', ['size', 'axis'], ['no']),
+        node('If', ['no'], ['y'], { then_branch: { graph: body }, else_branch: { graph: body } }),
+      ),
+    };
+    for (const graph of [one(node('Softmax', ['x'], ['y'], { axis: { int: 1 } })), inside]) {
+      const { report, feature } = await entriesOf(graph, floats([5, 3]));
+      expect(report).toMatchObject({ batch_size: 5, warnings: [] });
+      expect(feature).not.toHaveProperty('mixes_entries');
+    }
+  });
+
+  test('a batch of fixed size is whole or refused', async () => {
+    for (const { nodes, ...graph } of [one(...mean), one(reversed)]) {
+      const fixed = { ...graph, nodes, inputs: [value('x', [4, 3])], outputs: [value('y', [4, 3])] };
+      await expect(entriesOf(fixed, floats([6, 3]))).rejects.toMatchObject({ code: 'FEATX_USAGE_BATCH' });
+      expect((await entriesOf(fixed, floats([4, 3]))).feature).toMatchObject({ entry_axis: null });
+    }
+  });
 });

@@ -59,9 +59,12 @@ export class Results {
     return taken;
   }
 
-  /** A record of each feature, in their order. */
-  records(): readonly RunFeatureRecord[] {
-    return this.totals.map((total) => total.record(this.taker.partsOf(total.feature.output)));
+  /** A record of each feature, in their order; `mixed` says why entries of some depend on each other. */
+  records(mixed: ReadonlyMap<string, string>): readonly RunFeatureRecord[] {
+    return this.totals.map((total) => {
+      const { output } = total.feature;
+      return total.record(this.taker.partsOf(output), mixed.get(output));
+    });
   }
 }
 
@@ -106,7 +109,7 @@ class FeatureTotal {
     return { dtype: 'int64', shape: [data.length], data };
   }
 
-  record(parts: number | null): RunFeatureRecord {
+  record(parts: number | null, mixes: string | undefined): RunFeatureRecord {
     const { tap, output } = this.feature;
     const { min, max, mean, std, nan, infinite } = this.summary.result();
     return {
@@ -120,6 +123,7 @@ class FeatureTotal {
       entry_axis: this.joining === null ? null : axisOf(this.joining),
       parts_per_entry: parts,
       ...(this.offsets === null ? {} : { offsets: this.offsets }),
+      ...(mixes === undefined ? {} : { mixes_entries: mixes }),
       min,
       max,
       mean,

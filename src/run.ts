@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { basename, dirname, resolve } from 'node:path';
 import { DeviceRuns } from './device-runs.js';
 import { joiningsOf } from './entry-axes.js';
+import { settledBatch } from './entry-mixing.js';
 import { type FeatxError, IoError, RuntimeError, UsageError } from './errors.js';
 import { called } from './options/check.js';
 import type { OptionsOf } from './options/types.js';
@@ -21,6 +22,7 @@ import { openWriter } from './tensors/open-writer.js';
 import { pooledTexts } from './run-pooling.js';
 import { readOneArray } from './tensors/array-file.js';
 import { projectionFiles, readProjection } from './tensors/projection.js';
+import type { Mixing } from './rewrite/mixing.js';
 import { stepsOf } from './rewrite/steps.js';
 import { textInputs, type TextInputs } from './tensors/text-inputs.js';
 import type { Provenance } from './tensors/provenance.js';
@@ -100,23 +102,21 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
   const readFiles = [...plan.files, ...(text?.files ?? [])];
   const inputFiles = [...readFiles, ...projectionFiles(options.project), ...runner.files, ...(options.reads ?? [])];
   await assertProfile(options, inputFiles);
-  // Texts are filled up to the longest of a batch, which such a network notices.
-  const isOneByOne =
-    text !== null && options.batchSize === undefined && plan.fixedBatch === null && runner.hasRangesOfBatches;
-  const { entries, batchSize, batched } = await entriesOf(
-    runner,
-    plan,
-    isOneByOne ? { ...options, batchSize: 1 } : options,
-  );
-  const joinings = await joiningsOf({
-    entries,
+  const { entries, batchSize: largest, batched } = await entriesOf(runner, plan, options);
+  const question = {
     rows: plan.rows,
-    batchSize,
+    batchSize: largest,
     isFixed: plan.fixedBatch !== null,
     batched,
-    first: () => firstBatch(plan, { batchSize, skip }),
-    run: (feeds) => runner.run(feeds),
-  });
+    first: () => firstBatch(plan, { batchSize: largest, skip }),
+    run: (feeds: ReadonlyMap<string, TensorValue>) => runner.run(feeds),
+  };
+  const joinings = await joiningsOf({ ...question, entries });
+  const isOpen = plan.fixedBatch === null && largest > 1;
+  const mixing = isOpen ? await runner.mixingIn([...batched]) : new Map<string, Mixing>();
+  const isAsked = options.batchSize !== undefined;
+  const settled = await settledBatch({ ...question, joinings, mixing, isAsked });
+  const { batchSize } = settled;
   const results = new Results(runner.features, joinings, entries);
   await using writer =
     output === undefined
@@ -158,12 +158,10 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
   }
   if (running === null) assertAnyLeft([...skipped.values()]);
   else await take(running);
-  const known = [...device.runner.warnings, ...device.warnings, ...plan.warnings];
+  const known = [...device.runner.warnings, ...device.warnings, ...plan.warnings, ...settled.warnings];
   if (options.strict) assertNoWarnings(known, inputName(source, options.remote) ?? undefined);
   await writer?.finish();
-  const warnings = [
-    ...new Set([...known, ...textWarnings(text), ...(isOneByOne ? [ONE_BY_ONE] : []), ...(writer?.warnings ?? [])]),
-  ];
+  const warnings = [...new Set([...known, ...textWarnings(text), ...settled.notes, ...(writer?.warnings ?? [])])];
   const path = options.name ?? inputName(source, options.remote);
   await keepProfile(device.runner.session.profile, options);
   return {
@@ -178,7 +176,8 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
     skipped: [...skipped].map(([input, { code, message }]) => ({ input, code, message })),
     images: picturesOf(plan, skipped),
     preprocessing: [...plan.preprocessing].map((one) => preprocessingRecord(...one)),
-    features: results.records(),
+    batch_size: batchSize,
+    features: results.records(settled.mixed),
     run_ms: Math.round(clock.ms),
     warnings,
     elapsed_ms: Math.round(performance.now() - started),
@@ -277,8 +276,6 @@ async function identityOf(
   if (source instanceof RemoteSource) return source.identity;
   return { sha256: source.path === undefined ? null : (await hashFile(fs, source.path)).sha256 };
 }
-
-const ONE_BY_ONE = `the network finds the ranges of its quantised values in the whole batch, so texts are run one by one; ${option('batchSize')} says otherwise`;
 
 function textWarnings(text: TextInputs | null): readonly string[] {
   const { truncated = 0, maxLength = null } = text?.tokenizer ?? {};

@@ -8,6 +8,7 @@ import { modelRecipe } from './model-recipe.js';
 import { prepare, type PrepareOptions } from './prepare.js';
 import type { ImageInput } from './preprocessing/input.js';
 import type { FoundRecipe } from './preprocessing/recipe.js';
+import { mixingIn, type Mixing } from './rewrite/mixing.js';
 import { planRewrite, type Plan, type PlannedOutput } from './rewrite/plan.js';
 import { DEFAULT_PLAN, type PlanOptions } from './rewrite/tap.js';
 import { openComputation, type RuntimeSession } from './runtime/open-session.js';
@@ -88,11 +89,6 @@ export class FeatureRunner implements AsyncDisposable {
     return [...this.notes, ...this.session.warnings];
   }
 
-  /** Whether ranges of quantised values are found in the whole batch, so that its other entries change them. */
-  get hasRangesOfBatches(): boolean {
-    return this.view.model.graph.nodes.some(({ opType }) => opType === 'DynamicQuantizeLinear');
-  }
-
   /** How the entries of a batch lie in each feature, by output name, as far as shapes prove it. */
   entriesIn(inputs: BatchInputs): Promise<ReadonlyMap<string, Entries>> {
     const outputs = this.features.map(({ output, tap, shape, converted }) => ({
@@ -102,6 +98,19 @@ export class FeatureRunner implements AsyncDisposable {
       converted,
     }));
     return entriesIn(this.view, outputs, inputs);
+  }
+
+  /** Whether entries of a batch of any size change each other, by output name, as far as rules know. */
+  mixingIn(batched: readonly string[]): Promise<ReadonlyMap<string, Mixing>> {
+    const declared = this.session.inputs.flatMap(({ name, shape }) =>
+      shape?.every((dim) => typeof dim === 'number') === true ? [[name, shape] as const] : [],
+    );
+    return mixingIn({
+      view: this.view,
+      outputs: new Map(this.features.map(({ output, tap }) => [output, tap.tensors])),
+      batched,
+      inputShapes: new Map([...declared, ...this.inputShapes]),
+    });
   }
 
   /** How pictures are prepared for an input. @throws UsageError, IoError, PolicyError */

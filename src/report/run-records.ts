@@ -16,6 +16,8 @@ export interface RunFeatureRecord {
    * rows from `offsets[i]` to `offsets[i + 1]`.
    */
   readonly offsets?: string;
+  /** Why the values of an entry depend on the others of its batch, if they do: the node, and what it does. */
+  readonly mixes_entries?: string;
   readonly min: number | null;
   readonly max: number | null;
   readonly mean: number | null;
@@ -93,6 +95,8 @@ export interface RunReport {
   readonly images: number;
   /** How pictures became each input that took any. */
   readonly preprocessing: readonly PreprocessingRecord[];
+  /** Entries that were run at once, the last batch aside. */
+  readonly batch_size: number;
   readonly features: readonly RunFeatureRecord[];
   readonly run_ms: number;
   readonly warnings: readonly string[];

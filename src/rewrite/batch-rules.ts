@@ -58,7 +58,7 @@ const pool: BatchRule = (visit: Visit) => {
 
 const batchNorm: BatchRule = (visit: Visit) => {
   if (visit.int('training_mode', 0) !== 0 || visit.node.outputs.length > 1)
-    visit.refuse('it takes means over all entries');
+    visit.mixes('it takes means over all entries');
   return firstAxis()(visit);
 };
 
@@ -69,7 +69,7 @@ const along =
     visit.fixed(...visit.given().filter((input) => input > 0));
     const own = required(visit, 0);
     const axis = visit.axis(visit.int('axis', standard), visit.rank(0));
-    if (axis === own.axis) visit.refuse('it works along the axis that counts entries');
+    if (axis === own.axis) visit.mixes('it works along the axis that counts entries');
     return own;
   };
 
@@ -77,7 +77,7 @@ const softmax: BatchRule = (visit: Visit) => {
   const own = required(visit, 0);
   const isOld = visit.opset < 13;
   const axis = visit.axis(visit.int('axis', isOld ? 1 : -1), visit.rank(0));
-  if (isOld ? own.axis >= axis : own.axis === axis) visit.refuse('it works along the axis that counts entries');
+  if (isOld ? own.axis >= axis : own.axis === axis) visit.mixes('it works along the axis that counts entries');
   return own;
 };
 
@@ -86,7 +86,7 @@ const layerNorm: BatchRule = (visit: Visit) => {
   visit.fixed(...visit.given().filter((input) => input > 0));
   const own = required(visit, 0);
   if (own.axis >= visit.axis(visit.int('axis', -1), visit.rank(0)))
-    visit.refuse('it takes means along the axis that counts entries');
+    visit.mixes('it takes means along the axis that counts entries');
   return own;
 };
 
@@ -95,8 +95,8 @@ const matMul: BatchRule = (visit: Visit) => {
   const rank = Math.max(2, ...ranks);
   const [a, b] = [visit.entries(0), visit.entries(1)];
   if (ranks[0] < 2 || ranks[1] < 2) visit.refuse('it multiplies with a vector');
-  if (a !== null && a.axis === ranks[0] - 1) visit.refuse('it sums over entries');
-  if (b !== null && b.axis === ranks[1] - 2) visit.refuse('it sums over entries');
+  if (a !== null && a.axis === ranks[0] - 1) visit.mixes('it sums over entries');
+  if (b !== null && b.axis === ranks[1] - 2) visit.mixes('it sums over entries');
   const places = [a, b].map((own, input) => (own === null ? null : { ...own, axis: own.axis + rank - ranks[input] }));
   const [first, second] = places;
   if (first !== null && second !== null) {
@@ -115,7 +115,7 @@ const matMul: BatchRule = (visit: Visit) => {
 const gemm: BatchRule = (visit: Visit) => {
   const [a, b, c] = [visit.entries(0), visit.entries(1), visit.entries(2)];
   if (a === null || b !== null) visit.refuse('its second factor is another for each entry');
-  if (a.axis !== (visit.int('transA', 0) === 0 ? 0 : 1)) visit.refuse('it sums over entries');
+  if (a.axis !== (visit.int('transA', 0) === 0 ? 0 : 1)) visit.mixes('it sums over entries');
   if (c === null) {
     if (visit.has(2)) assertNeutral(visit, 2, 0, 2);
   } else if (c.axis !== 0 || c.factor !== a.factor || visit.rank(2) !== 2)
@@ -132,7 +132,7 @@ const einsum: BatchRule = (visit: Visit) => {
   const [label] = labels;
   if (labels.size !== 1) visit.refuse('its inputs count entries on different axes');
   const axis = right.indexOf(label);
-  if (axis < 0) visit.refuse('it sums over entries');
+  if (axis < 0) visit.mixes('it sums over entries');
   const factors = new Set<number>();
   terms.forEach((term, input) => {
     const own = visit.entries(input);
@@ -151,7 +151,7 @@ const reduce: BatchRule = (visit: Visit) => {
   const rank = visit.rank(0);
   const axes = axesOf(visit, 1, rank);
   const all = axes === null || axes.length === 0 ? (visit.int('noop_with_empty_axes', 0) === 1 ? [] : null) : axes;
-  if (all === null || all.includes(own.axis)) visit.refuse('it works along the axis that counts entries');
+  if (all === null || all.includes(own.axis)) visit.mixes('it works along the axis that counts entries');
   return visit.int('keepdims', 1) === 1
     ? own
     : { ...own, axis: own.axis - all.filter((axis) => axis < own.axis).length };
@@ -160,14 +160,14 @@ const reduce: BatchRule = (visit: Visit) => {
 const argMax: BatchRule = (visit: Visit) => {
   const own = required(visit, 0);
   const axis = visit.axis(visit.int('axis', 0), visit.rank(0));
-  if (axis === own.axis) visit.refuse('it works along the axis that counts entries');
+  if (axis === own.axis) visit.mixes('it works along the axis that counts entries');
   return visit.int('keepdims', 1) === 1 || axis > own.axis ? own : { ...own, axis: own.axis - 1 };
 };
 
 const cumSum: BatchRule = (visit: Visit) => {
   visit.fixed(1);
   const own = required(visit, 0);
-  if (visit.axis(visit.numbers(1)[0], visit.rank(0)) === own.axis) visit.refuse('it sums over entries');
+  if (visit.axis(visit.numbers(1)[0], visit.rank(0)) === own.axis) visit.mixes('it sums over entries');
   return own;
 };
 
@@ -245,6 +245,8 @@ const quantize: BatchRule = (visit: Visit) => {
   return own;
 };
 
+const ranges: BatchRule = (visit: Visit) => visit.mixes('it finds the range of its values over all entries');
+
 const shape: BatchRule = () => null;
 
 function named(rule: BatchRule, names: string): readonly (readonly [string, BatchRule])[] {
@@ -289,6 +291,7 @@ export const BATCH_RULES: ReadonlyMap<string, BatchRule> = new Map(
     ...named(recurrent, 'LSTM GRU RNN'),
     ...named(oneHot, 'OneHot'),
     ...named(quantize, 'QuantizeLinear DequantizeLinear'),
+    ...named(ranges, 'DynamicQuantizeLinear com.microsoft:DynamicQuantizeMatMul com.microsoft:DynamicQuantizeLSTM'),
     ...named(shape, 'Shape Size'),
     ...named(elementwise, 'com.microsoft:Gelu com.microsoft:BiasGelu com.microsoft:FastGelu com.microsoft:QuickGelu'),
     ...named(firstAxis(3), 'com.microsoft:FusedConv'),

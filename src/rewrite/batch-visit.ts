@@ -21,6 +21,9 @@ export type Entries = { readonly axis: number; readonly factor: number } | null;
 /** Why a node cannot take another number of entries than it was exported with. */
 export class Refusal extends Error {}
 
+/** That a node makes values of one entry of values of others, whatever their number. */
+export class MixesEntries extends Refusal {}
+
 /** What a rule asks to be changed in front of its node. */
 export type Change =
   /** The input becomes a constant. */
@@ -126,8 +129,17 @@ export class Visit {
   }
 
   refuse(why: string): never {
+    throw new Refusal(this.said(why));
+  }
+
+  /** Refuses a node that mixes entries with each other. */
+  mixes(why: string): never {
+    throw new MixesEntries(this.said(why));
+  }
+
+  private said(why: string): string {
     const { name } = this.node;
-    throw new Refusal(`${nodeLabel(this.node)}${name === '' ? '' : ` '${name}'`}: ${why}`);
+    return `${nodeLabel(this.node)}${name === '' ? '' : ` '${name}'`}: ${why}`;
   }
 }
 
