@@ -14,7 +14,7 @@ const ROWS: readonly (readonly string[])[] = [
   ['shards'],
   ['inspect', 'extract', 'split', 'common', 'run', 'verify', 'doctor', 'cache', 'report-features', 'diff'],
   ['nets', 'run-pooling', 'run-results', 'verify-pairs', 'verify-runs', 'entry-runs'],
-  ['device-runs', 'entry-axes', 'entry-mixing', 'freed-entries', 'graph-diff', 'pages'],
+  ['device-runs', 'entry-axes', 'entry-mixing', 'freed-entries', 'graph-diff', 'pages', 'token-entries'],
   ['runner', 'chain', 'trunk', 'write-plan'],
   ['core'],
   ['prepare', 'cut-files', 'in-memory', 'model-recipe'],

@@ -5,6 +5,7 @@ import { option } from './options/words.js';
 import type { RunFeatureRecord } from './report/run-records.js';
 import type { PlannedOutput } from './rewrite/plan.js';
 import type { Entries } from './shapes/entries.js';
+import type { TokenEntries } from './token-entries.js';
 import { axisOf, type Joining } from './tensors/joining.js';
 import { RunningSummary } from './tensors/statistics.js';
 
@@ -59,13 +60,26 @@ export class Results {
     return taken;
   }
 
-  /** A record of each feature, in their order; `mixed` says why entries of some depend on each other. */
-  records(mixed: ReadonlyMap<string, string>): readonly RunFeatureRecord[] {
+  /** A record of each feature, in their order. */
+  records(notes: FeatureNotes): readonly RunFeatureRecord[] {
     return this.totals.map((total) => {
       const { output } = total.feature;
-      return total.record(this.taker.partsOf(output), mixed.get(output));
+      const [mixes, padding] = [notes.mixed.get(output), notes.tokens?.paddingOf(output)];
+      return {
+        ...total.record(this.taker.partsOf(output)),
+        ...(mixes === undefined ? {} : { mixes_entries: mixes }),
+        ...(padding === undefined ? {} : { padding_left_out: padding }),
+      };
     });
   }
+}
+
+/** What is known of features beside their values. */
+export interface FeatureNotes {
+  /** Why entries of some depend on each other. */
+  readonly mixed: ReadonlyMap<string, string>;
+  /** Those with a part for each token, if there are any. */
+  readonly tokens: Pick<TokenEntries, 'paddingOf'> | null;
 }
 
 /** What the array is called that says where the rows of each entry begin. */
@@ -109,7 +123,7 @@ class FeatureTotal {
     return { dtype: 'int64', shape: [data.length], data };
   }
 
-  record(parts: number | null, mixes: string | undefined): RunFeatureRecord {
+  record(parts: number | null): RunFeatureRecord {
     const { tap, output } = this.feature;
     const { min, max, mean, std, nan, infinite } = this.summary.result();
     return {
@@ -123,7 +137,6 @@ class FeatureTotal {
       entry_axis: this.joining === null ? null : axisOf(this.joining),
       parts_per_entry: parts,
       ...(this.offsets === null ? {} : { offsets: this.offsets }),
-      ...(mixes === undefined ? {} : { mixes_entries: mixes }),
       min,
       max,
       mean,

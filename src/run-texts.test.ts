@@ -1,8 +1,9 @@
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { run, type RunOptions } from './run.js';
 import type { RunReport } from './report/run-records.js';
+import { readTensors } from './tensors/array-file.js';
 import { encodeModel } from './testing/model-builder.js';
 import { node, tensor, value } from './testing/model-spec.js';
 import { TextTokenizer } from './tensors/tokenize.js';
@@ -63,16 +64,22 @@ async function rows(options: RunOptions): Promise<{ readonly report: RunReport; 
   return { report, rows: made.map((line): Row => JSON.parse(line)) };
 }
 
-/** The recipe of sentence-transformers, in JavaScript. */
-async function expected(text: string, how: 'mean' | 'cls'): Promise<number[]> {
-  const { readFileSync } = await import('node:fs');
+/** The vectors of the tokens of a text. */
+async function vectorsOf(text: string): Promise<number[][]> {
   const tokenizer = await TextTokenizer.load(async (name) =>
     name === 'tokenizer.json' ? { path: name, text: readFileSync(join(folder, name), 'utf8') } : null,
   );
   const ids = tokenizer?.encode([text]).ids[0] ?? [];
-  const vectors = ids.map((id) => [...table.subarray(id * WIDTH, (id + 1) * WIDTH)]);
+  return ids.map((id) => [...table.subarray(id * WIDTH, (id + 1) * WIDTH)]);
+}
+
+/** The recipe of sentence-transformers, in JavaScript. */
+async function expected(text: string, how: 'mean' | 'cls'): Promise<number[]> {
+  const vectors = await vectorsOf(text);
   const whole =
-    how === 'cls' ? vectors[0] : vectors[0].map((_, at) => vectors.reduce((sum, own) => sum + own[at], 0) / ids.length);
+    how === 'cls'
+      ? vectors[0]
+      : vectors[0].map((_, at) => vectors.reduce((sum, own) => sum + own[at], 0) / vectors.length);
   const length = Math.hypot(...whole);
   return whole.map((number) => number / length);
 }
@@ -109,6 +116,44 @@ test('what is not computed here is refused, and what is asked for by name is tak
   await expect(rows({ texts: ['a'] })).rejects.toMatchObject({ code: 'FEATX_POOLING' });
   const { report } = await rows({ texts: ['a'], select: [{ by: 'tensor', name: 'last_hidden_state' }], pool: 'cls' });
   expect(report.features[0].shape).toEqual([1, WIDTH]);
+});
+
+describe('a part for each token', () => {
+  const select = [{ by: 'tensor', name: 'last_hidden_state' }] as const;
+  const wanted = async (): Promise<readonly (readonly number[])[]> =>
+    Promise.all(TEXTS.map(async (text) => (await vectorsOf(text)).flat()));
+
+  test('rows hold the tokens of their text, and nothing of what fills a batch up', async () => {
+    const { report, rows: made } = await rows({ texts: [lines], select });
+    const own = made.map((row) => Object.values(row).at(-1)).map((tokens) => [tokens].flat(2));
+    const counts = (await wanted()).map((numbers) => numbers.length / WIDTH);
+    expect(own.map((tokens) => tokens.length / WIDTH)).toEqual(counts);
+    expect(own.flat().map(Math.fround)).toEqual((await wanted()).flat().map(Math.fround));
+    const longest = Math.max(...counts);
+    const total = counts.reduce((sum, count) => sum + count, 0);
+    expect(report).toMatchObject({
+      batch_size: 3,
+      features: [{ shape: [total, WIDTH], entry_axis: 0, padding_left_out: 3 * longest - total }],
+    });
+  });
+
+  test('one array holds them with their offsets, if that is asked for', async () => {
+    const output = join(folder, 'tokens.npz');
+    await expect(run(model, { texts: [lines], select, output })).rejects.toMatchObject({ code: 'FEATX_USAGE_RAGGED' });
+    for (const batchSize of [2, 3]) {
+      const { features } = await run(model, { texts: [lines], select, output, ragged: true, batchSize });
+      const arrays = await readTensors(output);
+      const { offsets = '', output: name } = features[0];
+      expect([...(arrays.get(name)?.data ?? [])]).toEqual((await wanted()).flat().map(Math.fround));
+      const ends = (await wanted()).map((_, at, all) => BigInt(all.slice(0, at + 1).flat().length / WIDTH));
+      expect([...(arrays.get(offsets)?.data ?? [])]).toEqual([0n, ...ends]);
+    }
+  });
+
+  test('one text keeps its axis', async () => {
+    const { features } = await run(model, { texts: ['backbone'], select });
+    expect(features[0]).toMatchObject({ shape: [1, (await vectorsOf('backbone')).length, WIDTH], parts_per_entry: 1 });
+  });
 });
 
 test('a model that has no tokenizer beside it says where one was looked for', async () => {

@@ -24,6 +24,7 @@ import { readOneArray } from './tensors/array-file.js';
 import { projectionFiles, readProjection } from './tensors/projection.js';
 import type { Mixing } from './rewrite/mixing.js';
 import { stepsOf } from './rewrite/steps.js';
+import { TokenEntries } from './token-entries.js';
 import { textInputs, type TextInputs } from './tensors/text-inputs.js';
 import type { Provenance } from './tensors/provenance.js';
 import { VERSION } from './version.js';
@@ -117,7 +118,8 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
   const isAsked = options.batchSize !== undefined;
   const settled = await settledBatch({ ...question, joinings, mixing, isAsked });
   const { batchSize } = settled;
-  const results = new Results(runner.features, joinings, entries);
+  const tokens = text === null ? null : await TokenEntries.of(runner, joinings, text.spans);
+  const results = new Results(runner.features, tokens?.joined(plan.rows) ?? joinings, entries);
   await using writer =
     output === undefined
       ? null
@@ -140,8 +142,10 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
   let written: ReadonlyMap<string, TensorValue> = new Map();
   const take = async ({ batch, results: made }: Running): Promise<void> => {
     const values = await made;
-    const taken = results.take(values, batch);
-    await writer?.write(taken, batch.rows, batch.entries);
+    for (const part of tokens?.split(values, batch, plan.rows) ?? [{ values, batch }]) {
+      const taken = results.take(part.values, part.batch);
+      await writer?.write(taken, part.batch.rows, part.batch.entries);
+    }
     // The writer takes a batch once it is done with the one before.
     device.recycle(written);
     written = values;
@@ -177,7 +181,7 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
     images: picturesOf(plan, skipped),
     preprocessing: [...plan.preprocessing].map((one) => preprocessingRecord(...one)),
     batch_size: batchSize,
-    features: results.records(settled.mixed),
+    features: results.records({ mixed: settled.mixed, tokens }),
     run_ms: Math.round(clock.ms),
     warnings,
     elapsed_ms: Math.round(performance.now() - started),

@@ -15,6 +15,7 @@ import { openComputation, type RuntimeSession } from './runtime/open-session.js'
 import type { Computation } from './runtime/session-plan.js';
 import type { SessionOptions } from './runtime/session-options.js';
 import { entriesIn, type BatchInputs, type Entries } from './shapes/entries.js';
+import { followingAxes, type FollowedAxis } from './shapes/following-axes.js';
 import { FileSource } from './wire/file-source.js';
 import type { FileSystem } from './wire/fs.js';
 import type { ByteSource } from './wire/source.js';
@@ -102,15 +103,31 @@ export class FeatureRunner implements AsyncDisposable {
 
   /** Whether entries of a batch of any size change each other, by output name, as far as rules know. */
   mixingIn(batched: readonly string[]): Promise<ReadonlyMap<string, Mixing>> {
+    const outputs = new Map(this.features.map(({ output, tap }) => [output, tap.tensors]));
+    return mixingIn({ view: this.view, outputs, batched, inputShapes: this.numberedShapes() });
+  }
+
+  /**
+   * The axes that have the size of an axis of inputs, by output name, as far as shapes prove it; nothing for features
+   * that are in another form than their tensor.
+   */
+  async axesLike(like: FollowedAxis): Promise<ReadonlyMap<string, readonly number[]>> {
+    const plain = this.features.filter(({ tap, converted }) => !converted && tap.tensors.length === 1);
+    const tensors = plain.map(({ tap }) => tap.tensors[0]);
+    const found = await followingAxes(this.view, tensors, like, this.numberedShapes());
+    const own = plain.flatMap(({ output, tap, steps }) => {
+      const axes = steps.length === 0 ? found.get(tap.tensors[0]) : undefined;
+      return axes === undefined ? [] : [[output, axes] as const];
+    });
+    return new Map(own);
+  }
+
+  /** Numbers for all dims of the inputs, as far as they are known. */
+  private numberedShapes(): ReadonlyMap<string, readonly number[]> {
     const declared = this.session.inputs.flatMap(({ name, shape }) =>
       shape?.every((dim) => typeof dim === 'number') === true ? [[name, shape] as const] : [],
     );
-    return mixingIn({
-      view: this.view,
-      outputs: new Map(this.features.map(({ output, tap }) => [output, tap.tensors])),
-      batched,
-      inputShapes: new Map([...declared, ...this.inputShapes]),
-    });
+    return new Map([...declared, ...this.inputShapes]);
   }
 
   /** How pictures are prepared for an input. @throws UsageError, IoError, PolicyError */

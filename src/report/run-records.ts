@@ -18,6 +18,8 @@ export interface RunFeatureRecord {
   readonly offsets?: string;
   /** Why the values of an entry depend on the others of its batch, if they do: the node, and what it does. */
   readonly mixes_entries?: string;
+  /** Positions that only filled up texts of a batch and were not written, if it has a part for each token. */
+  readonly padding_left_out?: number;
   readonly min: number | null;
   readonly max: number | null;
   readonly mean: number | null;

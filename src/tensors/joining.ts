@@ -41,7 +41,8 @@ export function runsAround(shape: readonly number[], axis: number): Runs {
 export function takeAlong(tensor: TensorValue, axis: number, start: number, end: number): TensorValue {
   const { dtype, shape } = tensor;
   if (axis >= shape.length) throw new UsageError(`${describe(tensor)} has no axis ${axis}`);
-  if (axis === 0 || (start === 0 && end === shape[axis])) return takeRows(tensor, start, end);
+  if (start === 0 && end === shape[axis]) return tensor;
+  if (axis === 0) return takeRows(tensor, start, end);
   assertUnpacked(tensor);
   const { outer, length, inner } = runsAround(shape, axis);
   const to = shape.map((dim, at) => (at === axis ? end - start : dim));

@@ -5,9 +5,8 @@ import type { ImageInput } from '../preprocessing/input.js';
 import { nodeFileSystem, orNothing, type FileSystem } from '../wire/fs.js';
 import { decodeText } from '../wire/text.js';
 import { foldersOf } from './beside-model.js';
-import type { InputItem } from './input-item.js';
 import { ReopenedFile } from './lazy-array.js';
-import { fixedLengthOf, textItems } from './text-items.js';
+import { fixedLengthOf, textItems, type TextItems } from './text-items.js';
 import { textsOf } from './texts.js';
 import { TextTokenizer, type Beside } from './tokenize.js';
 
@@ -22,8 +21,7 @@ export interface TextOptions {
 }
 
 /** What texts feed a model with. */
-export interface TextInputs {
-  readonly items: readonly (readonly [ImageInput, InputItem])[];
+export interface TextInputs extends TextItems {
   readonly tokenizer: TextTokenizer;
   /** Files of texts, each once. */
   readonly files: readonly string[];
@@ -57,7 +55,7 @@ export async function textInputs(
   const texts = lists.flat();
   if (texts.length === 0) throw new UsageError('the files of texts are empty', { code: 'FEATX_USAGE_INPUT' });
   const files = [...new Set(texts.flatMap(({ file }) => file ?? []))];
-  return { items: textItems(inputs, texts, tokenizer), tokenizer, files };
+  return { ...textItems(inputs, texts, tokenizer), tokenizer, files };
 }
 
 /** Finds files in the folder of a model, and in the one above where its folder is called onnx. */

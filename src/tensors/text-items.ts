@@ -42,22 +42,36 @@ export function fixedLengthOf(inputs: readonly ImageInput[]): number | null {
   return typeof length === 'number' ? length : null;
 }
 
+/** The tokens of a text among those that fill it up. */
+export interface TokenSpan {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** What texts feed a model with. */
+export interface TextItems {
+  readonly items: readonly (readonly [ImageInput, InputItem])[];
+  /** The tokens of each text, by its place, once its batch was read. */
+  readonly spans: readonly TokenSpan[];
+}
+
 /** An item for each input that takes tokens; all read the same batches, and a batch is tokenized once. */
 export function textItems(
   inputs: readonly ImageInput[],
   texts: readonly TextEntry[],
   tokenizer: TextTokenizer,
-): (readonly [ImageInput, InputItem])[] {
+): TextItems {
+  const spans: TokenSpan[] = [];
   let last: { readonly range: string; readonly batch: TokenBatch } | null = null;
   const batchOf = ({ start, end }: RowRange): TokenBatch => {
     const range = `${start}-${end}`;
-    last =
-      last?.range === range
-        ? last
-        : { range, batch: tokenizer.encode(texts.slice(start, end).map(({ text }) => text)) };
-    return last.batch;
+    if (last?.range === range) return last.batch;
+    const batch = tokenizer.encode(texts.slice(start, end).map(({ text }) => text));
+    batch.masks.forEach((mask, at) => void (spans[start + at] = spanOf(mask)));
+    last = { range, batch };
+    return batch;
   };
-  return inputs.filter(takesTokens).map((input) => {
+  const items = inputs.filter(takesTokens).map((input) => {
     const read = async (range: RowRange): Promise<TensorValue> => {
       const batch = batchOf(range);
       const data = BigInt64Array.from(INPUTS[input.name](batch).flat(), BigInt);
@@ -78,6 +92,12 @@ export function textItems(
       },
     ] as const;
   });
+  return { items, spans };
+}
+
+/** Where tokens stand that count; fillers lie on one side of them. */
+function spanOf(mask: readonly number[]): TokenSpan {
+  return { start: Math.max(0, mask.indexOf(1)), end: mask.lastIndexOf(1) + 1 };
 }
 
 function narrowed({ shape, data }: { readonly shape: readonly number[]; readonly data: BigInt64Array }): TensorValue {
