@@ -38,6 +38,7 @@ const MOST_SCOPES = 20_000;
  * that name.
  */
 export function innerPlaces(view: GraphView, name: string): readonly InnerPlace[] {
+  if (!isInside(view.model, name)) return [];
   const labelled = new Search(
     view,
     (label, tensor) => name === `${label}::${tensor}`,
@@ -52,6 +53,34 @@ export function innerPlaces(view: GraphView, name: string): readonly InnerPlace[
     () => true,
     (index) => holding.has(index),
   ).find();
+}
+
+/** Names of all tensors below the main graph, by model: thousands of names may be asked of one. */
+const namesBelow = new WeakMap<OnnxModel, ReadonlySet<string>>();
+
+/** Whether something below the main graph has a name, alone or behind a label. */
+function isInside(model: OnnxModel, name: string): boolean {
+  const names = namesBelow.get(model) ?? tensorsBelow(model);
+  namesBelow.set(model, names);
+  if (names.has(name)) return true;
+  for (let at = name.indexOf('::'); at >= 0; at = name.indexOf('::', at + 1))
+    if (names.has(name.slice(at + 2))) return true;
+  return false;
+}
+
+function tensorsBelow(model: OnnxModel): ReadonlySet<string> {
+  const names = new Set<string>();
+  const within = (nodes: readonly Node[]): void =>
+    nodes.forEach((node) => node.outputs.forEach((each) => names.add(each)));
+  for (const { nodes } of model.functions) within(nodes);
+  const stack = [...model.graph.nodes, ...model.functions.flatMap(({ nodes }) => nodes)].filter(hasBodies);
+  for (let node = stack.pop(); node !== undefined; node = stack.pop())
+    for (const body of bodiesOf(node)) {
+      for (const given of [...body.inputs, ...body.initializers]) names.add(given.name);
+      within(body.nodes);
+      for (const inner of body.nodes) if (hasBodies(inner)) stack.push(inner);
+    }
+  return names;
 }
 
 class Search {
