@@ -75,6 +75,8 @@ export interface Feature extends TensorFacts {
   readonly confidence: Confidence;
   /** One line: why this tensor. */
   readonly because: string;
+  /** What was computed of it when the model was cut; the tensor is what came of that. */
+  readonly done?: CutOutput['done'];
 }
 
 /** What one resolver made of the model, for `--explain`. */
@@ -93,6 +95,8 @@ export interface Embedding extends TensorFacts {
   readonly role: EmbeddingRole;
   /** One line: why this tensor. */
   readonly because: string;
+  /** What was computed of it when the model was cut; the tensor is what came of that. */
+  readonly done?: CutOutput['done'];
 }
 
 /** Features beside the FeatureInfo: `neck`, `decoder`, `tower.<input name>`, `blocks`, `attention`. */

@@ -63,7 +63,14 @@ export function selectFeatures(
         return found.get(selector) ?? [];
     }
   });
-  return selections.map((selection) => asValue(context.analysis, selection, options.codes));
+  return selections.map((selection) => asValue(context.analysis, withStepsDone(resolution, selection), options.codes));
+}
+
+/** A selection by name of what leaves a cut, with what was computed of it before. */
+function withStepsDone({ cutOutputs }: Resolution, selection: Selection): Selection {
+  const [tensor, ...others] = selection.tensors;
+  const known = others.length > 0 ? undefined : cutOutputs.find(({ output }) => output === tensor);
+  return known?.done === undefined ? selection : { ...selection, done: known.done };
 }
 
 /** @throws UsageError if inputs are asked for of what is not computed by a module or a node alone */

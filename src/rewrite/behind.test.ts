@@ -65,10 +65,37 @@ test('a weight that differs is found in front of the steps', async () => {
   expect((await verifyViews(await viewOf(pyramid(17, 9)), await viewOf(bytes), {})).equal).toBe(false);
 });
 
-test('an index of the cut is still the map, and what the cut gives is the vector', async () => {
+test.each([
+  ['by index', { out: [1] }, '1'],
+  ['by name', { select: [{ by: 'tensor', name: 'a' }] }, 'a'],
+] as const)('%s, a cut gives what leaves it, and the map in front of that by its name', async (_how, asked, output) => {
   const { bytes } = await extractBytes(pyramid(), { out: [1, 2], pool: 'avg', outMap: ['a', 'b'] });
-  const again = await extractBytes(bytes, { out: [1] });
-  expect(again.report.features[0]).toMatchObject({ tensor: 'r1', shape: ['batch', 6, 8, 8] });
+  const again = await extractBytes(bytes, { ...asked, pool: 'avg' });
+  expect(again.report.features[0]).toMatchObject({ tensor: 'a', output, shape: ['batch', 6], num_chs: 6 });
+  expect(again.report.warnings).toEqual([expect.stringContaining('the cut was made with `pool`')]);
+  const stored = (await readStoredInfo(await indexModel(again.bytes)))?.outputs[0];
+  expect(stored).toMatchObject({ tensor: 'r1', steps: [{ step: 'pool' }], before: { tensor: 'r1' } });
+  expect((await verifyViews(await viewOf(pyramid()), await viewOf(again.bytes), {})).equal).toBe(true);
+  const map = await extractBytes(bytes, { select: [{ by: 'tensor', name: 'r1' }] });
+  expect(map.report.features[0]).toMatchObject({ tensor: 'r1', shape: ['batch', 6, 8, 8] });
+});
+
+test('the embedding of a cut is what leaves it, and inspect shows what an index gives', async () => {
+  const { bytes } = await extractBytes(pyramid(), { out: [2], embedding: true, pool: 'avg', normalize: true });
+  const again = await extractBytes(bytes, { embedding: true, normalize: true });
+  expect(again.report.features[0]).toMatchObject({ tensor: 'embedding', output: 'embedding' });
+  expect(again.report.features[0].steps).toBeUndefined();
+  const { feature_info: features, embedding } = await inspectBytes(bytes);
+  expect(features.map(({ tensor, shape }) => [tensor, shape])).toEqual([
+    ['r0', ['batch', 4, 16, 16]],
+    ['r1', ['batch', 6, 8, 8]],
+    ['2', ['batch', 8]],
+  ]);
+  expect(embedding?.tensor).toBe('embedding');
+});
+
+test('without a selection, more is computed of what the cut gives', async () => {
+  const { bytes } = await extractBytes(pyramid(), { out: [1, 2], pool: 'avg', outMap: ['a', 'b'] });
   const whole = await extractBytes(bytes, { pool: 'avg', normalize: true, outMap: ['c', 'd'] });
   expect(whole.report.features.map(({ shape, steps }) => [shape, steps])).toEqual([
     [['batch', 6], [{ step: 'normalize' }]],

@@ -58,6 +58,7 @@ async function metadata(
       grid: isProven(types, feature.tensor) ? feature.grid : null,
     }));
   const { features, groups, embeddings } = resolution;
+  const earlier = new Map(((await readStoredInfo(view.model))?.outputs ?? []).map((each) => [each.output, each]));
   const info: StoredInfo = {
     schema: 1,
     feature_info: stored(features),
@@ -77,9 +78,11 @@ async function metadata(
         ...stepsDone(tap, steps),
         ...(parts !== undefined
           ? { parts: parts.map((part) => storedPart(embeddings, part)) }
-          : steps.length === 0
-            ? {}
-            : { before: storedBefore(before) }),
+          : tap.done !== undefined
+            ? originOf(earlier.get(tap.tensors[0]))
+            : steps.length === 0
+              ? {}
+              : { before: storedBefore(before) }),
       }),
     ),
     ...enteringOf(plan),
@@ -128,6 +131,13 @@ function storedTap(embeddings: Resolution['embeddings'], tap: Tap): Omit<StoredP
     ...(tap.asValue && tap.blocked != null ? { blocked: tap.blocked } : {}),
     ...(tap.asFloat ? { cast_from: tap.dtype ?? '' } : {}),
   };
+}
+
+/** What an output of a cut was computed of, for a cut of that cut. */
+function originOf(stored: StoredOutput | undefined): Partial<Pick<StoredOutput, 'tensor' | 'before' | 'parts'>> {
+  if (stored === undefined) return {};
+  const { tensor, before, parts } = stored;
+  return { tensor, ...(before === undefined ? {} : { before }), ...(parts === undefined ? {} : { parts }) };
 }
 
 function storedPart(embeddings: Resolution['embeddings'], { tap, before, steps }: BuiltTap): StoredPart {

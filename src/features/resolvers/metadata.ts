@@ -163,7 +163,7 @@ export function resolveStored(view: GraphView, analysis: Analysis, stored: Store
   const listed =
     stored.outputs.length > 0 ? stored.outputs : [...view.outputs.keys()].map((output) => ownOutput(output));
   const outputs = listed.filter(({ output }) => isHere(output));
-  const carriers = outputs.flatMap(carriersOf).filter(({ output }) => isHere(output));
+  const carriers = outputs.flatMap(givenBy).filter(({ output }) => isHere(output));
   const remembered = (list: readonly StoredFeature[], group: string | undefined): readonly Feature[] => {
     const outputOf = new Map(
       carriers.flatMap((output) =>
@@ -200,10 +200,18 @@ export function resolveStored(view: GraphView, analysis: Analysis, stored: Store
       ...(output.steps === undefined ? {} : { done: output.steps }),
     };
   });
-  const embeddings = carriers.flatMap(({ embedding: role, output }): Embedding[] =>
+  const embeddings = carriers.flatMap(({ embedding: role, output, steps }): Embedding[] =>
     role === undefined
       ? []
-      : [{ ...factsOf(analysis, output), tensor: output, role, because: 'stored when the model was cut' }],
+      : [
+          {
+            ...factsOf(analysis, output),
+            tensor: output,
+            role,
+            because: 'stored when the model was cut',
+            ...(steps === undefined ? {} : { done: steps }),
+          },
+        ],
   );
   return {
     features,
@@ -214,6 +222,14 @@ export function resolveStored(view: GraphView, analysis: Analysis, stored: Store
     outcome: `${features.length} features of the original, ${features.filter(({ tensor }) => tensor !== null).length} of them here`,
     warnings: [],
   };
+}
+
+/**
+ * The tensors of a cut that are its features: what leaves it, with all that was computed of a feature; of several that
+ * leave as one, what that was computed of.
+ */
+function givenBy(output: StoredOutput): readonly StoredOutput[] {
+  return output.parts === undefined ? [output] : carriersOf(output);
 }
 
 function ownOutput(output: string): StoredOutput {
@@ -238,7 +254,10 @@ function rememberedFeature(
   isHere: (name: string) => boolean,
 ): Feature {
   const feature = featureOfStored(entry);
-  const asCut = output !== undefined && (output.converted || feature.tensor === null || !isHere(feature.tensor));
+  const done = output?.steps;
+  const asCut =
+    output !== undefined &&
+    (done !== undefined || output.converted || feature.tensor === null || !isHere(feature.tensor));
   const tensor = asCut ? output.output : feature.tensor !== null && isHere(feature.tensor) ? feature.tensor : null;
   const seen = tensor === null ? null : factsOf(analysis, tensor);
   return {
@@ -247,6 +266,7 @@ function rememberedFeature(
     tensor,
     shape: seen?.shape ?? feature.shape,
     dtype: seen?.dtype ?? feature.dtype,
+    ...(done === undefined ? {} : { done, numChs: seen?.numChs ?? null, codes: null, blocked: null, grid: null }),
     resolvedBy: 'metadata',
     because:
       tensor === null
