@@ -352,6 +352,8 @@ describe('5: bodies', () => {
       "`inMap`: 'then_out' is taken by another tensor; 'q' is not an input of the cut",
     ]);
     expect(error.hint).toBe("the inputs of the cut are 'cond', 'b'");
+    const exchanged = await refused(spec('b'), { from: ['b'], inMap: { b: 'cond', cond: 'b' } });
+    expect(exchanged.message).toContain("'cond' gets another name too, but stays in the graph under its own");
   });
 });
 

@@ -18,6 +18,7 @@ import { printableEdit } from './rewrite/edit.js';
 import { planRewrite } from './rewrite/plan.js';
 import { assertModeFlags, planOptions } from './rewrite/tap.js';
 import { DEFAULT_ALIGN, planWeights } from './rewrite/weights.js';
+import { rewritesWhole } from './rewrite/whole-model.js';
 import { nodeFileSystem } from './wire/fs.js';
 import { readOneArray } from './tensors/array-file.js';
 import { readText } from './tensors/beside-model.js';
@@ -54,7 +55,8 @@ async function extractTo(
   const sourcePath = localPath(input);
   const remoteName = typeof input === 'string' && sourcePath === null ? fileNameOf(input, options.remote) : null;
   const target = await resolveOutput(sourcePath, output, options, remoteName);
-  await using prepared = await prepare(input, options);
+  const whole = rewritesWhole(options);
+  await using prepared = await prepare(input, { ...options, isWhole: whole });
   const { model, view, files, types, resolution, selections, beginnings, resized, warnings, warn } = prepared;
   const mode = options.mode ?? 'dict';
   const projection = await readProjection(options.project, (path) =>
@@ -64,7 +66,7 @@ async function extractTo(
   const named = options.pixels?.preprocess;
   const pixelRecipe = named === undefined ? null : await recipeNamed(named, (path) => readText(path, fileSystem));
   const freeing = await freeingOf(view, options);
-  const asked = planOptions({ ...options, beginnings, projection, pixelRecipe, sizes: resized, freeing });
+  const asked = planOptions({ ...options, beginnings, projection, pixelRecipe, sizes: resized, freeing, whole });
   const plan = planRewrite(view, types.types, selections, asked);
   plan.warnings.forEach(warn);
   const weightsMode = options.weights ?? 'keep';

@@ -264,6 +264,8 @@ test('several inputs; features and outputs; a beginning behind the input', async
   const report = await freed([1, 2, 2], nodes, initializers, more, { from: undefined, select, keepOutputs: true });
   expect(report.freed).toMatchObject({ inputs: { x: 0, m: 0 }, outputs: { b: 0, y: 0 } });
   expect(report.features[0].shape).toEqual(['batch', 4]);
+  const alone = await freed([1, 2, 2], nodes, initializers, more, { from: undefined });
+  expect(alone).toMatchObject({ features: [], outputs: ['y'], freed: { inputs: { x: 0, m: 0 }, outputs: { y: 0 } } });
   const behind = await freed([1, 2, 2], nodes, initializers, more, { from: ['a'] });
   expect(behind.from?.[0].shape).toEqual(['batch', 2, 2]);
   expect(behind.freed).toMatchObject({ inputs: { a: 0 }, outputs: { y: 0 } });

@@ -17,6 +17,7 @@ import { recipeNamed } from './preprocessing/find.js';
 import { describedEdit } from './rewrite/described.js';
 import { planRewrite } from './rewrite/plan.js';
 import { exposedSelection } from './rewrite/expose.js';
+import { rewritesWhole } from './rewrite/whole-model.js';
 import { sizedView, type SizedView } from './rewrite/sizes.js';
 import { splice } from './rewrite/splice.js';
 import { assertModeFlags, planOptions } from './rewrite/tap.js';
@@ -73,9 +74,10 @@ export async function extractBytes(
   const started = performance.now();
   checkOptions('extractBytes', options);
   assertModeFlags(options, options.from);
+  const whole = rewritesWhole(options);
   const { model, view, types, resolution, selections, beginnings, resized, warnings } = await findIn(
     input,
-    options,
+    { ...options, isWhole: whole },
     options.from !== undefined,
   );
   const warn = (message: string): void => void (warnings.includes(message) || warnings.push(message));
@@ -86,7 +88,7 @@ export async function extractBytes(
     view,
     types.types,
     selections,
-    planOptions({ ...options, beginnings, projection, pixelRecipe, sizes: resized }),
+    planOptions({ ...options, beginnings, projection, pixelRecipe, sizes: resized, whole }),
   );
   plan.warnings.forEach(warn);
   const weights = await planWeights(model, plan.edit, options.files ?? NO_SIDECARS, {

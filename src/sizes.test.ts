@@ -7,7 +7,7 @@ import { indexModel } from './onnx/model.js';
 import type { ExtractReport } from './report/records.js';
 import { decodeModel } from './testing/decode.js';
 import { encodeModel } from './testing/model-builder.js';
-import { node, tensor, value, type GraphSpec, type ModelSpec, type TypeSpec } from './testing/model-spec.js';
+import { node, tensor, value, weights, type GraphSpec, type ModelSpec, type TypeSpec } from './testing/model-spec.js';
 import { verify } from './verify.js';
 
 /** Sizes of a cut that its model leaves open. */
@@ -176,6 +176,62 @@ test('two symbols of one name are one size, with a warning', async () => {
   };
   const { report } = await sized(spec, { ...HOOK, renameDims: { m: 'n' } });
   expect(report.warnings.join()).toContain("'m' and 'n' are one size now");
+});
+
+test('two symbols exchange their names', async () => {
+  const spec: GraphSpec = {
+    nodes: [node('MatMul', ['x', 'w'], ['a'])],
+    inputs: [value('x', ['n', 'm']), value('w', ['m', 'n'])],
+    outputs: [value('a', ['n', 'n'])],
+  };
+  const { proto, report } = await sized(spec, { ...HOOK, renameDims: { n: 'm', m: 'n' } });
+  expect(dimsOf(proto.graph?.input)).toEqual(['x: m n', 'w: n m']);
+  expect(dimsOf(proto.graph?.output)).toEqual(['a: m m']);
+  expect(report.warnings).toEqual([]);
+  const merged = await sized(spec, { ...HOOK, renameDims: { n: 'k', m: 'k' } });
+  expect(merged.report.warnings.join()).toContain("'m' and 'k' are one size now");
+});
+
+describe('sizes alone are for the whole model', () => {
+  const spec: GraphSpec = {
+    nodes: [
+      node('Conv', ['x', 'w'], ['a'], { strides: { ints: [2, 2] } }),
+      node('Relu', ['a'], ['b']),
+      node('GlobalAveragePool', ['b'], ['p']),
+      node('Flatten', ['p'], ['y']),
+    ],
+    initializers: [weights('w', [4, 3, 3, 3], 1)],
+    inputs: [value('x', ['batch', 3, 32, 32]), value('unused', ['batch'])],
+    outputs: [value('y', ['batch', 4])],
+  };
+
+  test.each<[ExtractOptions, string]>([
+    [{ dims: { batch: 2 } }, '2'],
+    [{ renameDims: { batch: 'n' } }, 'n'],
+  ])('%j', async (options, batch) => {
+    const { proto, report } = await sized(spec, options);
+    expect(proto.graph?.node).toHaveLength(4);
+    expect(dimsOf(proto.graph?.input)).toEqual([`x: ${batch} 3 32 32`, `unused: ${batch}`]);
+    expect(dimsOf(proto.graph?.output)).toEqual([`y: ${batch} 4`]);
+    expect(report).toMatchObject({ features: [], outputs: ['y'], dropped: { nodes: 0 }, warnings: [] });
+  });
+
+  test('the result is the model still: an index, and what is taken without one, mean the same', async () => {
+    const { bytes } = await extractBytes(encodeModel({ graph: spec }), { dims: { batch: 2 } });
+    const taken = async (of: Uint8Array): Promise<readonly unknown[]> =>
+      (await extractBytes(of)).report.features.map(({ index, tensor }) => [index, tensor]);
+    expect(await taken(bytes)).toEqual(await taken(encodeModel({ graph: spec })));
+    const { bytes: cut } = await extractBytes(encodeModel({ graph: spec }), { out: [0], pool: 'avg', outMap: ['v'] });
+    const again = await extractBytes((await extractBytes(cut, { dims: { batch: 2 } })).bytes);
+    expect(again.report.features).toMatchObject([{ index: 0, tensor: 'v', shape: [2, 4] }]);
+  });
+
+  test('with a selection, a mode or steps, features are cut out', async () => {
+    for (const options of [{ out: [0] }, { mode: 'list' }, { pool: 'avg' }] as const) {
+      const { report } = await extractBytes(encodeModel({ graph: spec }), { ...options, dims: { batch: 2 } });
+      expect(report.features).toHaveLength(1);
+    }
+  });
 });
 
 test('an axis without a name', async () => {

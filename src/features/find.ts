@@ -15,6 +15,8 @@ export interface FindOptions extends SelectOptions {
   readonly includeHead?: boolean;
   /** Where a cut begins; nothing is selected then but what is asked for. */
   readonly from?: readonly (string | number)[];
+  /** Whether the whole model is meant: nothing is selected. */
+  readonly isWhole?: boolean;
   /** How features are looked for. */
   readonly resolve?: ResolveOptions;
   /**
@@ -38,13 +40,16 @@ export async function findFeatures(view: GraphView, types: InferredTypes, option
   const stored = await readStoredInfo(view.model);
   const resolution = resolveFeatures(view, types, { stored, ...resolving(options) });
   const { from = [] } = options;
-  const takesNone = (options.isListing && !byName) || (from.length > 0 && selectorsOf(options).length === 0);
+  const takesNone =
+    options.isWhole === true ||
+    (options.isListing && !byName) ||
+    (from.length > 0 && selectorsOf(options).length === 0);
   return {
     resolution,
     selections: takesNone ? [] : selectFeatures(view, types, resolution, options),
     beginnings: findBeginnings(view, types, resolution, from, options),
     // What resolvers miss does not matter to a caller who names tensors.
-    warnings: [...types.warnings, ...(options.isListing || !(byName || from.length > 0) ? resolution.warnings : [])],
+    warnings: [...types.warnings, ...(options.isListing || !(byName || takesNone) ? resolution.warnings : [])],
   };
 }
 

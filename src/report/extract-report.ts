@@ -37,16 +37,18 @@ export function pixelRecords({ pixels }: Plan): Pick<ExtractReport, 'preprocess'
   return pixels === null ? {} : { preprocess: pixels };
 }
 
-/** Where a cut begins, as its report has it; nothing if it begins at the inputs of the model. */
+/** Where a cut begins, as its report has it; if it begins at the inputs of the model, what leaves a whole one. */
 export function beginningRecords({
   begun,
   edit,
+  outputs,
 }: Plan): Pick<ExtractReport, 'from' | 'outputs' | 'inputs_kept' | 'inputs_dropped' | 'shapes_folded'> {
-  if (begun === null) return {};
+  const names = (edit.outputs ?? []).map(({ name }) => name);
+  if (begun === null) return outputs.length > 0 ? {} : { outputs: names };
   const { from, inputsKept, inputsDropped, folded } = begun;
   return {
     from: from.map(({ name, tensor, input, dtype, shape, source }) => ({ name, tensor, input, dtype, shape, source })),
-    outputs: (edit.outputs ?? []).map(({ name }) => name),
+    outputs: names,
     inputs_kept: inputsKept,
     inputs_dropped: inputsDropped,
     shapes_folded: folded.map(({ node, of, sizes }) => ({

@@ -20,7 +20,7 @@ export function extractText(report: ExtractReport, dryRun: boolean, style: TextS
   const { output, features, kept, dropped, mode, weights, size_bytes, verified } = report;
   const facts = [
     bytesText(size_bytes),
-    `mode ${mode}`,
+    features.length === 0 && report.from === undefined ? 'the whole model' : `mode ${mode}`,
     `weights ${weights}`,
     part(kept.nodes, dropped.nodes, 'node'),
     part(kept.initializers, dropped.initializers, 'initializer'),

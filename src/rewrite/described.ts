@@ -58,33 +58,40 @@ async function metadata(
       grid: isProven(types, feature.tensor) ? feature.grid : null,
     }));
   const { features, groups, embeddings } = resolution;
-  const earlier = new Map(((await readStoredInfo(view.model))?.outputs ?? []).map((each) => [each.output, each]));
+  const before = await readStoredInfo(view.model);
+  const earlier = new Map((before?.outputs ?? []).map((each) => [each.output, each]));
+  // A model that stays whole still gives what it gave.
+  const isWhole = plan.outputs.length === 0 && plan.begun === null;
   const info: StoredInfo = {
     schema: 1,
     feature_info: stored(features),
     ...(groups.length === 0
       ? {}
       : { groups: groups.map(({ name, features: list }) => ({ name, features: stored(list) })) }),
-    out_indices: plan.outputs.flatMap(({ tap, parts = [{ tap }] }) =>
-      parts.flatMap(({ tap: { group, index } }) => (group == null ? (index ?? []) : [])),
-    ),
-    outputs: plan.outputs.map(
-      ({ tap, output, layout, prefixTokens, converted, before, steps, parts }): StoredOutput => ({
-        ...storedTap(embeddings, tap),
-        output,
-        layout,
-        prefix_tokens: prefixTokens,
-        converted,
-        ...stepsDone(tap, steps),
-        ...(parts !== undefined
-          ? { parts: parts.map((part) => storedPart(embeddings, part)) }
-          : tap.done !== undefined
-            ? originOf(earlier.get(tap.tensors[0]))
-            : steps.length === 0
-              ? {}
-              : { before: storedBefore(before) }),
-      }),
-    ),
+    out_indices: isWhole
+      ? (before?.out_indices ?? resolution.outIndices)
+      : plan.outputs.flatMap(({ tap, parts = [{ tap }] }) =>
+          parts.flatMap(({ tap: { group, index } }) => (group == null ? (index ?? []) : [])),
+        ),
+    outputs: isWhole
+      ? (before?.outputs ?? [])
+      : plan.outputs.map(
+          ({ tap, output, layout, prefixTokens, converted, before: begun, steps, parts }): StoredOutput => ({
+            ...storedTap(embeddings, tap),
+            output,
+            layout,
+            prefix_tokens: prefixTokens,
+            converted,
+            ...stepsDone(tap, steps),
+            ...(parts !== undefined
+              ? { parts: parts.map((part) => storedPart(embeddings, part)) }
+              : tap.done !== undefined
+                ? originOf(earlier.get(tap.tensors[0]))
+                : steps.length === 0
+                  ? {}
+                  : { before: storedBefore(begun) }),
+          }),
+        ),
     ...enteringOf(plan),
     ...(resized === null ? {} : { dims: sizesOf(resized) }),
     ...(await preparedInside(view, plan)),

@@ -223,6 +223,8 @@ function newNamesOf(
     const tensor = tensors.get(old);
     const isTaken = name !== tensor && (names.has(name) || [...found.values()].includes(name));
     if (tensor === undefined) problems.push(`'${old}' is not an input of the cut`);
+    else if (isTaken && inMap.has(name))
+      problems.push(`'${name}' gets another name too, but stays in the graph under its own: names cannot be exchanged`);
     else if (isTaken) problems.push(`'${name}' is taken by another tensor`);
     else {
       found.set(tensor, name);

@@ -80,14 +80,15 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
   const warnings: string[] = [];
   const ordered = options.order === 'exec' ? inExecutionOrder(view, taps) : taps;
   const begins = options.from.length > 0;
-  if (ordered.length === 0 && !begins)
+  const isWhole = options.whole && ordered.length === 0 && !begins;
+  if (ordered.length === 0 && !begins && !isWhole)
     throw new UsageError('nothing is selected', {
       code: 'FEATX_USAGE_EMPTY',
       hint: `select features with ${option('out')}, ${option('module')}, ${option('tensor')} or ${option('node')}`,
     });
   assertTensors(view, ordered);
   const isHook = options.mode === 'hook' && !options.rewrite;
-  const prune = begins || !isHook || options.freeBatch !== null;
+  const prune = begins || !(isHook || isWhole) || options.freeBatch !== null;
   const keepsOwn = isHook || options.keepOutputs || ordered.length === 0;
   const roots = [
     ...ordered.flatMap(({ tensors }) => tensors),

@@ -205,13 +205,15 @@ function interpreted(
       if (place.dim !== null) blurred.push(place.dim);
     }
   }
+  const merged = new Set<string>();
   for (const [name, other] of renameDims) {
     if (!known.has(name)) problem(unknownText(name, known));
     else if (symbols.has(name)) problem(`'${name}' gets a number and a name`, false);
     else if (!isSymbol(other)) problem(`'${other}' would be read as a number or a formula`, false);
     else {
-      if (known.has(other))
-        warnings.push(`'${name}' and '${other}' are one size now: inputs that differ in it are wrong`);
+      const isMet = (known.has(other) && !renameDims.has(other) && !dims.has(other)) || merged.has(other);
+      merged.add(other);
+      if (isMet) warnings.push(`'${name}' and '${other}' are one size now: inputs that differ in it are wrong`);
       settle(name, other, name);
     }
   }

@@ -82,6 +82,8 @@ export interface PlanOptions {
   /** Drop what the features do not need; always so in dict and list mode. */
   readonly rewrite: boolean;
   readonly keepOutputs: boolean;
+  /** Whether the model stays whole where no feature is selected. */
+  readonly whole: boolean;
   readonly order: 'out' | 'exec';
   readonly outMap: readonly string[] | null;
   readonly outputFmt: Layout | null;
@@ -114,6 +116,7 @@ export const DEFAULT_PLAN: PlanOptions = {
   mode: 'dict',
   rewrite: true,
   keepOutputs: false,
+  whole: false,
   order: 'out',
   outMap: null,
   outputFmt: null,
@@ -133,6 +136,7 @@ export function planOptions({ mode = 'dict', rewrite, ...asked }: AskedPlan): Pl
     mode,
     rewrite: mode !== 'hook' || rewrite === true,
     keepOutputs: asked.keepOutputs ?? DEFAULT_PLAN.keepOutputs,
+    whole: asked.whole ?? DEFAULT_PLAN.whole,
     order: asked.order ?? DEFAULT_PLAN.order,
     outMap: asked.outMap ?? DEFAULT_PLAN.outMap,
     outputFmt: asked.outputFmt ?? DEFAULT_PLAN.outputFmt,

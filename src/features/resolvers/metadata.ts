@@ -160,8 +160,8 @@ export function resolveStored(view: GraphView, analysis: Analysis, stored: Store
   assertNoWeights(view, stored);
   const isHere = (name: string): boolean => hasTensor(view, name);
   // A cut that begins at tensors may have nothing but the outputs of its original.
-  const listed =
-    stored.outputs.length > 0 ? stored.outputs : [...view.outputs.keys()].map((output) => ownOutput(output));
+  const isOfFeatures = stored.outputs.length > 0 || stored.out_indices.length > 0;
+  const listed = isOfFeatures ? stored.outputs : [...view.outputs.keys()].map((output) => ownOutput(output));
   const outputs = listed.filter(({ output }) => isHere(output));
   const carriers = outputs.flatMap(givenBy).filter(({ output }) => isHere(output));
   const remembered = (list: readonly StoredFeature[], group: string | undefined): readonly Feature[] => {

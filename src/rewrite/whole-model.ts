@@ -1,0 +1,32 @@
+import { PLANNING } from '../options/cutting.js';
+import { mapOf, type ByName } from '../options/kinds.js';
+import { SELECTING } from '../options/selecting.js';
+import { STEPPING } from '../options/steps.js';
+
+/** The options that say which features are meant, or what becomes of them. */
+const OF_FEATURES: ReadonlySet<string> = new Set(
+  Object.keys({ ...SELECTING, ...PLANNING, ...STEPPING, pixels: null }).filter((key) => key !== 'inputShapes'),
+);
+
+/** What is said of sizes. */
+interface AskedOfSizes {
+  readonly from?: readonly unknown[];
+  readonly dims?: ByName<number>;
+  readonly renameDims?: ByName<string>;
+  readonly freeBatch?: boolean | string;
+}
+
+/** Whether sizes are all that is asked for: then the whole model is to have them, and no feature is cut out of it. */
+export function rewritesWhole(options: AskedOfSizes): boolean {
+  const { from = [], dims = {}, renameDims = {}, freeBatch = false } = options;
+  const isSized = mapOf(dims).size > 0 || mapOf(renameDims).size > 0 || freeBatch !== false;
+  return (
+    isSized &&
+    from.length === 0 &&
+    !Object.entries(options).some(([key, value]) => OF_FEATURES.has(key) && isGiven(value))
+  );
+}
+
+function isGiven(value: unknown): boolean {
+  return value !== undefined && value !== false && !(Array.isArray(value) && value.length === 0);
+}
