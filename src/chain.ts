@@ -1,6 +1,7 @@
 import { dirname, join } from 'node:path';
 import { ModelFormatError, PolicyError } from './errors.js';
 import { fingerprint } from './onnx/fingerprint.js';
+import { isInitializer, type GraphView } from './onnx/graph.js';
 import type { OnnxModel } from './onnx/records.js';
 import { isRecord } from './options/schema.js';
 import { openChecked, type CheckedModel } from './prepare.js';
@@ -72,18 +73,69 @@ function isPart(part: unknown): boolean {
     typeof part['sha256'] === 'string' &&
     isNames(part['outputs']) &&
     Array.isArray(part['inputs']) &&
-    part['inputs'].every((input) => isRecord(input) && typeof input['name'] === 'string')
+    part['inputs'].every(isInput)
   );
+}
+
+function isInput(input: unknown): boolean {
+  if (!isRecord(input) || typeof input['name'] !== 'string') return false;
+  const { from } = input;
+  return from === 'model' || (typeof from === 'number' && Number.isInteger(from) && from >= 1);
 }
 
 /** @throws PolicyError if the parts are of another model */
 export async function assertOfModel({ path, manifest: { model } }: Chain, whole: OnnxModel): Promise<void> {
-  const { size } = whole.source;
-  if (model.size_bytes === size && model.fingerprint === (await fingerprint(whole))) return;
+  const { size, path: name = 'the model' } = whole.source;
+  const isOfSize = model.size_bytes === size;
+  if (isOfSize && model.fingerprint === (await fingerprint(whole))) return;
   throw new PolicyError(
-    `${path} is of another model: of ${model.size_bytes} bytes, not of ${whole.source.path ?? 'the model'} with ${size}`,
-    { code: 'FEATX_SPLIT_CHANGED', path, hint: 'split the model again' },
+    isOfSize
+      ? `${path} is of another model: ${name} has as many bytes, ${size}, but others in its graph or its weights`
+      : `${path} is of another model: of ${model.size_bytes} bytes, not of ${name} with ${size}`,
+    { code: 'FEATX_SPLIT_CHANGED', path, hint: 'give the model that was split, or split this one' },
   );
+}
+
+/**
+ * @param index of the part, from 0
+ * @throws ModelFormatError naming all in which a manifest says otherwise than a part and its model do
+ */
+export function assertWired({ path, manifest }: Chain, index: number, part: GraphView, model: GraphView): void {
+  const { inputs, outputs } = manifest.parts[index];
+  const said = new Map(inputs.map(({ name, from }) => [name, from]));
+  const taken = [...part.inputs.keys()].filter((name) => !isInitializer(part, name));
+  const isMade = (name: string, from: number | 'model' | undefined): boolean =>
+    from === 'model'
+      ? model.inputs.has(name)
+      : from !== undefined && from <= index && manifest.parts[from - 1]?.outputs.includes(name) === true;
+  const list = (names: Iterable<string>): string => [...names].map((name) => `'${name}'`).join(', ') || 'nothing';
+  const isLast = index === manifest.parts.length - 1;
+  const made = new Set(manifest.parts.flatMap((each) => each.outputs));
+  const wrong = [
+    ...(isSameSet(said.keys(), taken) ? [] : [`it takes ${list(taken)}, not ${list(said.keys())}`]),
+    ...(isSameSet(outputs, part.outputs.keys()) ? [] : [`it gives ${list(part.outputs.keys())}, not ${list(outputs)}`]),
+    ...taken.flatMap((name) => {
+      const from = said.get(name);
+      return from === undefined || isMade(name, from)
+        ? []
+        : [`'${name}' does not come from ${from === 'model' ? 'the model' : `part ${from}`}`];
+    }),
+    ...(!isLast || isSameSet(manifest.outputs, model.outputs.keys())
+      ? []
+      : [`the outputs of the model are ${list(model.outputs.keys())}, not ${list(manifest.outputs)}`]),
+    ...(isLast ? manifest.outputs.filter((name) => !made.has(name)).map((name) => `no part gives '${name}'`) : []),
+  ];
+  if (wrong.length === 0) return;
+  throw new ModelFormatError(`${path} is wrong about part ${index + 1}: ${wrong.join('; ')}`, {
+    code: 'FEATX_SPLIT_MANIFEST',
+    path,
+    hint: 'split the model again',
+  });
+}
+
+function isSameSet(one: Iterable<string>, other: Iterable<string>): boolean {
+  const [a, b] = [new Set(one), new Set(other)];
+  return a.size === b.size && [...a].every((name) => b.has(name));
 }
 
 /**

@@ -56,6 +56,12 @@ async function parted(spec: GraphSpec | ModelSpec, options: SplitOptions, name =
   return { manifest, path, model, graphs, imbalance: report.imbalance, warnings: report.warnings };
 }
 
+/** What a manifest says of how its parts go together. */
+interface Wiring {
+  outputs: string[];
+  readonly parts: readonly { readonly inputs: { name: string; from: number | string }[]; readonly outputs: string[] }[];
+}
+
 /** `x` -> four products with weights of 64 bytes; the first is added at the end. */
 const CHAIN: GraphSpec = {
   nodes: [
@@ -261,6 +267,39 @@ describe('9: what parts need', () => {
     expect(Math.max(...graphs.map(({ bytes }) => bytes))).toBeLessThan(4_000);
     await writeFile(model, encodeModel({ graph: large, producer: ['other', ''] }));
     await expect(verify(model, path)).rejects.toMatchObject({ code: 'FEATX_SPLIT_CHANGED' });
+    await writeFile(
+      model,
+      encodeModel({ graph: { ...large, initializers: [...(large.initializers ?? [])].reverse() } }),
+    );
+    await expect(verify(model, path)).rejects.toThrow(/has as many bytes, \d+, but others/);
+  });
+
+  test.each<[string, RegExp, (manifest: Wiring) => void]>([
+    ['a part that comes later', /part 2: 'b' does not come from part 2/, ({ parts }) => (parts[1].inputs[0].from = 2)],
+    ['an input of the model', /'b' does not come from the model/, ({ parts }) => (parts[1].inputs[0].from = 'model')],
+    ['an input that is missing', /part 2: it takes 'b', 'a', not 'b'/, ({ parts }) => parts[1].inputs.pop()],
+    ['an output that is missing', /part 1: it gives 'a', 'b', not 'a'/, ({ parts }) => parts[0].outputs.pop()],
+    [
+      'an output of the model',
+      /the outputs of the model are 'y', not 'z'.*no part gives 'z'/,
+      (all) => (all.outputs = ['z']),
+    ],
+    ['what is not a part', /is not a manifest/, ({ parts }) => (parts[1].inputs[0].from = 0)],
+  ])('a manifest that is wrong about %s is refused', async (_what, message, change) => {
+    const { model, path, manifest } = await parted(CHAIN, { at: ['b'] });
+    const wrong = structuredClone(manifest) as unknown as Wiring;
+    change(wrong);
+    await writeFile(path, JSON.stringify(wrong));
+    const refused = verify(model, path);
+    await expect(refused).rejects.toMatchObject({ code: 'FEATX_SPLIT_MANIFEST' });
+    await expect(refused).rejects.toThrow(message);
+  });
+
+  test('a place that is not one speaks of `at`', async () => {
+    const model = join(folder, 'nowhere.onnx');
+    await writeFile(model, encodeModel({ graph: CHAIN }));
+    const refused = split(model, null, { at: ['nowhere'] });
+    await expect(refused).rejects.toMatchObject({ code: 'FEATX_RESOLVE_AT', hint: expect.stringContaining('`at: [') });
   });
 
   test('a part that is not the one that was written is refused', async () => {

@@ -1,6 +1,6 @@
 import { RuntimeError, UsageError } from './errors.js';
 import type { StoredInfo } from './features/stored-info.js';
-import { openPart, type Chain } from './chain.js';
+import { assertWired, openPart, type Chain } from './chain.js';
 import { modelRecipe } from './model-recipe.js';
 import { hasTensor, isInitializer, viewGraph, type GraphView } from './onnx/graph.js';
 import type { TensorValue } from './onnx/tensor-value.js';
@@ -108,6 +108,11 @@ export class Sides {
     return new Sides(compared, options, { ...inference.inputs, shapes }, seeds, random);
   }
 
+  /** Whether parts are run in the place of a cut. */
+  get isChain(): boolean {
+    return this.compared.chain !== undefined;
+  }
+
   /** What the model and the cut give, one after the other. */
   async run(level: OptimizationLevel): Promise<{ readonly reference: Tensors; readonly result: Tensors }> {
     const { cut, outputs, entering, chain } = this.compared;
@@ -129,9 +134,10 @@ export class Sides {
 
   /** What the parts give, one after the other, each from what was fed and what those before it gave. */
   private async chained(chain: Chain, known: Map<string, TensorValue>, level: OptimizationLevel): Promise<Tensors> {
-    for (const part of chain.manifest.parts) {
+    for (const [index, part] of chain.manifest.parts.entries()) {
       await using opened = await openPart(chain, part, this.options.fileSystem);
       const view = viewGraph(opened.model);
+      assertWired(chain, index, view, this.compared.model);
       const { seeded } = randomNodes(view, part.outputs, numbersOf(await inferWhole(view)));
       await using session = await this.open(
         view,

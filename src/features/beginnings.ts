@@ -22,6 +22,9 @@ export interface FoundBeginning {
 
 const MODULE = 'module:';
 
+/** The option that names places: where a cut begins, or where a model is split. */
+type Key = 'from' | 'at';
+
 /**
  * What `from` and `at` mean: a tensor of that name, else the output of a module, else a feature by index; each tensor
  * once.
@@ -33,7 +36,7 @@ export function findBeginnings(
   resolution: Resolution,
   from: readonly (string | number)[],
   options: SelectOptions = {},
-  key: 'from' | 'at' = 'from',
+  key: Key = 'from',
 ): readonly FoundBeginning[] {
   const found = new Map<string, FoundBeginning>();
   const problems: string[] = [];
@@ -41,7 +44,7 @@ export function findBeginnings(
   for (const asked of from) {
     const name = String(asked);
     try {
-      for (const beginning of oneBeginning(view, types, resolution, asked, options))
+      for (const beginning of oneBeginning(view, types, resolution, asked, options, key))
         if (!found.has(beginning.tensor)) found.set(beginning.tensor, beginning);
     } catch (error) {
       if (!(error instanceof FeatxError)) throw error;
@@ -62,12 +65,13 @@ function oneBeginning(
   resolution: Resolution,
   asked: string | number,
   { flattenSequential, featureConcat, allowFolded }: SelectOptions,
+  key: Key,
 ): readonly FoundBeginning[] {
   const name = String(asked);
   if (typeof asked === 'string' && hasTensor(view, name))
     return [{ name, tensor: name, module: null, index: null, group: null }];
   const selections = selectFeatures(view, types, resolution, {
-    select: [selectorOf(view, types, name)],
+    select: [selectorOf(view, types, name, key)],
     flattenSequential,
     featureConcat,
     allowFolded,
@@ -79,26 +83,26 @@ function oneBeginning(
 }
 
 /** @throws ResolveError for what is neither */
-function selectorOf(view: GraphView, types: InferredTypes, name: string): Selector {
+function selectorOf(view: GraphView, types: InferredTypes, name: string, key: Key): Selector {
   if (name.startsWith(MODULE)) return { by: 'module', name: name.slice(MODULE.length) };
-  if (/^(?:.+:)?-?\d{1,9}$/.test(name)) return oneFeature(option('from'), /^-?\d+$/.test(name) ? Number(name) : name);
+  if (/^(?:.+:)?-?\d{1,9}$/.test(name)) return oneFeature(option(key), /^-?\d+$/.test(name) ? Number(name) : name);
   if (modulesOf(view, analyse(view, types).whole).modules.has(name)) return { by: 'module', name };
   const places = innerNames(view, 'tensor', name);
   if (places.length > 0)
     throw new ResolveError(
-      `the tensor '${name}' lives inside ${places[0].place}, and nothing in there can be an input of the graph`,
+      `the tensor '${name}' lives inside ${places[0].place}, and ${key === 'from' ? 'nothing in there can be an input of the graph' : 'a body is in one part'}`,
       {
         hint:
           places[0].instead.length === 0
             ? undefined
-            : `begin behind it, with ${option('from', [places[0].instead[0]])}`,
+            : `${key === 'from' ? 'begin' : 'cut'} behind it, with ${option(key, [places[0].instead[0]])}`,
       },
     );
   const near = nearestNames(name, tensorNames(view));
   throw new ResolveError(
     `no tensor is named '${name}'${near.length > 0 ? ` (nearest: ${near.map(named).join(', ')})` : ''}`,
     {
-      hint: `list every tensor with ${call('inspect', 'listTensors')}; a module is ${option('from', ['module:NAME'])}`,
+      hint: `list every tensor with ${call('inspect', 'listTensors')}; a module is ${option(key, ['module:NAME'])}`,
     },
   );
 }

@@ -2,7 +2,7 @@ import { escapeText } from './escape.js';
 import { shapeText } from './shapes.js';
 import type { SplitReport } from './split-records.js';
 import { paint, type TextStyle } from './style.js';
-import { renderTable, type Column } from './table.js';
+import { isRoomy, renderTable, type Column } from './table.js';
 import { bytesText, countText, plural } from './units.js';
 
 const PARTS: readonly Column[] = [
@@ -30,8 +30,14 @@ export function splitText(report: SplitReport, dryRun: boolean, style: TextStyle
     countText(nodes),
     bytesText(weights_bytes),
     bytesText(size_bytes),
-    inputs.map(({ name }) => escapeText(name)).join(' '),
+    inputs.map(({ name }) => escapeText(name)).join(', '),
   ]);
+  // Names that are cut short would run into one another.
+  const short = isRoomy(PARTS, rows, style)
+    ? rows
+    : rows.map((row, index) =>
+        parts[index].inputs.length < 2 ? row : row.with(-1, plural(parts[index].inputs.length, 'tensor')),
+      );
   const crossing = cuts.map(({ at, frontier }, index) => {
     const tensors = frontier.map(
       ({ tensor, shape, bytes }) =>
@@ -40,5 +46,5 @@ export function splitText(report: SplitReport, dryRun: boolean, style: TextStyle
     return `\n${index + 1} to ${index + 2}${at === null ? '' : `, at ${escapeText(at)}`}\n${tensors.join('')}`;
   });
   const verb = dryRun ? 'would write' : 'wrote';
-  return `${verb} ${paint(style, 'bold', escapeText(manifest))}  ${facts.join(', ')}\n\n${renderTable(PARTS, rows, style)}${crossing.join('')}`;
+  return `${verb} ${paint(style, 'bold', escapeText(manifest))}  ${facts.join(', ')}\n\n${renderTable(PARTS, short, style)}${crossing.join('')}`;
 }

@@ -1,5 +1,6 @@
 import { csvLine } from './csv.js';
 import { pyramidBars } from './pyramid.js';
+import { splitText } from './split-text.js';
 import { paint, PLAIN } from './style.js';
 import { renderTable, type Column } from './table.js';
 import { bytesText, countText, plural } from './units.js';
@@ -157,4 +158,26 @@ test('one long cell does not pad the others where nothing bounds a line', () => 
   const lines = renderTable([{ title: 'name' }, { title: 'n' }], rows, PLAIN).split('\n');
   expect(lines.map(({ length }) => length)).toEqual([203, 203, 60_003, 0]);
   expect(lines[2]).toBe(`${'x'.repeat(60_000)}  2`);
+});
+
+test('names of inputs that do not fit beside each other are counted', () => {
+  const part = { file: 'm.1.onnx', sha256: null, outputs: [], nodes: 1, weights_bytes: 0, size_bytes: 0 };
+  const names = ['/backbone/first_block/Add_output_0', '/backbone/second_block/Add_output_0'];
+  const report = {
+    command: 'split',
+    schema: 1,
+    input: 'm.onnx',
+    manifest: 'm.split.json',
+    outputs: ['y'],
+    parts: [{ ...part, inputs: names.map((name) => ({ name, from: 'model' as const })) }],
+    cuts: [],
+    shared_weights: { count: 0, bytes: 0 },
+    weights: 'keep',
+    imbalance: null,
+    verified: null,
+    warnings: [],
+    elapsed_ms: 0,
+  } as const;
+  expect(splitText(report, false, PLAIN)).toContain(names.join(', '));
+  expect(splitText(report, false, { ...PLAIN, width: 60 })).toContain('2 tensors');
 });
