@@ -1,4 +1,4 @@
-// Writes docs/faults.md from src/testing/faults/. A test holds the one against the other.
+// Writes docs/internals/faults.md from src/testing/faults/. A test holds the one against the other.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
@@ -15,4 +15,4 @@ const { outputFiles } = await build({
 const { faultsDocument } = await import(
   `data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`
 );
-writeFileSync(join(root, 'docs', 'faults.md'), faultsDocument());
+writeFileSync(join(root, 'docs', 'internals', 'faults.md'), faultsDocument());

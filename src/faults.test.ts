@@ -13,8 +13,8 @@ import { ROWS, type Reference } from './testing/faults/rows.js';
 import { nodeFileSystem, type FileSystem } from './wire/fs.js';
 
 /**
- * Bad inputs and faults by the rows of docs/faults.md: what the program says, how it ends, and what it leaves as it
- * was.
+ * Bad inputs and faults by the rows of docs/internals/faults.md: what the program says, how it ends, and what it leaves
+ * as it was.
  */
 
 const home = process.cwd();
@@ -52,8 +52,10 @@ describe('the table', () => {
     expect(Object.keys(DISAGREEMENTS).filter((id) => !CASES.some(({ line }) => line === id))).toEqual([]);
   });
 
-  test('docs/faults.md is up to date (node scripts/make-faults-page.mjs)', () => {
-    expect(readFileSync(join('docs', 'faults.md'), 'utf8').replaceAll('\r\n', '\n')).toBe(faultsDocument());
+  test('docs/internals/faults.md is up to date (node scripts/make-faults-page.mjs)', () => {
+    expect(readFileSync(join('docs', 'internals', 'faults.md'), 'utf8').replaceAll('\r\n', '\n')).toBe(
+      faultsDocument(),
+    );
   });
 });
 

@@ -19,7 +19,7 @@ export type FileContent =
  * working folder.
  */
 export interface FaultCase {
-  /** Rows of docs/faults.md. */
+  /** Rows of docs/internals/faults.md. */
   readonly rows: readonly number[];
   readonly name: string;
   /** The line of the list of disagreements that this case answers. */

@@ -2,7 +2,7 @@ import { DISAGREEMENTS, type Disagreement, type FaultCase } from './case.js';
 import { CASES } from './cases.js';
 import { ROWS, SECTIONS } from './rows.js';
 
-/** docs/faults.md: what featx does about every bad input and fault that its tests know. */
+/** docs/internals/faults.md: what featx does about every bad input and fault that its tests know. */
 export function faultsDocument(): string {
   const lines = [
     '# Bad inputs and faults',
