@@ -128,6 +128,14 @@ describe('12: numbers for symbols', () => {
     expect(bodyOf(proto)).toEqual(['n: 3 frames', 't: 3 frames']);
   });
 
+  test('the letter of a symbol, as narrow tables print it', async () => {
+    const { report } = await sized(EVERYWHERE, { ...HOOK, dims: new Map([['B', 3]]), renameDims: { T: 'frames' } });
+    expect(report.dims?.map(({ dim, size }) => [dim, size])).toEqual([
+      ['batch', 3],
+      ['time', 'frames'],
+    ]);
+  });
+
   test('0 is 0', async () => {
     const { proto } = await sized(EVERYWHERE, { ...HOOK, dims: { batch: 0 } });
     expect(dimsOf(proto.graph?.input)).toEqual(['x: 0 time', 'cond: ']);

@@ -187,8 +187,9 @@ function interpreted(
     record.push({ dim, size, at: placesOf(symbol) });
   };
   for (const [name, size] of dims) {
-    if (known.has(name)) {
-      settle(name, size, name);
+    const symbol = symbolMeant(name, known);
+    if (symbol !== null) {
+      settle(symbol, size, symbol);
       continue;
     }
     const place = axisNamed(name, axes, inputs);
@@ -206,8 +207,9 @@ function interpreted(
     }
   }
   const merged = new Set<string>();
-  for (const [name, other] of renameDims) {
-    if (!known.has(name)) problem(unknownText(name, known));
+  for (const [given, other] of renameDims) {
+    const name = symbolMeant(given, known);
+    if (name === null) problem(unknownText(given, known));
     else if (symbols.has(name)) problem(`'${name}' gets a number and a name`, false);
     else if (!isSymbol(other)) problem(`'${other}' would be read as a number or a formula`, false);
     else {
@@ -241,6 +243,14 @@ function isFormula(dim: string): boolean {
 
 function isSymbol(name: string): boolean {
   return name.trim() !== '' && !/^[-+]?\d/.test(name.trim()) && !isFormula(name);
+}
+
+/** A symbol by its name, or by the letter that narrow tables print for it if no other symbol begins with it. */
+function symbolMeant(name: string, known: ReadonlySet<string>): string | null {
+  if (known.has(name)) return name;
+  if (!/^[A-Z]$/.test(name)) return null;
+  const meant = [...known].filter((symbol) => /[A-Za-z]/.exec(symbol)?.[0].toUpperCase() === name);
+  return meant.length === 1 ? meant[0] : null;
 }
 
 function unknownText(name: string, known: ReadonlySet<string>): string {
