@@ -31,6 +31,9 @@ export interface InitReport {
   readonly elapsed_ms: number;
 }
 
+/** The code of a model that can be read and has no features. */
+export const NO_FEATURES = 'FEATX_RESOLVE';
+
 /** What a starting config does not mean: other people's packages. */
 const NOT_MEANT = /(^|\/)node_modules\//;
 
@@ -201,7 +204,7 @@ function entryOf(model: string, { result }: Outcome<'inspect'>): ConfigModel | I
   const features = result.report.feature_info.filter(({ tensor }) => tensor !== null);
   if (features.length === 0)
     return {
-      code: 'FEATX_RESOLVE',
+      code: NO_FEATURES,
       message: `${model} has no features`,
       hint: 'name tensors of it with select in its options',
     };

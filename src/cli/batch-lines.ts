@@ -29,7 +29,8 @@ export function failureText({ item, error }: JobReport): string {
 /** What is wrong, without the name that stands in front of it already. */
 export function reasonText(message: string, item: string): string {
   const said = oneLine(message);
-  return escapeText(said.startsWith(`${item}: `) ? said.slice(item.length + 2) : said);
+  if (said.startsWith(`${item}: `)) return escapeText(said.slice(item.length + 2));
+  return escapeText(said.startsWith(`${item} `) ? `it${said.slice(item.length)}` : said);
 }
 
 /** `2 cut, 1 unchanged, 1 failed`. */

@@ -5,6 +5,8 @@ import { Writable } from 'node:stream';
 import { parseConfig } from '../batch/config.js';
 import { smallModel } from '../testing/batch.js';
 import { runCli } from '../testing/cli.js';
+import { encodeModel } from '../testing/model-builder.js';
+import { node, value } from '../testing/model-spec.js';
 import { progressText } from './batch-progress.js';
 
 let root: string;
@@ -153,6 +155,17 @@ test('init writes a config that batch takes, and leaves an existing one alone', 
   });
   expect(readFileSync(output, 'utf8')).toBe(text);
   expect(existsSync(join(root, 'node_modules'))).toBe(false);
+  // A network without features is left out and is not a failure.
+  writeFileSync(
+    join(root, 'models', 'broken.onnx'),
+    encodeModel({
+      graph: { inputs: [value('x', [4])], nodes: [node('Relu', ['x'], ['y'])], outputs: [value('y', [4])] },
+    }),
+  );
+  expect(await runCli(['init', 'models/*.onnx', '-o', output, '--force', '--jobs', '1'])).toMatchObject({
+    exit: 0,
+    stderr: expect.stringContaining('models/broken.onnx is left out: it has no features'),
+  });
 });
 
 test('cuts of earlier runs are no models, wherever they were put', async () => {

@@ -1,6 +1,7 @@
-import { init } from '../batch/init.js';
+import { init, NO_FEATURES } from '../batch/init.js';
 import { escapeText } from '../report/escape.js';
 import { plural } from '../report/units.js';
+import { reasonText } from './batch-lines.js';
 import type { CliCommand } from './command.js';
 import { ExitCode } from './exit-codes.js';
 import { addFlags, optionsFor, readFlags } from './flags.js';
@@ -24,12 +25,13 @@ export const initCommand: CliCommand = {
     const { models, left_out: leftOut } = report;
     await context.warn([
       ...report.warnings,
-      ...leftOut.map(({ model, error }) => `${model} is left out: ${error.message}`),
+      ...leftOut.map(({ model, error }) => `${model} is left out: ${reasonText(error.message, model)}`),
     ]);
     if (context.flags.json) await context.record(report);
     else await context.stdout.write(`wrote ${escapeText(report.output)} with ${plural(models.length, 'model')}\n`);
     await context.note('choose the features of each model in its options.out, then run featx batch');
-    return leftOut.length === 0 ? ExitCode.done : ExitCode.partial;
+    // Networks without features are common among models; what cannot be read is not.
+    return leftOut.every(({ error }) => error.code === NO_FEATURES) ? ExitCode.done : ExitCode.partial;
   },
 };
 
