@@ -4,7 +4,7 @@ export const COMMAND_LIST = [
   { name: 'extract', summary: 'cut features out of a model, or hook them onto it, as a new .onnx file' },
   { name: 'split', summary: 'split a model into parts that one after the other compute what it computes' },
   { name: 'common', summary: 'find up to where models are the same, and write what they share once' },
-  { name: 'run', summary: 'run features over pictures and arrays, and write them as .npz, .npy, .safetensors or .pb' },
+  { name: 'run', summary: 'run features over pictures, texts and arrays, and write them as arrays or rows' },
   { name: 'verify', summary: 'compare a cut with its original: the same inputs, every feature bit for bit' },
   { name: 'report', summary: 'show the features of a few pictures on one page: likeness, components, norms, channels' },
   { name: 'diff', summary: 'say what two models have in common, and at which feature they part' },

@@ -90,23 +90,10 @@ async function verdictOf(
   });
 }
 
-/** The command that runs the result; features that were selected by name have no index to be found by. */
-function howToRun({ output, features, outputs = [] }: ExtractReport): string {
-  const names = features.length === 0 ? outputs : features.map(({ output: name }) => name);
-  const byName =
-    features.every(({ index }) => index !== null) && features.length > 0
-      ? []
-      : names.map((name) => ` --tensor ${shellWord(name.replace(/[*?\\]/g, '\\$&'))}`);
-  const line = (tensors: readonly string[]): string =>
-    `run it: featx run ${shellWord(output ?? '')}${tensors.join('')} --input FILE -o features.npz`;
-  const whole = line(byName);
-  return whole.length <= LONGEST_LINE || byName.length < 2
-    ? whole
-    : `${line(byName.slice(0, 1))}  (or any other of its ${byName.length} outputs)`;
+/** The command that runs the result: a cut gives what it was cut for. */
+function howToRun({ output }: ExtractReport): string {
+  return `run it: featx run ${shellWord(output ?? '')} --input FILE -o features.npz`;
 }
-
-/** A command that is longer is no help. */
-const LONGEST_LINE = 240;
 
 /** As a POSIX shell and PowerShell read it back. */
 function shellWord(text: string): string {

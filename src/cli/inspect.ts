@@ -1,3 +1,4 @@
+import { isAbsolute, resolve } from 'node:path';
 import { UsageError } from '../errors.js';
 import { isAddress } from '../remote/address.js';
 import { findFiles } from '../wire/find-files.js';
@@ -95,7 +96,9 @@ async function modelsNamed(operands: readonly string[], context: Context): Promi
         path: operand,
         hint: 'models end in .onnx; a pattern takes *, ?, [a-z], {a,b} and ** for any number of folders',
       });
-    models.push(...(found.isLiteral ? [operand] : found.files.map(({ item }) => item)));
+    // What was named from the root is shown from there.
+    const shown = isAbsolute(operand) ? (item: string): string => resolve(item) : (item: string): string => item;
+    models.push(...(found.isLiteral ? [operand] : found.files.map(({ item }) => shown(item))));
   }
   return models;
 }

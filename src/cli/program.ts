@@ -8,6 +8,7 @@ import { COMMANDS } from './commands.js';
 import type { CommonFlags, Context } from './context.js';
 import { ExitCode } from './exit-codes.js';
 import { addCommonFlags, withoutGuesses } from './flags.js';
+import { inColumns } from './help-columns.js';
 
 /** What a command line asks for: help, or a command. */
 export type ParsedCommandLine =
@@ -24,6 +25,8 @@ export async function parseCommandLine(given: readonly string[], context: Contex
   const isAll = wantsAll(given);
   const argv = isAll ? asPlainHelp(given) : given;
   const printed: string[] = [];
+  const width = context.style.width ?? DEFAULT_COLUMNS;
+  const help = (): string => inColumns(printed.join(''), width);
   const program = new Command('featx');
   const prepare = (command: Command): Command =>
     command
@@ -32,8 +35,8 @@ export async function parseCommandLine(given: readonly string[], context: Contex
       .configureOutput({
         writeOut: (text) => printed.push(text),
         writeErr: (text) => printed.push(text),
-        getOutHelpWidth: () => context.style.width ?? DEFAULT_COLUMNS,
-        getErrHelpWidth: () => context.style.width ?? DEFAULT_COLUMNS,
+        getOutHelpWidth: () => width,
+        getErrHelpWidth: () => width,
         getOutHasColors: () => context.style.color,
         getErrHasColors: () => context.style.color,
       });
@@ -67,7 +70,7 @@ export async function parseCommandLine(given: readonly string[], context: Contex
     else await program.parseAsync(withoutGuesses(argv, wanted?.name), { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode === 0) return { help: printed.join(''), exitCode: ExitCode.done };
+    if (error.exitCode === 0) return { help: help(), exitCode: ExitCode.done };
     if (error.code !== 'commander.help') throw usageError(error, wanted?.name);
     const unknown = argv[0] === 'help' ? argv.slice(1).find((operand) => !operand.startsWith('-')) : undefined;
     if (unknown !== undefined && !COMMANDS.some(({ name }) => name === unknown))
@@ -75,12 +78,13 @@ export async function parseCommandLine(given: readonly string[], context: Contex
         hint: `there are ${COMMANDS.map(({ name }) => name).join(', ')}`,
       });
   }
-  return parsed ?? { help: printed.join(''), exitCode: ExitCode.usage };
+  return parsed ?? { help: help(), exitCode: ExitCode.usage };
 }
 
 /** What a flag does, and the words it takes. */
 function described({ description, argChoices }: Option): string {
-  return argChoices === undefined ? description : `${description} (${argChoices.join(', ')})`;
+  const choices = argChoices?.join(', ') ?? '';
+  return description.includes(choices) ? description : `${description} (${choices})`;
 }
 
 function asSentence(text: string): string {
@@ -174,6 +178,5 @@ Examples:
   featx extract backbone.onnx --out 1,2,3
   featx help extract
 
-Exit codes: 0 done, 1 some items failed or differ, 2 usage or no such name, 3 not a model featx can handle, 4 input/output,
-  5 refused for safety, 6 ONNX Runtime, 7 time or memory limit, 70 a bug in featx, 130/143 interrupted, 141 closed pipe.
+Exit codes: 0 done, 1 some items failed or differ, 2 usage or no such name, 3 not a model featx can handle, 4 input/output, 5 refused for safety, 6 ONNX Runtime, 7 time or memory limit, 70 a bug in featx, 130/143 interrupted, 141 closed pipe.
 `;

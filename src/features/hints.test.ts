@@ -49,3 +49,16 @@ test('a flag of another command says whose it is', async () => {
     stderr: expect.stringMatching(/hint: --input is a flag of featx run/),
   });
 });
+
+test.each([
+  [['extract', 'm.onnx', '--layers', 'layer1'], 'did you mean --module?'],
+  [['extract', 'm.onnx', '--outputs', '1'], 'did you mean --tensor?'],
+  [['run', 'm.onnx', '--gpu'], 'did you mean --provider?'],
+  [
+    ['inspect', 'm.onnx', '--dim', 'batch=1'],
+    '--dim is a flag of featx extract, featx batch; here it may be --input-shape',
+  ],
+  [['extract', 'm.onnx', '--moduel', 'a'], 'did you mean --module?'],
+])('%j: %s', async (line, hint) => {
+  expect(await runCli(line)).toMatchObject({ exit: 2, stderr: expect.stringContaining(`hint: ${hint}\n`) });
+});

@@ -116,6 +116,7 @@ export const ENDS = {
     kind: FREE_BATCH,
     in: ['extract', 'cut'],
     flag: '--free-batch [name]',
+    elsewhere: ['--batch', '--batch-size', '--dynamic-batch'],
     help: 'let the cut take any number of entries, where that is proved and two and three of them give the same (default name: batch)',
     group,
     config: 'free_batch',

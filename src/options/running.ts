@@ -46,6 +46,7 @@ export const RUNNING = {
     kind: TEXTS,
     in: ['run', ...PAGES, 'verify'],
     flag: '--input <file>',
+    elsewhere: ['--image', '--images', '--picture', '--pictures', '--file', '--files', '--data'],
     help: '[NAME=]FILE, a URL, a directory or a glob: jpg, png, webp, npy, npz, safetensors, pb; - for standard input; or random[:SEED]; repeatable',
   },
   /** Texts, or files of them: `FILE.txt`, `FILE.jsonl:KEY`, `FILE.csv:COLUMN`. */
@@ -53,6 +54,7 @@ export const RUNNING = {
     kind: TEXTS,
     in: ['run'],
     flag: '--text <text>',
+    elsewhere: ['--sentences'],
     help: 'a text, FILE.txt (a line each), FILE.jsonl:KEY or FILE.csv:COLUMN, through the tokenizer.json beside MODEL; repeatable',
   },
   /** The tokenizer.json, where it does not lie beside the model. */
@@ -181,6 +183,7 @@ export const RUNNING = {
     in: [...SESSIONS, 'doctor'],
     cli: ['run', ...PAGES, 'doctor'],
     flag: '--provider <names>',
+    elsewhere: ['--gpu', '--cuda', '--device', '--ep', '--execution-provider'],
     help: `auto, ${PROVIDERS.join(', ')}; several in order (default: auto)`,
     per: {
       doctor: {
@@ -220,6 +223,7 @@ export const RUNNING = {
     kind: count(1),
     in: ['run'],
     flag: '--batch-size <n>',
+    elsewhere: ['--batch', '--bs'],
     help: 'entries per run (default: what the model fixes, else 16; 32 for a shard)',
   },
   /** Write the pictures of the page as files, too, into this folder. */
@@ -289,6 +293,7 @@ export const PICTURES = {
     kind: fraction('a number'),
     in: TAKERS,
     flag: '--crop <share>',
+    elsewhere: ['--crop-pct', '--crop-size'],
     help: 'share of the resized picture that the centre crop keeps',
     group,
   },

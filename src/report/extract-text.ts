@@ -1,9 +1,11 @@
 import { escapeText } from './escape.js';
 import type { ExtractReport } from './records.js';
 import { indexText, shapeText } from './shapes.js';
+import { FULL_DIMS, legendText, shortDims, type ShortDims } from './short-dims.js';
 import { paint, type TextStyle } from './style.js';
-import { renderTable, type Column } from './table.js';
+import { isRoomy, renderTable, type Column } from './table.js';
 import { bytesText, countText, plural } from './units.js';
+import { wrapped } from './width.js';
 
 const COLUMNS: readonly Column[] = [
   { title: 'output', least: 8 },
@@ -33,16 +35,25 @@ export function extractText(report: ExtractReport, dryRun: boolean, style: TextS
   );
   const outputs = features.length > 0 ? '' : `to ${(report.outputs ?? []).map(escapeText).join(', ')}\n`;
   const verb = dryRun ? 'would write' : 'wrote';
-  const rows = features.map(({ output: name, index, group, module, num_chs, reduction, shape, tensor }) => [
-    escapeText(name),
+  const asTheyAre = rowsOf(features, FULL_DIMS);
+  const dims = isRoomy(COLUMNS, asTheyAre, style) ? FULL_DIMS : shortDims(features.map(({ shape }) => shape));
+  const rows = dims === FULL_DIMS ? asTheyAre : rowsOf(features, dims);
+  const legend = dims.legend === '' ? '' : `${paint(style, 'dim', legendText(dims, style))}\n`;
+  const name = escapeText(output ?? 'nothing');
+  const head = wrapped([`${verb} ${name}`, ...facts], { width: style.width, after: ['  '], between: ', ' });
+  return `${verb} ${paint(style, 'bold', name)}${head.slice(verb.length + 1 + name.length)}\n${begins.join('')}${outputs}${rows.length === 0 ? '' : `\n${renderTable(COLUMNS, rows, style)}${legend}`}`;
+}
+
+function rowsOf(features: ExtractReport['features'], dims: ShortDims): readonly (readonly string[])[] {
+  return features.map(({ output, index, group, module, num_chs, reduction, shape, tensor }) => [
+    escapeText(output),
     indexText({ index, group }),
     module === null ? '-' : escapeText(module),
     num_chs === null ? '?' : String(num_chs),
     reduction === null ? '?' : String(reduction),
-    shapeText(shape),
+    dims.shapeText(shape),
     escapeText(tensor),
   ]);
-  return `${verb} ${paint(style, 'bold', escapeText(output ?? 'nothing'))}  ${facts.join(', ')}\n${begins.join('')}${outputs}${rows.length === 0 ? '' : `\n${renderTable(COLUMNS, rows, style)}`}`;
 }
 
 function part(kept: number, dropped: number, noun: string): string {

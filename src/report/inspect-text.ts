@@ -15,7 +15,7 @@ import type {
 } from './records.js';
 import { indexText, kindText, shapeText } from './shapes.js';
 import { paint, type TextStyle } from './style.js';
-import { FULL_DIMS, shortDims, type ShortDims } from './short-dims.js';
+import { FULL_DIMS, legendText, shortDims, type ShortDims } from './short-dims.js';
 import { COLUMN_GAP, isRoomy, leftOutText, renderTable, type Column } from './table.js';
 import { bytesText, countText, plural } from './units.js';
 import { displayWidth, padEnd, shorten, wrapped } from './width.js';
@@ -140,7 +140,7 @@ function featuresText(report: InspectReport, style: TextStyle, dims: ShortDims):
   lines.push(confidenceText(features, undefined, style), ...report.groups.map((group) => groupText(group, tables)));
   const notes = [
     ...(isMarked(report) ? [MARKED] : []),
-    ...(dims.legend === '' ? [] : [dims.legend]),
+    ...(dims.legend === '' ? [] : [legendText(dims, style)]),
     ...(left.size === 0 ? [] : [leftOutText(left)]),
   ];
   return (

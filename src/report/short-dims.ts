@@ -1,6 +1,8 @@
 import type { Dim } from '../onnx/records.js';
 import { escapeText } from './escape.js';
 import { shapeText } from './shapes.js';
+import type { TextStyle } from './style.js';
+import { wrapped } from './width.js';
 
 /** Shapes as a table has room for them, and what their letters stand for. */
 export interface ShortDims {
@@ -43,6 +45,11 @@ export function shortDims(shapes: Iterable<readonly Dim[] | null | undefined>): 
     shapeText: (shape) => shapeText(shape?.map((dim) => (typeof dim === 'string' ? short(dim) : dim)) ?? shape),
     legend: rounded === null ? said : `${said}; ${rounded} is rounded up`,
   };
+}
+
+/** What the letters stand for, in lines of the terminal's width. */
+export function legendText({ legend }: ShortDims, { width }: TextStyle): string {
+  return wrapped(legend.split(', '), { width, between: ', ' });
 }
 
 function roundedIn(text: string): string {

@@ -51,6 +51,21 @@ describe('renderTable', () => {
     expect(renderTable(columns, rows, PLAIN)).toBe(' n  bar  name\n 1  ###  a-rather-long-tensor-name\n22   #   層\n');
   });
 
+  test('columns that say nothing go first, and records are apart', () => {
+    const titles = ['name', 'module', 'shape'].map((title) => ({ title }));
+    const cells = [
+      ['first', '-', '[1, 2]'],
+      ['second', '-', '[3]'],
+    ];
+    expect(renderTable(titles, cells, { ...PLAIN, width: 30 })).toBe(
+      'name    module  shape\nfirst   -       [1, 2]\nsecond  -       [3]\n',
+    );
+    expect(renderTable(titles, cells, { ...PLAIN, width: 16 })).toBe('name    shape\nfirst   [1, 2]\nsecond  [3]\n');
+    expect(renderTable(titles, cells, { ...PLAIN, width: 13 })).toBe(
+      'name    first\nshape   [1…2]\n\nname    se…nd\nshape   [3]\n',
+    );
+  });
+
   test('fits any width, first by the middle of long cells, then by expendable columns', () => {
     expect(renderTable(columns, rows, { ...PLAIN, width: 20 })).toBe(
       ' n  bar  name\n 1  ###  a-rat…-name\n22   #   層\n',

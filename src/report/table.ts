@@ -22,7 +22,7 @@ const WIDEST_PADDING = 200;
 /**
  * Rows under their titles, in columns that fit `style.width`: long cells lose their middle, then expendable columns go,
  * then firm ones are cut. No two names are cut to the same. What fits in no such way is a record of lines for each row.
- * Cells are escaped already.
+ * Columns that say nothing go before anything is cut. Cells are escaped already.
  * @param left takes the titles of columns that are left out; without it a line under the table names them
  */
 export function renderTable(
@@ -48,7 +48,9 @@ export function renderTable(
     });
     return drawn.join(COLUMN_GAP).trimEnd();
   };
-  const gone = columns.filter(({ title }, at) => title !== '' && !kept.includes(at)).map(({ title }) => title);
+  const gone = columns
+    .filter(({ title }, at) => title !== '' && !kept.includes(at) && !isEmpty(rows, at))
+    .map(({ title }) => title);
   for (const title of gone) left?.add(title);
   return [
     line(
@@ -85,13 +87,23 @@ function stacked(columns: readonly Column[], rows: readonly (readonly string[])[
   const titles = columns.map(({ title }) => title).filter((title) => title !== '');
   const title = Math.max(...titles.map(displayWidth));
   const room = Math.max(1, (style.width ?? Infinity) - title - COLUMN_GAP.length);
-  const lines = rows.flatMap((row) =>
+  const records = rows.map((row) =>
     columns.flatMap(({ title: name }, at) => {
       const cell = shorten(row[at], room, ellipsisOf(style));
-      return name === '' || cell === '' ? [] : [`${paint(style, 'bold', padEnd(name, title))}${COLUMN_GAP}${cell}\n`];
+      return name === '' || SAYS_NOTHING.has(cell)
+        ? []
+        : [`${paint(style, 'bold', padEnd(name, title))}${COLUMN_GAP}${cell}\n`];
     }),
   );
-  return lines.join('');
+  return records.map((lines) => lines.join('')).join('\n');
+}
+
+/** Cells of what a row does not have. */
+const SAYS_NOTHING = new Set(['', '-']);
+
+/** Whether a column says nothing in any row. */
+function isEmpty(rows: readonly (readonly string[])[], at: number): boolean {
+  return rows.length > 0 && rows.every((row) => SAYS_NOTHING.has(row[at]));
 }
 
 function center(text: string, width: number): string {
@@ -113,6 +125,7 @@ function fitted(columns: readonly Column[], rows: readonly (readonly string[])[]
   const { width: available } = style;
   let kept: readonly number[] = columns.map((_, at) => at);
   if (available === null) return { kept, widths: natural.map((width) => Math.min(width, WIDEST_PADDING)) };
+  if (!isRoomy(columns, rows, style)) kept = kept.filter((at) => !isEmpty(rows, at));
   const leasts = new Map<number, number>();
   const leastOf = (at: number): number => {
     const { least = Infinity } = columns[at];
@@ -145,7 +158,7 @@ function withMore(
   const used = (): number => sum([...byColumn.values()]) + COLUMN_GAP.length * (byColumn.size - 1);
   const gone = natural
     .map((_width, at) => at)
-    .filter((at) => !byColumn.has(at))
+    .filter((at) => !byColumn.has(at) && columns[at].expendable !== undefined)
     .sort((a, b) => (columns[a].expendable ?? 0) - (columns[b].expendable ?? 0));
   for (const at of gone) if (used() + COLUMN_GAP.length + natural[at] <= available) byColumn.set(at, natural[at]);
   const all = [...byColumn].sort(([a], [b]) => a - b);

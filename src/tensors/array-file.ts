@@ -1,5 +1,6 @@
 import type { TensorValue } from '../onnx/tensor-value.js';
 import { UsageError } from '../errors.js';
+import { option } from '../options/words.js';
 import type { FileSystem } from '../wire/fs.js';
 import type { ByteSource } from '../wire/source.js';
 import { malformed, wholeFile, type Region } from './faults.js';
@@ -72,7 +73,9 @@ export async function probeKind(access: SourceAccess): Promise<FileKind> {
     if (kind === null) {
       throw new UsageError(`${access.name} is neither a picture nor an array file`, {
         path: access.name,
-        hint: 'inputs are jpg, png, webp, .npy, .npz, .safetensors and .pb (TensorProto)',
+        hint: /\.(txt|jsonl|csv)$/i.test(access.name)
+          ? `files of texts go in with ${option('texts')}`
+          : 'inputs are jpg, png, webp, .npy, .npz, .safetensors and .pb (TensorProto)',
       });
     }
     return kind;
