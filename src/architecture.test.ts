@@ -10,6 +10,7 @@ const SOURCE = join(process.cwd(), 'src');
 const ROWS: readonly (readonly string[])[] = [
   ['cli'],
   ['index'],
+  ['unplugin'],
   ['batch'],
   ['shards'],
   ['inspect', 'extract', 'split', 'common', 'run', 'verify', 'doctor', 'cache', 'report-features', 'diff'],
