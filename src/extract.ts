@@ -5,6 +5,7 @@ import { assertPath, called } from './options/check.js';
 import type { GraphView } from './onnx/graph.js';
 import type { OptionsOf } from './options/types.js';
 import { inferWhole } from './shapes/whole.js';
+import { picturesOfCut } from './model-recipe.js';
 import { inputName, localPath } from './open.js';
 import { prepare, type PrepareOptions } from './prepare.js';
 import { fileNameOf } from './remote/open-remote.js';
@@ -13,15 +14,12 @@ import type { ExtractReport } from './report/records.js';
 import { assertNoWarnings } from './report/strict.js';
 import type { FreeBatch } from './rewrite/batch-visit.js';
 import { describedEdit, referenceEntries } from './rewrite/described.js';
-import { recipeNamed } from './preprocessing/find.js';
 import { printableEdit } from './rewrite/edit.js';
 import { planRewrite } from './rewrite/plan.js';
 import { assertModeFlags, planOptions } from './rewrite/tap.js';
 import { DEFAULT_ALIGN, planWeights } from './rewrite/weights.js';
 import { rewritesWhole } from './rewrite/whole-model.js';
-import { nodeFileSystem } from './wire/fs.js';
 import { readOneArray } from './tensors/array-file.js';
-import { readText } from './tensors/beside-model.js';
 import { projectionFiles, readProjection } from './tensors/projection.js';
 
 /** What `extract` takes: the options of the table, and what only a program can give. */
@@ -62,9 +60,13 @@ async function extractTo(
   const projection = await readProjection(options.project, (path) =>
     readOneArray(path, { fileSystem: options.fileSystem }),
   );
-  const { fileSystem = nodeFileSystem } = options;
-  const named = options.pixels?.preprocess;
-  const pixelRecipe = named === undefined ? null : await recipeNamed(named, (path) => readText(path, fileSystem));
+  const pictures = await picturesOfCut(view, {
+    how: options.pixels?.preprocess,
+    isNeeded: options.pixels !== undefined,
+    fileSystem: options.fileSystem,
+    warn,
+  });
+  const [pixelRecipe = null] = pictures.values();
   const freeing = await freeingOf(view, options);
   const asked = planOptions({ ...options, beginnings, projection, pixelRecipe, sizes: resized, freeing, whole });
   const plan = planRewrite(view, types.types, selections, asked);
@@ -86,7 +88,7 @@ async function extractTo(
       },
     );
   }
-  const edit = await describedEdit({ view, types, resolution, plan, resized }, weights, placement.sourceName);
+  const edit = await describedEdit({ view, types, resolution, plan, resized, pictures }, weights, placement.sourceName);
   if (options.strict) assertNoWarnings(warnings, sourcePath ?? undefined);
   const result = options.dryRun
     ? previewCut(model, edit, weights, target)
@@ -129,7 +131,7 @@ async function extractTo(
     ...beginningRecords(plan),
     ...dimRecords(resized),
     ...(plan.freed === null ? {} : { freed: plan.freed }),
-    ...pixelRecords(plan),
+    ...pixelRecords({ view, plan, pictures }),
     ...counts(model, edit),
     ...result,
     warnings,

@@ -14,6 +14,7 @@ import { beginningRecords, counts, dimRecords, extractedFeatures, pixelRecords }
 import { inspectReport } from './report/inspect-report.js';
 import type { ExtractReport, InspectReport } from './report/records.js';
 import { recipeNamed } from './preprocessing/find.js';
+import { pictureInputs } from './preprocessing/input.js';
 import { describedEdit } from './rewrite/described.js';
 import { planRewrite } from './rewrite/plan.js';
 import { exposedSelection } from './rewrite/expose.js';
@@ -84,6 +85,9 @@ export async function extractBytes(
   const projection = await readProjection(options.project, (path) => Promise.reject(noFiles(path)));
   const named = options.pixels?.preprocess;
   const pixelRecipe = named === undefined ? null : await recipeNamed(named, (path) => Promise.reject(noFiles(path)));
+  const pictures = new Map(
+    pixelRecipe === null ? [] : pictureInputs(view).map(({ name }) => [name, pixelRecipe] as const),
+  );
   const plan = planRewrite(
     view,
     types.types,
@@ -98,7 +102,7 @@ export async function extractBytes(
     sourceName: null,
     warn,
   });
-  const edit = await describedEdit({ view, types, resolution, plan, resized }, weights, null);
+  const edit = await describedEdit({ view, types, resolution, plan, resized, pictures }, weights, null);
   const pieces = splice(model, edit, weights.contents);
   assertLoadable(pieces);
   return {
@@ -113,7 +117,7 @@ export async function extractBytes(
       ...extractedFeatures(plan),
       ...beginningRecords(plan),
       ...dimRecords(resized),
-      ...pixelRecords(plan),
+      ...pixelRecords({ view, plan, pictures }),
       ...counts(model, edit),
       size_bytes: sizeOf(pieces),
       bytes_copied: sizeOf(pieces.filter((piece) => !(piece instanceof Uint8Array))),

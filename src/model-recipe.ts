@@ -1,8 +1,10 @@
+import { UsageError } from './errors.js';
 import type { GraphView } from './onnx/graph.js';
 import { AUTO, findRecipe } from './preprocessing/find.js';
 import type { NumbersOf } from './preprocessing/in-graph.js';
-import type { ImageInput } from './preprocessing/input.js';
+import { pictureInputs, type ImageInput } from './preprocessing/input.js';
 import type { FoundRecipe } from './preprocessing/recipe.js';
+import { PREPROCESS_KEY } from './preprocessing/stored.js';
 import { isTensor, numbersOf } from './shapes/info.js';
 import { inferWhole } from './shapes/whole.js';
 import { configsBeside, readText, unreadBeside } from './tensors/beside-model.js';
@@ -36,8 +38,40 @@ export async function modelRecipe(
   });
 }
 
+/** What is asked of the pictures of a model that is to be cut. */
+export interface CutPictures {
+  /** What `pixels.preprocess` says: a name, a file; nothing for whatever the model says. */
+  readonly how: string | undefined;
+  /** Whether a cut without it is refused; otherwise a file that is not understood is a warning. */
+  readonly isNeeded: boolean;
+  readonly fileSystem?: FileSystem;
+  readonly warn: (message: string) => void;
+}
+
+/**
+ * How pictures are prepared for each input of a model that takes them, as a cut of it is to say; nothing for those of
+ * which nobody says it.
+ * @throws UsageError, IoError, PolicyError
+ */
+export async function picturesOfCut(
+  view: GraphView,
+  { how, isNeeded, fileSystem, warn }: CutPictures,
+): Promise<ReadonlyMap<string, FoundRecipe>> {
+  const found = new Map<string, FoundRecipe>();
+  for (const input of pictureInputs(view)) {
+    try {
+      const own = await modelRecipe(view, input, how, fileSystem);
+      if (own.source !== 'assumed') found.set(input.name, own);
+    } catch (error) {
+      if (isNeeded || !(error instanceof UsageError)) throw error;
+      warn(`the cut does not say how pictures are prepared: ${error.message}`);
+    }
+  }
+  return found;
+}
+
 /** The keys of metadata_props that say how pictures are prepared. */
-const READ = new Set(['stride', 'names', 'imgsz', 'task', 'description']);
+const READ = new Set([PREPROCESS_KEY, 'stride', 'names', 'imgsz', 'task', 'description']);
 
 async function constantsOf(view: GraphView): Promise<NumbersOf> {
   const { nominal } = await inferWhole(view);

@@ -47,7 +47,11 @@ export async function writePlan(
     warn,
     ...placement,
   });
-  const edit = await describedEdit({ view, types, resolution, plan, resized: null }, weights, placement.sourceName);
+  const edit = await describedEdit(
+    { view, types, resolution, plan, resized: null, pictures: new Map() },
+    weights,
+    placement.sourceName,
+  );
   const written: Written = options.dryRun
     ? previewCut(model, edit, weights, place)
     : await writeCut({ model, edit, plan, weights, target: place, options: cutting, sourcePath: input });

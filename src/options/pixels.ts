@@ -43,16 +43,16 @@ export const PIXELS = {
     kind: PIXEL_LAYOUT,
     in: CUTS,
     flag: '--image-input <layout>',
-    help: 'the cut takes uint8 pixels: nhwc or nchw, and rgb, bgr, rgba or bgra behind a comma (default: nhwc,rgb)',
+    help: 'the cut takes uint8 pixels: nhwc or nchw, and rgb (default), bgr, rgba or bgra behind a comma',
     group,
     config: 'pixels.layout',
   },
-  /** How they become what the network takes, by a name or a file; the options below say it instead, or in part. */
+  /** How they become what the network takes, by a name or a file; what the model says by default. */
   'pixels.preprocess': {
     kind: TEXT,
     in: CUTS,
     flag: '--preprocess <how>',
-    help: `how pixels become what the network takes: ${PRESET_NAMES.join(', ')}; or a file such as preprocessor_config.json`,
+    help: `how pictures are prepared, inside with --image-input, else as the cut says: ${PRESET_NAMES.join(', ')}; or a file (default: as the model says)`,
     group,
     config: 'pixels.preprocess',
   },

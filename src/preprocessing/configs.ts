@@ -160,6 +160,11 @@ function ofOpenClip(fields: Fields, model: unknown): Recipe {
   };
 }
 
+/** A recipe in the words of a report. @throws UsageError naming the field that is not understood */
+export function recipeInWords(record: { readonly [key: string]: unknown }, path: string): Recipe {
+  return ofFeatx(new Fields(record, path));
+}
+
 /** A recipe in the words of a report: a preset, and what is different. */
 function ofFeatx(fields: Fields): Recipe {
   const base = PRESETS[fields.choice('preset', PRESET_NAMES, 'unit')];

@@ -1,5 +1,4 @@
 import { UsageError } from '../errors.js';
-import { readStoredInfo } from '../features/resolvers/metadata.js';
 import type { GraphView } from '../onnx/graph.js';
 import { PRESET_NAMES } from '../options/choices.js';
 import { nearestNames } from '../options/nearest.js';
@@ -9,6 +8,7 @@ import { arithmeticInGraph, takenBy, type NumbersOf } from './in-graph.js';
 import type { ImageInput } from './input.js';
 import { PRESETS } from './presets.js';
 import type { FoundRecipe, Recipe } from './recipe.js';
+import { PREPROCESS_KEY, storedRecipe } from './stored.js';
 import { ultralyticsRecipe } from './ultralytics.js';
 
 /** A file with text. */
@@ -34,6 +34,8 @@ export interface RecipeSources {
 /** What `preprocess` may be beside the name of a preset: whatever the model says; a file; nothing at all. */
 export const AUTO = 'auto';
 const NONE = 'none';
+/** A cut that says nothing. */
+const NOTHING = '{"inputs":[]}';
 
 /**
  * How pictures are prepared: as the caller says by a name or a file; else as the model's metadata says, a file beside
@@ -42,10 +44,11 @@ const NONE = 'none';
  */
 export async function findRecipe(input: ImageInput, how: string, sources: RecipeSources): Promise<FoundRecipe> {
   if (how !== AUTO) return asked(how, sources.read);
-  const inside = await preparedInside(sources.view, input.name);
-  if (inside !== null) return inside;
+  const metadata = await sources.metadata();
+  const stored = storedRecipe(metadata.get(PREPROCESS_KEY) ?? NOTHING, input.name);
+  if (stored !== null) return plain('metadata', null, stored);
   const found: FoundRecipe[] = [];
-  const fromMetadata = ultralyticsRecipe(await sources.metadata());
+  const fromMetadata = ultralyticsRecipe(metadata);
   if (fromMetadata !== null) found.push(plain('metadata', null, fromMetadata));
   // A file is only looked at if nothing in the model says more: it may be another model's.
   else
@@ -74,20 +77,6 @@ export async function findRecipe(input: ImageInput, how: string, sources: Recipe
     recipe: { ...first.recipe, scale, mean, std },
     warnings: isDoubled ? [...warnings, doubled] : warnings,
   };
-}
-
-/**
- * What a cut that prepares pictures inside wants of its pixels: their channels in its order, at the size that it takes
- * cropped as the way that was put inside has it; null for any other input.
- */
-async function preparedInside({ model }: GraphView, input: string): Promise<FoundRecipe | null> {
-  const entry = (await readStoredInfo(model))?.preprocess?.find((each) => each.input === input);
-  if (entry === undefined) return null;
-  const [name] = String(entry['from']).split(',');
-  const preset = PRESET_NAMES.find((known) => known === name) ?? 'raw';
-  const channels = entry.channels.startsWith('bgr') ? 'bgr' : 'rgb';
-  const recipe: Recipe = { ...PRESETS[preset], scale: 1, mean: null, std: null, channels };
-  return { recipe, source: 'metadata', path: null, preset: null, warnings: [] };
 }
 
 /** How pictures are prepared where there is no model to ask. @throws UsageError, IoError */

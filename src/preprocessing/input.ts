@@ -1,4 +1,6 @@
 import { UsageError } from '../errors.js';
+import { isInitializer, type GraphView } from '../onnx/graph.js';
+import { dtypeWord } from '../onnx/types.js';
 import type { PictureLayout } from './recipe.js';
 
 type Shape = readonly (number | string | null)[];
@@ -65,5 +67,20 @@ export function axesOf(input: ImageInput): PictureAxes {
   throw new UsageError(
     `input ${input.name} has shape [${(input.shape ?? []).map((dim) => dim ?? '?').join(', ')}]; a picture has [N, 3, H, W], [N, H, W, 3], [3, H, W] or [H, W, 3]`,
     { hint: 'give it as a .npy array' },
+  );
+}
+
+/** The inputs of a model that take pictures of three channels. */
+export function pictureInputs(view: GraphView): readonly ImageInput[] {
+  const inputs = [...view.inputs].flatMap(([name, { type }]): ImageInput[] =>
+    isInitializer(view, name) || type?.kind !== 'tensor'
+      ? []
+      : [{ name, dtype: dtypeWord(type.elemType), shape: type.shape ?? null }],
+  );
+  return inputs.filter(
+    ({ dtype, shape }) =>
+      (dtype === 'float32' || dtype === 'float16' || dtype === 'uint8') &&
+      shape?.length === 4 &&
+      (shape[1] === 3 || shape[3] === 3),
   );
 }

@@ -1,5 +1,6 @@
 import type { FreedRecord } from '../rewrite/freed.js';
 import type { Dim } from '../onnx/records.js';
+import type { RecipeWords } from '../preprocessing/stored.js';
 import type { PixelsRecord } from '../rewrite/pixels.js';
 import type { StepRecord } from '../rewrite/steps.js';
 import type { BeginningRecord, DimRecord, FoldedShapeRecord } from './cut-records.js';
@@ -73,6 +74,8 @@ export interface ExtractReport {
   readonly freed?: FreedRecord;
   /** What pixels go through in front of the network; absent if pictures come prepared. */
   readonly preprocess?: PixelsRecord;
+  /** How pictures are prepared for inputs of the cut, as its metadata says; absent if nothing says it. */
+  readonly preprocessing?: readonly CutPreprocessingRecord[];
   readonly kept: CountRecord;
   readonly dropped: CountRecord;
   /** Of the model file. */
@@ -87,4 +90,12 @@ export interface ExtractReport {
   readonly elapsed_ms: number;
   /** The edit itself, under `--dry-run`. */
   readonly plan?: unknown;
+}
+
+/** How pictures are prepared for an input of a cut, and who says so. */
+export interface CutPreprocessingRecord extends RecipeWords {
+  readonly input: string;
+  readonly source: string;
+  readonly path: string | null;
+  readonly preset: string | null;
 }

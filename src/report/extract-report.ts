@@ -2,6 +2,8 @@ import { tensorsOf } from '../onnx/graph.js';
 import type { OnnxModel } from '../onnx/records.js';
 import { tensorBytes } from '../onnx/types.js';
 import { droppedStarts, type GraphEdit } from '../rewrite/edit.js';
+import { inWords } from '../preprocessing/stored.js';
+import { recipesOfCut } from '../rewrite/described.js';
 import type { Plan } from '../rewrite/plan.js';
 import type { Resized } from '../rewrite/sizes.js';
 import { topStart } from '../rewrite/splice.js';
@@ -32,10 +34,23 @@ export function extractedFeatures({ outputs }: Plan): Pick<ExtractReport, 'featu
   };
 }
 
-/** What pixels go through in front of the network, as the report of a cut has it. */
-export function pixelRecords({ pixels }: Plan): Pick<ExtractReport, 'preprocess'> {
-  return pixels === null ? {} : { preprocess: pixels };
+/** What pixels go through in front of the network, and how pictures are prepared for a cut, as its report has it. */
+export function pixelRecords(described: Described): Pick<ExtractReport, 'preprocess' | 'preprocessing'> {
+  const { pixels } = described.plan;
+  const recipes = recipesOfCut(described).map(({ input, source, path, preset, recipe }) => ({
+    input,
+    source,
+    path,
+    preset,
+    ...inWords(recipe),
+  }));
+  return {
+    ...(pixels === null ? {} : { preprocess: pixels }),
+    ...(recipes.length === 0 ? {} : { preprocessing: recipes }),
+  };
 }
+
+type Described = Parameters<typeof recipesOfCut>[0];
 
 /** Where a cut begins, as its report has it; if it begins at the inputs of the model, what leaves a whole one. */
 export function beginningRecords({

@@ -15,6 +15,8 @@ import type { GraphView } from '../onnx/graph.js';
 import type { OnnxModel } from '../onnx/records.js';
 import type { InferredTypes } from '../onnx/types.js';
 import type { GraphEdit } from './edit.js';
+import type { FoundRecipe, Recipe } from '../preprocessing/recipe.js';
+import { PREPROCESS_KEY, writtenRecipes, type CutRecipe } from '../preprocessing/stored.js';
 import { cutFeatures, type Plan } from './plan.js';
 import type { Resized } from './sizes.js';
 import type { BeforeSteps, BuiltTap, Tap } from './tap.js';
@@ -28,6 +30,8 @@ export interface Describing {
   readonly resolution: Resolution;
   readonly plan: Plan;
   readonly resized: Resized | null;
+  /** How pictures are prepared for inputs of the model, by name. */
+  readonly pictures: ReadonlyMap<string, FoundRecipe>;
 }
 
 /**
@@ -49,7 +53,7 @@ export async function describedEdit(
 
 /** What the cut says of itself. */
 async function metadata(
-  { view, types, resolution, plan, resized }: Describing,
+  { view, types, resolution, plan, resized, pictures }: Describing,
   original: string | null,
 ): Promise<GraphEdit['setMetadata']> {
   const stored = (features: readonly Feature[]): readonly StoredFeature[] =>
@@ -96,7 +100,11 @@ async function metadata(
     ...(resized === null ? {} : { dims: sizesOf(resized) }),
     ...(await preparedInside(view, plan)),
   };
-  const entries = [{ key: FEATURE_INFO_KEY, value: JSON.stringify(info) }];
+  const recipes = recipesOfCut({ view, plan, pictures });
+  const entries = [
+    { key: FEATURE_INFO_KEY, value: JSON.stringify(info) },
+    ...(recipes.length === 0 ? [] : [{ key: PREPROCESS_KEY, value: writtenRecipes(recipes) }]),
+  ];
   if (original === null) return entries;
   const record: ReferenceRecord = {
     schema: 1,
@@ -124,6 +132,33 @@ async function preparedInside({ model }: GraphView, { pixels, edit }: Plan): Pro
   const before = (await readStoredInfo(model))?.preprocess?.filter(({ input }) => !gone.has(input)) ?? [];
   const all = [...before, ...(pixels === null ? [] : [{ ...pixels }])];
   return all.length === 0 ? {} : { preprocess: all };
+}
+
+/** How pictures are prepared for the inputs that a cut has of its original: what is not done inside is left to do. */
+export function recipesOfCut({
+  view: { model },
+  plan: { pixels, renamed, edit },
+  pictures,
+}: Pick<Describing, 'view' | 'plan' | 'pictures'>): readonly CutRecipe[] {
+  const gone = new Set(edit.drop.inputs.map((index) => model.graph.inputs[index].name));
+  return [...pictures].flatMap(([name, found]): CutRecipe[] => {
+    if (pixels?.tensor === name)
+      return [{ ...found, input: pixels.input, preset: null, recipe: leftToDo(found.recipe, pixels) }];
+    const input = renamed.find(({ tensor }) => tensor === name)?.input;
+    return input === undefined && gone.has(name) ? [] : [{ ...found, input: input ?? name }];
+  });
+}
+
+/** What is to be done with pictures in front of a cut that takes their pixels. */
+function leftToDo(recipe: Recipe, { channels, resize }: NonNullable<Plan['pixels']>): Recipe {
+  const pixels: Recipe = {
+    ...recipe,
+    scale: 1,
+    mean: null,
+    std: null,
+    channels: channels.startsWith('bgr') ? 'bgr' : 'rgb',
+  };
+  return resize === null ? pixels : { ...pixels, size: null, resize: null, fit: 'shortest', crop: 1 };
 }
 
 /** Which feature a tap is. */

@@ -181,7 +181,7 @@ describe('in a network', () => {
   ])('verify compares bit for bit behind it (opset %d)', async (opset, more) => {
     const { bytes, report } = await extractBytes(padded(opset), {
       select: [{ by: 'tensor', name: 'y' }],
-      pixels: { preprocess: 'imagenet', ...more },
+      pixels: { layout: 'nhwc', preprocess: 'imagenet', ...more },
     });
     expect(report.preprocess).toMatchObject({ input: 'pixels', tensor: 'x', channels: 'rgb', from: 'imagenet' });
     const { equal, features } = await verifyViews(await view(padded(opset)), await view(bytes), {
@@ -228,9 +228,9 @@ test.each([
   await expect(given(model, { pixels })).rejects.toThrow(message);
 });
 
-describe('run', () => {
-  const cat = 'fixtures/tensors/picture.png';
+const CAT = 'fixtures/tensors/picture.png';
 
+describe('run', () => {
   test.each(['bgr'] as const)('gives a cut of %s pixels what it gave the network', async (channels) => {
     const model = mirror({ sides: [32, 32] });
     const select = [{ by: 'tensor', name: 'y' }] as const;
@@ -244,11 +244,11 @@ describe('run', () => {
       await runFeatures(model, {
         select,
         isolate: false,
-        inputs: [cat],
+        inputs: [CAT],
         output: whole,
         image: { preprocess: 'imagenet' },
       });
-      const report = await runFeatures(bytes, { isolate: false, inputs: [cat], output: cut });
+      const report = await runFeatures(bytes, { isolate: false, inputs: [CAT], output: cut });
       expect(report.preprocessing).toMatchObject([{ source: 'metadata', channels, mean: null, std: null }]);
       const values = async (path: string) => (await readArrays(path)).get('')?.data;
       expect(await values(cut)).toEqual(await values(whole));
@@ -258,7 +258,7 @@ describe('run', () => {
   });
 });
 
-test('a file says how pixels are prepared', async () => {
+test('a file says how pixels are prepared, inside a cut or by whoever runs it', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'featx-pixels-'));
   try {
     const [model, config] = [join(folder, 'm.onnx'), join(folder, 'preprocessor_config.json')];
@@ -274,11 +274,36 @@ test('a file says how pixels are prepared', async () => {
       do_resize: true,
     };
     writeFileSync(config, JSON.stringify(said));
-    const report = await extract(model, join(folder, 'cut.onnx'), {
-      select: [{ by: 'tensor', name: 'y' }],
-      pixels: { preprocess: config },
-    });
-    expect(report.preprocess).toMatchObject({ mean: [0.1, 0.2, 0.3], std: [0.4, 0.5, 0.6], from: config });
+    const select = [{ by: 'tensor', name: 'y' }] as const;
+    const inside = await extract(model, join(folder, 'inside.onnx'), { select, pixels: { layout: 'nhwc' } });
+    const means = { mean: [0.1, 0.2, 0.3], std: [0.4, 0.5, 0.6] };
+    expect(inside.preprocess).toMatchObject({ ...means, from: 'preprocessor_config.json' });
+    expect(inside.preprocessing).toMatchObject([{ input: 'pixels', source: 'file', crop_rounding: 'down', scale: 1 }]);
+    const carried = await extract(model, join(folder, 'carried.onnx'), { select, inMap: { x: 'z' } });
+    expect(carried).not.toHaveProperty('preprocess');
+    expect(carried.preprocessing).toMatchObject([{ input: 'z', source: 'file', ...means }]);
+    const named = await extract(model, join(folder, 'named.onnx'), { select, pixels: { preprocess: 'clip' } });
+    expect(named.preprocessing).toMatchObject([{ input: 'x', source: 'flags', preset: 'clip' }]);
+    const of = async (file: string) => {
+      const output = join(folder, 'out.npy');
+      const { preprocessing } = await runFeatures(file, { isolate: false, inputs: [CAT], output });
+      return { ...preprocessing[0], values: (await readArrays(output)).get('')?.data };
+    };
+    const output = join(folder, 'out.npy');
+    await runFeatures(model, { isolate: false, inputs: [CAT], select, output });
+    const whole = (await readArrays(output)).get('')?.data;
+    rmSync(config);
+    const again = await extract(join(folder, 'carried.onnx'), join(folder, 'again.onnx'));
+    expect(again.preprocessing).toMatchObject([{ input: 'z', source: 'metadata' }]);
+    expect(await of(join(folder, 'carried.onnx'))).toMatchObject({ source: 'metadata', ...means, values: whole });
+    expect(await of(join(folder, 'again.onnx'))).toMatchObject({ source: 'metadata', ...means, values: whole });
+    expect(await of(join(folder, 'inside.onnx'))).toMatchObject({ source: 'metadata', mean: null, values: whole });
+    expect(await of(join(folder, 'named.onnx'))).toMatchObject({ source: 'metadata', preset: 'clip' });
+
+    writeFileSync(config, '{"image_processor_type":"Unheard"}');
+    const unread = await extract(model, join(folder, 'unread.onnx'), { select });
+    expect(unread.warnings).toEqual([expect.stringMatching(/does not say how pictures are prepared.*Unheard/)]);
+    await expect(extract(model, null, { select, pixels: { layout: 'nhwc' } })).rejects.toThrow(/Unheard/);
   } finally {
     rmSync(folder, { recursive: true });
   }

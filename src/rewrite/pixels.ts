@@ -44,12 +44,15 @@ const PLAIN: Recipe = { ...PRESETS.imagenet, mean: null, std: null };
 
 /**
  * What a caller asks for; null if it is nothing.
- * @param found what `preprocess` names
+ * @param found what `preprocess` names, or the model says
  * @throws UsageError if nothing says how pixels become numbers, or numbers are out of range
  */
 export function pixelsOf(asked: OptionsIn<'pixels'> | undefined, found: FoundRecipe | null): Pixels | null {
-  if (asked === undefined || Object.values(asked).every((value) => value === undefined)) return null;
-  const { layout = 'nhwc,rgb', mean, std, scale, resize } = asked;
+  if (asked === undefined) return null;
+  const { preprocess: _said, ...inside } = asked;
+  // Alone, a way to prepare pictures is what the cut says of them.
+  if (Object.values(inside).every((value) => value === undefined)) return null;
+  const { layout = 'nhwc,rgb', mean, std, scale, resize } = inside;
   const laid = pixelLayoutOf(layout);
   if (laid === null) return null;
   const isSaid = [mean, std, scale].some((value) => value !== undefined);
@@ -64,7 +67,7 @@ export function pixelsOf(asked: OptionsIn<'pixels'> | undefined, found: FoundRec
       { code: 'FEATX_USAGE_PIXELS' },
     );
   const base = found?.recipe ?? PLAIN;
-  const from = found === null ? 'flags' : (found.preset ?? found.path ?? 'flags');
+  const from = found === null ? 'flags' : (found.preset ?? found.path?.split(/[\\/]/).at(-1) ?? found.source);
   return {
     ...laid,
     recipe: { ...base, mean: triple(mean ?? base.mean), std: triple(std ?? base.std), scale: scale ?? base.scale },
