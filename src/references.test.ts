@@ -16,8 +16,12 @@ const FOLDER = process.env.FEATX_REFERENCES ?? 'fixtures/timm';
 const NAMES = readdirSync(FOLDER).flatMap((file) =>
   file.endsWith('.reference.npz') ? [file.slice(0, -'.reference.npz'.length)] : [],
 );
-const MODELS = NAMES.flatMap((name) => ['ts', 'dy'].map((exporter) => [name, exporter] as const)).filter(
+const ALL = NAMES.flatMap((name) => ['ts', 'dy'].map((exporter) => [name, exporter] as const)).filter(
   ([name, exporter]) => existsSync(join(FOLDER, `${name}.${exporter}.onnx`)),
+);
+/** The exporters in turns; all of a folder that is named. */
+const MODELS = ALL.filter(
+  (_each, index) => process.env.FEATX_REFERENCES !== undefined || index % 4 === 0 || index % 4 === 3,
 );
 /** Of the feature's standard deviation. */
 const TOLERANCE = 2e-5;

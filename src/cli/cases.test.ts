@@ -1,13 +1,13 @@
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { openModel } from '../open.js';
 import { runCli, type CliResult } from '../testing/cli.js';
 
 /**
- * Every folder under fixtures/cases is a command line and what it must do. It runs twice in the same folder: the
- * second run must say and leave
- * the same as the first.
+ * Every folder under fixtures/cases is a command line and what it must do. What writes files runs twice in the same
+ * folder: the second run must say and leave the same as the first.
  */
 interface Case {
   readonly argv: readonly string[];
@@ -63,10 +63,12 @@ describe.each(
     rmSync(folder, { recursive: true, force: true });
   });
 
-  test('does what it says, twice', async () => {
+  test('does what it says', async () => {
+    const before = contents(folder);
     const first = await run(definition);
     const left = contents(folder);
     await check(definition, first, folder);
+    if (isDeepStrictEqual(left, before)) return;
     const second = await run(definition);
     expect(withoutTime(second)).toEqual(withoutTime(first));
     expect(contents(folder)).toEqual(left);
