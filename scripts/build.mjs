@@ -2,6 +2,7 @@
 // one step, so that a failed build leaves the last good one.
 import { renameSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { browserProgram } from './bundles/browser.mjs';
 import { bundleOf, QUICK } from './bundles/names.mjs';
 import { node, root } from './ready.mjs';
 
@@ -81,6 +82,7 @@ await bundle({
     js: 'import{createRequire as __featxRequire}from"node:module";const require=__featxRequire(import.meta.url);',
   },
 });
+await build({ ...browserProgram, outdir: 'dist.next/browser' });
 node(['scripts/bundles/compile.mjs', join(next, 'cli')], { env: { ...process.env, NODE_OPTIONS: '' } });
 rmSync(join(root, 'dist'), { recursive: true, force: true });
 renameSync(next, join(root, 'dist'));

@@ -9,6 +9,7 @@ export { DEFAULT_LIMITS, type ReadLimits } from './onnx/limits.js';
 export type * from './onnx/records.js';
 export { ancestorsOf, viewGraph, type GraphView, type Producer } from './onnx/graph.js';
 export { declaredTypes, tensorBytes, type InferredTypes, type TensorType, type TensorTypes } from './onnx/types.js';
+export { BlobSource } from './wire/blob-source.js';
 export { BufferSource, type ByteSource, type FetchOptions, type ReadStep } from './wire/source.js';
 export { openUrl, type OpenUrlOptions } from './remote/open-url.js';
 export type { Fetch } from './remote/route.js';
@@ -26,7 +27,7 @@ export type {
   SelectOptions,
   Selector,
 } from './features/selectors.js';
-export { cutFeatures, planRewrite, type Plan } from './rewrite/plan.js';
+export { cutFeatures, planRewrite, type Plan, type PlannedOutput } from './rewrite/plan.js';
 export type { Mode, PlanOptions, Tap } from './rewrite/tap.js';
 export type { PixelsRecord } from './rewrite/pixels.js';
 export type { Projection, StepRecord, Steps } from './rewrite/steps.js';
@@ -36,9 +37,13 @@ export { splice } from './rewrite/splice.js';
 export {
   extractBytes,
   inspectBytes,
+  inspectModel,
+  planBytes,
+  type CutPlace,
   type ExtractBytesOptions,
   type ExtractedModel,
   type InspectBytesOptions,
+  type PlannedBytes,
 } from './in-memory.js';
 export type { SidecarFiles } from './onnx/external-data.js';
 export type { ExtractReport, InspectReport } from './report/records.js';

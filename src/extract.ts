@@ -5,7 +5,8 @@ import { assertPath, called } from './options/check.js';
 import type { GraphView } from './onnx/graph.js';
 import type { OptionsOf } from './options/types.js';
 import { inferWhole } from './shapes/whole.js';
-import { picturesOfCut } from './model-recipe.js';
+import { recipeFiles } from './model-recipe.js';
+import { picturesOfCut } from './preprocessing/model-recipe.js';
 import { inputName, localPath } from './open.js';
 import { prepare, type PrepareOptions } from './prepare.js';
 import { fileNameOf } from './remote/open-remote.js';
@@ -13,7 +14,7 @@ import { beginningRecords, counts, dimRecords, extractedFeatures, pixelRecords }
 import type { ExtractReport } from './report/records.js';
 import { assertNoWarnings } from './report/strict.js';
 import type { FreeBatch } from './rewrite/batch-visit.js';
-import { describedEdit, referenceEntries } from './rewrite/described.js';
+import { assertOneStep, describedEdit } from './rewrite/described.js';
 import { printableEdit } from './rewrite/edit.js';
 import { planRewrite } from './rewrite/plan.js';
 import { assertModeFlags, planOptions } from './rewrite/tap.js';
@@ -63,7 +64,7 @@ async function extractTo(
   const pictures = await picturesOfCut(view, {
     how: options.pixels?.preprocess,
     isNeeded: options.pixels !== undefined,
-    fileSystem: options.fileSystem,
+    files: recipeFiles(view, options.fileSystem),
     warn,
   });
   const [pixelRecipe = null] = pictures.values();
@@ -79,15 +80,7 @@ async function extractTo(
     warn,
     ...placement,
   });
-  if (weights.isReference && referenceEntries(model).length > 0) {
-    throw new UsageError(
-      `${option('weights', 'reference')}: the model is such a cut itself and points into another file`,
-      {
-        code: 'FEATX_USAGE_REFERENCE',
-        hint: `use ${option('weights', 'keep')}: the result points where the model points`,
-      },
-    );
-  }
+  assertOneStep(model, weights);
   const edit = await describedEdit({ view, types, resolution, plan, resized, pictures }, weights, placement.sourceName);
   if (options.strict) assertNoWarnings(warnings, sourcePath ?? undefined);
   const result = options.dryRun

@@ -1,9 +1,12 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { indexModel } from './onnx/model.js';
 import { tensorsOf } from './onnx/graph.js';
 import { extract } from './extract.js';
-import { extractBytes, inspectBytes } from './in-memory.js';
+import { extractBytes, inspectBytes, planBytes } from './in-memory.js';
+import { BlobSource } from './wire/blob-source.js';
+import { materialize } from './wire/pieces.js';
 import { inspect } from './inspect.js';
 import { BufferSource } from './wire/source.js';
 import { encodeModel } from './testing/model-builder.js';
@@ -125,4 +128,39 @@ test('inspect shows what the exporter wrote into the model, and nothing of our o
   const report = await inspectBytes(model);
   expect(report.model.metadata).toEqual({ stride: '32', names: "{0: 'person'}" });
   expect(inspectText(report, PLAIN)).toContain("metadata  names = {0: 'person'}");
+});
+
+test('a cut of slices of a file is that of extract beside the model, its weights in it or in the model', async () => {
+  const name = 'test_resnet.ts.onnx';
+  const bytes = readFileSync(join('fixtures', 'timm', name));
+  const source = new BlobSource(new Blob([bytes]), name);
+  const model = await indexModel(source);
+  const home = mkdtempSync(join(tmpdir(), 'featx-slices-'));
+  try {
+    writeFileSync(join(home, name), bytes);
+    for (const weights of ['keep', 'reference'] as const) {
+      const cut = await planBytes(model, { out: [1, 2], outMap: ['a', 'b'] }, { weights, fileName: name });
+      const output = join(home, `${weights}.onnx`);
+      await extract(join(home, name), output, { out: [1, 2], outMap: ['a', 'b'], weights, isolate: false });
+      expect(Buffer.compare(await materialize(cut.source, cut.pieces), readFileSync(output))).toBe(0);
+      expect(cut.outputs.map((each) => each.output)).toEqual(['a', 'b']);
+    }
+  } finally {
+    rmSync(home, { recursive: true });
+  }
+});
+
+test('a file that became shorter, or cannot be read any more, is an error', async () => {
+  const blob = new Blob([new Uint8Array(100_000)]);
+  class Shorter extends Blob {
+    override slice(): Blob {
+      return new Blob(['x']);
+    }
+  }
+  await expect(new BlobSource(new Shorter(['abcdefghijk']), 'm.onnx').read(0, 10)).rejects.toMatchObject({
+    code: 'FEATX_IO_CHANGED',
+  });
+  const source = new BlobSource(blob);
+  expect((await source.read(99_990, 100_000)).length).toBe(10);
+  await expect(source.read(99_990, 100_001)).rejects.toThrow('outside the 100000 bytes');
 });

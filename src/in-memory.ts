@@ -13,10 +13,10 @@ import type { OptionsOf } from './options/types.js';
 import { beginningRecords, counts, dimRecords, extractedFeatures, pixelRecords } from './report/extract-report.js';
 import { inspectReport } from './report/inspect-report.js';
 import type { ExtractReport, InspectReport } from './report/records.js';
-import { recipeNamed } from './preprocessing/find.js';
-import { pictureInputs } from './preprocessing/input.js';
-import { describedEdit } from './rewrite/described.js';
-import { planRewrite } from './rewrite/plan.js';
+import type { TextFile } from './preprocessing/find.js';
+import { picturesOfCut } from './preprocessing/model-recipe.js';
+import { assertOneStep, describedEdit } from './rewrite/described.js';
+import { planRewrite, type PlannedOutput } from './rewrite/plan.js';
 import { exposedSelection } from './rewrite/expose.js';
 import { rewritesWhole } from './rewrite/whole-model.js';
 import { sizedView, type SizedView } from './rewrite/sizes.js';
@@ -25,7 +25,7 @@ import { assertModeFlags, planOptions } from './rewrite/tap.js';
 import { assertLoadable, DEFAULT_ALIGN, planWeights } from './rewrite/weights.js';
 import { readProjection } from './tensors/projection.js';
 import { typesOfFile } from './shapes/file-types.js';
-import { materialize, sizeOf } from './wire/pieces.js';
+import { materialize, sizeOf, type Piece } from './wire/pieces.js';
 import { NO_SIDECARS, type ByteSource } from './wire/source.js';
 
 /** What `inspectBytes` takes. */
@@ -53,11 +53,17 @@ export async function inspectBytes(
   input: Uint8Array | ByteSource,
   options: InspectBytesOptions = {},
 ): Promise<InspectReport> {
+  checkOptions('inspectBytes', options);
+  return inspectModel(await indexModel(input, { limits: options.limits }), options);
+}
+
+/** `inspectBytes` of a model that is open already. @throws as it does */
+export async function inspectModel(model: OnnxModel, options: InspectBytesOptions = {}): Promise<InspectReport> {
   const started = performance.now();
   checkOptions('inspectBytes', options);
   const { listTensors, listModules, explain, resolve } = options;
   const found = await findIn(
-    input,
+    model,
     { ...options, resolve: { explain: explain !== undefined, ...resolve }, isListing: true },
     listTensors === true || listModules === true,
   );
@@ -72,22 +78,57 @@ export async function extractBytes(
   input: Uint8Array | ByteSource,
   options: ExtractBytesOptions = {},
 ): Promise<ExtractedModel> {
+  checkOptions('extractBytes', options);
+  const model = await indexModel(input, { limits: options.limits });
+  const { pieces, source, report } = await planBytes(model, options);
+  return { bytes: await materialize(source, pieces), report };
+}
+
+/** Where the weights of a cut are, of a model whose file has a name. */
+export interface CutPlace {
+  /** In the cut, where they are (`keep`: a cut beside the model), or in the file of the model. */
+  readonly weights: 'embed' | 'keep' | 'reference';
+  /** The name of the model's file, which `reference` points into. */
+  readonly fileName: string | null;
+  /** Files beside the model that say how pictures are prepared, the most telling first. */
+  readonly configs?: readonly TextFile[];
+}
+
+/** A cut that nothing was copied for yet. */
+export interface PlannedBytes {
+  /** The ONNX file in order; what is borrowed without `from` is of `source`. */
+  readonly pieces: readonly Piece[];
+  readonly source: ByteSource;
+  /** What leaves it, in order. */
+  readonly outputs: readonly PlannedOutput[];
+  readonly report: ExtractReport;
+}
+
+/** What `extractBytes` would give of a model that is open already, with nothing copied. @throws as it does */
+export async function planBytes(
+  model: OnnxModel,
+  options: ExtractBytesOptions = {},
+  { weights: mode, fileName, configs = [] }: CutPlace = { weights: 'embed', fileName: null },
+): Promise<PlannedBytes> {
   const started = performance.now();
   checkOptions('extractBytes', options);
   assertModeFlags(options, options.from);
   const whole = rewritesWhole(options);
-  const { model, view, types, resolution, selections, beginnings, resized, warnings } = await findIn(
-    input,
-    { ...options, isWhole: whole },
-    options.from !== undefined,
-  );
+  const found = await findIn(model, { ...options, isWhole: whole }, options.from !== undefined);
+  const { view, types, resolution, selections, beginnings, resized, warnings } = found;
   const warn = (message: string): void => void (warnings.includes(message) || warnings.push(message));
   const projection = await readProjection(options.project, (path) => Promise.reject(noFiles(path)));
-  const named = options.pixels?.preprocess;
-  const pixelRecipe = named === undefined ? null : await recipeNamed(named, (path) => Promise.reject(noFiles(path)));
-  const pictures = new Map(
-    pixelRecipe === null ? [] : pictureInputs(view).map(({ name }) => [name, pixelRecipe] as const),
-  );
+  const pictures = await picturesOfCut(view, {
+    how: options.pixels?.preprocess,
+    isNeeded: options.pixels !== undefined,
+    files: {
+      beside: () => Promise.resolve(configs),
+      unread: () => Promise.resolve([]),
+      read: (path) => Promise.reject(noFiles(path)),
+    },
+    warn,
+  });
+  const [pixelRecipe = null] = pictures.values();
   const plan = planRewrite(
     view,
     types.types,
@@ -95,30 +136,33 @@ export async function extractBytes(
     planOptions({ ...options, beginnings, projection, pixelRecipe, sizes: resized, whole }),
   );
   plan.warnings.forEach(warn);
-  const weights = await planWeights(model, plan.edit, options.files ?? NO_SIDECARS, {
-    mode: 'embed',
-    sameDirectory: false,
+  const weights = await planWeights(found.model, plan.edit, options.files ?? NO_SIDECARS, {
+    mode,
+    sameDirectory: mode !== 'embed',
     align: DEFAULT_ALIGN,
-    sourceName: null,
+    sourceName: fileName,
     warn,
   });
-  const edit = await describedEdit({ view, types, resolution, plan, resized, pictures }, weights, null);
-  const pieces = splice(model, edit, weights.contents);
+  assertOneStep(found.model, weights);
+  const edit = await describedEdit({ view, types, resolution, plan, resized, pictures }, weights, fileName);
+  const pieces = splice(found.model, edit, weights.contents);
   assertLoadable(pieces);
   return {
-    bytes: await materialize(model.source, pieces),
+    pieces,
+    source: found.model.source,
+    outputs: plan.outputs,
     report: {
       schema: 1,
       command: 'extract',
       input: options.name ?? model.source.path ?? null,
       output: null,
       mode: options.mode ?? 'dict',
-      weights: 'embed',
+      weights: mode,
       ...extractedFeatures(plan),
       ...beginningRecords(plan),
       ...dimRecords(resized),
       ...pixelRecords({ view, plan, pictures }),
-      ...counts(model, edit),
+      ...counts(found.model, edit),
       size_bytes: sizeOf(pieces),
       bytes_copied: sizeOf(pieces.filter((piece) => !(piece instanceof Uint8Array))),
       verified: null,
@@ -144,11 +188,11 @@ interface FoundInMemory extends Found {
 }
 
 async function findIn(
-  input: Uint8Array | ByteSource,
+  indexed: OnnxModel,
   options: OptionsOf<'extractBytes'> & FindOptions,
   typesOfAll: boolean,
 ): Promise<FoundInMemory> {
-  const { view: sized, resized } = await sizedView(await indexModel(input, { limits: options.limits }), options);
+  const { view: sized, resized } = await sizedView(indexed, options);
   const { view, select } = await exposedSelection(sized, options.select);
   const { model } = view;
   const wanted = typesWanted(view, typesOfAll || asksBeyondFeatures(options));

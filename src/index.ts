@@ -14,7 +14,8 @@ export { doctor, type DoctorOptions } from './doctor.js';
 export { diff, type DiffOptions } from './diff.js';
 export type { DiffReport, FeatureDistance, FeatureInfoDifference, WeightDifference } from './report/diff-records.js';
 export { report, type ReportOptions } from './report-features.js';
-export type { InputCheckRecord, PageFeatureRecord, PageReport } from './report/page-records.js';
+export type { InputCheckRecord, ModelPageReport, PageFeatureRecord, PageReport } from './report/page-records.js';
+export { page, type PageOptions } from './page.js';
 export { cache, type CacheOptions } from './cache.js';
 export {
   FeatureDictNet,

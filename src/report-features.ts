@@ -6,6 +6,7 @@ import { called } from './options/check.js';
 import type { OptionsOf } from './options/types.js';
 import type { Preprocessing } from './preprocessing/recipe.js';
 import { figuresOf, type Figures } from './pages/figures.js';
+import { encodePng } from './pages/png.js';
 import { reportPage, type PageEntry } from './pages/report-page.js';
 import type { InputCheckRecord, PageFeatureRecord, PageReport } from './report/page-records.js';
 import { preprocessingRecord } from './report/preprocessing-record.js';
@@ -217,17 +218,17 @@ async function writePictures(
     figures.flatMap(({ components, norms, strongest }, at) => {
       const stem = `${entries.length === 1 ? '' : `${entry}.`}${name}.${features[at].output}`;
       return [
-        ...(components === null ? [] : [[`${stem}.pca`, components.png] as const]),
-        ...(norms === null ? [] : [[`${stem}.norm`, norms.png] as const]),
-        ...strongest.map(({ channel, png }) => [`${stem}.channel-${channel}`, png] as const),
+        ...(components === null ? [] : [[`${stem}.pca`, components.picture] as const]),
+        ...(norms === null ? [] : [[`${stem}.norm`, norms.picture] as const]),
+        ...strongest.map(({ channel, picture }) => [`${stem}.channel-${channel}`, picture] as const),
       ];
     }),
   );
   const names = safeFileNames(drawn.map(([name]) => name));
   const written: string[] = [];
-  for (const [at, [, bytes]] of drawn.entries()) {
+  for (const [at, [, picture]] of drawn.entries()) {
     const target = await resolveTarget(join(folder, `${names[at]}.png`), [], { ...options, inPlace: false });
-    await writeFile(NOTHING, [bytes], target, options);
+    await writeFile(NOTHING, [encodePng(picture)], target, options);
     written.push(target);
   }
   return written;

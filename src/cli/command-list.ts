@@ -8,6 +8,7 @@ export const COMMAND_LIST = [
   { name: 'verify', summary: 'compare a cut with its original: the same inputs, every feature bit for bit' },
   { name: 'report', summary: 'show the features of a few pictures on one page: likeness, components, norms, channels' },
   { name: 'diff', summary: 'say what two models have in common, and at which feature they part' },
+  { name: 'page', summary: 'write a page that finds and cuts features in a browser, without a server' },
   { name: 'batch', summary: 'cut features out of many models: incremental, crash-safe, on one machine or many' },
   { name: 'init', summary: 'write a starting featx.config.json for the models that are there' },
   { name: 'merge', summary: 'join what the shards of a batch made, and check that it is whole' },

@@ -18,6 +18,7 @@ const LOADERS: { readonly [N in (typeof COMMAND_LIST)[number]['name']]: () => Pr
   verify: async () => (await import('./verify.js')).verifyCommand,
   report: async () => (await import('./report.js')).reportCommand,
   diff: async () => (await import('./diff.js')).diffCommand,
+  page: async () => (await import('./page.js')).pageCommand,
   batch: async () => (await import('./batch.js')).batchCommand,
   init: async () => (await import('./init.js')).initCommand,
   merge: async () => (await import('./merge.js')).mergeCommand,

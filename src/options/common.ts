@@ -16,6 +16,7 @@ const EVERY = [
   'merge',
   'doctor',
   'cache',
+  'page',
   ...PAGES,
 ] as const satisfies readonly CommandName[];
 const NETS = ['net', 'hookNet'] as const;
@@ -69,6 +70,7 @@ export const LIVE = {
       'init',
       'doctor',
       'cache',
+      'page',
       ...PAGES,
       ...NETS,
       'session',

@@ -115,14 +115,14 @@ export const WRITING = {
   /** Refuse to replace an existing file. */
   noClobber: {
     kind: BOOLEAN,
-    in: [...RESULTS, 'split', 'common', ...PAGES],
+    in: [...RESULTS, 'split', 'common', ...PAGES, 'page'],
     flag: '--no-clobber',
     help: 'do not replace an existing file',
   },
   /** Where the target is a symbolic link, replace what it points to. */
   follow: {
     kind: BOOLEAN,
-    in: [...RESULTS, 'split', 'common', ...PAGES],
+    in: [...RESULTS, 'split', 'common', ...PAGES, 'page'],
     flag: '--follow',
     help: 'where the output is a symbolic link, replace what it points to',
     config: 'follow',

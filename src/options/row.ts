@@ -21,6 +21,7 @@ export type CommandName =
   | 'merge'
   | 'doctor'
   | 'cache'
+  | 'page'
   | (typeof PAGES)[number];
 
 /**

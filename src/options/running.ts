@@ -76,8 +76,8 @@ export const RUNNING = {
   /** Where the result goes. */
   output: {
     kind: TEXT,
-    in: ['common', 'run', ...PAGES, 'init', 'merge'],
-    cli: ['extract', 'split', 'common', 'run', ...PAGES, 'batch', 'init', 'merge'],
+    in: ['common', 'run', ...PAGES, 'page', 'init', 'merge'],
+    cli: ['extract', 'split', 'common', 'run', ...PAGES, 'page', 'batch', 'init', 'merge'],
     per: {
       extract: {
         flag: '-o, --output <path>',
@@ -97,6 +97,7 @@ export const RUNNING = {
         flag: '-o, --output <file>',
         help: 'page to write (default: MODEL.report.html in the working directory)',
       },
+      page: { flag: '-o, --output <file>', help: 'page to write (default: featx.html)' },
       batch: {
         flag: '-o, --output <template>',
         help: 'output of each model: {dir}, {rel} and {name} stand for parts of its path (default: {dir}/{name}.features.onnx)',
@@ -225,6 +226,13 @@ export const RUNNING = {
     flag: '--batch-size <n>',
     elsewhere: ['--batch', '--bs'],
     help: 'entries per run (default: what the model fixes, else 16; 32 for a shard)',
+  },
+  /** Servers that the page may fetch models from: their URLs, or `https:` for all. */
+  connect: {
+    kind: TEXTS,
+    in: ['page'],
+    flag: '--connect <url>',
+    help: 'let the page fetch models from this server, or https: from all; repeatable (default: it fetches nothing)',
   },
   /** Write the pictures of the page as files, too, into this folder. */
   png: { kind: TEXT, in: ['report'], flag: '--png <dir>', help: 'write the pictures of the page as .png files, too' },

@@ -9,7 +9,7 @@ import {
 } from '../measures/maps.js';
 import { principalComponents } from '../measures/pca.js';
 import { palette, quantiles, stretched } from './colours.js';
-import { encodePng } from './png.js';
+import type { Pixels } from './png.js';
 
 /** How alike the cells of a map are: a few principal components of each, as bytes, from which a page tells any pair. */
 export interface Likeness {
@@ -19,19 +19,19 @@ export interface Likeness {
   readonly codes: Int8Array;
 }
 
-/** What is shown of a feature of one entry. Pictures are PNGs of a pixel for each cell. */
+/** What is shown of a feature of one entry. Pictures have a pixel for each cell. */
 export interface Figures {
   readonly map: FeatureMap;
   /** null for what has one cell. */
   readonly likeness: Likeness | null;
-  readonly components: { readonly png: Uint8Array; readonly explained: readonly number[] } | null;
-  readonly norms: { readonly png: Uint8Array; readonly least: number; readonly most: number } | null;
+  readonly components: { readonly picture: Pixels; readonly explained: readonly number[] } | null;
+  readonly norms: { readonly picture: Pixels; readonly least: number; readonly most: number } | null;
   readonly histogram: Histogram;
   readonly channels: readonly ChannelNumbers[];
   /** The channels that vary most. */
   readonly strongest: readonly {
     readonly channel: number;
-    readonly png: Uint8Array;
+    readonly picture: Pixels;
     readonly least: number;
     readonly most: number;
   }[];
@@ -61,8 +61,8 @@ export function figuresOf(map: FeatureMap): Figures {
   return {
     ...numbers,
     likeness: likenessOf(pooled(scored, LARGEST_LIKENESS)),
-    components: { png: componentsPng(pooled(scored, LARGEST_PICTURE)), explained: explained.slice(0, 3) },
-    norms: normsPng(pooled(map, LARGEST_PICTURE)),
+    components: { picture: componentsPicture(pooled(scored, LARGEST_PICTURE)), explained: explained.slice(0, 3) },
+    norms: normsOf(pooled(map, LARGEST_PICTURE)),
     strongest: strongestOf(pooled(map, LARGEST_CHANNEL), channels),
   };
 }
@@ -78,25 +78,40 @@ function likenessOf({ height, width, cells: { columns: parts, values } }: Featur
   };
 }
 
+/** How alike each cell is to the one at a place, by cosine: across and down from 0 to 1. */
+export function likenessTo({ height, width, parts, codes }: Likeness, x: number, y: number): Float64Array {
+  const chosen = Math.min(height - 1, Math.floor(y * height)) * width + Math.min(width - 1, Math.floor(x * width));
+  const product = (cell: number, other: number): number => {
+    let sum = 0;
+    for (let part = 0; part < parts; part++) sum += codes[cell * parts + part] * codes[other * parts + part];
+    return sum;
+  };
+  const own = product(chosen, chosen);
+  return Float64Array.from({ length: height * width }, (_, cell) => {
+    const length = Math.sqrt(own * product(cell, cell));
+    return cell === chosen ? 1 : length === 0 ? 0 : product(cell, chosen) / length;
+  });
+}
+
 /** The first three components as red, green and blue, each over the middle of its values. */
-function componentsPng({ height, width, cells: { rows, columns, values } }: FeatureMap): Uint8Array {
+function componentsPicture({ height, width, cells: { rows, columns, values } }: FeatureMap): Pixels {
   const data = new Uint8Array(rows * 3).fill(127);
   for (let part = 0; part < Math.min(3, columns); part++) {
     const scores = Float64Array.from({ length: rows }, (_, cell) => values[cell * columns + part]);
     const bytes = stretched(scores, ...quantiles(scores, CUT_OFF));
     for (let cell = 0; cell < rows; cell++) data[cell * 3 + part] = bytes[cell];
   }
-  return encodePng({ width, height, data });
+  return { width, height, data };
 }
 
-function normsPng(map: FeatureMap): NonNullable<Figures['norms']> {
+function normsOf(map: FeatureMap): NonNullable<Figures['norms']> {
   const norms = cellNorms(map);
   const [least, most] = quantiles(norms, 0);
-  return { png: indexedPng(map, norms, least, most), least, most };
+  return { picture: indexed(map, norms, least, most), least, most };
 }
 
-function indexedPng({ height, width }: FeatureMap, values: ArrayLike<number>, least: number, most: number): Uint8Array {
-  return encodePng({ width, height, data: stretched(values, least, most), palette: palette() });
+function indexed({ height, width }: FeatureMap, values: ArrayLike<number>, least: number, most: number): Pixels {
+  return { width, height, data: stretched(values, least, most), palette: palette() };
 }
 
 function strongestOf(map: FeatureMap, channels: readonly ChannelNumbers[]): Figures['strongest'] {
@@ -109,6 +124,6 @@ function strongestOf(map: FeatureMap, channels: readonly ChannelNumbers[]): Figu
     .map(({ channel }) => {
       const cells = Float64Array.from({ length: rows }, (_, cell) => values[cell * columns + channel]);
       const [least, most] = quantiles(cells, 0);
-      return { channel, png: indexedPng(map, cells, least, most), least, most };
+      return { channel, picture: indexed(map, cells, least, most), least, most };
     });
 }

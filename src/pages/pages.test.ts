@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { featureMap } from '../measures/maps.js';
+import { page } from '../page.js';
 import { report } from '../report-features.js';
 import { runCli } from '../testing/cli.js';
 import type { PageReport } from '../report/page-records.js';
@@ -161,5 +162,42 @@ describe('a report', () => {
     expect(
       [...page.matchAll(/onerror=(?!&)/g)].filter(({ index }) => page.slice(index - 40, index).includes('<img')),
     ).toEqual([]);
+  });
+});
+
+describe('the page of a browser', () => {
+  const policyOf = (html: string): string =>
+    /http-equiv="Content-Security-Policy" content="([^"]*)"/.exec(html)?.[1] ?? '';
+  let folder: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'featx-page-'));
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+
+  test('is one file that may fetch nothing, unless a server is named', async () => {
+    const output = join(folder, 'featx.html');
+    const { size_bytes: size } = await page({ output });
+    const html = await readFile(output, 'utf8');
+    expect(Buffer.byteLength(html)).toBe(size);
+    expect(policyOf(html)).toContain("connect-src 'none'");
+    expect(policyOf(html)).toContain("default-src 'none'");
+    expect(html).not.toContain('id="url"');
+    const [, script = ''] = /<script>([^]*?)<\/script>/.exec(html) ?? [];
+    expect(policyOf(html)).toContain(`'sha256-${createHash('sha256').update(script).digest('base64')}'`);
+    expect(html).not.toMatch(/<(?:script|link|img)[^>]*\s(?:src|href)=/);
+    const { connect } = await page({ output, connect: ['https://huggingface.co/a/b', 'http://localhost:8080/'] });
+    expect(connect).toEqual(['https://huggingface.co', 'http://localhost:8080']);
+    const open = await readFile(output, 'utf8');
+    expect(policyOf(open)).toContain('connect-src https://huggingface.co http://localhost:8080');
+    expect(open).toContain('id="url"');
+  });
+
+  test('refuses servers that are none, and says which there can be', async () => {
+    const output = join(folder, 'none.html');
+    for (const wrong of ["'none'; script-src *", 'http://example.org', 'ftp://x', 'example.org'])
+      await expect(page({ output, connect: [wrong] })).rejects.toMatchObject({ code: 'FEATX_USAGE_URL' });
+    const { exit, stderr } = await runCli(['page', '-o', output, '--connect', 'example.org']);
+    expect([exit, stderr]).toEqual([2, expect.stringContaining("--connect: 'example.org' is not an https:// URL")]);
+    expect(await readdir(folder)).not.toContain('none.html');
   });
 });

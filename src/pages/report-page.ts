@@ -3,6 +3,7 @@ import { preprocessingText } from '../report/preprocessing-record.js';
 import type { PageFeatureRecord, PageReport } from '../report/page-records.js';
 import { numberText } from '../report/numbers.js';
 import type { Figures } from './figures.js';
+import { encodePng } from './png.js';
 import { REPORT_SCRIPT } from './report-script.js';
 import { base64, pageHtml, pictureHtml } from './shell.js';
 
@@ -101,10 +102,10 @@ function featureHtml(
       : `<figure><span class="spot" data-group="${group}" tabindex="0" role="application" aria-label="likeness in ${escapeHtml(feature.output)}: choose a place with a click or the arrow keys"><canvas id="likeness-${id}" role="img" aria-label="likeness to the chosen place"></canvas><span class="mark"></span></span><figcaption>like the chosen place, by cosine, the mean taken away</figcaption></figure>`,
     components === null
       ? ''
-      : `<figure>${pictureHtml(components.png, `principal components of ${feature.output}`)}<figcaption>principal components as red, green, blue: ${components.explained.map((share) => `${(share * 100).toFixed(0)} %`).join(', ')} of the variance</figcaption></figure>`,
+      : `<figure>${pictureHtml(encodePng(components.picture), `principal components of ${feature.output}`)}<figcaption>principal components as red, green, blue: ${components.explained.map((share) => `${(share * 100).toFixed(0)} %`).join(', ')} of the variance</figcaption></figure>`,
     norms === null
       ? ''
-      : `<figure>${pictureHtml(norms.png, `norms of ${feature.output}`)}<figcaption>length over the channels: ${numberText(norms.least)} to ${numberText(norms.most)}</figcaption></figure>`,
+      : `<figure>${pictureHtml(encodePng(norms.picture), `norms of ${feature.output}`)}<figcaption>length over the channels: ${numberText(norms.least)} to ${numberText(norms.most)}</figcaption></figure>`,
     histogramHtml(figures),
   ];
   return `<h3>${labelHtml(feature)} <small>${map.cells.columns} channels, ${map.height} x ${map.width} cells, ${silent} silent</small></h3>
@@ -127,8 +128,8 @@ function histogramHtml({ histogram: { least, most, counts, zeros, total }, map }
 function channelsHtml({ strongest }: Figures, { output }: PageFeatureRecord): string {
   if (strongest.length === 0) return '';
   const thumbs = strongest.map(
-    ({ channel, png, least, most }) =>
-      `<figure title="${numberText(least)} to ${numberText(most)}">${pictureHtml(png, `channel ${channel} of ${output}`)}<figcaption>${channel}</figcaption></figure>`,
+    ({ channel, picture, least, most }) =>
+      `<figure title="${numberText(least)} to ${numberText(most)}">${pictureHtml(encodePng(picture), `channel ${channel} of ${output}`)}<figcaption>${channel}</figcaption></figure>`,
   );
   return `<div class="channels">${thumbs.join('')}</div>\n`;
 }

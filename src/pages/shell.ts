@@ -9,6 +9,10 @@ export interface PageParts {
   readonly script?: string;
   /** What the program reads: plain data. */
   readonly data?: unknown;
+  /** What else its policy allows, by directive. */
+  readonly policy?: { readonly [directive: string]: string };
+  /** Beside the style of all pages. */
+  readonly style?: string;
 }
 
 /**
@@ -16,16 +20,26 @@ export interface PageParts {
  * nothing run but its own script.
  * @see https://www.w3.org/TR/CSP3
  */
-export function pageHtml({ title, body, script = '', data = null }: PageParts): string {
+export function pageHtml({ title, body, script = '', data = null, policy = {}, style = '' }: PageParts): string {
   const hash = createHash('sha256').update(script).digest('base64');
-  const policy = `default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-${hash}'; base-uri 'none'; form-action 'none'`;
+  const directives: { readonly [directive: string]: string } = {
+    'default-src': "'none'",
+    'img-src': 'data:',
+    'style-src': "'unsafe-inline'",
+    'script-src': `'sha256-${hash}'`,
+    'base-uri': "'none'",
+    'form-action': "'none'",
+  };
+  const content = Object.keys({ ...directives, ...policy })
+    .map((name) => [name, directives[name], policy[name]].filter((part) => part !== undefined).join(' '))
+    .join('; ');
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${policy}">
+<meta http-equiv="Content-Security-Policy" content="${content}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${escapeHtml(title)}</title>
-<style>${STYLE}</style>
+<style>${STYLE}${style}</style>
 <main>
 ${body}</main>
 ${data === null ? '' : `<script type="application/json" id="data">${JSON.stringify(data).replaceAll('<', '\\u003c')}</script>\n`}${script === '' ? '' : `<script>${script}</script>\n`}</html>

@@ -94,7 +94,7 @@ export class Route {
         headers: { ...this.authorization(place.url), ...headers },
         redirect: options.isFollowed ? ('follow' as const) : ('manual' as const),
         // Browsers keep what they fetch; Node.js does not know the word.
-        cache: 'no-store',
+        cache: 'no-store' as const,
         signal,
       };
       const response = await this.fetch(place.url, init);

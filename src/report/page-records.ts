@@ -50,3 +50,15 @@ export interface PageReport {
   readonly warnings: readonly string[];
   readonly elapsed_ms: number;
 }
+
+/** What `page` returns. */
+export interface ModelPageReport {
+  readonly schema: 1;
+  readonly command: 'page';
+  readonly output: string;
+  /** Origins that the page may fetch from; without one it fetches nothing. */
+  readonly connect: readonly string[];
+  readonly size_bytes: number;
+  readonly warnings: readonly string[];
+  readonly elapsed_ms: number;
+}

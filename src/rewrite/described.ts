@@ -10,6 +10,8 @@ import {
   type StoredPart,
 } from '../features/stored-info.js';
 import { readStoredInfo } from '../features/resolvers/metadata.js';
+import { UsageError } from '../errors.js';
+import { option } from '../options/words.js';
 import { fingerprint, REFERENCE_KEY, type ReferenceRecord } from '../onnx/fingerprint.js';
 import type { GraphView } from '../onnx/graph.js';
 import type { OnnxModel } from '../onnx/records.js';
@@ -220,6 +222,18 @@ function roleOf(embeddings: Resolution['embeddings'], { tensors, index }: Tap): 
 /** The record of a reference cut, which says nothing of a result that points nowhere or into another file. */
 export function referenceEntries({ metadata: entries }: OnnxModel): readonly number[] {
   return entries.flatMap(({ key }, index) => (key === REFERENCE_KEY ? [index] : []));
+}
+
+/** @throws UsageError for a reference cut of a model that is one itself: it would point into a file that points on */
+export function assertOneStep(model: OnnxModel, weights: WeightsPlan): void {
+  if (!weights.isReference || referenceEntries(model).length === 0) return;
+  throw new UsageError(
+    `${option('weights', 'reference')}: the model is such a cut itself and points into another file`,
+    {
+      code: 'FEATX_USAGE_REFERENCE',
+      hint: `use ${option('weights', 'keep')}: the result points where the model points`,
+    },
+  );
 }
 
 /** Whether the token axis of a tensor is a number of the file's own and not a nominal one. */

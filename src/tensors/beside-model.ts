@@ -1,14 +1,11 @@
 import { basename, dirname, join } from 'node:path';
 import type { TextFile } from '../preprocessing/find.js';
+import { CONFIG_NAMES, UNREAD_CONFIGS } from '../preprocessing/config-names.js';
 import { FileSource } from '../wire/file-source.js';
 import { orNothing, type FileSystem } from '../wire/fs.js';
 import { decodeText } from '../wire/text.js';
 import { PolicyError } from '../errors.js';
 
-/** What says how pictures are prepared, the most telling first. */
-const NAMES = ['preprocessor_config.json', 'processor_config.json', 'open_clip_config.json', 'config.json'] as const;
-/** What says it in a language that is not read. */
-const UNREAD = ['inference.yml', 'inference.yaml', 'pipeline.json'] as const;
 /** Configs have a few KB; tokenizers, which have megabytes, are not asked for. */
 const LARGEST = 4 * 1024 * 1024;
 
@@ -21,7 +18,7 @@ export function foldersOf(model: string): readonly string[] {
 /** The configs that lie beside a model. @throws IoError for one that cannot be read */
 export async function configsBeside(model: string, fs: FileSystem): Promise<readonly TextFile[]> {
   const found: TextFile[] = [];
-  for (const name of NAMES)
+  for (const name of CONFIG_NAMES)
     for (const folder of foldersOf(model)) {
       const path = join(folder, name);
       if (await isFile(path, fs)) found.push({ path, text: await readText(path, fs) });
@@ -33,7 +30,7 @@ export async function configsBeside(model: string, fs: FileSystem): Promise<read
 export async function unreadBeside(model: string, fs: FileSystem): Promise<readonly string[]> {
   const found: string[] = [];
   for (const folder of foldersOf(model))
-    for (const name of UNREAD) if (await isFile(join(folder, name), fs)) found.push(join(folder, name));
+    for (const name of UNREAD_CONFIGS) if (await isFile(join(folder, name), fs)) found.push(join(folder, name));
   return found;
 }
 

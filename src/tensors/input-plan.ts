@@ -3,7 +3,8 @@ import { named, option } from '../options/words.js';
 import { UsageError } from '../errors.js';
 import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
 import { conversionOf, convert } from './convert.js';
-import { decodePicture, pictureTensor } from './image.js';
+import { decodePicture } from './image.js';
+import { pictureTensor } from './picture-tensor.js';
 import { countedTogether, countRows, isBatched, isOneEntry } from './input-entries.js';
 import type { InputItem, PlannedInput } from './input-item.js';
 import {

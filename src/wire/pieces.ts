@@ -47,7 +47,7 @@ export function coalesced(pieces: Iterable<Piece>): Piece[] {
 }
 
 /** The parts one after another, in bytes of their own. */
-export function concat(parts: readonly Uint8Array[]): Uint8Array {
+export function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   let size = 0;
   for (const part of parts) size += part.length;
   const whole = new Uint8Array(size);
