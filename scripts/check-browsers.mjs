@@ -1,5 +1,5 @@
-// npm run check:browsers: the pages of featx in real browsers. Each must fetch nothing, say nothing on the console, draw
-// every picture, light the cell that is clicked, leave hostile names as text, and save cuts that are those of the
+// npm run check:browsers: the pages of featx in real browsers. Each must fetch nothing, say nothing on the console,
+// draw every picture, light the cell that is clicked, leave hostile names as text, and save cuts that are those of the
 // command line to the byte.
 //   --required       a browser that is missing is a failure, not a note
 //   --short          without the model of a gigabyte

@@ -148,7 +148,7 @@ function isSame(a, b) {
   return readFileSync(a).equals(readFileSync(b));
 }
 
-/** The page by keyboard: the first feature is taken with Tab and the space bar, and everything that takes input has a name. */
+/** The page by keyboard: Tab and the space bar take the first feature, and everything that takes input has a name. */
 export async function checkKeyboard(browser, { page, model }) {
   await visit(browser, page);
   await choose(browser, [model]);
