@@ -51,6 +51,11 @@ unix('a working directory that was deleted is named, and absolute paths do witho
     });
 });
 
+/** Whether Node itself starts with so few descriptors. */
+function startsWith(most: number): boolean {
+  return shell(`ulimit -n ${most}; ${JSON.stringify(process.execPath)} -e 0`).status === 0;
+}
+
 linux('too few descriptors are named, whatever lacks them', () => {
   const bare = encodeModel({
     graph: {
@@ -61,9 +66,9 @@ linux('too few descriptors are named, whatever lacks them', () => {
   });
   writeFileSync(join(folder, 'untyped.onnx'), bare);
   const commands = ['inspect untyped.onnx', 'run untyped.onnx --tensor y --input random'];
-  const told = [19, 20, 21, 22, 23, 24].flatMap((most) =>
-    commands.map((command) => shell(`ulimit -n ${most}; featx ${command}`)),
-  );
+  // Newer versions of Node crash before they run anything of ours.
+  const limits = [19, 20, 21, 22, 23, 24].filter((most) => startsWith(most));
+  const told = limits.flatMap((most) => commands.map((command) => shell(`ulimit -n ${most}; featx ${command}`)));
   expect(told.every(({ stderr }) => !/bug in featx|not installed/.test(stderr))).toBe(true);
   expect(told.filter(({ status, stderr }) => status === 4 && stderr.includes('EMFILE')).length).toBeGreaterThan(0);
   expect(told.filter(({ status }) => status !== 0 && status !== 4 && status !== 1)).toEqual([]);
