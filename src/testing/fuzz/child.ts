@@ -1,5 +1,5 @@
 import { fork, type ChildProcess } from 'node:child_process';
-import { closeSync, openSync, readSync, writeSync, unlinkSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync, writeSync, unlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Answer, Order } from './protocol.js';
@@ -13,6 +13,10 @@ export type Ending =
 /** Memory of V8 well below the limit, so that what goes beyond it is not waste that nobody has collected yet. */
 const FLAGS = ['--max-old-space-size=128', '--max-semi-space-size=16', '--stack-trace-limit=4', '--no-warnings'];
 const LOOK_EVERY_MS = 50;
+/** What Linux counts the time of a process in. */
+const TICK_MS = 10;
+/** How many times as long one may wait that does not work. */
+const ASLEEP = 60;
 
 let count = 0;
 
@@ -45,11 +49,15 @@ export class Child {
     return position[0];
   }
 
-  /** Gives an order and waits; a child that stays at one iteration for longer than `stuckMs` is killed. */
+  /**
+   * Gives an order and waits; a child that works at one iteration for longer than `stuckMs`, or sleeps there for many
+   * times as long, is killed. One that a busy machine gives no time is not stuck.
+   */
   obey(order: Order, stuckMs: number): Promise<Ending> {
     return new Promise((resolve) => {
       let at = this.position();
       let since = performance.now();
+      let worked = this.workedMs();
       const finish = (ending: Ending): void => {
         clearInterval(watch);
         this.process.removeAllListeners();
@@ -57,9 +65,14 @@ export class Child {
       };
       const watch = setInterval(() => {
         const now = this.position();
-        if (now !== at) since = performance.now();
+        if (now !== at) {
+          since = performance.now();
+          worked = this.workedMs();
+        }
         at = now;
-        if (performance.now() - since < stuckMs) return;
+        const waited = performance.now() - since;
+        if (waited < stuckMs || (waited < stuckMs * ASLEEP && (this.workedMs() ?? Infinity) - (worked ?? 0) < stuckMs))
+          return;
         finish({ end: 'stuck', iteration: at });
         this.kill();
       }, LOOK_EVERY_MS);
@@ -79,6 +92,18 @@ export class Child {
           finish({ end: 'crashed', how: `${error.message} ${this.errors.trim()}`, iteration: this.position() }),
       );
     });
+  }
+
+  /** Time that the processors gave it; null where the system does not tell. @see proc_pid_stat(5) */
+  private workedMs(): number | null {
+    try {
+      const fields = readFileSync(`/proc/${this.process.pid}/stat`, 'latin1')
+        .replace(/^.*\) /, '')
+        .split(' ');
+      return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
+    } catch {
+      return null;
+    }
   }
 
   /** Ends it; a second call does nothing. */
