@@ -13,16 +13,24 @@ test('says what works, by running it, and what mends the rest', async () => {
   });
   expect(report.pictures).toEqual({ version: expect.stringMatching(/^\d/), works: true, reason: null, hint: null });
   const [cpu, cuda, dml] = report.providers;
-  expect(cpu).toEqual({ provider: 'cpu', works: true, ran_on: ['cpu'], reason: null, hint: null });
+  expect(cpu).toEqual({ provider: 'cpu', works: true, ran_on: ['cpu'], missing: null, reason: null, hint: null });
   for (const other of [cuda, dml]) {
     if (other.works) expect(other.ran_on).toContain(other.provider);
     else
       expect(other).toMatchObject({
         ran_on: [],
-        reason: expect.stringMatching(/not installed|does not load|Windows/),
+        reason: expect.stringMatching(/not installed|missing|no device|Windows/),
         hint: expect.stringMatching(/./),
       });
   }
+});
+
+test('options of a fetch go with one, and one with a provider that has libraries', async () => {
+  await expect(doctor({ dryRun: true })).rejects.toThrow(/belong to/);
+  await expect(doctor({ index: 'https://example.com' })).rejects.toThrow(/belong to/);
+  await expect(doctor({ fetch: true, providers: ['cpu'] })).rejects.toThrow(
+    /has libraries for cuda, and cpu takes none/,
+  );
 });
 
 test('nothing can run where the runtime is missing, or none of the providers that were asked for works', async () => {

@@ -1,20 +1,28 @@
-import { FeatxError } from './errors.js';
+import { FeatxError, UsageError } from './errors.js';
 import { indexModel } from './onnx/model.js';
 import { encodeModel } from './onnx/encode.js';
 import type { ValueType } from './onnx/records.js';
 import { DataType } from './onnx/schema.js';
 import { checkOptions } from './options/check.js';
 import type { OptionsOf } from './options/types.js';
-import type { DoctorReport, ProviderRecord } from './report/records.js';
+import { option } from './options/words.js';
+import { fetchLibraries, planLibraries, type LibraryPlan } from './provider-libraries.js';
+import type { DoctorReport, FetchedLibraries, ProviderRecord } from './report/records.js';
 import { openSession } from './runtime/open-session.js';
-import { platformLacks, PROVIDERS, type Provider } from './runtime/providers.js';
-import { isRuntimeInstalled, messageOf, runtimeFiles, runtimeMissing } from './runtime/session.js';
+import { platformLacks, ProviderError, PROVIDERS, type Provider } from './runtime/providers.js';
+import { messageOf } from './runtime/message.js';
+import { isRuntimeInstalled, runtimeFiles, runtimeMissing } from './runtime/session.js';
 import { loadSharp } from './tensors/image.js';
 import { VERSION } from './version.js';
 import { nodeFileSystem, type FileSystem } from './wire/fs.js';
 
 /** What `doctor` takes: providers to try, by default those that this platform can have, and the time for each. */
-export type DoctorOptions = OptionsOf<'doctor'> & { readonly fileSystem?: FileSystem };
+export type DoctorOptions = OptionsOf<'doctor'> & {
+  readonly fileSystem?: FileSystem;
+  readonly onProgress?: (doneBytes: number, totalBytes: number) => void;
+  /** Told what will be downloaded before it is. */
+  readonly onFetch?: (plan: FetchedLibraries) => Promise<void> | void;
+};
 
 /** Compiling the first shader takes a software driver half a minute. */
 const TRIAL_TIMEOUT_MS = 60_000;
@@ -27,14 +35,18 @@ const OLDEST_NODE = [20, 19] as const;
 export async function doctor(options: DoctorOptions = {}): Promise<DoctorReport> {
   const started = performance.now();
   checkOptions('doctor', options);
+  if (options.fetch !== true && (options.dryRun === true || options.index !== undefined))
+    throw new UsageError(`${option('dryRun', true)} and ${option('index')} belong to ${option('fetch', true)}`);
   const warnings: string[] = [];
   const [major, minor] = process.versions.node.split('.').map(Number);
   if (major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1]))
     warnings.push(`Node ${process.versions.node} is too old; featx needs ${OLDEST_NODE.join('.')} or newer`);
   const providers: ProviderRecord[] = [];
   let runtime: DoctorReport['runtime'];
+  let fetched: FetchedLibraries | null = null;
   if (isRuntimeInstalled()) {
     const { version } = runtimeFiles();
+    if (options.fetch === true) fetched = await fetchMissing(options);
     const wanted = options.providers ?? PROVIDERS.filter((provider) => platformLacks(provider) === null);
     for (const provider of wanted) {
       providers.push(await tryProvider(provider, options));
@@ -56,6 +68,7 @@ export async function doctor(options: DoctorOptions = {}): Promise<DoctorReport>
     arch,
     runtime,
     providers,
+    fetched,
     pictures: await tryPictures(),
     warnings,
     elapsed_ms: Math.round(performance.now() - started),
@@ -65,6 +78,35 @@ export async function doctor(options: DoctorOptions = {}): Promise<DoctorReport>
 /** Whether something can run here, of what was asked for. */
 export function canRun({ runtime, providers }: DoctorReport): boolean {
   return runtime.works && (providers.length === 0 || providers.some(({ works }) => works));
+}
+
+/** Fetches what the CUDA provider lacks; under `dryRun` only says what that is. @throws UsageError, IoError */
+async function fetchMissing(options: DoctorOptions): Promise<FetchedLibraries> {
+  const { providers = ['cuda'], dryRun = false, onFetch } = options;
+  if (!providers.includes('cuda'))
+    throw new UsageError(`${option('fetch', true)} has libraries for cuda, and ${providers.join(', ')} takes none`, {
+      hint: `write ${option('providers', ['cuda'])}, or leave out ${option('fetch', true)}`,
+    });
+  const plan = await planLibraries(options);
+  if (dryRun) return fetchedRecord(plan, 'planned');
+  await onFetch?.(fetchedRecord(plan, 'planned'));
+  await fetchLibraries(plan, options);
+  return fetchedRecord(plan, 'fetched');
+}
+
+function fetchedRecord(
+  { folder, index, downloadBytes, wheels }: LibraryPlan,
+  state: 'fetched' | 'planned',
+): FetchedLibraries {
+  const packages = wheels.map(({ wheel, file }) => ({
+    name: wheel.package,
+    version: wheel.version,
+    libraries: wheel.holds,
+    state: file === null ? ('present' as const) : state,
+    size_bytes: file?.size ?? null,
+    sha256: file?.sha256 ?? null,
+  }));
+  return { folder, index, download_bytes: downloadBytes, packages };
 }
 
 async function tryProvider(
@@ -87,16 +129,19 @@ async function tryProvider(
       provider,
       works,
       ran_on: ranOn,
+      missing: null,
       reason: works ? null : `it opens, and every node ran on ${ranOn.join(', ')}`,
       hint: null,
     };
   } catch (error) {
     if (!(error instanceof FeatxError)) throw error;
+    const [failure] = error instanceof ProviderError ? error.failures : [];
     return {
       provider,
       works: false,
       ran_on: [],
-      reason: error.message.replace(/^the execution provider cannot be used: \w+: /, ''),
+      missing: failure?.missing ?? null,
+      reason: failure?.reason ?? error.message,
       hint: error.hint ?? null,
     };
   }

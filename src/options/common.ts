@@ -90,7 +90,9 @@ export const LIVE = {
   },
   /** Opens the files that a model keeps weights in. */
   files: { kind: live<unknown>('what opens files', 'open'), in: ['extractBytes'] },
-  onProgress: { kind: callback<unknown>(), in: ['extract', 'split', 'common', 'run', 'batch'] },
+  onProgress: { kind: callback<unknown>(), in: ['extract', 'split', 'common', 'run', 'batch', 'doctor'] },
+  /** Told what is about to be downloaded. */
+  onFetch: { kind: callback<unknown>(), in: ['doctor'] },
   /** What the models are called in the report; their paths by default. */
   names: { kind: live<unknown>('a list of two names'), in: ['verify', 'diff'] },
 } as const satisfies Rows;

@@ -101,7 +101,13 @@ export const WRITING = {
     description: 'Bytes at which tensors in a sidecar start',
   },
   /** Plan and report; write nothing. */
-  dryRun: { kind: BOOLEAN, in: ['extract', 'split'], flag: '--dry-run', help: 'print the plan and write nothing' },
+  dryRun: {
+    kind: BOOLEAN,
+    in: ['extract', 'split', 'doctor'],
+    flag: '--dry-run',
+    help: 'print the plan and write nothing',
+    per: { doctor: { help: 'with --fetch: say what would be downloaded, and download nothing' } },
+  },
   /** Run the model and the cut on the same input before the cut appears, and refuse it where they differ. */
   verify: {
     kind: BOOLEAN,

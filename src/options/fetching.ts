@@ -3,7 +3,7 @@ import { GROUPS, PAGES, type Rows } from './row.js';
 
 const group = GROUPS.remote;
 const READING = ['inspect', 'extract', 'run', ...PAGES, 'verify', 'net', 'hookNet', 'model'] as const;
-const EVERYWHERE = [...READING, 'cache'] as const;
+const EVERYWHERE = [...READING, 'cache', 'doctor'] as const;
 
 /** How models and inputs behind a URL are fetched. */
 export const FETCHING = {

@@ -193,6 +193,20 @@ export const RUNNING = {
       },
     },
   },
+  /** Put what a provider lacks beside onnxruntime-node: of CUDA for Linux on x64, from an index of Python packages. */
+  fetch: {
+    kind: BOOLEAN,
+    in: ['doctor'],
+    flag: '--fetch',
+    help: 'download the libraries that --provider cuda lacks, and put them beside onnxruntime-node (Linux on x64)',
+  },
+  /** The index that wheels come from; `PIP_INDEX_URL`, or that of Python itself, by default. */
+  index: {
+    kind: TEXT,
+    in: ['doctor'],
+    flag: '--index <url>',
+    help: 'index of Python packages for --fetch (default: PIP_INDEX_URL, else https://pypi.org/simple)',
+  },
   deviceId: { kind: count(0), in: SESSIONS, flag: '--device-id <n>', help: 'which device of the provider' },
   /** Threads inside an operator, at most 1,024; ONNX Runtime's own choice by default. */
   threads: {
@@ -207,6 +221,17 @@ export const RUNNING = {
     in: SESSIONS,
     flag: '--optimization <level>',
     help: 'how much ONNX Runtime may rewrite the graph (default: all)',
+  },
+  /**
+   * Whether CUDA may multiply float32 as TF32, which keeps 10 bits of 23: as ONNX Runtime does by default on devices
+   * that can. It holds for all sessions of a process.
+   */
+  tf32: {
+    kind: BOOLEAN,
+    in: SESSIONS,
+    flag: '--no-tf32',
+    gives: false,
+    help: 'multiply float32 as float32 on CUDA: slower, and nearer to the CPU',
   },
   /**
    * Whether weights are copied into the layout that kernels like best: quicker runs, slower start, twice the memory.

@@ -191,8 +191,8 @@ export class HttpFile {
   }
 }
 
-/** Work over the network, as often as it pays. */
-async function trying<T>(
+/** Work over the network, as often as it pays. @throws IoError */
+export async function trying<T>(
   { shown }: RemoteAddress,
   { tries: most, pause }: Patience,
   signal: AbortSignal | undefined,
@@ -220,7 +220,7 @@ async function trying<T>(
 }
 
 /** An error of a request that was ended because nothing came. */
-function silenced(error: unknown, watch: SilenceWatch, { shown }: RemoteAddress): unknown {
+export function silenced(error: unknown, watch: SilenceWatch, { shown }: RemoteAddress): unknown {
   if (watch.isSilent) return new Passing(`${shown} fell silent`, 0, { cause: error });
   // A connection that breaks in the middle of a body is an error of the stream.
   const isBroken = (error as { name?: unknown } | null)?.name === 'TypeError';
@@ -276,7 +276,7 @@ async function firstBytes(
 }
 
 /** A body up to `most` bytes; null if it is longer. */
-async function wholeBody(response: Response, most: number, watch: SilenceWatch): Promise<Uint8Array | null> {
+export async function wholeBody(response: Response, most: number, watch: SilenceWatch): Promise<Uint8Array | null> {
   const declared = Number(response.headers.get('content-length') ?? 0);
   const isPlain = response.headers.get('content-encoding') === null;
   const chunks: Uint8Array[] = [];

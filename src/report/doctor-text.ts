@@ -1,11 +1,12 @@
 import { escapeText } from './escape.js';
-import type { DoctorReport } from './records.js';
+import type { DoctorReport, FetchedLibraries } from './records.js';
 import { paint, type TextStyle } from './style.js';
+import { bytesText } from './units.js';
 import { padEnd } from './width.js';
 
 /** What there is, what there is not, and what mends it. */
 export function doctorText(
-  { featx, node, platform, arch, runtime, providers, pictures }: DoctorReport,
+  { featx, node, platform, arch, runtime, providers, fetched, pictures }: DoctorReport,
   style: TextStyle,
 ): string {
   const lines = [`featx ${featx}, Node.js ${escapeText(node)}, ${escapeText(platform)} ${escapeText(arch)}`];
@@ -28,5 +29,24 @@ export function doctorText(
     pictures.reason,
     pictures.hint,
   );
+  if (fetched !== null) lines.push('', ...librariesText(fetched));
   return `${lines.join('\n')}\n`;
+}
+
+/** What is about to be downloaded. */
+export function fetchText({ download_bytes: bytes, packages, index, folder }: FetchedLibraries): string {
+  const missing = packages.filter(({ state }) => state !== 'present');
+  if (missing.length === 0) return `nothing to download: all libraries are in ${escapeText(folder)}`;
+  return `downloading ${bytesText(bytes)} (${missing.map(({ name, version }) => `${name} ${version}`).join(', ')}) from ${escapeText(index)} into ${escapeText(folder)}`;
+}
+
+function librariesText({ folder, download_bytes: bytes, packages }: FetchedLibraries): readonly string[] {
+  const rows = packages.map(({ name, version, state, size_bytes: size }) =>
+    `  ${padEnd(state, 9)}${padEnd(`${name} ${version}`, 32)}${size === null ? '' : bytesText(size)}`.trimEnd(),
+  );
+  const isPlanned = packages.some(({ state }) => state === 'planned');
+  return [
+    `libraries in ${escapeText(folder)}${isPlanned ? `, of which ${bytesText(bytes)} are to be downloaded` : ''}:`,
+    ...rows,
+  ];
 }

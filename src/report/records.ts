@@ -199,10 +199,31 @@ export interface ProviderRecord {
   readonly works: boolean;
   /** Where the nodes of a trial really ran, the largest share first. */
   readonly ran_on: readonly string[];
+  /** What CUDA lacks first: `cuDNN`, `driver`, `device`; null where that is not known. */
+  readonly missing: string | null;
   /** Why it does not work. */
   readonly reason: string | null;
   /** What mends it. */
   readonly hint: string | null;
+}
+
+/** Libraries that `doctor` fetched, or under `dryRun` would fetch. */
+export interface FetchedLibraries {
+  /** Where they lie: beside onnxruntime-node. */
+  readonly folder: string;
+  readonly index: string;
+  /** What is downloaded, without what is on this machine already. */
+  readonly download_bytes: number;
+  readonly packages: readonly {
+    readonly name: string;
+    readonly version: string;
+    readonly libraries: readonly string[];
+    /** `present` if its libraries were there before. */
+    readonly state: 'present' | 'fetched' | 'planned';
+    /** Null for what was there. */
+    readonly size_bytes: number | null;
+    readonly sha256: string | null;
+  }[];
 }
 
 /** What `doctor` returns. */
@@ -221,6 +242,8 @@ export interface DoctorReport {
     readonly hint: string | null;
   };
   readonly providers: readonly ProviderRecord[];
+  /** Null without `fetch`. */
+  readonly fetched: FetchedLibraries | null;
   /** sharp, which decodes pictures; version null if it is not installed. */
   readonly pictures: {
     readonly version: string | null;

@@ -1,10 +1,11 @@
-import { constants } from 'node:os';
+import { join } from 'node:path';
 import { FeatxError, RuntimeError } from '../errors.js';
 import type { Frame } from '../processes/frames.js';
+import { loadCudaOf, loadingFault } from './cuda.js';
+import { messageOf } from './message.js';
 import { packTensors, unpackTensors, type TensorHead } from './runtime-tensor.js';
 import {
   createSession,
-  messageOf,
   outputTypes,
   type LocalSession,
   type OptimizationLevel,
@@ -40,10 +41,14 @@ export interface EndProfilingRequest {
   readonly kind: 'end-profiling';
 }
 
-/** Loads a library of an execution provider; the answer is what the system's loader says, or null if it loads. */
+/**
+ * Loads a library, from a folder with libraries of CUDA if it lies there, else from where the system's loader finds it;
+ * the answer is what the loader says, or null if it loads.
+ */
 export interface LoadRequest {
   readonly kind: 'load';
   readonly path: string;
+  readonly folder?: string;
 }
 
 /** What ONNX Runtime can be asked, in this process or in a child. */
@@ -107,7 +112,7 @@ export class LocalRuntime implements RuntimeHost {
         this.opened().endProfiling();
         return { value: null, payloads: [] };
       case 'load':
-        return { value: loadingFault(request.path), payloads: [] };
+        return { value: loadFault(request), payloads: [] };
     }
   }
 
@@ -126,14 +131,10 @@ export class LocalRuntime implements RuntimeHost {
   }
 }
 
-function loadingFault(path: string): string | null {
-  try {
-    process.dlopen({ exports: {} }, path, constants.dlopen.RTLD_LAZY);
-    return null;
-  } catch (error) {
-    // A library that loads is still not a module of Node.
-    return /self-register/.test(messageOf(error)) ? null : messageOf(error);
-  }
+function loadFault({ path, folder }: LoadRequest): string | null {
+  if (folder === undefined) return loadingFault(path);
+  loadCudaOf(folder);
+  return loadingFault(join(folder, path)) === null ? null : loadingFault(path);
 }
 
 function typesOf({ levels }: TypesRequest, models: readonly Uint8Array[]): SessionTypes[] {

@@ -14,7 +14,7 @@ import { askOptions, openOnAny, type Asked, type Opened, type Wanted } from './o
 import { assertWhole, profileFile, profileFiles, readPlacement, type Placement } from './placement.js';
 import { plainReason, providerOrder } from './providers.js';
 import { packTensors, unpackTensors, type TensorHead } from './runtime-tensor.js';
-import { messageOf } from './session.js';
+import { messageOf } from './message.js';
 import type { SessionOptions } from './session-options.js';
 import { tensorsAsTheyAre, type Port } from './session-plan.js';
 

@@ -18,10 +18,12 @@ import {
   plainReason,
   providerFault,
   type Provider,
+  type ProviderFailure,
 } from './providers.js';
 import { sessionModel, type SessionModel, type WeightFiles } from './session-model.js';
 import { planSession, type Computation, type ComputedOutput, type Port, type SessionPlan } from './session-plan.js';
-import { messageOf, type SessionSpec } from './session.js';
+import { messageOf } from './message.js';
+import type { SessionSpec } from './session.js';
 import type { SessionOptions } from './session-options.js';
 import { inferTypes } from './types.js';
 
@@ -53,8 +55,6 @@ export interface Opened {
   readonly provider: Provider;
   readonly profilePrefix: string | null;
 }
-
-type ProviderFailure = Parameters<typeof noProvider>[0][number];
 
 /**
  * The steps from a model to an open session: which dtypes leave it, which provider takes it.
@@ -151,7 +151,7 @@ async function openOn(
   provider: Provider,
   { bytes, folder }: Runnable,
 ): Promise<Pick<Opened, 'ports' | 'profilePrefix'> | 'unknown types'> {
-  const { deviceId, threads, optimization, prepacking, profilePrefix: prefix } = wanted.options;
+  const { deviceId, threads, optimization, prepacking, tf32, profilePrefix: prefix } = wanted.options;
   // Nobody else's file begins like this: one that was begun in vain can be removed.
   const own = `${process.pid}-${Math.random().toString(36).slice(2)}`;
   const profilePrefix =
@@ -162,6 +162,7 @@ async function openOn(
     threads: threads ?? null,
     optimization: optimization ?? 'all',
     prepacking: prepacking ?? true,
+    tf32: tf32 ?? null,
     folder,
     profilePrefix,
   };
@@ -190,9 +191,10 @@ async function excused(
     (error instanceof RuntimeError && error.code !== 'FEATX_RUNTIME' && error.code !== 'FEATX_CHILD_CRASH');
   if (isOurs) throw error;
   if (provider === 'cpu' || !isProviderFailure(message)) throw modelRefused(subject, error);
-  const fault = await providerFault(provider, files.fileSystem);
+  const fault = await providerFault(provider, message, files.fileSystem);
   return {
     provider,
+    missing: fault?.missing ?? null,
     reason: fault?.reason ?? `${plainReason(message)}${said === '' ? '' : ` (${plainReason(said)})`}`,
     hint: fault?.hint ?? genericHint(provider),
   };

@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { placementOf } from './placement.js';
-import { absence, isProviderFailure, missingLibrary, plainReason, providerOrder } from './providers.js';
+import { canFetchCuda, CUDA_LIBRARIES } from './cuda.js';
+import { absence, cudaFault, isProviderFailure, missingLibrary, plainReason, providerOrder } from './providers.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'featx-providers-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -67,6 +68,41 @@ function libraryThatNeeds(name: string): Buffer {
     expect(await missingLibrary(pipe, 1000)).toMatch(/did not finish loading it within 1 s and was stopped/);
   },
 );
+
+(process.platform === 'linux' ? test : test.skip)('what CUDA lacks first is named, with what mends it', async () => {
+  const refused = 'Failed to load shared library';
+  for (const { part, library } of CUDA_LIBRARIES) {
+    const fault = await cudaFault(refused, folder);
+    // A system that has it lacks something else, or nothing.
+    if (fault?.missing !== part) expect(await missingLibrary(library)).toBeNull();
+    else
+      expect(fault).toEqual({
+        missing: part,
+        reason: expect.stringMatching(
+          `^${part === 'driver' ? "NVIDIA's driver" : part} is missing: ${library}: cannot open shared object file`,
+        ),
+        hint: expect.stringMatching(
+          part === 'driver' ? '580 or newer' : canFetchCuda() ? '^featx doctor .*fetch.*cuda' : `^install ${part}`,
+        ),
+      });
+    writeFileSync(join(folder, library), libraryThatNeeds('libc.so.6'));
+  }
+  expect(await cudaFault(refused, folder)).toBeNull();
+});
+
+test.each([
+  [100, 'no CUDA-capable device is detected', 'device', /^no device: no CUDA-capable device is detected/],
+  [
+    35,
+    'CUDA driver version is insufficient for CUDA runtime version',
+    'driver',
+    /^NVIDIA's driver is too old: CUDA driver/,
+  ],
+])('CUDA failure %i says what is missing', async (number, words, missing, reason) => {
+  const said = `/onnxruntime_src/onnxruntime/core/providers/cuda/cuda_call.cc:154 onnxruntime::CudaCall(int) CUDA failure ${number}: ${words} ; GPU=-1 ; hostname=vm ; expr=cudaSetDevice(info_.device_id);`;
+  expect(isProviderFailure(said)).toBe(true);
+  expect(await cudaFault(said, folder)).toMatchObject({ missing, reason: expect.stringMatching(reason) });
+});
 
 test('auto is what the platform has; names are taken as they are', () => {
   expect(providerOrder('auto', 'linux')).toEqual(['cuda', 'cpu']);

@@ -5,6 +5,8 @@ import { PROVIDERS, type Provider } from '../options/choices.js';
 import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
 import { printable } from '../wire/text.js';
 import { RuntimeChild } from './child.js';
+import { CUDA_LIBRARIES, canFetchCuda, cudaHint, cudaRefusal, type CudaPart } from './cuda.js';
+import type { LoadRequest } from './host.js';
 import { runtimeFiles } from './session.js';
 
 export { PROVIDERS, type Provider };
@@ -109,12 +111,31 @@ const PLACE =
 
 /** Why a provider cannot be used, and what mends it. */
 export interface ProviderFault {
+  /** What CUDA lacks first; null where that is not known. */
+  readonly missing: CudaPart | null;
   readonly reason: string;
   readonly hint: string;
 }
 
+/** A provider that could not be used. */
+export interface ProviderFailure extends Omit<ProviderFault, 'hint'> {
+  readonly provider: Provider;
+  readonly hint: string | null;
+}
+
+/** That none of the providers that were asked for could be used, with what each lacks. */
+export class ProviderError extends RuntimeError {
+  constructor(
+    readonly failures: readonly ProviderFailure[],
+    ...rest: ConstructorParameters<typeof RuntimeError>
+  ) {
+    super(...rest);
+  }
+}
+
 /** How to get the libraries that a package manager left out: those of exactly this version. */
-function getLibraries(): string {
+function getLibraries(provider: Provider): string {
+  if (provider === 'cuda' && canFetchCuda()) return cudaHint('provider library');
   const { version, libraries, installer } = runtimeFiles();
   const command =
     process.platform === 'linux' ? `ONNXRUNTIME_NODE_INSTALL=true node ${installer} downloads them; or ` : '';
@@ -130,28 +151,60 @@ export async function absence(provider: Provider, fs: FileSystem = nodeFileSyste
       () => true,
       () => false,
     );
-    if (!isThere) return { reason: `${path} is not installed`, hint: getLibraries() };
+    if (!isThere)
+      return { missing: 'provider library', reason: `${path} is not installed`, hint: getLibraries(provider) };
   }
   return null;
 }
 
 /**
- * What a provider lacks on this machine, found by looking for its libraries and loading them in a process of its own;
- * null where nothing is found missing. ONNX Runtime itself says only that a library did not load.
+ * What a provider lacks on this machine, found by looking for its libraries and loading what they need in a process of
+ * its own; null where nothing is found missing. ONNX Runtime itself says only that a library did not load.
+ * @param said its message
  */
 export async function providerFault(
   provider: Provider,
+  said: string,
   fs: FileSystem = nodeFileSystem,
 ): Promise<ProviderFault | null> {
   const absent = await absence(provider, fs);
   if (absent !== null) return absent;
+  const { libraries, version } = runtimeFiles();
+  const lacking = provider === 'cuda' ? await cudaFault(said, libraries) : null;
+  // Outside of ONNX Runtime the provider of CUDA ends the process that loads it, once it finds all that it needs.
+  if (lacking !== null || !/shared library/.test(said)) return lacking;
   for (const path of libraryPaths(provider)) {
-    const missing = await missingLibrary(path);
-    if (missing === null) continue;
-    const hint = `install ${FACTS[provider].loads?.needs} in the versions that onnxruntime-node ${runtimeFiles().version} was built for, where the system's loader finds them (LD_LIBRARY_PATH)`;
-    return { reason: `${path} does not load: ${missing}`, hint };
+    const fault = await missingLibrary(path);
+    if (fault === null) continue;
+    const hint = `install ${FACTS[provider].loads?.needs} in the versions that onnxruntime-node ${version} was built for, where the system's loader finds them (LD_LIBRARY_PATH)`;
+    return { missing: null, reason: `${path} does not load: ${fault}`, hint };
   }
   return null;
+}
+
+/**
+ * What CUDA lacks first of libraries, driver and device.
+ * @param folder where its libraries may lie, if the system does not have them
+ */
+export async function cudaFault(said: string, folder: string): Promise<ProviderFault | null> {
+  const refusal = cudaRefusal(said);
+  if (refusal !== null)
+    return faultOf(
+      refusal.part,
+      refusal.part === 'device' ? 'no device' : "NVIDIA's driver is too old",
+      refusal.reason,
+    );
+  if (process.platform !== 'linux') return null;
+  using child = RuntimeChild.start();
+  for (const { part, library } of CUDA_LIBRARIES) {
+    const fault = await loadingIn(child, { kind: 'load', path: library, folder });
+    if (fault !== null) return faultOf(part, `${part === 'driver' ? "NVIDIA's driver" : part} is missing`, fault);
+  }
+  return null;
+}
+
+function faultOf(part: CudaPart, what: string, reason: string): ProviderFault {
+  return { missing: part, reason: `${what}: ${reason}`, hint: cudaHint(part) };
 }
 
 function libraryPaths(provider: Provider): readonly string[] {
@@ -166,7 +219,7 @@ export function platformLacks(provider: Provider): ProviderFault | null {
   const { only } = FACTS[provider];
   if (only === undefined || only.platforms.includes(process.platform)) return null;
   const others = only.instead === 'cuda' ? ', webgpu or cpu' : ' or cpu';
-  return { reason: only.reason, hint: `use ${option('providers', [only.instead])}${others}` };
+  return { missing: null, reason: only.reason, hint: `use ${option('providers', [only.instead])}${others}` };
 }
 
 /**
@@ -175,8 +228,16 @@ export function platformLacks(provider: Provider): ProviderFault | null {
  */
 export async function missingLibrary(path: string, timeoutMs: number = LOADING_MS): Promise<string | null> {
   using child = RuntimeChild.start();
+  return await loadingIn(child, { kind: 'load', path }, timeoutMs);
+}
+
+async function loadingIn(
+  child: RuntimeChild,
+  ask: LoadRequest,
+  timeoutMs: number = LOADING_MS,
+): Promise<string | null> {
   try {
-    const { value } = await child.ask({ kind: 'load', path }, [], { timeoutMs, subject: 'loading it' });
+    const { value } = await child.ask(ask, [], { timeoutMs, subject: 'loading it' });
     return typeof value === 'string' ? printable(value) : null;
   } catch (error) {
     if (error instanceof RuntimeError || error instanceof TimeoutError) return error.message;
@@ -193,12 +254,11 @@ export function genericHint(provider: Provider): string | null {
 }
 
 /** The error for providers of which none could be used. */
-export function noProvider(
-  failures: readonly { readonly provider: Provider; readonly reason: string; readonly hint: string | null }[],
-): RuntimeError {
+export function noProvider(failures: readonly ProviderFailure[]): ProviderError {
   const what = failures.map(({ provider, reason }) => `${provider}: ${reason}`).join('; ');
   const hints = failures.flatMap(({ hint }) => hint ?? []);
-  return new RuntimeError(
+  return new ProviderError(
+    failures,
     `${failures.length === 1 ? 'the execution provider cannot be used' : 'none of the execution providers can be used'}: ${what}`,
     {
       code: 'FEATX_DEVICE',

@@ -6,6 +6,8 @@ import { dirname, join } from 'node:path';
 import { RuntimeError } from '../errors.js';
 import type { Dim } from '../onnx/records.js';
 import { assertOpenable } from '../wire/fs.js';
+import { loadCudaOf } from './cuda.js';
+import { messageOf } from './message.js';
 import { hostData } from './runtime-tensor.js';
 
 /**
@@ -197,12 +199,6 @@ export function outputTypes(model: Uint8Array, level: OptimizationLevel): Output
   }
 }
 
-/** The message of an error of any realm: native code makes its errors outside of ours. */
-export function messageOf(error: unknown): string {
-  const message = (error as { message?: unknown } | null)?.message;
-  return typeof message === 'string' ? message : String(error);
-}
-
 /** How a session is to be made; plain data, for it may be made in another process. */
 export interface SessionSpec {
   readonly provider: string;
@@ -210,6 +206,8 @@ export interface SessionSpec {
   readonly threads: number | null;
   readonly optimization: OptimizationLevel;
   readonly prepacking: boolean;
+  /** Whether CUDA may multiply float32 as TF32; null leaves it as it is. */
+  readonly tf32: boolean | null;
   /** Directory of external data. */
   readonly folder: string | null;
   /** Where a profile goes: `<prefix>_<time>.json`; it is written when profiling ends. */
@@ -236,7 +234,12 @@ export interface LocalSession {
 /** Opens a session. @throws RuntimeError where the runtime is missing; Error with ONNX Runtime's own message */
 export async function createSession(model: Uint8Array, spec: SessionSpec): Promise<LocalSession> {
   const ort = loadRuntime();
-  const { provider, deviceId, threads, optimization, prepacking, folder, profilePrefix } = spec;
+  const { provider, deviceId, threads, optimization, prepacking, folder, profilePrefix, tf32 } = spec;
+  if (provider === 'cuda' || provider === 'tensorrt') {
+    // The libraries of CUDA read it when they are loaded; the binding has no option for it.
+    if (tf32 === false) process.env.NVIDIA_TF32_OVERRIDE = '0';
+    loadCudaOf(runtimeFiles().libraries);
+  }
   const entries = {
     ...(prepacking ? {} : { disable_prepacking: '1' }),
     ...(folder === null ? {} : { model_external_initializers_file_folder_path: folder }),

@@ -1,7 +1,5 @@
 import type { TensorValue } from '../onnx/tensor-value.js';
-import { pipeline, Readable } from 'node:stream';
-import { createInflateRaw } from 'node:zlib';
-import type { Entry, ZipFile } from 'yauzl';
+import type { Entry } from 'yauzl';
 import { FeatxError } from '../errors.js';
 import { BufferSource, type ByteSource } from '../wire/source.js';
 import { decodeText } from '../wire/text.js';
@@ -11,12 +9,12 @@ import { specBytes } from './layout.js';
 import { wholeArray, type LazyArray, type RowRange, type SourceAccess } from './lazy-array.js';
 import { DEFAULT_TENSOR_LIMITS, type TensorLimits } from './limits.js';
 import { arrayOf, headerLength, readNpyHeader, type NpyHeader } from './npy.js';
+import { INFLATE_CHUNK, inflated, openZip } from './zip.js';
 
 const STORED = 0;
 const DEFLATED = 8;
 /** Deflate turns one byte into at most 1,032. @see https://zlib.net/zlib_tech.html */
 const STEEPEST_DEFLATE = 1032;
-const INFLATE_CHUNK = 1024 * 1024;
 const SUFFIX = '.npy';
 
 /** An entry of the archive: its compressed bytes are `[start, end)` of the file. */
@@ -101,31 +99,6 @@ async function readMembers(
   return { members, others, comment };
 }
 
-/** yauzl's view of the directory; it reads through `source`, and names stay bytes. */
-async function openZip(source: ByteSource): Promise<ZipFile> {
-  // A bundle of this CommonJS package has a default export alone.
-  const { RandomAccessReader, fromRandomAccessReaderPromise } = (await import('yauzl')).default;
-  class SourceReader extends RandomAccessReader {
-    override read(
-      buffer: Buffer,
-      offset: number,
-      length: number,
-      position: number,
-      callback: (error: Error | null) => void,
-    ): void {
-      if (position < 0 || position + length > source.size) {
-        callback(new Error(`bytes ${position} to ${position + length} are not in the file of ${source.size}`));
-        return;
-      }
-      source.read(position, position + length).then((bytes) => {
-        buffer.set(bytes, offset);
-        callback(null);
-      }, callback);
-    }
-  }
-  return fromRandomAccessReaderPromise(new SourceReader(), source.size, { autoClose: false, decodeStrings: false });
-}
-
 interface Placed {
   readonly name: string;
   readonly start: number;
@@ -200,25 +173,6 @@ async function inflateHead(source: ByteSource, member: Member): Promise<Uint8Arr
     }
   }
   return head.subarray(0, filled);
-}
-
-async function* inflated(source: ByteSource, { name, start, end }: Member): AsyncGenerator<Uint8Array> {
-  async function* compressed(): AsyncGenerator<Uint8Array> {
-    for (let at = start; at < end; at += INFLATE_CHUNK) yield await source.read(at, Math.min(end, at + INFLATE_CHUNK));
-  }
-  let failure: Error | null = null;
-  const inflate = createInflateRaw();
-  pipeline(Readable.from(compressed(), { objectMode: false }), inflate, (error) => (failure = error ?? null));
-  try {
-    for await (const chunk of inflate) {
-      if (chunk instanceof Uint8Array) yield chunk;
-    }
-  } catch (error) {
-    const cause: unknown = failure ?? error;
-    throw cause instanceof FeatxError
-      ? cause
-      : malformed(name, `its compressed bytes are damaged: ${cause instanceof Error ? cause.message : String(cause)}`);
-  }
 }
 
 async function inflateArray(source: ByteSource, member: Member, header: NpyHeader): Promise<TensorValue> {

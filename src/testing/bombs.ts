@@ -112,7 +112,7 @@ function littleEndian(...numbers: readonly (readonly [value: number, width: numb
 }
 
 /** A zip archive of one deflated entry. */
-function zip(name: string, content: Uint8Array, claimed = content.length): Uint8Array {
+export function zip(name: string, content: Uint8Array, claimed = content.length): Uint8Array {
   const packed = deflateRawSync(content);
   const nameBytes = new TextEncoder().encode(name);
   const common = littleEndian(

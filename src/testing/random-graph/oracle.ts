@@ -1,5 +1,6 @@
 import type * as ort from 'onnxruntime-node';
-import { loadNative, messageOf } from '../../runtime/session.js';
+import { messageOf } from '../../runtime/message.js';
+import { loadNative } from '../../runtime/session.js';
 import { nodeMessage, valueMessage } from '../model-builder.js';
 import { DATA_TYPES, node, value, type DataType } from '../model-spec.js';
 import { bytes, joinAll, message } from '../wire-writer.js';
