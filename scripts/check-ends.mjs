@@ -1,71 +1,196 @@
-// Round trips of cuts with two ends, over every model of a folder (`npm run check:ends -- FOLDER [--most N]`; the
-// fixtures by default): split at every feature, begin at every feature, sizes fixed, the batch freed. Every result must
-// compute what the model computes, bit for bit at optimisation level `disabled`; a batch may be refused. It needs the
-// build.
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+// npm run check:ends: round trips of cuts with two ends, with ONNX Runtime's optimiser off. Networks: split at every
+// feature, the parts one after the other; a cut's outputs, and what begins at them; numbers for the symbols of inputs;
+// the batch freed, with one entry bit for bit and with three against each alone. All must compute what the model
+// computes, bit for bit; a batch may be refused. It needs the build.
+//   FOLDER...     folders of models, searched (default: fixtures/timm); graphs without weights get seeded ones
+//   --most N      of each folder, the smallest first; --bytes N: none larger
+//   --only TRIPS  some of split, from, dim, free
+//   --seeds A-B   random graphs, at random tensors (default: none); --minutes N, --record as for check:cuts
+//   --minutes N   ends after the network that is looked at then; --skip N networks
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { root } from './ready.mjs';
+import { dirname, join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { difference, entryOf, farthest, joined, outputsOf, seededTensor } from './ends/runs.mjs';
+import { withSeededWeights } from './ends/seeded.mjs';
+import { campaign, CAMPAIGN_OPTIONS } from './graphs/campaign.mjs';
+import { installed, root } from './ready.mjs';
 
-const { extract, inspect, split, verify } = await import(join(root, 'dist/index.js'));
-const args = process.argv.slice(2);
-const most = args.includes('--most') ? Number(args[args.indexOf('--most') + 1]) : Number.POSITIVE_INFINITY;
-const folder =
-  args.find((arg, at) => !arg.startsWith('--') && args[at - 1] !== '--most') ?? join(root, 'fixtures/timm');
-const files = readdirSync(folder)
-  .filter((name) => name.endsWith('.onnx'))
-  .slice(0, most);
-const work = mkdtempSync(join(tmpdir(), 'featx-ends-'));
+const REFUSALS = new Set([
+  'FEATX_SPLIT_EMPTY',
+  'FEATX_SPLIT_POINT',
+  'FEATX_SPLIT_OUTPUT',
+  'FEATX_FROM_UNCOVERED',
+  'FEATX_FROM_UNUSED',
+  'FEATX_DIM_BAKED',
+  'FEATX_FREE_BATCH',
+]);
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    ...CAMPAIGN_OPTIONS,
+    seeds: { type: 'string', default: '0' },
+    most: { type: 'string', default: 'Infinity' },
+    bytes: { type: 'string', default: 'Infinity' },
+    skip: { type: 'string', default: '0' },
+    only: { type: 'string', default: 'split,from,dim,free' },
+  },
+});
+installed();
+const featx = await import(join(root, 'dist/index.js'));
+const trips = new Set(options.only.split(','));
+const deadline = Date.now() + Number(options.minutes) * 60_000;
 const counts = new Map();
 let wrong = 0;
+let looked = 0;
 
-/** Counts what a trip comes to; refusals have a code that says so. */
-async function trip(kind, name, make, refusals = []) {
-  let outcome = 'right';
-  try {
-    const [model, result] = await make();
-    const { equal, reason, features } = await verify(model, result);
-    if (equal === null) outcome = `not judged: ${reason}`;
-    else if (!equal) {
-      // Fusion stops at a cut: what is asked is that nothing differs without it.
-      outcome = features.every((feature) => feature.bit_equal)
-        ? 'bit-equal at disabled, beyond the tolerance at all'
-        : 'WRONG';
-      console.log(`${kind} ${name}: ${JSON.stringify(features.filter((feature) => feature.equal === false))}`);
+const folders = positionals.length > 0 ? positionals : options.seeds === '0' ? [join(root, 'fixtures/timm')] : [];
+for (const folder of folders)
+  for (const file of modelsIn(folder).slice(Number(options.skip), Number(options.skip) + Number(options.most))) {
+    if (Date.now() > deadline) break;
+    const work = mkdtempSync(join(tmpdir(), 'featx-ends-'));
+    try {
+      await network(file, work);
+    } finally {
+      rmSync(work, { recursive: true });
     }
+  }
+if (looked > 0) {
+  console.log(`${looked} networks of ${folders.join(', ')}`);
+  for (const [outcome, count] of [...counts].sort(([a], [b]) => (a < b ? -1 : 1)))
+    console.log(`${String(count).padStart(5)}  ${outcome}`);
+}
+if (options.seeds !== '0') {
+  const { differences = [], ...tally } = await campaign('ends', options);
+  console.log(`${JSON.stringify(tally)}\n${differences.length} differences`);
+  wrong += differences.length;
+}
+process.exitCode = wrong === 0 ? 0 : 1;
+
+/** The models of a folder, the smallest first. */
+function modelsIn(folder) {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.onnx'))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .map((path) => ({ path, bytes: statSync(path).size }))
+    .filter(({ bytes }) => bytes > 1000 && bytes <= Number(options.bytes))
+    .sort((a, b) => a.bytes - b.bytes || (a.path < b.path ? -1 : 1))
+    .map(({ path }) => path);
+}
+
+async function trip(kind, name, make) {
+  let outcome;
+  try {
+    const found = await make();
+    outcome = found === null ? 'right' : 'WRONG';
+    if (found !== null) console.log(`${kind} ${name}: ${found}`);
   } catch (error) {
-    outcome = refusals.includes(error.code) ? `refused (${error.code})` : 'WRONG';
-    if (outcome === 'WRONG') console.log(`${kind} ${name}: ${error.code ?? ''} ${error.message}`);
+    const isRefused = REFUSALS.has(error.code);
+    outcome = isRefused ? `refused (${error.code})` : 'WRONG';
+    console.log(`${kind} ${name}: ${error.code ?? ''} ${error.message}`);
   }
   if (outcome === 'WRONG') wrong++;
-  counts.set(`${kind}: ${outcome}`, (counts.get(`${kind}: ${outcome}`) ?? 0) + 1);
+  const key = `${kind}: ${outcome}`;
+  counts.set(key, (counts.get(key) ?? 0) + 1);
 }
 
-for (const name of files) {
-  const model = join(folder, name);
-  const { feature_info: features, inputs } = await inspect(model);
-  const held = features.filter(({ tensor }) => tensor !== null).map(({ tensor }) => tensor);
-  const cut = join(work, 'cut.onnx');
-  for (const tensor of held) {
-    const apart = async () => [
-      model,
-      (await split(model, join(work, '{name}.{part}.onnx'), { at: [tensor] })).manifest,
-    ];
-    await trip('split', `${name} at ${tensor}`, apart, ['FEATX_SPLIT_EMPTY']);
-    const begun = async () => [model, (await extract(model, cut, { from: [tensor] })).output];
-    await trip('from', `${name} at ${tensor}`, begun, ['FEATX_FROM_UNCOVERED', 'FEATX_FROM_UNUSED']);
+
+async function network(file, work) {
+  const model = await withSeededWeights(featx, file, work);
+  const report = await featx.inspect(model);
+  const sizes = report.nominal_input_shape ?? {};
+  const shapeOf = ({ name, shape }) => sizes[name] ?? (shape ?? []).map((dim) => (typeof dim === 'number' ? dim : 1));
+  const feedsOf = (seed) =>
+    Object.fromEntries(
+      report.inputs.map((input, at) => [input.name, seededTensor(input.dtype, shapeOf(input), seed + at)]),
+    );
+  let feeds;
+  let whole;
+  try {
+    feeds = feedsOf(1);
+    whole = await outputsOf(model, feeds);
+  } catch (error) {
+    console.log(`not run: ${file}: ${error.message.slice(0, 160)}`);
+    counts.set('not run', (counts.get('not run') ?? 0) + 1);
+    return;
   }
-  const symbols = new Set(inputs.flatMap(({ shape }) => (shape ?? []).filter((dim) => typeof dim === 'string')));
-  const [first] = symbols;
-  if (first !== undefined)
-    await trip('dim', name, async () => [model, (await extract(model, cut, { dims: { [first]: 2 } })).output], [
-      'FEATX_DIM_BAKED',
-    ]);
-  const freed = async () => [model, (await extract(model, cut, { freeBatch: true })).output];
-  await trip('free batch', name, freed, ['FEATX_DIM_BAKED']);
+  looked++;
+  const cut = join(work, 'cut.onnx');
+  const held = report.feature_info.filter(({ tensor }) => tensor !== null).map(({ tensor }) => tensor);
+  for (const tensor of held) {
+    if (trips.has('split'))
+      await trip('split', `${file} at ${tensor}`, async () => {
+        const { manifest } = await featx.split(model, join(work, '{name}.{part}.onnx'), { at: [tensor] });
+        return difference(whole, await chained(manifest, feeds));
+      });
+    if (trips.has('from'))
+      await trip('from', `${file} at ${tensor}`, async () => {
+        const features = await featx.extract(model, cut, {
+          select: [{ by: 'tensor', name: tensor.replace(/[\\*?]/g, '\\$&') }],
+        });
+        const [feature] = Object.values(await outputsOf(cut, feeds));
+        const rest = join(work, 'rest.onnx');
+        const { from } = await featx.extract(model, rest, { from: [features.features[0].tensor] });
+        return difference(whole, await outputsOf(rest, { ...feeds, [from[0].input]: feature }));
+      });
+  }
+  const symbols = new Map(
+    report.inputs.flatMap((input) =>
+      (input.shape ?? []).flatMap((dim, axis) =>
+        typeof dim === 'string' && /^\w+$/.test(dim) ? [[dim, shapeOf(input)[axis]]] : [],
+      ),
+    ),
+  );
+  if (symbols.size > 0 && trips.has('dim'))
+    await trip('dim', file, async () => {
+      await featx.extract(model, cut, { dims: Object.fromEntries(symbols) });
+      return difference(whole, await outputsOf(cut, feeds));
+    });
+  if (trips.has('free'))
+    await trip('free', file, async () => {
+      const { freed } = await featx.extract(model, cut, { freeBatch: true });
+      const one = difference(whole, await outputsOf(cut, feeds));
+      return one === null ? await inThree(model, cut, freed, feedsOf) : `with one entry ${one}`;
+    });
 }
-rmSync(work, { recursive: true });
-console.log(`${files.length} models of ${folder}`);
-for (const [outcome, count] of [...counts].sort(([a], [b]) => (a < b ? -1 : 1)))
-  console.log(`${String(count).padStart(5)}  ${outcome}`);
-process.exitCode = wrong === 0 ? 0 : 1;
+
+/** What parts give, each from what those before it gave. */
+async function chained(manifest, feeds) {
+  const { parts } = JSON.parse(readFileSync(manifest, 'utf8'));
+  let known = { ...feeds };
+  for (const { file } of parts) known = { ...known, ...(await outputsOf(join(dirname(manifest), file), known)) };
+  return known;
+}
+
+/** Three entries at once against each alone; null if they are the same but for the last bits. */
+async function inThree(model, cut, { inputs, outputs, batch }, feedsOf) {
+  if (batch !== 1) return null;
+  const each = [];
+  for (const seed of [1, 101, 201]) each.push(feedsOf(seed));
+  const alone = [];
+  for (const feeds of each) {
+    for (const [name, axis] of Object.entries(inputs)) if (axis === null) feeds[name] = each[0][name];
+    alone.push(await outputsOf(model, feeds));
+  }
+  const feeds = Object.fromEntries(
+    Object.entries(inputs).map(([name, axis]) => [
+      name,
+      axis === null
+        ? each[0][name]
+        : joined(
+            each.map((one) => one[name]),
+            axis,
+          ),
+    ]),
+  );
+  const whole = await outputsOf(cut, feeds);
+  for (const [name, axis] of Object.entries(outputs))
+    for (const [entry, one] of alone.entries()) {
+      const own = axis === null ? whole[name] : entryOf(whole[name], axis, entry, 3);
+      if (own.dims.join() !== one[name].dims.join()) return `with three entries '${name}' is [${whole[name].dims}]`;
+      const far = farthest(one[name], own);
+      if (!(far <= 1e-3)) return `with three entries '${name}' differs by ${far} standard deviations`;
+    }
+  return null;
+}

@@ -23,6 +23,13 @@ type Shape = readonly (number | string)[];
 const ints = (name: string, ...values: readonly number[]): TensorSpec => tensor(name, [values.length], values, 'int64');
 let count = 0;
 
+const OPSETS = [
+  ['', 17],
+  ['com.microsoft', 1],
+] as const;
+const contributed = { domain: 'com.microsoft' };
+const HEADS = { num_heads: { int: 2 } };
+
 /** A chain from `x` to `y`; extract runs it with two and three entries before it appears. */
 async function freed(
   shape: Shape,
@@ -33,7 +40,7 @@ async function freed(
 ): Promise<ExtractReport> {
   const [model, cut] = [join(folder, `${count}.onnx`), join(folder, `${count++}.cut.onnx`)];
   const graph: GraphSpec = { nodes, initializers, inputs: [value('x', shape)], outputs: [value('y', null)], ...more };
-  await writeFile(model, encodeModel({ graph }));
+  await writeFile(model, encodeModel({ graph, opset: OPSETS }));
   const report = await extract(model, cut, { freeBatch: true, from: ['x'], ...options });
   expect(await verify(model, cut)).toMatchObject({ equal: true });
   return report;
@@ -134,6 +141,31 @@ describe('what exporters write for the batch that they had', () => {
       [],
       1,
     ],
+    [
+      'attention with a mask that the exporter wrote',
+      [1, 3, 4],
+      [node('Attention', ['x', 'w', 'b', 'm'], ['y'], HEADS, contributed)],
+      [weights('w', [4, 12], 1), weights('b', [12], 2), tensor('m', [1, 3], [1, 1, 0], 'int32')],
+      0,
+    ],
+    [
+      'attention of queries, keys and values, with a bias for all',
+      [1, 3, 4],
+      [node('MultiHeadAttention', ['x', 'x', 'x', '', '', 'bias'], ['y'], HEADS, contributed)],
+      [weights('bias', [1, 2, 3, 3], 1)],
+      0,
+    ],
+    [
+      'a norm with a skip, and a product that is turned',
+      [1, 3, 4],
+      [
+        node('SkipLayerNormalization', ['x', 'x', 'g'], ['a', '', '', 'b'], {}, contributed),
+        node('FusedMatMul', ['a', 'w'], ['c'], { transB: { int: 1 } }, contributed),
+        node('Add', ['b', 'c'], ['y']),
+      ],
+      [weights('g', [4], 1), weights('w', [4, 4], 2)],
+      0,
+    ],
   ])('%s', async (_name, shape, nodes, initializers, axis) => {
     const report = await freed(shape, nodes, initializers);
     expect(report.freed).toMatchObject({ name: 'batch', batch: 1, inputs: { x: 0 }, outputs: { y: axis } });
@@ -211,6 +243,13 @@ describe('13: what is silently wrong elsewhere is refused', () => {
       [node('MatMul', ['w', 'x'], ['y'])],
       [weights('w', [3, 1], 1)],
       'it sums over entries',
+    ],
+    [
+      'a key of other entries',
+      [1, 3, 4],
+      [node('MultiHeadAttention', ['x', 'k', 'k'], ['y'], HEADS, contributed)],
+      [weights('k', [2, 3, 4], 1)],
+      "its input 'k' is one for the entries that there were",
     ],
     ['what no rule knows', [1, 4], [node('Unique', ['x'], ['y'])], [], 'no rule says what it does with entries'],
     [

@@ -1,3 +1,4 @@
+import { CONTRIBUTED_RULES } from './batch-contributed.js';
 import { MOVEMENT_RULES } from './batch-movement.js';
 import { axesOf, product, required, type BatchRule } from './batch-rule.js';
 import type { Entries, Visit } from './batch-visit.js';
@@ -90,27 +91,39 @@ const layerNorm: BatchRule = (visit: Visit) => {
   return own;
 };
 
-const matMul: BatchRule = (visit: Visit) => {
-  const ranks = [visit.rank(0), visit.rank(1)] as const;
-  const rank = Math.max(2, ...ranks);
-  const [a, b] = [visit.entries(0), visit.entries(1)];
-  if (ranks[0] < 2 || ranks[1] < 2) visit.refuse('it multiplies with a vector');
-  if (a !== null && a.axis === ranks[0] - 1) visit.mixes('it sums over entries');
-  if (b !== null && b.axis === ranks[1] - 2) visit.mixes('it sums over entries');
-  const places = [a, b].map((own, input) => (own === null ? null : { ...own, axis: own.axis + rank - ranks[input] }));
-  const [first, second] = places;
-  if (first !== null && second !== null) {
-    if (first.axis !== second.axis || first.factor !== second.factor || first.axis >= rank - 2)
-      visit.refuse('its inputs count entries on different axes');
-    return first;
-  }
-  const own = first ?? second;
-  if (own === null) return null;
-  const other = first === null ? 0 : 1;
-  if (own.axis < rank - 2) assertNeutral(visit, other, own.axis, rank);
-  // Rows of a product with matrices of its own stay rows.
-  return own;
-};
+/** Products of matrices, of two of the inputs; what else there is is the same for all. */
+const matMul =
+  (left = 0, right = 1): BatchRule =>
+  (visit: Visit) => {
+    visit.fixed(...visit.given().filter((input) => input !== left && input !== right));
+    const ranks = [visit.rank(left), visit.rank(right)] as const;
+    const rank = Math.max(2, ...ranks);
+    const [a, b] = [visit.entries(left), visit.entries(right)];
+    const isTurned = ['transA', 'transB', 'transBatchA', 'transBatchB'].some((name) => visit.int(name, 0) !== 0);
+    if (
+      isTurned &&
+      ((a !== null && a.axis >= ranks[0] - 2) ||
+        (b !== null && b.axis >= ranks[1] - 2) ||
+        visit.int('transBatchA', 0) + visit.int('transBatchB', 0) !== 0)
+    )
+      visit.refuse('it turns the axis that counts entries');
+    if (ranks[0] < 2 || ranks[1] < 2) visit.refuse('it multiplies with a vector');
+    if (a !== null && a.axis === ranks[0] - 1) visit.mixes('it sums over entries');
+    if (b !== null && b.axis === ranks[1] - 2) visit.mixes('it sums over entries');
+    const places = [a, b].map((own, input) => (own === null ? null : { ...own, axis: own.axis + rank - ranks[input] }));
+    const [first, second] = places;
+    if (first !== null && second !== null) {
+      if (first.axis !== second.axis || first.factor !== second.factor || first.axis >= rank - 2)
+        visit.refuse('its inputs count entries on different axes');
+      return first;
+    }
+    const own = first ?? second;
+    if (own === null) return null;
+    const other = first === null ? left : right;
+    if (own.axis < rank - 2) assertNeutral(visit, other, own.axis, rank);
+    // Rows of a product with matrices of its own stay rows.
+    return own;
+  };
 
 const gemm: BatchRule = (visit: Visit) => {
   const [a, b, c] = [visit.entries(0), visit.entries(1), visit.entries(2)];
@@ -257,6 +270,7 @@ function named(rule: BatchRule, names: string): readonly (readonly [string, Batc
 export const BATCH_RULES: ReadonlyMap<string, BatchRule> = new Map(
   [
     ...Object.entries(MOVEMENT_RULES),
+    ...Object.entries(CONTRIBUTED_RULES),
     ...named(
       elementwise,
       `Abs Acos Acosh Add And Asin Asinh Atan Atanh BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Cast CastLike
@@ -275,8 +289,9 @@ export const BATCH_RULES: ReadonlyMap<string, BatchRule> = new Map(
     ...named(softmax, 'Softmax LogSoftmax Hardmax'),
     ...named(along(-1), 'LpNormalization TopK'),
     ...named(layerNorm, 'LayerNormalization RMSNormalization SimplifiedLayerNormalization'),
-    ...named(matMul, 'MatMul MatMulInteger'),
-    ...named(gemm, 'Gemm'),
+    ...named(matMul(), 'MatMul MatMulInteger com.microsoft:FusedMatMul'),
+    ...named(matMul(0, 3), 'QLinearMatMul'),
+    ...named(gemm, 'Gemm com.microsoft:FusedGemm'),
     ...named(einsum, 'Einsum'),
     ...named(
       reduce,
@@ -293,7 +308,12 @@ export const BATCH_RULES: ReadonlyMap<string, BatchRule> = new Map(
     ...named(quantize, 'QuantizeLinear DequantizeLinear'),
     ...named(ranges, 'DynamicQuantizeLinear com.microsoft:DynamicQuantizeMatMul com.microsoft:DynamicQuantizeLSTM'),
     ...named(shape, 'Shape Size'),
-    ...named(elementwise, 'com.microsoft:Gelu com.microsoft:BiasGelu com.microsoft:FastGelu com.microsoft:QuickGelu'),
+    ...named(
+      elementwise,
+      `com.microsoft:Gelu com.microsoft:BiasGelu com.microsoft:FastGelu com.microsoft:QuickGelu com.microsoft:QLinearAdd
+      com.microsoft:QLinearMul com.microsoft:QLinearSigmoid com.microsoft:QLinearLeakyRelu`,
+    ),
+    ...named(firstAxis(), 'com.microsoft:QLinearAveragePool com.microsoft:QLinearGlobalAveragePool'),
     ...named(firstAxis(3), 'com.microsoft:FusedConv'),
   ].map(([name, rule]) => [name.includes(':') ? name : `:${name}`, rule] as const),
 );
