@@ -23,7 +23,7 @@ export interface CutTally {
   own: number;
   /** Values that differ between two runs of one graph. */
   unsteady: number;
-  /** Cuts that ONNX Runtime refuses as it refuses the same nodes alone: it inserts casts around float16, and trips. */
+  /** Cuts of tensors that ONNX Runtime refuses to give, cut or not: it inserts casts around float16, and trips. */
   refused: number;
   /** Cuts by mode and weights mode. */
   readonly ways: Record<string, number>;
@@ -47,7 +47,7 @@ const MODES: { readonly [name: string]: Mode } = {
 const WEIGHTS = ['keep', 'embed', 'external', 'reference'] as const;
 
 /** The real file system, which does not wait for the disk: nothing here is worth keeping. */
-const UNSYNCED: FileSystem = {
+export const UNSYNCED: FileSystem = {
   ...nodeFileSystem,
   open: async (path, flags, mode) => {
     const handle = await nodeFileSystem.open(path, flags, mode);
@@ -127,6 +127,10 @@ async function problemOf(graph: RandomGraph, truth: Truth, cut: Cut, tally: CutT
   }
   const keepsOwn = (mode.mode === 'hook' && mode.rewrite !== true) || mode.keepOutputs === true;
   const wanted = truth.of(keepsOwn, mode.mode !== 'hook' || mode.rewrite === true);
+  if (wanted === null && !truth.isHalf) {
+    tally.refused++;
+    return null;
+  }
   const bytes = new Uint8Array(readFileSync(result));
   const twice = await declaredTwice(bytes);
   if (twice.length > 0) return `declared as values and as outputs: ${twice.join(', ')}`;
@@ -180,7 +184,7 @@ async function declaredTwice(bytes: Uint8Array): Promise<readonly string[]> {
 class Truth {
   readonly own: readonly string[];
   private readonly known = new Map<string, ReadonlyMap<string, RunValue> | null>();
-  private readonly isHalf: boolean;
+  readonly isHalf: boolean;
 
   constructor(
     private readonly graph: RandomGraph,
@@ -191,7 +195,10 @@ class Truth {
       JSON.stringify(graph.spec).includes('"float16"') || graph.values.some(({ dtype }) => dtype === 'float16');
   }
 
-  /** Null if ONNX Runtime refuses these outputs: it inserts casts around float16, and trips over some. */
+  /**
+   * Null if ONNX Runtime refuses these outputs: it inserts casts around float16, and trips over some; it inlines
+   * functions, and names may meet then.
+   */
   of(keepsOwn: boolean, isPruned: boolean): ReadonlyMap<string, RunValue> | null {
     const key = `${keepsOwn} ${isPruned && this.isHalf}`;
     const before = this.known.get(key);
@@ -209,14 +216,14 @@ class Truth {
     try {
       return runModel(encodeModel({ ...spec, graph: { ...spec.graph, nodes, valueInfo: [], outputs } }, style), feeds);
     } catch (error) {
-      if (error instanceof Refused && this.isHalf) return null;
+      if (error instanceof Refused) return null;
       throw error;
     }
   }
 }
 
 /** The nodes that tensors need, found without any of the code under test. */
-function neededBy({ nodes = [] }: GraphSpec, names: readonly string[]): readonly NodeSpec[] {
+export function neededBy({ nodes = [] }: GraphSpec, names: readonly string[]): readonly NodeSpec[] {
   const wanted = new Set(names);
   return nodes
     .toReversed()
@@ -229,7 +236,7 @@ function neededBy({ nodes = [] }: GraphSpec, names: readonly string[]): readonly
 }
 
 /** What a node and the bodies in it read. */
-function mentionedBy({ inputs = [], attributes = {} }: NodeSpec): readonly string[] {
+export function mentionedBy({ inputs = [], attributes = {} }: NodeSpec): readonly string[] {
   const bodies = Object.values(attributes).flatMap((attribute) => ('graph' in attribute ? [attribute.graph] : []));
   const inner = bodies.flatMap(({ nodes = [], outputs = [] }) => [
     ...nodes.flatMap(mentionedBy),
@@ -239,11 +246,11 @@ function mentionedBy({ inputs = [], attributes = {} }: NodeSpec): readonly strin
 }
 
 /** A name as a pattern that stands for nothing else. */
-function escaped(name: string): string {
+export function escaped(name: string): string {
   return name.replace(/[\\*?]/g, '\\$&');
 }
 
-function isSame(a: RunValue, b: RunValue | undefined): boolean {
+export function isSame(a: RunValue, b: RunValue | undefined): boolean {
   if (b === undefined) return false;
   if (a === 'not a tensor' || b === 'not a tensor') return a === b;
   // What no runtime gives back leaves a cut as float32, which holds it exactly.
@@ -257,7 +264,7 @@ function isSame(a: RunValue, b: RunValue | undefined): boolean {
   );
 }
 
-function textOf(seen: RunValue): string {
+export function textOf(seen: RunValue): string {
   if (seen === 'not a tensor') return seen;
   const { dtype, dims, data } = seen;
   return `${dtype}[${dims.join(',')}] ${Array.from(data as Iterable<unknown>)

@@ -4,9 +4,10 @@ import { tensorInfo } from '../../shapes/info.js';
 import { checkGraph, newGraphTally } from '../shapes/graph-check.js';
 import { faultOf } from '../shapes/truth.js';
 import { checkCuts, newCutTally } from './cut-check.js';
+import { checkEnds, newEndsTally } from './ends-check.js';
 import { randomGraph } from './random-graph.js';
 
-/** Short forms of `npm run check:shapes` and `npm run check:cuts`. */
+/** Short forms of `npm run check:shapes`, `npm run check:cuts` and `npm run check:ends`. */
 
 test('random graphs: what is inferred is what a run of ONNX Runtime gives, at their sizes and at others', async () => {
   const tally = newGraphTally();
@@ -25,6 +26,13 @@ test('random graphs: every output of a cut is what the whole graph gives, bit fo
   expect(tally.differences).toEqual([]);
   expect(tally.cuts).toBeGreaterThanOrEqual(35);
   expect(Object.keys(tally.ways)).toHaveLength(20);
+});
+
+test('random graphs: parts, beginnings and sizes compute what the whole graph does, bit for bit', async () => {
+  const tally = newEndsTally();
+  for (const seed of [21, 39, 40, 44]) await checkEnds(seed, tally);
+  expect(tally.differences).toEqual([]);
+  expect(tally.trips).toEqual({ 'split: right': 4, 'from: right': 4, 'dim: right': 4 });
 });
 
 test('a cut whose outputs are exchanged is found', async () => {
