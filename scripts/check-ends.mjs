@@ -216,7 +216,8 @@ async function inThree(model, cut, { inputs, outputs, batch }, feedsOf) {
   for (const [name, axis] of Object.entries(outputs))
     for (const [entry, one] of alone.entries()) {
       const own = axis === null ? whole[name] : entryOf(whole[name], axis, entry, 3);
-      if (own.dims.join() !== one[name].dims.join()) return `with three entries '${name}' is [${whole[name].dims.join()}]`;
+      if (own.dims.join() !== one[name].dims.join())
+        return `with three entries '${name}' is [${whole[name].dims.join()}]`;
       const far = farthest(one[name], own);
       if (!(far <= 1e-3)) return `with three entries '${name}' differs by ${far} standard deviations`;
     }
