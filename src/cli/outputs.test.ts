@@ -87,6 +87,10 @@ test('a picture that cannot be read is an error, or left out, named, and exit co
   ]);
   const none = await run(['--input', path('photos', 'b.png'), '--skip-bad']);
   expect([none.exit, none.stderr]).toEqual([3, expect.stringContaining('cannot be decoded')]);
+  const gone = await run(['--input', path('gone.png'), '--input', path('photos', 'a.png'), '--skip-bad']);
+  expect([gone.exit, gone.stderr]).toEqual([1, expect.stringMatching(/^skipped \S*gone\.png: .*no such file/m)]);
+  const mistyped = await run(['--input', 'image=a.png', '--input', path('photos', 'a.png'), '--skip-bad']);
+  expect([mistyped.exit, mistyped.stderr]).toEqual([2, expect.stringContaining('there is no input image')]);
 });
 
 test('features go into a pipe, and out of one', async () => {

@@ -90,3 +90,18 @@ test('keys of an archive stay apart, whoever chose the names', () => {
     ),
   );
 });
+
+test('keys of an archive do not lead out of the folder that it is unpacked into', () => {
+  const names = ['../../x', 'a/../../x', '..', '..\\x', 'C:x', '\\\\host\\x', '/layer1/Relu', 'a..b/c', '...'];
+  expect(archiveKeys(names)).toEqual([
+    '%2E.%2F..%2Fx',
+    'a%2F..%2F..%2Fx',
+    '%2E%2E',
+    '%2E.%5Cx',
+    'C%3Ax',
+    '%5C%5Chost%5Cx',
+    '/layer1/Relu',
+    'a..b/c',
+    '...',
+  ]);
+});

@@ -48,10 +48,17 @@ export function safeFileNames(names: readonly string[]): string[] {
   return distinct(names, encoded);
 }
 
-/** Keys for an archive: the names themselves but where a format or its readers cannot hold them. */
+/** Names under which an archive would be unpacked outside of its folder: `..` on the way, or a drive of Windows. */
+const LEADS_OUT = /(^|[/\\])\.\.([/\\]|$)|^\\|^[A-Za-z]:/;
+
+/**
+ * Keys for an archive: the names themselves but where a format or its readers cannot hold them, or would unpack them
+ * elsewhere. A slash in front, as names of PyTorch's exporters have, stays: whatever unpacks archives takes it off.
+ */
 export function archiveKeys(names: readonly string[], reserved: readonly string[] = []): string[] {
   const keys = names.map((name) => {
-    const unfit = name === '' || name.includes('\0') || isEscaped(name) || reserved.includes(name);
+    const unfit =
+      name === '' || name.includes('\0') || isEscaped(name) || reserved.includes(name) || LEADS_OUT.test(name);
     if (unfit)
       return name === ''
         ? '%'

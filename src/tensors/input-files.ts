@@ -165,6 +165,18 @@ export async function expandPath(path: string, { fs, warn, inputNames }: FileOpt
   return taken.map((name) => join(path, name));
 }
 
+/** As `expandPath`; what is missing or cannot be listed is skipped if bad files are. */
+async function expandOrSkip(path: string, options: FileOptions): Promise<string[]> {
+  try {
+    return await expandPath(path, options);
+  } catch (error) {
+    // A name that means nothing is a mistake, and not a bad file.
+    if (options.skip === undefined || !(error instanceof IoError)) throw error;
+    options.skip(path, error);
+    return [];
+  }
+}
+
 function accessOf(file: string, options: FileOptions): SourceAccess {
   const { fs, standardInput } = options;
   if (file === STANDARD_INPUT && standardInput !== undefined)
@@ -182,7 +194,7 @@ export async function openFiles(
   const opened: OpenedFile[] = [];
   for (const { input, path } of specs) {
     const isStandard = path === STANDARD_INPUT && standardInput !== undefined;
-    for (const file of isStandard ? [path] : ((await faults.try(() => expandPath(path, options))) ?? [])) {
+    for (const file of isStandard ? [path] : ((await faults.try(() => expandOrSkip(path, options))) ?? [])) {
       await faults.try(async () => {
         const access = accessOf(file, options);
         const kind = await probeKind(access);
