@@ -3,6 +3,7 @@ import { AUTO, type RecipeSources } from './preprocessing/find.js';
 import type { ImageInput } from './preprocessing/input.js';
 import { recipeFor } from './preprocessing/model-recipe.js';
 import type { FoundRecipe } from './preprocessing/recipe.js';
+import { soundRecipe, type SoundRecipe } from './preprocessing/sound.js';
 import { configsBeside, readText, unreadBeside } from './tensors/beside-model.js';
 import { nodeFileSystem, type FileSystem } from './wire/fs.js';
 
@@ -31,4 +32,14 @@ export function recipeFiles(
     unread: async () => (path === undefined ? [] : unreadBeside(path, fileSystem)),
     read: (file) => readText(file, fileSystem),
   };
+}
+
+/** How sound is prepared for a model: as the caller says, or the files beside it. @throws UsageError, IoError */
+export async function modelSound(
+  { model }: GraphView,
+  rate: number | undefined,
+  fileSystem: FileSystem = nodeFileSystem,
+): Promise<SoundRecipe> {
+  const { path } = model.source;
+  return soundRecipe(path === undefined ? [] : await configsBeside(path, fileSystem), rate);
 }

@@ -10,6 +10,7 @@ import { called } from './options/check.js';
 import type { OptionsOf } from './options/types.js';
 import { inputName, localPath } from './open.js';
 import { FeatureRunner, type RunnerOptions } from './runner.js';
+import { soundRecords } from './report/sound-record.js';
 import { preprocessingRecord } from './report/preprocessing-record.js';
 import type { PreprocessingRecord, RunReport } from './report/run-records.js';
 import { assertNoWarnings } from './report/strict.js';
@@ -93,6 +94,7 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
     remote: options.remote,
     signal,
     recipe: (input) => runner.recipeFor(input, options.image?.preprocess, fileSystem),
+    sound: () => runner.soundFor(options.sampleRate, fileSystem),
     shapes: runner.inputShapes,
     given: runner.givenInputs,
     limits: options.tensorLimits,
@@ -180,6 +182,7 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
     skipped: [...skipped].map(([input, { code, message }]) => ({ input, code, message })),
     images: picturesOf(plan, skipped),
     preprocessing: [...plan.preprocessing].map((one) => preprocessingRecord(...one)),
+    ...(plan.sounds.length === 0 ? {} : { sound: soundRecords(plan.sounds) }),
     batch_size: batchSize,
     features: results.records({ mixed: settled.mixed, tokens }),
     run_ms: Math.round(clock.ms),

@@ -4,9 +4,10 @@ import type { Resolution } from './features/feature.js';
 import type { GraphView } from './onnx/graph.js';
 import type { Graph } from './onnx/records.js';
 import type { OptionsOf } from './options/types.js';
-import { modelRecipe } from './model-recipe.js';
+import { modelRecipe, modelSound } from './model-recipe.js';
 import { prepare, type PrepareOptions } from './prepare.js';
 import type { ImageInput } from './preprocessing/input.js';
+import type { SoundRecipe } from './preprocessing/sound.js';
 import type { FoundRecipe } from './preprocessing/recipe.js';
 import { mixingIn, type Mixing } from './rewrite/mixing.js';
 import { planRewrite, type Plan, type PlannedOutput } from './rewrite/plan.js';
@@ -133,6 +134,11 @@ export class FeatureRunner implements AsyncDisposable {
   /** How pictures are prepared for an input. @throws UsageError, IoError, PolicyError */
   recipeFor(input: ImageInput, how: string | undefined, fileSystem?: FileSystem): Promise<FoundRecipe> {
     return modelRecipe(this.view, input, how, fileSystem);
+  }
+
+  /** How sound is prepared, at a rate that the caller names. @throws UsageError, IoError, PolicyError */
+  soundFor(rate: number | undefined, fileSystem?: FileSystem): Promise<SoundRecipe> {
+    return modelSound(this.view, rate, fileSystem);
   }
 
   /** Features by output name, in their order. @throws UsageError, RuntimeError, TimeoutError, IoError */

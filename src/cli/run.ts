@@ -5,6 +5,7 @@ import { isAddress } from '../remote/address.js';
 import { escapeText } from '../report/escape.js';
 import type { RunReport } from '../report/run-records.js';
 import { preprocessingText } from '../report/preprocessing-record.js';
+import { soundText } from '../report/sound-record.js';
 import { ranText, runText, skippedText } from '../report/run-text.js';
 import { countText } from '../report/units.js';
 import { type RunOptions, run } from '../run.js';
@@ -67,6 +68,7 @@ export const runCommand: CliCommand = {
       progress.end();
     }
     if (!context.flags.json) for (const how of report.preprocessing) await context.note(preprocessingText(how));
+    if (!context.flags.json) for (const how of report.sound ?? []) await context.note(soundText(how));
     await context.warn(report.warnings);
     if (!context.flags.json)
       for (const { input, message } of report.skipped) await context.complain(skippedText(input, message));

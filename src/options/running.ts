@@ -47,7 +47,7 @@ export const RUNNING = {
     in: ['run', ...PAGES, 'verify'],
     flag: '--input <file>',
     elsewhere: ['--image', '--images', '--picture', '--pictures', '--file', '--files', '--data'],
-    help: '[NAME=]FILE, a URL, a directory or a glob: jpg, png, webp, npy, npz, safetensors, pb; - for standard input; or random[:SEED]; repeatable',
+    help: '[NAME=]FILE, a URL, a directory or a glob: jpg, png, webp, wav, npy, npz, safetensors, pb; - for standard input; or random[:SEED]; repeatable',
   },
   /** Texts, or files of them: `FILE.txt`, `FILE.jsonl:KEY`, `FILE.csv:COLUMN`. */
   texts: {
@@ -73,6 +73,13 @@ export const RUNNING = {
   },
   /** What stands in front of every text. */
   prompt: { kind: TEXT, in: ['run'], flag: '--prompt <text>', help: 'what stands in front of every text: "query: "' },
+  /** Samples a second that the model takes of sound. */
+  sampleRate: {
+    kind: count(1),
+    in: ['run'],
+    flag: '--sample-rate <hz>',
+    help: 'samples a second that the model takes of .wav files (default: what the files of the model say)',
+  },
   /** Where the result goes. */
   output: {
     kind: TEXT,

@@ -72,6 +72,22 @@ export interface PreprocessingRecord {
   readonly layout: string;
 }
 
+/** How files of sound became an input. */
+export interface SoundRecord {
+  readonly input: string;
+  /** Who says so: `flags`, a `file` beside the model; else it is `assumed` that they are as the model takes them. */
+  readonly source: string;
+  readonly path: string | null;
+  /** Samples a second; null: those of each file. */
+  readonly sampling_rate: number | null;
+  /** Whether each clip got a mean of 0 and a deviation of 1. */
+  readonly normalize: boolean;
+  readonly files: number;
+  /** Files of another rate that were resampled, and files whose channels were averaged. */
+  readonly resampled: number;
+  readonly averaged: number;
+}
+
 /** An input that is left out, and why. */
 export interface SkippedRecord {
   readonly input: string;
@@ -97,6 +113,8 @@ export interface RunReport {
   readonly images: number;
   /** How pictures became each input that took any. */
   readonly preprocessing: readonly PreprocessingRecord[];
+  /** How sound became each input that took any; absent if none did. */
+  readonly sound?: readonly SoundRecord[];
   /** Entries that were run at once, the last batch aside. */
   readonly batch_size: number;
   readonly features: readonly RunFeatureRecord[];

@@ -16,12 +16,16 @@ import { DEFAULT_TENSOR_LIMITS, type TensorLimits } from './limits.js';
 import { isNpy, readNpyHeader } from './npy.js';
 import { isZip, npyArray, openNpz } from './npz.js';
 import { PROVENANCE_KEY } from './provenance.js';
+import { isWave } from './wave.js';
 import { isSafetensors, readSafetensorsFile, type SafetensorsEntry } from './safetensors.js';
 import { tensorFromBytes } from './tensor.js';
 import { readTensorProto } from './tensor-proto.js';
 
 /** What a file of inputs is. */
-export type FileKind = 'npy' | 'npz' | 'safetensors' | 'pb' | 'image';
+export type FileKind = ArrayKind | 'image' | 'wave';
+
+/** Files of arrays. */
+export type ArrayKind = 'npy' | 'npz' | 'safetensors' | 'pb';
 
 /** Extensions of the files that `--input` takes from a directory. */
 export const INPUT_EXTENSIONS: readonly string[] = [
@@ -33,6 +37,7 @@ export const INPUT_EXTENSIONS: readonly string[] = [
   '.npz',
   '.safetensors',
   '.pb',
+  '.wav',
 ];
 
 /** The arrays of a file, their headers read and their values not yet. */
@@ -62,6 +67,7 @@ export function kindOf(head: Uint8Array, path: string): FileKind | null {
     (ascii(0, 4) === 'RIFF' && ascii(8, 12) === 'WEBP')
   )
     return 'image';
+  if (isWave(head)) return 'wave';
   return path.toLowerCase().endsWith('.pb') ? 'pb' : null;
 }
 
@@ -71,11 +77,11 @@ export async function probeKind(access: SourceAccess): Promise<FileKind> {
     if (source.size === 0) throw malformed(access.name, 'it is empty', 0);
     const kind = kindOf(await source.read(0, Math.min(16, source.size)), access.name);
     if (kind === null) {
-      throw new UsageError(`${access.name} is neither a picture nor an array file`, {
+      throw new UsageError(`${access.name} is neither a picture nor sound nor an array file`, {
         path: access.name,
         hint: /\.(txt|jsonl|csv)$/i.test(access.name)
           ? `files of texts go in with ${option('texts')}`
-          : 'inputs are jpg, png, webp, .npy, .npz, .safetensors and .pb (TensorProto)',
+          : 'inputs are jpg, png, webp, .wav, .npy, .npz, .safetensors and .pb (TensorProto)',
       });
     }
     return kind;
@@ -89,16 +95,15 @@ export async function probeKind(access: SourceAccess): Promise<FileKind> {
 export async function openArrayFile(path: string | ByteSource, options: ArrayFileOptions = {}): Promise<ArrayFile> {
   const access = typeof path === 'string' ? new ReopenedFile(path, options.fileSystem) : openSource(path);
   const kind = await probeKind(access);
-  if (kind === 'image') throw new UsageError(`${access.name} is a picture, not an array file`, { path: access.name });
+  if (kind === 'image' || kind === 'wave')
+    throw new UsageError(`${access.name} is ${kind === 'image' ? 'a picture' : 'sound'}, not an array file`, {
+      path: access.name,
+    });
   return openArrays(access, kind, { ...DEFAULT_TENSOR_LIMITS, ...options.limits });
 }
 
 /** The arrays of a file whose kind is known. */
-export async function openArrays(
-  access: SourceAccess,
-  kind: Exclude<FileKind, 'image'>,
-  limits: TensorLimits,
-): Promise<ArrayFile> {
+export async function openArrays(access: SourceAccess, kind: ArrayKind, limits: TensorLimits): Promise<ArrayFile> {
   const region = (source: ByteSource): Region => ({ ...wholeFile(source), name: access.name });
   switch (kind) {
     case 'npz': {

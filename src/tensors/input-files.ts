@@ -6,7 +6,7 @@ import { byCodeUnit, globFiles, isFileGlob } from '../wire/find-files.js';
 import { isAddress } from '../remote/address.js';
 import type { RemoteOptions } from '../remote/settings.js';
 import { errnoOf, ioError, type FileSystem } from '../wire/fs.js';
-import { INPUT_EXTENSIONS, openArrays, probeKind, type ArrayFile } from './array-file.js';
+import { INPUT_EXTENSIONS, openArrays, probeKind, type ArrayFile, type FileKind } from './array-file.js';
 import { RemoteAccess } from './remote-access.js';
 import { openSource, ReopenedFile, type SourceAccess } from './lazy-array.js';
 import type { TensorLimits } from './limits.js';
@@ -42,12 +42,13 @@ export function parseInputSpec(text: string, inputNames: readonly string[]): Inp
   return { input, path: value };
 }
 
-/** One file of a spec: a picture, or arrays with their headers read. */
+/** One file of a spec: a picture, sound, or arrays with their headers read. */
 export interface OpenedFile {
   readonly path: string;
   readonly input: string | null;
   readonly access: SourceAccess;
-  /** null for a picture. */
+  readonly kind: FileKind;
+  /** Null for a picture and for sound. */
   readonly arrays: ArrayFile | null;
 }
 
@@ -198,9 +199,9 @@ export async function openFiles(
       await faults.try(async () => {
         const access = accessOf(file, options);
         const kind = await probeKind(access);
-        const arrays = kind === 'image' ? null : await openArrays(access, kind, limits);
+        const arrays = kind === 'image' || kind === 'wave' ? null : await openArrays(access, kind, limits);
         for (const warning of arrays?.warnings ?? []) warn(warning);
-        opened.push({ path: isStandard ? file : access.name, input, access, arrays });
+        opened.push({ path: isStandard ? file : access.name, input, access, kind, arrays });
       }, file);
     }
   }

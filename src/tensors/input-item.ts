@@ -15,6 +15,8 @@ export interface InputItem {
   readonly isAlone: boolean;
   /** How a picture is prepared; null for what is no picture. */
   readonly picture: Preprocessing | null;
+  /** Whether it is a file of sound. */
+  readonly isSound?: boolean;
   /** Where each entry came from, if that is not a place in `file`. */
   readonly entries?: readonly Entry[];
   readonly read: (rows: RowRange) => Promise<TensorValue>;

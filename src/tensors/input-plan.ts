@@ -22,8 +22,10 @@ import { AUTO, recipeNamed } from '../preprocessing/find.js';
 import { hasBatchAxis, pictureShape, pictureTaker, type ImageInput } from '../preprocessing/input.js';
 import type { FoundRecipe, Preprocessing } from '../preprocessing/recipe.js';
 import { settledFor, warningsOf, type ImageOptions } from '../preprocessing/settle.js';
+import { SOUND_AS_IT_IS, type HeardFile, type SoundRecipe } from '../preprocessing/sound.js';
 import { readText } from './beside-model.js';
 import { randomEntries, randomTensor } from './random.js';
+import { soundItem, soundWarnings, takesSound } from './sound-item.js';
 import { describe, stackRows } from './tensor.js';
 
 /** An input of a model: its name, and what is known of its dtype and shape. */
@@ -38,6 +40,8 @@ export interface InputOptions extends Pick<FileOptions, 'remote' | 'signal' | 's
   readonly recipe?: (input: ModelInput) => Promise<FoundRecipe>;
   /** Numbers for all dims of inputs that have symbolic ones, by name: the sizes of random values and pictures. */
   readonly shapes?: ReadonlyMap<string, readonly number[]>;
+  /** How sound is prepared; as it is by default. */
+  readonly sound?: () => Promise<SoundRecipe>;
   /** The inputs whose sizes the caller gave; those of others give way to the size that pictures are to have. */
   readonly given?: ReadonlySet<string>;
   /** What else inputs are fed with, in front of random values. */
@@ -57,6 +61,8 @@ export interface InputPlan {
   readonly ownSizes: boolean;
   /** How pictures are prepared, by input. */
   readonly preprocessing: ReadonlyMap<string, Preprocessing>;
+  /** Files of sound, and how they are prepared. */
+  readonly sounds: readonly HeardFile[];
   readonly warnings: readonly string[];
 }
 
@@ -81,6 +87,7 @@ export async function planInputs(
     faults: new Faults(skip),
     warn: (message) => void warnings.push(message),
     recipe: remembered(options),
+    sounds: [],
   };
   const inputNames = inputs.map(({ name }) => name);
   const parsed = specs.map((spec) => parseInputSpec(spec, inputNames));
@@ -123,10 +130,13 @@ export async function planInputs(
     inputs: planned,
     rows,
     fixedBatch,
-    ownSizes: pictures.some(([, { height, width }]) => height === null || width === null),
+    ownSizes:
+      pictures.some(([, { height, width }]) => height === null || width === null) ||
+      [...items.values()].flat().some(({ isSound, rest }) => isSound === true && rest?.includes(null) === true),
     files,
     preprocessing: new Map(pictures),
-    warnings: [...new Set(warnings)],
+    sounds: context.sounds,
+    warnings: [...new Set([...warnings, ...soundWarnings(context.sounds)])],
   };
 }
 
@@ -137,6 +147,7 @@ interface Context {
   readonly faults: Faults;
   readonly warn: (message: string) => void;
   readonly recipe: (input: ModelInput) => Promise<FoundRecipe>;
+  readonly sounds: HeardFile[];
 }
 
 /** Asks once for each input how pictures are prepared. */
@@ -172,7 +183,15 @@ function entryText({ rest }: InputItem): string {
 
 /** Gives the arrays of a file to the inputs they are for. */
 async function assign(file: OpenedFile, items: ReadonlyMap<string, InputItem[]>, context: Context): Promise<void> {
-  const { path, arrays } = file;
+  const { path, arrays, kind } = file;
+  if (kind === 'wave') {
+    const input = targetOf(file, context, takesSound);
+    const recipe = (await context.options.sound?.()) ?? SOUND_AS_IT_IS;
+    const { item, facts } = await soundItem(file.access, input, recipe);
+    context.sounds.push({ input: input.name, recipe, facts });
+    add(items, input, item);
+    return;
+  }
   if (arrays === null) {
     const input = targetOf(file, context, pictureTaker(context.inputs));
     add(items, input, pictureItem(file, await preparing(input, context), context));
