@@ -55,7 +55,8 @@ export const runCommand: CliCommand = {
         remote: remoteFlags(flags, context),
         strict: context.flags.strict,
         signal: context.io.signal,
-        onProgress: progress.update,
+        // Results that go to the same terminal say how far it is.
+        onProgress: output === '-' && context.io.stdoutIsTerminal ? undefined : progress.update,
         fileSystem: context.fileSystem,
       } satisfies RunOptions;
       if (shard === null || shard.count === 1) report = await run(await modelSource(operand, flags, context), options);

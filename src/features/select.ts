@@ -106,6 +106,13 @@ function byDefault(context: Context): readonly Selection[] {
   );
 }
 
+/** What to take of a network that has no embedding. */
+function insteadOf({ features }: Resolution): string {
+  const byName = `name the tensor with ${option('tensor')}`;
+  const hasTokens = features.some(({ layout }) => layout === 'NLC');
+  return hasTokens ? `${byName}, or pool the last block: ${option('out', [-1])} ${option('pool', 'mean')}` : byName;
+}
+
 /** The embedding, or the one that has the role. @throws ResolveError naming what there is */
 function embeddingOf(resolution: Resolution, { role }: EmbeddingSelector, isMixed: boolean): Selection {
   const { embedding, embeddings } = resolution;
@@ -113,19 +120,20 @@ function embeddingOf(resolution: Resolution, { role }: EmbeddingSelector, isMixe
   const isOne = embedding !== null || new Set(ofRole.map(({ tensor }) => tensor)).size === 1;
   const chosen = role === undefined ? embedding : isOne ? ofRole.at(0) : undefined;
   if (chosen == null) {
-    const candidates = embeddings.map(({ tensor, role: its }) => `'${tensor}' (${its})`).join(', ');
+    const named = ofRole.length > 0 ? ofRole : embeddings;
+    const candidates = named.map(({ tensor, role: its }) => `'${tensor}' (${its})`).join(', ');
     throw new ResolveError(
       embeddings.length === 0
         ? 'no embedding was found: no vector that stands for a whole entry enters a classifier or leaves the graph'
         : role !== undefined && ofRole.length === 0
           ? `the model has no embedding of role ${role}; it has ${candidates}`
-          : (undecided(resolution) ?? `several vectors have the role ${role}: ${candidates}`),
+          : role !== undefined
+            ? `several vectors have the role ${role}: ${candidates}`
+            : (undecided(resolution) ?? `several vectors may be the embedding: ${candidates}`),
       {
         code: 'FEATX_RESOLVE_EMBEDDING',
         hint:
-          embeddings.length === 0
-            ? `name the tensor with ${option('tensor')}`
-            : `take one of them with ${option('tensor')}`,
+          named.length === 0 ? insteadOf(resolution) : `take one of them, such as ${option('tensor', named[0].tensor)}`,
       },
     );
   }
