@@ -33,6 +33,12 @@ test('a glob that matches only inside a body says so, and what leaves there', as
   });
 });
 
+test('a glob that would have to go over dots says so', async () => {
+  expect(await refused({ by: 'module', name: 'o*act' })).toMatchObject({
+    hint: "* and ? stop at '.': they do not reach 'one.act'",
+  });
+});
+
 test('inspect counts the nodes that lie in bodies', async () => {
   expect((await inspect(model)).model).toMatchObject({ nodes: 3, inner_nodes: 2 });
 });

@@ -90,7 +90,9 @@ export function byModule(
     const known = isExplained ? [...tree.modules.keys(), ...folded.keys()].filter(Boolean) : null;
     const several = severalNamed(names, spec);
     if (several !== null) return { ...missing('module', spec, null), hint: several };
-    const hint = (isExplained ? elsewhere(view, names, mark === undefined ? spec : pattern) : null) ?? LISTED;
+    const hint =
+      (isExplained ? (beyondDots(tree, spec) ?? elsewhere(view, names, mark === undefined ? spec : pattern)) : null) ??
+      LISTED;
     return { ...missing('module', spec, known), hint };
   }
   const part = paths.length > 0 || mark === undefined ? null : { mark, number: Number(digits) };
@@ -111,6 +113,13 @@ function severalNamed(names: ModuleNames, spec: string): string | null {
   const parts = spec.split(',');
   if (parts.length < 2 || !parts.every((part) => modulesNamed(names, part.trim()).length > 0)) return null;
   return `give one name at a time: ${parts.map((part) => option('module', part.trim())).join(' ')}`;
+}
+
+/** A module that a glob would match if `*` went over dots. */
+function beyondDots({ modules, separator }: ModuleTree, spec: string): string | null {
+  if (!isGlob(spec)) return null;
+  const path = [...modules.keys()].find((name) => name !== '' && matchesGlob(spec, name));
+  return path === undefined ? null : `* and ? stop at '${separator}': they do not reach '${path}'`;
 }
 
 const LISTED = `list the modules with ${call('inspect', 'listModules')}`;

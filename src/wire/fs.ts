@@ -306,12 +306,13 @@ export async function look(fs: FileSystem, path: string): Promise<BigIntStats | 
 }
 
 /** An IoError that says what was being done to which file, and why it failed. */
-export function ioError(cause: unknown, doing: string, path: string): IoError {
+export function ioError(cause: unknown, doing: string, path: string, hint?: string): IoError {
   const errno = errnoOf(cause);
   const reason = (errno && REASONS[errno]) ?? (cause instanceof Error ? cause.message : String(cause));
   return new IoError(`cannot ${doing} ${path}: ${reason}${errno ? ` (${errno})` : ''}`, {
     code: errno === 'ENOENT' ? 'FEATX_IO_NOT_FOUND' : 'FEATX_IO',
     path,
+    hint,
     cause,
   });
 }

@@ -77,7 +77,13 @@ export class DirectorySidecars {
         missing ??= error;
       }
     }
-    throw ioError(missing, `read the weights of ${field} from`, join(dirname(this.modelPath), location));
+    const wanted = join(dirname(this.modelPath), location);
+    throw ioError(
+      missing,
+      `read the weights of ${field} from`,
+      wanted,
+      `the model keeps weights in '${location}', which belongs beside it`,
+    );
   }
 
   private async findHome(): Promise<Home> {
