@@ -353,7 +353,13 @@ class MessageReader {
     const { path } = this.source;
     return new ModelFormatError(
       `${path ?? 'the model'} is not a valid ONNX file: ${message}${field && ` in ${field}`} (byte ${offset})`,
-      { code, offset, field: field || undefined, path },
+      {
+        code,
+        offset,
+        field: field || undefined,
+        path,
+        hint: code === 'FEATX_WIRE_TRUNCATED' ? 'the file may not be whole: fetch or copy it again' : undefined,
+      },
     );
   }
 
