@@ -52,7 +52,7 @@ async function compareOpen(
   const trunk = await trunkOf(models);
   const [first] = models;
   const values = [...first.view.producerOf.keys()].filter((name) => isVariable(trunk, first, name)).length;
-  const difference = firstDifference(models, trunk);
+  const difference = await firstDifference(models, trunk);
   if (trunk.common.size === 0)
     throw new UsageError(
       `the models share no more than inputs and weights${difference === null ? '' : `: they part at '${difference.tensor}', ${difference.what}`}`,

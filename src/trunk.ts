@@ -4,7 +4,7 @@ import { executionOrder, functionKey, isInitializer, readsOf, type GraphView } f
 import type { Node, Tensor } from './onnx/records.js';
 import { plainValues } from './onnx/tensor-data.js';
 import { dtypeWord, tensorBytes } from './onnx/types.js';
-import type { ByteSource } from './wire/source.js';
+import { weightDistance, type WeightDistance, type WeightPlace } from './tensors/weight-distance.js';
 
 /** Up to where models are the same: nameless digests of every value, and bytes of weights where they matter. */
 
@@ -31,13 +31,6 @@ const BLOCK = 4096;
 /** Smaller weights are compared whole at once. */
 const WHOLE = 16 * BLOCK;
 
-/** Where the bytes of a weight lie. */
-interface Place {
-  readonly source: ByteSource;
-  readonly start: number;
-  readonly end: number;
-}
-
 /** Digests of graphs: of samples of weights first, and of those that turned out to be others by themselves. */
 class Digester {
   private readonly samples = new Map<Tensor, string>();
@@ -50,7 +43,7 @@ class Digester {
     this.apart.set(tensor, as);
   }
 
-  async placeOf(tensor: Tensor): Promise<Place | null> {
+  async placeOf(tensor: Tensor): Promise<WeightPlace | null> {
     const { view, files, warn } = this.model;
     if (tensor.external !== null) {
       const { source, range } = await openExternal(tensor, files, warn);
@@ -123,7 +116,7 @@ function constantOf({ domain, opType, attributes }: Node): Tensor | null {
 }
 
 /** All of a small range; of a large one the first, the middle and the last block. */
-function blocksOf({ start, end }: Place): readonly (readonly [number, number])[] {
+function blocksOf({ start, end }: WeightPlace): readonly (readonly [number, number])[] {
   if (end - start <= WHOLE) return [[start, end]];
   const middle = Math.floor((start + end - BLOCK) / 2);
   return [start, middle, end - BLOCK].map((at) => [at, at + BLOCK] as const);
@@ -243,7 +236,7 @@ function weightPairs(
 
 const WINDOW = 1024 * 1024;
 
-async function areEqual(one: Place, other: Place): Promise<boolean> {
+async function areEqual(one: WeightPlace, other: WeightPlace): Promise<boolean> {
   if (one.end - one.start !== other.end - other.start) return false;
   for (let at = 0; at < one.end - one.start; at += WINDOW) {
     const size = Math.min(WINDOW, one.end - one.start - at);
@@ -261,13 +254,16 @@ export interface Difference {
   readonly kind: 'weights' | 'attributes' | 'operator' | 'end';
   /** What differs. */
   readonly what: string;
+  /** How far, if it is the values of a weight of floats. */
+  readonly distance?: WeightDistance;
 }
 
 /** Where a model leaves the first one: a value of the first whose inputs are common and that is not. */
-export function firstDifference(
-  [first, ...others]: readonly Compared[],
+export async function firstDifference(
+  models: readonly Compared[],
   { digests, common }: Trunk,
-): Difference | null {
+): Promise<Difference | null> {
+  const [first] = models;
   const [one] = digests;
   for (const node of executionOrder(first.view)) {
     const [output] = node.outputs;
@@ -275,7 +271,7 @@ export function firstDifference(
     const variable = node.inputs.filter((name) => first.view.producerOf.has(name) || first.view.inputs.has(name));
     const isFirst = isOwn && variable.some((name) => isCommon(first.view, one, common, name));
     if (!isFirst) continue;
-    return differenceAt(first.view, node, others[0].view, digests[0], digests[1]);
+    return differenceAt(models, node, digests[0], digests[1]);
   }
   return null;
 }
@@ -289,13 +285,13 @@ function isCommon(
   return common.has(digests.get(name) ?? '') || (view.inputs.has(name) && !isInitializer(view, name));
 }
 
-function differenceAt(
-  view: GraphView,
+async function differenceAt(
+  [one, two]: readonly Compared[],
   node: Node,
-  other: GraphView,
   own: ReadonlyMap<string, string>,
   theirs: ReadonlyMap<string, string>,
-): Difference {
+): Promise<Difference> {
+  const [{ view }, { view: other }] = [one, two];
   const tensor = node.outputs[0];
   const wanted = own.get(node.inputs.find((name) => !isInitializer(view, name)) ?? '');
   const rivals = other.model.graph.nodes.filter((rival) => rival.inputs.some((name) => theirs.get(name) === wanted));
@@ -311,12 +307,19 @@ function differenceAt(
     return { tensor, kind: 'attributes', what: `attributes of ${node.opType}` };
   if (weight.dims.join() !== twin.dims.join() || weight.dataType !== twin.dataType)
     return { tensor, kind: 'weights', what: `'${weight.name}' is ${textOf(weight)} here and ${textOf(twin)} there` };
+  const [here, there] = [await new Digester(one).placeOf(weight), await new Digester(two).placeOf(twin)];
+  const distance = here === null || there === null ? null : await weightDistance(here, there, weight.dataType);
   const isNorm = ['Conv', 'BatchNormalization', 'Gemm', 'MatMul'].includes(node.opType);
   return {
     tensor,
     kind: 'weights',
-    what: `the values of '${weight.name}'${isNorm ? ': where batch norm is folded in, its statistics may have moved in training' : ''}`,
+    what: `the values of '${weight.name}'${distance === null ? '' : distanceText(distance)}${isNorm ? ': where batch norm is folded in, its statistics may have moved in training' : ''}`,
+    ...(distance === null ? {} : { distance }),
   };
+}
+
+function distanceText({ deviations, differing, values }: WeightDistance): string {
+  return `, by up to ${deviations.toPrecision(2)} standard deviations in ${differing} of ${values}`;
 }
 
 function textOf({ dataType, dims }: Tensor): string {

@@ -66,6 +66,8 @@ export interface Compared {
   readonly pixels: NonNullable<StoredInfo['preprocess']>;
   /** What outputs of the cut are called in the model, where that is one tensor. */
   readonly names: ReadonlyMap<string, string>;
+  /** Whether inputs of true and false are the other way round. */
+  readonly isOtherWay?: boolean;
   /** Parts that are run in the place of the cut, which is then the model itself. */
   readonly chain?: Chain;
 }
@@ -233,7 +235,8 @@ export class Sides {
         hint: `give it with ${option('inputShapes', { [name]: [1, 3, 224, 224] })}`,
       });
     const dtype = type?.dtype ?? travels;
-    return randomTensor(/^float8|^float4/.test(dtype) ? 'float32' : dtype, shape, this.options.seed ?? 0, name);
+    const made = randomTensor(/^float8|^float4/.test(dtype) ? 'float32' : dtype, shape, this.options.seed ?? 0, name);
+    return this.compared.isOtherWay === true && dtype === 'bool' ? { ...made, data: opposite(made.data) } : made;
   }
 
   private async guarded<T>(work: () => Promise<T>): Promise<T> {
@@ -251,6 +254,10 @@ export class Sides {
       });
     }
   }
+}
+
+function opposite(values: TensorValue['data']): TensorValue['data'] {
+  return Uint8Array.from(values as Uint8Array, (value) => 1 - value);
 }
 
 /** Pixels more than the network takes, so that what resizes them has something to do. */

@@ -4,6 +4,7 @@ import { readStoredInfo } from './features/resolvers/metadata.js';
 import { carriersOf } from './features/stored-info.js';
 import { viewGraph, type GraphView } from './onnx/graph.js';
 import type { Node } from './onnx/records.js';
+import { DataType } from './onnx/schema.js';
 import { called } from './options/check.js';
 import { option } from './options/words.js';
 import { mapOf } from './options/kinds.js';
@@ -108,7 +109,7 @@ export async function verifyViews(whole: GraphView, cut: GraphView, options: Ver
   const stored = await readStoredInfo(cut.model);
   const map = options.map === undefined ? undefined : mapOf(options.map);
   const tapped = [...(map?.keys() ?? []), ...(stored?.outputs ?? []).flatMap(carriersOf).map(({ tensor }) => tensor)];
-  const { view: model } = await exposed(whole, tapped);
+  const { view: model, names: inner } = await exposed(whole, tapped);
   const pairs = await outputPairs(model, cut, map);
   const compared = {
     model,
@@ -122,8 +123,36 @@ export async function verifyViews(whole: GraphView, cut: GraphView, options: Ver
       pairs.flatMap(({ tensors, output }) => (tensors.length === 1 ? [[output, tensors[0]] as const] : [])),
     ),
   };
-  return judged(compared, pairs, options);
+  const verdict = await judged(compared, pairs, options);
+  const hasChoice = [...whole.inputs.values()].some(
+    ({ type }) => type?.kind === 'tensor' && type.elemType === DataType.bool,
+  );
+  if (inner.size === 0 || !hasChoice || (options.inputs ?? []).length > 0) return verdict;
+  return bothWays(verdict, await judged({ ...compared, isOtherWay: true }, pairs, options));
 }
+
+/** What two runs come to that take the branches of conditions one way and the other. */
+function bothWays(one: Verdict, other: Verdict): Verdict {
+  const features = one.features.map((feature, at): VerifyFeatureRecord => {
+    const twin = other.features[at];
+    const isWorse = twin.equal === false || (twin.equal === null && feature.equal === true);
+    const distance = Math.max(feature.max_difference ?? 0, twin.max_difference ?? 0);
+    return isWorse ? twin : { ...feature, max_difference: feature.max_difference === null ? null : distance };
+  });
+  // What has no elements one way has some the other way.
+  const isOfBoth = (warning: string): boolean => !warning.includes(NO_ELEMENTS) || other.warnings.includes(warning);
+  return {
+    ...one,
+    equal: one.equal === false || other.equal === false ? false : one.equal === null ? null : other.equal,
+    reason: one.equal === false || other.equal === false ? null : (one.reason ?? other.reason),
+    features,
+    warnings: [
+      ...new Set([...one.warnings.filter(isOfBoth), ...other.warnings.filter((text) => !text.includes(NO_ELEMENTS))]),
+    ],
+  };
+}
+
+const NO_ELEMENTS = 'has no elements for these inputs';
 
 async function judged(compared: Compared, pairs: readonly Pair[], options: VerifyOptions): Promise<Verdict> {
   const sides = await Sides.of(compared, options);
@@ -173,7 +202,7 @@ class Judge {
       : await this.chance(pair, bitEqual ? 'all' : 'disabled', runs[bitEqual ? 'all' : 'disabled']);
     if (bitEqual && reference.data.length === 0)
       this.warnings.push(
-        `${pair.output} has no elements for these inputs, as in a branch that is not taken: try other ${option('inputs')}`,
+        `${pair.output} ${NO_ELEMENTS}, as in a branch that is not taken: try other ${option('inputs')}`,
       );
     if (bitEqual && isConstant(reference))
       this.warnings.push(`${pair.output} has one value everywhere, which says little: try other ${option('inputs')}`);

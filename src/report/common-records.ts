@@ -24,6 +24,8 @@ export interface CommonReport {
     readonly tensor: string;
     readonly kind: 'weights' | 'attributes' | 'operator' | 'end';
     readonly what: string;
+    /** How far, if it is the values of a weight of floats: in standard deviations of the first, and how many differ. */
+    readonly distance?: { readonly deviations: number; readonly differing: number; readonly values: number };
   } | null;
   /** Files that were written, under `--split`. */
   readonly trunk?: string;

@@ -190,3 +190,19 @@ test('int8 of what is not normalised is warned of', async () => {
   const { report } = await extractBytes(pyramid(), { out: [0], pool: 'avg', cast: 'int8' });
   expect(report.warnings).toEqual([expect.stringContaining('`normalize` is not asked for')]);
 });
+
+test.each([
+  ['ids', 'int64', ["no input says which tokens count, so that all do, those that pad 'ids'"]],
+  ['mask', 'int64', []],
+] as const)('a mean of words without a mask says so: an input %s', async (name, type, warned) => {
+  const model = encodeModel({
+    graph: {
+      nodes: [node('Gather', ['table', name], ['words']), node('Add', ['words', 'words'], ['y'])],
+      initializers: [weights('table', [5, 4], 1)],
+      inputs: [value(name, ['n', 'tokens'], type)],
+      outputs: [value('y', ['n', 'tokens', 4])],
+    },
+  });
+  const { report } = await extractBytes(model, { select: [{ by: 'tensor', name: 'y' }], pool: 'mean' });
+  expect(report.warnings).toEqual(warned.map((text) => expect.stringContaining(text)));
+});

@@ -3,7 +3,15 @@ import { extractBytes, type ExtractBytesOptions } from '../in-memory.js';
 import { viewGraph } from '../onnx/graph.js';
 import { indexModel } from '../onnx/model.js';
 import { encodeModel } from '../testing/model-builder.js';
-import { node, tensor, value, type GraphSpec, type ModelSpec, type NodeSpec } from '../testing/model-spec.js';
+import {
+  node,
+  tensor,
+  value,
+  type FunctionSpec,
+  type GraphSpec,
+  type ModelSpec,
+  type NodeSpec,
+} from '../testing/model-spec.js';
 import { verifyViews } from '../verify.js';
 
 const X = value('x', ['n', 2]);
@@ -271,6 +279,55 @@ const branching = (condition: readonly NodeSpec[]): Uint8Array =>
     inputs: [COUNT, BOOL, X],
     outputs: [value('outer_last', ['n', 2])],
   });
+
+test('verify takes a branch both ways: one that differs is found, whichever way the seed goes', async () => {
+  const view = async (of: Uint8Array): Promise<ReturnType<typeof viewGraph>> => viewGraph(await indexModel(of));
+  const cut = await tapped(IF, ['If_0/then_branch::r', 'If_0/else_branch::e']);
+  expect((await verifyViews(await view(IF), await view(cut))).warnings.join()).not.toContain('has no elements');
+  const other = model({
+    nodes: [choose()],
+    inputs: [BOOL, X],
+    outputs: [value('y', ['n', 2])],
+    initializers: [tensor('one', [], [3]), CONSTANTS[1]],
+  });
+  const { features } = await verifyViews(await view(other), await view(cut));
+  expect(features.map(({ equal }) => equal)).toEqual([false, false]);
+});
+
+test('a call of an overload: the value of that call, of that overload', async () => {
+  const overload = (name: string, op: string): FunctionSpec => ({
+    name: 'F',
+    domain: 'my',
+    overload: name,
+    inputs: ['p'],
+    outputs: ['q'],
+    nodes: [node(op, ['p', 'p'], ['h']), node('Neg', ['h'], ['q'])],
+  });
+  const call = (input: string, output: string, name: string): NodeSpec => ({
+    ...node('F', [input], [output]),
+    domain: 'my',
+    overload: name,
+    name: `call_${name}`,
+  });
+  const bytes = model(
+    { nodes: [call('x', 'a', 'add'), call('a', 'y', 'mul')], inputs: [X], outputs: [value('y', ['n', 2])] },
+    {
+      irVersion: 10,
+      opset: [
+        ['', 17],
+        ['my', 1],
+      ],
+      functions: [overload('add', 'Add'), overload('mul', 'Mul')],
+    },
+  );
+  const cut = await tapped(bytes, ['call_mul::h', 'call_add::h'], { mode: 'hook' });
+  const got = await run(cut, { x: floats(1, 2) });
+  expect([got['call_add::h'].data, got['call_mul::h'].data, got['y'].data]).toEqual([
+    [2, 4],
+    [4, 16],
+    [-4, -16],
+  ]);
+});
 
 test('a branch in a loop whose condition is the same in every round', async () => {
   const bytes = await tapped(branching([node('Not', ['c'], ['now'])]), ['r']);

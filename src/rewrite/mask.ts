@@ -14,7 +14,13 @@ const MASK_NAME = /mask/i;
  * depend on; none if they depend on none.
  * @throws UsageError if the input does not exist, is no mask, or several may be meant
  */
-export function withMask(view: GraphView, types: TensorTypes, steps: Steps, taps: readonly Tap[]): Steps {
+export function withMask(
+  view: GraphView,
+  types: TensorTypes,
+  steps: Steps,
+  taps: readonly Tap[],
+  warn: (message: string) => void,
+): Steps {
   const { pool } = steps;
   if (pool === null || (pool.kind !== 'mean' && pool.kind !== 'last')) return steps;
   const inputs = [...view.inputs.keys()].filter((name) => !isInitializer(view, name));
@@ -32,7 +38,18 @@ export function withMask(view: GraphView, types: TensorTypes, steps: Steps, taps
       code: 'FEATX_USAGE_MASK',
       hint: `name one of them: ${option('pool', `${pool.kind}:${masks[0]}`)}`,
     });
+  const words = inputs.filter((name) => reached.has(name) && areTokens(types, name));
+  if (masks.length === 0 && words.length > 0)
+    warn(
+      `${option('pool', pool.kind)}: no input says which tokens count, so that all do, those that pad '${words[0]}' to the length of others too`,
+    );
   return { ...steps, pool: { ...pool, mask: masks[0] ?? null } };
+}
+
+/** Whether an input holds numbers of tokens: texts of a batch have one length only if some are padded. */
+function areTokens(types: TensorTypes, name: string): boolean {
+  const { dtype, shape } = types.get(name) ?? {};
+  return (dtype === 'int64' || dtype === 'int32') && shape?.length === 2;
 }
 
 function isMask(types: TensorTypes, name: string): boolean {

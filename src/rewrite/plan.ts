@@ -95,7 +95,7 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
     ...ordered.flatMap(scalesOf),
     ...(keepsOwn ? model.graph.outputs.map(({ name }) => name) : []),
   ];
-  const steps = withMask(view, types, options.steps, ordered);
+  const steps = withMask(view, types, options.steps, ordered, (message) => void warnings.push(message));
   if (steps.pool?.mask != null) roots.push(steps.pool.mask);
   const span = begins
     ? spanOf(view, types, roots, options)
