@@ -156,6 +156,24 @@ describe('a part for each token', () => {
   });
 });
 
+test('pictures for a model of texts, and texts for one of pictures', async () => {
+  await expect(
+    run(model, { inputs: ['fixtures/tensors/picture.png'], select: [{ by: 'tensor', name: 'last_hidden_state' }] }),
+  ).rejects.toMatchObject({
+    message: expect.stringContaining('is a picture, and the model takes the tokens of texts'),
+    hint: expect.stringContaining('`texts`'),
+  });
+  const pictures = encodeModel({
+    graph: {
+      inputs: [value('x', ['n', 3, 8, 8])],
+      outputs: [value('y', ['n', 3, 8, 8])],
+      nodes: [node('Relu', ['x'], ['y'])],
+    },
+  });
+  const select = [{ by: 'tensor', name: 'y' }] as const;
+  await expect(run(pictures, { texts: ['a'], select })).rejects.toThrow('takes pictures, as input x, and no tokens');
+});
+
 test('a model that has no tokenizer beside it says where one was looked for', async () => {
   mkdirSync(join(folder, 'bare'));
   copyFileSync(model, join(folder, 'bare', 'alone.onnx'));

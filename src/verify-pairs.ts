@@ -72,9 +72,17 @@ export async function outputPairs(
   if (pairs.length === 0)
     throw new ResolveError('the second model is not a cut of the first: none of its outputs is a tensor there', {
       code: 'FEATX_RESOLVE_PAIR',
-      hint: `pair them with ${option('map', { TENSOR: 'OUTPUT' })}`,
+      hint: (await isSwapped(model, cut))
+        ? 'the first is a cut of the second: give the model first, then the cut'
+        : `pair them with ${option('map', { TENSOR: 'OUTPUT' })}`,
     });
   return pairs;
+}
+
+/** Whether the first is a cut of the second. */
+async function isSwapped(first: GraphView, second: GraphView): Promise<boolean> {
+  const stored = (await readStoredInfo(first.model))?.outputs ?? [];
+  return stored.some(({ tensor }) => second.producerOf.has(tensor));
 }
 
 /** Tensors of the model that a node of ours concatenates into an output of the cut. */

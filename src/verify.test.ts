@@ -49,6 +49,15 @@ describe('a cut equals its model', () => {
     for (const { max_difference: difference } of report.features) expect(difference).toBeLessThan(1e-3);
   });
 
+  test('and says so where the two are given the other way round', async () => {
+    const source = join('fixtures', 'timm', 'test_resnet.ts.onnx');
+    const cut = await cutOf(source, { out: [1], weights: 'embed' });
+    await expect(verify(cut, source)).rejects.toMatchObject({
+      code: 'FEATX_RESOLVE_PAIR',
+      hint: 'the first is a cut of the second: give the model first, then the cut',
+    });
+  });
+
   test('and one whose weights were changed does not', async () => {
     const source = join('fixtures', 'timm', 'test_resnet.ts.onnx');
     const cut = await cutOf(source, { out: [1], weights: 'embed' });

@@ -43,6 +43,14 @@ test('inspect counts the nodes that lie in bodies', async () => {
   expect((await inspect(model)).model).toMatchObject({ nodes: 3, inner_nodes: 2 });
 });
 
+test('the mean of tokens is proposed for an embedding that there is not', async () => {
+  const encoder = 'fixtures/features/seq_hf_t5_encoder.ts.onnx';
+  expect(await runCli(['extract', encoder, '--embedding', '--dry-run'])).toMatchObject({
+    exit: 2,
+    stderr: expect.stringMatching(/or pool the last block: --out -1 --pool mean/),
+  });
+});
+
 test('names with commas between them are given one by one', async () => {
   expect(await refused({ by: 'module', name: 'one,two' })).toMatchObject({
     hint: expect.stringContaining('give one name at a time'),

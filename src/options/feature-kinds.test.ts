@@ -36,6 +36,9 @@ test('a group without indices is an error that proposes some; so is every other 
   expect(() => indexSelectors('--out', '1.5')).toThrow(
     expect.objectContaining({ hint: expect.stringContaining('rising ranges') }),
   );
+  expect(() => indexSelectors('--out', 'p3')).toThrow(
+    expect.objectContaining({ hint: expect.stringMatching(/p3, of stride 8, is often index 2/) }),
+  );
   expect(() => indexSelectors('--out', ':1')).toThrow("--out names no group in ':1'");
 });
 

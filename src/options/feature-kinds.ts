@@ -140,6 +140,9 @@ function named(by: NamedSelector['by']): (flag: string, text: string) => readonl
   return (flag, text) => [{ by, name: NAME.parse?.(flag, text) ?? text }];
 }
 
+/** Levels of a pyramid as detectors call them: `p3` of stride 8. */
+const LEVEL = /^[cps][0-7]$/i;
+
 /**
  * `2,3,neck:0-2`: indices into the FeatureInfo, and of groups beside it; what a group's name is followed by counts in
  * the group up to the next comma. @throws UsageError naming every part that is neither
@@ -167,7 +170,9 @@ function parseSelections(flag: string, text: string, example = '0-2'): readonly 
     runs.flatMap(({ items }) => items).join(','),
     bare.length === 0
       ? undefined
-      : `say which features of a group: ${bare.map((name) => `${name}:${example}`).join(', ')}; plain indices are those of the FeatureInfo`,
+      : bare.every((name) => LEVEL.test(name))
+        ? `indices are numbers, as inspect lists them; a level such as ${bare[0]}, of stride ${2 ** Number(bare[0].slice(1))}, is often index ${Math.max(0, Number(bare[0].slice(1)) - 1)}`
+        : `say which features of a group: ${bare.map((name) => `${name}:${example}`).join(', ')}; plain indices are those of the FeatureInfo`,
   );
   let at = 0;
   return runs.map(({ group, items }): IndexSelector => {

@@ -23,6 +23,9 @@ export function verifyText({ model, extracted, equal, reason, features }: Verify
         : `${paint(style, 'red', 'different')}: ${names[1]} does not compute what ${names[0]} computes`;
   const tolerances = [...new Set(features.map(({ tolerance }) => tolerance))].sort((a, b) => a - b);
   const threshold = `equal means: every bit without optimisation; with it, differences of at most ${tolerances.join(' or ')} standard deviations`;
+  const why = features.flatMap(({ output, reason: its, equal: own }) =>
+    own === null && features.length > 1 ? [`not judged: ${escapeText(output)}: ${escapeText(its ?? '')}`] : [],
+  );
   const rows = features.map(({ output, index, group, bit_equal, max_difference, tensor }) => [
     escapeText(output),
     indexText({ index, group }),
@@ -30,5 +33,5 @@ export function verifyText({ model, extracted, equal, reason, features }: Verify
     max_difference === null ? '-' : max_difference.toPrecision(2),
     escapeText(tensor),
   ]);
-  return `${verdict}\n${threshold}\n\n${renderTable(COLUMNS, rows, style)}`;
+  return `${[verdict, threshold, ...why].join('\n')}\n\n${renderTable(COLUMNS, rows, style)}`;
 }

@@ -26,6 +26,7 @@ import { SOUND_AS_IT_IS, type HeardFile, type SoundRecipe } from '../preprocessi
 import { readText } from './beside-model.js';
 import { randomEntries, randomTensor } from './random.js';
 import { soundItem, soundWarnings, takesSound } from './sound-item.js';
+import { targetOf } from './input-target.js';
 import { describe, stackRows } from './tensor.js';
 
 /** An input of a model: its name, and what is known of its dtype and shape. */
@@ -185,7 +186,7 @@ function entryText({ rest }: InputItem): string {
 async function assign(file: OpenedFile, items: ReadonlyMap<string, InputItem[]>, context: Context): Promise<void> {
   const { path, arrays, kind } = file;
   if (kind === 'wave') {
-    const input = targetOf(file, context, takesSound);
+    const input = targetOf(file, context.inputs, takesSound);
     const recipe = (await context.options.sound?.()) ?? SOUND_AS_IT_IS;
     const { item, facts } = await soundItem(file.access, input, recipe);
     context.sounds.push({ input: input.name, recipe, facts });
@@ -193,7 +194,7 @@ async function assign(file: OpenedFile, items: ReadonlyMap<string, InputItem[]>,
     return;
   }
   if (arrays === null) {
-    const input = targetOf(file, context, pictureTaker(context.inputs));
+    const input = targetOf(file, context.inputs, pictureTaker(context.inputs));
     add(items, input, pictureItem(file, await preparing(input, context), context));
     return;
   }
@@ -216,41 +217,19 @@ function pairsOf(
   if (input !== null) {
     const array = arrays.find(({ key }) => key === input) ?? (arrays.length === 1 ? arrays[0] : undefined);
     if (array === undefined) throw new UsageError(`${path} has no array ${input}; it has ${keys.join(', ')}`, { path });
-    return [[targetOf(file, context, () => true), array]];
+    return [[targetOf(file, context.inputs, () => true), array]];
   }
   const byName = context.inputs.flatMap((candidate) => {
     const array = arrays.find(({ key }) => key === candidate.name);
     return array === undefined ? [] : [[candidate, array] as const];
   });
   if (byName.length > 0) return byName;
-  if (arrays.length === 1) return [[targetOf(file, context, () => true), arrays[0]]];
+  if (arrays.length === 1) return [[targetOf(file, context.inputs, () => true), arrays[0]]];
   throw new UsageError(
     `${path} has the arrays ${keys.join(', ')}, and none is named as an input of the model (${context.inputs.map(({ name }) => named(name)).join(', ')})`,
     {
       path,
       hint: 'rename the arrays, or save them in files of their own and give NAME=FILE',
-    },
-  );
-}
-
-/** The input a file is for: the one it was given to, else the only one that can take it. */
-function targetOf(
-  { path, input }: OpenedFile,
-  { inputs }: Context,
-  canTake: (candidate: ModelInput) => boolean,
-): ModelInput {
-  const chosen = inputs.find(({ name }) => name === input);
-  if (chosen !== undefined) return chosen;
-  const candidates = inputs.filter(canTake);
-  if (candidates.length === 1) return candidates[0];
-  if (inputs.length === 1) return inputs[0];
-  if (inputs.length === 0)
-    throw new UsageError(`${path}: what is selected needs no input`, { path, hint: `leave out ${option('inputs')}` });
-  throw new UsageError(
-    `${path}: the model has ${inputs.length} inputs (${inputs.map(({ name }) => named(name)).join(', ')})`,
-    {
-      path,
-      hint: `say which one it is for: ${option('inputs', [`${inputs[0].name}=${path}`])}`,
     },
   );
 }

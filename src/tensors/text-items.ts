@@ -33,6 +33,12 @@ export function takesTokens({ name }: Pick<ImageInput, 'name'>): boolean {
  */
 export function fixedLengthOf(inputs: readonly ImageInput[]): number | null {
   const ids = inputs.find(({ name }) => name === 'input_ids');
+  const picture = inputs.find(({ shape }) => shape?.length === 4 && (shape[1] === 3 || shape[3] === 3));
+  if (ids === undefined && picture !== undefined)
+    throw new UsageError(`the model takes pictures, as input ${named(picture.name)}, and no tokens of texts`, {
+      code: 'FEATX_USAGE_INPUT',
+      hint: `give pictures with ${option('inputs')}`,
+    });
   if (ids === undefined)
     throw new UsageError(
       `no input is named input_ids, so nobody knows where the tokens of texts go: the inputs are ${inputs.map(({ name }) => named(name)).join(', ')}`,
