@@ -124,6 +124,10 @@ test('messages of the runtime lose its own source lines and keep what they say',
     '/onnxruntime_src/onnxruntime/core/providers/webgpu/webgpu_context.cc:136 onnxruntime::webgpu::Initialize()::<lambda()> adapter_result.status == wgpu::Success was false. Failed to get a WebGPU adapter: No supported adapters\n';
   expect(plainReason(message)).toBe('Failed to get a WebGPU adapter: No supported adapters');
   expect(isProviderFailure(message)).toBe(true);
+  const thrown =
+    'N:\\_work\\1\\s\\onnxruntime\\core\\providers\\dml\\dml_provider_factory.cc(512)\\onnxruntime.dll!0000000007BBCBD0: (caller: 0000000007BBCF0A) Exception(1) tid(208) 887A0004 The interface is not supported.';
+  expect(plainReason(thrown)).toBe('887A0004 The interface is not supported.');
+  expect(isProviderFailure(thrown)).toBe(true);
   const place =
     '/onnxruntime_src/onnxruntime/core/graph/model.cc:202 onnxruntime::Model::Model(onnx::ModelProto&&, const std::function<void(int)>&) Unsupported model IR version: 20, max supported IR version: 13 (really)';
   expect(plainReason(place)).toBe('Unsupported model IR version: 20, max supported IR version: 13 (really)');

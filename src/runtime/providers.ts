@@ -52,6 +52,7 @@ const FACTS: { readonly [P in Provider]: ProviderFacts } = {
   dml: {
     profile: 'DmlExecutionProvider',
     only: { platforms: ['win32'], reason: 'DirectML exists on Windows only', instead: 'cuda' },
+    hint: { platform: 'win32', text: 'DirectML needs a device of DirectX 12 and its driver' },
   },
   coreml: {
     profile: 'CoreMLExecutionProvider',
@@ -88,7 +89,7 @@ export function providerOrder(
 
 /** Whether a refusal is about the provider and not about the model. */
 export function isProviderFailure(message: string): boolean {
-  return /ExecutionProvider|shared library|backend not found|no available backend|adapter|CUDA|cuDNN|cublas|TensorRT|DirectML|D3D12|Vulkan|WebGPU|CoreML/i.test(
+  return /ExecutionProvider|core[\\/]providers[\\/](?!cpu)|shared library|backend not found|no available backend|adapter|CUDA|cuDNN|cublas|TensorRT|DirectML|D3D12|Vulkan|WebGPU|CoreML/i.test(
     message,
   );
 }
@@ -98,6 +99,7 @@ export function plainReason(message: string): string {
   const plain = message
     .replace(CHECK, '')
     .replace(PLACE, '')
+    .replace(THROWN, '')
     .replace(/\s*\(?\bat operator\(\)[^\n]*\)?/g, '')
     .replace(/\[ONNXRuntimeError\] : \d+ : \w+ : /g, '');
   return printable(plain.replace(/\s+/g, ' ').trim());
@@ -108,6 +110,9 @@ const CHECK = /(?:\/|[A-Z]:\\)\S*onnxruntime\S*\.(?:cc|cpp|h):\d+ [^\n]*? was fa
 /** File, line, and the function with its parameters. */
 const PLACE =
   /(?:\/|[A-Z]:\\)\S*onnxruntime\S*\.(?:cc|cpp|h):\d+ (?:[^()\n]*\(anonymous namespace\))?[^()\n]*\((?:[^()\n]|\([^()\n]*\))*\)(?: const)? /g;
+
+/** On Windows: file, library and thread that a result other than success comes from. */
+const THROWN = /[A-Z]:\\\S+\.(?:cc|cpp|h)\(\d+\)\\\S+: \(caller: \w+\) Exception\(\d+\) tid\(\w+\) /g;
 
 /** Why a provider cannot be used, and what mends it. */
 export interface ProviderFault {
