@@ -84,14 +84,13 @@ export async function faultsOfSizes(
   now: GraphView,
   symbols: ReadonlyMap<string, number>,
 ): Promise<readonly Fault[]> {
-  const [was, is] = [await inferWhole(before), await inferWhole(now)];
-  const known = new Set(was.proven.gaps.map(({ node }) => node.index));
+  const constants = await Constants.of(before.model);
+  const [was, is] = [inferGraph(before, constants), inferGraph(now, constants)];
+  const known = new Set(was.gaps.map(({ node }) => node.index));
   const evaluation = new Evaluation(symbols);
   return [
-    ...is.proven.gaps.flatMap(({ node, fault }) =>
-      fault === null || known.has(node.index) ? [] : [{ node, reason: fault }],
-    ),
-    ...was.proven.requirements
+    ...is.gaps.flatMap(({ node, fault }) => (fault === null || known.has(node.index) ? [] : [{ node, reason: fault }])),
+    ...was.requirements
       .filter((requirement) => !requirement.isDeclared && evaluation.holds(requirement) === false)
       .map((requirement) => ({ node: now.model.graph.nodes[requirement.node], reason: requirementText(requirement) })),
   ];
