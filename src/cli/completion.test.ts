@@ -54,6 +54,16 @@ test('every command and every flag is there', async () => {
   expect(spawnSync('fish', ['-n'], { input: await script('fish') }).status).toBe(0);
 });
 
+(has('pwsh') ? test : test.skip)('PowerShell reads its script', async () => {
+  const parse =
+    '$wrong = $null; [void][Management.Automation.Language.Parser]::ParseInput(($input | Out-String), [ref]$null, [ref]$wrong); $wrong.Count';
+  const { stdout } = spawnSync('pwsh', ['-NoProfile', '-Command', parse], {
+    input: await script('powershell'),
+    encoding: 'utf8',
+  });
+  expect(stdout.trim()).toBe('0');
+});
+
 test('what has no completion is told what there is', async () => {
   expect(await runCli(['completion', 'csh'])).toMatchObject({ exit: 2, stderr: expect.stringContaining('powershell') });
 });

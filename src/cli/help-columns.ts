@@ -1,3 +1,5 @@
+import { filled } from '../report/width.js';
+
 /** An example of a command, and what stands behind it. */
 const EXAMPLE = /^( +featx\S* .*?)(?: {3,}(\S.*))?$/;
 const INDENT = '      ';
@@ -17,17 +19,4 @@ function folded(line: string, width: number): string {
   const [, command, comment] = EXAMPLE.exec(line) ?? [];
   if (command === undefined) return filled(line, width, '  ');
   return comment === undefined ? command : `${command}\n${filled(INDENT + comment, width, INDENT)}`;
-}
-
-/** Words in lines of a width; those behind the first are indented. */
-function filled(text: string, width: number, indent: string): string {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.trimEnd().split(/(?<=\S) /)) {
-    if (line !== '' && line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = indent + word;
-    } else line = line === '' ? word : `${line} ${word}`;
-  }
-  return [...lines, line].join('\n');
 }

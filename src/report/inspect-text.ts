@@ -18,7 +18,7 @@ import { paint, type TextStyle } from './style.js';
 import { FULL_DIMS, legendText, shortDims, type ShortDims } from './short-dims.js';
 import { COLUMN_GAP, isRoomy, leftOutText, renderTable, type Column } from './table.js';
 import { bytesText, countText, plural } from './units.js';
-import { displayWidth, padEnd, shorten, wrapped } from './width.js';
+import { displayWidth, filled, padEnd, shorten, wrapped } from './width.js';
 
 /** The report as a person reads it: the model in a few lines, then the table of its features. */
 export function inspectText(report: InspectReport, style: TextStyle): string {
@@ -139,7 +139,7 @@ function featuresText(report: InspectReport, style: TextStyle, dims: ShortDims):
   }
   lines.push(confidenceText(features, undefined, style), ...report.groups.map((group) => groupText(group, tables)));
   const notes = [
-    ...(isMarked(report) ? [MARKED] : []),
+    ...(isMarked(report) ? [filled(MARKED, style.width, '  ')] : []),
     ...(dims.legend === '' ? [] : [legendText(dims, style)]),
     ...(left.size === 0 ? [] : [leftOutText(left)]),
   ];
@@ -283,14 +283,17 @@ function selectedText(selected: readonly SelectedRecord[], style: TextStyle): st
 function explanationText({ index, group, tried }: ExplanationRecord, style: TextStyle): string {
   const lines = [paint(style, 'bold', `why feature ${indexText({ index, group })}`)];
   const width = Math.max(...tried.map(({ resolver }) => resolver.length));
+  const under = `  ${padEnd('', width)}  `;
+  const say = (first: string, text: string): void => void lines.push(filled(first + text, style.width, under));
   for (const { resolver, outcome, feature } of tried) {
-    lines.push(`  ${padEnd(resolver, width)}  ${escapeText(outcome)}`);
+    say(`  ${padEnd(resolver, width)}  `, escapeText(outcome));
     if (feature === null) continue;
     const what = [feature.module, feature.tensor].map((name) => (name === null ? '-' : escapeText(name))).join('  ');
-    lines.push(
-      `  ${padEnd('', width)}  ${what}  ${feature.num_chs ?? '?'} channels, stride ${feature.reduction ?? '?'}, confidence ${feature.confidence}`,
+    say(
+      under,
+      `${what}  ${feature.num_chs ?? '?'} channels, stride ${feature.reduction ?? '?'}, confidence ${feature.confidence}`,
     );
-    lines.push(`  ${padEnd('', width)}  ${escapeText(feature.because)}`);
+    say(under, escapeText(feature.because));
   }
   return `${lines.join('\n')}\n`;
 }

@@ -2,6 +2,7 @@ import { escapeText } from './escape.js';
 import type { VerifyReport } from './records.js';
 import { indexText } from './shapes.js';
 import { paint, type TextStyle } from './style.js';
+import { filled } from './width.js';
 import { renderTable, type Column } from './table.js';
 
 const COLUMNS: readonly Column[] = [
@@ -22,7 +23,11 @@ export function verifyText({ model, extracted, equal, reason, features }: Verify
         ? `${paint(style, 'green', 'equal')}: ${names[1]} computes what ${names[0]} computes`
         : `${paint(style, 'red', 'different')}: ${names[1]} does not compute what ${names[0]} computes`;
   const tolerances = [...new Set(features.map(({ tolerance }) => tolerance))].sort((a, b) => a - b);
-  const threshold = `equal means: every bit without optimisation; with it, differences of at most ${tolerances.join(' or ')} standard deviations`;
+  const threshold = filled(
+    `equal means: every bit without optimisation; with it, differences of at most ${tolerances.join(' or ')} standard deviations`,
+    style.width,
+    '  ',
+  );
   const why = features.flatMap(({ output, reason: its, equal: own }) =>
     own === null && features.length > 1 ? [`not judged: ${escapeText(output)}: ${escapeText(its ?? '')}`] : [],
   );

@@ -83,3 +83,17 @@ export function wrapped(words: readonly string[], { width, after = [], between }
   }
   return text;
 }
+
+/** A sentence in lines of a width; those behind the first are indented. */
+export function filled(text: string, width: number | null, indent: string): string {
+  if (width === null || displayWidth(text) <= width) return text;
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.trimEnd().split(/(?<=\S) /)) {
+    if (line !== '' && displayWidth(line) + 1 + displayWidth(word) > width) {
+      lines.push(line);
+      line = indent + word;
+    } else line = line === '' ? word : `${line} ${word}`;
+  }
+  return [...lines, line].join('\n');
+}
