@@ -1,3 +1,4 @@
+import { ByNames } from '../onnx/by-name.js';
 import type { GraphView } from '../onnx/graph.js';
 import type { Dim } from '../onnx/records.js';
 import type { InferredTypes, TensorTypes } from '../onnx/types.js';
@@ -6,13 +7,14 @@ import {
   emptyFlow,
   flowBetween,
   reachableFrom,
+  tensorsOn,
   wholeFlow,
   withCuts,
   type Flow,
   type Stretch,
   type TensorSet,
 } from './flow.js';
-import type { Geometry } from './geometry.js';
+import type { Geometry, Places } from './geometry.js';
 import { geometryOf } from './geometry-walk.js';
 import { headsOf, lateralsOf, type Lateral } from './laterals.js';
 import { closedHourglasses, endsOf, withoutAuxiliary } from './trunk.js';
@@ -127,17 +129,21 @@ function mainFlow(
 
 /** Tensors of a flow that something else than it reads, or that are outputs. */
 export function tappedOf(view: GraphView, network: Flow, flow: Flow): ReadonlySet<string> {
+  const { names, readers } = flow.columns;
   const tapped = new Set<string>();
-  const own = new Set(flow.nodes);
-  for (const name of flow.position.keys()) {
-    const readers = network.readers.get(name) ?? [];
-    if (view.outputs.has(name) || readers.some((reader) => !own.has(network.nodes[reader]))) tapped.add(name);
-  }
+  const isRead = (tensor: number): boolean => {
+    for (let at = readers.starts[tensor]; at < readers.starts[tensor + 1]; at++)
+      if (network.atRow[readers.items[at]] >= 0 && flow.atRow[readers.items[at]] < 0) return true;
+    return false;
+  };
+  for (const tensor of tensorsOn(flow))
+    if (view.outputs.has(names[tensor]) || isRead(tensor)) tapped.add(names[tensor]);
   return tapped;
 }
 
-function sentUpOf(network: Flow, geometry: ReadonlyMap<string, Geometry>): ReadonlySet<string> {
+function sentUpOf(network: Flow, geometry: Places): ReadonlySet<string> {
   const sent = new Set<string>();
+  if (!geometry.at.some((place) => place?.upsampled === true)) return sent;
   for (const { inputs, outputs } of network.nodes)
     if (geometry.get(outputs[0])?.upsampled === true && geometry.get(inputs[0])?.upsampled === false)
       sent.add(inputs[0]);
@@ -145,23 +151,29 @@ function sentUpOf(network: Flow, geometry: ReadonlyMap<string, Geometry>): Reado
 }
 
 /** The same for the tensors of the file that the float view has under another name. */
-function withNamesOfFile(
-  file: GraphView,
-  float: FloatView,
-  geometry: ReadonlyMap<string, Geometry>,
-): ReadonlyMap<string, Geometry> {
-  const all = new Map(geometry);
+function withNamesOfFile(file: GraphView, float: FloatView, geometry: Places): ReadonlyMap<string, Geometry> {
+  if (float.view === file) return geometry;
+  const more = new Map<string, Geometry>();
   for (const name of file.producerOf.keys()) {
-    const place = all.has(name) ? undefined : geometry.get(float.nameOf(name));
-    if (place !== undefined) all.set(name, place);
+    const to = float.nameOf(name);
+    const place = to === name || geometry.has(name) ? undefined : geometry.get(to);
+    if (place !== undefined) more.set(name, place);
   }
   for (const [name, to] of float.turned) {
     const place = geometry.get(to);
     if (place?.axes?.join('') !== 'NHWC') continue;
     const [n = null, h = null, w = null, c = null] = place.shape ?? [];
-    all.set(name, { ...place, axes: ['N', 'C', 'H', 'W'], shape: place.shape === null ? null : [n, c, h, w] });
+    more.set(name, { ...place, axes: ['N', 'C', 'H', 'W'], shape: place.shape === null ? null : [n, c, h, w] });
   }
-  return all;
+  if (more.size === 0) return geometry;
+  return new ByNames(
+    function* () {
+      yield* more.keys();
+      for (const name of geometry.keys()) if (!more.has(name)) yield name;
+      return undefined;
+    },
+    (name) => more.get(name) ?? geometry.get(name),
+  );
 }
 
 /** The graph input that holds images: rank 4, else rank 3, the largest first; weights are no inputs. */

@@ -10,7 +10,7 @@ import { parametersOf } from './names/parameters.js';
  * and else every run of nodes without foreign ones between them.
  */
 export function callsOf(view: GraphView, flow: Flow, tree: ModuleTree, module: Module): readonly (readonly number[])[] {
-  const named = callsByName(flow, tree, module);
+  const named = callsByName(tree, module);
   if (named !== null) return named;
   const readers = leastRead(view, flow, module);
   if (readers === null) {
@@ -33,12 +33,12 @@ export function callsOf(view: GraphView, flow: Flow, tree: ModuleTree, module: M
  * By the scopes that the exporter wrote for each call; null where it wrote none. A node without one goes with the node
  * before it.
  */
-function callsByName(flow: Flow, tree: ModuleTree, module: Module): readonly (readonly number[])[] | null {
+function callsByName(tree: ModuleTree, module: Module): readonly (readonly number[])[] | null {
   const calls = new Map<string, number[]>();
   const early: number[] = [];
   let current: number[] = early;
   for (const at of module.nodes) {
-    const key = tree.callOf(flow.nodes[at], module.path);
+    const key = tree.callOf(at, module.path);
     if (key !== null) {
       current = calls.get(key) ?? [];
       calls.set(key, current);

@@ -13,8 +13,12 @@ export interface Flow extends Stretch {
   /** The graph input the features are measured against; null where no input qualifies. */
   readonly input: string | null;
   readonly nodes: readonly Node[];
-  /** Position in `nodes` of a tensor's producer; -1 for the input. Only tensors of the path. */
+  /** Position in `nodes` of what makes each tensor, by its number; -1 for the input, `OFF` for tensors off the path. */
+  readonly positions: Int32Array;
+  /** The same by name. Only tensors of the path. */
   readonly position: ReadonlyMap<string, number>;
+  /** Position in `nodes` of each row of the graph; -1 for those off the path. */
+  readonly atRow: Int32Array;
   /** Positions of the nodes of the path that read a tensor. */
   readonly readers: ReadonlyMap<string, readonly number[]>;
   /** Tensors that every path from the input to the sink passes through, in execution order. */
@@ -28,6 +32,9 @@ export interface TensorSet {
   /** The same by the number of a tensor: 1 for those in it. */
   readonly marks: Uint8Array;
 }
+
+/** Neither made on a path nor its input. */
+export const OFF = -2;
 
 /** Ops whose output says how large a tensor is, not what is in it. */
 const SHAPE_OPS = new Set(['Shape', 'Size', 'ConstantOfShape', 'EyeLike']);
@@ -99,6 +106,16 @@ export function wholeFlow(view: GraphView): WholeFlow {
   return made;
 }
 
+/** The tensors of a path: its inputs, then what is made, in execution order. */
+export function tensorsOn({ columns: { makes }, rows, positions }: Flow): readonly number[] {
+  const tensors: number[] = [];
+  for (let tensor = 0; tensor < positions.length; tensor++) if (positions[tensor] === -1) tensors.push(tensor);
+  for (let at = 0; at < rows.length; at++)
+    for (let made = makes.starts[rows[at]]; made < makes.starts[rows[at] + 1]; made++)
+      if (positions[makes.items[made]] === at) tensors.push(makes.items[made]);
+  return tensors;
+}
+
 /** A flow from one input alone, with its cuts on the way to `sinks`. */
 export function withCuts(flow: Flow, input: string, sinks: ReadonlySet<string>): Flow {
   return { ...flow, input, cuts: cutsOf(flow, input, sinks) };
@@ -106,8 +123,10 @@ export function withCuts(flow: Flow, input: string, sinks: ReadonlySet<string>):
 
 /** No path through a graph. */
 export function emptyFlow({ columns }: Stretch): Flow {
-  const rows = new Int32Array(0);
-  return { columns, rows, input: null, nodes: [], position: new Map(), readers: new Map(), cuts: [] };
+  const positions = new Int32Array(columns.names.length).fill(OFF);
+  const atRow = new Int32Array(columns.nodes.length).fill(-1);
+  const [position, readers] = [new Map<string, number>(), new Map<string, readonly number[]>()];
+  return { columns, rows: new Int32Array(0), input: null, nodes: [], positions, position, atRow, readers, cuts: [] };
 }
 
 /** The path to `sinks` in a stretch, with the cuts between `input` and them. `data` is what `reachableFrom` gave. */
@@ -144,36 +163,44 @@ function path(
     if (isOnPath) kept.push(row);
   }
   const rows = Int32Array.from(kept.reverse());
+  const positions = positionsOf(columns, rows, inputs, needed);
+  const atRow = new Int32Array(nodes.length).fill(-1);
+  for (let position = 0; position < rows.length; position++) atRow[rows[position]] = position;
   return {
     columns,
     rows,
     nodes: Array.from(rows, (row) => nodes[row]),
-    position: positions(columns, rows, inputs, needed),
-    readers: readersOf(columns, rows, marks),
+    positions,
+    position: positionByName(columns, rows, inputs, positions),
+    atRow,
+    readers: readersOf(columns, atRow, marks),
   };
 }
 
-/** Neither made on a path nor its input. */
-const OFF = -2;
-
-function positions(
+function positionsOf(
   { names, tensorOf, makes }: Columns,
   rows: Int32Array,
   inputs: readonly string[],
   needed: Uint8Array,
-): ReadonlyMap<string, number> {
+): Int32Array {
   const places = new Int32Array(names.length).fill(OFF);
   for (const name of inputs) places[tensorOf.get(name) ?? places.length] = -1;
-  let count = inputs.length;
-  for (const [position, row] of rows.entries())
-    for (let at = makes.starts[row]; at < makes.starts[row + 1]; at++) {
-      const tensor = makes.items[at];
-      if (needed[tensor] === 0) continue;
-      if (places[tensor] === OFF) count++;
-      places[tensor] = position;
-    }
+  for (let position = 0; position < rows.length; position++)
+    for (let at = makes.starts[rows[position]]; at < makes.starts[rows[position] + 1]; at++)
+      if (needed[makes.items[at]] === 1) places[makes.items[at]] = position;
+  return places;
+}
+
+function positionByName(
+  { names, tensorOf, makes }: Columns,
+  rows: Int32Array,
+  inputs: readonly string[],
+  places: Int32Array,
+): ReadonlyMap<string, number> {
   // An input that nothing reads has no number.
   const unread = new Set(inputs.filter((name) => !tensorOf.has(name)));
+  let count = unread.size;
+  for (const place of places) if (place !== OFF) count++;
   return new ByNames(
     function* () {
       yield* inputs;
@@ -191,12 +218,10 @@ function positions(
 }
 
 function readersOf(
-  { nodes, names, tensorOf, readers }: Columns,
-  rows: Int32Array,
+  { names, tensorOf, readers }: Columns,
+  atRow: Int32Array,
   data: Uint8Array,
 ): ReadonlyMap<string, readonly number[]> {
-  const positionOf = new Int32Array(nodes.length).fill(-1);
-  for (const [position, row] of rows.entries()) positionOf[row] = position;
   return new ByNames(
     () => names,
     (name) => {
@@ -204,7 +229,7 @@ function readersOf(
       if (data[tensor] !== 1) return undefined;
       const found: number[] = [];
       for (let at = readers.starts[tensor]; at < readers.starts[tensor + 1]; at++) {
-        const position = positionOf[readers.items[at]];
+        const position = atRow[readers.items[at]];
         if (position >= 0) found.push(position);
       }
       return found.length === 0 ? undefined : found.sort((a, b) => a - b);
@@ -215,21 +240,59 @@ function readersOf(
 /**
  * One scan with the tensors that are still to be read, or are sinks: where there is one, it is a cut.
  */
-function cutsOf({ columns, rows, position }: Flow, input: string, sinks: ReadonlySet<string>): readonly string[] {
+function cutsOf({ columns, rows, positions }: Flow, input: string, sinks: ReadonlySet<string>): readonly string[] {
   const { names, tensorOf, reads, makes } = columns;
   const lastReader = new Int32Array(names.length).fill(-1);
-  for (const [at, row] of rows.entries())
-    for (let read = reads.starts[row]; read < reads.starts[row + 1]; read++) lastReader[reads.items[read]] = at;
+  for (let at = 0; at < rows.length; at++)
+    for (let read = reads.starts[rows[at]]; read < reads.starts[rows[at] + 1]; read++)
+      lastReader[reads.items[read]] = at;
   for (const name of sinks) lastReader[tensorOf.get(name) ?? names.length] = rows.length;
-  const live = new Set([tensorOf.get(input) ?? -1]);
+  const live = new Live(names.length);
+  // An input that nothing reads has no number, and stays.
+  live.add(tensorOf.get(input) ?? names.length);
   const cuts: string[] = [];
-  for (const [at, row] of rows.entries()) {
+  let last = -1;
+  for (let at = 0; at < rows.length; at++) {
+    const row = rows[at];
     for (let read = reads.starts[row]; read < reads.starts[row + 1]; read++)
       if (lastReader[reads.items[read]] <= at) live.delete(reads.items[read]);
     for (let made = makes.starts[row]; made < makes.starts[row + 1]; made++)
-      if (position.get(names[makes.items[made]]) === at) live.add(makes.items[made]);
-    if (live.size !== 1) continue;
-    for (const tensor of live) if (cuts.at(-1) !== names[tensor] && names[tensor] !== input) cuts.push(names[tensor]);
+      if (positions[makes.items[made]] === at) live.add(makes.items[made]);
+    const only = live.only();
+    if (only === null || only === last) continue;
+    last = only;
+    if (only < names.length && names[only] !== input) cuts.push(names[only]);
   }
   return cuts;
+}
+
+/** A set of tensors that says which one it holds if it holds one. */
+class Live {
+  private readonly marks: Uint8Array;
+  private size = 0;
+  /** Of the numbers of its tensors: with one in it, that one. */
+  private sum = 0;
+
+  constructor(tensors: number) {
+    this.marks = new Uint8Array(tensors + 1);
+  }
+
+  add(tensor: number): void {
+    if (this.marks[tensor] === 1) return;
+    this.marks[tensor] = 1;
+    this.size++;
+    this.sum += tensor;
+  }
+
+  delete(tensor: number): void {
+    if (this.marks[tensor] === 0) return;
+    this.marks[tensor] = 0;
+    this.size--;
+    this.sum -= tensor;
+  }
+
+  /** Its tensor if it holds one; null if it holds none or several. */
+  only(): number | null {
+    return this.size === 1 ? this.sum : null;
+  }
 }

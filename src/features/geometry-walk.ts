@@ -1,7 +1,7 @@
 import { capturesOf, type GraphView } from '../onnx/graph.js';
 import type { Dim, Node } from '../onnx/records.js';
-import type { Flow } from './flow.js';
-import { foreign, gridOf, sameShape, type Axis, type Geometry, type Grids, type Shape } from './geometry.js';
+import { OFF, type Flow } from './flow.js';
+import { foreign, gridOf, Places, sameShape, type Axis, type Geometry, type Grids, type Shape } from './geometry.js';
 import { intOf, intsOf } from './node-attributes.js';
 import { resizedPictures } from './pictures.js';
 import { reshaped, settled } from './reshapes.js';
@@ -24,32 +24,56 @@ export function geometryOf(
   flow: Flow,
   shapes: { readonly nominal: ShapeOf; readonly proven: ShapeOf },
   closed: ReadonlySet<string> = new Set(),
-): ReadonlyMap<string, Geometry> {
-  const known = new Map<string, Geometry>();
-  if (flow.input === null) return known;
+): Places {
+  const { columns, rows, positions, input } = flow;
+  const { names, reads, makes } = columns;
+  const known = Array<Geometry | null>(names.length).fill(null);
+  if (input === null) return new Places(columns, known, new Map());
   const shapeOf = (name: string): Shape | null => numbersOf(shapes.nominal(name));
   const pictures = resizedPictures(view, flow, shapes.proven);
-  known.set(flow.input, inputGeometry(view, flow, flow.input, shapeOf(flow.input)));
+  const start = inputGeometry(view, flow, input, shapeOf(input));
+  const number = columns.tensorOf.get(input);
+  if (number === undefined) return new Places(columns, known, new Map([[input, start]]));
+  known[number] = start;
   const grids: Grids = new Map();
-  for (const node of flow.nodes) {
-    const sources = dataInputs(node, known);
-    if (sources.length === 0) continue;
+  for (let at = 0; at < rows.length; at++) {
+    const row = rows[at];
+    const node = flow.nodes[at];
+    const sources = placesOf(known, reads.items, reads.starts[row], reads.starts[row + 1] - capturesOf(node).length);
+    const all = sources.length > 0 ? sources : placesOf(known, reads.items, reads.starts[row], reads.starts[row + 1]);
+    if (all.length === 0) continue;
     const upsampled = UPSAMPLERS.has(node.opType);
-    for (const output of node.outputs) {
-      if (!flow.position.has(output)) continue;
+    for (let made = makes.starts[row]; made < makes.starts[row + 1]; made++) {
+      const tensor = makes.items[made];
+      if (positions[tensor] === OFF) continue;
+      const output = names[tensor];
       if (pictures.has(output)) {
-        known.set(output, pictureGeometry(sources[0], shapeOf(output)));
+        known[tensor] = pictureGeometry(all[0], shapeOf(output));
         grids.clear();
         continue;
       }
       const isState = RECURRENT.has(node.opType) && output !== node.outputs[0];
-      const place = isState ? foreign(sources[0], shapeOf(output)) : step(view, node, sources, shapeOf(output), grids);
-      const finer = upsampled && isFiner(sources[0], place);
-      const isUpsampled = !closed.has(output) && (finer || sources.some((source) => source.upsampled));
-      known.set(output, place.upsampled === isUpsampled ? place : { ...place, upsampled: isUpsampled });
+      const place = isState ? foreign(all[0], shapeOf(output)) : step(view, node, all, shapeOf(output), grids);
+      const finer = upsampled && isFiner(all[0], place);
+      const isUpsampled = !closed.has(output) && (finer || all.some((source) => source.upsampled));
+      known[tensor] = place.upsampled === isUpsampled ? place : { ...place, upsampled: isUpsampled };
     }
   }
-  return known;
+  return new Places(columns, known, new Map());
+}
+
+function placesOf(
+  known: readonly (Geometry | null)[],
+  tensors: Int32Array,
+  from: number,
+  to: number,
+): readonly Geometry[] {
+  const places: Geometry[] = [];
+  for (let at = from; at < to; at++) {
+    const place = known[tensors[at]];
+    if (place !== null) places.push(place);
+  }
+  return places;
 }
 
 /** Whether an upsampling made a finer map; where sizes are not known, one of a map that strides made smaller is. */
@@ -61,20 +85,6 @@ function isFiner({ grid, stride }: Geometry, to: Geometry): boolean {
 function numbersOf(shape: readonly Dim[] | null): Shape | null {
   const isNumeric = (dims: readonly Dim[]): dims is Shape => dims.every((dim) => typeof dim !== 'string');
   return shape === null || isNumeric(shape) ? shape : shape.map((dim) => (typeof dim === 'number' ? dim : null));
-}
-
-function dataInputs(node: Node, known: ReadonlyMap<string, Geometry>): readonly Geometry[] {
-  const sources: Geometry[] = [];
-  for (const name of node.inputs) {
-    const geometry = known.get(name);
-    if (geometry !== undefined) sources.push(geometry);
-  }
-  if (sources.length > 0) return sources;
-  for (const name of capturesOf(node)) {
-    const geometry = known.get(name);
-    if (geometry !== undefined) sources.push(geometry);
-  }
-  return sources;
 }
 
 /**
@@ -143,27 +153,27 @@ function joinsLevels(sources: readonly Geometry[]): boolean {
   return strides.size > 1;
 }
 
-function isElementwise(node: Node): boolean {
-  return (
-    !['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Slice', 'Split', 'Gather', 'Pad', 'Resize', 'Upsample'].includes(
-      node.opType,
-    ) && !node.opType.startsWith('Reduce')
-  );
+/** Ops that hand on elements in another shape, or other numbers of them. */
+const RESHAPERS = new Set('Reshape Flatten Squeeze Unsqueeze Slice Split Gather Pad Resize Upsample'.split(' '));
+
+function isElementwise({ opType }: Node): boolean {
+  return !RESHAPERS.has(opType) && !opType.startsWith('Reduce');
 }
 
 /** Of several inputs the one that has the output's shape and a place in the pyramid. */
 function mainSource(sources: readonly Geometry[], shape: Shape | null): Geometry {
   if (sources.length === 1) return sources[0];
-  const placed = sources.filter((source) => source.axes !== null && !source.axes.includes('?') && !source.pooled);
   let same: Geometry | null = null;
-  for (const source of placed)
-    if (shape !== null && sameShape(source.shape, shape) && (same === null || source.shuffles < same.shuffles))
-      same = source;
-  if (same !== null) return same;
-  const ranked = placed.find(
-    (source) => source.shape !== null && shape !== null && source.shape.length === shape.length,
-  );
-  return ranked ?? placed[0] ?? sources.find((source) => sameShape(source.shape, shape)) ?? sources[0];
+  let ranked: Geometry | null = null;
+  let placed: Geometry | null = null;
+  for (const source of sources) {
+    if (source.axes === null || source.axes.includes('?') || source.pooled) continue;
+    placed ??= source;
+    if (source.shape === null || shape === null || source.shape.length !== shape.length) continue;
+    ranked ??= source;
+    if (sameShape(source.shape, shape) && (same === null || source.shuffles < same.shuffles)) same = source;
+  }
+  return same ?? ranked ?? placed ?? sources.find((source) => sameShape(source.shape, shape)) ?? sources[0];
 }
 
 function transposed(node: Node, source: Geometry, shape: Shape | null, grids: Grids): Geometry {

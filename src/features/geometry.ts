@@ -1,3 +1,6 @@
+import { ByNames } from '../onnx/by-name.js';
+import type { Columns } from '../onnx/graph.js';
+
 /** What an axis runs over; `?` where windows, heads or patches were folded into it. */
 export type Axis = 'N' | 'C' | 'H' | 'W' | 'L' | '?';
 
@@ -44,6 +47,7 @@ export function gridOf(axes: readonly Axis[], shape: Shape | null): readonly [nu
 
 /** Whether two shapes are known and equal. */
 export function sameShape(a: Shape | null, b: Shape | null): boolean {
+  if (a === b) return a !== null;
   return a !== null && b !== null && a.length === b.length && a.every((dim, at) => dim === b[at]);
 }
 
@@ -57,4 +61,24 @@ export function isAlike(from: readonly [number, number], to: readonly [number, n
   if (to[0] === 1 && to[1] === 1) return true;
   const ratio = (from[0] * to[1]) / (from[1] * to[0]);
   return ratio > 0.7 && ratio < 1.45;
+}
+
+/** Where the tensors of a graph stand: by name, and by number. */
+export class Places extends ByNames<Geometry> {
+  constructor(
+    columns: Columns,
+    /** By the number of a tensor; null for those without a place. */
+    readonly at: readonly (Geometry | null)[],
+    /** Of tensors that have no number. */
+    others: ReadonlyMap<string, Geometry>,
+  ) {
+    super(
+      function* () {
+        yield* others.keys();
+        for (let tensor = 0; tensor < at.length; tensor++) if (at[tensor] !== null) yield columns.names[tensor];
+        return undefined;
+      },
+      (name) => at[columns.tensorOf.get(name) ?? at.length] ?? others.get(name),
+    );
+  }
 }

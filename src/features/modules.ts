@@ -1,6 +1,5 @@
 import type { Flow } from './flow.js';
 import type { GraphView } from '../onnx/graph.js';
-import type { Node } from '../onnx/records.js';
 import { nodePaths, type NamingStyle, type NodePaths } from './names.js';
 import { commonPath, shallow } from './names/paths.js';
 
@@ -26,8 +25,8 @@ export interface ModuleTree {
   /** The path that each node's own names say, null where they say nothing. */
   readonly named: readonly (string | null)[];
   readonly classes: ReadonlyMap<string, string>;
-  /** Which call of a module a node belongs to; null where names do not say. */
-  readonly callOf: (node: Node, path: string) => string | null;
+  /** Which call of a module the node at a position belongs to; null where names do not say. */
+  readonly callOf: (at: number, path: string) => string | null;
   readonly style: NamingStyle;
   readonly separator: '.' | '/';
   /** Whether the names show the network's modules inside each other, and not layers alone. */
@@ -50,9 +49,12 @@ export function moduleTree(flow: Flow, paths: NodePaths): ModuleTree {
   const separator = paths.style === 'path' ? '/' : '.';
   const root: Module = { path: '', name: '', parent: null, children: [], nodes: [] };
   const modules = new Map([['', root]]);
-  const named = flow.nodes.map((node) => paths.of(node));
+  const named = flow.nodes.map((_node, at) => paths.of(at));
+  let module = root;
+  let before = '';
   const owner = inherited(flow, named, separator, paths.closing).map((path, at) => {
-    const module = modules.get(path) ?? moduleAt(modules, shallow(path, separator), separator);
+    if (path !== before) module = modules.get(path) ?? moduleAt(modules, shallow(path, separator), separator);
+    before = path;
     for (let up: Module | null = module; up !== null; up = up.parent) up.nodes.push(at);
     return module;
   });
@@ -101,8 +103,9 @@ function inherited(
   flow: Flow,
   given: readonly (string | null)[],
   separator: string,
-  closing: (node: Node) => string | null,
+  closing: (at: number) => string | null,
 ): readonly string[] {
+  if (isComplete(given)) return given;
   const before: (string | null)[] = [...given];
   flow.nodes.forEach((node, at) => {
     if (before[at] !== null) return;
@@ -123,8 +126,12 @@ function inherited(
   }
   return given.map((path, at) => {
     if (path !== null || after[at] === null) return path ?? '';
-    return closing(flow.nodes[at]) ?? common(before[at], after[at], separator);
+    return closing(at) ?? common(before[at], after[at], separator);
   });
+}
+
+function isComplete(paths: readonly (string | null)[]): paths is readonly string[] {
+  return !paths.includes(null);
 }
 
 function common(a: string | null, b: string | null, separator: string): string {

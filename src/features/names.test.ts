@@ -59,7 +59,7 @@ async function pathsOf(
   const found = nodePaths(viewGraph(model), model.graph.nodes);
   return {
     style: found.style,
-    paths: model.graph.nodes.map((node) => found.of(node)),
+    paths: model.graph.nodes.map((_node, at) => found.of(at)),
     classes: new Map(found.classes),
   };
 }

@@ -8,14 +8,14 @@ import { torchScriptPaths } from './names/torchscript.js';
 /** How the exporter wrote module paths. */
 export type NamingStyle = 'dynamo' | 'torchscript' | 'parameters' | 'path' | 'underscore' | 'none';
 
-/** The module path of a node; `''` is the root, null where its names say nothing. */
+/** The module paths of nodes, by their places in a list; `''` is the root, null where their names say nothing. */
 export interface NodePaths {
   readonly style: NamingStyle;
-  readonly of: (node: Node) => string | null;
+  readonly of: (at: number) => string | null;
   /** Which call of a module a node belongs to; null where its names do not say. */
-  readonly callOf: (node: Node, path: string) => string | null;
+  readonly callOf: (at: number, path: string) => string | null;
   /** The module of a node that lost its name in front of others that did not, by what it joins; null if open. */
-  readonly closing: (node: Node) => string | null;
+  readonly closing: (at: number) => string | null;
   /** Class of a module, where the exporter wrote it. */
   readonly classes: ReadonlyMap<string, string>;
 }
@@ -42,10 +42,16 @@ export function nodePaths(view: GraphView, nodes: readonly Node[]): NodePaths {
   );
 }
 
-function isEvident(nodes: readonly Node[], isNamed: (node: Node) => boolean): boolean {
-  if (nodes.filter(isNamed).length >= nodes.length * EVIDENCE) return true;
-  const layers = nodes.filter(({ opType }) => LAYERS.test(opType));
-  return layers.length > 0 && layers.filter(isNamed).length >= layers.length * EVIDENCE;
+function isEvident(nodes: readonly Node[], isNamed: (at: number) => boolean): boolean {
+  let [named, layers, namedLayers] = [0, 0, 0];
+  for (let at = 0; at < nodes.length; at++) if (isNamed(at)) named++;
+  if (named >= nodes.length * EVIDENCE) return true;
+  for (let at = 0; at < nodes.length; at++) {
+    if (!LAYERS.test(nodes[at].opType)) continue;
+    layers++;
+    if (isNamed(at)) namedLayers++;
+  }
+  return layers > 0 && namedLayers >= layers * EVIDENCE;
 }
 
 /** The module of a node that lost its own name: that of the parameters it reads. */
@@ -54,9 +60,9 @@ function ownerOfParameters(view: GraphView, node: Node): string | null {
 }
 
 function scopePaths(view: GraphView, nodes: readonly Node[]): NodePaths | null {
-  const { deep, of, callOf } = torchScriptPaths(view, nodes);
-  if (!isEvident(nodes, (node) => deep.has(node))) return null;
-  const named = (node: Node): string | null => of(node) ?? ownerOfParameters(view, node);
+  const { isDeep, of, callOf } = torchScriptPaths(view, nodes);
+  if (!isEvident(nodes, isDeep)) return null;
+  const named = (at: number): string | null => of(at) ?? ownerOfParameters(view, nodes[at]);
   return {
     style: 'torchscript',
     of: named,
@@ -69,8 +75,8 @@ function scopePaths(view: GraphView, nodes: readonly Node[]): NodePaths | null {
 /** Exports that lost their scopes to another tool: the parameters still say which module each layer is. */
 function labelPaths(view: GraphView, nodes: readonly Node[]): NodePaths | null {
   const labels = parameterLabels(view, nodes);
-  if (labels.own.size === 0 || labels.own.size < labels.layers * EVIDENCE) return null;
-  return { ...SILENT, style: 'parameters', of: (node) => labels.of(node) };
+  if (labels.own === 0 || labels.own < labels.layers * EVIDENCE) return null;
+  return { ...SILENT, style: 'parameters', of: labels.of };
 }
 
 const SCOPES = ['pkg.torch.onnx.name_scopes', 'pkg.onnxscript.name_scopes'];
@@ -82,31 +88,29 @@ const SCOPE_KEYS = new Set([...SCOPES, ...CLASSES]);
  * last.
  */
 function dynamoPaths(view: GraphView, nodes: readonly Node[]): NodePaths | null {
-  const paths = new Map<Node, string>();
+  if (nodes.every(({ metadata }) => metadata.length === 0)) return null;
   const classes = new Map<string, string>();
-  const calls = new Map<Node, { readonly path: string; readonly call: string }>();
-  for (const node of nodes) {
-    if (node.metadata.length === 0) continue;
+  const places = nodes.map((node) => {
+    if (node.metadata.length === 0) return null;
     const metadata = nodeMetadata(view.model, node, SCOPE_KEYS);
     const scopes = metadata.get(SCOPES[0]) ?? metadata.get(SCOPES[1]);
-    if (scopes === undefined) continue;
+    if (scopes === undefined) return null;
     const names = pythonStrings(scopes);
-    if (names.length === 0) continue;
+    if (names.length === 0) return null;
     const [path, call] = withoutCall(names.length > 1 ? names[names.length - 2] : '');
-    paths.set(node, path);
-    if (call !== null) calls.set(node, { path, call });
-    if (classes.has(path)) continue;
+    if (classes.has(path)) return { path, call };
     const types = pythonStrings(metadata.get(CLASSES[0]) ?? metadata.get(CLASSES[1]) ?? '');
     if (types.length === names.length)
       for (let at = 0; at + 1 < names.length; at++) if (!classes.has(names[at])) classes.set(names[at], types[at]);
-  }
-  if (!isEvident(nodes, (node) => paths.has(node))) return null;
-  const named = (node: Node): string | null => paths.get(node) ?? ownerOfParameters(view, node);
+    return { path, call };
+  });
+  if (!isEvident(nodes, (at) => places[at] !== null)) return null;
+  const named = (at: number): string | null => places[at]?.path ?? ownerOfParameters(view, nodes[at]);
   return {
     style: 'dynamo',
     of: named,
     closing: closingModules(view, nodes, named),
-    callOf: (node, path) => (calls.get(node)?.path === path ? (calls.get(node)?.call ?? null) : null),
+    callOf: (at, path) => (places[at]?.path === path ? places[at].call : null),
     classes,
   };
 }
@@ -135,29 +139,31 @@ export function pythonStrings(literal: string): string[] {
 
 /** TensorFlow (tf2onnx, Keras): `resnet50/conv1_conv/BiasAdd:0`; the layer is the path in front of the op. */
 function slashPaths(nodes: readonly Node[]): NodePaths | null {
-  const paths = new Map<Node, string>();
-  let deep = 0;
-  for (const node of nodes) {
+  return evidentPaths(nodes, 'path', (node) => {
     const tensor = (node.outputs[0] ?? '').replace(/:\d+$/, '');
     const name = tensor.includes('/') ? tensor : node.name;
     const segments = name.split('/').filter(Boolean);
-    if (segments.length < 2) continue;
-    deep++;
-    paths.set(node, segments.slice(0, -1).join('/'));
-  }
-  return deep < nodes.length * EVIDENCE ? null : { ...SILENT, style: 'path', of: (node) => paths.get(node) ?? null };
+    return segments.length < 2 ? null : segments.slice(0, -1).join('/');
+  });
 }
 
 /** MXNet's Gluon: `resnetv17_stage1_conv0_fwd`; the module is the prefix up to the stage. */
 function underscorePaths(nodes: readonly Node[]): NodePaths | null {
-  const paths = new Map<Node, string>();
-  for (const node of nodes) {
+  return evidentPaths(nodes, 'underscore', (node) => {
     const match = /^(?:(.+?)_)?((?:stage|layers?|stages|features|block)_?\d+)_(?:(.+)_)?[a-z]+\d*(?:_fwd)?$/i.exec(
       node.name || (node.outputs[0] ?? ''),
     );
-    if (match !== null) paths.set(node, match[2]);
-  }
-  return paths.size < nodes.length * EVIDENCE
-    ? null
-    : { ...SILENT, style: 'underscore', of: (node) => paths.get(node) ?? null };
+    return match?.[2] ?? null;
+  });
+}
+
+/** The paths that a way of naming shows; null if it names too few nodes. */
+function evidentPaths(
+  nodes: readonly Node[],
+  style: NamingStyle,
+  pathOf: (node: Node) => string | null,
+): NodePaths | null {
+  const paths = nodes.map(pathOf);
+  const named = paths.reduce((count, path) => (path === null ? count : count + 1), 0);
+  return named < nodes.length * EVIDENCE ? null : { ...SILENT, style, of: (at) => paths[at] };
 }

@@ -1,7 +1,7 @@
 import { readsOf } from '../onnx/graph.js';
 import type { Node } from '../onnx/records.js';
-import { flowBetween, type Flow, type Stretch, type TensorSet } from './flow.js';
-import { isMap, type Geometry } from './geometry.js';
+import { flowBetween, OFF, tensorsOn, type Flow, type Stretch, type TensorSet } from './flow.js';
+import { isMap, type Geometry, type Places } from './geometry.js';
 import { largestOf } from './node-attributes.js';
 
 /** Where the backbone of a network ends. */
@@ -18,7 +18,7 @@ export interface Ends {
  */
 export function endsOf(
   whole: Flow,
-  geometry: ReadonlyMap<string, Geometry>,
+  geometry: Places,
   input: string,
   outputs: readonly string[],
   { inside }: Closed,
@@ -27,22 +27,41 @@ export function endsOf(
   if (scores.length > 0) return { sinks: scores, classifies: true };
   const deepest = deepestStride(whole, geometry, inside);
   if (deepest <= 1) return { sinks: outputs, classifies: false };
-  const isDeep = (name: string): boolean => !inside.has(name) && isAtStride(geometry.get(name), deepest);
-  const leads = new Set<string>();
-  const exits: string[] = [];
-  for (let at = whole.nodes.length - 1; at >= 0; at--) {
-    const node = whole.nodes[at];
-    if (!node.outputs.some((name) => isDeep(name) || leads.has(name))) continue;
-    for (const name of readsOf(node)) leads.add(name);
-  }
+  return { sinks: exitsAt(whole, geometry, deepest, outputs, inside), classifies: false };
+}
+
+/** The maps of a stride that are outputs, or that go on to no map of that stride. */
+function exitsAt(
+  whole: Flow,
+  geometry: Places,
+  stride: number,
+  outputs: readonly string[],
+  inside: ReadonlySet<string>,
+): readonly string[] {
+  const { columns, rows, atRow } = whole;
+  const { names, tensorOf, reads, makes, readers } = columns;
+  const isDeep = Uint8Array.from(geometry.at, (place) => (isAtStride(place, stride) ? 1 : 0));
+  for (const name of inside) isDeep[tensorOf.get(name) ?? isDeep.length] = 0;
+  /** Tensors that lead to a map of that stride. */
+  const leads = new Uint8Array(names.length);
+  const goesOn = (row: number): boolean => {
+    for (let at = makes.starts[row]; at < makes.starts[row + 1]; at++)
+      if (isDeep[makes.items[at]] === 1 || leads[makes.items[at]] === 1) return true;
+    return false;
+  };
+  for (let at = rows.length - 1; at >= 0; at--)
+    if (goesOn(rows[at]))
+      for (let read = reads.starts[rows[at]]; read < reads.starts[rows[at] + 1]; read++) leads[reads.items[read]] = 1;
   const ends = new Set(outputs);
-  for (const name of whole.position.keys()) {
-    if (!isDeep(name)) continue;
-    const goesOn = (reader: number): boolean =>
-      whole.nodes[reader].outputs.some((made) => isDeep(made) || leads.has(made));
-    if (ends.has(name) || !(whole.readers.get(name) ?? []).every(goesOn)) exits.push(name);
-  }
-  return { sinks: exits, classifies: false };
+  const isExit = (tensor: number): boolean => {
+    if (ends.has(names[tensor])) return true;
+    for (let at = readers.starts[tensor]; at < readers.starts[tensor + 1]; at++)
+      if (atRow[readers.items[at]] >= 0 && !goesOn(readers.items[at])) return true;
+    return false;
+  };
+  return tensorsOn(whole)
+    .filter((tensor) => isDeep[tensor] === 1 && isExit(tensor))
+    .map((tensor) => names[tensor]);
 }
 
 /** Outputs that are one vector per image, unless they stand beside maps that an upsampling made. */
@@ -64,18 +83,24 @@ function scoresAmong(
  * The deepest stride of a map that no upsampling made; where maps of them are upsampled, of those: what lies deeper is
  * made for further levels of a neck.
  */
-function deepestStride(whole: Flow, geometry: ReadonlyMap<string, Geometry>, inside: ReadonlySet<string>): number {
+function deepestStride({ columns, positions, nodes }: Flow, geometry: Places, inside: ReadonlySet<string>): number {
+  const { names } = columns;
   let deepest = 0;
   let sentUp = 0;
-  for (const [name, place] of geometry) {
-    if (!whole.position.has(name) || inside.has(name)) continue;
-    if (isMap(place) && !place.upsampled) deepest = Math.max(deepest, place.stride ?? 0);
+  let isUp = false;
+  for (let tensor = 0; tensor < names.length; tensor++) {
+    const place = geometry.at[tensor];
+    if (place === null || positions[tensor] === OFF) continue;
+    if (place.upsampled) isUp = true;
+    else if (!inside.has(names[tensor]) && (place.stride ?? 0) > deepest && isMap(place)) deepest = place.stride ?? 0;
   }
-  for (const node of whole.nodes) {
+  if (!isUp) return deepest;
+  for (const node of nodes) {
+    if (!isUpsampling(node)) continue;
     const from = geometry.get(node.inputs[0]);
     const to = geometry.get(node.outputs[0]);
     if (from === undefined || from.upsampled || !isMap(from) || to?.upsampled !== true) continue;
-    if (isUpsampling(node) && !inside.has(node.inputs[0])) sentUp = Math.max(sentUp, from.stride ?? 0);
+    if (!inside.has(node.inputs[0])) sentUp = Math.max(sentUp, from.stride ?? 0);
   }
   return sentUp > 1 ? sentUp : deepest;
 }
@@ -84,8 +109,8 @@ function isUpsampling({ opType }: Node): boolean {
   return opType === 'Resize' || opType === 'Upsample' || opType === 'ConvTranspose' || opType === 'DepthToSpace';
 }
 
-function isAtStride(place: Geometry | undefined, stride: number): boolean {
-  return place !== undefined && place.stride === stride && !place.upsampled && isMap(place);
+function isAtStride(place: Geometry | null, stride: number): boolean {
+  return place !== null && place.stride === stride && !place.upsampled && isMap(place);
 }
 
 /** Blocks that go down and up again inside a level. */
@@ -110,11 +135,12 @@ export function closedHourglasses(
   geometry: ReadonlyMap<string, Geometry>,
 ): Closed {
   let closed: Closed = { ends: new Set(), inside: new Set() };
-  const strided = whole.nodes.flatMap((node) => {
+  const strided: string[] = [];
+  for (const node of whole.nodes) {
+    if (node.attributes.length === 0 || node.opType === 'ConvTranspose' || largestOf(node, 'strides', 1) <= 1) continue;
     const place = geometry.get(node.inputs[0]);
-    const isStrided = largestOf(node, 'strides', 1) > 1 && node.opType !== 'ConvTranspose';
-    return isStrided && place?.upsampled === true && isMap(place) ? [node.inputs[0]] : [];
-  });
+    if (place?.upsampled === true && isMap(place)) strided.push(node.inputs[0]);
+  }
   for (const end of [...new Set(strided)].slice(0, MOST_LEVELS)) {
     const found = closedOnTheWay(whole, flowBetween(order, whole.input, data, [end]), geometry, closed);
     if (found === null) break;

@@ -14,6 +14,7 @@ export {
   functionsUsedBy,
   hasTensor,
   isInitializer,
+  makerOf,
   neededFor,
   tensorNames,
   type GraphView,

@@ -52,6 +52,13 @@ export function isInitializer(
   return initializers.has(name) || sparseInitializers.has(name);
 }
 
+/** The node that makes a tensor, if one does. */
+export function makerOf({ columns }: GraphView, name: string): Node | undefined {
+  const { nodes, tensorOf, maker } = columns;
+  const row = maker[tensorOf.get(name) ?? maker.length] ?? -1;
+  return row < 0 ? undefined : nodes[row];
+}
+
 /** What some tensors need of the main graph. */
 export interface Needed {
   readonly nodes: ReadonlySet<Node>;

@@ -172,7 +172,9 @@ function innerNodes(model: OnnxModel): number {
 
 function listedTensors(view: GraphView, known: KnownTypes, { origins }: InferredTypes): readonly NodeTensorRecord[] {
   const { nodes } = view.model.graph;
-  const paths = nodePaths(view, executionOrder(view));
+  const order = executionOrder(view);
+  const paths = nodePaths(view, order);
+  const modules = new Map(order.map((node, at) => [node, paths.of(at)]));
   return nodes.flatMap((node) =>
     node.outputs
       .filter((name) => name !== '')
@@ -180,7 +182,7 @@ function listedTensors(view: GraphView, known: KnownTypes, { origins }: Inferred
         ...tensorRecord(name, known.get(name)),
         op_type: node.opType,
         node: node.name,
-        module: paths.of(node),
+        module: modules.get(node) ?? null,
         origin: origins?.get(name) ?? null,
       })),
   );

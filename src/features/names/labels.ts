@@ -5,12 +5,12 @@ import { commonPath, parentOf } from './paths.js';
 
 /** Modules by the parameters that layers read, in a graph whose nodes name none. */
 export interface ParameterLabels {
-  /** Nodes that read a parameter whose name tells a module. */
-  readonly own: ReadonlyMap<Node, string>;
+  /** How many nodes read a parameter whose name tells a module. */
+  readonly own: number;
   /** These, and nodes that read a parameter of rank 2 or more without such a name. */
   readonly layers: number;
-  /** The module that a node lies in; null where its neighbours must tell. */
-  readonly of: (node: Node) => string | null;
+  /** The module that a node lies in, by its place in the list; null where its neighbours must tell. */
+  readonly of: (at: number) => string | null;
   /** The outermost module that ends in each of these tensors, none of them inside another; null where none does. */
   readonly ofTensors: (tensors: readonly (string | null)[]) => readonly (string | null)[];
 }
@@ -52,15 +52,10 @@ interface Layers {
  */
 export function parameterLabels(view: GraphView, nodes: readonly Node[]): ParameterLabels {
   const layers = layersOf(view, nodes);
-  const own = new Map<Node, string>();
-  nodes.forEach((node, at) => {
-    const module = layers.modules[at];
-    if (module !== null) own.set(node, module);
-  });
   return {
-    own,
+    own: layers.modules.reduce((count, module) => (module === null ? count : count + 1), 0),
     layers: layers.count,
-    of: (node) => own.get(node) ?? (CLOSING.has(node.opType) ? closedBy(layers, node) : null),
+    of: (at) => layers.modules[at] ?? (CLOSING.has(nodes[at].opType) ? closedBy(layers, nodes[at]) : null),
     ofTensors: (tensors) => {
       const chains = tensors.map((tensor) => endingIn(layers, tensor));
       const held = new Map<string, number>();
@@ -79,17 +74,17 @@ export function parameterLabels(view: GraphView, nodes: readonly Node[]): Parame
 export function closingModules(
   view: GraphView,
   nodes: readonly Node[],
-  moduleOf: (node: Node) => string | null,
-): (node: Node) => string | null {
+  moduleOf: (at: number) => string | null,
+): (at: number) => string | null {
   let layers: Layers | null = null;
-  return (node) => {
-    if (!CLOSING.has(node.opType)) return null;
+  return (at) => {
+    if (!CLOSING.has(nodes[at].opType)) return null;
     layers ??= layersOf(view, nodes, moduleOf);
-    return closedBy(layers, node);
+    return closedBy(layers, nodes[at]);
   };
 }
 
-function layersOf(view: GraphView, nodes: readonly Node[], moduleOf?: (node: Node) => string | null): Layers {
+function layersOf(view: GraphView, nodes: readonly Node[], moduleOf?: (at: number) => string | null): Layers {
   let count = 0;
   const modules: (string | null)[] = [];
   const [last, around, plain] = [new Map<string, number>(), new Set<string>(), new Set<string>()];
@@ -98,7 +93,7 @@ function layersOf(view: GraphView, nodes: readonly Node[], moduleOf?: (node: Nod
   nodes.forEach((node, at) => {
     const parameters = parametersOf(view, node);
     if (parameters.some(({ rank, module }) => rank > 1 || module !== null)) count++;
-    const module = moduleOf?.(node) ?? parameters.find((read) => read.module !== null)?.module ?? null;
+    const module = moduleOf?.(at) ?? parameters.find((read) => read.module !== null)?.module ?? null;
     modules.push(module);
     for (let up = module; up !== null && up !== ''; up = parentOf(up)) {
       last.set(up, at);

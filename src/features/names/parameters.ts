@@ -1,4 +1,4 @@
-import type { GraphView } from '../../onnx/graph.js';
+import { makerOf, type GraphView } from '../../onnx/graph.js';
 import type { Node } from '../../onnx/records.js';
 import { shallow } from './paths.js';
 
@@ -38,17 +38,16 @@ export function parametersOf(view: GraphView, node: Node): readonly ReadParamete
 }
 
 function parameterAt(view: GraphView, input: string): ReadParameter | null {
-  let told: string | null = null;
-  let at: string | undefined = input;
-  for (let step = 0; at !== undefined && at !== '' && step <= LONGEST_CARRY; step++) {
-    if (moduleOfParameter(at) !== null) told ??= at;
+  const way = [input];
+  for (let at = input; ; way.push(at)) {
     const dims = view.initializers.get(at)?.dims;
     if (dims !== undefined) {
-      const name = told ?? at;
+      const name = way.find((told) => moduleOfParameter(told) !== null) ?? at;
       return { name, module: moduleOfParameter(name), rank: dims.length };
     }
-    const node: Node | undefined = view.producerOf.get(at)?.node;
-    at = node !== undefined && CARRIERS.has(node.opType) ? node.inputs[0] : undefined;
+    const node = makerOf(view, at);
+    if (node === undefined || !CARRIERS.has(node.opType) || way.length > LONGEST_CARRY) return null;
+    [at = ''] = node.inputs;
+    if (at === '') return null;
   }
-  return null;
 }

@@ -9,56 +9,61 @@ interface Scope {
   readonly key: string;
   readonly segment: string;
   readonly parent: Scope | null;
-  readonly children: Map<string, Scope>;
+  children: Map<string, Scope> | null;
   /** Names of the parameters that its own nodes read, each with the module that the name tells. */
-  readonly parameters: Map<string, string | null>;
+  parameters: Map<string, string | null> | null;
+  /** The atoms that its segments say. */
+  spelled: readonly string[];
+  /** The atoms that parameters tell of; null if they disagree, undefined if they say nothing. */
+  claimed: readonly string[] | null | undefined;
+  /** The path of its module. */
+  path: string;
 }
 
 /** Where the nodes of a graph lie, by the scopes that TorchScript's exporter put into their names. */
 export interface ScopedPaths {
-  readonly of: (node: Node) => string | null;
+  /** By the place of a node in the list. */
+  readonly of: (at: number) => string | null;
   /** Which call of a module a node belongs to; null where its scopes do not name that module. */
-  readonly callOf: (node: Node, path: string) => string | null;
-  /** Nodes that have a scope inside the root. */
-  readonly deep: ReadonlySet<Node>;
+  readonly callOf: (at: number, path: string) => string | null;
+  /** Whether a node has a scope inside the root. */
+  readonly isDeep: (at: number) => boolean;
 }
 
-const TENSOR_SUFFIX = /_output_\d+$/;
+const SUFFIX = '_output_';
 
 /** What names a node: its first tensor where the exporter's suffix shows that nobody renamed it, else its own name. */
 function scopedName({ outputs: [tensor = ''], name }: Node): string {
-  const at = tensor.lastIndexOf('_output_');
-  return at >= 0 && TENSOR_SUFFIX.test(tensor.slice(at)) ? tensor.slice(0, at) : name;
+  const at = tensor.lastIndexOf(SUFFIX);
+  return at >= 0 && isNumber(tensor.slice(at + SUFFIX.length)) ? tensor.slice(0, at) : name;
 }
 
 /** torch.onnx's TorchScript exporter: `/layer1/layer1.0/conv1/Conv`. */
 export function torchScriptPaths(view: GraphView, nodes: readonly Node[]): ScopedPaths {
-  const root: Scope = { key: '', segment: '', parent: null, children: new Map(), parameters: new Map() };
+  const root = scopeInside(null, '', '');
   const scopes = new Map([['', root]]);
-  const scopeOf = new Map<Node, Scope>();
-  const deep = new Set<Node>();
-  for (const node of nodes) {
+  const scopeOf = nodes.map((node) => {
     const name = scopedName(node);
-    if (!name.startsWith('/')) continue;
+    if (!name.startsWith('/')) return null;
     const scope = scopeAt(scopes, root, name.slice(1, Math.max(1, name.lastIndexOf('/'))));
-    scopeOf.set(node, scope);
-    if (scope !== root) deep.add(node);
-    for (const parameter of parametersOf(view, node)) scope.parameters.set(parameter.name, parameter.module);
-  }
-  const paths = new Map<Scope, string>();
-  settle(root, paths);
+    for (const { name: parameter, module } of parametersOf(view, node))
+      (scope.parameters ??= new Map()).set(parameter, module);
+    return scope;
+  });
+  settle(root);
   return {
-    deep,
-    of: (node) => {
-      const scope = scopeOf.get(node);
-      return scope === undefined ? null : (paths.get(scope) ?? null);
-    },
-    callOf: (node, path) => {
-      for (let scope = scopeOf.get(node) ?? null; scope !== null; scope = scope.parent)
-        if (paths.get(scope) === path && (scope.parent === null || paths.get(scope.parent) !== path)) return scope.key;
+    isDeep: (at) => scopeOf[at] !== null && scopeOf[at] !== root,
+    of: (at) => scopeOf[at]?.path ?? null,
+    callOf: (at, path) => {
+      for (let scope = scopeOf[at]; scope !== null; scope = scope.parent)
+        if (scope.path === path && (scope.parent === null || scope.parent.path !== path)) return scope.key;
       return null;
     },
   };
+}
+
+function scopeInside(parent: Scope | null, key: string, segment: string): Scope {
+  return { key, segment, parent, children: null, parameters: null, spelled: [], claimed: undefined, path: '' };
 }
 
 function scopeAt(scopes: Map<string, Scope>, root: Scope, key: string): Scope {
@@ -66,10 +71,10 @@ function scopeAt(scopes: Map<string, Scope>, root: Scope, key: string): Scope {
   if (known !== undefined) return known;
   let scope = root;
   for (const segment of key.split('/', DEEPEST)) {
+    scope.children ??= new Map();
     let child = scope.children.get(segment);
     if (child === undefined) {
-      const path = scope === root ? segment : `${scope.key}/${segment}`;
-      child = { key: path, segment, parent: scope, children: new Map(), parameters: new Map() };
+      child = scopeInside(scope, scope === root ? segment : `${scope.key}/${segment}`, segment);
       scope.children.set(segment, child);
     }
     scope = child;
@@ -82,21 +87,20 @@ function scopeAt(scopes: Map<string, Scope>, root: Scope, key: string): Scope {
  * Gives every scope the path of its module: what its segments say, with further calls of a module taken for that module
  * and parents put in that were never called.
  */
-function settle(root: Scope, paths: Map<Scope, string>): void {
+function settle(root: Scope): void {
   const order: Scope[] = [root];
-  for (const scope of order) for (const child of scope.children.values()) order.push(child);
-  const segments = calledSegments(order);
-  const segmentOf = (scope: Scope): string => segments.get(scope) ?? scope.segment;
-  const spelled = new Map<Scope, readonly string[]>([[root, []]]);
   for (const scope of order)
-    if (scope.parent !== null) spelled.set(scope, extended(spelled.get(scope.parent) ?? [], segmentOf(scope)));
-  const owned = ownedPaths(order, spelled);
-  const real = owned.size === 0 ? spelled : new Map<Scope, readonly string[]>([[root, []]]);
-  if (real !== spelled)
-    for (const scope of order)
-      if (scope.parent !== null)
-        real.set(scope, owned.get(scope) ?? extended(real.get(scope.parent) ?? [], segmentOf(scope)));
-  for (const [scope, atoms] of real) paths.set(scope, atoms.join('.'));
+    if (scope.children !== null) for (const child of scope.children.values()) order.push(child);
+  const called = calledSegments(order);
+  const segmentOf = (scope: Scope): string => called.get(scope) ?? scope.segment;
+  for (const scope of order)
+    if (scope.parent !== null) scope.spelled = extended(scope.parent.spelled, segmentOf(scope));
+  const isClaimed = claimPaths(order);
+  for (const scope of order) {
+    if (isClaimed && scope.parent !== null)
+      scope.spelled = scope.claimed ?? extended(scope.parent.spelled, segmentOf(scope));
+    scope.path = scope.spelled.join('.');
+  }
 }
 
 /**
@@ -114,7 +118,7 @@ function calledSegments(order: readonly Scope[]): ReadonlyMap<Scope, string> {
   for (const scope of order) {
     const cut = scope.segment.lastIndexOf('_');
     if (cut < 0 || !isNumber(scope.segment.slice(cut + 1))) continue;
-    const first = scope.parent?.children.get(scope.segment.slice(0, cut));
+    const first = scope.parent?.children?.get(scope.segment.slice(0, cut));
     if (first !== undefined && isSameModule(scope, first, read(scope), read(first))) segments.set(scope, first.segment);
   }
   return segments;
@@ -132,52 +136,47 @@ function isSameModule(
 ): boolean {
   if (mine.size === 0 && others.size === 0) return true;
   for (const [name, module] of mine) if (module !== null && others.has(name)) return true;
-  const isLayer = scope.children.size === 0 && first.children.size === 0;
+  const isLayer = scope.children === null && first.children === null;
   return isLayer && ![...mine.values()].some((module) => module !== null);
 }
 
+const NO_PARAMETERS: ReadonlyMap<string, string | null> = new Map();
+
 /** Parameters in a scope and in all scopes inside it. */
 function everyParameter(scope: Scope): ReadonlyMap<string, string | null> {
-  if (scope.children.size === 0) return scope.parameters;
+  if (scope.children === null) return scope.parameters ?? NO_PARAMETERS;
   const all = new Map<string, string | null>();
   const stack = [scope];
   for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
-    for (const [name, module] of at.parameters) all.set(name, module);
-    for (const child of at.children.values()) stack.push(child);
+    for (const [name, module] of at.parameters ?? NO_PARAMETERS) all.set(name, module);
+    if (at.children !== null) for (const child of at.children.values()) stack.push(child);
   }
   return all;
 }
 
 /**
  * Where parameters tell of parents that were never called, and so have no scope: `head/cls_logits` reads
- * `rpn.head.cls_logits.weight`. A parent inside which parameters disagree keeps its spelling.
+ * `rpn.head.cls_logits.weight`. A parent inside which parameters disagree keeps its spelling. Whether any tells.
  */
-function ownedPaths(
-  order: readonly Scope[],
-  spelled: ReadonlyMap<Scope, readonly string[]>,
-): ReadonlyMap<Scope, readonly string[]> {
-  const claims = new Map<Scope, readonly string[] | null>();
+function claimPaths(order: readonly Scope[]): boolean {
+  let isAny = false;
   for (const scope of order.toReversed()) {
-    if (scope.parameters.size === 0 && claims.get(scope) == null) continue;
-    const atoms = spelled.get(scope) ?? [];
-    if (atoms.length === 0) continue;
-    for (const module of new Set(scope.parameters.values()))
-      if (module !== null) claim(claims, scope, containing(module.split('.'), atoms));
-    const mine = claims.get(scope) ?? null;
-    const above = spelled.get(scope.parent ?? scope) ?? [];
-    if (mine === null || scope.parent === null || above.length === 0) continue;
-    claim(claims, scope.parent, containing(mine.slice(0, -1), above));
+    const { parameters, spelled, parent } = scope;
+    if (parameters !== null && spelled.length > 0)
+      for (const module of new Set(parameters.values()))
+        if (module !== null) claim(scope, containing(module.split('.'), spelled));
+    if (scope.claimed == null) continue;
+    isAny = true;
+    if (parent !== null && parent.spelled.length > 0)
+      claim(parent, containing(scope.claimed.slice(0, -1), parent.spelled));
   }
-  const owned = new Map<Scope, readonly string[]>();
-  for (const [scope, atoms] of claims) if (atoms !== null) owned.set(scope, atoms);
-  return owned;
+  return isAny;
 }
 
-function claim(claims: Map<Scope, readonly string[] | null>, scope: Scope, atoms: readonly string[] | null): void {
+function claim(scope: Scope, atoms: readonly string[] | null): void {
   if (atoms === null) return;
-  const before = claims.get(scope);
-  if (before === undefined) claims.set(scope, atoms);
-  else if (before !== null && before.join('.') !== atoms.join('.')) claims.set(scope, null);
+  if (scope.claimed === undefined) scope.claimed = atoms;
+  else if (scope.claimed !== null && scope.claimed.join('.') !== atoms.join('.')) scope.claimed = null;
 }
 
 /** The shortest beginning of `whole` that holds `part` in its order and ends with it; null where there is none. */
@@ -199,8 +198,8 @@ function containing(whole: readonly string[], part: readonly string[]): readonly
  * @see https://github.com/pytorch/pytorch/blob/main/torch/csrc/jit/passes/onnx/naming.cpp
  */
 function extended(path: readonly string[], segment: string): readonly string[] {
+  if (!segment.includes('.')) return [...path, segment];
   const atoms = segment.split('.');
-  if (atoms.length === 1) return [...path, segment];
   let tail = path.length - 1;
   while (tail >= 0 && isNumber(path[tail])) tail--;
   const overlap = path.length - tail;
