@@ -38,7 +38,7 @@ const bundle = (options) =>
   });
 
 /** A program of the command line: Node starts CommonJS sooner than modules, and V8's code for it can be kept. */
-const program = (name, entry, plugin) =>
+const program = (name, entry, plugins = []) =>
   bundle({
     entryPoints: { [name]: entry },
     format: 'cjs',
@@ -47,7 +47,7 @@ const program = (name, entry, plugin) =>
     // Functions that come out of V8's code cannot import: sharp is required.
     supported: { 'dynamic-import': false },
     banner: { js: 'const __url=require("node:url").pathToFileURL(__filename).href;' },
-    plugins: plugin === undefined ? [] : [plugin],
+    plugins,
   });
 
 /** Lets the main program load the bundle that a command line needs. */
@@ -70,8 +70,22 @@ const only = (name) => ({
     ),
 });
 
-await program('main', 'src/cli/main.ts', picking);
-for (const name of QUICK) await program(bundleOf(name), 'src/cli/command-line.ts', only(name));
+/** Loads modules of Node's own when something of them is used: a short command uses none of these. */
+const late = {
+  name: 'late modules',
+  setup: (plugins) => {
+    plugins.onResolve({ filter: /^node:(child_process|crypto)$/ }, ({ path, namespace }) =>
+      namespace === 'late' ? { path, external: true } : { path, namespace: 'late' },
+    );
+    plugins.onLoad({ filter: /.*/, namespace: 'late' }, async ({ path }) => ({
+      contents: `for (const name of ${JSON.stringify(Object.keys(await import(path)))})
+        Object.defineProperty(exports, name, { enumerable: true, get: () => require(${JSON.stringify(path)})[name] });`,
+    }));
+  },
+};
+
+await program('main', 'src/cli/main.ts', [picking]);
+for (const name of QUICK) await program(bundleOf(name), 'src/cli/command-line.ts', [only(name), late]);
 await program(bundleOf(), 'src/cli/command-line.ts');
 // One file each: chunks that they share would all be opened at once, and few descriptors may be left.
 await bundle({

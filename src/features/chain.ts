@@ -99,6 +99,9 @@ const REDUCTIONS = new Set([
 const SCALES = new Set(['Mul', 'Add', 'Sub', 'Div']);
 const JOINS = new Set(['Add', 'Sum', 'Sub', 'Max']);
 
+/** Ops that make more of a link than an activation, or less. */
+const WORKING = [MOVES, POOLS, NORMS, CONVS, MATRICES, REDUCTIONS];
+
 const chains = new WeakMap<Analysis, readonly Link[]>();
 
 /** The pyramid as a chain of cuts; found once. */
@@ -125,6 +128,14 @@ function linksAnew({ view, flow, geometry }: Analysis): readonly Link[] {
       at < from
     )
       continue;
+    const last = links.at(-1);
+    if (last?.kind === 'act' && at === from && isPlain(flow.nodes[at])) {
+      last.nodes.push(at);
+      links[links.length - 1] = plainAct(tensor, place, place.stride, flow.nodes[at], last.nodes);
+      from = at + 1;
+      before = tensor;
+      continue;
+    }
     const nodes: number[] = [];
     for (let node = from; node <= at; node++) nodes.push(node);
     const span = flow.nodes.slice(from, at + 1);
@@ -148,7 +159,6 @@ function linksAnew({ view, flow, geometry }: Analysis): readonly Link[] {
       matrix: matrixOf(view, span),
       ...linkKind(view, span, before, geometry),
     };
-    const last = links.at(-1);
     const isOwnNorm = last?.kind === 'conv' && link.kind === 'norm' && place.axes.join('') === 'NCHW';
     const isItsScale =
       last !== undefined &&
@@ -165,6 +175,24 @@ function linksAnew({ view, flow, geometry }: Analysis): readonly Link[] {
     before = tensor;
   }
   return links;
+}
+
+/** Whether a node alone between two cuts is an activation: most links of a large graph are. */
+function isPlain({ opType, attributes }: Node): boolean {
+  return attributes.length === 0 && opType !== 'Concat' && !WORKING.some((ops) => ops.has(opType));
+}
+
+/** What `linksAnew` makes of an activation alone, behind others. */
+function plainAct(
+  tensor: string,
+  place: Geometry,
+  stride: number,
+  { opType }: Node,
+  nodes: number[],
+): Link & { readonly nodes: number[] } {
+  const sums = JOINS.has(opType) ? 1 : 0;
+  const unweighted = { convs: 0, conv: null, matrix: null, isWeighted: false, normed: false, residual: false };
+  return { tensor, place, stride, kind: 'act', nodes, size: 1, sums, dilation: 1, ...unweighted };
 }
 
 /** The widths of the one matrix among nodes that otherwise change the layout or add a bias. */

@@ -18,8 +18,9 @@ export interface Scale {
 export interface Draft {
   readonly file: GraphView;
   readonly nodes: Node[];
-  /** Position in `nodes` of what makes a tensor. */
+  /** Position in `nodes` of what makes a tensor, for the first `placed` of them. */
   readonly made: Map<string, number>;
+  placed: number;
   readonly alias: Map<string, string>;
   readonly weights: Map<string, Tensor>;
   readonly codes: Map<string, Scale>;
@@ -56,9 +57,16 @@ export function resolved(draft: Draft, name: string): string {
 }
 
 /** Adds a node to the draft. */
-export function push(draft: Draft, node: Node): void {
-  for (const name of node.outputs) if (name !== '') draft.made.set(name, draft.nodes.length);
-  draft.nodes.push(node);
+export function push({ nodes }: Draft, node: Node): void {
+  nodes.push(node);
+}
+
+/** Position in `nodes` of what makes a tensor. Few graphs ask. */
+export function madeAt(draft: Draft, tensor: string): number | undefined {
+  const { nodes, made } = draft;
+  for (; draft.placed < nodes.length; draft.placed++)
+    for (const name of nodes[draft.placed].outputs) if (name !== '') made.set(name, draft.placed);
+  return made.get(tensor);
 }
 
 /** What is different in a copy of a node. */

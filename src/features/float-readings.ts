@@ -1,7 +1,17 @@
 import type { Node } from '../onnx/records.js';
 import { FLOAT_TYPES } from '../onnx/schema.js';
 import { smallIntegers } from '../onnx/small-values.js';
-import { alias, CHANNELS_LAST, emit, push, removedTensor, resolved, type Draft, type Reading } from './float-draft.js';
+import {
+  alias,
+  CHANNELS_LAST,
+  emit,
+  madeAt,
+  push,
+  removedTensor,
+  resolved,
+  type Draft,
+  type Reading,
+} from './float-draft.js';
 import { FOLDS_ACTIVATION, TWINS } from './float-twins.js';
 import { attributeOf, intOf, intsOf } from './node-attributes.js';
 
@@ -112,7 +122,7 @@ const INT16 = 5;
 
 /** Puts an activation behind what makes a tensor. */
 function unfold(draft: Draft, tensor: string): void {
-  const at = draft.made.get(tensor);
+  const at = madeAt(draft, tensor);
   const maker = at === undefined ? undefined : draft.nodes[at];
   if (at === undefined || maker === undefined || !FOLDS_ACTIVATION.has(maker.opType)) return;
   const before = removedTensor(draft, tensor, 'before its activation');

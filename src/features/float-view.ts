@@ -44,6 +44,7 @@ export function floatView(file: GraphView): FloatView {
     file,
     nodes: [],
     made: new Map(),
+    placed: 0,
     alias: new Map(),
     weights: new Map(file.initializers),
     codes: new Map(),

@@ -6,6 +6,7 @@ import type { Constants } from './constants.js';
 import { Declarations, merged } from './declared.js';
 import { Formula } from './formula.js';
 import { isTensor, tensorInfo, withoutValue, type Info, type Shape } from './info.js';
+import { NumberedInfos } from './numbered-infos.js';
 import { ruleOf } from './table.js';
 
 /** What an inference takes beside the graph. */
@@ -67,7 +68,7 @@ export function inferGraph(view: GraphView, constants: Constants, options: Infer
 
 /** A graph, a body or a function in which names mean something. */
 interface Scope {
-  readonly infos: Map<string, Info>;
+  readonly infos: Pick<Map<string, Info>, 'get'> & { set(name: string, info: Info): unknown };
   readonly around: Scope | null;
   readonly opsets: ReadonlyMap<string, number>;
   /** Attributes of the call of the function that this is in. */
@@ -106,65 +107,77 @@ class Inferring {
   }
 
   whole(): Inference {
-    const { model } = this.view;
+    const { model, columns } = this.view;
     const { graph } = model;
-    const scope: Scope = { infos: new Map(), around: null, opsets: opsetsOf(model.opsetImports), attributes: null };
+    const infos = new NumberedInfos(columns);
+    const scope: Scope = { infos, around: null, opsets: opsetsOf(model.opsetImports), attributes: null };
     this.give(graph, scope);
-    const { reads, tensorOf } = this.view.columns;
-    for (const name of scope.infos.keys()) this.certain[tensorOf.get(name) ?? this.certain.length] = 1;
+    infos.at.forEach((info, tensor) => {
+      if (info !== null) this.certain[tensor] = 1;
+    });
     const declared = this.declaredIn(graph);
     for (const row of executionRows(this.view)) {
       const node = graph.nodes[row];
       this.algebra.node = node.index;
-      this.unknown.clear();
-      const outputs = this.visit(node, scope, true);
+      if (this.unknown.size > 0) this.unknown.clear();
+      const outputs = this.visit(node, scope, true, this.inputsAt(row, node, infos));
       if (this.spentAt === null && this.algebra.budget.isSpent) this.spentAt = node;
       if (this.unknown.size > 0 && node.outputs.some((name, at) => name !== '' && !isWhole(outputs[at])))
         this.gaps.push({ node, fault: null, unknown: [...this.unknown] });
-      let isCertain = true;
-      for (let at = reads.starts[row]; at < reads.starts[row + 1]; at++)
-        isCertain &&= this.certain[reads.items[at]] === 1;
-      node.outputs.forEach((name, index) => {
-        if (name === '') return;
-        const given = this.options.given?.get(name);
-        const inferred = outputs[index] ?? (given === undefined ? null : this.declarations.infoOf(given));
-        this.settle(name, inferred, declared.get(name) ?? null, isCertain, scope);
-      });
+      this.settle(row, node, outputs, declared, infos);
     }
     const { algebra, gaps, contradictions, filled, spentAt } = this;
-    return {
-      algebra,
-      infos: scope.infos,
-      filled,
-      gaps,
-      contradictions,
-      requirements: algebra.requirements,
-      spentAt,
-    };
+    return { algebra, infos, filled, gaps, contradictions, requirements: algebra.requirements, spentAt };
   }
 
-  private settle(name: string, inferred: Info | null, declared: Info | null, isCertain: boolean, scope: Scope): void {
-    const { info, isFilled, contradicts } = merged(inferred, declared, isCertain, this.algebra);
-    if (info === null) return;
-    this.keep(name, info, scope);
-    if (isFilled) this.filled.add(name);
-    else if (isCertain && isTensor(info) && info.elemType !== 0 && info.shape !== null)
-      this.certain[this.view.columns.tensorOf.get(name) ?? this.certain.length] = 1;
-    if (contradicts && declared !== null && inferred !== null)
-      this.contradictions.push({
-        tensor: name,
-        declared,
-        inferred,
-        believed: isCertain ? 'inferred' : 'declared',
-      });
+  /** What is known of the inputs of a node of the main graph. */
+  private inputsAt(row: number, node: Node, { at }: NumberedInfos): readonly (Info | null)[] {
+    const { starts, items } = this.view.columns.reads;
+    let read = starts[row];
+    return node.inputs.map((name) => (name === '' ? null : at[items[read++]]));
   }
 
-  /** Notes what a tensor is; its elements take as much of what may be calculated as they are. */
-  private keep(name: string, info: Info, scope: Scope): void {
+  /** Notes what the outputs of a node of the main graph are. */
+  private settle(
+    row: number,
+    node: Node,
+    outputs: readonly (Info | null)[],
+    declared: ReadonlyMap<string, Info>,
+    infos: NumberedInfos,
+  ): void {
+    const { reads, makes } = this.view.columns;
+    let isCertain = true;
+    for (let at = reads.starts[row]; at < reads.starts[row + 1]; at++)
+      isCertain &&= this.certain[reads.items[at]] === 1;
+    let made = makes.starts[row];
+    for (let index = 0; index < node.outputs.length; index++) {
+      const name = node.outputs[index];
+      if (name === '') continue;
+      const tensor = makes.items[made++];
+      const given = this.options.given?.get(name);
+      const inferred = outputs[index] ?? (given === undefined ? null : this.declarations.infoOf(given));
+      const said = declared.size === 0 ? null : (declared.get(name) ?? null);
+      const { info, isFilled, contradicts } = merged(inferred, said, isCertain, this.algebra);
+      if (info === null) continue;
+      infos.at[tensor] = this.kept(info);
+      if (isFilled) this.filled.add(name);
+      else if (isCertain && isTensor(info) && info.elemType !== 0 && info.shape !== null) this.certain[tensor] = 1;
+      if (contradicts && said !== null && inferred !== null)
+        this.contradictions.push({
+          tensor: name,
+          declared: said,
+          inferred,
+          believed: isCertain ? 'inferred' : 'declared',
+        });
+    }
+  }
+
+  /** What is kept of a tensor: its elements take as much of what may be calculated as they are. */
+  private kept(info: Info): Info {
+    if (!isTensor(info) || info.value === undefined) return info;
     const { budget } = this.algebra;
-    const hasValue = isTensor(info) && info.value !== undefined;
-    if (hasValue) budget.spend(info.value.length);
-    scope.infos.set(name, hasValue && budget.isSpent ? withoutValue(info) : info);
+    budget.spend(info.value.length);
+    return budget.isSpent ? withoutValue(info) : info;
   }
 
   /** What is given from outside: initializers and inputs. */
@@ -206,7 +219,7 @@ class Inferring {
   }
 
   /** What the outputs of a node are; nothing if it cannot be said. */
-  private visit(node: Node, scope: Scope, isMain: boolean): readonly (Info | null)[] {
+  private visit(node: Node, scope: Scope, isMain: boolean, inputs: readonly (Info | null)[]): readonly (Info | null)[] {
     const callee = this.calleeOf(node);
     const rule = callee === undefined ? ruleOf(node.domain, node.opType) : undefined;
     const fault = (reason: string): readonly (Info | null)[] => {
@@ -218,7 +231,6 @@ class Inferring {
       this.unknown.add(`${node.domain}:${node.opType}`);
       return [];
     }
-    const inputs = node.inputs.map((name) => (name === '' ? null : lookup(scope, name)));
     const attributes = attributesOf(node, scope);
     if (callee !== undefined) return this.called(callee, inputs, attributes);
     const call = new Call(
@@ -293,11 +305,12 @@ class Inferring {
     if (this.innerNodes > MOST_INNER_NODES || this.depth >= DEEPEST) return;
     this.depth++;
     for (const node of nodes) {
-      const outputs = this.visit(node, scope, false);
+      const inputs = node.inputs.map((name) => (name === '' ? null : lookup(scope, name)));
+      const outputs = this.visit(node, scope, false, inputs);
       node.outputs.forEach((name, index) => {
         if (name === '') return;
         const { info } = merged(outputs[index] ?? null, declared.get(name) ?? null, true, this.algebra);
-        if (info !== null) this.keep(name, info, scope);
+        if (info !== null) scope.infos.set(name, this.kept(info));
       });
     }
     this.depth--;

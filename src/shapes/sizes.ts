@@ -78,15 +78,19 @@ function haveSameLeaves(a: Formula, b: Formula): boolean {
 
 /** The shape of a broadcast, axes aligned at the end; null if a rank is unknown. */
 export function broadcast(shapes: readonly (Shape | null)[], algebra: Algebra): Shape | null {
-  let result: Shape = [];
+  let result: Shape | null = null;
   let before: Shape | null = null;
   for (const shape of shapes) {
     if (shape === null) return null;
     if (shape === before) continue;
     before = shape;
-    const [long, short] = shape.length > result.length ? [shape, result] : [result, shape];
-    const offset = long.length - short.length;
-    result = long.map((dim, axis) => (axis < offset ? dim : broadcastSize(dim, short[axis - offset], algebra)));
+    result = result === null ? shape : stretchedShape(result, shape, algebra);
   }
-  return result;
+  return result ?? [];
+}
+
+function stretchedShape(one: Shape, other: Shape, algebra: Algebra): Shape {
+  const [long, short] = other.length > one.length ? [other, one] : [one, other];
+  const offset = long.length - short.length;
+  return long.map((dim, axis) => (axis < offset ? dim : broadcastSize(dim, short[axis - offset], algebra)));
 }

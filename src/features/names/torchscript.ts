@@ -1,7 +1,7 @@
 import type { GraphView } from '../../onnx/graph.js';
 import type { Node } from '../../onnx/records.js';
 import { parametersOf } from './parameters.js';
-import { DEEPEST } from './paths.js';
+import { shallow } from './paths.js';
 
 /** A scope as the exporter wrote it: one call of a module. */
 interface Scope {
@@ -40,12 +40,12 @@ function scopedName({ outputs: [tensor = ''], name }: Node): string {
 
 /** torch.onnx's TorchScript exporter: `/layer1/layer1.0/conv1/Conv`. */
 export function torchScriptPaths(view: GraphView, nodes: readonly Node[]): ScopedPaths {
-  const root = scopeInside(null, '', '');
+  const root = newScope(null, '', '');
   const scopes = new Map([['', root]]);
   const scopeOf = nodes.map((node) => {
     const name = scopedName(node);
     if (!name.startsWith('/')) return null;
-    const scope = scopeAt(scopes, root, name.slice(1, Math.max(1, name.lastIndexOf('/'))));
+    const scope = scopeAt(scopes, name.slice(1, Math.max(1, name.lastIndexOf('/'))));
     for (const { name: parameter, module } of parametersOf(view, node))
       (scope.parameters ??= new Map()).set(parameter, module);
     return scope;
@@ -62,24 +62,28 @@ export function torchScriptPaths(view: GraphView, nodes: readonly Node[]): Scope
   };
 }
 
-function scopeInside(parent: Scope | null, key: string, segment: string): Scope {
+function newScope(parent: Scope | null, key: string, segment: string): Scope {
   return { key, segment, parent, children: null, parameters: null, spelled: [], claimed: undefined, path: '' };
 }
 
-function scopeAt(scopes: Map<string, Scope>, root: Scope, key: string): Scope {
+/** The scope of a key, with those around it; a scope that lies too deep is the one around it. */
+function scopeAt(scopes: Map<string, Scope>, key: string): Scope {
   const known = scopes.get(key);
   if (known !== undefined) return known;
-  let scope = root;
-  for (const segment of key.split('/', DEEPEST)) {
-    scope.children ??= new Map();
-    let child = scope.children.get(segment);
-    if (child === undefined) {
-      child = scopeInside(scope, scope === root ? segment : `${scope.key}/${segment}`, segment);
-      scope.children.set(segment, child);
-    }
-    scope = child;
-  }
+  const told = shallow(key, '/');
+  const scope = told === key ? scopeInside(scopes, key) : scopeAt(scopes, told);
   scopes.set(key, scope);
+  return scope;
+}
+
+function scopeInside(scopes: Map<string, Scope>, key: string): Scope {
+  const cut = key.lastIndexOf('/');
+  const parent = scopeAt(scopes, key.slice(0, Math.max(0, cut)));
+  const segment = key.slice(cut + 1);
+  const known = parent.children?.get(segment);
+  if (known !== undefined) return known;
+  const scope = newScope(parent, key, segment);
+  (parent.children ??= new Map()).set(segment, scope);
   return scope;
 }
 

@@ -67,6 +67,7 @@ export function unitAt(flow: Flow, geometry: ReadonlyMap<string, Geometry>, modu
 
 /** Whether a module works at one stride and only hands on at the next: stages of Swin's first authors. */
 function endsInDownsampling(flow: Flow, geometry: ReadonlyMap<string, Geometry>, { module, stride }: Unit): boolean {
+  if (module.children.length <= 1 || !module.children.some((child) => numberedChildren(child).length > 0)) return false;
   let own = 0;
   let finer = 0;
   for (const at of module.nodes) {
@@ -75,8 +76,7 @@ function endsInDownsampling(flow: Flow, geometry: ReadonlyMap<string, Geometry>,
     if (place.stride === stride) own++;
     else finer++;
   }
-  const holdsBlocks = module.children.some((child) => numberedChildren(child).length > 0);
-  return holdsBlocks && module.children.length > 1 && own < 0.3 * (own + finer);
+  return own < 0.3 * (own + finer);
 }
 
 function strideBefore(flow: Flow, module: Module, geometry: ReadonlyMap<string, Geometry>): number {
@@ -110,7 +110,7 @@ export function pickUnits(
   const strides = trunk.filter(({ module }) => isInside(module, main)).map(({ stride }) => stride);
   const least = strides.reduce((a, b) => Math.min(a, b), Infinity);
   const most = analysis.classifies ? Infinity : strides.reduce((a, b) => Math.max(a, b), -Infinity);
-  const chosen = new Map<string, Pick>();
+  const chosen = new Map<string, { readonly unit: Unit; readonly sure: boolean }>();
   let stage = 0;
   let last: Unit | null = null;
   for (const unit of trunk) {
@@ -123,14 +123,15 @@ export function pickUnits(
     if (outside && unit.stride > most) continue;
     if (outside && unit.stride < least && (stem === 'drop' || (stem === 'keep' && !endsStem(analysis, unit, main))))
       continue;
-    const sure = !outside;
-    chosen.set(key, {
+    chosen.set(key, { unit, sure: !outside });
+  }
+  return [...chosen.values()]
+    .sort((a, b) => a.unit.stride - b.unit.stride)
+    .map(({ unit, sure }) => ({
       unit,
       sure,
-      because: `${unit.module.path} is the last module at stride ${unit.stride}${outside ? `, outside ${main?.path ?? 'any container'}` : ''}`,
-    });
-  }
-  return [...chosen.values()].sort((a, b) => a.unit.stride - b.unit.stride);
+      because: `${unit.module.path} is the last module at stride ${unit.stride}${sure ? '' : `, outside ${main?.path ?? 'any container'}`}`,
+    }));
 }
 
 /** Position of the last node of the backbone, as the shape of the graph shows where its head or neck begins. */

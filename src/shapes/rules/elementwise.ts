@@ -14,9 +14,10 @@ function sameAs(call: Call, index: number): Info | null {
   const info = call.info(index);
   const input = call.tensor(index);
   if (input === null) return call.node.opType === 'Identity' ? info : null;
+  if (input.value === undefined) return input;
   const operation = UNARY[call.node.opType];
   const value =
-    operation === undefined || input.value === undefined
+    operation === undefined
       ? null
       : input.value.map((scalar) =>
           scalar === null ? null : stored(operation(scalar, call.algebra, input.elemType), input.elemType),
@@ -56,6 +57,16 @@ export const comparing: Rule = (call) => [combined(call, DataType.bool)];
 
 function combined(call: Call, elemType: number): TensorInfo {
   const shape = shapeOfBroadcast(call);
+  const first = call.tensor(0);
+  // Most sums and products of a network are what their operands are.
+  if (
+    first !== null &&
+    first.value === undefined &&
+    first.elemType === elemType &&
+    first.shape === shape &&
+    shape !== null
+  )
+    return first.kind === 'tensor' ? first : tensorInfo(elemType, shape);
   const operation = BINARY[call.node.opType];
   if (operation === undefined) return tensorInfo(elemType, shape);
   const inputs = call.node.inputs.map((_name, index) => call.tensor(index));
