@@ -8,7 +8,7 @@ export type FieldRule<B> =
   | { readonly kind: 'int'; readonly list: boolean; set(record: B, value: number | bigint, field: Field): void }
   | { readonly kind: 'float'; readonly list: boolean; set(record: B, value: number): void }
   /** A name; `value`: a string that is left in the file where it is longer than a name may be. */
-  | { readonly kind: 'text' | 'value'; readonly list: boolean; set(record: B, value: string, field: Field): void }
+  | { readonly kind: 'text' | 'value'; readonly list: boolean; set(record: B, value: string): void }
   /**
    * Note where it is; `kept` stays in memory where it is not huge. `scalar`: the wire type of a single value, where the
    * field is a list of numbers.

@@ -6,6 +6,7 @@ import { ResidentWindow } from '../wire/window.js';
 import { raiseHint, type ReadLimits } from './limits.js';
 import { LONGEST_MEMO, ValueMemo, type Memo } from './memo.js';
 import type { FieldRule, MessageRule, ReadContext } from './message-rules.js';
+import { repeatsText, type Repeats } from './repeats.js';
 import { enclosingOf, framePath, type InnerFrame, type IntRule, type ReaderFrame } from './reader-frame.js';
 
 /** Longer payloads are stepped over with a seek unless a field is declared to be kept. */
@@ -22,6 +23,8 @@ const NUMBER_BYTES = 8;
 const RANGE_BYTES = 48;
 /** Longer strings are copies each. */
 const LONGEST_SHARED_TEXT = 256;
+/** The longest string whose length is one byte. */
+const LONGEST_SHORT_TEXT = 127;
 
 /** Fills `record` by `rule` from the whole of `source`, in one pass of windowed reads, without recursion. */
 export async function readMessage<B extends object>(
@@ -35,18 +38,6 @@ export async function readMessage<B extends object>(
   for (let missing = reader.advance(); missing !== null; missing = reader.advance()) await reader.load(missing);
   if (reader.repeats !== null) warn(repeatsText(reader.repeats));
   return reader.window;
-}
-
-/** Singular fields that stand several times in one message: how many, and where the first is. */
-interface Repeats {
-  count: number;
-  readonly first: string;
-}
-
-function repeatsText({ count, first }: Repeats): string {
-  return count === 1
-    ? `${first} may stand once and stands again; the last one counts`
-    : `${count} fields may stand once and stand again, the first of them ${first}; the last one counts`;
 }
 
 /** What a step of the reader still lacks: the file offset up to which it needs bytes; `DONE` where it lacks nothing. */
@@ -131,6 +122,7 @@ class MessageReader {
   private step(frame: ReaderFrame, start: number): Missing {
     const { cursor, groups } = this;
     if (frame.run !== null) return this.takeRun(frame, frame.run);
+    if (groups.length === 0 && this.takeShortTexts(frame)) return DONE;
     const tag = cursor.tag(frame.end);
     const number = tag >>> 3;
     const wireType = (tag & 7) as WireType;
@@ -242,7 +234,7 @@ class MessageReader {
   }
 
   /** Notes a singular field that has been read, and that it was read before. */
-  private note(frame: ReaderFrame, { number, start }: Field): void {
+  private note(frame: ReaderFrame, number: number, start: number): void {
     const bit = 1 << number;
     if ((frame.seen & bit) === 0) frame.seen |= bit;
     else if (this.repeats === null)
@@ -251,7 +243,7 @@ class MessageReader {
   }
 
   private takeInt(frame: ReaderFrame, rule: IntRule, field: Field): void {
-    if (!rule.list) this.note(frame, field);
+    if (!rule.list) this.note(frame, field.number, field.start);
     this.window.charge(NUMBER_BYTES);
     rule.set(frame.record, this.cursor.int64(), field);
   }
@@ -309,11 +301,39 @@ class MessageReader {
       );
     if (end - payload > LONGEST_KEPT_PAYLOAD) return this.skip(field);
     if (!window.has(payload, end)) return end;
-    if (!rule.list) this.note(frame, field);
+    if (!rule.list) this.note(frame, field.number, field.start);
     window.charge((end - payload) * 2);
     const view = new DataView(window.bytes.buffer, window.bytes.byteOffset, window.bytes.byteLength);
     for (let at = payload; at < end; at += 4) rule.set(frame.record, view.getFloat32(at - window.start, true));
     return DONE;
+  }
+
+  /**
+   * Takes the strings that come next as long as they are short and in the window, as most fields of nodes are. Whether
+   * there were any.
+   */
+  private takeShortTexts(frame: ReaderFrame): boolean {
+    const { cursor, window, names } = this;
+    const { fields, each } = frame.rule;
+    if (each !== undefined) return false;
+    const { bytes, start: base } = window;
+    const first = cursor.position - base;
+    const limit = Math.min(frame.end, window.end) - base;
+    const longest = Math.min(LONGEST_SHORT_TEXT, this.limits.nameBytes);
+    let at = first;
+    while (at + 2 <= limit) {
+      const tag = bytes[at];
+      const length = bytes[at + 1];
+      const rule = (tag & 0x87) === WireType.bytes ? fields[tag >>> 3] : undefined;
+      const end = at + 2 + length;
+      if (rule?.kind !== 'text' || length > longest || end > limit) break;
+      if (!rule.list) this.note(frame, tag >>> 3, base + at);
+      window.charge(TEXT_BYTES);
+      rule.set(frame.record, names.decode(bytes, at + 2, end));
+      at = end;
+    }
+    cursor.position = base + at;
+    return at > first;
   }
 
   private takeText(frame: ReaderFrame, rule: FieldRule<object> & { kind: 'text' | 'value' }, field: Field): Missing {
@@ -332,9 +352,9 @@ class MessageReader {
       );
     }
     if (!window.has(payload, end)) return end;
-    if (!rule.list) this.note(frame, field);
+    if (!rule.list) this.note(frame, field.number, field.start);
     window.charge(end - payload > LONGEST_SHARED_TEXT ? TEXT_BYTES + end - payload : TEXT_BYTES);
-    rule.set(frame.record, this.names.decode(window.bytes, payload - window.start, end - window.start), field);
+    rule.set(frame.record, this.names.decode(window.bytes, payload - window.start, end - window.start));
     return DONE;
   }
 
@@ -342,7 +362,7 @@ class MessageReader {
     const { payload, end } = field;
     if (end - payload > (rule.kept ? LONGEST_KEPT_PAYLOAD : LONGEST_RESIDENT_PAYLOAD)) this.skip(field);
     else if (!this.window.has(payload, end)) return end;
-    if (!rule.list) this.note(frame, field);
+    if (!rule.list) this.note(frame, field.number, field.start);
     this.window.charge(RANGE_BYTES);
     rule.set(frame.record, field);
     return DONE;

@@ -1,4 +1,4 @@
-import type { Attribute, Graph, Node, OnnxModel, SparseTensor, Tensor } from './records.js';
+import type { Attribute, Graph, OnnxModel, SparseTensor, Tensor } from './records.js';
 import { bodiesOf } from './scopes.js';
 
 const graphs = new WeakMap<OnnxModel, readonly Graph[]>();
@@ -7,54 +7,60 @@ const tensors = new WeakMap<OnnxModel, readonly Tensor[]>();
 /** Every graph of the model: the main graph, its bodies at any depth, and those of functions and of training. */
 export function graphsOf(model: OnnxModel): readonly Graph[] {
   let found = graphs.get(model);
-  if (found === undefined) graphs.set(model, (found = [...walkGraphs(model)]));
+  if (found === undefined) graphs.set(model, (found = walkGraphs(model)));
   return found;
 }
 
 /** Every TensorProto of the model, wherever it stands. */
 export function tensorsOf(model: OnnxModel): readonly Tensor[] {
   let found = tensors.get(model);
-  if (found === undefined) tensors.set(model, (found = [...walkTensors(model)]));
+  if (found === undefined) tensors.set(model, (found = walkTensors(model)));
   return found;
 }
 
-function* walkGraphs(model: OnnxModel): Generator<Graph> {
+function walkGraphs(model: OnnxModel): readonly Graph[] {
+  const found: Graph[] = [];
   const stack: Graph[] = [model.graph, ...model.trainingInfo.flatMap((info) => info.graphs)];
   for (const { nodes, defaults } of model.functions) {
     for (const node of nodes) for (const body of bodiesOf(node)) stack.push(body);
     for (const body of bodiesOf({ attributes: defaults })) stack.push(body);
   }
   for (let graph = stack.pop(); graph !== undefined; graph = stack.pop()) {
-    yield graph;
+    found.push(graph);
     for (const node of graph.nodes) for (const body of bodiesOf(node)) stack.push(body);
   }
+  return found;
 }
 
-function* walkTensors(model: OnnxModel): Generator<Tensor> {
-  for (const graph of graphsOf(model)) {
-    yield* graph.initializers;
-    for (const sparse of graph.sparseInitializers) yield* sparseParts(sparse);
-    yield* tensorsIn(graph.nodes);
+function walkTensors(model: OnnxModel): readonly Tensor[] {
+  const found: Tensor[] = [];
+  for (const { initializers, sparseInitializers, nodes } of graphsOf(model)) {
+    for (const tensor of initializers) found.push(tensor);
+    for (const sparse of sparseInitializers) addParts(found, sparse);
+    for (const { attributes } of nodes) addTensors(found, attributes);
   }
   for (const { nodes, defaults } of model.functions) {
-    yield* tensorsIn(nodes);
-    if (defaults.length > 0) yield* attributeTensors({ attributes: defaults });
+    for (const { attributes } of nodes) addTensors(found, attributes);
+    addTensors(found, defaults);
   }
-}
-
-function* tensorsIn(nodes: readonly Node[]): Generator<Tensor> {
-  for (const node of nodes) if (node.attributes.length > 0) yield* attributeTensors(node);
+  return found;
 }
 
 /** The tensors in a node's attributes, the parts of sparse ones among them. */
-export function* attributeTensors(node: { readonly attributes: readonly Attribute[] }): Generator<Tensor> {
-  for (const attribute of node.attributes) {
-    yield* attribute.tensors;
-    for (const sparse of attribute.sparseTensors) yield* sparseParts(sparse);
+export function attributeTensors({ attributes }: { readonly attributes: readonly Attribute[] }): readonly Tensor[] {
+  const found: Tensor[] = [];
+  addTensors(found, attributes);
+  return found;
+}
+
+function addTensors(found: Tensor[], attributes: readonly Attribute[]): void {
+  for (const { tensors: own, sparseTensors } of attributes) {
+    for (const tensor of own) found.push(tensor);
+    for (const sparse of sparseTensors) addParts(found, sparse);
   }
 }
 
-function* sparseParts(sparse: SparseTensor): Generator<Tensor> {
-  if (sparse.values) yield sparse.values;
-  if (sparse.indices) yield sparse.indices;
+function addParts(found: Tensor[], { values, indices }: SparseTensor): void {
+  if (values) found.push(values);
+  if (indices) found.push(indices);
 }

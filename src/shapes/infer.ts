@@ -1,11 +1,11 @@
 import type { Attribute, FunctionDef, Graph, Node, OpsetImport, Tensor, ValueType } from '../onnx/records.js';
 import { executionRows, functionKey, type GraphView } from '../onnx/graph.js';
 import { Algebra, type Requirement } from './algebra.js';
-import { Call, type BodyResult } from './call.js';
+import { Call, type BodyResult, type BodyRunner } from './call.js';
 import type { Constants } from './constants.js';
 import { Declarations, merged } from './declared.js';
 import { Formula } from './formula.js';
-import { isTensor, tensorInfo, withoutValue, type Info, type Shape } from './info.js';
+import { isTensor, tensorInfo, withoutValue, type Info, type Shape, type TensorInfo } from './info.js';
 import { NumberedInfos } from './numbered-infos.js';
 import { ruleOf } from './table.js';
 
@@ -73,6 +73,8 @@ interface Scope {
   readonly opsets: ReadonlyMap<string, number>;
   /** Attributes of the call of the function that this is in. */
   readonly attributes: ReadonlyMap<string, Attribute> | null;
+  /** Runs a body whose node stands in this scope. */
+  readonly runBody: BodyRunner;
 }
 
 class Inferring {
@@ -84,6 +86,7 @@ class Inferring {
   private readonly filled = new Set<string>();
   /** By the number of a tensor: 1 if it is known for certain. */
   private readonly certain: Uint8Array;
+  private readonly constantOf = (tensor: Tensor): TensorInfo => this.constants.infoOf(tensor);
   private innerNodes = 0;
   private depth = 0;
   private spentAt: Node | null = null;
@@ -110,7 +113,7 @@ class Inferring {
     const { model, columns } = this.view;
     const { graph } = model;
     const infos = new NumberedInfos(columns);
-    const scope: Scope = { infos, around: null, opsets: opsetsOf(model.opsetImports), attributes: null };
+    const scope = this.scope(infos, null, opsetsOf(model.opsetImports), null);
     this.give(graph, scope);
     infos.at.forEach((info, tensor) => {
       if (info !== null) this.certain[tensor] = 1;
@@ -239,8 +242,8 @@ class Inferring {
       inputs,
       attributes,
       this.algebra,
-      (body, given) => this.runBody(body, given, scope),
-      (tensor: Tensor) => this.constants.infoOf(tensor),
+      scope.runBody,
+      this.constantOf,
     );
     try {
       return rule?.(call) ?? [];
@@ -259,7 +262,7 @@ class Inferring {
     given: ReadonlyMap<string, Attribute>,
   ): readonly (Info | null)[] {
     const attributes = new Map([...defaults.map((each) => [each.name, each] as const), ...given]);
-    const scope: Scope = { infos: new Map(), around: null, opsets: this.opsets(opsetImports), attributes };
+    const scope = this.scope(new Map(), null, this.opsets(opsetImports), attributes);
     names.forEach((name, index) => {
       const info = inputs[index];
       if (info != null) scope.infos.set(name, info);
@@ -273,9 +276,20 @@ class Inferring {
     return opsetsOf([...this.view.model.opsetImports, ...imports]);
   }
 
+  private scope(
+    infos: Scope['infos'],
+    around: Scope | null,
+    opsets: Scope['opsets'],
+    attributes: Scope['attributes'],
+  ): Scope {
+    const runBody: BodyRunner = (body, given) => this.runBody(body, given, scope);
+    const scope: Scope = { infos, around, opsets, attributes, runBody };
+    return scope;
+  }
+
   private runBody(body: Graph, inputs: readonly (Info | null)[], around: Scope): BodyResult {
     const before = this.faults;
-    const scope: Scope = { infos: new Map(), around, opsets: around.opsets, attributes: around.attributes };
+    const scope = this.scope(new Map(), around, around.opsets, around.attributes);
     for (const tensor of body.initializers) scope.infos.set(tensor.name, this.constants.infoOf(tensor));
     for (const { values, dims } of body.sparseInitializers)
       if (values !== null) scope.infos.set(values.name, tensorInfo(values.dataType, dims));

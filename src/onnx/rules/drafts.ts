@@ -5,13 +5,13 @@ import type { ByteRange, Field } from '../../wire/fields.js';
 export type Draft<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer E)[] ? E[] : T[K] };
 
 /** A string field: its last value counts. */
-export const text = <B>(set: (record: B, value: string, field: Field) => void): FieldRule<B> => ({
+export const text = <B>(set: (record: B, value: string) => void): FieldRule<B> => ({
   kind: 'text',
   list: false,
   set,
 });
 /** A repeated string field. */
-export const texts = <B>(set: (record: B, value: string, field: Field) => void): FieldRule<B> => ({
+export const texts = <B>(set: (record: B, value: string) => void): FieldRule<B> => ({
   kind: 'text',
   list: true,
   set,
