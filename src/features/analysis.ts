@@ -45,6 +45,8 @@ export interface Analysis {
   readonly whole: Flow;
   /** By name in the float view, and by name in the file. */
   readonly geometry: ReadonlyMap<string, Geometry>;
+  /** By number in the float view; null for tensors without a place. */
+  readonly places: readonly (Geometry | null)[];
 }
 
 const cache = new WeakMap<GraphView, { readonly types: InferredTypes; readonly analysis: Analysis }>();
@@ -74,6 +76,7 @@ function analyseAnew(file: GraphView, types: InferredTypes): Analysis {
       classifies: false,
       flow: emptyFlow(whole),
       geometry: new Map(),
+      places: [],
     };
   const shapes = {
     nominal: (name: string): readonly Dim[] | null => types.nominal.get(float.typedLike(name))?.shape ?? null,
@@ -97,6 +100,7 @@ function analyseAnew(file: GraphView, types: InferredTypes): Analysis {
     sentUp: sentUpOf(whole, geometry),
     laterals: laterals.length > 0 || ends.classifies ? laterals : headsOf(whole, flow, tapped),
     geometry: withNamesOfFile(file, float, geometry),
+    places: geometry.at,
   };
 }
 
@@ -188,13 +192,14 @@ export function imageInput(inputs: readonly string[], types: TensorTypes): strin
   return best;
 }
 
+const LAYERS = new Set(['Conv', 'Gemm', 'MatMul']);
+
 /** Layers with weights between the pooling and the scores. */
-export function layersBehindPool({ flow, geometry }: Analysis): number {
+export function layersBehindPool({ flow, places }: Analysis): number {
   let layers = 0;
-  for (const tensor of flow.cuts) {
-    const at = flow.position.get(tensor) ?? -1;
-    if (at >= 0 && ['Conv', 'Gemm', 'MatMul'].includes(flow.nodes[at].opType) && geometry.get(tensor)?.pooled === true)
-      layers++;
+  for (const tensor of flow.cutTensors) {
+    const at = flow.positions[tensor];
+    if (places[tensor]?.pooled === true && at >= 0 && LAYERS.has(flow.nodes[at].opType)) layers++;
   }
   return layers;
 }

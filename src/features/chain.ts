@@ -111,15 +111,16 @@ export function linksOf(analysis: Analysis): readonly Link[] {
   return links;
 }
 
-function linksAnew({ view, flow, geometry }: Analysis): readonly Link[] {
+function linksAnew({ view, flow, geometry, places }: Analysis): readonly Link[] {
   const links: (Link & { readonly nodes: number[] })[] = [];
   let from = 0;
   let before = flow.input ?? '';
-  for (const tensor of flow.cuts) {
-    const place = geometry.get(tensor);
-    const at = flow.position.get(tensor) ?? -1;
+  for (const number of flow.cutTensors) {
+    const tensor = flow.columns.names[number];
+    const place = places[number];
+    const at = flow.positions[number];
     if (
-      place === undefined ||
+      place === null ||
       place.stride === null ||
       place.pooled ||
       place.axes === null ||

@@ -23,6 +23,8 @@ export interface Flow extends Stretch {
   readonly readers: ReadonlyMap<string, readonly number[]>;
   /** Tensors that every path from the input to the sink passes through, in execution order. */
   readonly cuts: readonly string[];
+  /** Their numbers. */
+  readonly cutTensors: readonly number[];
 }
 
 /** Tensors of a graph. */
@@ -101,7 +103,7 @@ export function wholeFlow(view: GraphView): WholeFlow {
   const inputs = [...view.inputs.keys()].filter((name) => !isInitializer(view, name));
   const data = reachableFrom(order, inputs);
   const whole = path(order, inputs, data, view.outputs.keys());
-  const made = { order, inputs, data, whole: { ...whole, input: null, cuts: [] } };
+  const made = { order, inputs, data, whole: { ...whole, input: null, cuts: [], cutTensors: [] } };
   flows.set(view, made);
   return made;
 }
@@ -118,7 +120,8 @@ export function tensorsOn({ columns: { makes }, rows, positions }: Flow): readon
 
 /** A flow from one input alone, with its cuts on the way to `sinks`. */
 export function withCuts(flow: Flow, input: string, sinks: ReadonlySet<string>): Flow {
-  return { ...flow, input, cuts: cutsOf(flow, input, sinks) };
+  const cutTensors = cutsOf(flow, input, sinks);
+  return { ...flow, input, cutTensors, cuts: cutTensors.map((tensor) => flow.columns.names[tensor]) };
 }
 
 /** No path through a graph. */
@@ -126,13 +129,24 @@ export function emptyFlow({ columns }: Stretch): Flow {
   const positions = new Int32Array(columns.names.length).fill(OFF);
   const atRow = new Int32Array(columns.nodes.length).fill(-1);
   const [position, readers] = [new Map<string, number>(), new Map<string, readonly number[]>()];
-  return { columns, rows: new Int32Array(0), input: null, nodes: [], positions, position, atRow, readers, cuts: [] };
+  return {
+    columns,
+    rows: new Int32Array(0),
+    input: null,
+    nodes: [],
+    positions,
+    position,
+    atRow,
+    readers,
+    cuts: [],
+    cutTensors: [],
+  };
 }
 
 /** The path to `sinks` in a stretch, with the cuts between `input` and them. `data` is what `reachableFrom` gave. */
 export function flowBetween(stretch: Stretch, input: string, data: TensorSet, sinks: Iterable<string>): Flow {
   const ends = new Set(sinks);
-  return withCuts({ ...path(stretch, [input], data, ends), input, cuts: [] }, input, ends);
+  return withCuts({ ...path(stretch, [input], data, ends), input, cuts: [], cutTensors: [] }, input, ends);
 }
 
 /** The nodes on the way from what `data` came from to the sinks, and what leads from one to the next. */
@@ -141,7 +155,7 @@ function path(
   inputs: readonly string[],
   { marks }: TensorSet,
   sinks: Iterable<string>,
-): Omit<Flow, 'input' | 'cuts'> {
+): Omit<Flow, 'input' | 'cuts' | 'cutTensors'> {
   const { nodes, tensorOf, reads, makes } = columns;
   const needed = new Uint8Array(marks.length);
   for (const name of sinks) needed[tensorOf.get(name) ?? marks.length] = 1;
@@ -240,7 +254,7 @@ function readersOf(
 /**
  * One scan with the tensors that are still to be read, or are sinks: where there is one, it is a cut.
  */
-function cutsOf({ columns, rows, positions }: Flow, input: string, sinks: ReadonlySet<string>): readonly string[] {
+function cutsOf({ columns, rows, positions }: Flow, input: string, sinks: ReadonlySet<string>): readonly number[] {
   const { names, tensorOf, reads, makes } = columns;
   const lastReader = new Int32Array(names.length).fill(-1);
   for (let at = 0; at < rows.length; at++)
@@ -250,7 +264,7 @@ function cutsOf({ columns, rows, positions }: Flow, input: string, sinks: Readon
   const live = new Live(names.length);
   // An input that nothing reads has no number, and stays.
   live.add(tensorOf.get(input) ?? names.length);
-  const cuts: string[] = [];
+  const cuts: number[] = [];
   let last = -1;
   for (let at = 0; at < rows.length; at++) {
     const row = rows[at];
@@ -261,7 +275,7 @@ function cutsOf({ columns, rows, positions }: Flow, input: string, sinks: Readon
     const only = live.only();
     if (only === null || only === last) continue;
     last = only;
-    if (only < names.length && names[only] !== input) cuts.push(names[only]);
+    if (only < names.length && names[only] !== input) cuts.push(only);
   }
   return cuts;
 }

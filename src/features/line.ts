@@ -43,6 +43,7 @@ export function lineAnalysis(analysis: Analysis, input: string): Analysis | null
     sentUp: new Set(),
     laterals: [],
     geometry,
+    places: view.columns.names.map((name) => geometry.get(name) ?? null),
   };
 }
 

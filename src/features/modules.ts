@@ -142,6 +142,5 @@ function common(a: string | null, b: string | null, separator: string): string {
 export function lastTensor(flow: Flow, module: Module): string | null {
   const last = module.nodes.at(-1);
   if (last === undefined) return null;
-  const outputs = flow.nodes[last].outputs.filter((name) => flow.position.has(name));
-  return outputs[0] ?? null;
+  return flow.nodes[last].outputs.find((name) => flow.position.has(name)) ?? null;
 }

@@ -3,7 +3,7 @@ import { ByNames, namesOf, type Names } from '../onnx/by-name.js';
 import type { GraphView } from '../onnx/graph.js';
 import type { ValueType } from '../onnx/records.js';
 import { declaredTypes, type InferredTypes, type TensorType, type TypeOrigin } from '../onnx/types.js';
-import type { Info, Shape } from './info.js';
+import { rememberingLast, type Info, type Shape } from './info.js';
 import { tensorTypeOf } from './tensor-type.js';
 import { inferenceNotes, inferWhole, type WholeInference } from './whole.js';
 
@@ -60,7 +60,7 @@ export function typesOf(
 /** Types of tensors that are one shape are one type: most tensors of a network share theirs. */
 function sharedTypes(): (info: Info) => TensorType {
   const known = new Map<Shape, { readonly elemType: number; readonly type: TensorType }>();
-  return (info) => {
+  return rememberingLast((info) => {
     if (info.kind !== 'tensor' || info.shape === null) return tensorTypeOf(info);
     const { elemType, shape } = info;
     const shared = known.get(shape);
@@ -68,7 +68,7 @@ function sharedTypes(): (info: Info) => TensorType {
     const type = tensorTypeOf(info);
     known.set(shape, { elemType, type });
     return type;
-  };
+  });
 }
 
 /** Symbols of the file's own for dims whose formulas are too long to be read. */

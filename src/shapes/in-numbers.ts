@@ -3,7 +3,7 @@ import type { GraphView } from '../onnx/graph.js';
 import { Evaluation } from './evaluate.js';
 import type { Formula } from './formula.js';
 import type { Inference } from './infer.js';
-import { isTensor, type Info, type Shape } from './info.js';
+import { isTensor, rememberingLast, type Info, type Shape } from './info.js';
 import type { NominalInputs } from './nominal.js';
 
 /**
@@ -26,15 +26,22 @@ export function inNumbers(view: GraphView, proven: Inference, inputs: NominalInp
     if (numbers === undefined) shapes.set(shape, (numbers = evaluated(shape, numberOf)));
     return numbers;
   };
-  for (const info of proven.infos.values())
+  let before: Info | null = null;
+  for (const info of proven.infos.values()) {
+    if (info === before) continue;
+    before = info;
     if (!isTensor(info) || info.elemType === 0 || info.shape === null || shapeOf(info.shape) === null) return null;
+  }
+  const numbered = rememberingLast((info: Info): Info => {
+    const shape = isTensor(info) && info.shape !== null ? shapeOf(info.shape) : null;
+    if (!isTensor(info) || shape === null || shape === info.shape) return info;
+    return { kind: info.kind, elemType: info.elemType, shape };
+  });
   const infos = new ByNames(
     () => proven.infos.keys(),
-    (name): Info | undefined => {
+    (name) => {
       const info = proven.infos.get(name);
-      const shape = isTensor(info) && info.shape !== null ? shapeOf(info.shape) : null;
-      if (!isTensor(info) || shape === null || shape === info.shape) return info;
-      return { kind: info.kind, elemType: info.elemType, shape };
+      return info === undefined ? undefined : numbered(info);
     },
   );
   for (const [name, numbers] of inputs.shapes) {

@@ -32,22 +32,29 @@ export interface ScopedPaths {
 
 const SUFFIX = '_output_';
 
-/** What names a node: its first tensor where the exporter's suffix shows that nobody renamed it, else its own name. */
-function scopedName({ outputs: [tensor = ''], name }: Node): string {
-  const at = tensor.lastIndexOf(SUFFIX);
-  return at >= 0 && isNumber(tensor.slice(at + SUFFIX.length)) ? tensor.slice(0, at) : name;
+/**
+ * The scopes in the name of a node, of its first tensor where the exporter's suffix shows that nobody renamed it, else
+ * its own; null where they are none.
+ */
+function scopesIn({ outputs: [tensor = ''], name: own }: Node): string | null {
+  const suffix = tensor.lastIndexOf(SUFFIX);
+  const isKept = suffix >= 0 && isNumber(tensor, suffix + SUFFIX.length);
+  const name = isKept ? tensor : own;
+  if (!name.startsWith('/')) return null;
+  return name.slice(1, Math.max(1, name.lastIndexOf('/', isKept ? suffix : name.length)));
 }
 
 /** torch.onnx's TorchScript exporter: `/layer1/layer1.0/conv1/Conv`. */
 export function torchScriptPaths(view: GraphView, nodes: readonly Node[]): ScopedPaths {
   const root = newScope(null, '', '');
   const scopes = new Map([['', root]]);
+  let before = root;
   const scopeOf = nodes.map((node) => {
-    const name = scopedName(node);
-    if (!name.startsWith('/')) return null;
-    const scope = scopeAt(scopes, name.slice(1, Math.max(1, name.lastIndexOf('/'))));
-    for (const { name: parameter, module } of parametersOf(view, node))
-      (scope.parameters ??= new Map()).set(parameter, module);
+    const key = scopesIn(node);
+    if (key === null) return null;
+    const scope = key === before.key ? before : scopeAt(scopes, key);
+    before = scope;
+    for (const { name, module } of parametersOf(view, node)) (scope.parameters ??= new Map()).set(name, module);
     return scope;
   });
   settle(root);
@@ -121,7 +128,7 @@ function calledSegments(order: readonly Scope[]): ReadonlyMap<Scope, string> {
   const segments = new Map<Scope, string>();
   for (const scope of order) {
     const cut = scope.segment.lastIndexOf('_');
-    if (cut < 0 || !isNumber(scope.segment.slice(cut + 1))) continue;
+    if (cut < 0 || !isNumber(scope.segment, cut + 1)) continue;
     const first = scope.parent?.children?.get(scope.segment.slice(0, cut));
     if (first !== undefined && isSameModule(scope, first, read(scope), read(first))) segments.set(scope, first.segment);
   }
@@ -216,7 +223,11 @@ export function decodeSegments(segments: readonly string[]): string {
   return segments.reduce<readonly string[]>(extended, []).join('.');
 }
 
-function isNumber(atom: string): boolean {
-  const first = atom.charCodeAt(0);
-  return first >= 0x30 && first <= 0x39 && /^\d+$/.test(atom);
+/** Whether a text is digits from a place on. */
+function isNumber(text: string, from = 0): boolean {
+  for (let at = from; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code < 0x30 || code > 0x39) return false;
+  }
+  return text.length > from;
 }

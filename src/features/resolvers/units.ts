@@ -244,8 +244,9 @@ const LEAST_SHARE = { tokens: 0.3, maps: 0.5 };
  * The blocks of a network that keeps one stride behind its patches: the numbered children of the container that holds
  * most of it.
  */
-function isotropicBlocks({ flow, geometry }: Analysis, tree: ModuleTree): readonly Unit[] | null {
-  const strides = stridesOf(flow, geometry);
+function isotropicBlocks(analysis: Analysis, tree: ModuleTree): readonly Unit[] | null {
+  const { flow, geometry } = analysis;
+  const strides = stridesOf(analysis);
   const deepest = [...strides].reduce((a, b) => Math.max(a, b), 0);
   for (const module of tree.modules.values()) {
     if (module.nodes.length < LEAST_SHARE.tokens * flow.nodes.length || isOneOfSeveral(module)) continue;
@@ -253,7 +254,7 @@ function isotropicBlocks({ flow, geometry }: Analysis, tree: ModuleTree): readon
     if (numbered.length < 3) continue;
     const blocks = numbered.flatMap((child) => unitAt(flow, geometry, child) ?? []);
     const isTokens = blocks.every(({ place }) => place.axes?.includes('L'));
-    const most = isTokens ? [...stridesOf(flow, geometry, true)].reduce((a, b) => Math.max(a, b), 0) : deepest;
+    const most = isTokens ? [...stridesOf(analysis, true)].reduce((a, b) => Math.max(a, b), 0) : deepest;
     if (blocks.length < numbered.length || !blocks.every(({ stride }) => stride === most)) continue;
     if (isTokens || (strides.size === 1 && module.nodes.length >= LEAST_SHARE.maps * flow.nodes.length)) return blocks;
   }
@@ -270,12 +271,12 @@ function isOneOfSeveral(module: Module): boolean {
 }
 
 /** Strides above 1 that cuts lie at. */
-function stridesOf(flow: Flow, geometry: ReadonlyMap<string, Geometry>, ofTokens = false): ReadonlySet<number> {
+function stridesOf({ flow, places }: Analysis, ofTokens = false): ReadonlySet<number> {
   const strides = new Set<number>();
-  for (const name of flow.cuts) {
-    const place = geometry.get(name);
+  for (const tensor of flow.cutTensors) {
+    const place = places[tensor];
     if (ofTokens && !place?.axes?.includes('L')) continue;
-    if (place !== undefined && place.stride !== null && place.stride > 1 && !place.pooled && !place.axes?.includes('?'))
+    if (place !== null && place.stride !== null && place.stride > 1 && !place.pooled && !place.axes?.includes('?'))
       strides.add(place.stride);
   }
   return strides;
