@@ -22,6 +22,7 @@ import { DEFAULT_ALIGN, planWeights } from './rewrite/weights.js';
 import { rewritesWhole } from './rewrite/whole-model.js';
 import { readOneArray } from './tensors/array-file.js';
 import { projectionFiles, readProjection } from './tensors/projection.js';
+import { stopwatch } from './wire/stopwatch.js';
 
 /** What `extract` takes: the options of the table, and what only a program can give. */
 export type ExtractOptions = OptionsOf<'extract'> &
@@ -48,7 +49,7 @@ async function extractTo(
   output: string | null,
   options: ExtractOptions,
 ): Promise<ExtractReport> {
-  const started = performance.now();
+  const elapsed = stopwatch();
   assertModeFlags(options, options.from);
   if (output != null) assertPath('the output', output);
   const sourcePath = localPath(input);
@@ -128,7 +129,7 @@ async function extractTo(
     ...counts(model, edit),
     ...result,
     warnings,
-    elapsed_ms: Math.round(performance.now() - started),
+    elapsed_ms: elapsed(),
     ...(options.dryRun ? { plan: printableEdit(edit) } : {}),
   };
 }

@@ -27,6 +27,7 @@ import { readProjection } from './tensors/projection.js';
 import { typesOfFile } from './shapes/file-types.js';
 import { materialize, sizeOf, type Piece } from './wire/pieces.js';
 import { NO_SIDECARS, type ByteSource } from './wire/source.js';
+import { stopwatch } from './wire/stopwatch.js';
 
 /** What `inspectBytes` takes. */
 export interface InspectBytesOptions extends OptionsOf<'inspectBytes'>, Pick<FindOptions, 'resolve'> {}
@@ -59,7 +60,7 @@ export async function inspectBytes(
 
 /** `inspectBytes` of a model that is open already. @throws as it does */
 export async function inspectModel(model: OnnxModel, options: InspectBytesOptions = {}): Promise<InspectReport> {
-  const started = performance.now();
+  const elapsed = stopwatch();
   checkOptions('inspectBytes', options);
   const { listTensors, listModules, explain, resolve } = options;
   const found = await findIn(
@@ -67,7 +68,7 @@ export async function inspectModel(model: OnnxModel, options: InspectBytesOption
     { ...options, resolve: { explain: explain !== undefined, ...resolve }, isListing: true },
     listTensors === true || listModules === true,
   );
-  return { ...(await inspectReport(found, options)), elapsed_ms: Math.round(performance.now() - started) };
+  return { ...(await inspectReport(found, options)), elapsed_ms: elapsed() };
 }
 
 /**
@@ -110,7 +111,7 @@ export async function planBytes(
   options: ExtractBytesOptions = {},
   { weights: mode, fileName, configs = [] }: CutPlace = { weights: 'embed', fileName: null },
 ): Promise<PlannedBytes> {
-  const started = performance.now();
+  const elapsed = stopwatch();
   checkOptions('extractBytes', options);
   assertModeFlags(options, options.from);
   const whole = rewritesWhole(options);
@@ -167,7 +168,7 @@ export async function planBytes(
       bytes_copied: sizeOf(pieces.filter((piece) => !(piece instanceof Uint8Array))),
       verified: null,
       warnings,
-      elapsed_ms: Math.round(performance.now() - started),
+      elapsed_ms: elapsed(),
     },
   };
 }

@@ -13,6 +13,7 @@ import { assertNoWarnings } from './report/strict.js';
 import type { InferOptions } from './runtime/type-questions.js';
 import type { FileSystem } from './wire/fs.js';
 import type { ByteSource } from './wire/source.js';
+import { stopwatch } from './wire/stopwatch.js';
 
 /** What `inspect` takes: the options of the table, and what only a program can give. */
 export type InspectOptions = OptionsOf<'inspect'> &
@@ -36,7 +37,7 @@ export async function inspect(
 }
 
 async function look(source: string | Uint8Array | ByteSource, options: InspectOptions): Promise<InspectReport> {
-  const started = performance.now();
+  const elapsed = stopwatch();
   await using prepared = await prepare(source, {
     ...options,
     resolve: { explain: options.explain !== undefined, ...options.resolve },
@@ -48,7 +49,7 @@ async function look(source: string | Uint8Array | ByteSource, options: InspectOp
   const report = await inspectReport(prepared, options);
   if (options.strict) assertNoWarnings(report.warnings, report.model.path ?? undefined);
   await prepared.model.source.assertUnchanged?.();
-  return { ...report, elapsed_ms: Math.round(performance.now() - started) };
+  return { ...report, elapsed_ms: elapsed() };
 }
 
 /** Files of weights that are looked for; a graph may name any number of them. */

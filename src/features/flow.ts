@@ -228,6 +228,7 @@ function positionByName(
       return place === OFF ? undefined : place;
     },
     count,
+    true,
   );
 }
 

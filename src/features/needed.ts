@@ -1,5 +1,5 @@
 import type { Names } from '../onnx/by-name.js';
-import { tensorNames, type GraphView } from '../onnx/graph.js';
+import { hasTensor, tensorNames, type GraphView } from '../onnx/graph.js';
 import { wholeFlow } from './flow.js';
 
 /**
@@ -11,6 +11,5 @@ export function neededTensors(view: GraphView): Names {
 
 /** The tensors whose types finding features takes; all of the main graph where something is selected by name. */
 export function typesWanted(view: GraphView, all: boolean): Names {
-  const needed = neededTensors(view);
-  return all ? new Set([...needed.keys(), ...tensorNames(view)]) : needed;
+  return all ? { has: (name) => hasTensor(view, name), keys: () => tensorNames(view) } : neededTensors(view);
 }

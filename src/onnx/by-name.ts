@@ -18,6 +18,8 @@ export class ByNames<V> implements ReadonlyMap<string, V> {
     private readonly valueOf: (name: string) => V | undefined,
     /** How many there are, if that is known. */
     private readonly count?: number,
+    /** Whether all those names have one. */
+    private readonly areAll = false,
   ) {}
 
   get(name: string): V | undefined {
@@ -43,7 +45,7 @@ export class ByNames<V> implements ReadonlyMap<string, V> {
   }
 
   *keys(): Generator<string, undefined> {
-    for (const [name] of this.entries()) yield name;
+    for (const name of this.names()) if (this.areAll || this.has(name)) yield name;
   }
 
   *values(): Generator<V, undefined> {

@@ -119,6 +119,8 @@ export function producersByName(columns: Columns): ReadonlyMap<string, Producer>
       const row = maker[tensorOf.get(name) ?? -1] ?? -1;
       return row < 0 ? undefined : { node: nodes[row], output: nodes[row].outputs.lastIndexOf(name) };
     },
+    undefined,
+    true,
   );
 }
 

@@ -29,16 +29,15 @@ export interface GraphView {
  * whatever a file calls by it.
  */
 export function hasTensor(view: GraphView, name: string): boolean {
-  return name !== '' && (view.producerOf.has(name) || view.inputs.has(name) || isInitializer(view, name));
+  return name !== '' && (makerOf(view, name) !== undefined || view.inputs.has(name) || isInitializer(view, name));
 }
 
-/**
- * Names of the tensors of the main graph: inputs, what nodes make, and constants; one that is input and constant comes
- * twice.
- */
+/** Names of the tensors of the main graph, each once: inputs, what nodes make, and constants. */
 export function* tensorNames(view: GraphView): Generator<string> {
-  for (const known of [view.inputs, view.producerOf, view.initializers, view.sparseInitializers])
-    for (const name of known.keys()) if (name !== '') yield name;
+  const { inputs, producerOf, initializers, sparseInitializers } = view;
+  for (const known of [inputs, producerOf]) for (const name of known.keys()) if (name !== '') yield name;
+  for (const known of [initializers, sparseInitializers])
+    for (const name of known.keys()) if (name !== '' && !inputs.has(name)) yield name;
 }
 
 /**

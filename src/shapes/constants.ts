@@ -86,7 +86,9 @@ function rawValues(bytes: Uint8Array | null, dataType: number): readonly Scalar[
   const read = READERS[dataType];
   if (bytes === null || read === undefined || size < 1) return null;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return Array.from({ length: Math.floor(bytes.length / size) }, (_empty, at) => read(view, at * size));
+  const values: number[] = [];
+  for (let at = 0; at + size <= bytes.length; at += size) values.push(read(view, at));
+  return values;
 }
 
 const READERS: { readonly [dataType: number]: (view: DataView, at: number) => number } = {

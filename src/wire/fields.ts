@@ -43,6 +43,13 @@ export class Cursor {
     const start = this.position;
     let at = start - base;
     const end = limit - base;
+    const first = bytes[at];
+    if (at < end && first < 0x80) {
+      this.position = start + 1;
+      this.low = first;
+      this.high = 0;
+      return;
+    }
     let low = 0;
     let high = 0;
     // The tenth byte ends it: it is 0 or 1, or too much. Shifts count modulo 32.

@@ -7,7 +7,7 @@
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const encoder = new TextEncoder();
 const LONGEST_SHARED_NAME = 256;
-const FIRST_SLOTS = 1024;
+const FIRST_SLOTS = 4096;
 const MOST_PROBES = 64;
 
 /** Decodes `bytes[start, end)`; reversible for any bytes. */
