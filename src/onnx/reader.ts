@@ -6,6 +6,7 @@ import { ResidentWindow } from '../wire/window.js';
 import { raiseHint, type ReadLimits } from './limits.js';
 import { LONGEST_MEMO, ValueMemo, type Memo } from './memo.js';
 import type { FieldRule, MessageRule, ReadContext } from './message-rules.js';
+import { MESSAGE_BYTES, NUMBER_BYTES, RANGE_BYTES, TEXT_BYTES } from './charges.js';
 import { repeatsText, type Repeats } from './repeats.js';
 import { enclosingOf, framePath, type InnerFrame, type IntRule, type ReaderFrame } from './reader-frame.js';
 
@@ -13,14 +14,6 @@ import { enclosingOf, framePath, type InnerFrame, type IntRule, type ReaderFrame
 const LONGEST_RESIDENT_PAYLOAD = 4 * 1024;
 const LONGEST_KEPT_PAYLOAD = 1024 * 1024;
 
-/**
- * Memory that the records take beside the bytes they were read from: of a message with its field, a string in a list, a
- * number in a list, the range of a field. Measured, rounded.
- */
-const MESSAGE_BYTES = 150;
-const TEXT_BYTES = 24;
-const NUMBER_BYTES = 8;
-const RANGE_BYTES = 48;
 /** Longer strings are copies each. */
 const LONGEST_SHARED_TEXT = 256;
 /** The longest string whose length is one byte. */
