@@ -216,3 +216,83 @@ export function plain(path, { layers, hasValueInfo = true }) {
   });
   return { path, size, weightBytes: builder.weightBytes, nodes: 3 * layers + 9 };
 }
+
+/** Square matrices one behind the other, nothing else: the largest share of weights that a graph can have. */
+export function matmuls(path, { layers = 40, width = 2560 } = {}) {
+  const nodes = [];
+  const weights = [];
+  for (let layer = 0; layer < layers; layer++) {
+    const name = `blocks.${layer}.weight`;
+    nodes.push(
+      ...node('MatMul', `/blocks.${layer}/MatMul`, [layer === 0 ? 'input' : `h${layer}`, name], `h${layer + 1}`),
+    );
+    weights.push(...initializer(name, [width, width]));
+  }
+  return writeGraph(path, [...nodes, ...text(2, 'main_graph'), ...weights], width, `h${layers}`);
+}
+
+/** Weights as those of vit_large_patch16_224 lie in a file of torch.onnx.export: vectors first, matrices behind. */
+export function vitLarge(path) {
+  const [blocks, width] = [24, 1024];
+  const vectors = [
+    'norm1.weight',
+    'norm1.bias',
+    'attn.qkv.bias',
+    'attn.proj.bias',
+    'norm2.weight',
+    'norm2.bias',
+    'mlp.fc1.bias',
+    'mlp.fc2.bias',
+  ];
+  const lengths = { 'attn.qkv.bias': 3, 'mlp.fc1.bias': 4 };
+  const matrices = [
+    [1, 3],
+    [1, 1],
+    [1, 4],
+    [4, 1],
+  ];
+  const nodes = [];
+  const small = [
+    ...initializer('cls_token', [1, 1, width]),
+    ...initializer('pos_embed', [1, 197, width]),
+    ...initializer('patch_embed.proj.weight', [width, 3, 16, 16]),
+    ...initializer('patch_embed.proj.bias', [width]),
+  ];
+  const large = [];
+  let tensor = 'input';
+  for (let block = 0; block < blocks; block++) {
+    for (const vector of vectors)
+      small.push(...initializer(`blocks.${block}.${vector}`, [width * (lengths[vector] ?? 1)]));
+    for (const [at, [rows, columns]] of matrices.entries()) {
+      const name = `onnx::MatMul_${3000 + block * 17 + at}`;
+      large.push(...initializer(name, [rows * width, columns * width]));
+      const output = `/blocks.${block}/MatMul_${at}_output_0`;
+      nodes.push(...node('MatMul', `/blocks.${block}/MatMul_${at}`, [tensor, name], output));
+      tensor = output;
+      for (let step = 0; step < 7; step++) {
+        const next = `/blocks.${block}/Relu_${at}_${step}_output_0`;
+        nodes.push(...node('Relu', `/blocks.${block}/Relu_${at}_${step}`, [tensor], next));
+        tensor = next;
+      }
+    }
+  }
+  return writeGraph(path, [...nodes, ...text(2, 'main_graph'), ...small, ...large], width, tensor);
+}
+
+function initializer(name, dims) {
+  const size = dims.reduce((product, value) => product * value, 4);
+  return message(5, [...ints(1, dims), ...int(2, FLOAT), ...text(8, name), ...payload(9, size)]);
+}
+
+function writeGraph(path, graph, width, output) {
+  const whole = [
+    ...graph,
+    ...valueInfo(11, 'input', ['batch', 197, width]),
+    ...valueInfo(12, output, ['batch', 197, width]),
+  ];
+  return writeChunks(
+    path,
+    [...int(1, 8), ...text(2, 'pytorch'), ...message(7, whole), ...message(8, [...text(1, ''), ...int(2, 17)])],
+    { sparse: true },
+  );
+}

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { built, root } from '../../scripts/ready.mjs';
-import { layered } from '../lib/models.mjs';
+import { layered, matmuls, vitLarge } from '../lib/models.mjs';
 import { resnet50 } from '../lib/resnet.mjs';
 import { machine, markdown, save } from '../lib/table.mjs';
 import { serve } from './line.mjs';
@@ -19,6 +19,8 @@ built();
 const { extract, inspect } = await import(join(root, 'dist', 'index.js'));
 const folder = mkdtempSync(join(tmpdir(), 'featx-bench-'));
 const own = [
+  ['matmuls-1gb.onnx', matmuls],
+  ['vit-large.onnx', vitLarge],
   ['chain-1gb.onnx', (path) => layered(path, { channels: 752, sparse: true, hasValueInfo: false })],
   ['chain-200mb.onnx', (path) => layered(path, { channels: 340, sparse: true })],
   ['resnet50.onnx', resnet50],

@@ -1,6 +1,8 @@
 import { RangeSet, coalesced, pieces } from './ranges.js';
 import { predicted, ReadAhead } from './read-ahead.js';
+import { farChain } from '../testing/far-model.js';
 import { seededRandom } from '../testing/random.js';
+import { indexOverLine } from '../testing/virtual-line.js';
 
 describe('a set of ranges', () => {
   test('is what a list of flags is', () => {
@@ -75,5 +77,30 @@ describe('what is asked for beside what is needed', () => {
       ahead.step(left, at);
     }
     expect(guesses).toBeLessThan(900);
+  });
+});
+
+describe('over a line of 50 ms and 100 Mbit/s, by a clock that only the line moves', () => {
+  test('a chain of a gigabyte is indexed within 0.8 s, by 0.5 MB', async () => {
+    const file = farChain(new Array<number>(40).fill(6_553_600));
+    expect(file.size).toBeGreaterThan(1.04e9);
+    const { seconds, bytes, requests } = await indexOverLine(file);
+    expect(seconds).toBeLessThan(0.8);
+    expect(bytes).toBeLessThan(500_000);
+    expect(requests).toBeLessThan(60);
+  });
+
+  test('a file in which nothing repeats itself never takes 1.5 times as long as downloading it', async () => {
+    for (const [count, most] of [
+      [600, 30_000],
+      [300, 100_000],
+      [60, 600_000],
+    ]) {
+      const random = seededRandom(count);
+      const { seconds, wholeSeconds } = await indexOverLine(
+        farChain(Array.from({ length: count }, () => Math.floor(random() * most))),
+      );
+      expect(seconds / wholeSeconds).toBeLessThan(1.5);
+    }
   });
 });

@@ -14,7 +14,7 @@ interface Visit {
 }
 
 const FIRST_WINDOW = 64 * 1024;
-const AFTER_STEP = 4 * 1024;
+const AFTER_STEP = 8 * 1024;
 const LARGEST_WINDOW = 4 * 1024 * 1024;
 /** A step that costs less than another request is read through. */
 const SMALL_STEP = 64 * 1024;
@@ -22,7 +22,7 @@ const TAIL = 64 * 1024;
 
 const LONGEST_CONTEXT = 3;
 /** Guesses of a round: more with every one that was right, fewer with every one that was not. */
-const FIRST_GUESSES = 4;
+const FIRST_GUESSES = 8;
 const FEWEST_GUESSES = 1;
 const MOST_GUESSES = 32;
 /** Names grow: `blocks.10` is longer than `blocks.9`. */

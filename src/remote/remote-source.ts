@@ -11,7 +11,7 @@ import type { RangeStore } from './store.js';
 export interface RemoteFile {
   readonly address: RemoteAddress;
   /** null where nothing may be fetched. */
-  readonly http: HttpFile | null;
+  readonly http: Pick<HttpFile, 'get' | 'version' | 'traffic'> | null;
   readonly store: RangeStore;
   readonly size: number;
   readonly isValidated: boolean;
@@ -28,6 +28,8 @@ const SMALL_GAP = 64 * 1024;
 const LARGEST_PIECE = 8 * 1024 * 1024;
 /** Large pieces at the same time; more brings nothing. */
 const PIECES_AT_ONCE = 8;
+/** What a byte ahead may cost, in bytes, before all of them are better. */
+const SLOW = 0.8;
 /** Bytes after which those that came so far are made to last. */
 const SAVED_EVERY = 64 * 1024 * 1024;
 /** Bytes at both ends that are read again where nothing else shows a change. */
@@ -95,20 +97,27 @@ export class RemoteSource extends ExactSource {
     if (left !== null) this.ahead.step(left, start);
     if (store.have.reach(start) < end) {
       this.rounds++;
-      if (this.size <= SMALL_FILE || this.isDear()) await this.fetch([{ start: 0, end: this.size }]);
+      if (this.size <= SMALL_FILE || this.isDear(start)) await this.fetch([{ start: 0, end: this.size }]);
       else {
         const [first, ...more] = this.ahead.plan({ start, end });
+        // It goes first: a connection that is open is worth more than a new one.
+        const needed = this.need([first]);
         // What fails of a guess is asked for again when it turns out to be needed.
         for (const range of more) for (const gap of this.gaps(range)) void this.start(gap).catch(() => undefined);
-        await this.need([first]);
+        await needed;
       }
     }
     return store.read(start, Math.max(end, Math.min(until, store.have.reach(start))));
   }
 
-  /** Whether looking for the graph has cost a third of what fetching all would. */
-  private isDear(): boolean {
-    return this.rounds * ROUND_TRIP_BYTES + this.file.store.have.size > this.size / 3;
+  /**
+   * Whether looking for the graph has cost a third of what fetching all would; or an eighth, without getting ahead
+   * faster than by reading all.
+   * @param start how far it got
+   */
+  private isDear(start: number): boolean {
+    const cost = this.rounds * ROUND_TRIP_BYTES + this.file.store.have.size;
+    return cost > this.size / 3 || (cost > this.size / 8 && cost > SLOW * start);
   }
 
   async fetch(ranges: readonly ByteRange[], { signal, onProgress }: FetchOptions = {}): Promise<void> {

@@ -14,12 +14,15 @@ export class NoisySource implements ByteSource {
   constructor(
     readonly size: number,
     private readonly parts: readonly Part[],
-    private readonly seed = 1,
+    /** Of the bytes between the parts; null: zeros. */
+    private readonly seed: number | null = 1,
   ) {}
 
   async read(start: number, end: number): Promise<Uint8Array> {
     const result = new Uint8Array(end - start);
-    for (let at = 0; at < result.length; at++) result[at] = (((start + at) * 2654435761 + this.seed) >>> 16) & 0xff;
+    const { seed } = this;
+    if (seed !== null)
+      for (let at = 0; at < result.length; at++) result[at] = (((start + at) * 2654435761 + seed) >>> 16) & 0xff;
     for (const part of this.parts) {
       const from = Math.max(start, part.at);
       const until = Math.min(end, part.at + part.bytes.length);
@@ -54,7 +57,7 @@ function laidOut(
   nodes: readonly ReturnType<typeof node>[],
   weights: readonly Weight[],
   width: number,
-  seed?: number,
+  seed?: number | null,
 ): NoisySource {
   const value = (name: string): Uint8Array =>
     message([
@@ -92,4 +95,16 @@ function laidOut(
   const end = join(tail, bytes(8, message([int(2, 17)])).bytes);
   parts.push({ at, bytes: end });
   return new NoisySource(at + end.length, parts, seed);
+}
+
+/** `sizes.length` matrices one behind the other, each of `sizes` numbers, which are zeros. */
+export function farChain(sizes: readonly number[]): NoisySource {
+  const name = (at: number): string => `blocks.${at}.weight`;
+  const nodes = sizes.map((_, at) => node('MatMul', [at === 0 ? 'x' : `h${at}`, name(at)], [`h${at + 1}`]));
+  return laidOut(
+    nodes,
+    sizes.map((size, at) => [name(at), size]),
+    1,
+    null,
+  );
 }
