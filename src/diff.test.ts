@@ -13,15 +13,15 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }));
 
 /** y = relu(x W), z = y V: 2 x 3 times 3 x 4 times 4 x 2. */
-function spec({ w = 1, v = 1, vName = 'v', op = 'Relu' } = {}): ModelSpec {
+function spec({ w = 1, v = 1, vName = 'v', op = 'Relu', act = '/a/act_output_0', alpha = 0.1 } = {}): ModelSpec {
   const numbers = (count: number, scale: number): number[] =>
     Array.from({ length: count }, (_, at) => Math.fround(scale * Math.sin(at + 1)));
   return {
     graph: {
       nodes: [
         node('MatMul', ['x', 'w'], ['/a/MatMul_output_0']),
-        node(op, ['/a/MatMul_output_0'], ['/a/act_output_0']),
-        node('MatMul', ['/a/act_output_0', vName], ['z']),
+        node(op, ['/a/MatMul_output_0'], [act], op === 'LeakyRelu' ? { alpha: { float: alpha } } : {}),
+        node('MatMul', [act, vName], ['z']),
       ],
       initializers: [
         { name: 'w', dims: [3, 4], data: numbers(12, w) },
@@ -66,6 +66,27 @@ test('nodes are told apart by operator', async () => {
   expect(nodes).toMatchObject({ a: 3, b: 3, operators: { Relu: [1, 0], Tanh: [0, 1] }, only_a: [], only_b: [] });
 });
 
+test('what differs is said in words: names alone, last bits alone, attributes', async () => {
+  const a = await file('a.onnx', spec());
+  const named = await diff(a, await file('b.onnx', spec({ act: 'other', vName: 'head' })));
+  expect(named.says).toEqual([
+    'the same weights, 1 of them under other names',
+    'the same graph under other names of tensors',
+  ]);
+  expect(named).toMatchObject({ equal: false, nodes: { same_graph: true } });
+  const z = [{ by: 'tensor', name: 'z' }] as const;
+  const bits = await diff(a, await file('c.onnx', spec({ v: 1 + 1e-6 })), { select: z, inputs: ['random'] });
+  expect(bits.says.join()).toMatch(
+    /^the same weights but for rounding: 1 of 2 differ, by 1\.\d+e-6 of their length at most,the same graph,1 feature equal but for rounding: the largest difference is \d/,
+  );
+  const leaky = await file('d.onnx', spec({ op: 'LeakyRelu' }));
+  const other = await diff(leaky, await file('e.onnx', spec({ op: 'LeakyRelu', alpha: 0.2 })));
+  expect(other).toMatchObject({
+    equal: false,
+    says: ['the same weights', 'another graph: the same operators with other attributes, connections or another order'],
+  });
+});
+
 test('features part where the first weight differs, by numbers that can be calculated', async () => {
   const a = await file('a.onnx', spec());
   const b = await file('b.onnx', spec({ v: 1.5 }));
@@ -81,7 +102,7 @@ test('features part where the first weight differs, by numbers that can be calcu
     cka: expect.closeTo(1, 6),
   });
   const page = await readFile(output, 'utf8');
-  expect(page).toContain('the first feature that differs is <strong>z</strong>');
+  expect(page).toContain('features part at z');
   expect(page).not.toContain('<script');
 });
 

@@ -10,6 +10,7 @@ import type { OptionsOf } from './options/types.js';
 import { diffPage } from './pages/diff-page.js';
 import { prepare, type PreparedModel } from './prepare.js';
 import type { DiffReport, FeatureDistance, FeatureInfoDifference, FeatureInfoSide } from './report/diff-records.js';
+import { diffWords, ROUNDING } from './report/diff-words.js';
 import { assertNoWarnings } from './report/strict.js';
 import type { PlannedOutput } from './rewrite/plan.js';
 import type { RunnerOptions } from './runner.js';
@@ -25,9 +26,6 @@ export type DiffOptions = OptionsOf<'diff'> &
     /** What the models are called in the report; their paths by default. */
     readonly names?: readonly [a: string, b: string];
   };
-
-/** Relative error that rounding does not reach. */
-const ROUNDING = 1e-4;
 
 /**
  * What two models have in common and where they part: nodes, weights by digest, FeatureInfo; and with inputs, how far
@@ -58,10 +56,8 @@ async function compare(a: string | Uint8Array, b: string | Uint8Array, options: 
   );
   const { nodes, weights, feature_info: info } = graphs;
   const isSame =
-    nodes.a === nodes.b &&
-    [nodes.only_a, nodes.only_b, Object.keys(nodes.operators), weights.differences].every(
-      ({ length }) => length === 0,
-    ) &&
+    nodes.same_graph &&
+    [nodes.only_a, nodes.only_b, weights.differences].every(({ length }) => length === 0) &&
     info.every(({ equal }) => equal) &&
     (features ?? []).every(({ largest_difference: largest }) => largest === 0);
   const report: DiffReport = {
@@ -71,6 +67,7 @@ async function compare(a: string | Uint8Array, b: string | Uint8Array, options: 
     a: name[0],
     b: name[1],
     equal: isSame,
+    says: diffWords({ nodes, weights, feature_info: info, features, parts_at: parting?.a ?? null }),
     nodes,
     weights,
     feature_info: info,
@@ -95,7 +92,7 @@ async function compareGraphs(
   await using mine = await prepare(a, opening);
   await using yours = await prepare(b, opening);
   return {
-    nodes: nodesDiff(mine.model, yours.model),
+    nodes: await nodesDiff(mine.model, yours.model),
     weights: await weightsDiff(mine, yours),
     feature_info: infoDiff(mine, yours),
     warnings: [...mine.warnings, ...yours.warnings],

@@ -1,16 +1,22 @@
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
+import { DistanceSum } from './measures/compare.js';
 import { openExternal, type SidecarFiles } from './onnx/external-data.js';
-import type { OnnxModel, Tensor } from './onnx/records.js';
+import type { Attribute, Graph, OnnxModel, Tensor } from './onnx/records.js';
 import { plainValues } from './onnx/tensor-data.js';
+import { DataType } from './onnx/schema.js';
 import type { CheckedModel } from './prepare.js';
 import type { DiffReport, WeightDifference } from './report/diff-records.js';
-import { chunksOf, fetchBorrowed, type BorrowedPiece } from './wire/pieces.js';
+import { chunksOf, fetchBorrowed, pieceSize, type BorrowedPiece } from './wire/pieces.js';
+import type { ByteSource } from './wire/source.js';
 
 /** Names of tensors that only one model has which a record lists. */
 const MOST_NAMES = 100;
 
-/** Which operators and which tensors two main graphs have that the other has not. */
-export function nodesDiff(a: OnnxModel, b: OnnxModel): DiffReport['nodes'] {
+/**
+ * Which operators and which tensors two main graphs have that the other has not, and whether they compute the same of
+ * their weights. @throws what reading attributes throws
+ */
+export async function nodesDiff(a: OnnxModel, b: OnnxModel): Promise<DiffReport['nodes']> {
   const [mine, yours] = [operatorsOf(a), operatorsOf(b)];
   const names = [...new Set([...mine.keys(), ...yours.keys()])].sort();
   const operators = names.flatMap((name) => {
@@ -21,6 +27,7 @@ export function nodesDiff(a: OnnxModel, b: OnnxModel): DiffReport['nodes'] {
   return {
     a: a.graph.nodes.length,
     b: b.graph.nodes.length,
+    same_graph: (await graphDigest(a)) === (await graphDigest(b)),
     operators: Object.fromEntries(operators),
     only_a: [...made].filter((name) => !other.has(name)).slice(0, MOST_NAMES),
     only_b: [...other].filter((name) => !made.has(name)).slice(0, MOST_NAMES),
@@ -40,21 +47,64 @@ function madeBy({ graph }: OnnxModel): ReadonlySet<string> {
   return new Set(graph.nodes.flatMap(({ outputs }) => outputs.filter((name) => name !== '')));
 }
 
+/**
+ * A digest of what the main graph of a model computes, without its weights and whatever its nodes and tensors are
+ * called: operators, attributes, which node reads what. Attributes count as their bytes; names inside bodies do count.
+ * @throws what reading attributes throws
+ */
+async function graphDigest(model: OnnxModel): Promise<string> {
+  const hash = createHash('sha256');
+  const places = placesOf(model.graph);
+  const placeOf = (name: string): string => (name === '' ? '' : (places.get(name) ?? `? ${name}`));
+  for (const { domain, opType, overload, inputs, outputs, attributes } of model.graph.nodes) {
+    const reads = inputs.map(placeOf);
+    hash.update(
+      JSON.stringify([domain === 'ai.onnx' ? '' : domain, opType, overload, reads, outputs.map((name) => name !== '')]),
+    );
+    for (const attribute of [...attributes].sort((a, b) => (a.name < b.name ? -1 : 1)))
+      await addAttribute(hash, model, attribute);
+  }
+  hash.update(JSON.stringify(model.graph.outputs.map(({ name }) => placeOf(name))));
+  return hash.digest('hex');
+}
+
+async function addAttribute(hash: Hash, model: OnnxModel, { name, field }: Attribute): Promise<void> {
+  hash.update(JSON.stringify([name, field.end - field.payload]));
+  const piece = { start: field.payload, end: field.end };
+  await fetchBorrowed(model.source, [piece]);
+  for await (const chunk of chunksOf(piece, model.source)) hash.update(chunk);
+}
+
+/** What each tensor is, whatever its name: an input, a weight as nodes come to read it, an output of a node. */
+function placesOf({ inputs, initializers, nodes }: Graph): ReadonlyMap<string, string> {
+  const places = new Map<string, string>();
+  const weights = new Set(initializers.map(({ name }) => name));
+  inputs.filter(({ name }) => !weights.has(name)).forEach(({ name }, at) => places.set(name, `input ${at}`));
+  let read = 0;
+  for (const { index, inputs: names, outputs } of nodes) {
+    for (const name of names) if (weights.has(name) && !places.has(name)) places.set(name, `weight ${read++}`);
+    outputs.forEach((name, at) => name !== '' && places.set(name, `${index} ${at}`));
+  }
+  return places;
+}
+
 /** Which initializers of two main graphs hold the same values, by digest. @throws what reading weights throws */
 export async function weightsDiff(a: CheckedModel, b: CheckedModel): Promise<DiffReport['weights']> {
   const [mine, yours] = [await digestsOf(a), await digestsOf(b)];
-  const byDigest = new Map([...mine].map(([name, { digest }]) => [digest, name]));
+  const left = new Map<string, string[]>();
+  for (const [name, { digest }] of mine) if (!yours.has(name)) left.set(digest, [...(left.get(digest) ?? []), name]);
   const taken = new Set<string>();
   const differences: WeightDifference[] = [];
   let equal = 0;
-  for (const [name, { digest, type }] of yours) {
+  for (const [name, weight] of yours) {
     const own = mine.get(name);
-    const was = byDigest.get(digest);
+    const was = own === undefined ? left.get(weight.digest)?.shift() : undefined;
     if (own !== undefined) {
       taken.add(name);
-      if (own.digest === digest) equal++;
-      else differences.push({ name, state: own.type === type ? 'changed' : 'reshaped' });
-    } else if (was !== undefined && !yours.has(was)) {
+      if (own.digest === weight.digest) equal++;
+      else if (own.type !== weight.type) differences.push({ name, state: 'reshaped' });
+      else differences.push({ name, state: 'changed', ...(await errorOf(own, weight)) });
+    } else if (was !== undefined) {
       taken.add(was);
       differences.push({ name, state: 'renamed', was });
     } else differences.push({ name, state: 'only_b' });
@@ -67,20 +117,47 @@ interface Weight {
   /** Of type and values. */
   readonly digest: string;
   readonly type: string;
+  readonly dataType: number;
+  readonly pieces: readonly BorrowedPiece[];
+  readonly source: ByteSource;
 }
 
 async function digestsOf({ model, files, warn }: CheckedModel): Promise<ReadonlyMap<string, Weight>> {
   const digests = new Map<string, Weight>();
+  const { source } = model;
   for (const tensor of model.graph.initializers) {
-    const type = `${tensor.dataType}[${tensor.dims.join(',')}]`;
+    const { dataType } = tensor;
+    const type = `${dataType}[${tensor.dims.join(',')}]`;
     const hash = createHash('sha256').update(type);
-    for (const piece of await valuesOf(tensor, files, warn)) {
-      await fetchBorrowed(model.source, [piece]);
-      for await (const chunk of chunksOf(piece, model.source)) hash.update(chunk);
+    const pieces = await valuesOf(tensor, files, warn);
+    for (const piece of pieces) {
+      await fetchBorrowed(source, [piece]);
+      for await (const chunk of chunksOf(piece, source)) hash.update(chunk);
     }
-    digests.set(tensor.name, { digest: hash.digest('hex'), type });
+    digests.set(tensor.name, { digest: hash.digest('hex'), type, dataType, pieces, source });
   }
   return digests;
+}
+
+/** How far values of one type are apart, where they are floats in one run of bytes. */
+async function errorOf(a: Weight, b: Weight): Promise<Pick<WeightDifference, 'relative_error'>> {
+  const width = a.dataType === DataType.float ? 4 : a.dataType === DataType.double ? 8 : 0;
+  const [[mine, ...more], [yours, ...others]] = [a.pieces, b.pieces];
+  const isPlain = more.length === 0 && others.length === 0 && pieceSize(mine) === pieceSize(yours);
+  if (width === 0 || !isPlain) return {};
+  const sum = new DistanceSum();
+  const other = chunksOf(yours, b.source)[Symbol.asyncIterator]();
+  for await (const chunk of chunksOf(mine, a.source)) {
+    const next: IteratorResult<Uint8Array, unknown> = await other.next();
+    if (next.done === true) break;
+    sum.add(floatsOf(chunk, width), floatsOf(next.value, width));
+  }
+  return { relative_error: sum.result().relativeError };
+}
+
+function floatsOf(bytes: Uint8Array, width: number): Float32Array | Float64Array {
+  const own = Uint8Array.from(bytes);
+  return width === 4 ? new Float32Array(own.buffer) : new Float64Array(own.buffer);
 }
 
 /** The bytes of a tensor's values, wherever they lie; of packed lists of integers, their encoding. */

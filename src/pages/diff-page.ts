@@ -1,14 +1,22 @@
-import type { DiffReport, FeatureDistance, FeatureInfoSide } from '../report/diff-records.js';
+import type { DiffReport, FeatureDistance, FeatureInfoSide, WeightDifference } from '../report/diff-records.js';
 import { escapeHtml } from '../report/escape.js';
 import { numberText } from '../report/numbers.js';
-import { pageHtml } from './shell.js';
+import { nameOf, pageHtml } from './shell.js';
 
+/** How a page says what became of a weight. */
+const STATES: { readonly [S in WeightDifference['state']]: string } = {
+  changed: 'other values',
+  reshaped: 'other dims or dtype',
+  renamed: 'renamed',
+  only_a: 'in A only',
+  only_b: 'in B only',
+};
 /** Weights that a page lists. */
 const MOST_ROWS = 500;
 
 /** The page of a comparison. */
 export function diffPage(report: DiffReport): string {
-  const { a, b, nodes, weights, feature_info: info, features, equal, parts_at: parting, warnings } = report;
+  const { a, b, nodes, weights, feature_info: info, features, equal, says, warnings } = report;
   const counts = Object.entries(nodes.operators).map(([name, [one, other]]) => [
     escapeHtml(name),
     String(one),
@@ -18,12 +26,12 @@ export function diffPage(report: DiffReport): string {
     .slice(0, MOST_ROWS)
     .map(({ name, state, was }) => [
       `<code>${escapeHtml(name)}</code>`,
-      state.replace('_', ' '),
+      STATES[state],
       was === undefined ? '' : `<code>${escapeHtml(was)}</code>`,
     ]);
   const left = weights.differences.length - named.length;
-  const body = `<h1>${escapeHtml(a ?? 'A')} and ${escapeHtml(b ?? 'B')}</h1>
-<p>${equal ? 'The same.' : `They differ${parting === null ? '' : `; the first feature that differs is <strong>${escapeHtml(parting)}</strong>`}.`}</p>
+  const body = `<h1>${escapeHtml(nameOf(a ?? 'A'))} and ${escapeHtml(nameOf(b ?? 'B'))}</h1>
+${equal ? '<p>The same.</p>' : `<ul>${says.map((words) => `<li>${escapeHtml(words)}</li>`).join('')}</ul>`}
 ${warnings.length === 0 ? '' : `<ul class="warning">${warnings.map((warning) => `<li>${escapeHtml(warning)}</li>`).join('')}</ul>`}
 ${features === null ? '' : `<h2>Features, over ${report.entries} ${report.entries === 1 ? 'entry' : 'entries'}</h2>\n${featuresHtml(features)}`}
 <h2>FeatureInfo</h2>
@@ -38,13 +46,13 @@ ${tableHtml(
 )}
 <h2>Nodes</h2>
 <p>${nodes.a} and ${nodes.b}; ${nodes.only_a.length} tensors are made in A only, ${nodes.only_b.length} in B only.</p>
-${counts.length === 0 ? '' : tableHtml(['operator', 'A', 'B'], counts)}
+${counts.length === 0 ? '' : tableHtml(['operator', 'A', 'B'], counts, [1, 2])}
 <h2>Weights</h2>
 <p>${weights.a} and ${weights.b}, ${weights.equal} of one name and the same values.</p>
 ${named.length === 0 ? '' : tableHtml(['weight', '', 'was'], named)}
 ${left > 0 ? `<p class="soft">and ${left} more</p>` : ''}
 `;
-  return pageHtml({ title: `${a ?? 'A'} and ${b ?? 'B'}`, body });
+  return pageHtml({ title: `${nameOf(a ?? 'A')} and ${nameOf(b ?? 'B')}`, body });
 }
 
 const BAR = 100;
@@ -57,7 +65,7 @@ function featuresHtml(features: readonly FeatureDistance[]): string {
     const numbers = [cosine, cka, error, largest].map((value) => (value === null ? '' : numberText(value)));
     return [`<strong>${name}</strong>`, ...numbers, bar, reason === undefined ? '' : escapeHtml(reason)];
   });
-  return tableHtml(['feature', 'cosine', 'CKA', 'relative error', 'largest difference', '', ''], rows);
+  return tableHtml(['feature', 'cosine', 'CKA', 'relative error', 'largest difference', '', ''], rows, [1, 2, 3, 4]);
 }
 
 function sideHtml(side: FeatureInfoSide | null): string {
@@ -66,8 +74,12 @@ function sideHtml(side: FeatureInfoSide | null): string {
   return `${escapeHtml(module ?? tensor ?? '?')} <small>${channels ?? '?'} channels, stride ${reduction ?? '?'}</small>`;
 }
 
-function tableHtml(titles: readonly string[], rows: readonly (readonly string[])[]): string {
+function tableHtml(
+  titles: readonly string[],
+  rows: readonly (readonly string[])[],
+  numbers: readonly number[] = [],
+): string {
   const line = (cells: readonly string[], tag: string): string =>
-    `<tr>${cells.map((cell) => `<${tag}>${cell}</${tag}>`).join('')}</tr>`;
+    `<tr>${cells.map((cell, at) => `<${tag}${numbers.includes(at) ? ' class="number"' : ''}>${cell}</${tag}>`).join('')}</tr>`;
   return `<div class="wide"><table><thead>${line(titles, 'th')}</thead><tbody>${rows.map((row) => line(row, 'td')).join('\n')}</tbody></table></div>`;
 }

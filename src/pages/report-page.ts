@@ -5,7 +5,7 @@ import { numberText } from '../report/numbers.js';
 import type { Figures } from './figures.js';
 import { encodePng } from './png.js';
 import { REPORT_SCRIPT } from './report-script.js';
-import { base64, pageHtml, pictureHtml } from './shell.js';
+import { base64, nameOf, pageHtml, pictureHtml } from './shell.js';
 
 /** An entry of a report: what it is called, the picture that the network saw, and the figures of each feature. */
 export interface PageEntry {
@@ -37,12 +37,12 @@ export function reportPage(report: PageReport, entries: readonly PageEntry[], wi
     ...entries.map((entry, at) => entryHtml(entry, at, report.features, withChannels)),
     NOTES,
   ].join('');
-  return pageHtml({ title: `Features of ${report.model ?? 'a model'}`, body, script: REPORT_SCRIPT, data });
+  return pageHtml({ title: `Features of ${nameOf(report.model ?? 'a model')}`, body, script: REPORT_SCRIPT, data });
 }
 
 function headHtml({ model, featx, provider, preprocessing, entries }: PageReport): string {
   const prepared = preprocessing.map((how) => `<li>${escapeHtml(preprocessingText(how))}</li>`);
-  return `<h1>${escapeHtml(model ?? 'a model')}</h1>
+  return `<h1>${escapeHtml(nameOf(model ?? 'a model'))}</h1>
 <p class="soft">featx ${featx}, ${entries} ${entries === 1 ? 'entry' : 'entries'}, on ${escapeHtml(provider)}</p>
 ${prepared.length === 0 ? '' : `<ul class="soft">${prepared.join('')}</ul>\n`}`;
 }

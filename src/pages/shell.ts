@@ -46,6 +46,11 @@ ${data === null ? '' : `<script type="application/json" id="data">${JSON.stringi
 `;
 }
 
+/** The last part of a path or URL: a page that is passed on need not say where its models lay. */
+export function nameOf(path: string): string {
+  return path.split(/[\\/]/).findLast((part) => part !== '') ?? path;
+}
+
 /** A picture inside the page, a pixel of it as large as it gets. */
 export function pictureHtml(
   bytes: Uint8Array,

@@ -82,7 +82,7 @@ describe('what is asked for beside what is needed', () => {
 
 describe('over a line of 50 ms and 100 Mbit/s, by a clock that only the line moves', () => {
   test('a chain of a gigabyte is indexed within 0.8 s, by 0.5 MB', async () => {
-    const file = farChain(new Array<number>(40).fill(6_553_600));
+    const file = farChain(Array.from({ length: 40 }, () => 6_553_600));
     expect(file.size).toBeGreaterThan(1.04e9);
     const { seconds, bytes, requests } = await indexOverLine(file);
     expect(seconds).toBeLessThan(0.8);

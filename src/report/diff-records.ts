@@ -4,6 +4,8 @@ export interface WeightDifference {
   /** `changed`: other values; `reshaped`: other dims or dtype; `renamed`: the same values under `was`. */
   readonly state: 'changed' | 'reshaped' | 'renamed' | 'only_a' | 'only_b';
   readonly was?: string;
+  /** Of values that changed: length of the difference over the length of A's; absent where they are no plain floats. */
+  readonly relative_error?: number | null;
 }
 
 /** A feature of both models at one index. */
@@ -45,9 +47,13 @@ export interface DiffReport {
   readonly b: string | null;
   /** Whether nodes, weights and FeatureInfo are the same; of features, whether all are bit for bit. */
   readonly equal: boolean;
+  /** What is the same and what differs, in words. */
+  readonly says: readonly string[];
   readonly nodes: {
     readonly a: number;
     readonly b: number;
+    /** Whether nodes, attributes and connections are the same, whatever nodes and tensors are called. */
+    readonly same_graph: boolean;
     /** Operators of which there are not as many in both. */
     readonly operators: { readonly [operator: string]: readonly [a: number, b: number] };
     /** Tensors that nodes of one model make and those of the other do not; the first of them. */

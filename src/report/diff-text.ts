@@ -10,7 +10,7 @@ const MOST_NAMED = 8;
 
 /** What differs, for people. */
 export function diffText(report: DiffReport, style: TextStyle): string {
-  const { nodes, weights, feature_info: info, features, output, equal, parts_at: parting } = report;
+  const { nodes, weights, feature_info: info, features, output, equal } = report;
   const lines: string[] = [];
   const operators = Object.entries(nodes.operators).map(([name, [a, b]]) => `${escapeText(name)} ${a}/${b}`);
   lines.push(`nodes    ${nodes.a}/${nodes.b}${operators.length === 0 ? '' : `: ${listed(operators)}`}`);
@@ -43,8 +43,8 @@ export function diffText(report: DiffReport, style: TextStyle): string {
           ]),
           style,
         );
-  const end = equal ? 'the same' : parting === null ? 'they differ' : `they part at ${escapeText(parting)}`;
-  return `${lines.join('\n')}\n${table}${end}${output === null ? '' : `, wrote ${escapeText(output)}`}\n`;
+  const end = equal ? 'the same' : report.says.map(escapeText).join('; ');
+  return `${lines.join('\n')}\n${table}${end}${output === null ? '' : `\nwrote ${escapeText(output)}`}\n`;
 }
 
 function listed(names: readonly string[]): string {
