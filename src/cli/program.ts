@@ -135,6 +135,7 @@ function shorten(command: Command, name: string): void {
 function usageError(error: CommanderError, command: string | undefined): UsageError {
   const meant = flagMeant(error.message, command);
   const others = commandsWith(error.message);
+  const isMany = error.code === 'commander.excessArguments';
   const [message, suggestion] = error.message.replace(/^error: /, '').split('\n');
   const hint = suggestion
     ?.replace(/^\((.*)\)$/, '$1')
@@ -144,8 +145,14 @@ function usageError(error: CommanderError, command: string | undefined): UsageEr
     hint:
       elsewhere(meant, others) ??
       hint ??
+      (isMany && hasFlag(command, '--out') ? 'features are chosen with --out, --module or --tensor' : undefined) ??
       (command === undefined ? 'featx help lists the commands' : `featx help ${command} lists its flags`),
   });
+}
+
+function hasFlag(command: string | undefined, long: string): boolean {
+  const known = COMMAND_NAMES.find((name) => name === command);
+  return known !== undefined && flagsOf(known).some(([, row]) => longFlag(flagFacts(row, known).flag ?? '') === long);
 }
 
 /** Where a flag is known, and what may be meant here. */

@@ -73,6 +73,11 @@ test.each([
     '--dim is a flag of featx extract, featx batch; here it may be --input-shape',
   ],
   [['extract', 'm.onnx', '--moduel', 'a'], 'did you mean --module?'],
+  [['extract', 'm.onnx', '1,2'], 'features are chosen with --out, --module or --tensor'],
+  [
+    ['extract', 'm.onnx', '--out', 'layer.3'],
+    'say which features of a group: layer.3:0-2; modules are selected with --module',
+  ],
 ])('%j: %s', async (line, hint) => {
   expect(await runCli(line)).toMatchObject({ exit: 2, stderr: expect.stringContaining(`hint: ${hint}\n`) });
 });

@@ -172,7 +172,7 @@ function parseSelections(flag: string, text: string, example = '0-2'): readonly 
       ? undefined
       : bare.every((name) => LEVEL.test(name))
         ? `indices are numbers, as inspect lists them; a level such as ${bare[0]}, of stride ${2 ** Number(bare[0].slice(1))}, is often index ${Math.max(0, Number(bare[0].slice(1)) - 1)}`
-        : `say which features of a group: ${bare.map((name) => `${name}:${example}`).join(', ')}; plain indices are those of the FeatureInfo`,
+        : `say which features of a group: ${bare.map((name) => `${name}:${example}`).join(', ')}; modules are selected with \`module\``,
   );
   let at = 0;
   return runs.map(({ group, items }): IndexSelector => {
