@@ -124,7 +124,6 @@ export async function planBytes(
     isNeeded: options.pixels !== undefined,
     files: {
       beside: () => Promise.resolve(configs),
-      unread: () => Promise.resolve([]),
       read: (path) => Promise.reject(noFiles(path)),
     },
     warn,

@@ -4,7 +4,7 @@ import type { ImageInput } from './preprocessing/input.js';
 import { recipeFor } from './preprocessing/model-recipe.js';
 import type { FoundRecipe } from './preprocessing/recipe.js';
 import { soundRecipe, type SoundRecipe } from './preprocessing/sound.js';
-import { configsBeside, readText, unreadBeside } from './tensors/beside-model.js';
+import { configsBeside, readText } from './tensors/beside-model.js';
 import { nodeFileSystem, type FileSystem } from './wire/fs.js';
 
 /**
@@ -25,11 +25,10 @@ export async function modelRecipe(
 export function recipeFiles(
   { model }: GraphView,
   fileSystem: FileSystem = nodeFileSystem,
-): Pick<RecipeSources, 'beside' | 'unread' | 'read'> {
+): Pick<RecipeSources, 'beside' | 'read'> {
   const { path } = model.source;
   return {
     beside: async () => (path === undefined ? [] : configsBeside(path, fileSystem)),
-    unread: async () => (path === undefined ? [] : unreadBeside(path, fileSystem)),
     read: (file) => readText(file, fileSystem),
   };
 }

@@ -1,13 +1,14 @@
 // node bare.mjs MODEL ROWS FILE...: milliseconds, on the clock and of CPU time, that a bare loop of onnxruntime-node
-// takes over batches that lie decoded in memory (.npy), or over pictures that it decodes one after the other; nothing
-// is done with what comes out. With `net` before the files a FeatureListNet of features 1 to 4 takes the place of the
-// bare session.
+// takes over batches that lie decoded in memory (.npy), or over pictures that it decodes one after the other; what
+// comes out is held. With `net` before the files a FeatureListNet of features 1 to 4 takes the place of the bare
+// session.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { FeatureListNet } from '../../dist/index.js';
-import { decodePicture, pictureTensor } from '../../dist/tensors/image.js';
-import { preprocessingFor } from '../../dist/tensors/preprocessing.js';
+import { pictureTensor } from '../../dist/tensors/fit-picture.js';
+import { decodePicture } from '../../dist/tensors/image.js';
 import { stackRows } from '../../dist/tensors/tensor.js';
+import { IMAGENET } from './imagenet.mjs';
 
 const { InferenceSession, Tensor } = createRequire(import.meta.url)('onnxruntime-node');
 const [model, count, ...rest] = process.argv.slice(2);
@@ -26,11 +27,9 @@ function batch(path) {
   );
 }
 
-const to = preprocessingFor({ name: 'input', dtype: 'float32', shape: ['batch', 3, 224, 224] });
-
 async function decoded(paths) {
   const tensors = [];
-  for (const path of paths) tensors.push(pictureTensor(await decodePicture(readFileSync(path), path), to));
+  for (const path of paths) tensors.push(pictureTensor(await decodePicture(readFileSync(path), path), IMAGENET));
   const { data, shape } = stackRows(tensors);
   return new Tensor('float32', data, shape);
 }
@@ -50,7 +49,8 @@ const run = isNet ? runNet : async (group) => session.run({ [session.inputNames[
 await run(groups[0]);
 const start = performance.now();
 const before = process.cpuUsage();
-for (const group of groups) await run(group);
+const held = [];
+for (const group of groups) held.push(await run(group));
 const { user, system } = process.cpuUsage(before);
 console.log(JSON.stringify({ wall: performance.now() - start, cpu: (user + system) / 1000 }));
 await net?.dispose();

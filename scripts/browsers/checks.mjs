@@ -120,7 +120,7 @@ async function save(browser, downloads, size) {
     if (others.length === 0 && name?.endsWith('.onnx') && statSync(join(downloads, name)).size === size)
       return join(downloads, name);
     if (performance.now() > end)
-      throw new Error(`${browser.name} did not save ${size} bytes: ${readdirSync(downloads)}`);
+      throw new Error(`${browser.name} did not save ${size} bytes: ${readdirSync(downloads).join(', ')}`);
     await pause(20);
   }
 }

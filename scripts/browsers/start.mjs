@@ -31,7 +31,7 @@ export async function start(program, argsFor, { ready = null, prepare = () => un
   const closed = new Promise((resolve) => child.once('close', resolve));
   const end = async () => {
     try {
-      process.kill(-child.pid, 'SIGKILL');
+      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
     } catch {}
     await closed;
     rmSync(profile, { recursive: true, force: true, maxRetries: 5 });

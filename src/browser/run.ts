@@ -98,7 +98,6 @@ export class RunPanel {
     const name = choice instanceof HTMLSelectElement ? choice.value : AUTO;
     const found = await recipeFor(viewGraph(model), input, name, {
       beside: () => Promise.resolve(configs),
-      unread: () => Promise.resolve([]),
       read: (path) => Promise.reject(new Error(`there is no file ${path}`)),
     });
     const how = settledFor(input, found, { numbers: report.nominal_input_shape[input.name], isGiven: false });

@@ -4,7 +4,7 @@ export const CONFIG_NAMES = [
   'processor_config.json',
   'open_clip_config.json',
   'config.json',
+  'inference.yml',
+  'infer_cfg.yml',
+  'pipeline.json',
 ] as const;
-
-/** What says it in a language that is not read. */
-export const UNREAD_CONFIGS = ['inference.yml', 'inference.yaml', 'pipeline.json'] as const;

@@ -3,16 +3,18 @@ import { isRecord } from '../options/schema.js';
 import { parseJson } from '../wire/json.js';
 import { Fields, notUnderstood } from './config-fields.js';
 import { FILTER_NUMBERS, processorNamed, type ProcessorClass } from './image-processors.js';
+import { recipeOfMmdeploy, recipeOfPaddle } from './pipelines.js';
 import { PRESETS } from './presets.js';
 import type { Recipe } from './recipe.js';
 
 /**
  * What a JSON file says of pictures: transformers' `preprocessor_config.json` or `processor_config.json`, timm's and
- * open_clip's configs; null if it says nothing of them.
+ * open_clip's configs, Paddle's `inference.yml`, mmdeploy's `pipeline.json`; null if it says nothing of them.
  * @param mayBeOurs whether it may also be a recipe in featx's own words
  * @throws UsageError naming the file and the field that is not understood
  */
 export function recipeOfFile(path: string, text: string, mayBeOurs = false): Recipe | null {
+  if (/\.ya?ml$/i.test(path)) return recipeOfPaddle(path, text);
   let parsed: unknown;
   try {
     parsed = parseJson(text);
@@ -21,6 +23,7 @@ export function recipeOfFile(path: string, text: string, mayBeOurs = false): Rec
     throw notUnderstood(path, 'it is not JSON');
   }
   if (!isRecord(parsed)) throw notUnderstood(path, 'it is not an object');
+  if (isRecord(parsed.pipeline)) return recipeOfMmdeploy(path, parsed);
   if (isRecord(parsed.image_processor))
     return ofTransformers(new Fields(parsed.image_processor, path, 'image_processor.'));
   if (isRecord(parsed.preprocess_cfg))

@@ -66,8 +66,105 @@ describe('who says how pictures are prepared', () => {
     const given = await ran({}, { image: { mean: [0.5], std: [0.5] } });
     expect(given).toMatchObject({ warnings: [], preprocessing: [{ source: 'flags', mean: [0.5, 0.5, 0.5] }] });
     await expect(ran({}, { strict: true })).rejects.toMatchObject({ code: 'FEATX_STRICT' });
-    const unread = await ran({ files: { 'inference.yml': 'PreProcess: []' } });
-    expect(unread.warnings).toEqual([expect.stringMatching(/inference\.yml may, which featx does not read/)]);
+  });
+
+  test.each<readonly [string, string, object]>([
+    [
+      'inference.yml',
+      `Global:
+  model_name: PP-LCNet
+PreProcess:
+  transform_ops:
+  - ResizeImage:
+      resize_short: 256
+  - CropImage:
+      size: 224
+  - NormalizeImage:
+      channel_num: 3
+      mean: [0.485, 0.456, 0.406]
+      order: ''
+      scale: 1./255.
+      std:
+      - 0.229
+      - 0.224
+      - 0.225
+  - ToCHWImage: null
+PostProcess:
+  Topk: {topk: 5}
+`,
+      {
+        height: 224,
+        resize: 256,
+        fit: 'shortest',
+        antialias: false,
+        crop_rounding: 'down',
+        scale: 1 / 255,
+        channels: 'rgb',
+      },
+    ],
+    [
+      'infer_cfg.yml',
+      `mode: paddle
+Preprocess:
+- interp: 1
+  keep_ratio: false
+  target_size:
+  - 320
+  - 480
+  type: Resize
+- mean:
+  - 0.0
+  norm_type: none
+  std: [1.0]
+  type: NormalizeImage
+- type: Permute
+label_list:
+- "it's: [odd"
+`,
+      { height: 320, width: 480, fit: 'squash', mean: null, std: null, scale: 1 / 255 },
+    ],
+    [
+      'pipeline.json',
+      JSON.stringify({
+        pipeline: {
+          tasks: [
+            {
+              transforms: [
+                { type: 'LoadImageFromFile' },
+                { type: 'ResizeEdge', scale: 256, edge: 'short' },
+                { type: 'CenterCrop', crop_size: 224 },
+                { type: 'Normalize', mean: [123.675, 116.28, 103.53], std: [58.395, 57.12, 57.375], to_rgb: false },
+                { type: 'PackInputs' },
+              ],
+            },
+            { module: 'Net' },
+          ],
+        },
+      }),
+      { resize: 256, scale: 1, mean: [123.675, 116.28, 103.53], channels: 'bgr', interpolation: 'bilinear' },
+    ],
+  ])('%s beside the model', async (name, text, wanted) => {
+    const { preprocessing, warnings } = await ran({ files: { [name]: text } });
+    expect(preprocessing).toMatchObject([{ source: 'file', path: expect.stringContaining(name), ...wanted }]);
+    expect(warnings).toEqual([]);
+  });
+
+  test.each<readonly [string, string, RegExp]>([
+    [
+      'inference.yml',
+      'PreProcess:\n  transform_ops:\n  - RecResizeImg:\n      image_shape: [3, 48, 320]\n',
+      /its step RecResizeImg is none of/,
+    ],
+    ['infer_cfg.yml', 'Preprocess:\n- type: Resize\n  keep_ratio: true\n', /Resize\.keep_ratio is true, not false/],
+    ['infer_cfg.yml', 'Preprocess:\n- type: Resize\n  interp: 2\n  keep_ratio: false\n', /Resize\.interp is 2, not 1/],
+    ['inference.yml', 'PreProcess: &anchor\n  transform_ops: []\n', /is not a plain value/],
+    [
+      'pipeline.json',
+      '{"pipeline":{"tasks":[{"transforms":[{"type":"TopDownAffine"}]}]}}',
+      /its step TopDownAffine is none of/,
+    ],
+  ])('%s that is not understood is an error', async (name, text, message) => {
+    await expect(ran({ files: { [name]: text } })).rejects.toThrow(message);
   });
 
   test('pixels from 0 to 255 are asked for without any mean of ImageNet', async () => {

@@ -23,8 +23,6 @@ export interface RecipeSources {
   readonly metadata: () => Promise<ReadonlyMap<string, string>>;
   /** The files beside the model that say how pictures are prepared, the most telling first. */
   readonly beside: () => Promise<readonly TextFile[]>;
-  /** Files beside it that say so in a language that is not read. */
-  readonly unread: () => Promise<readonly string[]>;
   readonly view: GraphView;
   readonly numbersOf: () => Promise<NumbersOf>;
   /** Reads a file that the caller names. */
@@ -62,7 +60,7 @@ export async function findRecipe(input: ImageInput, how: string, sources: Recipe
   const [first, ...others] = found;
   if (first === undefined) {
     if (own !== null) return { ...plain('graph', null, PRESETS[own]), preset: own };
-    return assumed(await sources.unread());
+    return assumed();
   }
   const warnings = others
     .filter(({ recipe }) => !isSame(recipe, first.recipe))
@@ -81,7 +79,7 @@ export async function findRecipe(input: ImageInput, how: string, sources: Recipe
 
 /** How pictures are prepared where there is no model to ask. @throws UsageError, IoError */
 export async function recipeNamed(how: string, read: RecipeSources['read']): Promise<FoundRecipe> {
-  return how === AUTO ? { ...assumed([]), warnings: [] } : asked(how, read);
+  return how === AUTO ? { ...assumed(), warnings: [] } : asked(how, read);
 }
 
 function plain(source: FoundRecipe['source'], path: string | null, recipe: Recipe): FoundRecipe {
@@ -126,13 +124,12 @@ async function asked(how: string, read: RecipeSources['read']): Promise<FoundRec
   });
 }
 
-function assumed(unread: readonly string[]): FoundRecipe {
-  const but = unread.length === 0 ? '' : `; ${unread.join(', ')} may, which featx does not read`;
+function assumed(): FoundRecipe {
   return {
     ...plain('assumed', null, PRESETS.imagenet),
     preset: 'imagenet',
     warnings: [
-      `assumed imagenet: nothing with the model says how pictures are prepared${but}; say it with ${option('image.preprocess', 'NAME')} or with ${option('image.mean')} and ${option('image.std')}`,
+      `assumed imagenet: nothing with the model says how pictures are prepared; say it with ${option('image.preprocess', 'NAME')} or with ${option('image.mean')} and ${option('image.std')}`,
     ],
   };
 }

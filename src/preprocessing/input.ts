@@ -66,7 +66,11 @@ export function axesOf(input: ImageInput): PictureAxes {
   if (axes !== null) return axes;
   throw new UsageError(
     `input ${input.name} has shape [${(input.shape ?? []).map((dim) => dim ?? '?').join(', ')}]; a picture has [N, 3, H, W], [N, H, W, 3], [3, H, W] or [H, W, 3]`,
-    { hint: 'give it as a .npy array' },
+    {
+      hint: [1, 3].some((axis) => input.shape?.length === 4 && input.shape[axis] === 4)
+        ? 'what a fourth channel holds, alpha or ones, no file says: give [N, H, W, 4] as a .npy array'
+        : 'give it as a .npy array',
+    },
   );
 }
 

@@ -9,7 +9,7 @@ import type { FoundRecipe } from './recipe.js';
 import { PREPROCESS_KEY } from './stored.js';
 
 /** Where else a recipe may stand. */
-type RecipeFiles = Pick<RecipeSources, 'beside' | 'unread' | 'read'>;
+type RecipeFiles = Pick<RecipeSources, 'beside' | 'read'>;
 
 /**
  * How pictures are prepared for an input of a model that is open: as the caller says, else as the model, the files

@@ -1,6 +1,6 @@
 import { basename, dirname, join } from 'node:path';
 import type { TextFile } from '../preprocessing/find.js';
-import { CONFIG_NAMES, UNREAD_CONFIGS } from '../preprocessing/config-names.js';
+import { CONFIG_NAMES } from '../preprocessing/config-names.js';
 import { FileSource } from '../wire/file-source.js';
 import { orNothing, type FileSystem } from '../wire/fs.js';
 import { decodeText } from '../wire/text.js';
@@ -23,14 +23,6 @@ export async function configsBeside(model: string, fs: FileSystem): Promise<read
       const path = join(folder, name);
       if (await isFile(path, fs)) found.push({ path, text: await readText(path, fs) });
     }
-  return found;
-}
-
-/** The files beside a model that may say how pictures are prepared, and that featx does not read. */
-export async function unreadBeside(model: string, fs: FileSystem): Promise<readonly string[]> {
-  const found: string[] = [];
-  for (const folder of foldersOf(model))
-    for (const name of UNREAD_CONFIGS) if (await isFile(join(folder, name), fs)) found.push(join(folder, name));
   return found;
 }
 
