@@ -55,6 +55,8 @@ export async function doctor(options: DoctorOptions = {}): Promise<DoctorReport>
     const cpu = providers.find(({ provider }) => provider === 'cpu') ?? (await tryProvider('cpu', options));
     runtime = { version, works: cpu.works, reason: cpu.reason, hint: cpu.hint };
   } else {
+    for (const provider of options.providers ?? (['wasm'] as const))
+      providers.push(await tryProvider(provider, options));
     const { message, hint } = runtimeMissing();
     runtime = { version: null, works: false, reason: message, hint: hint ?? null };
   }
@@ -77,7 +79,8 @@ export async function doctor(options: DoctorOptions = {}): Promise<DoctorReport>
 
 /** Whether something can run here, of what was asked for. */
 export function canRun({ runtime, providers }: DoctorReport): boolean {
-  return runtime.works && (providers.length === 0 || providers.some(({ works }) => works));
+  const isRunning = ({ provider, works }: ProviderRecord): boolean => works && (runtime.works || provider === 'wasm');
+  return (runtime.works && providers.length === 0) || providers.some(isRunning);
 }
 
 /** Fetches what the CUDA provider lacks; under `dryRun` only says what that is. @throws UsageError, IoError */

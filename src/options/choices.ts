@@ -55,8 +55,8 @@ export const OPTIMIZATION_LEVELS = ['disabled', 'basic', 'extended', 'all'] as c
 /** One of `OPTIMIZATION_LEVELS`. */
 export type OptimizationLevel = (typeof OPTIMIZATION_LEVELS)[number];
 
-/** Execution providers by the names of ONNX Runtime's JavaScript API. */
-export const PROVIDERS = ['cpu', 'cuda', 'tensorrt', 'webgpu', 'dml', 'coreml'] as const;
+/** Execution providers by the names of ONNX Runtime's JavaScript API; wasm is the CPU through onnxruntime-web. */
+export const PROVIDERS = ['cpu', 'cuda', 'tensorrt', 'webgpu', 'dml', 'coreml', 'wasm'] as const;
 /** One of `PROVIDERS`. */
 export type Provider = (typeof PROVIDERS)[number];
 

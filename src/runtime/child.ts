@@ -15,6 +15,8 @@ export interface ChildOptions {
   readonly entry?: string;
   /** Ends the child at once when it is aborted. */
   readonly signal?: AbortSignal;
+  /** Whether it works with onnxruntime-web, and needs no onnxruntime-node. */
+  readonly isWeb?: boolean;
   /** Whether large payloads are exchanged through files that the two share: worth it if there are many. */
   readonly shares?: boolean;
 }
@@ -45,7 +47,7 @@ export class RuntimeChild implements RuntimeHost, Disposable {
 
   /** @throws RuntimeError `FEATX_RUNTIME_MISSING` if onnxruntime-node is not installed */
   static start(options: ChildOptions = {}): RuntimeChild {
-    if (!isRuntimeInstalled()) throw runtimeMissing();
+    if (options.isWeb !== true && !isRuntimeInstalled()) throw runtimeMissing();
     return new RuntimeChild(options);
   }
 

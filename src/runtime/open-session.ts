@@ -12,7 +12,7 @@ import type { SessionPorts } from './host.js';
 import { checkFeeds, checkResults } from './exchange.js';
 import { askOptions, openOnAny, type Asked, type Opened, type Wanted } from './opening.js';
 import { assertWhole, profileFile, profileFiles, readPlacement, type Placement } from './placement.js';
-import { plainReason, providerOrder } from './providers.js';
+import { isProcessor, plainReason, providerOrder } from './providers.js';
 import { packTensors, unpackTensors, type TensorHead } from './runtime-tensor.js';
 import { messageOf } from './message.js';
 import type { SessionOptions } from './session-options.js';
@@ -199,7 +199,8 @@ class Session implements RuntimeSession {
       return unpackTensors(answer.value as readonly TensorHead[], answer.payloads);
     } catch (error) {
       const { options, subject } = this.wanted;
-      if (error instanceof TimeoutError || options.signal?.aborted || this.provider !== 'cpu') this.state = 'broken';
+      if (error instanceof TimeoutError || options.signal?.aborted || !isProcessor(this.provider))
+        this.state = 'broken';
       options.signal?.throwIfAborted();
       throw runFailed(subject, this.provider, error);
     }
@@ -252,7 +253,7 @@ export function runFailed(subject: string, provider: string, error: unknown): Er
   if (error instanceof TimeoutError || (error instanceof RuntimeError && error.code !== 'FEATX_RUNTIME')) return error;
   const message = plainReason(messageOf(error));
   const isMemory = /allocat|out of memory|\bOOM\b/i.test(message);
-  const code = provider === 'cpu' ? 'FEATX_RUNTIME' : isMemory ? 'FEATX_DEVICE_MEMORY' : 'FEATX_DEVICE';
+  const code = isProcessor(provider) ? 'FEATX_RUNTIME' : isMemory ? 'FEATX_DEVICE_MEMORY' : 'FEATX_DEVICE';
   return new RuntimeError(`ONNX Runtime failed while it ran ${subject} on ${provider}: ${message}`, {
     code,
     cause: error,

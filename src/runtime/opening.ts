@@ -13,6 +13,7 @@ import { LocalRuntime, type AskOptions, type RuntimeHost, type SessionPorts } fr
 import {
   absence,
   genericHint,
+  isProcessor,
   isProviderFailure,
   noProvider,
   plainReason,
@@ -64,12 +65,11 @@ export async function openOnAny(wanted: Wanted, providers: readonly Provider[]):
   const { view, files, subject } = wanted;
   let { computation } = wanted;
   let types = await withInferred(wanted);
-  const prepare = async (): Promise<Runnable> => {
+  const prepare = async (provider: Provider): Promise<Runnable> => {
     computation = tensorsOnly(wanted, computation, types);
     const { edit, ...ports } = planSession(view, computation, types);
-    return { ...ports, ...(await sessionModel(view.model, edit, files)) };
+    return { ...ports, ...(await sessionModel(view.model, edit, files, provider === 'wasm')) };
   };
-  let prepared = await prepare();
   const failures: ProviderFailure[] = [];
   for (const provider of providers) {
     const absent = await absence(provider, files.fileSystem);
@@ -77,13 +77,14 @@ export async function openOnAny(wanted: Wanted, providers: readonly Provider[]):
       failures.push({ provider, ...absent });
       continue;
     }
+    let prepared = await prepare(provider);
     // A provider that failed may have left its process in a state that nothing else should start from.
-    const host = startHost(wanted);
+    const host = startHost(wanted, provider);
     try {
       let opened = await openOn(wanted, host, provider, prepared);
       if (opened === 'unknown types' || mistakes(prepared.outputs, opened.ports).length > 0) {
         types = await askTypes(wanted, computation, types);
-        prepared = await prepare();
+        prepared = await prepare(provider);
         opened = await openOn(wanted, host, provider, prepared);
         if (opened === 'unknown types')
           throw new UnsupportedModelError(
@@ -105,8 +106,9 @@ export function askOptions({ options: { timeoutMs }, subject }: Wanted): AskOpti
   return { timeoutMs, subject, watch: true };
 }
 
-function startHost({ options: { isolate, memoryBytes, signal } }: Wanted): RuntimeHost {
-  return isolate ? RuntimeChild.start({ memoryBytes, signal, shares: true }) : new LocalRuntime();
+function startHost({ options: { isolate, memoryBytes, signal } }: Wanted, provider: Provider): RuntimeHost {
+  const isWeb = provider === 'wasm';
+  return isolate ? RuntimeChild.start({ memoryBytes, signal, shares: true, isWeb }) : new LocalRuntime();
 }
 
 /** What is known of the types, and what is inferred where something is not. */
@@ -155,10 +157,12 @@ async function openOn(
   // Nobody else's file begins like this: one that was begun in vain can be removed.
   const own = `${process.pid}-${Math.random().toString(36).slice(2)}`;
   const profilePrefix =
-    prefix === undefined && provider === 'cpu' ? null : `${prefix ?? join(tmpdir(), 'featx-profile')}-${own}`;
+    provider === 'wasm' || (prefix === undefined && provider === 'cpu')
+      ? null
+      : `${prefix ?? join(tmpdir(), 'featx-profile')}-${own}`;
   const spec: SessionSpec = {
     provider,
-    deviceId: provider === 'cpu' ? null : (deviceId ?? null),
+    deviceId: isProcessor(provider) ? null : (deviceId ?? null),
     threads: threads ?? null,
     optimization: optimization ?? 'all',
     prepacking: prepacking ?? true,
@@ -190,7 +194,7 @@ async function excused(
     error instanceof TimeoutError ||
     (error instanceof RuntimeError && error.code !== 'FEATX_RUNTIME' && error.code !== 'FEATX_CHILD_CRASH');
   if (isOurs) throw error;
-  if (provider === 'cpu' || !isProviderFailure(message)) throw modelRefused(subject, error);
+  if (isProcessor(provider) || !isProviderFailure(message)) throw modelRefused(subject, error);
   const fault = await providerFault(provider, message, files.fileSystem);
   return {
     provider,

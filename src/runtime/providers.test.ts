@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { placementOf } from './placement.js';
+import { isWebInstalled } from './web.js';
 import { canFetchCuda, CUDA_LIBRARIES } from './cuda.js';
 import { absence, cudaFault, isProviderFailure, missingLibrary, plainReason, providerOrder } from './providers.js';
 
@@ -115,6 +116,12 @@ test('auto is what the platform has; names are taken as they are', () => {
 test('what is absent is known without loading anything', async () => {
   expect(await absence('cpu')).toBeNull();
   expect(await absence('webgpu')).toBeNull();
+  expect(isWebInstalled()).toBe(false);
+  expect(await absence('wasm')).toEqual({
+    missing: null,
+    reason: 'onnxruntime-web is not installed',
+    hint: expect.stringContaining('npm i -E onnxruntime-web@'),
+  });
   if (process.platform !== 'win32')
     expect(await absence('dml')).toMatchObject({ reason: 'DirectML exists on Windows only' });
 });

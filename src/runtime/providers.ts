@@ -8,6 +8,7 @@ import { RuntimeChild } from './child.js';
 import { CUDA_LIBRARIES, canFetchCuda, cudaHint, cudaRefusal, type CudaPart } from './cuda.js';
 import type { LoadRequest } from './host.js';
 import { runtimeFiles } from './session.js';
+import { isWebInstalled, WEB_INSTALL } from './web.js';
 
 export { PROVIDERS, type Provider };
 
@@ -27,6 +28,11 @@ interface ProviderFacts {
   readonly hint?: { readonly platform: NodeJS.Platform; readonly text: string };
 }
 
+/** Whether a provider computes on this machine's processor, so that no profile has to say where its nodes ran. */
+export function isProcessor(provider: string): boolean {
+  return provider === 'cpu' || provider === 'wasm';
+}
+
 const FACTS: { readonly [P in Provider]: ProviderFacts } = {
   cpu: { profile: 'CPUExecutionProvider' },
   cuda: {
@@ -42,6 +48,7 @@ const FACTS: { readonly [P in Provider]: ProviderFacts } = {
       needs: 'CUDA, cuDNN and TensorRT',
     },
   },
+  wasm: { profile: 'CPUExecutionProvider' },
   webgpu: {
     profile: 'WebGpuExecutionProvider',
     hint: {
@@ -151,6 +158,7 @@ function getLibraries(provider: Provider): string {
 export async function absence(provider: Provider, fs: FileSystem = nodeFileSystem): Promise<ProviderFault | null> {
   const platform = platformLacks(provider);
   if (platform !== null) return platform;
+  if (provider === 'wasm') return isWebInstalled() ? null : webMissing();
   for (const path of libraryPaths(provider)) {
     const isThere = await fs.stat(path).then(
       () => true,
@@ -160,6 +168,10 @@ export async function absence(provider: Provider, fs: FileSystem = nodeFileSyste
       return { missing: 'provider library', reason: `${path} is not installed`, hint: getLibraries(provider) };
   }
   return null;
+}
+
+function webMissing(): ProviderFault {
+  return { missing: null, reason: 'onnxruntime-web is not installed', hint: WEB_INSTALL };
 }
 
 /**
@@ -174,6 +186,7 @@ export async function providerFault(
 ): Promise<ProviderFault | null> {
   const absent = await absence(provider, fs);
   if (absent !== null) return absent;
+  if (provider === 'wasm') return null;
   const { libraries, version } = runtimeFiles();
   const lacking = provider === 'cuda' ? await cudaFault(said, libraries) : null;
   // Outside of ONNX Runtime the provider of CUDA ends the process that loads it, once it finds all that it needs.

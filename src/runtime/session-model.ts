@@ -37,10 +37,16 @@ export interface SessionModel {
 /**
  * An edit of a model for ONNX Runtime: weights of a file stay in the file (the result points into it), and everything
  * else is borrowed.
+ * @param isWhole whether the bytes hold the weights too, for a runtime that opens no files
  * @throws PolicyError, IoError, ModelFormatError for external data that cannot be used
  */
-export async function sessionModel(model: OnnxModel, edit: GraphEdit, files: WeightFiles): Promise<SessionModel> {
-  const places = await placesOf(model, edit, files);
+export async function sessionModel(
+  model: OnnxModel,
+  edit: GraphEdit,
+  files: WeightFiles,
+  isWhole: boolean,
+): Promise<SessionModel> {
+  const places = isWhole ? [] : await placesOf(model, edit, files);
   await fetchBorrowed(
     model.source,
     places.map(({ range, source }) => ({ ...range, from: source })),

@@ -4,11 +4,13 @@ import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { RuntimeError } from '../errors.js';
+import { option } from '../options/words.js';
 import type { Dim } from '../onnx/records.js';
 import { assertOpenable } from '../wire/fs.js';
 import { loadCudaOf } from './cuda.js';
 import { messageOf } from './message.js';
 import { hostData } from './runtime-tensor.js';
+import { requireWeb } from './web.js';
 
 /**
  * The only importer of onnxruntime-node: 290 MB that may be absent, and native code that takes tens of milliseconds to
@@ -64,7 +66,7 @@ export function isRuntimeInstalled(): boolean {
 export function runtimeMissing(cause?: unknown): RuntimeError {
   return new RuntimeError('onnxruntime-node is not installed', {
     code: 'FEATX_RUNTIME_MISSING',
-    hint: 'install it with: ONNXRUNTIME_NODE_INSTALL=skip npm i -E onnxruntime-node@1.30.0 (the variable skips its download of CUDA libraries)',
+    hint: `install it with: ONNXRUNTIME_NODE_INSTALL=skip npm i -E onnxruntime-node@1.30.0 (the variable skips its download of CUDA libraries); where it has no libraries, as on musl, onnxruntime-web@1.30.0 runs with ${option('providers', ['wasm'])}`,
     cause,
   });
 }
@@ -165,6 +167,17 @@ function withoutFloat16Array<T>(load: () => T): T {
   }
 }
 
+let web: Runtime | undefined;
+
+function loadWeb(threads: number | null): Runtime {
+  web ??= withoutFloat16Array(() => {
+    const loaded = requireWeb<Runtime>(threads);
+    halves = carriesHalves(loaded);
+    return loaded;
+  });
+  return web;
+}
+
 /** False where something else loaded the runtime before, and it settled on Float16Array. */
 function carriesHalves({ Tensor }: Runtime): boolean {
   try {
@@ -233,7 +246,7 @@ export interface LocalSession {
 
 /** Opens a session. @throws RuntimeError where the runtime is missing; Error with ONNX Runtime's own message */
 export async function createSession(model: Uint8Array, spec: SessionSpec): Promise<LocalSession> {
-  const ort = loadRuntime();
+  const ort = spec.provider === 'wasm' ? loadWeb(spec.threads) : loadRuntime();
   const { provider, deviceId, threads, optimization, prepacking, folder, profilePrefix, tf32 } = spec;
   if (provider === 'cuda' || provider === 'tensorrt') {
     // The libraries of CUDA read it when they are loaded; the binding has no option for it.
