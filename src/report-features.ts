@@ -141,8 +141,9 @@ function featureRecord(
   };
 }
 
-/** Channels with one value in every cell of every entry. */
-function silentIn(figures: readonly Pick<Figures, 'channels'>[]): number {
+/** Channels with one value in every cell of every entry; null for a single vector, of which all are. */
+function silentIn(figures: readonly Pick<Figures, 'map' | 'channels'>[]): number | null {
+  if (figures.reduce((cells, { map }) => cells + map.cells.rows, 0) < 2) return null;
   const [first, ...others] = figures;
   return first.channels.filter(
     ({ isSilent, mean }, channel) =>
@@ -169,11 +170,12 @@ async function inputCheck(runs: EntryRuns, options: ReportOptions): Promise<read
   const records: InputCheckRecord[] = [];
   for (const { name, mean, std } of NORMALISATIONS) {
     const plan = await planOf(runs.runner, { ...options, image: { ...options.image, scale: 1 / 255, mean, std } });
-    const channels: Pick<Figures, 'channels'>[] = [];
+    const channels: Pick<Figures, 'map' | 'channels'>[] = [];
     for await (const { values } of runs.entries(plan)) {
       const value = values.get(last.output);
-      if (value !== undefined)
-        channels.push({ channels: channelNumbers(featureMap(toFloat32(value), value.shape, last)) });
+      if (value === undefined) continue;
+      const map = featureMap(toFloat32(value), value.shape, last);
+      channels.push({ map, channels: channelNumbers(map) });
     }
     const now = [...plan.preprocessing.values()][0];
     records.push({
@@ -201,10 +203,13 @@ const SUSPICIOUS = 1.25;
 function checkWarnings(check: readonly InputCheckRecord[] | null): readonly string[] {
   const used = check?.find(({ is_used: isUsed }) => isUsed);
   if (check === null || used === undefined) return [];
-  const best = check.reduce((least, each) => (each.silent_channels < least.silent_channels ? each : least));
-  if (used.silent_channels <= SUSPICIOUS * best.silent_channels + 1) return [];
+  const { silent_channels: own } = used;
+  if (own === null) return [];
+  const counts = check.map(({ name, silent_channels: silent }) => ({ name, silent: silent ?? own }));
+  const best = counts.reduce((least, each) => (each.silent < least.silent ? each : least));
+  if (own <= SUSPICIOUS * best.silent + 1) return [];
   return [
-    `${used.silent_channels} channels of the last feature are silent, and ${best.silent_channels} with values from ${best.name}: the input may be prepared in another way than the network was trained with`,
+    `${own} channels of the last feature are silent, and ${best.silent} with values from ${best.name}: the input may be prepared in another way than the network was trained with`,
   ];
 }
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { basename, dirname, join, resolve } from 'node:path';
 import { UsageError } from '../errors.js';
+import { isAddress, parseAddress } from '../remote/address.js';
 import { errnoOf, nodeFileSystem, type FileSystem } from '../wire/fs.js';
 import { leftOutText, lookInto, type Kind } from './look-into.js';
 import { byCodeUnit, covers, findFiles, relativeTo } from '../wire/find-files.js';
@@ -45,6 +46,7 @@ export async function findJobs(
   root: string,
   fs: FileSystem = nodeFileSystem,
 ): Promise<FoundJobs> {
+  assertFiles(patterns.map(({ pattern }) => pattern));
   const found: FoundJob[] = [];
   const warnings: string[] = [];
   const itemsOf = new Map<string, readonly string[]>();
@@ -70,6 +72,19 @@ export async function findJobs(
   }
   if (kept.length === 0) throw new UsageError(leftOutText(cuts), { code: 'FEATX_USAGE_NO_MODELS' });
   return { jobs: kept.map(({ input, output, options }) => ({ input, output, options })), cuts, warnings };
+}
+
+/** @throws UsageError for URLs: what is to be done anew is told by the files that models are */
+function assertFiles(patterns: readonly string[]): void {
+  const addresses = patterns.filter(isAddress);
+  if (addresses.length === 0) return;
+  throw new UsageError(
+    `a batch takes files, not URLs: ${addresses.map((each) => parseAddress(each).shown).join(', ')}`,
+    {
+      code: 'FEATX_USAGE_SCHEME',
+      hint: 'extract takes URLs, one model each; its second run fetches only what is missing',
+    },
+  );
 }
 
 interface Models {

@@ -32,6 +32,7 @@ export function photoView(picture: Picture, name: string, places: Places): HTMLE
 export function figureView(name: string, figures: Figures, places: Places): HTMLElement {
   const { map, likeness, components, norms, channels, strongest, histogram } = figures;
   const silent = channels.filter(({ isSilent }) => isSilent).length;
+  const quiet = map.cells.rows < 2 ? '' : `, ${silent} silent`;
   const row: HTMLElement[] = [];
   if (likeness !== null) {
     const canvas = element('canvas', { role: 'img', 'aria-label': 'likeness to the chosen place' });
@@ -67,7 +68,7 @@ export function figureView(name: string, figures: Figures, places: Places): HTML
       element(
         'small',
         {},
-        ` ${map.cells.columns} channels, ${map.height} x ${map.width} cells, ${silent} silent, ${numberText(histogram.least)} to ${numberText(histogram.most)}`,
+        ` ${map.cells.columns} channels, ${map.height} x ${map.width} cells${quiet}, ${numberText(histogram.least)} to ${numberText(histogram.most)}`,
       ),
     ),
     element('div', { class: 'row' }, ...row),

@@ -82,6 +82,18 @@ describe('a report', () => {
       image: { mean: [0.485, 0.456, 0.406], std: [1 / 255] },
     });
     expect(made.features).toHaveLength(4);
+    // numpy 2 of what `featx run` wrote: svd of the centred cells, channels of one value, zeros.
+    const golden = [
+      [[0.2206311, 0.1641049, 0.1507025], 0, 0.464039],
+      [[0.1069182, 0.1035991, 0.0812218], 0, 0.595491],
+      [[0.0986519, 0.0797939, 0.0601402], 1, 0.722404],
+      [[0.1880555, 0.1226162, 0.0827302], 63, 0.909209],
+    ] as const;
+    made.features.forEach(({ explained, silent_channels: silent, zeros_share: zeros }, at) => {
+      const [shares, quiet, empty] = golden[at];
+      shares.forEach((share, part) => expect(Math.abs(explained[part] - share)).toBeLessThan(1e-5));
+      expect([silent, zeros]).toEqual([quiet, expect.closeTo(empty, 5)]);
+    });
     expect(made.size_bytes).toBeLessThan(300_000);
     const page = await readFile(output, 'utf8');
     expect(page.length).toBe(made.size_bytes);
@@ -111,7 +123,7 @@ describe('a report', () => {
     const { exit, stdout } = await runCli([...argv, '--json']);
     expect([exit, JSON.parse(stdout)]).toMatchObject([
       0,
-      { entries: 1, features: [{ height: 1, width: 1, explained: [] }] },
+      { entries: 1, features: [{ height: 1, width: 1, explained: [], silent_channels: null }] },
     ]);
     expect(await readFile(output, 'utf8')).not.toContain('<canvas');
   });

@@ -61,7 +61,7 @@ function tableHtml(features: readonly PageFeatureRecord[]): string {
     const bar = Math.max(2, (width / widest) * PYRAMID_WIDTH);
     return `<tr><td>${labelHtml(feature)}</td><td class="number">${channels}</td><td class="number">${height} x ${width}</td><td class="number">${reduction ?? ''}</td>
 <td><svg class="pyramid" width="${PYRAMID_WIDTH}" height="12" role="img" aria-label="${width} cells wide"><rect x="${(PYRAMID_WIDTH - bar) / 2}" y="1" width="${bar}" height="10" rx="2"/></svg></td>
-<td class="number">${silent}</td><td><code>${escapeHtml(feature.tensor)}</code></td></tr>`;
+<td class="number">${silent ?? ''}</td><td><code>${escapeHtml(feature.tensor)}</code></td></tr>`;
   });
   return `<div class="wide"><table><thead><tr><th>feature</th><th class="number">channels</th><th class="number">cells</th><th class="number">stride</th><th></th><th class="number">silent channels</th><th>tensor</th></tr></thead>
 <tbody>${rows.join('\n')}</tbody></table></div>\n`;
@@ -96,6 +96,7 @@ function featureHtml(
 ): string {
   const { map, likeness, components, norms, channels } = figures;
   const silent = channels.filter(({ isSilent }) => isSilent).length;
+  const quiet = map.cells.rows < 2 ? '' : `, ${silent} silent`;
   const parts = [
     likeness === null
       ? ''
@@ -108,7 +109,7 @@ function featureHtml(
       : `<figure>${pictureHtml(encodePng(norms.picture), `norms of ${feature.output}`)}<figcaption>length over the channels: ${numberText(norms.least)} to ${numberText(norms.most)}</figcaption></figure>`,
     histogramHtml(figures),
   ];
-  return `<h3>${labelHtml(feature)} <small>${map.cells.columns} channels, ${map.height} x ${map.width} cells, ${silent} silent</small></h3>
+  return `<h3>${labelHtml(feature)} <small>${map.cells.columns} channels, ${map.height} x ${map.width} cells${quiet}</small></h3>
 <div class="row">${parts.join('\n')}</div>
 ${withChannels ? channelsHtml(figures, feature) : ''}`;
 }

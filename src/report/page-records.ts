@@ -12,8 +12,8 @@ export interface PageFeatureRecord {
   readonly height: number;
   readonly width: number;
   readonly reduction: number | null;
-  /** Channels with one value in every cell of every entry. */
-  readonly silent_channels: number;
+  /** Channels with one value in every cell of every entry; null if there is one cell in all. */
+  readonly silent_channels: number | null;
   readonly zeros_share: number;
   readonly min: number;
   readonly max: number;
@@ -26,7 +26,8 @@ export interface InputCheckRecord {
   readonly name: string;
   readonly mean: readonly number[];
   readonly std: readonly number[];
-  readonly silent_channels: number;
+  /** null if the last feature has one cell in all, of which nothing can be said. */
+  readonly silent_channels: number | null;
   readonly is_used: boolean;
 }
 

@@ -21,7 +21,7 @@ export function pageText(
     features.map(({ output: name, channels, silent_channels: silent, zeros_share: zeros, explained, tensor }) => [
       escapeText(name),
       String(channels),
-      String(silent),
+      silent === null ? '-' : String(silent),
       `${(zeros * 100).toFixed(0)} %`,
       explained.map((share) => `${(share * 100).toFixed(0)}`).join('/') || '-',
       escapeText(tensor),
@@ -30,7 +30,7 @@ export function pageText(
   );
   const checked = (check ?? []).map(
     ({ name, silent_channels: silent, is_used: isUsed }) =>
-      `  ${name}${isUsed ? ' (used)' : ''}: ${plural(silent, 'silent channel')} in the last feature\n`,
+      `  ${name}${isUsed ? ' (used)' : ''}: ${silent === null ? 'one vector, of which no channel can be called silent' : `${plural(silent, 'silent channel')} in the last feature`}\n`,
   );
   const files = pictures.length === 0 ? '' : `, ${plural(pictures.length, 'picture')}`;
   return `${table}${checked.join('')}wrote ${escapeText(output)}  ${bytesText(size)}, ${plural(entries, 'entry').replace(/entrys$/, 'entries')}${files}\n`;
