@@ -40,10 +40,13 @@ export function parseAddress(text: string, endpoint: string = HUB): RemoteAddres
   const [, scheme = '', rest = ''] = /^([^:]+):\/\/([^]*)$/.exec(text) ?? [];
   if (scheme.toLowerCase() === 'hf') return hubAddress(parseHubPath(rest, text), endpoint);
   if (!/^https?$/i.test(scheme))
-    throw new UsageError(`${printable(scheme)}:// cannot be read; what can is ${READABLE}`, {
-      code: 'FEATX_USAGE_SCHEME',
-      hint: OTHER_WAYS[scheme.toLowerCase()] ?? 'copy the file here, or serve it over https',
-    });
+    throw new UsageError(
+      `${scheme === '' ? `'${printable(text)}' is not a URL` : `${printable(scheme)}:// cannot be read`}; what can be read is ${READABLE}`,
+      {
+        code: 'FEATX_USAGE_SCHEME',
+        hint: OTHER_WAYS[scheme.toLowerCase()] ?? 'copy the file here, or serve it over https',
+      },
+    );
   const url = asUrl(text);
   if (url.username !== '' || url.password !== '')
     throw new UsageError(`${shownUrl(url)} is given with a user and a password, which would end up in logs`, {
