@@ -22,7 +22,7 @@ const DEFAULT_COLUMNS = 80;
  * @throws UsageError with the nearest command or flag
  */
 export async function parseCommandLine(given: readonly string[], context: Context): Promise<ParsedCommandLine> {
-  const isAll = wantsAll(given);
+  const isAll = wants(given, [HELP_ALL]);
   const argv = isAll ? asPlainHelp(given) : given;
   const printed: string[] = [];
   const width = context.style.width ?? DEFAULT_COLUMNS;
@@ -56,7 +56,8 @@ export async function parseCommandLine(given: readonly string[], context: Contex
     const loaded = await entry.load();
     loaded.configure(command.optionsGroup(GROUPS.flags));
     withCommonFlags(command);
-    if (!isAll) shorten(command, entry.name);
+    // What is hidden is not proposed for a flag that is misspelt either.
+    if (!isAll && (argv[0] === 'help' || wants(argv, ['-h', '--help']))) shorten(command, entry.name);
     command.action(() => {
       parsed = {
         command: entry.name,
@@ -109,9 +110,9 @@ function withCommonFlags(command: Command): Command {
 
 const HELP_ALL = '--help-all';
 
-function wantsAll(argv: readonly string[]): boolean {
+function wants(argv: readonly string[], flags: readonly string[]): boolean {
   const end = argv.indexOf('--');
-  return (end < 0 ? argv : argv.slice(0, end)).includes(HELP_ALL);
+  return (end < 0 ? argv : argv.slice(0, end)).some((word) => flags.includes(word));
 }
 
 /** The command line that asks for help as commander knows it. */

@@ -73,6 +73,8 @@ test.each([
     '--dim is a flag of featx extract, featx batch; here it may be --input-shape',
   ],
   [['extract', 'm.onnx', '--moduel', 'a'], 'did you mean --module?'],
+  [['extract', 'm.onnx', '--keep-output'], 'did you mean --keep-outputs?'],
+  [['run', 'm.onnx', '--tokeniser', 'x'], 'did you mean --tokenizer?'],
   [['extract', 'm.onnx', '1,2'], 'features are chosen with --out, --module or --tensor'],
   [
     ['extract', 'm.onnx', '--out', 'layer.3'],
