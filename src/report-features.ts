@@ -1,6 +1,8 @@
 import { basename, join } from 'node:path';
 import { EntryRuns, planOf, type EntryRun } from './entry-runs.js';
-import { channelNumbers, featureMap } from './measures/maps.js';
+import { attentionMap, channelNumbers, featureMap, type AttentionMap } from './measures/maps.js';
+import { selectorsOf } from './features/selectors.js';
+import type { TensorValue } from './onnx/tensor-value.js';
 import { inputName, localPath } from './open.js';
 import { called } from './options/check.js';
 import type { OptionsOf } from './options/types.js';
@@ -46,12 +48,16 @@ async function makeReport(source: string | Uint8Array, options: ReportOptions): 
   const stem = typeof source === 'string' ? fileNameOf(source, remote).replace(/\.onnx$/i, '') : 'model';
   const reads = [...(path === null ? [] : [path]), ...(options.reads ?? [])];
   const target = await resolveTarget(options.output ?? `${stem}.report.html`, reads, { ...options, inPlace: false });
-  await using runs = await EntryRuns.open(source, options);
+  await using runs = await openRuns(source, options);
   const { runner, plan } = runs;
   await resolveTarget(target, [...plan.files, ...runner.files], { ...options, inPlace: false });
   const entries: PageEntry[] = [];
-  for await (const entry of runs.entries()) entries.push(await pageEntry(entry, runs));
-  const features = runner.features.map((feature, at) => featureRecord(feature, at, entries, runs));
+  const attentions: Attentions = new Map();
+  for await (const entry of runs.entries()) entries.push(await pageEntry(entry, runs, attentions));
+  const features = runner.features.map((feature, at) => ({
+    ...featureRecord(feature, at, entries, runs),
+    ...(attentions.has(feature.output) ? { attention: attentions.get(feature.output) } : {}),
+  }));
   const check = options.inputCheck ? await inputCheck(runs, options) : null;
   const warnings = [...new Set([...runner.warnings, ...plan.warnings, ...checkWarnings(check)])];
   if (options.strict) assertNoWarnings(warnings, name ?? undefined);
@@ -83,6 +89,31 @@ async function makeReport(source: string | Uint8Array, options: ReportOptions): 
   };
 }
 
+/** The features that are asked for; by default the FeatureInfo, and the last attention if there is any. */
+async function openRuns(source: string | Uint8Array, options: ReportOptions): Promise<EntryRuns> {
+  const runs = await EntryRuns.open(source, options);
+  const { features, resolution } = runs.runner;
+  if (selectorsOf(options).length > 0 || !resolution.groups.some(({ name }) => name === ATTENTION)) return runs;
+  const indices = features.flatMap(({ tap }) => tap.index ?? []);
+  await runs[Symbol.asyncDispose]();
+  const attention = { by: 'index', group: ATTENTION, indices: [-1] } as const;
+  return EntryRuns.open(source, { ...options, select: [{ by: 'index', indices }, attention] });
+}
+
+const ATTENTION = 'attention';
+/** Whose attention is shown, by output. */
+type Attentions = Map<string, AttentionMap['attention']>;
+
+/** A feature of one entry as a map; attention by what is looked at. */
+function mapOf(
+  { tap, ...output }: PlannedOutput,
+  value: TensorValue,
+): Pick<AttentionMap, 'map'> & Partial<Pick<AttentionMap, 'attention'>> {
+  const values = toFloat32(value);
+  const attention = tap.group === ATTENTION ? attentionMap(values, value.shape) : null;
+  return attention ?? { map: featureMap(values, value.shape, output) };
+}
+
 const NOTHING = new BufferSource(new Uint8Array(0));
 
 function pageOf(
@@ -95,13 +126,20 @@ function pageOf(
   return whole.length <= LARGEST_PAGE ? { bytes: whole, isShort: false } : { bytes: encode(false), isShort: true };
 }
 
-async function pageEntry({ name, feeds, values }: EntryRun, { runner, plan }: EntryRuns): Promise<PageEntry> {
+async function pageEntry(
+  { name, feeds, values }: EntryRun,
+  { runner, plan }: EntryRuns,
+  attentions: Attentions,
+): Promise<PageEntry> {
   const [input, how] = [...plan.preprocessing][0] ?? [];
   const seen = input === undefined ? undefined : feeds.get(input);
   const figures: Figures[] = [];
   for (const feature of runner.features) {
     const value = values.get(feature.output);
-    if (value !== undefined) figures.push(figuresOf(featureMap(toFloat32(value), value.shape, feature)));
+    if (value === undefined) continue;
+    const { map, attention } = mapOf(feature, value);
+    if (attention !== undefined) attentions.set(feature.output, attention);
+    figures.push(figuresOf(map));
   }
   return {
     name: basename(name),
@@ -164,7 +202,7 @@ const NORMALISATIONS: readonly {
 ];
 
 async function inputCheck(runs: EntryRuns, options: ReportOptions): Promise<readonly InputCheckRecord[]> {
-  const last = runs.runner.features.at(-1);
+  const last = runs.runner.features.findLast(({ tap }) => tap.group !== ATTENTION);
   const used = [...runs.plan.preprocessing.values()][0];
   if (last === undefined || used === undefined) return [];
   const records: InputCheckRecord[] = [];
@@ -174,7 +212,7 @@ async function inputCheck(runs: EntryRuns, options: ReportOptions): Promise<read
     for await (const { values } of runs.entries(plan)) {
       const value = values.get(last.output);
       if (value === undefined) continue;
-      const map = featureMap(toFloat32(value), value.shape, last);
+      const { map } = mapOf(last, value);
       channels.push({ map, channels: channelNumbers(map) });
     }
     const now = [...plan.preprocessing.values()][0];

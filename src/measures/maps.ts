@@ -43,6 +43,39 @@ export function featureMap(
   return { height, width, cells: { rows: length, columns: channels, values: cells } };
 }
 
+/** Tokens of their own in front of those of a map: a class token, registers. */
+const MOST_PREFIX = 8;
+
+/** Attention as a map, and whose it is. */
+export interface AttentionMap {
+  readonly map: FeatureMap;
+  /** `paid`: what the first token looks at; `received`: how much all tokens look at each, on average. */
+  readonly attention: 'paid' | 'received';
+}
+
+/**
+ * Attention of one entry as a map with a channel for each head. Where tokens are a square behind one or a few of their
+ * own, it is what the first of those pays; else what each token receives.
+ * @param shape `[1, heads, tokens, tokens]`; null for any other
+ */
+export function attentionMap(values: Float32Array, shape: readonly number[]): AttentionMap | null {
+  const [entries, heads, length, keys] = shape;
+  if (shape.length !== 4 || entries !== 1 || length !== keys || length < 1) return null;
+  const sideOf = (prefix: number): number => Math.round(Math.sqrt(length - prefix));
+  const isSquare = (prefix: number): boolean => prefix < length && sideOf(prefix) ** 2 === length - prefix;
+  const prefix = Array.from({ length: MOST_PREFIX + 1 }, (_, at) => at).find(isSquare) ?? 0;
+  const rows = length - prefix;
+  const queries = prefix > 0 ? 1 : length;
+  const cells = new Float32Array(rows * heads);
+  for (let head = 0; head < heads; head++)
+    for (let query = 0; query < queries; query++)
+      for (let cell = 0; cell < rows; cell++)
+        cells[cell * heads + head] += values[(head * length + query) * length + prefix + cell] / queries;
+  const [height, width] = isSquare(prefix) ? [sideOf(prefix), sideOf(prefix)] : [1, rows];
+  const map = { height, width, cells: { rows, columns: heads, values: cells } };
+  return { map, attention: prefix > 0 ? 'paid' : 'received' };
+}
+
 /** A map of at most `most` cells a side: means of equal parts, which meet where the map does not divide evenly. */
 export function pooled({ height, width, cells }: FeatureMap, most: number): FeatureMap {
   const [down, across] = [Math.min(height, most), Math.min(width, most)];

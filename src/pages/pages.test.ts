@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
-import { featureMap } from '../measures/maps.js';
+import { attentionMap, featureMap } from '../measures/maps.js';
 import { page } from '../page.js';
 import { report } from '../report-features.js';
 import { runCli } from '../testing/cli.js';
@@ -126,6 +126,35 @@ describe('a report', () => {
       { entries: 1, features: [{ height: 1, width: 1, explained: [], silent_channels: null }] },
     ]);
     expect(await readFile(output, 'utf8')).not.toContain('<canvas');
+  });
+
+  test('attention is what the class token looks at, and the last one is there by itself', async () => {
+    // 2 heads, a class token and 2 x 2 places: head h pays cell c of its own.
+    const values = Float32Array.from({ length: 50 }, (_, at) => at);
+    expect(attentionMap(values, [1, 2, 5, 5])).toEqual({
+      attention: 'paid',
+      map: {
+        height: 2,
+        width: 2,
+        cells: { rows: 4, columns: 2, values: Float32Array.of(1, 26, 2, 27, 3, 28, 4, 29) },
+      },
+    });
+    // Without one, the mean of the columns.
+    expect(attentionMap(Float32Array.of(1, 3, 5, 7, ...new Float32Array(12)), [1, 1, 4, 4])).toMatchObject({
+      attention: 'received',
+      map: { height: 2, cells: { values: Float32Array.of(0.25, 0.75, 1.25, 1.75) } },
+    });
+    expect(attentionMap(values, [2, 1, 5, 5])).toBeNull();
+    const model = 'fixtures/timm/test_vit.ts.onnx';
+    const { features } = await report(model, { inputs: [CAT], output: join(folder, 'd.html') });
+    expect(features.at(-1)).toMatchObject({
+      group: 'attention',
+      attention: 'paid',
+      channels: 2,
+      height: 10,
+      width: 10,
+    });
+    expect(features.length).toBeGreaterThan(1);
   });
 
   test('names that are HTML stay text', () => {

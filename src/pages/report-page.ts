@@ -109,7 +109,9 @@ function featureHtml(
       : `<figure>${pictureHtml(encodePng(norms.picture), `norms of ${feature.output}`)}<figcaption>length over the channels: ${numberText(norms.least)} to ${numberText(norms.most)}</figcaption></figure>`,
     histogramHtml(figures),
   ];
-  return `<h3>${labelHtml(feature)} <small>${map.cells.columns} channels, ${map.height} x ${map.width} cells${quiet}</small></h3>
+  const columns = feature.attention === undefined ? 'channels' : 'heads';
+  const whose = feature.attention === undefined ? '' : `: ${ATTENTION[feature.attention]}`;
+  return `<h3>${labelHtml(feature)} <small>${map.cells.columns} ${columns}, ${map.height} x ${map.width} cells${quiet}${whose}</small></h3>
 <div class="row">${parts.join('\n')}</div>
 ${withChannels ? channelsHtml(figures, feature) : ''}`;
 }
@@ -134,6 +136,12 @@ function channelsHtml({ strongest }: Figures, { output }: PageFeatureRecord): st
   );
   return `<div class="channels">${thumbs.join('')}</div>\n`;
 }
+
+/** What is shown of attention. */
+const ATTENTION = {
+  paid: 'the attention that the first token pays, a head each',
+  received: 'the attention that each place receives on average, a head each',
+} as const;
 
 const NOTES = `<h2>How to read this</h2>
 <ul class="soft">

@@ -8,6 +8,8 @@ export interface PageFeatureRecord {
   readonly tensor: string;
   readonly output: string;
   readonly channels: number;
+  /** Present for attention, of which channels are heads: what the first token pays, or what each token receives. */
+  readonly attention?: 'paid' | 'received';
   /** Cells of the map of the first entry. */
   readonly height: number;
   readonly width: number;
