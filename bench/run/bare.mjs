@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { FeatureListNet } from '../../dist/index.js';
-import { pictureTensor } from '../../dist/tensors/fit-picture.js';
+import { pictureTensor } from '../../dist/tensors/picture-tensor.js';
 import { decodePicture } from '../../dist/tensors/image.js';
 import { stackRows } from '../../dist/tensors/tensor.js';
 import { IMAGENET } from './imagenet.mjs';

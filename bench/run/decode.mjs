@@ -1,7 +1,7 @@
 // node decode.mjs FOLDER ROWS PICTURE...: writes the pictures as featx preprocesses them, ROWS to a file.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { pictureTensor } from '../../dist/tensors/fit-picture.js';
+import { pictureTensor } from '../../dist/tensors/picture-tensor.js';
 import { decodePicture } from '../../dist/tensors/image.js';
 import { stackRows } from '../../dist/tensors/tensor.js';
 import { openWriter } from '../../dist/tensors/open-writer.js';

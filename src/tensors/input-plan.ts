@@ -80,14 +80,15 @@ export async function planInputs(
   options: InputOptions = {},
 ): Promise<InputPlan> {
   const warnings: string[] = [];
+  const warn = (message: string): void => void warnings.push(message);
   const { skipped, skip } = collecting(options.skip);
   const context: Context = {
     inputs,
     options,
     limits: { ...DEFAULT_TENSOR_LIMITS, ...options.limits },
     faults: new Faults(skip),
-    warn: (message) => void warnings.push(message),
-    recipe: remembered(options),
+    warn,
+    preparing: remembered((input) => preparing(input, options, warn)),
     sounds: [],
   };
   const inputNames = inputs.map(({ name }) => name);
@@ -147,16 +148,16 @@ interface Context {
   readonly limits: TensorLimits;
   readonly faults: Faults;
   readonly warn: (message: string) => void;
-  readonly recipe: (input: ModelInput) => Promise<FoundRecipe>;
+  /** How pictures are prepared for an input: one record for all of them. */
+  readonly preparing: (input: ModelInput) => Promise<Preprocessing>;
   readonly sounds: HeardFile[];
 }
 
-/** Asks once for each input how pictures are prepared. */
-function remembered({ recipe, image, fileSystem = nodeFileSystem }: InputOptions): Context['recipe'] {
-  const known = new Map<string, Promise<FoundRecipe>>();
-  const find = recipe ?? (() => recipeNamed(image?.preprocess ?? AUTO, (path) => readText(path, fileSystem)));
+/** Asks once for each input. */
+function remembered<T>(ask: (input: ModelInput) => Promise<T>): (input: ModelInput) => Promise<T> {
+  const known = new Map<string, Promise<T>>();
   return (input) => {
-    const found = known.get(input.name) ?? find(input);
+    const found = known.get(input.name) ?? ask(input);
     known.set(input.name, found);
     return found;
   };
@@ -195,7 +196,7 @@ async function assign(file: OpenedFile, items: ReadonlyMap<string, InputItem[]>,
   }
   if (arrays === null) {
     const input = targetOf(file, context.inputs, pictureTaker(context.inputs));
-    add(items, input, pictureItem(file, await preparing(input, context), context));
+    add(items, input, pictureItem(file, await context.preparing(input), context));
     return;
   }
   const pairs = pairsOf(file, arrays.arrays, context);
@@ -235,12 +236,16 @@ function pairsOf(
 }
 
 /** How pictures are prepared for an input. */
-async function preparing(input: ModelInput, context: Context): Promise<Preprocessing> {
-  const { image, given, shapes } = context.options;
-  const found = await context.recipe(input);
+async function preparing(
+  input: ModelInput,
+  { recipe, image, given, shapes, fileSystem = nodeFileSystem }: InputOptions,
+  warn: Context['warn'],
+): Promise<Preprocessing> {
+  const read = (path: string): Promise<string> => readText(path, fileSystem);
+  const found = await (recipe?.(input) ?? recipeNamed(image?.preprocess ?? AUTO, read));
   const sizes = { numbers: shapes?.get(input.name), isGiven: given?.has(input.name) === true };
   const to = settledFor(input, found, sizes, image);
-  warningsOf(found, to).forEach(context.warn);
+  warningsOf(found, to).forEach(warn);
   return to;
 }
 

@@ -9,9 +9,12 @@ import type { Cell } from './row-text.js';
 
 type ParquetModule = typeof import('hyparquet-writer');
 
-/** Entries and values of a row group: what readers load at once. */
+/**
+ * Entries and values of a row group: what readers load at once, and what stands in memory as lists of lists, which take
+ * some 200 bytes a value on the way.
+ */
 const GROUP_ROWS = 1000;
-const GROUP_VALUES = 4_000_000;
+const GROUP_VALUES = 400_000;
 
 /** How a dtype stands in a column. float16 and bfloat16 are widened: few readers know them. */
 const TYPES: { readonly [dtype: string]: Pick<SchemaElement, 'type' | 'converted_type'> } = {
