@@ -100,7 +100,7 @@ const SCALES = new Set(['Mul', 'Add', 'Sub', 'Div']);
 const JOINS = new Set(['Add', 'Sum', 'Sub', 'Max']);
 
 /** Ops that make more of a link than an activation, or less. */
-const WORKING = [MOVES, POOLS, NORMS, CONVS, MATRICES, REDUCTIONS];
+const WORKING = new Set(['Concat', ...MOVES, ...POOLS, ...NORMS, ...CONVS, ...MATRICES, ...REDUCTIONS]);
 
 const chains = new WeakMap<Analysis, readonly Link[]>();
 
@@ -180,7 +180,7 @@ function linksAnew({ view, flow, geometry, places }: Analysis): readonly Link[] 
 
 /** Whether a node alone between two cuts is an activation: most links of a large graph are. */
 function isPlain({ opType, attributes }: Node): boolean {
-  return attributes.length === 0 && opType !== 'Concat' && !WORKING.some((ops) => ops.has(opType));
+  return attributes.length === 0 && !WORKING.has(opType);
 }
 
 /** What `linksAnew` makes of an activation alone, behind others. */

@@ -179,11 +179,15 @@ function path(
   const rows = Int32Array.from(kept.reverse());
   const positions = positionsOf(columns, rows, inputs, needed);
   const atRow = new Int32Array(nodes.length).fill(-1);
-  for (let position = 0; position < rows.length; position++) atRow[rows[position]] = position;
+  const own: Node[] = [];
+  for (let position = 0; position < rows.length; position++) {
+    atRow[rows[position]] = position;
+    own.push(nodes[rows[position]]);
+  }
   return {
     columns,
     rows,
-    nodes: Array.from(rows, (row) => nodes[row]),
+    nodes: own,
     positions,
     position: positionByName(columns, rows, inputs, positions),
     atRow,

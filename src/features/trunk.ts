@@ -40,7 +40,8 @@ function exitsAt(
 ): readonly string[] {
   const { columns, rows, atRow } = whole;
   const { names, tensorOf, reads, makes, readers } = columns;
-  const isDeep = Uint8Array.from(geometry.at, (place) => (isAtStride(place, stride) ? 1 : 0));
+  const isDeep = new Uint8Array(names.length);
+  for (let tensor = 0; tensor < names.length; tensor++) if (isAtStride(geometry.at[tensor], stride)) isDeep[tensor] = 1;
   for (const name of inside) isDeep[tensorOf.get(name) ?? isDeep.length] = 0;
   /** Tensors that lead to a map of that stride. */
   const leads = new Uint8Array(names.length);

@@ -55,11 +55,11 @@ export function viewGraph(model: OnnxModel): GraphView {
   const { names, reads, maker } = columns;
   let sorted = true;
   const missing = new Map<string, Node>();
-  for (const [row, node] of graph.nodes.entries())
+  for (let row = 0; row < graph.nodes.length; row++)
     for (let at = reads.starts[row]; at < reads.starts[row + 1]; at++) {
       const tensor = reads.items[at];
       if (maker[tensor] >= 0) sorted &&= maker[tensor] < row;
-      else if (given[tensor] === 0 && !missing.has(names[tensor])) missing.set(names[tensor], node);
+      else if (given[tensor] === 0 && !missing.has(names[tensor])) missing.set(names[tensor], graph.nodes[row]);
     }
   if (missing.size > 0) {
     const some = [...missing].slice(0, 5).map(([name, node]) => `'${name}' (read by ${nodeLabel(node)})`);
@@ -152,10 +152,11 @@ function constantNamed(graph: Graph, wanted: string): string {
 function assertMadeOnce(model: OnnxModel, { nodes, names, makes }: Columns, given: Uint8Array): void {
   const { graph } = model;
   const madeBy = new Int32Array(names.length).fill(-1);
-  for (const [row, node] of nodes.entries())
+  for (let row = 0; row < nodes.length; row++)
     for (let at = makes.starts[row]; at < makes.starts[row + 1]; at++) {
       const tensor = makes.items[at];
       if (madeBy[tensor] >= 0 || given[tensor] === 1) {
+        const node = nodes[row];
         const name = names[tensor];
         const maker = nodes.at(madeBy[tensor] < 0 ? nodes.length : madeBy[tensor]);
         const earlier =

@@ -108,7 +108,10 @@ export function ancestorsOf(view: GraphView, tensors: Iterable<string>): Readonl
 
 /** The rows of `executionOrder`. */
 export function executionRows(view: GraphView): Int32Array {
-  return Int32Array.from(executionOrder(view), view.sorted ? (_node, at) => at : ({ index }) => index);
+  const order = executionOrder(view);
+  const rows = new Int32Array(order.length);
+  for (let at = 0; at < rows.length; at++) rows[at] = view.sorted ? at : order[at].index;
+  return rows;
 }
 
 /** The nodes of the main graph behind the nodes they read from (Kahn's algorithm); those on a cycle are left out. */

@@ -38,6 +38,7 @@ export function parametersOf(view: GraphView, node: Node): readonly ReadParamete
 }
 
 function parameterAt(view: GraphView, input: string): ReadParameter | null {
+  if (!view.initializers.has(input) && !CARRIERS.has(makerOf(view, input)?.opType ?? '')) return null;
   const way = [input];
   for (let at = input; ; way.push(at)) {
     const dims = view.initializers.get(at)?.dims;

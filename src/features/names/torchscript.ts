@@ -37,11 +37,21 @@ const SUFFIX = '_output_';
  * its own; null where they are none.
  */
 function scopesIn({ outputs: [tensor = ''], name: own }: Node): string | null {
-  const suffix = tensor.lastIndexOf(SUFFIX);
-  const isKept = suffix >= 0 && isNumber(tensor, suffix + SUFFIX.length);
-  const name = isKept ? tensor : own;
-  if (!name.startsWith('/')) return null;
-  return name.slice(1, Math.max(1, name.lastIndexOf('/', isKept ? suffix : name.length)));
+  const suffix = suffixOf(tensor);
+  const name = suffix < 0 ? own : tensor;
+  if (name.charCodeAt(0) !== SLASH) return null;
+  let end = suffix < 0 ? name.length : suffix;
+  while (end > 1 && name.charCodeAt(end) !== SLASH) end--;
+  return name.slice(1, end);
+}
+
+const SLASH = 0x2f;
+
+/** Where the exporter's suffix begins: `_output_0`; -1 if a tensor has none. */
+function suffixOf(tensor: string): number {
+  let at = tensor.length;
+  while (at > 0 && isDigit(tensor.charCodeAt(at - 1))) at--;
+  return at < tensor.length && tensor.endsWith(SUFFIX, at) ? at - SUFFIX.length : -1;
 }
 
 /** torch.onnx's TorchScript exporter: `/layer1/layer1.0/conv1/Conv`. */
@@ -225,9 +235,10 @@ export function decodeSegments(segments: readonly string[]): string {
 
 /** Whether a text is digits from a place on. */
 function isNumber(text: string, from = 0): boolean {
-  for (let at = from; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    if (code < 0x30 || code > 0x39) return false;
-  }
+  for (let at = from; at < text.length; at++) if (!isDigit(text.charCodeAt(at))) return false;
   return text.length > from;
+}
+
+function isDigit(code: number): boolean {
+  return code >= 0x30 && code <= 0x39;
 }

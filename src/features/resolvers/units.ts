@@ -31,7 +31,8 @@ const POOLS = new Set(['MaxPool', 'AveragePool', 'LpPool', 'Pad', 'Identity', 'D
  * the picture for the first layer.
  */
 export function unitsOf({ flow, geometry }: Analysis, tree: ModuleTree): readonly Unit[] {
-  const cuts = new Set(flow.cuts);
+  const isCut = new Uint8Array(flow.positions.length);
+  for (const tensor of flow.cutTensors) isCut[tensor] = 1;
   const units: Unit[] = [];
   const first = flow.nodes.findIndex(isLayer);
   const stack = tree.root.children.toReversed();
@@ -42,7 +43,12 @@ export function unitsOf({ flow, geometry }: Analysis, tree: ModuleTree): readonl
       unit !== null &&
       unit.stride <= 2 * strideBefore(flow, module, geometry) &&
       !endsInDownsampling(flow, geometry, unit);
-    if (unit !== null && cuts.has(unit.tensor) && (halves || module.children.length === 0)) units.push(unit);
+    if (
+      unit !== null &&
+      isCut[flow.columns.tensorOf.get(unit.tensor) ?? isCut.length] === 1 &&
+      (halves || module.children.length === 0)
+    )
+      units.push(unit);
     else for (const child of module.children.toReversed()) stack.push(child);
   }
   return units;
