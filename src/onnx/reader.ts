@@ -310,10 +310,10 @@ class MessageReader {
     const { fields, each } = frame.rule;
     if (each !== undefined) return false;
     const { bytes, start: base } = window;
-    const first = cursor.position - base;
     const limit = Math.min(frame.end, window.end) - base;
     const longest = Math.min(LONGEST_SHORT_TEXT, this.limits.nameBytes);
-    let at = first;
+    let at = cursor.position - base;
+    let taken = 0;
     while (at + 2 <= limit) {
       const tag = bytes[at];
       const length = bytes[at + 1];
@@ -321,12 +321,14 @@ class MessageReader {
       const end = at + 2 + length;
       if (rule?.kind !== 'text' || length > longest || end > limit) break;
       if (!rule.list) this.note(frame, tag >>> 3, base + at);
-      window.charge(TEXT_BYTES);
+      taken++;
       rule.set(frame.record, names.decode(bytes, at + 2, end));
       at = end;
     }
+    if (taken === 0) return false;
+    window.charge(taken * TEXT_BYTES);
     cursor.position = base + at;
-    return at > first;
+    return true;
   }
 
   private takeText(frame: ReaderFrame, rule: FieldRule<object> & { kind: 'text' | 'value' }, field: Field): Missing {
