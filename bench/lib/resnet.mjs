@@ -3,14 +3,17 @@
 import { int, ints, message, text, varint, writeChunks } from './wire.mjs';
 
 const FLOAT = 1;
+const INT64 = 7;
 const BLOCKS = [3, 4, 6, 3];
 const EXPANSION = 4;
 
 const dim = (value) => message(1, typeof value === 'number' ? int(1, value) : text(2, value));
 const valueInfo = (number, name, shape) =>
   message(number, [...text(1, name), ...message(2, message(1, [...int(1, FLOAT), ...message(2, shape.flatMap(dim))]))]);
-const intsAttribute = (name, values) => message(5, [...text(1, name), ...ints(8, values), ...int(20, 7)]);
-const intAttribute = (name, value) => message(5, [...text(1, name), ...int(3, value), ...int(20, 2)]);
+/** An attribute of whole numbers. */
+export const intsAttribute = (name, values) => message(5, [...text(1, name), ...ints(8, values), ...int(20, 7)]);
+/** An attribute of one whole number. */
+export const intAttribute = (name, value) => message(5, [...text(1, name), ...int(3, value), ...int(20, 2)]);
 const windowOf = (kernel, stride) =>
   [
     intsAttribute('kernel_shape', [kernel, kernel]),
@@ -31,7 +34,8 @@ function seeded(count, scale, seed) {
   return Buffer.from(values.buffer);
 }
 
-class Graph {
+/** Nodes and weights as they are added; each weight has a seed of its own. */
+export class Graph {
   nodes = [];
   initializers = [];
 
@@ -53,8 +57,15 @@ class Graph {
     return name;
   }
 
-  add(opType, path, inputs, attributes = []) {
-    const output = `${path}/${opType}_output_0`;
+  /** Shapes, axes and other whole numbers. */
+  integers(name, values) {
+    this.initializers.push(
+      ...message(5, [...ints(1, [values.length]), ...int(2, INT64), ...text(8, name), ...ints(7, values)]),
+    );
+    return name;
+  }
+
+  add(opType, path, inputs, attributes = [], output = `${path}/${opType}_output_0`) {
     this.nodes.push(
       ...message(1, [
         ...inputs.flatMap((input) => text(1, input)),
@@ -126,6 +137,11 @@ export function resnet50(path) {
       ...intAttribute('transB', 1),
     ]),
   );
+  return writeModel(path, graph);
+}
+
+/** Writes a graph from `input` [batch, 3, 224, 224] to `output` [batch, 1000]. */
+export function writeModel(path, graph) {
   const content = [
     ...graph.nodes,
     ...text(2, 'main_graph'),
