@@ -16,8 +16,8 @@ export interface MixingRun {
   readonly joinings: ReadonlyMap<string, Joining | null>;
   /** Entries of a batch. */
   readonly batchSize: number;
-  /** Whether the caller named that size. */
-  readonly isAsked: boolean;
+  /** Whether the caller named that size, or gave all entries as one batch: as one array for each input. */
+  readonly isGiven: boolean;
   /** Inputs with values of their own for each entry, along axis 0. */
   readonly batched: ReadonlySet<string>;
   /** The feeds of the first batch. */
@@ -37,12 +37,12 @@ export interface SettledBatch {
 }
 
 /**
- * One entry a batch if a network computes across its batch and nothing else is asked for: a value never depends on the
- * size of a batch in silence. Where no rule knows an operator, the first and the last entry of the first batch are run
+ * One entry a batch if a network computes across its batch, and the entries were not given as a batch: a value never
+ * depends on the size of a batch in silence. Where no rule knows an operator, the first and the last entry of the first batch are run
  * alone.
  */
 export async function settledBatch(run: MixingRun): Promise<SettledBatch> {
-  const { batchSize, isAsked, joinings } = run;
+  const { batchSize, isGiven, joinings } = run;
   const { mixed, open } = await mixedFeatures(run);
   const warnings =
     open.length === 0
@@ -54,7 +54,7 @@ export async function settledBatch(run: MixingRun): Promise<SettledBatch> {
   const what = [...mixed].map(([name, why]) => `${printable(name)} (${why})`).join(', ');
   // What has no part for each entry is asked of all of them together.
   const isWhole = [...joinings.values()].some((joining) => joining === null);
-  if (isAsked || isWhole)
+  if (isGiven || isWhole)
     return {
       batchSize,
       mixed,

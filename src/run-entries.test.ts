@@ -22,21 +22,24 @@ function floats(shape: readonly number[], from = 0): TensorValue {
 
 let files = 0;
 
-/** What comes of a graph's output `y` in batches of a size. */
+/** What comes of a graph's output `y` in batches of a size; of several arrays, each is a file. */
 async function entriesOf(
   graph: GraphSpec,
-  input: TensorValue,
+  input: TensorValue | readonly TensorValue[],
   options: Partial<RunOptions> = {},
 ): Promise<{
   readonly results: ReadonlyMap<string, TensorValue>;
   readonly feature: RunFeatureRecord;
   readonly report: RunReport;
 }> {
-  const file = join(folder, `in-${files++}.npy`);
-  await writeArrays(file, new Map([['', input]]));
+  const paths: string[] = [];
+  for (const array of 'dtype' in input ? [input] : input) {
+    paths.push(join(folder, `in-${files++}.npy`));
+    await writeArrays(paths[paths.length - 1], new Map([['', array]]));
+  }
   const output = join(folder, `out-${files++}.npz`);
   const report = await run(encodeModel({ graph }), {
-    inputs: [file],
+    inputs: paths,
     output,
     select: [{ by: 'tensor', name: 'y' }],
     ...options,
@@ -314,7 +317,7 @@ describe('networks that compute across their batch', () => {
     ],
     ['entries in another order, of which no rule is sure', one(reversed), /an entry has other values beside others/],
   ])('%s: entries are run one by one, which is said', async (_case, graph, why) => {
-    const input = floats([5, 3]);
+    const input = [floats([2, 3]), floats([3, 3], 6)];
     const { results, feature, report } = await entriesOf(graph, input);
     expect(report).toMatchObject({ batch_size: 1, features: [{ mixes_entries: expect.stringMatching(why) }] });
     expect(report.warnings.join()).toMatch(/across its batch, so entries are run one by one/);
@@ -325,6 +328,9 @@ describe('networks that compute across their batch', () => {
     const asked = await entriesOf(graph, input, { batchSize: 2 });
     expect(asked.report.warnings.join()).toMatch(/depend on the others of its batch of 2/);
     expect(asked.feature.mixes_entries).toMatch(why);
+    const given = await entriesOf(graph, floats([5, 3]));
+    expect(given.report.warnings.join()).toMatch(/depend on the others of its batch of 5/);
+    expect(given.results.get('y')).toEqual((await entriesOf(graph, input, { batchSize: 5 })).results.get('y'));
   });
 
   test('entries that stay apart are a batch, whether a rule says so or a run', async () => {

@@ -117,8 +117,9 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
   const joinings = await joiningsOf({ ...question, entries });
   const isOpen = plan.fixedBatch === null && largest > 1;
   const mixing = isOpen ? await runner.mixingIn([...batched]) : new Map<string, Mixing>();
-  const isAsked = options.batchSize !== undefined;
-  const settled = await settledBatch({ ...question, joinings, mixing, isAsked });
+  const isOneArray = text === null && plan.inputs.every(({ items, isBatched }) => !isBatched || items.length === 1);
+  const isGiven = options.batchSize !== undefined || (isOneArray && plan.rows <= largest);
+  const settled = await settledBatch({ ...question, joinings, mixing, isGiven });
   const { batchSize } = settled;
   const tokens = text === null ? null : await TokenEntries.of(runner, joinings, text.spans);
   const results = new Results(runner.features, tokens?.joined(plan.rows) ?? joinings, entries);
