@@ -38,8 +38,8 @@ export interface SettledBatch {
 
 /**
  * One entry a batch if a network computes across its batch, and the entries were not given as a batch: a value never
- * depends on the size of a batch in silence. Where no rule knows an operator, the first and the last entry of the first batch are run
- * alone.
+ * depends on the size of a batch in silence. Where no rule knows an operator, the first and the last entry of the first
+ * batch are run alone.
  */
 export async function settledBatch(run: MixingRun): Promise<SettledBatch> {
   const { batchSize, isGiven, joinings } = run;

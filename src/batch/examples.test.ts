@@ -82,7 +82,7 @@ function at(value: unknown, ...path: readonly (string | number)[]): unknown {
 const file = (...path: readonly string[]): string => readFileSync(join(EXAMPLES, ...path), 'utf8');
 
 /** Those that use featx as a library; `src/examples.test.ts` runs them. */
-const OF_THE_LIBRARY = /^(browser|service)\//;
+const OF_THE_LIBRARY = /^(browser|bundler|service)\//;
 
 test('there is no example of the command line that is not tested here', () => {
   const files = readdirSync(EXAMPLES, { recursive: true, encoding: 'utf8' })
@@ -91,6 +91,7 @@ test('there is no example of the command line that is not tested here', () => {
     .filter((path) => !OF_THE_LIBRARY.test(path));
   expect(files.sort()).toEqual([
     'config/featx.config.json',
+    'container/Dockerfile',
     'github-actions/features.yml',
     'kubernetes/job.yaml',
     'make/Makefile',

@@ -449,7 +449,7 @@ describe('on the command line', () => {
 
   test.each([
     ['s3://bucket/m.onnx', 's3:// cannot be read'],
-    ['ftp://host/m.onnx', 'what can is a path, https://, hf://'],
+    ['ftp://host/m.onnx', 'what can be read is a path, https://, hf://'],
     ['http://example.com/m.onnx', 'use https://'],
     ['hf://model.onnx', 'hf://owner/repository/path'],
     ['https://user:password@example.com/m.onnx', 'would end up in logs'],

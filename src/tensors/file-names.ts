@@ -49,16 +49,29 @@ export function safeFileNames(names: readonly string[]): string[] {
 }
 
 /** Names under which an archive would be unpacked outside of its folder: `..` on the way, or a drive of Windows. */
-const LEADS_OUT = /(^|[/\\])\.\.([/\\]|$)|^\\|^[A-Za-z]:/;
+const LEADS_OUT = /(^|[/\\:])\.\.([/\\]|$)|^\\|^[A-Za-z]:[/\\]/;
 
 /**
- * Keys for an archive: the names themselves but where a format or its readers cannot hold them, or would unpack them
- * elsewhere. A slash in front, as names of PyTorch's exporters have, stays: whatever unpacks archives takes it off.
+ * Keys for an archive: the names themselves but where its readers cannot hold them, or would unpack them elsewhere. A
+ * slash in front, as names of PyTorch's exporters have, stays: whatever unpacks archives takes it off.
  */
-export function archiveKeys(names: readonly string[], reserved: readonly string[] = []): string[] {
+export function archiveKeys(names: readonly string[]): string[] {
+  return keysOf(names, { isBad: (name) => LEADS_OUT.test(name) });
+}
+
+/** Keys for a header or for columns: the names themselves but where a format or its readers cannot hold them. */
+export function headerKeys(names: readonly string[], reserved: readonly string[]): string[] {
+  return keysOf(names, { reserved });
+}
+
+interface KeyRules {
+  readonly reserved?: readonly string[];
+  readonly isBad?: (name: string) => boolean;
+}
+
+function keysOf(names: readonly string[], { reserved = [], isBad = () => false }: KeyRules): string[] {
   const keys = names.map((name) => {
-    const unfit =
-      name === '' || name.includes('\0') || isEscaped(name) || reserved.includes(name) || LEADS_OUT.test(name);
+    const unfit = name === '' || name.includes('\0') || isEscaped(name) || reserved.includes(name) || isBad(name);
     if (unfit)
       return name === ''
         ? '%'

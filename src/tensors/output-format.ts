@@ -1,7 +1,7 @@
 import { UsageError } from '../errors.js';
 import { OUTPUT_FORMATS, type OutputFormatName } from '../options/choices.js';
 import { option } from '../options/words.js';
-import { archiveKeys, safeFileNames } from './file-names.js';
+import { archiveKeys, headerKeys, safeFileNames } from './file-names.js';
 import type { ArraySpec, FileLayout } from './layout.js';
 import { npyDescription, npyLayout } from './npy.js';
 import { PROVENANCE_KEY } from './provenance.js';
@@ -40,7 +40,7 @@ const CELLS = /^(?:float(?:16|32|64)|bfloat16|bool|u?int(?:8|16|32|64)|string)$/
 const inCells = (dtype: string): boolean => CELLS.test(dtype);
 /** The columns that say where a row comes from. */
 export const ROW_COLUMNS = ['file', 'index'] as const;
-const columns = (names: readonly string[]): string[] => archiveKeys(names, ROW_COLUMNS);
+const columns = (names: readonly string[]): string[] => headerKeys(names, ROW_COLUMNS);
 
 /** The longest comment of a zip archive. */
 const ZIP_COMMENT = 0xffff;
@@ -52,7 +52,7 @@ export const ARRAY_FORMATS: { readonly [F in ArrayFormat]: ArrayFacts } = {
   safetensors: {
     several: true,
     holds: isSafetensorsDtype,
-    keys: (names) => archiveKeys(names, ['__metadata__']),
+    keys: (names) => headerKeys(names, ['__metadata__']),
     layout: (arrays, provenance) =>
       safetensorsLayout(arrays, new Map(provenance === undefined ? [] : [[PROVENANCE_KEY, provenance]])),
     provenanceBytes: Number.POSITIVE_INFINITY,

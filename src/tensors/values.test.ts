@@ -1,6 +1,6 @@
 import { elementCount } from '../onnx/types.js';
 import { conversionOf, convert, toFloat32 } from './convert.js';
-import { archiveKeys, percentEncode, safeFileNames } from './file-names.js';
+import { archiveKeys, headerKeys, percentEncode, safeFileNames } from './file-names.js';
 import { randomTensor } from './random.js';
 import { RunningSummary, summarize } from './statistics.js';
 import { byteLength, padRows, stackRows, takeRows, tensorFromBytes } from './tensor.js';
@@ -187,7 +187,7 @@ describe('names of files and keys', () => {
 
   test('keys are the names but where no archive can hold them', () => {
     expect(archiveKeys(['/layer1/Relu_output_0', '1', 'ü'])).toEqual(['/layer1/Relu_output_0', '1', 'ü']);
-    expect(archiveKeys(['a\0b', '\udc80', '', '__metadata__'], ['__metadata__'])).toEqual([
+    expect(headerKeys(['a\0b', '\udc80', '', '__metadata__'], ['__metadata__'])).toEqual([
       'a%00b',
       '%80',
       '%',
