@@ -6,4 +6,4 @@ const own = process.argv.slice(2);
 installed();
 if (own.length === 0) await checked(['typecheck', 'lint', 'check:format']);
 built();
-jest(['--maxWorkers=100%', ...own]);
+jest(['--maxWorkers=150%', ...own]);

@@ -4,15 +4,15 @@ import { join } from 'node:path';
 import { batch, type BatchOptions } from '../batch/batch.js';
 import type { Job } from '../batch/jobs.js';
 import type { BatchSummary, JobReport } from '../batch/reports.js';
-import { bundledCli } from './bundles.mjs';
+import { builtCli } from './bundles.mjs';
 import { backbone } from './fixtures/fixture.js';
 import { encodeModel } from './model-builder.js';
 import { node, value, weights } from './model-spec.js';
 
 /** The command line as it is shipped, its worker with the faults that tests inject. */
 export async function buildCli(): Promise<{ readonly main: string; readonly worker: string }> {
-  const home = await bundledCli();
-  return { main: join(home, 'featx.js'), worker: join(home, 'batch-worker.js') };
+  const home = await builtCli();
+  return { main: join(home, 'featx.cjs'), worker: join(home, 'batch-worker.js') };
 }
 
 const VALUES = [

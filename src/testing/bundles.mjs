@@ -1,5 +1,5 @@
 // Programs of the sources as they are shipped: bundled beside each other, once per state of the sources.
-import { existsSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -34,7 +34,10 @@ export async function bundled(name, entryPoints) {
     },
   });
   writeFileSync(join(draft, 'package.json'), '{"type":"module"}');
-  writeFileSync(join(draft, 'featx.js'), "import { start } from './main.js';\nawait start();\n");
+  return inPlace(draft, home);
+}
+
+function inPlace(draft, home) {
   try {
     renameSync(draft, home);
   } catch (error) {
@@ -45,9 +48,25 @@ export async function bundled(name, entryPoints) {
   return home;
 }
 
-export function bundledCli() {
-  return bundled('cli', {
-    main: 'src/cli/main.ts',
+export async function builtCli() {
+  const built = join(root, 'dist', 'cli');
+  const children = await bundledChildren();
+  const home = join(children, `beside-${Math.round(statSync(join(built, 'main.cjs')).mtimeMs)}`);
+  if (existsSync(home)) return home;
+  const draft = `${home}.${process.pid}`;
+  mkdirSync(draft);
+  const copied = [
+    [built, /\.cjs(\.|$)/],
+    [children, /\.js(on)?$/],
+  ];
+  for (const [folder, pattern] of copied)
+    for (const name of readdirSync(folder)) if (pattern.test(name)) copyFileSync(join(folder, name), join(draft, name));
+  writeFileSync(join(draft, 'featx.cjs'), "require('./main.cjs').start();\n");
+  return inPlace(draft, home);
+}
+
+export function bundledChildren() {
+  return bundled('children', {
     'batch-worker': 'src/testing/faulty-worker.ts',
     'runtime-child': 'src/runtime/runtime-child.ts',
   });
