@@ -39,7 +39,7 @@ test('a service gives the features of an uploaded picture', async () => {
     server.kill('SIGTERM');
   }
   if (process.platform !== 'win32') expect(await ended).toBe(0);
-}, 60_000);
+});
 
 test('a page finds the features of a dropped file, without Node.js and without its weights', async () => {
   const { outputFiles } = await build({
