@@ -387,3 +387,23 @@ test('nothing is written in a dry run', async () => {
   expect(parts.map(({ sha256 }) => sha256)).toEqual([null, null]);
   await expect(readFile(manifest)).rejects.toThrow('ENOENT');
 });
+
+test('a shape of a shape is where the shape is', async () => {
+  const { graphs } = await parted(
+    {
+      nodes: [
+        node('Neg', ['x'], ['a']),
+        node('Shape', ['a'], ['dims']),
+        node('Shape', ['dims'], ['rank']),
+        node('Relu', ['a'], ['b']),
+        node('Reshape', ['b', 'dims'], ['c']),
+        node('Cast', ['rank'], ['r'], { to: { int: 1 } }),
+        node('Add', ['c', 'r'], ['y']),
+      ],
+      inputs: [v('x')],
+      outputs: [v('y')],
+    },
+    { at: ['b'] },
+  );
+  expect(graphs.map(({ inputs }) => inputs)).toEqual([['x'], ['b', 'dims', 'r']]);
+});

@@ -32,9 +32,14 @@ export function divisible(view: GraphView, bytesOf: BytesOf, random: ReadonlySet
   const isOne = (node: Node): boolean => kept.nodes.has(node) && (variable.nodes.has(node) || random.has(node));
   const nodes: Node[] = [];
   const place = (tensors: readonly string[]): void => {
-    for (const tensor of tensors)
+    const waiting = [...tensors];
+    for (const tensor of waiting)
       for (const reader of view.consumersOf.get(tensor) ?? [])
-        if (isShape(reader) && isOne(reader) && reader.inputs[0] === tensor) nodes.push(reader);
+        if (isShape(reader) && isOne(reader) && reader.inputs[0] === tensor) {
+          nodes.push(reader);
+          // There are shapes of shapes.
+          waiting.push(...reader.outputs);
+        }
   };
   place(inputs);
   for (const node of executionOrder(view)) {
