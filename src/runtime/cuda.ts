@@ -17,9 +17,8 @@ export interface LibraryWheel {
 }
 
 /**
- * The wheels for Linux on x64. The provider of onnxruntime-node 1.30 is built for CUDA 13 and cuDNN 9; these are the
- * versions that PyTorch's builds for CUDA 13.0 take, the oldest for which both were built, so that the oldest drivers
- * do.
+ * The wheels for Linux on x64. The provider of onnxruntime-node 1.30 is built for CUDA 13 and cuDNN 9; these are of
+ * CUDA 13.0, the first of its line, so that the oldest drivers do.
  * @see https://pypi.org/project/onnxruntime-gpu, its extras `cuda` and `cudnn`
  */
 export const CUDA_WHEELS: readonly LibraryWheel[] = [
