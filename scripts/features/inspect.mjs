@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSyn
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
+import { PROGRAM } from '../bundled.mjs';
 import { root } from '../ready.mjs';
 
 const home = join(root, 'node_modules', '.cache', 'featx', 'features');
@@ -18,19 +19,7 @@ function put(path, contents) {
 }
 
 async function bundle(entry) {
-  const { outputFiles } = await build({
-    absWorkingDir: root,
-    entryPoints: [entry],
-    bundle: true,
-    write: false,
-    format: 'esm',
-    platform: 'node',
-    target: 'node20.19',
-    external: ['onnxruntime-node', 'sharp'],
-    banner: {
-      js: 'import{createRequire as __featxRequire}from"node:module";const require=__featxRequire(import.meta.url);',
-    },
-  });
+  const { outputFiles } = await build({ ...PROGRAM, entryPoints: [entry], write: false });
   const [{ contents }] = outputFiles;
   const key = createHash('sha256').update(contents).digest('hex').slice(0, 16);
   const path = join(home, `${key}.mjs`);

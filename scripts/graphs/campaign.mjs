@@ -3,7 +3,7 @@
 import { fork } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { build } from 'esbuild';
+import { bundleInto } from '../bundled.mjs';
 import { root } from '../ready.mjs';
 
 const RECORD = join(root, 'bench', 'results', 'random-graphs.json');
@@ -28,7 +28,8 @@ export async function campaign(kind, { seeds, minutes, record }) {
   const home = join(root, 'node_modules', '.cache', 'featx', `graphs-${process.pid}`);
   mkdirSync(home, { recursive: true });
   try {
-    const worker = await bundled(home);
+    await bundleInto(home, { worker: 'src/testing/random-graph/worker.ts' });
+    const worker = join(home, 'worker.mjs');
     while (total.seeds[1] < last && Date.now() < deadline) await piece(worker, kind, total, last, deadline);
   } finally {
     rmSync(home, { recursive: true, force: true });
@@ -40,24 +41,6 @@ export async function campaign(kind, { seeds, minutes, record }) {
 /** What is written down now: another campaign may have written since. */
 function recorded() {
   return existsSync(RECORD) ? JSON.parse(readFileSync(RECORD, 'utf8')) : {};
-}
-
-async function bundled(home) {
-  const file = join(home, 'worker.mjs');
-  await build({
-    absWorkingDir: root,
-    entryPoints: ['src/testing/random-graph/worker.ts'],
-    outfile: file,
-    bundle: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node20.19',
-    external: ['onnxruntime-node', 'sharp'],
-    banner: {
-      js: 'import{createRequire as __featxRequire}from"node:module";const require=__featxRequire(import.meta.url);',
-    },
-  });
-  return file;
 }
 
 /** One child, until the end of the range, of the time, or of the child. */

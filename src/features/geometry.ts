@@ -1,5 +1,4 @@
-import { ByNames } from '../onnx/by-name.js';
-import type { Columns } from '../onnx/graph.js';
+import { ByNumber } from '../onnx/by-number.js';
 
 /** What an axis runs over; `?` where windows, heads or patches were folded into it. */
 export type Axis = 'N' | 'C' | 'H' | 'W' | 'L' | '?';
@@ -63,22 +62,5 @@ export function isAlike(from: readonly [number, number], to: readonly [number, n
   return ratio > 0.7 && ratio < 1.45;
 }
 
-/** Where the tensors of a graph stand: by name, and by number. */
-export class Places extends ByNames<Geometry> {
-  constructor(
-    columns: Columns,
-    /** By the number of a tensor; null for those without a place. */
-    readonly at: readonly (Geometry | null)[],
-    /** Of tensors that have no number. */
-    others: ReadonlyMap<string, Geometry>,
-  ) {
-    super(
-      function* () {
-        yield* others.keys();
-        for (let tensor = 0; tensor < at.length; tensor++) if (at[tensor] !== null) yield columns.names[tensor];
-        return undefined;
-      },
-      (name) => at[columns.tensorOf.get(name) ?? at.length] ?? others.get(name),
-    );
-  }
-}
+/** Where the tensors of a graph stand. */
+export class Places extends ByNumber<Geometry> {}
