@@ -142,9 +142,9 @@ async function digestsOf({ model, files, warn }: CheckedModel): Promise<Readonly
 /** How far values of one type are apart, where they are floats in one run of bytes. */
 async function errorOf(a: Weight, b: Weight): Promise<Pick<WeightDifference, 'relative_error'>> {
   const width = a.dataType === DataType.float ? 4 : a.dataType === DataType.double ? 8 : 0;
-  const [[mine, ...more], [yours, ...others]] = [a.pieces, b.pieces];
-  const isPlain = more.length === 0 && others.length === 0 && pieceSize(mine) === pieceSize(yours);
-  if (width === 0 || !isPlain) return {};
+  if (width === 0 || a.pieces.length !== 1 || b.pieces.length !== 1) return {};
+  const [[mine], [yours]] = [a.pieces, b.pieces];
+  if (pieceSize(mine) !== pieceSize(yours)) return {};
   const sum = new DistanceSum();
   const other = chunksOf(yours, b.source)[Symbol.asyncIterator]();
   for await (const chunk of chunksOf(mine, a.source)) {

@@ -62,7 +62,9 @@ export async function planLibraries(options: LibraryOptions = {}): Promise<Libra
   const { fileSystem = nodeFileSystem, wheels = CUDA_WHEELS, remote, signal } = options;
   const settings = settingsOf(remote, { fileSystem, signal });
   const folder = options.folder ?? runtimeFiles().libraries;
-  const index = options.index ?? (remote?.environment ?? process.env).PIP_INDEX_URL ?? PYTHON_INDEX;
+  const { PIP_INDEX_URL } = remote?.environment ?? process.env;
+  // An empty variable is one that is not set.
+  const index = options.index ?? (PIP_INDEX_URL || PYTHON_INDEX);
   const record = await readRecord(folder, fileSystem);
   const planned: PlannedWheel[] = [];
   let downloadBytes = 0;
@@ -170,13 +172,20 @@ interface WheelRecord {
   readonly sizes: { readonly [library: string]: number };
 }
 
+function isWheelRecord(value: unknown): value is WheelRecord {
+  return (
+    isRecord(value) && typeof value.version === 'string' && typeof value.sha256 === 'string' && isRecord(value.sizes)
+  );
+}
+
 async function readRecord(folder: string, fs: FileSystem): Promise<{ readonly [name: string]: WheelRecord }> {
   const path = join(folder, RECORD);
   if ((await orNothing(fs.stat(path), path)) === null) return {};
   const source = await FileSource.open(path, fs);
   try {
     const value = parseJson(decodeText(await source.read(0, source.size)));
-    return isRecord(value) && isRecord(value.wheels) ? (value.wheels as { readonly [name: string]: WheelRecord }) : {};
+    const wheels = isRecord(value) && isRecord(value.wheels) ? Object.entries(value.wheels) : [];
+    return Object.fromEntries(wheels.filter((entry): entry is [string, WheelRecord] => isWheelRecord(entry[1])));
   } catch (error) {
     // A record that is broken says nothing of what lies there; it is written anew.
     if (error instanceof SyntaxError) return {};

@@ -319,7 +319,8 @@ async function differenceAt(
 }
 
 function distanceText({ deviations, differing, values }: WeightDistance): string {
-  return `, by up to ${deviations.toPrecision(2)} standard deviations in ${differing} of ${values}`;
+  const far = deviations === null ? '' : ` by up to ${deviations.toPrecision(2)} standard deviations`;
+  return `,${far} in ${differing} of ${values}`;
 }
 
 function textOf({ dataType, dims }: Tensor): string {

@@ -15,12 +15,13 @@ import { byId, element } from './dom.js';
 import type { ChosenModel } from './model.js';
 import { showProblem, say } from './messages.js';
 
+/** Plans that were asked for, of whatever model: only the last one is shown. */
+let asked = 0;
+
 /** What is taken of a model, planned again after each change. */
 export class CutPanel {
   private choices: Choices = NO_CHOICES;
   private planned: PlannedBytes | null = null;
-  /** Plans that were asked for: only the last one is shown. */
-  private asked = 0;
 
   constructor(
     private readonly chosen: ChosenModel,
@@ -50,15 +51,17 @@ export class CutPanel {
     byId('save').setAttribute('disabled', '');
     this.planned = null;
     this.onPlan(null);
-    const mine = ++this.asked;
+    const mine = ++asked;
+    showProblem(null);
     if (isEmpty) return;
     this.plan().then(
       (planned) => {
-        if (mine === this.asked) this.show(planned);
+        if (mine === asked) this.show(planned);
       },
       (error: unknown) => {
-        if (mine === this.asked) {
+        if (mine === asked) {
           this.showOutputs(null);
+          for (const id of ['size', 'kept', 'command', 'cut-warnings']) byId(id).replaceChildren();
           showProblem(error);
         }
       },

@@ -11,7 +11,7 @@ import {
   type SidecarFiles,
 } from '../core.js';
 import { fingerprint } from '../onnx/fingerprint.js';
-import { CONFIG_NAMES } from '../preprocessing/config-names.js';
+import { CONFIG_NAMES, LARGEST_CONFIG } from '../preprocessing/config-names.js';
 import type { TextFile } from '../preprocessing/find.js';
 import { RemoteSidecars } from '../remote/remote-sidecars.js';
 import { RemoteSource } from '../remote/remote-source.js';
@@ -32,7 +32,6 @@ export interface ChosenModel {
   assertUnchanged(): Promise<void>;
 }
 
-const LARGEST_CONFIG = 4 * 1024 * 1024;
 const isModel = (name: string): boolean => /\.onnx$/i.test(name);
 
 /**
@@ -69,7 +68,10 @@ async function configsAmong(files: readonly File[]): Promise<readonly TextFile[]
   const found: TextFile[] = [];
   for (const name of CONFIG_NAMES) {
     const file = files.find((each) => each.name === name);
-    if (file !== undefined && file.size <= LARGEST_CONFIG) found.push({ path: name, text: await file.text() });
+    if (file === undefined) continue;
+    if (file.size > LARGEST_CONFIG)
+      throw new UsageError(`${name} has ${file.size} bytes, and a config has at most ${LARGEST_CONFIG}`);
+    found.push({ path: name, text: await file.text() });
   }
   return found;
 }

@@ -72,9 +72,13 @@ function factsOf({ report: { model, inputs, outputs } }: ChosenModel): readonly 
     .flatMap(([title, value]) => [element('dt', {}, title), element('dd', {}, escapeText(value))]);
 }
 
+/** Models whose tree was asked for: only that of the last is shown. */
+let treesAsked = 0;
+
 /** The tree of modules is made when it is opened: a large one takes a while. */
 function showModules({ model, name }: ChosenModel, cut: CutPanel): void {
   const tree = byId('tree');
+  const mine = (treesAsked += 1);
   const details = byId('modules');
   details.removeAttribute('open');
   tree.replaceChildren();
@@ -82,13 +86,16 @@ function showModules({ model, name }: ChosenModel, cut: CutPanel): void {
     if (!details.hasAttribute('open') || tree.hasChildNodes()) return;
     tree.textContent = 'Reading…';
     inspectModel(model, { name, listModules: true }).then(
-      ({ modules = [] }) =>
+      ({ modules = [] }) => {
+        if (mine !== treesAsked) return;
         tree.replaceChildren(
           modules.length === 0
             ? 'Nothing in this graph names modules.'
             : moduleTree(modules, cut.toggle.bind(cut), (key) => cut.isTaken(key)),
-        ),
+        );
+      },
       (error: unknown) => {
+        if (mine !== treesAsked) return;
         tree.replaceChildren();
         showProblem(error);
       },
@@ -102,7 +109,11 @@ function openDropped(files: readonly File[]): void {
 
 const input = byId('file');
 input.addEventListener('change', () => {
-  if (input instanceof HTMLInputElement) openDropped([...(input.files ?? [])]);
+  if (!(input instanceof HTMLInputElement)) return;
+  const files = [...(input.files ?? [])];
+  // The same file may be chosen again after it has changed.
+  input.value = '';
+  openDropped(files);
 });
 const drop = byId('drop');
 for (const name of ['dragover', 'dragleave', 'drop'])

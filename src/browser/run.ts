@@ -27,6 +27,9 @@ const LARGEST_RUN = 1_000_000_000;
 /** The runtime that was chosen; it stays for the next model. */
 let runtime: Promise<Runtime> | null = null;
 
+/** Runs that were asked for, of whatever model: only the last one is shown. */
+let asked = 0;
+
 /** Runs a cut on a picture and shows its features. */
 export class RunPanel {
   private cut: PlannedBytes | null = null;
@@ -35,9 +38,13 @@ export class RunPanel {
     const how = byId('how');
     if (!how.hasChildNodes()) how.append(...[AUTO, ...PRESET_NAMES].map((name) => element('option', {}, name)));
     byId('figures').replaceChildren();
+    asked++;
     byId('run-form').onsubmit = (event) => {
       event.preventDefault();
-      this.run().catch(showProblem);
+      const mine = ++asked;
+      this.run(() => mine === asked).catch((error: unknown) => {
+        if (mine === asked) showProblem(error);
+      });
     };
   }
 
@@ -47,7 +54,7 @@ export class RunPanel {
     byId('run').hidden = cut === null;
   }
 
-  private async run(): Promise<void> {
+  private async run(isLast: () => boolean): Promise<void> {
     const { cut } = this;
     const [picture] = filesOf('picture');
     if (cut === null || picture === undefined) throw new Error('choose a picture');
@@ -64,6 +71,7 @@ export class RunPanel {
     const bytes = new Uint8Array(await (await blobOf(cut)).arrayBuffer());
     const values = await ort.run(bytes, new Map([[input, pictureTensor(decoded, how)]]));
     const places = new Places();
+    if (!isLast()) return;
     const figures = cut.outputs.flatMap((output) => {
       const value = values.get(output.output);
       return value === undefined
@@ -119,7 +127,10 @@ function theRuntime(): Promise<Runtime> {
   return runtime;
 }
 
-/** The pixels of a picture as RGB: alpha dropped, its colour profile not applied. */
+/**
+ * The pixels of a picture as RGB, its colour profile not applied. A canvas keeps colours multiplied with alpha, so what
+ * is transparent has others than the command line reads.
+ */
 async function decode(file: File, orientation: Preprocessing['orientation']): Promise<Picture> {
   const bitmap = await createImageBitmap(file, {
     colorSpaceConversion: 'none',
@@ -132,6 +143,7 @@ async function decode(file: File, orientation: Preprocessing['orientation']): Pr
   const context = element('canvas', { width, height }).getContext('2d', { willReadFrequently: true });
   if (context === null) throw new Error('this browser draws nothing');
   context.drawImage(bitmap, 0, 0);
+  bitmap.close();
   const { data: rgba } = context.getImageData(0, 0, width, height);
   const data = new Uint8Array(width * height * 3);
   for (let pixel = 0; pixel < width * height; pixel++)

@@ -159,6 +159,16 @@ label_list:
     ['infer_cfg.yml', 'Preprocess:\n- type: Resize\n  interp: 2\n  keep_ratio: false\n', /Resize\.interp is 2, not 1/],
     ['inference.yml', 'PreProcess: &anchor\n  transform_ops: []\n', /is not a plain value/],
     [
+      'inference.yml',
+      'PreProcess:\n  transform_ops:\n  - ResizeImage:\n      size: 256\n  - CropImage:\n      size: 224\n',
+      /CropImage\.size is 224, not a crop behind a resize of the shortest side/,
+    ],
+    [
+      'inference.yml',
+      'PreProcess:\n  transform_ops:\n  - ResizeImage:\n      resize_short: 256\n  - CropImage:\n      scale: 1\n',
+      /CropImage\.size/,
+    ],
+    [
       'pipeline.json',
       '{"pipeline":{"tasks":[{"transforms":[{"type":"TopDownAffine"}]}]}}',
       /its step TopDownAffine is none of/,

@@ -40,9 +40,11 @@ function shortest(before: Recipe, side: number): Recipe {
   return { ...before, size: [side, side], resize: side, fit: 'shortest', crop: 1 };
 }
 
-function cropped(fields: Fields, before: Recipe, size: Pair | null): Recipe {
-  if (size === null || before.resize === null) return before;
-  if (typeof before.resize !== 'number') return fields.wrong('size', 'a crop behind a resize of the shortest side');
+function cropped(fields: Fields, before: Recipe, key: string, order: 'height first' | 'width first'): Recipe {
+  const size = pairOf(fields, key, order);
+  if (size === null) return fields.wrong(key, 'one or two sides');
+  if (before.fit === 'squash' && String(before.size) === String(size)) return before;
+  if (typeof before.resize !== 'number') return fields.wrong(key, 'a crop behind a resize of the shortest side');
   return { ...before, size, crop: Math.min(1, Math.min(...size) / before.resize) };
 }
 
@@ -66,7 +68,7 @@ const PADDLE: { readonly [name: string]: Step } = {
     const size = pairOf(fields, 'size', 'width first');
     return size === null ? fields.wrong('size', 'a size, and there is no resize_short') : squashed(before, size);
   },
-  CropImage: (fields, before) => cropped(fields, before, pairOf(fields, 'size', 'width first')),
+  CropImage: (fields, before) => cropped(fields, before, 'size', 'width first'),
   Resize: (fields, before) => {
     if (fields.flag('keep_ratio', true))
       return fields.wrong('keep_ratio', 'false: pictures would have sizes of their own');
@@ -106,7 +108,7 @@ const MMDEPLOY: { readonly [name: string]: Step } = {
     return size === null ? fields.wrong(key, 'a size') : squashed(bilinear(fields, before), size);
   },
   CenterCrop: (fields, before) => ({
-    ...cropped(fields, before, pairOf(fields, 'crop_size', 'height first')),
+    ...cropped(fields, before, 'crop_size', 'height first'),
     cropRounding: 'even',
   }),
   Normalize: (fields, before) => ({

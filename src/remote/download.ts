@@ -18,7 +18,7 @@ export interface KnownFile {
  * Where a file with this digest lies in the cache while it is fetched. Its digest says whose bytes they are, whatever
  * server they come from: `cache rm --all` takes it for data that no record names.
  */
-export function downloadPath({ sha256 }: KnownFile, { folder }: Settings): string {
+function downloadPath({ sha256 }: KnownFile, { folder }: Settings): string {
   return `${folder}/${sha256.slice(0, 48)}-${sha256.slice(48)}.data`;
 }
 

@@ -25,7 +25,7 @@ export interface CommonReport {
     readonly kind: 'weights' | 'attributes' | 'operator' | 'end';
     readonly what: string;
     /** How far, if it is the values of a weight of floats: in standard deviations of the first, and how many differ. */
-    readonly distance?: { readonly deviations: number; readonly differing: number; readonly values: number };
+    readonly distance?: { readonly deviations: number | null; readonly differing: number; readonly values: number };
   } | null;
   /** Files that were written, under `--split`. */
   readonly trunk?: string;

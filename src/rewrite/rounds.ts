@@ -1,4 +1,4 @@
-import { hasBodies, viewGraph } from '../onnx/graph.js';
+import { hasBodies, nodeLabel, viewGraph } from '../onnx/graph.js';
 import { scopeAt } from '../onnx/inside.js';
 import { RANDOM_OPERATORS } from '../onnx/random-operators.js';
 import type { OnnxModel } from '../onnx/records.js';
@@ -40,7 +40,7 @@ function isBranch(step: InnerStep): step is Extract<InnerStep, { kind: 'body' }>
 }
 
 function labelOf({ node }: Extract<InnerStep, { kind: 'body' }>): string {
-  return node.name === '' ? `node[${node.index}] ${node.opType}` : `'${node.name}' (${node.opType})`;
+  return node.name === '' ? nodeLabel(node) : `'${node.name}' (${node.opType})`;
 }
 
 /** Values that are followed back, beyond which nothing is said. */

@@ -1,13 +1,10 @@
 import { basename, dirname, join } from 'node:path';
 import type { TextFile } from '../preprocessing/find.js';
-import { CONFIG_NAMES } from '../preprocessing/config-names.js';
+import { CONFIG_NAMES, LARGEST_CONFIG } from '../preprocessing/config-names.js';
 import { FileSource } from '../wire/file-source.js';
 import { orNothing, type FileSystem } from '../wire/fs.js';
 import { decodeText } from '../wire/text.js';
 import { PolicyError } from '../errors.js';
-
-/** Configs have a few KB; tokenizers, which have megabytes, are not asked for. */
-const LARGEST = 4 * 1024 * 1024;
 
 /** The folder of a model, and the one above it if it is called `onnx`, as exporters of transformers lay files out. */
 export function foldersOf(model: string): readonly string[] {
@@ -34,8 +31,8 @@ async function isFile(path: string, fs: FileSystem): Promise<boolean> {
 export async function readText(path: string, fs: FileSystem): Promise<string> {
   const source = await FileSource.open(path, fs);
   try {
-    if (source.size > LARGEST)
-      throw new PolicyError(`${path} has ${source.size} bytes, and a config has at most ${LARGEST}`, {
+    if (source.size > LARGEST_CONFIG)
+      throw new PolicyError(`${path} has ${source.size} bytes, and a config has at most ${LARGEST_CONFIG}`, {
         code: 'FEATX_LIMIT_CONFIG',
         path,
       });

@@ -11,8 +11,8 @@ export interface WeightPlace {
 
 /** How far two weights of one dtype and one shape are from each other. */
 export interface WeightDistance {
-  /** The largest difference of two values, in standard deviations of the first weight. */
-  readonly deviations: number;
+  /** The largest difference of two values, in standard deviations of the first weight; null if it has none. */
+  readonly deviations: number | null;
   /** Values that differ, of all. */
   readonly differing: number;
   readonly values: number;
@@ -46,7 +46,7 @@ export async function weightDistance(
     );
     a.forEach((value, index) => {
       const difference = Math.abs(value - b[index]);
-      if (difference > 0) differing++;
+      if (!Object.is(value, b[index]) && !(difference === 0)) differing++;
       if (difference > largest) largest = difference;
       sum += value;
       squares += value * value;
@@ -54,5 +54,6 @@ export async function weightDistance(
     values += a.length;
   }
   const deviation = Math.sqrt(Math.max(squares / values - (sum / values) ** 2, 0));
-  return { deviations: deviation === 0 ? largest : largest / deviation, differing, values };
+  const deviations = largest / deviation;
+  return { deviations: Number.isFinite(deviations) ? deviations : null, differing, values };
 }

@@ -19,6 +19,8 @@ export interface CutsOptions {
 export interface AskedCut {
   /** Path of the model. */
   readonly model: string;
+  /** Empty for the cut of all features. */
+  readonly name: string;
   readonly fileName: string;
   readonly options: BundledCut;
 }
@@ -38,6 +40,7 @@ export function cutAsked(id: string, { cuts = {} }: CutsOptions): AskedCut {
   const stem = basename(model).replace(/\.onnx$/, '');
   return {
     model,
+    name,
     fileName: `${stem}.${name.replace(/[^\w-]/g, '_') || 'features'}.onnx`,
     options: name === '' ? {} : cuts[name],
   };
@@ -52,8 +55,8 @@ export async function cutBytes({ model, options }: AskedCut): Promise<Uint8Array
 }
 
 /** Writes a cut under a folder, at the same path for the same model and name. @throws what `extract` throws */
-export async function cutInFile({ model, fileName, options }: AskedCut, folder: string): Promise<string> {
-  const path = join(folder, createHash('sha256').update(model).digest('hex').slice(0, 12), fileName);
+export async function cutInFile({ model, name, fileName, options }: AskedCut, folder: string): Promise<string> {
+  const path = join(folder, createHash('sha256').update(`${model}\0${name}`).digest('hex').slice(0, 12), fileName);
   await extract(model, path, { ...options, weights: 'embed' });
   return path;
 }

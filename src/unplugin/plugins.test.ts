@@ -85,9 +85,14 @@ test("Vite's hooks write the cut where Vite finds it", async () => {
   const home = process.cwd();
   process.chdir(folder);
   try {
-    const code = await vite(options).load.call(context([], []), `${MODEL}?featx=pyramid`);
-    const [, path] = /from "(.+)\?url&no-inline"/.exec(code ?? '') ?? [];
-    expect(Buffer.compare(readFileSync(path), pyramid)).toBe(0);
+    const plugin = vite({ cuts: { ...options.cuts, 'a.b': options.cuts?.pyramid ?? {}, a_b: { out: [0] } } });
+    const pathOf = async (name: string): Promise<string> => {
+      const code = await plugin.load.call(context([], []), `${MODEL}?featx=${name}`);
+      return /from "(.+)\?url&no-inline"/.exec(code ?? '')?.[1] ?? '';
+    };
+    expect(Buffer.compare(readFileSync(await pathOf('pyramid')), pyramid)).toBe(0);
+    // Names that one file name stands for are files of their own.
+    expect(await pathOf('a.b')).not.toBe(await pathOf('a_b'));
   } finally {
     process.chdir(home);
   }
