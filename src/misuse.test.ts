@@ -65,6 +65,7 @@ describe('options of extract', () => {
     [{ timeoutMs: Infinity }, '`timeoutMs` is Infinity, not a number of milliseconds above 0'],
     [{ signal: {} }, '`signal` is {}, not an AbortSignal'],
     [{ features: 'info.json' }, "`features` is 'info.json', not a list of { num_chs, reduction, module }"],
+    [{ mode: 1n, align: 2n }, '`mode` is 1, not one of', '`align` is 2, not a whole number'],
     [{ mode: 'x', weights: 'y', zzz: 1 }, "`mode` is 'x'", "`weights` is 'y'", 'extract has no option `zzz`'],
   ])('%j', async (options, ...texts) => {
     const error = await errorOf(extract(MODEL, OUT, as(options)));

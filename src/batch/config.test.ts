@@ -129,6 +129,16 @@ test('every error is named at once, with its path', () => {
   expect(message).toContain('13 errors');
 });
 
+test('what a schema allows and an option cannot be is refused with the rest', () => {
+  const { message, field } = errorOf({
+    models: ['a', { model: 'b', options: { pool: 'middle' } }],
+    options: { free_batch: 'a,b' },
+  });
+  expect(field).toBe('$.options.free_batch');
+  expect(message).toContain('$.options.free_batch is not true, false, or a name');
+  expect(message).toContain('$.models[1].options.pool is not understood: pool takes avg');
+});
+
 test('hostile keys are names like any other', () => {
   for (const key of ['__proto__', 'constructor', 'toString'])
     expect(errorOf(`{"models":["a"],"${key}":{}}`).message).toContain(key);

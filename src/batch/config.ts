@@ -7,7 +7,7 @@ import { decodeText } from '../wire/text.js';
 import { CONFIG_SCHEMA } from './config-schema.js';
 import { findJobs, type FoundJobs, type JobPattern } from './jobs.js';
 import type { ConfigOptions, ConfigSettings } from '../options/types.js';
-import { cutOptions } from './options.js';
+import { cutOptions, refusedValues } from './options.js';
 import { CONFIG_NAME } from '../options/batching.js';
 import type { Projecting } from '../options/steps.js';
 import { projectionFiles } from '../tensors/projection.js';
@@ -88,8 +88,11 @@ function contradictions(config: Config): Violation[] {
     if (ways.length > 1) found.push({ path, message: `has ${ways.join(' and ')}, which exclude each other` });
     if (whole.rewrite !== undefined && whole.mode !== 'hook')
       found.push({ path, message: 'has rewrite, which is for mode hook' });
+    for (const { key, reason } of refusedValues('cut', record ?? {}))
+      found.push({ path: `${path}.${key}`, message: reason });
   };
   template(config.output, '$.output');
+  for (const { key, reason } of refusedValues('batch', config)) found.push({ path: `$.${key}`, message: reason });
   options(config.options, '$.options');
   config.models.forEach((entry, index) => {
     if (typeof entry === 'string') return;

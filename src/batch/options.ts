@@ -1,3 +1,4 @@
+import { UsageError } from '../errors.js';
 import type { ExtractOptions } from '../extract.js';
 import type { FeatureEntry } from '../features/feature-info.js';
 import type { OptionSet } from '../options/row.js';
@@ -19,13 +20,37 @@ export function cutOptions(config: ConfigOptions, features: readonly FeatureEntr
   return { ...fromConfig('cut', { ...config, features: undefined }), ...(features === undefined ? {} : { features }) };
 }
 
+/** What a config says of an option and the option cannot be, though its schema allows it. */
+export interface RefusedValue {
+  /** The key in the config. */
+  readonly key: string;
+  readonly reason: string;
+}
+
+/** Every value of a record of a config that the options of a set cannot be. */
+export function refusedValues(set: OptionSet, config: object): readonly RefusedValue[] {
+  return optionsOf(set).flatMap(([, { config: key = '', kind, per }]) => {
+    const given = key === '' ? undefined : valueAt(config, key);
+    if (given === undefined || (key === 'features' && typeof given === 'string')) return [];
+    const { accepts, allowed, fromConfig: read } = per?.[set]?.kind ?? kind;
+    try {
+      return accepts(read === undefined ? given : read(given as never)) ? [] : [{ key, reason: `is not ${allowed}` }];
+    } catch (error) {
+      if (error instanceof UsageError) return [{ key, reason: `is not understood: ${error.message}` }];
+      throw error;
+    }
+  });
+}
+
+function valueAt(config: object, key: string): unknown {
+  return key.split('.').reduce<unknown>((record, part) => (isRecord(record) ? record[part] : undefined), config);
+}
+
 /** What a record of a config says of the options of a set. */
 function fromConfig(set: OptionSet, config: object): object {
   const options: { [key: string]: unknown } = {};
   for (const [key, { config: path, kind }] of optionsOf(set)) {
-    const given = path
-      ?.split('.')
-      .reduce<unknown>((record, part) => (isRecord(record) ? record[part] : undefined), config);
+    const given = path === undefined ? undefined : valueAt(config, path);
     if (given === undefined) continue;
     const value = kind.fromConfig === undefined ? given : kind.fromConfig(given as never);
     const [object, inner] = key.split('.');

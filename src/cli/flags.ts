@@ -1,6 +1,6 @@
 import { Option, type Command } from 'commander';
 import { SELECTS, type Selector } from '../options/feature-kinds.js';
-import { GROUPS, type CommandName, type OptionSet, type Row } from '../options/row.js';
+import { GROUPS, readText, type CommandName, type OptionSet, type Row } from '../options/row.js';
 import { flagFacts, flagsOf, longFlag, OPTIONS, optionsOf, rowOf, type OptionKey } from '../options/table.js';
 import type { FlagsOf, OptionsOf } from '../options/types.js';
 
@@ -23,7 +23,7 @@ function addFlag(command: Command, row: Row, name: CommandName): void {
   const option = new Option(flag, help);
   if (kind.choices !== undefined) option.choices(kind.choices);
   const { selects } = row;
-  const [parse = (_flag: string, text: string) => text, long] = [kind.parse, longFlag(flag)];
+  const long = longFlag(flag);
   if (selects !== undefined)
     option.preset('').argParser((text: string) => {
       for (const selector of SELECTS[selects](long, text)) selected.get(command)?.push(selector);
@@ -31,7 +31,7 @@ function addFlag(command: Command, row: Row, name: CommandName): void {
     });
   else if (kind.parse !== undefined)
     option.argParser((text: string, before: unknown) => {
-      const value = parse(long, text);
+      const value = readText(kind, long, text);
       return before === undefined || kind.add === undefined ? value : kind.add(long, before as never, value as never);
     });
   if (row.conflicts !== undefined) option.conflicts(row.conflicts);

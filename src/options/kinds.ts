@@ -81,12 +81,17 @@ export const BYTES: Kind<number> = plain(
 
 /** A longer timer fires at once. @see https://nodejs.org/api/timers.html#settimeoutcallback-delay-args */
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
+const LONGEST_TIMEOUT_S = Math.floor(LONGEST_TIMEOUT_MS / 1_000);
 
 /** Milliseconds in the library, seconds elsewhere. */
 export const DURATION: Kind<number> = {
   allowed: `a number of milliseconds above 0, at most ${LONGEST_TIMEOUT_MS}`,
   accepts: (value): value is number => typeof value === 'number' && value > 0 && value <= LONGEST_TIMEOUT_MS,
-  parse: (flag, text) => parseCount(flag, text, 1) * 1_000,
+  parse: (flag, text) => {
+    const seconds = parseCount(flag, text, 1);
+    if (seconds <= LONGEST_TIMEOUT_S) return seconds * 1_000;
+    throw new UsageError(`${flag} takes a whole number of seconds from 1 to ${LONGEST_TIMEOUT_S}, not '${text}'`);
+  },
   schema: { type: 'number', minimum: 0.001, maximum: 1_000_000 },
   spell: (ms) => [String(ms / 1_000)],
   fromConfig: (seconds) => seconds * 1_000,

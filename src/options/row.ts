@@ -1,3 +1,4 @@
+import { UsageError } from '../errors.js';
 import type { Selects } from './feature-kinds.js';
 import type { Kind } from './kinds.js';
 import type { Schema } from './schema.js';
@@ -36,6 +37,13 @@ export interface AnyKind extends Omit<Kind<unknown>, 'accepts' | 'add' | 'spell'
   readonly add?: (flag: string, before: never, next: never) => unknown;
   readonly spell?: (value: never) => readonly string[];
   readonly fromConfig?: (value: never) => unknown;
+}
+
+/** What a text behind a flag says. @throws UsageError for what the option cannot be */
+export function readText({ parse, accepts, allowed }: AnyKind, flag: string, text: string): unknown {
+  const value: unknown = parse === undefined ? text : parse(flag, text);
+  if (accepts(value)) return value;
+  throw new UsageError(`${flag} takes ${allowed}, not '${text}'`);
 }
 
 /** What a flag is, for one command. */

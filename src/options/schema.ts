@@ -139,6 +139,7 @@ function nameOf(value: unknown): string {
   if (value === null) return 'null';
   if (Array.isArray(value)) return 'an array';
   if (typeof value === 'object') return 'an object';
-  const shown = JSON.stringify(value) ?? 'undefined';
+  // JSON has no word for some of what a program can give.
+  const shown = typeof value === 'bigint' ? `${value}n` : (JSON.stringify(value) ?? typeof value);
   return shown.length > 60 ? `${shown.slice(0, 57)}…` : shown;
 }
