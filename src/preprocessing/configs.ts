@@ -6,6 +6,7 @@ import { FILTER_NUMBERS, processorNamed, type ProcessorClass } from './image-pro
 import { recipeOfMmdeploy, recipeOfPaddle } from './pipelines.js';
 import { PRESETS } from './presets.js';
 import type { Recipe } from './recipe.js';
+import { usable } from './usable.js';
 
 /**
  * What a JSON file says of pictures: transformers' `preprocessor_config.json` or `processor_config.json`, timm's and
@@ -14,6 +15,11 @@ import type { Recipe } from './recipe.js';
  * @throws UsageError naming the file and the field that is not understood
  */
 export function recipeOfFile(path: string, text: string, mayBeOurs = false): Recipe | null {
+  const recipe = said(path, text, mayBeOurs);
+  return recipe === null ? null : usable(path, recipe);
+}
+
+function said(path: string, text: string, mayBeOurs: boolean): Recipe | null {
   if (/\.ya?ml$/i.test(path)) return recipeOfPaddle(path, text);
   let parsed: unknown;
   try {
@@ -165,7 +171,7 @@ function ofOpenClip(fields: Fields, model: unknown): Recipe {
 
 /** A recipe in the words of a report. @throws UsageError naming the field that is not understood */
 export function recipeInWords(record: { readonly [key: string]: unknown }, path: string): Recipe {
-  return ofFeatx(new Fields(record, path));
+  return usable(path, ofFeatx(new Fields(record, path)));
 }
 
 /** A recipe in the words of a report: a preset, and what is different. */

@@ -173,6 +173,24 @@ label_list:
       '{"pipeline":{"tasks":[{"transforms":[{"type":"TopDownAffine"}]}]}}',
       /its step TopDownAffine is none of/,
     ],
+    [
+      'inference.yml',
+      'PreProcess:\n  transform_ops:\n  - ResizeImage:\n      resize_short: 0\n  - CropImage:\n      size: 2\n',
+      /a side of pictures is 0; it lies between 1 and 16384/,
+    ],
+    ['preprocessor_config.json', JSON.stringify({ ...CLIP, image_mean: 1e300 }), /a mean of 1e\+300 .* infinite/],
+    [
+      'preprocessor_config.json',
+      JSON.stringify({ ...CLIP, image_std: [1, 0, 1] }),
+      /a deviation is 0; it lies above 0/,
+    ],
+    [
+      'preprocessor_config.json',
+      JSON.stringify({ ...CLIP, rescale_factor: 0 }),
+      /multiplied by 0, which must lie above/,
+    ],
+    ['config.json', '{"pretrained_cfg":{"crop_pct":1.5}}', /the share that a crop keeps is 1.5/],
+    ['config.json', '{"pretrained_cfg":{"crop_mode":"border","mean":2}}', /filled up with 510/],
   ])('%s that is not understood is an error', async (name, text, message) => {
     await expect(ran({ files: { [name]: text } })).rejects.toThrow(message);
   });

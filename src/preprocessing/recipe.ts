@@ -1,5 +1,8 @@
 import type { ChannelOrder, Fit, Interpolation, Orientation, PresetName } from '../options/choices.js';
 
+/** The most pixels that a side is resized to. */
+export const LARGEST_SIDE = 16_384;
+
 /** How pictures are prepared for a network, before it is known for which input of which size. */
 export interface Recipe {
   /** Height and width that it was made for; null: whatever the input has. */

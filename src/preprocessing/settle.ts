@@ -4,14 +4,12 @@ import type { OptionsIn } from '../options/types.js';
 import { option } from '../options/words.js';
 import { axesOf, type ImageInput } from './input.js';
 import { PRESETS } from './presets.js';
-import type { FoundRecipe, Preprocessing, Recipe } from './recipe.js';
+import { LARGEST_SIDE, type FoundRecipe, type Preprocessing, type Recipe } from './recipe.js';
 
 /** How a picture becomes an input; what is left out is what the model, or a file beside it, says. */
 export type ImageOptions = OptionsIn<'image'>;
 
 const DEFAULT_SIZE = 224;
-/** The most pixels that a side is resized to. */
-export const LARGEST_SIDE = 16_384;
 
 /**
  * A recipe for one input, with single options in the place of what it says. An input of uint8 says that the model
@@ -37,6 +35,7 @@ export function settled(input: ImageInput, given: FoundRecipe, options: ImageOpt
       { hint: `say the size as well, with ${option('image.size')}, or leave out ${option('image.crop')}` },
     );
   const resize = found.isBare === true ? null : resizeOf(recipe, size, options);
+  assertResize(resize, recipe.crop);
   const { size: _made, resize: _resize, ...rest } = recipe;
   return {
     ...rest,
@@ -222,6 +221,15 @@ function resizeOf(
   if (fit === 'letterbox') return [height, width];
   const [tall, wide] = [Math.floor(height / crop), Math.floor(width / crop)];
   return fit === 'shortest' && tall === wide ? tall : [tall, wide];
+}
+
+function assertResize(resize: Preprocessing['resize'], crop: number): void {
+  const side = Math.max(0, ...[resize ?? []].flat());
+  if (side <= LARGEST_SIDE) return;
+  throw new UsageError(
+    `a picture would be resized to ${side} pixels in front of a crop of ${crop}; a side has at most ${LARGEST_SIDE}`,
+    { hint: `say less with ${option('image.resize')}, or a larger ${option('image.crop')}` },
+  );
 }
 
 /** The share of the resized picture that stays, along the side that loses most. */

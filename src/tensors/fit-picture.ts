@@ -1,7 +1,6 @@
 import { UsageError } from '../errors.js';
 import { option } from '../options/words.js';
-import type { Preprocessing } from '../preprocessing/recipe.js';
-import { LARGEST_SIDE } from '../preprocessing/settle.js';
+import { LARGEST_SIDE, type Preprocessing } from '../preprocessing/recipe.js';
 import { cropPicture, resizeAndCrop, type Box, type Picture } from './resample.js';
 import { resizeByTwo, roundHalfEven } from './resample-opencv.js';
 

@@ -2,6 +2,7 @@ import { UnsupportedModelError } from '../errors.js';
 import { isRecord } from '../options/schema.js';
 import { option } from '../options/words.js';
 import { parseJson } from '../wire/json.js';
+import type { TextFile } from '../preprocessing/find.js';
 import type { Beside } from './tokenize.js';
 
 /** How the files of a model make one vector of the tokens of a text. */
@@ -33,12 +34,12 @@ const POOLS: { readonly [mode: string]: string } = {
 export async function declaredPooling(beside: Beside): Promise<DeclaredPooling | null> {
   const file = await beside(CONFIG);
   if (file === null) return null;
-  const modes = modesOf(objectOf(file.text));
+  const modes = modesOf(objectOf(file));
   const pool = modes.length === 1 ? POOLS[modes[0]] : undefined;
   if (pool === undefined)
     throw unsupported(file.path, `the model pools by ${modes.join(' and ') || 'nothing that is known'}`);
   const modules = await beside('modules.json');
-  const types = modules === null ? [] : typesOf(modules.text);
+  const types = modules === null ? [] : typesOf(modules);
   const other = types.filter((type) => !/(?:Transformer|Pooling|Normalize)$/.test(type));
   if (other.length > 0 && modules !== null)
     throw unsupported(
@@ -68,12 +69,20 @@ function modesOf(config: { readonly [key: string]: unknown }): readonly string[]
   return flags.length === 0 ? ['mean_tokens'] : flags;
 }
 
-function typesOf(text: string): readonly string[] {
-  const said = parseJson(text);
+function typesOf(file: TextFile): readonly string[] {
+  const said = parsed(file);
   return Array.isArray(said) ? said.flatMap((module) => (isRecord(module) ? [String(module['type'])] : [])) : [];
 }
 
-function objectOf(text: string): { readonly [key: string]: unknown } {
-  const said = parseJson(text);
+function objectOf(file: TextFile): { readonly [key: string]: unknown } {
+  const said = parsed(file);
   return isRecord(said) ? said : {};
+}
+
+function parsed({ path, text }: TextFile): unknown {
+  try {
+    return parseJson(text);
+  } catch {
+    throw unsupported(path, 'it is not JSON, so that nothing says how the model pools');
+  }
 }

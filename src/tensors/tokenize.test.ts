@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
+import { declaredPooling } from './pooling-files.js';
 import { textsOf } from './texts.js';
 import { TextTokenizer, type Beside, type TokenizerOptions } from './tokenize.js';
 
@@ -63,6 +64,39 @@ test('lengths: what is asked for, then what the model fixes', async () => {
   expect([asked?.encode([text]).length, asked?.truncated]).toEqual([8, 1]);
   const fixed = await load('wordpiece', () => undefined, { fixedLength: 32 });
   expect([fixed?.encode(['a']).length, fixed?.maxLength]).toEqual([32, 16]);
+});
+
+test.each<readonly [string, object, RegExp]>([
+  [
+    'what the package notices only when it is asked for tokens',
+    { post_processor: { type: 'TemplateProcessing' } },
+    /^tokenizer.json is not a tokenizer that can be run: /,
+  ],
+  ['a length that nobody has', { padding: { strategy: { Fixed: 1e12 } } }, /filled up to 1000000000000 tokens/],
+])('%s is an error', async (_what, parts, message) => {
+  const made = load('wordpiece', (definition) => void Object.assign(definition, parts));
+  const error: unknown = await made.then((tokenizer) => tokenizer?.encode(['a'])).catch((reason: unknown) => reason);
+  expect(error).toMatchObject({ name: 'ModelFormatError', code: 'FEATX_TOKENIZER', path: 'tokenizer.json' });
+  expect((error as Error).message).toMatch(message);
+});
+
+test('a token without a type is an error', async () => {
+  const made = await load('wordpiece', (definition) => {
+    definition['post_processor'] = { type: 'TemplateProcessing', single: [{ SpecialToken: { id: '[CLS]' } }] };
+  });
+  expect(() => made?.encode(['a'])).toThrow(/no type for token 0 of the text 'a'/);
+});
+
+test.each([
+  ['1_Pooling/config.json', { '1_Pooling/config.json': '{"pooling' }],
+  ['modules.json', { '1_Pooling/config.json': '{"pooling_mode":"mean"}', 'modules.json': '[' }],
+])('%s that is not JSON is an error that names it', async (path, files: { readonly [name: string]: string }) => {
+  const beside: Beside = async (name) => (Object.hasOwn(files, name) ? { path: name, text: files[name] } : null);
+  await expect(declaredPooling(beside)).rejects.toMatchObject({
+    code: 'FEATX_POOLING',
+    path,
+    message: expect.stringContaining('it is not JSON'),
+  });
 });
 
 describe('texts', () => {

@@ -39,6 +39,9 @@ export interface TokenizerOptions {
   readonly fixedLength?: number | null;
 }
 
+/** Many times what any network takes. */
+const MOST_TOKENS = 2 ** 20;
+
 /** Longer lengths are what files say who know none. */
 const NO_LENGTH = 1e9;
 
@@ -86,7 +89,7 @@ export class TextTokenizer {
       paddingOf(definition, config, made),
       options.prompt ?? '',
       fixedLength,
-      aroundOf(made),
+      aroundOf(file.path, made),
     );
   }
 
@@ -97,6 +100,12 @@ export class TextTokenizer {
     const longest = Math.max(1, ...all.map(({ ids }) => ids.length));
     const rounded = Math.ceil(longest / multiple) * multiple;
     const length = this.fixedLength ?? Math.max(rounded, fixed);
+    if (length > MOST_TOKENS)
+      throw new ModelFormatError(`texts would be filled up to ${length} tokens; it can be ${MOST_TOKENS} at most`, {
+        code: 'FEATX_TOKENIZER',
+        path: this.path,
+        hint: 'see padding in that file, and the length that the model fixes',
+      });
     const fill = (values: readonly number[], filler: number): number[] => {
       const rest = Array.from({ length: length - values.length }, () => filler);
       return side === 'left' ? [...rest, ...values] : [...values, ...rest];
@@ -120,15 +129,17 @@ export class TextTokenizer {
   }
 
   private one(text: string): { readonly ids: readonly number[]; readonly types: readonly number[] } {
-    const { ids, token_type_ids: given } = this.tokenizer.encode(text, { return_token_type_ids: true });
-    const unknown = ids.findIndex((id) => !Number.isSafeInteger(id));
-    if (unknown >= 0)
-      throw new RuntimeError(`the tokenizer has no number for token ${unknown} of the text '${shortened(text)}'`, {
-        code: 'FEATX_RUNTIME_TOKENIZERS',
-        hint: 'its kind of model may not be supported; give the tokens as .npy arrays',
-      });
+    const { ids, token_type_ids: given } = encoded(this.path, this.tokenizer, text);
     // Post-processors of decoders give no types.
     const types = Array.isArray(given) ? given : ids.map(() => 0);
+    for (const [what, values] of [['number', ids] as const, ['type', types] as const]) {
+      const unknown = values.findIndex((value) => !Number.isSafeInteger(value));
+      if (unknown >= 0)
+        throw new RuntimeError(`the tokenizer has no ${what} for token ${unknown} of the text '${shortened(text)}'`, {
+          code: 'FEATX_RUNTIME_TOKENIZERS',
+          hint: 'its kind of model may not be supported; give the tokens as .npy arrays',
+        });
+    }
     if (this.maxLength === null || ids.length <= this.maxLength) return { ids, types };
     this.cutTexts.add(text);
     const [front, back] = this.around;
@@ -168,15 +179,31 @@ async function tokenizerOf(path: string, definition: object, config: object): Pr
     for (const part of [tokenizer.normalizer, tokenizer.pre_tokenizer]) withUnicodeSpaces(part);
     return tokenizer;
   } catch (cause) {
-    throw new ModelFormatError(
-      `${path} is not a tokenizer that can be run: ${cause instanceof Error ? cause.message : String(cause)}`,
-      {
-        code: 'FEATX_TOKENIZER',
-        path,
-        cause,
-      },
-    );
+    throw notRun(path, cause);
   }
+}
+
+/** The package notices what is wrong with its files when it is asked for tokens. @throws ModelFormatError */
+function encoded(
+  path: string,
+  tokenizer: Tokenizer,
+  text: string,
+  options: { readonly add_special_tokens?: boolean } = {},
+): ReturnType<Tokenizer['encode']> {
+  try {
+    return tokenizer.encode(text, { ...options, return_token_type_ids: true });
+  } catch (cause) {
+    throw notRun(path, cause);
+  }
+}
+
+function notRun(path: string, cause: unknown): ModelFormatError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new ModelFormatError(`${path} is not a tokenizer that can be run: ${reason}`, {
+    code: 'FEATX_TOKENIZER',
+    path,
+    cause,
+  });
 }
 
 /** The inner parts of tokenizers are a few levels deep. */
@@ -230,9 +257,9 @@ function paddingOf(definition: Json, config: Json, tokenizer: Tokenizer): Paddin
 }
 
 /** How many tokens the post-processor puts in front of a text, and behind it. */
-function aroundOf(tokenizer: Tokenizer): readonly [number, number] {
-  const { ids: whole } = tokenizer.encode('a', { return_token_type_ids: true });
-  const { ids: bare } = tokenizer.encode('a', { add_special_tokens: false, return_token_type_ids: true });
+function aroundOf(path: string, tokenizer: Tokenizer): readonly [number, number] {
+  const { ids: whole } = encoded(path, tokenizer, 'a');
+  const { ids: bare } = encoded(path, tokenizer, 'a', { add_special_tokens: false });
   for (let front = 0; front + bare.length <= whole.length; front++)
     if (bare.every((id, at) => whole[front + at] === id)) return [front, whole.length - bare.length - front];
   return [0, 0];
