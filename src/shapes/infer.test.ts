@@ -390,6 +390,12 @@ describe('files that are odd', () => {
     expect(inference.gaps).toMatchObject([{ fault: '4 and 5 are to be equal' }]);
   });
 
+  test('a dim that no tensor has is a fault of its node', async () => {
+    const split = node('DepthToSpace', ['x'], ['y'], { blocksize: { int: 2 } });
+    const inference = await inferred([split], { inputs: [value('x', [1, 3, 4, 4])] });
+    expect([text(inference), inference.gaps]).toMatchObject(['?', [{ fault: 'a dim would be 0.75' }]]);
+  });
+
   test('nodes out of order', async () => {
     const inference = await inferred([node('Relu', ['a'], ['y']), node('Flatten', ['x'], ['a'])]);
     expect(text(inference)).toBe('float32[N, 3*H*W]');

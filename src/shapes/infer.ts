@@ -1,7 +1,7 @@
 import type { Attribute, FunctionDef, Graph, Node, OpsetImport, Tensor, ValueType } from '../onnx/records.js';
 import { executionRows, functionKey, type GraphView } from '../onnx/graph.js';
 import { Algebra, type Requirement } from './algebra.js';
-import { Call, type BodyResult, type BodyRunner } from './call.js';
+import { Call, RuleFault, type BodyResult, type BodyRunner } from './call.js';
 import type { Constants } from './constants.js';
 import { Declarations, merged } from './declared.js';
 import { Formula } from './formula.js';
@@ -246,7 +246,9 @@ class Inferring {
       this.constantOf,
     );
     try {
-      return rule?.(call) ?? [];
+      const outputs = rule?.(call) ?? [];
+      outputs.forEach(assertPossible);
+      return outputs;
     } catch (error) {
       return fault(error instanceof Error ? error.message : String(error));
     }
@@ -339,6 +341,14 @@ export function unnamedDim(input: string, axis: number): string {
 /** Whether a dtype and a rank are known, or that a value is not a tensor. */
 export function isWhole(info: Info | null | undefined): boolean {
   return info != null && (!isTensor(info) || (info.elemType !== 0 && info.shape !== null));
+}
+
+/** @throws RuleFault for a dim that no tensor has: a channel of three that is split in four, say */
+function assertPossible(info: Info | null): void {
+  if (!isTensor(info) || info.shape === null) return;
+  for (const dim of info.shape)
+    if (typeof dim === 'number' && !(dim >= 0 && Number.isSafeInteger(dim)))
+      throw new RuleFault(`a dim would be ${dim}`);
 }
 
 function opsetsOf(imports: readonly OpsetImport[]): ReadonlyMap<string, number> {
