@@ -9,7 +9,7 @@ export const PROGRAM = {
   format: 'esm',
   platform: 'node',
   target: 'node20.19',
-  external: ['onnxruntime-node', 'sharp'],
+  external: ['onnxruntime-node', 'onnxruntime-web', 'sharp'],
   // CommonJS dependencies in a bundle ask for Node's own modules with require.
   banner: {
     js: 'import{createRequire as __featxRequire}from"node:module";const require=__featxRequire(import.meta.url);',

@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
-import { build } from 'esbuild';
+import { bundleInto } from './bundled.mjs';
 import { installed, root } from './ready.mjs';
 
 const { values: flags } = parseArgs({
@@ -96,20 +96,7 @@ try {
 }
 
 async function featx() {
-  await build({
-    absWorkingDir: root,
-    entryPoints: { pictures: 'src/tensors/in-memory.ts' },
-    outdir: home,
-    outExtension: { '.js': '.mjs' },
-    bundle: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node20.19',
-    packages: 'external',
-    banner: {
-      js: 'import{createRequire as __featxRequire}from"node:module";const require=__featxRequire(import.meta.url);',
-    },
-  });
+  await bundleInto(home, { pictures: 'src/tensors/in-memory.ts' });
   return import(pathToFileURL(join(home, 'pictures.mjs')).href);
 }
 

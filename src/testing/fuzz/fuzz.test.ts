@@ -12,6 +12,10 @@ const EXECUTIONS: ReadonlyMap<string, number> = new Map([
   ['resolve', 500],
   ['npy', 1000],
   ['config', 2000],
+  ['shapes', 500],
+  ['http', 500],
+  ['preprocess', 1000],
+  ['options', 2000],
 ]);
 const targets = new Map([...TARGETS.keys()].map((name) => [name, targetNamed(name, ROOT)]));
 
@@ -39,14 +43,17 @@ describe.each([...TARGETS.keys()])('%s', (name) => {
   });
 });
 
-test.each(['reader', 'npy', 'config'])('inputs of %s depend on seed and iteration alone', (name) => {
-  const [one, other] = [targetNamed(name, ROOT), targetOf(name)];
-  const inputs = [0, 1, 2, 77].map((iteration) => Buffer.from(inputOf(one, 9, iteration)).toString('hex'));
-  expect([77, 2, 1, 0].map((iteration) => Buffer.from(inputOf(other, 9, iteration)).toString('hex')).reverse()).toEqual(
-    inputs,
-  );
-  expect(inputs).not.toContain(Buffer.from(inputOf(other, 10, 77)).toString('hex'));
-});
+test.each(['reader', 'npy', 'config', 'http', 'preprocess', 'options'])(
+  'inputs of %s depend on seed and iteration alone',
+  (name) => {
+    const [one, other] = [targetNamed(name, ROOT), targetOf(name)];
+    const inputs = [0, 1, 2, 77].map((iteration) => Buffer.from(inputOf(one, 9, iteration)).toString('hex'));
+    expect(
+      [77, 2, 1, 0].map((iteration) => Buffer.from(inputOf(other, 9, iteration)).toString('hex')).reverse(),
+    ).toEqual(inputs);
+    expect(inputs).not.toContain(Buffer.from(inputOf(other, 10, 77)).toString('hex'));
+  },
+);
 
 test('what once was a finding is none any more', async () => {
   const fixtures = readFixtures(ROOT);

@@ -2,6 +2,12 @@ import type { Random } from './random.js';
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
+/** What is put in: values, and keys. */
+export interface JsonWords {
+  readonly values: readonly Json[];
+  readonly keys: readonly string[];
+}
+
 const VALUES: readonly Json[] = [
   null,
   true,
@@ -92,50 +98,53 @@ const KEYS: readonly string[] = [
   'unknown',
 ];
 
-/** One change somewhere in a JSON value. */
-export function mutateJson(value: Json, random: Random, donor: Json): Json {
-  if (typeof value !== 'object' || value === null) return random.once(4) ? someOf(donor, random) : random.pick(VALUES);
+const CONFIG_WORDS: JsonWords = { values: VALUES, keys: KEYS };
+
+/** One change somewhere in a JSON value; `words` are those of a config of a batch by default. */
+export function mutateJson(value: Json, random: Random, donor: Json, words: JsonWords = CONFIG_WORDS): Json {
+  if (typeof value !== 'object' || value === null)
+    return random.once(4) ? someOf(donor, random) : random.pick(words.values);
   return Array.isArray(value)
-    ? mutateArray(value, random, donor)
-    : mutateObject(value as { readonly [key: string]: Json }, random, donor);
+    ? mutateArray(value, random, donor, words)
+    : mutateObject(value as { readonly [key: string]: Json }, random, donor, words);
 }
 
-function mutateArray(list: readonly Json[], random: Random, donor: Json): Json {
+function mutateArray(list: readonly Json[], random: Random, donor: Json, words: JsonWords): Json {
   const at = random.below(Math.max(1, list.length));
   const before = list.slice(0, at);
   const after = list.slice(at + 1);
   switch (list.length === 0 ? 0 : random.below(8)) {
     case 0:
-      return [...list, random.once(2) ? random.pick(VALUES) : someOf(donor, random)];
+      return [...list, random.once(2) ? random.pick(words.values) : someOf(donor, random)];
     case 1:
       return [...before, ...after];
     case 2:
       return [...list, list[at]];
     case 3:
-      return random.pick(VALUES);
+      return random.pick(words.values);
     default:
-      return [...before, mutateJson(list[at], random, donor), ...after];
+      return [...before, mutateJson(list[at], random, donor, words), ...after];
   }
 }
 
-function mutateObject(record: { readonly [key: string]: Json }, random: Random, donor: Json): Json {
+function mutateObject(record: { readonly [key: string]: Json }, random: Random, donor: Json, words: JsonWords): Json {
   const entries = Object.entries(record);
   const at = random.below(Math.max(1, entries.length));
   switch (entries.length === 0 ? 0 : random.below(8)) {
     case 0:
       return fromEntries([
         ...entries,
-        [random.pick(KEYS), random.once(2) ? random.pick(VALUES) : someOf(donor, random)],
+        [random.pick(words.keys), random.once(2) ? random.pick(words.values) : someOf(donor, random)],
       ]);
     case 1:
       return fromEntries(entries.filter((_entry, index) => index !== at));
     case 2:
-      return fromEntries(entries.map(([key, value], index) => [index === at ? random.pick(KEYS) : key, value]));
+      return fromEntries(entries.map(([key, value], index) => [index === at ? random.pick(words.keys) : key, value]));
     case 3:
-      return random.pick(VALUES);
+      return random.pick(words.values);
     default:
       return fromEntries(
-        entries.map(([key, value], index) => [key, index === at ? mutateJson(value, random, donor) : value]),
+        entries.map(([key, value], index) => [key, index === at ? mutateJson(value, random, donor, words) : value]),
       );
   }
 }

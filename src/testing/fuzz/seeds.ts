@@ -4,6 +4,8 @@ import * as fc from 'fast-check';
 import { arbitraryModel } from '../arbitrary-model.js';
 import { encodeModel } from '../model-builder.js';
 import { node, value, weights } from '../model-spec.js';
+import { seededRandom } from '../random.js';
+import { randomNode } from '../shapes/random-node.js';
 import type { Random } from './random.js';
 import { donorsOf, type Donors } from './mutate-tree.js';
 import { MODEL, type MessageType } from './schema.js';
@@ -164,6 +166,26 @@ function networkSeeds(): readonly NamedBytes[] {
       bytes: stages(style, tokens),
     })),
   );
+}
+
+const RANDOM_NODES = 500;
+
+/** Models with shapes to infer: nodes of every operator, their inputs of fixed and of open sizes, beside networks. */
+export function shapesCorpus(root: string): Corpus {
+  const nodes = Array.from({ length: RANDOM_NODES }, (_empty, seed) =>
+    [false, true].map((isSymbolic) => {
+      const { opType, spec } = randomNode(seededRandom(seed + 1), isSymbolic);
+      return { name: `${opType} ${seed}`, bytes: encodeModel(spec) };
+    }),
+  );
+  const files = [
+    ...fixtureSeeds(root, 'models', ['.onnx']),
+    ...fixtureSeeds(root, 'zoo', ['.onnx'], 20_000),
+    ...networkSeeds(),
+    ...generatedSeeds(),
+    ...nodes.flat(),
+  ];
+  return corpusOf(MODEL, files, 12);
 }
 
 /** Array files, as bytes that nothing is known of. */

@@ -1,11 +1,16 @@
-import { arrayCorpus, modelCorpus, networkCorpus } from '../seeds.js';
+import { arrayCorpus, modelCorpus, networkCorpus, shapesCorpus } from '../seeds.js';
 import type { Target } from '../target.js';
 import { CONFIG_SEEDS, configTarget } from './config.js';
 import { controlTarget, CONTROLS } from './controls.js';
+import { httpTarget } from './http.js';
 import { npyTarget } from './npy.js';
+import { optionsTarget } from './options.js';
+import { preprocessSeeds } from './preprocess-seeds.js';
+import { preprocessTarget } from './preprocess.js';
 import { readerTarget } from './reader.js';
 import { resolveTarget } from './resolve.js';
 import { rewriteTarget } from './rewrite.js';
+import { shapesTarget } from './shapes.js';
 
 /** What `--target` takes, with the share of the time that each gets under `all`. */
 export const TARGETS: ReadonlyMap<string, number> = new Map([
@@ -14,6 +19,10 @@ export const TARGETS: ReadonlyMap<string, number> = new Map([
   ['resolve', 2],
   ['npy', 1],
   ['config', 1],
+  ['shapes', 2],
+  ['http', 1],
+  ['preprocess', 1],
+  ['options', 1],
 ]);
 
 /** A target over the fixtures of a repository. @throws Error where there is none of that name */
@@ -29,6 +38,14 @@ export function targetNamed(name: string, root: string): Target {
       return npyTarget(arrayCorpus(root));
     case 'config':
       return configTarget(CONFIG_SEEDS);
+    case 'shapes':
+      return shapesTarget(shapesCorpus(root));
+    case 'http':
+      return httpTarget();
+    case 'preprocess':
+      return preprocessTarget(preprocessSeeds(root));
+    case 'options':
+      return optionsTarget(root);
     default: {
       const control = CONTROLS.find((each) => each === name);
       if (control === undefined)
