@@ -1,8 +1,8 @@
 // tsc writes the library and its types; esbuild replaces its cli/ by bundles. The result takes the place of dist/ in
 // one step, so that a failed build leaves the last good one.
-import { renameSync, rmSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { browserProgram } from './bundles/browser.mjs';
+import { browserPrograms } from './bundles/browser.mjs';
 import { bundleOf, QUICK } from './bundles/names.mjs';
 import { node, root } from './ready.mjs';
 
@@ -96,7 +96,8 @@ await bundle({
     js: 'import{createRequire as __featxRequire}from"node:module";const require=__featxRequire(import.meta.url);',
   },
 });
-await build({ ...browserProgram, outdir: 'dist.next/browser' });
+mkdirSync(join(next, 'browser'), { recursive: true });
+for (const [name, script] of await browserPrograms()) writeFileSync(join(next, 'browser', name), script);
 node(['scripts/bundles/compile.mjs', join(next, 'cli')], { env: { ...process.env, NODE_OPTIONS: '' } });
 rmSync(join(root, 'dist'), { recursive: true, force: true });
 renameSync(next, join(root, 'dist'));

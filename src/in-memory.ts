@@ -19,7 +19,7 @@ import { assertOneStep, describedEdit } from './rewrite/described.js';
 import { planRewrite, type PlannedOutput } from './rewrite/plan.js';
 import { exposedSelection } from './rewrite/expose.js';
 import { rewritesWhole } from './rewrite/whole-model.js';
-import { sizedView, type SizedView } from './rewrite/sizes.js';
+import { sizedView, type SizedView } from './rewrite/sized-view.js';
 import { splice } from './rewrite/splice.js';
 import { assertModeFlags, planOptions } from './rewrite/tap.js';
 import { assertLoadable, DEFAULT_ALIGN, planWeights } from './rewrite/weights.js';
@@ -118,7 +118,9 @@ export async function planBytes(
   const found = await findIn(model, { ...options, isWhole: whole }, options.from !== undefined);
   const { view, types, resolution, selections, beginnings, resized, warnings } = found;
   const warn = (message: string): void => void (warnings.includes(message) || warnings.push(message));
-  const projection = await readProjection(options.project, (path) => Promise.reject(noFiles(path)));
+  const { project } = options;
+  const projection =
+    project === undefined ? null : await readProjection(project, (path) => Promise.reject(noFiles(path)));
   const pictures = await picturesOfCut(view, {
     how: options.pixels?.preprocess,
     isNeeded: options.pixels !== undefined,

@@ -7,7 +7,7 @@ import type { PlannedOutput } from './rewrite/plan.js';
 import { stepsOf } from './rewrite/steps.js';
 import type { Mode } from './rewrite/tap.js';
 import type { OptionsOf } from './options/types.js';
-import { inWordsOf, reworded } from './options/words.js';
+import { inWordsOf, reworded } from './options/reworded.js';
 import { pictureTaker } from './preprocessing/input.js';
 import { settledFor, warningsOf } from './preprocessing/settle.js';
 import { FeatureRunner, type RunnerOptions } from './runner.js';

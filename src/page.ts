@@ -29,7 +29,7 @@ async function writePage(options: PageOptions): Promise<ModelPageReport> {
   const { output = DEFAULT_OUTPUT, fileSystem = nodeFileSystem } = options;
   const connect = [...new Set((options.connect ?? []).map(originOf))];
   const target = await resolveTarget(output, [], { ...options, inPlace: false });
-  const html = modelPage(await readText(pageProgram(), fileSystem), { connect });
+  const html = modelPage(await readText(pageProgram(connect.length > 0), fileSystem), { connect });
   const bytes = new TextEncoder().encode(html);
   await writeFile(new BufferSource(new Uint8Array(0)), [bytes], target, options);
   return {

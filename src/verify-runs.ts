@@ -5,7 +5,7 @@ import { modelRecipe } from './model-recipe.js';
 import { hasTensor, isInitializer, viewGraph, type GraphView } from './onnx/graph.js';
 import type { TensorValue } from './onnx/tensor-value.js';
 import { declaredTypes } from './onnx/types.js';
-import { mapOf } from './options/kinds.js';
+import { mapOf } from './options/by-name.js';
 import type { OptionsOf } from './options/types.js';
 import { option } from './options/words.js';
 import type { Preprocessing } from './preprocessing/recipe.js';

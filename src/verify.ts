@@ -7,7 +7,7 @@ import type { Node } from './onnx/records.js';
 import { DataType } from './onnx/schema.js';
 import { called } from './options/check.js';
 import { option } from './options/words.js';
-import { mapOf } from './options/kinds.js';
+import { mapOf } from './options/by-name.js';
 import type { OptionsOf } from './options/types.js';
 import { inputName, localPath } from './open.js';
 import { assertOfModel, readManifest, type Chain } from './chain.js';

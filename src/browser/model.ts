@@ -3,7 +3,6 @@ import {
   indexModel,
   inspectModel,
   IoError,
-  openUrl,
   UsageError,
   type ByteSource,
   type InspectReport,
@@ -13,9 +12,6 @@ import {
 import { fingerprint } from '../onnx/fingerprint.js';
 import { CONFIG_NAMES, LARGEST_CONFIG } from '../preprocessing/config-names.js';
 import type { TextFile } from '../preprocessing/find.js';
-import { RemoteSidecars } from '../remote/remote-sidecars.js';
-import { RemoteSource } from '../remote/remote-source.js';
-import { NO_SIDECARS } from '../wire/source.js';
 
 /** A model that was chosen: indexed, its features found, its weights where they were. */
 export interface ChosenModel {
@@ -52,18 +48,6 @@ export async function openFiles(files: readonly File[]): Promise<ChosenModel> {
   return opened(file.name, source, new ChosenFiles(files), await configsAmong(files));
 }
 
-/** The model behind a URL, read by ranges. @throws UsageError, IoError, and what `indexModel` throws */
-export async function openAddress(address: string): Promise<ChosenModel> {
-  const source = await openUrl(address);
-  const name = (source.path ?? '').split('/').at(-1);
-  return opened(
-    name === undefined || name === '' ? 'model.onnx' : name,
-    source,
-    source instanceof RemoteSource ? new RemoteSidecars(source) : NO_SIDECARS,
-    [],
-  );
-}
-
 async function configsAmong(files: readonly File[]): Promise<readonly TextFile[]> {
   const found: TextFile[] = [];
   for (const name of CONFIG_NAMES) {
@@ -76,7 +60,8 @@ async function configsAmong(files: readonly File[]): Promise<readonly TextFile[]
   return found;
 }
 
-async function opened(
+/** A model that is read for the first time. @throws what `indexModel` throws */
+export async function opened(
   name: string,
   source: ByteSource,
   files: SidecarFiles,

@@ -7,7 +7,7 @@ import { CutPanel } from './cut.js';
 import { byId, element } from './dom.js';
 import { featureLists, moduleTree } from './lists.js';
 import { say, showProblem } from './messages.js';
-import { openAddress, openFiles, type ChosenModel } from './model.js';
+import { openFiles, type ChosenModel } from './model.js';
 import { RunPanel } from './run.js';
 
 /** The program of the page of `featx page`. */
@@ -15,7 +15,8 @@ import { RunPanel } from './run.js';
 /** Models that were asked for: only the last one is shown. */
 let asked = 0;
 
-async function open(name: string, opening: () => Promise<ChosenModel>): Promise<void> {
+/** Shows a model once it is open. */
+export async function open(name: string, opening: () => Promise<ChosenModel>): Promise<void> {
   const mine = ++asked;
   showProblem(null);
   byId('model').hidden = true;
@@ -122,9 +123,3 @@ for (const name of ['dragover', 'dragleave', 'drop'])
     drop.classList.toggle('over', name === 'dragover');
     if (name === 'drop' && event instanceof DragEvent) openDropped([...(event.dataTransfer?.files ?? [])]);
   });
-const address = document.getElementById('address');
-address?.addEventListener('submit', (event) => {
-  event.preventDefault();
-  const url = byId('url');
-  if (url instanceof HTMLInputElement && url.value !== '') void open(url.value, () => openAddress(url.value));
-});

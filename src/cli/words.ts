@@ -2,7 +2,7 @@ import type { FeatxError } from '../errors.js';
 import { isRecord } from '../options/schema.js';
 import type { CommandName } from '../options/row.js';
 import { COMMAND_NAMES } from '../options/table.js';
-import { inFlags, reworded } from '../options/words.js';
+import { inFlags, reworded } from '../options/reworded.js';
 
 /** Where records say sentences, and where they hold records that do. */
 const SENTENCES = new Set(['message', 'hint', 'reason', 'warnings', 'problems']);

@@ -47,7 +47,7 @@ export async function findFeatures(view: GraphView, types: InferredTypes, option
   return {
     resolution,
     selections: takesNone ? [] : selectFeatures(view, types, resolution, options),
-    beginnings: findBeginnings(view, types, resolution, from, options),
+    beginnings: from.length === 0 ? [] : findBeginnings(view, types, resolution, from, options),
     // What resolvers miss does not matter to a caller who names tensors.
     warnings: [...types.warnings, ...(options.isListing || !(byName || takesNone) ? resolution.warnings : [])],
   };

@@ -1,6 +1,6 @@
 import { PolicyError } from '../errors.js';
 import { checkOptions } from '../options/check.js';
-import { LIMITING } from '../options/limits.js';
+import { READ_LIMITS } from '../options/read-limits.js';
 import type { OptionsIn } from '../options/types.js';
 import { ANY, option } from '../options/words.js';
 
@@ -21,14 +21,7 @@ const LIMIT_CODES: { readonly [K in keyof ReadLimits]: string } = {
 export const LARGE_EXPANSION = 10_000;
 
 /** What is read unless a caller sets other limits. */
-export const DEFAULT_LIMITS: ReadLimits = {
-  depth: LIMITING['limits.depth'].default,
-  indexBytes: LIMITING['limits.indexBytes'].default,
-  nameBytes: LIMITING['limits.nameBytes'].default,
-  functions: LIMITING['limits.functions'].default,
-  calls: LIMITING['limits.calls'].default,
-  expansion: LIMITING['limits.expansion'].default,
-};
+export const DEFAULT_LIMITS: ReadLimits = READ_LIMITS;
 
 /**
  * The limits with their defaults.

@@ -1,6 +1,7 @@
 import { UsageError } from '../errors.js';
 import { MEASURES } from './choices.js';
-import { BOOLEAN, BYTES, choice, count, isByName, isListOf, mapOf, type ByName, type Kind } from './kinds.js';
+import { mapOf, type ByName } from './by-name.js';
+import { BOOLEAN, BYTES, choice, count, isByName, isListOf, type Kind } from './kinds.js';
 import { GROUPS, type Rows } from './row.js';
 import { parseCount, parsePair } from './values.js';
 

@@ -1,6 +1,7 @@
 import { UsageError } from '../errors.js';
 import { EMBEDDING_ROLES, type EmbeddingRole } from './choices.js';
-import { isByName, isCount, isListOf, mapOf, NAME, type ByName, type Kind } from './kinds.js';
+import { mapOf, type ByName } from './by-name.js';
+import { isByName, isCount, isListOf, NAME, type Kind } from './kinds.js';
 import { isRecord, type Schema } from './schema.js';
 import { parseCount, parseIndices, parseInputShape } from './values.js';
 

@@ -1,4 +1,5 @@
 import { UsageError } from '../errors.js';
+import { mapOf, type ByName } from './by-name.js';
 import { violations, isRecord, type Schema } from './schema.js';
 import {
   parseBytes,
@@ -122,9 +123,6 @@ export const NAME: Kind<string> = plain(
   },
 );
 
-/** Values by name: a Map, or a plain object. */
-export type ByName<T> = ReadonlyMap<string, T> | { readonly [name: string]: T };
-
 /** Names by name: `TENSOR=OUTPUT`. */
 export const PAIRS: Kind<ByName<string>> = {
   allowed: 'a Map or an object from names to names',
@@ -182,11 +180,6 @@ export function live<T>(allowed: string, ...methods: readonly string[]): Kind<T>
 /** A function that is called back. */
 export function callback<T>(): Kind<T> {
   return { allowed: 'a function', accepts: (value): value is T => typeof value === 'function' };
-}
-
-/** The same values as a Map. */
-export function mapOf<T>(values: ByName<T>): ReadonlyMap<string, T> {
-  return values instanceof Map ? values : new Map(Object.entries(values));
 }
 
 /** Whether a value is a whole number from 1 on. */

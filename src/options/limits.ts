@@ -1,3 +1,4 @@
+import { READ_LIMITS } from './read-limits.js';
 import { BYTES, count, DURATION, type Kind } from './kinds.js';
 import { GROUPS, IN_MEMORY, PAGES, type Rows } from './row.js';
 
@@ -56,7 +57,7 @@ export const LIMITING = {
   /** Bytes of memory for the graph without its weights. */
   'limits.indexBytes': {
     kind: BYTES,
-    default: 512 * 2 ** 20,
+    default: READ_LIMITS.indexBytes,
     in: READING,
     flag: '--max-index <bytes>',
     help: 'memory for the graph without its weights (default: 512MiB, real networks take 1 to 4 KB for a node)',
@@ -67,7 +68,7 @@ export const LIMITING = {
   /** Messages inside messages. @see https://protobuf.dev/programming-guides/proto-limits */
   'limits.depth': {
     kind: count(1, DEEPEST_ALLOWED),
-    default: 100,
+    default: READ_LIMITS.depth,
     in: READING,
     flag: '--max-depth <n>',
     help: 'messages inside messages (default: 100, the limit of protobuf in C++, Java and Python)',
@@ -78,7 +79,7 @@ export const LIMITING = {
   /** Bytes of one name. */
   'limits.nameBytes': {
     kind: BYTES,
-    default: 64 * 2 ** 10,
+    default: READ_LIMITS.nameBytes,
     in: READING,
     flag: '--max-name <bytes>',
     help: 'length of one name (default: 64KiB, the longest that a zip entry can have)',
@@ -89,7 +90,7 @@ export const LIMITING = {
   /** Model-local functions. @see https://github.com/onnx/onnx/blob/main/onnx/checker.cc */
   'limits.functions': {
     kind: count(1),
-    default: 10_000,
+    default: READ_LIMITS.functions,
     in: READING,
     flag: '--max-functions <n>',
     help: "model-local functions (default: 10000, the ONNX checker's limit)",
@@ -100,7 +101,7 @@ export const LIMITING = {
   /** Functions that call functions, one inside the other. */
   'limits.calls': {
     kind: count(1),
-    default: 100,
+    default: READ_LIMITS.calls,
     in: READING,
     flag: '--max-calls <n>',
     help: "functions calling functions, one inside the other (default: 100, the ONNX checker's limit)",
@@ -111,7 +112,7 @@ export const LIMITING = {
   /** Nodes that the calls of the main graph stand for, all functions expanded. */
   'limits.expansion': {
     kind: count(1),
-    default: 1_000_000,
+    default: READ_LIMITS.expansion,
     in: READING,
     flag: '--max-expansion <n>',
     help: 'nodes that calls of functions stand for (default: 1000000, ONNX Runtime expands each and hangs)',

@@ -8,7 +8,7 @@ import type { parseConfig } from '../batch/config.js';
 import type { cutOptions } from '../batch/options.js';
 import type { main } from '../cli/main.js';
 import type { checkOptions } from './check.js';
-import type { inFlags } from './words.js';
+import type { inFlags } from './reworded.js';
 
 /** What CONTRIBUTING promises: an option is one row. The program is bundled with one row more, and nothing else. */
 
@@ -41,7 +41,8 @@ async function programWith(row: string): Promise<Program> {
     stdin: {
       contents: `export { main } from './src/cli/main.ts'; export { CONFIG_SCHEMA } from './src/batch/config-schema.ts';
         export { parseConfig } from './src/batch/config.ts'; export { cutOptions } from './src/batch/options.ts';
-        export { checkOptions } from './src/options/check.ts'; export { option, inFlags } from './src/options/words.ts';`,
+        export { checkOptions } from './src/options/check.ts'; export { option } from './src/options/words.ts';
+        export { inFlags } from './src/options/reworded.ts';`,
       resolveDir: process.cwd(),
     },
     outfile,

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, sep } from 'node:path';
-import { ANY, call, inFlags, inWordsOf, named, option } from './words.js';
+import { inFlags, inWordsOf } from './reworded.js';
+import { ANY, call, named, option } from './words.js';
 
 test.each([
   [option('outMap'), '`outMap`', '--out-map'],

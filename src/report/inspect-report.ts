@@ -1,26 +1,21 @@
 import { undecided } from '../features/embedding.js';
 import { takeIndices, type FeatureIndex } from '../features/feature-info.js';
-import type { Attempt, Feature, FeatureGroup, Resolution } from '../features/feature.js';
+import type { FeatureGroup, Resolution } from '../features/feature.js';
 import { listModules, type ListedModule } from '../features/module-list.js';
-import { nodePaths } from '../features/names.js';
-import { groupNamed } from '../features/select.js';
 import { selectorsOf, type Selection, type SelectOptions } from '../features/selectors.js';
-import { executionOrder, isInitializer, tensorsOf, type GraphView } from '../onnx/graph.js';
+import { isInitializer, tensorsOf, type GraphView } from '../onnx/graph.js';
 import { graphsOf } from '../onnx/walk.js';
 import type { OnnxModel } from '../onnx/records.js';
 import { declaredTypes, tensorBytes, type InferredTypes, type TensorTypes } from '../onnx/types.js';
-import { oneFeature } from '../options/feature-kinds.js';
-import { option } from '../options/words.js';
+import { explanation, listedTensors } from './inspect-more.js';
 import {
   embeddingRecord,
   featureRecord,
   selectedRecord,
   tensorRecord,
-  type ExplanationRecord,
   type InspectReport,
   type ModelRecord,
   type ModuleTreeRecord,
-  type NodeTensorRecord,
 } from './records.js';
 
 /** What a report of a model says. */
@@ -170,24 +165,6 @@ function innerNodes(model: OnnxModel): number {
   return graphsOf(model).reduce((sum, one) => (own.has(one) ? sum : sum + one.nodes.length), inFunctions);
 }
 
-function listedTensors(view: GraphView, known: KnownTypes, { origins }: InferredTypes): readonly NodeTensorRecord[] {
-  const { nodes } = view.model.graph;
-  const order = executionOrder(view);
-  const paths = nodePaths(view, order);
-  const modules = new Map(order.map((node, at) => [node, paths.of(at)]));
-  return nodes.flatMap((node) =>
-    node.outputs
-      .filter((name) => name !== '')
-      .map((name) => ({
-        ...tensorRecord(name, known.get(name)),
-        op_type: node.opType,
-        node: node.name,
-        module: modules.get(node) ?? null,
-        origin: origins?.get(name) ?? null,
-      })),
-  );
-}
-
 function moduleTreeRecord(module: ListedModule, known: KnownTypes): ModuleTreeRecord {
   return {
     path: module.path,
@@ -199,36 +176,4 @@ function moduleTreeRecord(module: ListedModule, known: KnownTypes): ModuleTreeRe
       return { tensor, shape, dtype };
     }),
   };
-}
-
-/** @throws ResolveError for an index that the model does not have */
-function explanation(resolution: Resolution, asked: number | string): ExplanationRecord {
-  const { features, tried } = resolution;
-  const { group, indices } = oneFeature(option('explain'), asked);
-  if (group !== undefined) return explanationInGroup(group, groupNamed(resolution, group), indices);
-  const [index] = takeIndices(features.length, indices).indices;
-  const said = ({ features: found }: Attempt): Feature | undefined => found.find((feature) => feature.index === index);
-  return {
-    index,
-    tried: tried.map((attempt) => {
-      const feature = said(attempt);
-      return {
-        resolver: attempt.resolver,
-        outcome: attempt.outcome,
-        feature: feature === undefined ? null : featureRecord(feature),
-      };
-    }),
-  };
-}
-
-/** A group is found in one way. @throws ResolveError */
-function explanationInGroup(
-  group: string,
-  features: readonly Feature[],
-  indices: readonly number[],
-): ExplanationRecord {
-  const [index] = takeIndices(features.length, indices, `the group '${group}'`).indices;
-  const feature = features[index];
-  const outcome = `${features.length} features of the group '${group}'`;
-  return { index, group, tried: [{ resolver: feature.resolvedBy, outcome, feature: featureRecord(feature) }] };
 }

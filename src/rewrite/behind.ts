@@ -40,7 +40,6 @@ export interface StepContext {
  */
 export function withSteps(taps: readonly BuiltTap[], context: StepContext): readonly BuiltTap[] {
   const { steps } = context;
-  if (Object.values(steps).every((step) => step === null || step === false)) return taps;
   if (context.opset < LEAST_OPSET) throw tooOld(context.opset, LEAST_OPSET, 'no broadcasting by position');
   const names = steps.project === null ? null : addProjection(steps.project, context);
   const stepped = taps.map((tap) => each(tap, context, names));

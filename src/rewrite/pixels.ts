@@ -47,8 +47,7 @@ const PLAIN: Recipe = { ...PRESETS.imagenet, mean: null, std: null };
  * @param found what `preprocess` names, or the model says
  * @throws UsageError if nothing says how pixels become numbers, or numbers are out of range
  */
-export function pixelsOf(asked: OptionsIn<'pixels'> | undefined, found: FoundRecipe | null): Pixels | null {
-  if (asked === undefined) return null;
+export function pixelsOf(asked: OptionsIn<'pixels'>, found: FoundRecipe | null): Pixels | null {
   const { preprocess: _said, ...inside } = asked;
   // Alone, a way to prepare pictures is what the cut says of them.
   if (Object.values(inside).every((value) => value === undefined)) return null;

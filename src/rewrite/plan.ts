@@ -8,7 +8,7 @@ import type { Dim } from '../onnx/records.js';
 import type { NewNode, NewTensor } from '../onnx/encode.js';
 import { withSteps } from './behind.js';
 import { withMask } from './mask.js';
-import type { StepRecord } from './steps.js';
+import { hasSteps, type StepRecord } from './steps.js';
 import { dataTypeOf, tensorBytes, type TensorTypes } from '../onnx/types.js';
 import { freedIn, freedRecord, isRetyped, type FreedGraph, type FreedRecord } from './freed.js';
 import { NO_DROPS, type Drops, type GraphEdit, type OutputEdit } from './edit.js';
@@ -95,7 +95,10 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
     ...ordered.flatMap(scalesOf),
     ...(keepsOwn ? model.graph.outputs.map(({ name }) => name) : []),
   ];
-  const steps = withMask(view, types, options.steps, ordered, (message) => void warnings.push(message));
+  const isStepped = hasSteps(options.steps);
+  const steps = isStepped
+    ? withMask(view, types, options.steps, ordered, (message) => void warnings.push(message))
+    : options.steps;
   if (steps.pool?.mask != null) roots.push(steps.pool.mask);
   const span = begins
     ? spanOf(view, types, roots, options)
@@ -126,16 +129,18 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
   inputs.warnings.forEach((warning) => warnings.push(warning));
 
   const addInitializers: NewTensor[] = [];
-  const built = withSteps(
-    ordered.map((tap) => buildTap(view, known, freed === null ? tap : withTypesOf(known, tap), options, names)),
-    {
-      opset: defaultOpset(model),
-      steps,
-      fresh: (base) => names.fresh(base),
-      add: (tensor) => void addInitializers.push(tensor),
-      warn: (message) => void warnings.push(message),
-    },
+  const tapped = ordered.map((tap) =>
+    buildTap(view, known, freed === null ? tap : withTypesOf(known, tap), options, names),
   );
+  const built = !isStepped
+    ? tapped
+    : withSteps(tapped, {
+        opset: defaultOpset(model),
+        steps,
+        fresh: (base) => names.fresh(base),
+        add: (tensor) => void addInitializers.push(tensor),
+        warn: (message) => void warnings.push(message),
+      });
   const outputNames = nameOutputs(view, built, options, names, warnings);
   assertNames(outputNames);
   assertAliases(

@@ -1,7 +1,6 @@
 import { UsageError } from '../errors.js';
 import { graphsOf, viewGraph, type GraphView } from '../onnx/graph.js';
 import type { Dim, OnnxModel, ValueInfo, ValueType } from '../onnx/records.js';
-import { mapOf, type ByName } from '../options/kinds.js';
 import { nearestNames } from '../options/nearest.js';
 import { option } from '../options/words.js';
 import { unnamedDim } from '../shapes/infer.js';
@@ -88,25 +87,12 @@ function numbersOf({ symbols, axes }: Interpreted): ReadonlyMap<string, number> 
   ]);
 }
 
-/** What a caller asks of sizes. */
-export interface SizeOptions {
-  readonly dims?: ByName<number>;
-  readonly renameDims?: ByName<string>;
-}
-
-/** A model as a lookup, with the sizes that a caller asks for. */
-export interface SizedView {
-  readonly view: GraphView;
-  /** Null if none are asked for. */
-  readonly resized: (Resized & PlannedSizes) | null;
-}
-
-/** The view of a model with the sizes that a caller asks for. @throws UsageError, ModelFormatError */
-export async function sizedView(model: OnnxModel, { dims, renameDims }: SizeOptions): Promise<SizedView> {
-  const asked: AskedSizes = { dims: mapOf(dims ?? {}), renameDims: mapOf(renameDims ?? {}) };
-  const before = viewGraph(model);
-  if (asked.dims.size + asked.renameDims.size === 0) return { view: before, resized: null };
-  const resized = resize(model, asked);
+/** A model with the sizes that are asked for, and the nodes that are impossible with them. @throws UsageError */
+export async function resizedView(
+  before: GraphView,
+  asked: AskedSizes,
+): Promise<{ readonly view: GraphView; readonly resized: Resized & PlannedSizes }> {
+  const resized = resize(before.model, asked);
   const view = viewGraph(resized.model);
   return { view, resized: { ...resized, faults: await faultsOfSizes(before, view, resized.numbers) } };
 }

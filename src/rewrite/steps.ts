@@ -31,6 +31,11 @@ export const NO_STEPS: Steps = {
   cast: null,
 };
 
+/** Whether anything is computed of features before they leave. */
+export function hasSteps(steps: Steps): boolean {
+  return Object.values(steps).some((step) => step !== null && step !== false);
+}
+
 /** What a caller asks for; the files of a projection are already read. */
 export interface AskedSteps {
   readonly pool?: string;

@@ -3,7 +3,7 @@ import { UsageError } from '../errors.js';
 import type { Layout, TensorFacts } from '../features/feature.js';
 import type { NewNode } from '../onnx/encode.js';
 import type { Mode } from '../options/choices.js';
-import { mapOf, type ByName } from '../options/kinds.js';
+import { mapOf, type ByName } from '../options/by-name.js';
 import type { Dim } from '../onnx/records.js';
 import type { Fault } from '../shapes/whole.js';
 import type { OptionsIn } from '../options/types.js';
@@ -144,7 +144,7 @@ export function planOptions({ mode = 'dict', rewrite, ...asked }: AskedPlan): Pl
     keepInputs: asked.keepInputs ?? DEFAULT_PLAN.keepInputs,
     foldShapes: DEFAULT_PLAN.foldShapes,
     inMap: mapOf(asked.inMap ?? DEFAULT_PLAN.inMap),
-    pixels: pixelsOf(asked.pixels, asked.pixelRecipe ?? null),
+    pixels: asked.pixels === undefined ? DEFAULT_PLAN.pixels : pixelsOf(asked.pixels, asked.pixelRecipe ?? null),
     steps: stepsOf(asked),
     sizes: asked.sizes ?? DEFAULT_PLAN.sizes,
     freeBatch: asked.freeing ?? DEFAULT_PLAN.freeBatch,

@@ -1,12 +1,12 @@
 import { PLANNING } from '../options/cutting.js';
-import { mapOf, type ByName } from '../options/kinds.js';
+import { mapOf, type ByName } from '../options/by-name.js';
 import { SELECTING } from '../options/selecting.js';
 import { STEPPING } from '../options/steps.js';
 
-/** The options that say which features are meant, or what becomes of them. */
-const OF_FEATURES: ReadonlySet<string> = new Set(
-  Object.keys({ ...SELECTING, ...PLANNING, ...STEPPING, pixels: null }).filter((key) => key !== 'inputShapes'),
-);
+/** Whether an option says which features are meant, or what becomes of them. */
+function isOfFeatures(key: string): boolean {
+  return key !== 'inputShapes' && Object.hasOwn({ ...SELECTING, ...PLANNING, ...STEPPING, pixels: null }, key);
+}
 
 /** What is said of sizes. */
 interface AskedOfSizes {
@@ -21,9 +21,7 @@ export function rewritesWhole(options: AskedOfSizes): boolean {
   const { from = [], dims = {}, renameDims = {}, freeBatch = false } = options;
   const isSized = mapOf(dims).size > 0 || mapOf(renameDims).size > 0 || freeBatch !== false;
   return (
-    isSized &&
-    from.length === 0 &&
-    !Object.entries(options).some(([key, value]) => OF_FEATURES.has(key) && isGiven(value))
+    isSized && from.length === 0 && !Object.entries(options).some(([key, value]) => isOfFeatures(key) && isGiven(value))
   );
 }
 

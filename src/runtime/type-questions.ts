@@ -1,4 +1,4 @@
-import type { ByName } from '../options/kinds.js';
+import type { ByName } from '../options/by-name.js';
 import { ancestorsOf, type GraphView } from '../onnx/graph.js';
 import type { Node, ValueType } from '../onnx/records.js';
 import { DataType } from '../onnx/schema.js';

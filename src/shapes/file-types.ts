@@ -1,4 +1,4 @@
-import type { ByName } from '../options/kinds.js';
+import type { ByName } from '../options/by-name.js';
 import { ByNames, namesOf, type Names } from '../onnx/by-name.js';
 import type { GraphView } from '../onnx/graph.js';
 import type { ValueType } from '../onnx/records.js';

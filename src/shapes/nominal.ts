@@ -1,6 +1,6 @@
 import { UsageError } from '../errors.js';
 import { isInitializer, type GraphView } from '../onnx/graph.js';
-import { mapOf, type ByName } from '../options/kinds.js';
+import { mapOf, type ByName } from '../options/by-name.js';
 import type { Dim, ValueInfo } from '../onnx/records.js';
 import { Algebra } from './algebra.js';
 import { Declarations } from './declared.js';

@@ -1,6 +1,6 @@
 import type { Node, ValueType } from '../onnx/records.js';
 import type { GraphView } from '../onnx/graph.js';
-import type { ByName } from '../options/kinds.js';
+import type { ByName } from '../options/by-name.js';
 import { option } from '../options/words.js';
 import { dtypeWord } from '../onnx/types.js';
 import { MOST_STEPS } from './budget.js';

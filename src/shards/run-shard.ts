@@ -2,7 +2,7 @@ import { option } from '../options/words.js';
 import { createHash } from 'node:crypto';
 import { basename, dirname, extname, join, relative, resolve } from 'node:path';
 import { UsageError } from '../errors.js';
-import { mapOf } from '../options/kinds.js';
+import { mapOf } from '../options/by-name.js';
 import type { Shard } from '../options/values.js';
 import type { RunReport } from '../report/run-records.js';
 import { type RunOptions, run } from '../run.js';
