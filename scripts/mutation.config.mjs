@@ -13,6 +13,8 @@ export default {
     // Stryker resolves the environment by itself and does not know <rootDir>.
     config: {
       ...settings,
+      // Stryker follows the tests through the environment of a realm.
+      testRunner: 'jest-circus/runner',
       testEnvironment: './src/testing/jest-environment.cjs',
       testMatch: tests.map((path) => `**/${path}`),
     },

@@ -1,4 +1,4 @@
-import { onnx } from 'onnx-proto';
+import { onnx } from '../testing/onnx-proto.js';
 import { encodeModel } from '../testing/model-builder.js';
 import { DATA_TYPES, tensor, value } from '../testing/model-spec.js';
 import { indexModel } from './model.js';

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { onnx } from 'onnx-proto';
+import { onnx } from './onnx-proto.js';
 import type { Attribute, Graph, Node, OnnxModel, SparseTensor, Tensor, ValueInfo, ValueType } from '../onnx/records.js';
 import { encodeText } from '../wire/text.js';
 

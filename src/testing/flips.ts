@@ -1,4 +1,4 @@
-import { onnx } from 'onnx-proto';
+import { onnx } from './onnx-proto.js';
 import { FeatxError } from '../errors.js';
 import { viewGraph } from '../onnx/graph.js';
 import { indexModel } from '../onnx/model.js';

@@ -1,4 +1,4 @@
-import { onnx } from 'onnx-proto';
+import { onnx } from '../onnx-proto.js';
 import protobuf from 'protobufjs';
 import type { OnnxModel } from '../../onnx/records.js';
 import { judge, type Rule, type Verdict } from './judge.js';
