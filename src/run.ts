@@ -3,6 +3,7 @@ import { option } from './options/words.js';
 import { createHash } from 'node:crypto';
 import { basename, dirname, resolve } from 'node:path';
 import { DeviceRuns } from './device-runs.js';
+import { tf32Of } from './runtime/cuda.js';
 import { joiningsOf } from './entry-axes.js';
 import { settledBatch } from './entry-mixing.js';
 import { type FeatxError, IoError, RuntimeError, UsageError } from './errors.js';
@@ -177,6 +178,7 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
     model: path,
     output: output ?? null,
     provider: device.runner.session.provider,
+    ...tf32Record(device.runner.session.provider, options),
     inputs: readFiles,
     ...tokenizerRecord(text),
     ...(pooled === null ? {} : { pooling: pooled.record }),
@@ -190,6 +192,11 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
     warnings,
     elapsed_ms: Math.round(performance.now() - started),
   };
+}
+
+function tf32Record(provider: string, { tf32: asked }: RunOptions): Pick<RunReport, 'tf32'> {
+  const tf32 = tf32Of(provider, asked);
+  return tf32 === null ? {} : { tf32 };
 }
 
 /**

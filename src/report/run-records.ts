@@ -103,6 +103,8 @@ export interface RunReport {
   readonly output: string | null;
   /** Where it really ran. */
   readonly provider: string;
+  /** Whether CUDA was allowed to multiply float32 as TF32; absent if it did not run there. */
+  readonly tf32?: boolean;
   readonly inputs: readonly string[];
   /** What made tokens of texts, and how many of them it cut. */
   readonly tokenizer?: { readonly path: string; readonly max_length: number | null; readonly truncated: number };

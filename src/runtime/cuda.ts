@@ -89,6 +89,27 @@ export function cudaRefusal(said: string): { readonly part: CudaPart; readonly r
   return OLD_DRIVER.has(Number(number)) ? { part: 'driver', reason } : null;
 }
 
+/** What the libraries of CUDA read when they are loaded: `0` forbids TF32 for a process. */
+const TF32_OVERRIDE = 'NVIDIA_TF32_OVERRIDE';
+
+/** Forbids CUDA to multiply float32 as TF32, before its libraries are loaded; the binding has no option for it. */
+export function forbidTf32(): void {
+  process.env[TF32_OVERRIDE] = '0';
+}
+
+/**
+ * Whether float32 was allowed to be multiplied as TF32 on the provider that ran; null where that is not CUDA's.
+ * @param asked what the caller said; by default CUDA may
+ */
+export function tf32Of(
+  provider: string,
+  asked: boolean | undefined,
+  environment: { readonly [name: string]: string | undefined } = process.env,
+): boolean | null {
+  if (provider !== 'cuda' && provider !== 'tensorrt') return null;
+  return asked !== false && environment[TF32_OVERRIDE] !== '0';
+}
+
 /** `RTLD_NODELETE` of glibc: Node closes what turns out not to be a module of its own, and this stays all the same. */
 const STAYS = 0x1000;
 

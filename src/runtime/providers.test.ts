@@ -4,7 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { placementOf } from './placement.js';
 import { isWebInstalled } from './web.js';
-import { canFetchCuda, CUDA_LIBRARIES } from './cuda.js';
+import { openModel } from '../open.js';
+import { encodeModel } from '../testing/model-builder.js';
+import { node, value } from '../testing/model-spec.js';
+import { nodeFileSystem } from '../wire/fs.js';
+import { canFetchCuda, CUDA_LIBRARIES, tf32Of } from './cuda.js';
+import { openSession, type RuntimeSession } from './open-session.js';
+import { runtimeFiles } from './session.js';
 import { absence, cudaFault, isProviderFailure, missingLibrary, plainReason, providerOrder } from './providers.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'featx-providers-'));
@@ -69,6 +75,60 @@ function libraryThatNeeds(name: string): Buffer {
     expect(await missingLibrary(pipe, 1000)).toMatch(/did not finish loading it within 1 s and was stopped/);
   },
 );
+
+(canFetchCuda() ? test : test.skip)(
+  'a provider whose library is not there says where, and what fetches it',
+  async () => {
+    const { libraries } = runtimeFiles();
+    const gone = { ...nodeFileSystem, stat: () => Promise.reject(new Error('gone')) };
+    expect(await absence('cuda', gone)).toEqual({
+      missing: 'provider library',
+      reason: `${join(libraries, 'libonnxruntime_providers_shared.so')} is not installed`,
+      hint: 'featx doctor `fetch: true` `providers: ["cuda"]` downloads it',
+    });
+    expect(await absence('tensorrt', gone)).toMatchObject({
+      missing: 'provider library',
+      hint: expect.stringMatching(/ONNXRUNTIME_NODE_INSTALL=true node .*install\.js downloads them; or copy them from/),
+    });
+  },
+);
+
+test('TF32 is what the caller and the environment allow, where CUDA ran', () => {
+  expect(['cpu', 'webgpu', 'wasm'].map((provider) => tf32Of(provider, true, {}))).toEqual([null, null, null]);
+  expect([undefined, true, false].map((asked) => tf32Of('cuda', asked, {}))).toEqual([true, true, false]);
+  expect(tf32Of('tensorrt', true, { NVIDIA_TF32_OVERRIDE: '0' })).toBe(false);
+  expect(tf32Of('cuda', undefined, { NVIDIA_TF32_OVERRIDE: '1' })).toBe(true);
+});
+
+describe('TF32 that is forbidden', () => {
+  const before = process.env.NVIDIA_TF32_OVERRIDE;
+  afterEach(() => {
+    if (before === undefined) delete process.env.NVIDIA_TF32_OVERRIDE;
+    else process.env.NVIDIA_TF32_OVERRIDE = before;
+  });
+  // As if the libraries were there: the session is opened, and ONNX Runtime looks for them itself.
+  const there = { ...nodeFileSystem, stat: () => nodeFileSystem.stat(process.execPath) };
+  const bytes = encodeModel({
+    graph: { inputs: [value('x', [1])], outputs: [value('y', [1])], nodes: [node('Relu', ['x'], ['y'])] },
+  });
+
+  test.each([
+    ['cuda', false, '0'],
+    ['tensorrt', false, '0'],
+    ['cuda', true, undefined],
+    ['cuda', undefined, undefined],
+    ['cpu', false, undefined],
+  ] as const)('on %s: %p is %p where the libraries of CUDA read it', async (provider, tf32, said) => {
+    delete process.env.NVIDIA_TF32_OVERRIDE;
+    const options = { providers: [provider], tf32, isolate: false, fileSystem: there } as const;
+    await using model = await openModel(bytes);
+    // Where there is a device it opens.
+    const session = await openSession(model, options).catch((error: unknown) => error);
+    if (session instanceof Error) expect(session).toMatchObject({ code: 'FEATX_DEVICE' });
+    else await (session as RuntimeSession).close();
+    expect(process.env.NVIDIA_TF32_OVERRIDE).toBe(said);
+  });
+});
 
 (process.platform === 'linux' ? test : test.skip)('what CUDA lacks first is named, with what mends it', async () => {
   const refused = 'Failed to load shared library';

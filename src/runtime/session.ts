@@ -7,7 +7,7 @@ import { RuntimeError } from '../errors.js';
 import { option } from '../options/words.js';
 import type { Dim } from '../onnx/records.js';
 import { assertOpenable } from '../wire/fs.js';
-import { loadCudaOf } from './cuda.js';
+import { forbidTf32, loadCudaOf } from './cuda.js';
 import { messageOf } from './message.js';
 import { hostData } from './runtime-tensor.js';
 import { requireWeb } from './web.js';
@@ -249,8 +249,7 @@ export async function createSession(model: Uint8Array, spec: SessionSpec): Promi
   const ort = spec.provider === 'wasm' ? loadWeb(spec.threads) : loadRuntime();
   const { provider, deviceId, threads, optimization, prepacking, folder, profilePrefix, tf32 } = spec;
   if (provider === 'cuda' || provider === 'tensorrt') {
-    // The libraries of CUDA read it when they are loaded; the binding has no option for it.
-    if (tf32 === false) process.env.NVIDIA_TF32_OVERRIDE = '0';
+    if (tf32 === false) forbidTf32();
     loadCudaOf(runtimeFiles().libraries);
   }
   const entries = {
