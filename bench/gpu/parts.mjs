@@ -35,6 +35,15 @@ function pack() {
   writeFileSync(listing, JSON.stringify(record, null, 1));
 }
 
+/** @returns null if the bytes were damaged on the way */
+function unzipped(packed) {
+  try {
+    return gunzipSync(packed);
+  } catch {
+    return null;
+  }
+}
+
 function unpack() {
   for (const { name, parts: names, sha256 } of JSON.parse(readFileSync(listing, 'utf8'))) {
     const missing = names.filter((part) => !existsSync(join(parts, part)));
@@ -42,8 +51,8 @@ function unpack() {
       console.log(`${name}: ${missing.join(', ')} are missing`);
       continue;
     }
-    const whole = gunzipSync(Buffer.concat(names.map((part) => readFileSync(join(parts, part)))));
-    if (digest(whole) !== sha256) throw new Error(`${name} is not what was packed`);
+    const whole = unzipped(Buffer.concat(names.map((part) => readFileSync(join(parts, part)))));
+    if (whole === null || digest(whole) !== sha256) throw new Error(`${name} is not what was packed`);
     writeFileSync(join(libraries, name), whole);
     console.log(`${name}: ${whole.length} bytes`);
   }
