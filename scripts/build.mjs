@@ -3,6 +3,7 @@
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { browserPrograms } from './bundles/browser.mjs';
+import { WRAPPER } from './bundles/load.mjs';
 import { bundleOf, QUICK } from './bundles/names.mjs';
 import { node, root } from './ready.mjs';
 
@@ -38,16 +39,17 @@ const bundle = (options) =>
   });
 
 /** A program of the command line: Node starts CommonJS sooner than modules, and V8's code for it can be kept. */
-const program = (name, entry, plugins = []) =>
+const program = (name, entry, { plugins, around = ['', ''] }) =>
   bundle({
     entryPoints: { [name]: entry },
     format: 'cjs',
     outExtension: { '.js': '.cjs' },
-    define: { 'import.meta.url': '__url' },
+    define: { 'import.meta.url': '__here.url' },
     // Functions that come out of V8's code cannot import: sharp is required.
     supported: { 'dynamic-import': false },
-    banner: { js: 'const __url=require("node:url").pathToFileURL(__filename).href;' },
-    plugins,
+    banner: { js: `${around[0]}const __here={get url(){return require("node:url").pathToFileURL(__filename).href}};` },
+    footer: { js: around[1] },
+    plugins: [...plugins, late],
   });
 
 /** Lets the main program load the bundle that a command line needs. */
@@ -70,23 +72,26 @@ const only = (name) => ({
     ),
 });
 
-/** Loads modules of Node's own when something of them is used: a short command uses none of these. */
+/** Loads these when something of them is used: a short command uses none, and each takes its time. */
+const LATE = /^(node:(child_process|crypto|module|os|process|stream|tty|url)|protobufjs\/minimal\.js)$/;
 const late = {
   name: 'late modules',
   setup: (plugins) => {
-    plugins.onResolve({ filter: /^node:(child_process|crypto)$/ }, ({ path, namespace }) =>
-      namespace === 'late' ? { path, external: true } : { path, namespace: 'late' },
+    plugins.onResolve({ filter: LATE }, ({ path, namespace }) =>
+      namespace === 'late' ? undefined : { path, namespace: 'late' },
     );
     plugins.onLoad({ filter: /.*/, namespace: 'late' }, async ({ path }) => ({
       contents: `for (const name of ${JSON.stringify(Object.keys(await import(path)))})
         Object.defineProperty(exports, name, { enumerable: true, get: () => require(${JSON.stringify(path)})[name] });`,
+      resolveDir: root,
     }));
   },
 };
 
-await program('main', 'src/cli/main.ts', [picking]);
-for (const name of QUICK) await program(bundleOf(name), 'src/cli/command-line.ts', [only(name), late]);
-await program(bundleOf(), 'src/cli/command-line.ts');
+await program('main', 'src/cli/main.ts', { plugins: [picking] });
+for (const name of QUICK)
+  await program(bundleOf(name), 'src/cli/command-line.ts', { plugins: [only(name)], around: WRAPPER });
+await program(bundleOf(), 'src/cli/command-line.ts', { plugins: [], around: WRAPPER });
 // One file each: chunks that they share would all be opened at once, and few descriptors may be left.
 await bundle({
   entryPoints: { 'runtime-child': 'src/runtime/runtime-child.ts', 'batch-worker': 'src/batch/batch-worker.ts' },

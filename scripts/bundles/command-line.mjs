@@ -5,7 +5,7 @@ import { commandName } from '../../src/cli/command-name.ts';
 import { loadBundle } from './load.mjs';
 import { bundleOf } from './names.mjs';
 
-const load = (argv) => loadBundle(join(__dirname, `${bundleOf(commandName(argv))}.cjs`)).exports;
+const load = (argv) => loadBundle(join(__dirname, `${bundleOf(commandName(argv))}.cjs`), require).exports;
 
 /** As the bundle of the command that `argv` names does it. */
 export const runCommandLine = (argv, io) => load(argv).runCommandLine(argv, io);

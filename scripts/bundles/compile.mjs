@@ -1,6 +1,7 @@
 // Writes beside each bundle of a folder the code that V8 makes of it: what a command runs is compiled, the rest is when
 // it is needed. A process of its own, because the flags of V8 must be those of a user's Node.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
@@ -27,7 +28,7 @@ const RUNS = {
 try {
   for (const [command, lines] of Object.entries(RUNS)) {
     const file = join(folder, `${bundleOf(command)}.cjs`);
-    const { script, exports } = loadBundle(file);
+    const { script, exports } = loadBundle(file, createRequire(file));
     for (const line of lines) {
       const status = await exports.runCommandLine(line, quiet());
       if (status !== 0) throw new Error(`featx ${line.join(' ')} ended with ${status}`);

@@ -1,13 +1,13 @@
-import type { Readable, Writable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { VERSION } from '../version.js';
 import { FeatxError, IoError } from '../errors.js';
-import { ioError, errnoOf, type FileSystem } from '../wire/fs.js';
+import { ioError, errnoOf, type FileSystem, type OutputStream } from '../wire/fs.js';
 
 /** Everything a command may touch of the process that runs it, so that a test can be that process. */
 export interface CliIo {
   readonly stdin: Readable;
-  readonly stdout: Writable;
-  readonly stderr: Writable;
+  readonly stdout: OutputStream;
+  readonly stderr: OutputStream;
   readonly env: { readonly [name: string]: string | undefined };
   /** Whether nobody can ever read standard output. */
   readonly stdoutIsLost?: boolean;
@@ -43,7 +43,7 @@ export class Output {
   private began = false;
 
   constructor(
-    private readonly stream: Writable,
+    private readonly stream: OutputStream,
     private readonly name: string,
   ) {
     // Without a listener a failed write ends the process before it can say anything.

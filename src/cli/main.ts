@@ -1,10 +1,10 @@
 import { VERSION } from '../version.js';
-import { isLost, outputFile, rawArguments } from '../wire/fs.js';
+import { DescriptorOutput, descriptorKind, isLost, rawArguments } from '../wire/fs.js';
 import type { CliIo } from './io.js';
 
 /** How long a command may take to clean up after a signal. */
 const GRACE_MS = 2_000;
-const STDOUT = 1;
+const [STDOUT, STDERR] = [1, 2];
 const SIGNALS = [
   ['SIGINT', 130],
   ['SIGTERM', 143],
@@ -47,20 +47,20 @@ export async function start(): Promise<void> {
   }
   // Should nothing be left to wait for before the command has ended, that is a bug.
   process.once('exit', () => (process.exitCode ??= 70));
-  const { stderr, env } = process;
-  const file = outputFile(STDOUT);
-  const terminal = file === null ? process.stdout : null;
+  const { env } = process;
+  const [stdoutKind, stderrKind] = [STDOUT, STDERR].map(descriptorKind);
+  const terminal = stdoutKind === 'terminal' ? process.stdout : null;
   process.exitCode = await main(ownArguments(), {
     // Asking for standard input opens it.
     get stdin() {
       return process.stdin;
     },
-    stdout: file ?? process.stdout,
-    stderr,
+    stdout: terminal ?? new DescriptorOutput(STDOUT, stdoutKind, () => process.stdout),
+    stderr: new DescriptorOutput(STDERR, stderrKind, () => process.stderr),
     env,
     stdoutIsLost: isLost(STDOUT),
-    stdoutIsTerminal: terminal?.isTTY === true,
-    stderrIsTerminal: stderr.isTTY === true,
+    stdoutIsTerminal: terminal !== null,
+    stderrIsTerminal: stderrKind === 'terminal',
     // A terminal that nobody has told its size says 0.
     columns: terminal?.columns || Number(env.COLUMNS) || null,
     signal: interruption.signal,

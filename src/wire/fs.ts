@@ -1,7 +1,31 @@
-import { constants, type BigIntStats } from 'node:fs';
-import * as fs from 'node:fs';
+import {
+  close,
+  closeSync,
+  constants,
+  copyFile,
+  fchmod,
+  fstatSync,
+  fsync,
+  ftruncate,
+  lstat,
+  mkdir,
+  open,
+  openSync,
+  read,
+  readdir,
+  readFileSync,
+  readSync,
+  realpath,
+  rename,
+  stat,
+  statSync,
+  unlink,
+  unlinkSync,
+  write,
+  writeSync,
+  type BigIntStats,
+} from 'node:fs';
 import { devNull } from 'node:os';
-import { Writable } from 'node:stream';
 import { isatty } from 'node:tty';
 import { promisify } from 'node:util';
 import { IoError } from '../errors.js';
@@ -43,27 +67,25 @@ const LONGEST_DIRECT_READ = 1024 * 1024;
 export const ACCESS_MODE = 3;
 
 const calls = {
-  open: promisify(fs.open),
-  read: promisify(fs.read),
-  write: promisify(fs.write),
-  fchmod: promisify(fs.fchmod),
-  ftruncate: promisify(fs.ftruncate),
-  fsync: promisify(fs.fsync),
-  close: promisify(fs.close),
-  stat: promisify(fs.stat),
-  lstat: promisify(fs.lstat),
-  realpath: promisify(fs.realpath),
+  open: promisify(open),
+  read: promisify(read),
+  write: promisify(write),
+  fchmod: promisify(fchmod),
+  ftruncate: promisify(ftruncate),
+  fsync: promisify(fsync),
+  close: promisify(close),
+  stat: promisify(stat),
+  lstat: promisify(lstat),
+  realpath: promisify(realpath),
   nativeRealpath: (path: string | Buffer): Promise<Buffer> =>
     new Promise((resolve, reject) => {
-      fs.realpath.native(path, { encoding: 'buffer' }, (error, real) =>
-        error === null ? resolve(real) : reject(error),
-      );
+      realpath.native(path, { encoding: 'buffer' }, (error, real) => (error === null ? resolve(real) : reject(error)));
     }),
-  readdir: promisify(fs.readdir),
-  rename: promisify(fs.rename),
-  unlink: promisify(fs.unlink),
-  mkdir: promisify(fs.mkdir),
-  copyFile: promisify(fs.copyFile),
+  readdir: promisify(readdir),
+  rename: promisify(rename),
+  unlink: promisify(unlink),
+  mkdir: promisify(mkdir),
+  copyFile: promisify(copyFile),
 };
 
 class NodeFileHandle implements FileHandle {
@@ -73,7 +95,7 @@ class NodeFileHandle implements FileHandle {
   ) {}
 
   async read(buffer: Uint8Array, position: number): Promise<number> {
-    if (buffer.length <= LONGEST_DIRECT_READ) return fs.readSync(this.fd, buffer, 0, buffer.length, position);
+    if (buffer.length <= LONGEST_DIRECT_READ) return readSync(this.fd, buffer, 0, buffer.length, position);
     const { bytesRead } = await calls.read(this.fd, buffer, 0, buffer.length, position);
     return bytesRead;
   }
@@ -85,7 +107,7 @@ class NodeFileHandle implements FileHandle {
 
   /** In place: the kernel has the answer. */
   async stat(): Promise<BigIntStats> {
-    return fs.fstatSync(this.fd, { bigint: true });
+    return fstatSync(this.fd, { bigint: true });
   }
 
   chmod(mode: number): Promise<void> {
@@ -102,7 +124,7 @@ class NodeFileHandle implements FileHandle {
 
   /** In place where nothing was written: there is nothing to wait for. */
   async close(): Promise<void> {
-    if (this.isReadOnly) fs.closeSync(this.fd);
+    if (this.isReadOnly) closeSync(this.fd);
     else await calls.close(this.fd);
   }
 }
@@ -121,7 +143,7 @@ function nativePath(path: string): string | Buffer {
  */
 export function rawArguments(count: number): readonly string[] | null {
   try {
-    const text = decodeText(fs.readFileSync('/proc/self/cmdline'));
+    const text = decodeText(readFileSync('/proc/self/cmdline'));
     return text.split('\0').slice(0, -1).slice(-count);
   } catch {
     return null;
@@ -151,29 +173,95 @@ export const nodeFileSystem: FileSystem = {
     calls.copyFile(nativePath(from), nativePath(to), constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL),
 };
 
+/** What is printed goes into: a stream of Node's, or an open descriptor. */
+export interface OutputStream {
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  write(data: string | Uint8Array, done?: (error?: Error | null) => void): unknown;
+}
+
+/** What an open descriptor leads to: `file` is what takes every write at once, devices among it. */
+export type DescriptorKind = 'file' | 'pipe' | 'terminal' | 'other';
+
+/** What a descriptor leads to; only for a device is the module of terminals loaded. */
+export function descriptorKind(descriptor: number): DescriptorKind {
+  try {
+    const state = fstatSync(descriptor);
+    if (state.isFIFO() || state.isSocket()) return 'pipe';
+    if (state.isCharacterDevice()) return state.rdev !== statSync(devNull).rdev && isatty(descriptor) ? 'terminal' : 'file';
+    return state.isFile() || state.isBlockDevice() ? 'file' : 'other';
+  } catch {
+    // Windows cannot look at every handle; what it cannot look at is not a file.
+    return isatty(descriptor) ? 'terminal' : 'other';
+  }
+}
+
+/** What a pipe of Linux that nobody has written to takes without waiting for its reader. */
+const DIRECT_BYTES = process.platform === 'linux' ? 65_536 : 0;
+
 /**
- * A stream into an open descriptor that writes all of every chunk; null if it is a pipe, a socket or a terminal,
- * whose streams do so themselves. Node's own stream into a file takes a short write for a whole one, so that what a
- * full disk has no room for is lost without a word.
+ * An open descriptor that is printed to. A file takes every write in place, all of it: Node's own stream takes a short
+ * write for a whole one, so that what a full disk has no room for is lost without a word. So does a pipe, up to what it
+ * takes at once: Node's stream, which `stream` gives for the rest and for anything else, takes longer to load than most
+ * reports to write.
  * @see lib/internal/fs/sync_write_stream.js of Node.js
  */
-export function outputFile(descriptor: number): Writable | null {
-  if (isatty(descriptor) || !isFileLike(descriptor)) return null;
-  return new Writable({
-    decodeStrings: true,
-    write(chunk: Uint8Array, _encoding, done) {
+export class DescriptorOutput implements OutputStream {
+  private readonly listeners: ((error: Error) => void)[] = [];
+  /** Bytes that may still be written in place. */
+  private direct: number;
+  private opened: OutputStream | null = null;
+
+  constructor(
+    private readonly descriptor: number,
+    kind: DescriptorKind,
+    private readonly stream: () => OutputStream,
+  ) {
+    this.direct = kind === 'file' ? Infinity : kind === 'pipe' ? DIRECT_BYTES : 0;
+  }
+
+  on(event: 'error', listener: (error: Error) => void): void {
+    if (this.opened === null) this.listeners.push(listener);
+    else this.opened.on(event, listener);
+  }
+
+  write(data: string | Uint8Array, done: (error?: Error | null) => void = () => undefined): void {
+    const bytes = typeof data === 'string' ? Buffer.from(data) : data;
+    try {
+      const written = this.writeNow(bytes);
+      if (written === bytes.length) done();
+      else this.rest().write(bytes.subarray(written), done);
+    } catch (error) {
+      done(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  /** Writes what may be and can be written in place; returns how many bytes that is. */
+  private writeNow(bytes: Uint8Array): number {
+    if (bytes.length > this.direct) return 0;
+    let at = 0;
+    while (at < bytes.length) {
       try {
-        for (let at = 0; at < chunk.length; ) {
-          const count = fs.writeSync(descriptor, chunk, at);
-          if (count === 0) throw Object.assign(new Error('the system accepts no more bytes'), { code: 'ENOSPC' });
-          at += count;
-        }
-        done();
+        const count = writeSync(this.descriptor, bytes, at);
+        if (count === 0) throw Object.assign(new Error('the system accepts no more bytes'), { code: 'ENOSPC' });
+        at += count;
       } catch (error) {
-        done(error instanceof Error ? error : new Error(String(error)));
+        const errno = errnoOf(error);
+        if (errno === 'EAGAIN') break;
+        if (errno !== 'EINTR') throw error;
       }
-    },
-  });
+    }
+    this.direct -= at;
+    return at;
+  }
+
+  private rest(): OutputStream {
+    if (this.opened === null) {
+      this.direct = 0;
+      this.opened = this.stream();
+      for (const listener of this.listeners) this.opened.on('error', listener);
+    }
+    return this.opened;
+  }
 }
 
 /**
@@ -183,23 +271,13 @@ export function outputFile(descriptor: number): Writable | null {
  */
 export function isLost(descriptor: number): boolean {
   try {
-    const state = fs.fstatSync(descriptor);
+    const state = fstatSync(descriptor);
     return (
       state.isCharacterDevice() &&
-      state.rdev === fs.statSync(devNull).rdev &&
-      fs.readSync(descriptor, new Uint8Array(1)) === 0
+      state.rdev === statSync(devNull).rdev &&
+      readSync(descriptor, new Uint8Array(1)) === 0
     );
   } catch {
-    return false;
-  }
-}
-
-function isFileLike(descriptor: number): boolean {
-  try {
-    const state = fs.fstatSync(descriptor);
-    return state.isFile() || state.isBlockDevice() || state.isCharacterDevice();
-  } catch {
-    // Windows cannot look at every handle; what it cannot look at is not a file.
     return false;
   }
 }
@@ -207,7 +285,7 @@ function isFileLike(descriptor: number): boolean {
 /** Removes a file in a process that is about to end and can wait for nothing; one that cannot be removed stays. */
 export function removeNow(path: string): void {
   try {
-    fs.unlinkSync(nativePath(path));
+    unlinkSync(nativePath(path));
   } catch {
     // Whoever writes here next tidies up.
   }
@@ -273,7 +351,7 @@ const REASONS: { readonly [errno: string]: string } = {
  */
 export function assertOpenable(doing: string, path: string): void {
   try {
-    fs.closeSync(fs.openSync(devNull, 'r'));
+    closeSync(openSync(devNull, 'r'));
   } catch (error) {
     throw ioError(error, doing, path);
   }
