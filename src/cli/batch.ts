@@ -15,7 +15,7 @@ import { changes } from './batch-watch.js';
 import type { CliCommand } from './command.js';
 import type { Context } from './context.js';
 import { ExitCode } from './exit-codes.js';
-import { addFlags, readFlags } from './flags.js';
+import { readFlags } from './flags.js';
 import { annotation, isGithub, writeJobSummary } from './github.js';
 import type { Command } from 'commander';
 
@@ -26,7 +26,6 @@ export const batchCommand: CliCommand = {
       .argument('[config|model...]', `a config (default: ${CONFIG_NAME}), or models: paths, folders, globs in quotes`)
       .usage('CONFIG | MODEL... [flags]')
       .addHelpText('after', EXAMPLES);
-    addFlags(command, 'batch');
   },
 
   async run(operands, command, context) {

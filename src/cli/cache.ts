@@ -3,7 +3,7 @@ import { UsageError } from '../errors.js';
 import { cacheText } from '../report/cache-text.js';
 import type { CliCommand } from './command.js';
 import { ExitCode } from './exit-codes.js';
-import { addFlags, optionsFor, readFlags } from './flags.js';
+import { optionsFor, readFlags } from './flags.js';
 import { remoteFlags } from './model-flags.js';
 
 /** `featx cache`: its arguments, its help, and how it prints what the function of its name returns. */
@@ -14,7 +14,6 @@ export const cacheCommand: CliCommand = {
       .argument('[url...]', 'of these only')
       .usage('ls|rm|verify [URL...] [flags]')
       .addHelpText('after', EXAMPLES);
-    addFlags(command, 'cache');
   },
 
   async run([word, ...urls], command, context) {

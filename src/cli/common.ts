@@ -2,7 +2,7 @@ import { common } from '../common.js';
 import { commonText } from '../report/common-text.js';
 import type { CliCommand } from './command.js';
 import { ExitCode } from './exit-codes.js';
-import { addFlags, optionsFor, readFlags } from './flags.js';
+import { optionsFor, readFlags } from './flags.js';
 import { runtimeLimits } from './model-flags.js';
 
 /** `featx common`: its arguments, its help, and how it prints what the function of its name returns. */
@@ -12,7 +12,6 @@ export const commonCommand: CliCommand = {
       .argument('<model...>', 'ONNX files, two or more')
       .usage('A B… [--split -o DIR] [flags]')
       .addHelpText('after', EXAMPLES);
-    addFlags(command, 'common');
   },
 
   async run(operands, command, context) {

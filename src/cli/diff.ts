@@ -3,7 +3,7 @@ import { UsageError } from '../errors.js';
 import { diffText } from '../report/diff-text.js';
 import type { CliCommand } from './command.js';
 import { ExitCode } from './exit-codes.js';
-import { addFlags, optionsFor, readFlags } from './flags.js';
+import { optionsFor, readFlags } from './flags.js';
 import { modelName, modelSource, pageFlags } from './model-flags.js';
 import { givenFeatures } from './selection-flags.js';
 
@@ -15,7 +15,6 @@ export const diffCommand: CliCommand = {
       .argument('<b>', 'what it is compared with')
       .usage('A B [--input FILE...] [flags]')
       .addHelpText('after', EXAMPLES);
-    addFlags(command, 'diff');
   },
 
   async run([a, b], command, context) {

@@ -2,7 +2,7 @@ import { canRun, doctor } from '../doctor.js';
 import { doctorText, fetchText } from '../report/doctor-text.js';
 import type { CliCommand } from './command.js';
 import { ExitCode } from './exit-codes.js';
-import { addFlags, optionsFor, readFlags } from './flags.js';
+import { optionsFor, readFlags } from './flags.js';
 import { remoteFlags } from './model-flags.js';
 import { progressLine } from './progress.js';
 
@@ -10,7 +10,6 @@ import { progressLine } from './progress.js';
 export const doctorCommand: CliCommand = {
   configure(command) {
     command.usage('[flags]').addHelpText('after', EXAMPLES);
-    addFlags(command, 'doctor');
   },
 
   async run(_operands, command, context) {

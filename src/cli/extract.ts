@@ -7,7 +7,7 @@ import type { ExtractReport, VerifyReport } from '../report/records.js';
 import type { CliCommand } from './command.js';
 import type { Context } from './context.js';
 import { ExitCode } from './exit-codes.js';
-import { addFlags, optionsFor, readFlags } from './flags.js';
+import { optionsFor, readFlags } from './flags.js';
 import { givenFeatures } from './selection-flags.js';
 import { modelName, modelSource, remoteFlags, runtimeLimits } from './model-flags.js';
 import { progressLine } from './progress.js';
@@ -19,7 +19,6 @@ export const extractCommand: CliCommand = {
       .argument('<model>', 'ONNX file or URL (https://, hf://); - reads standard input')
       .usage('MODEL --out 1,2,3 [flags]')
       .addHelpText('after', EXAMPLES);
-    addFlags(command, 'extract');
   },
 
   async run([operand], command, context) {

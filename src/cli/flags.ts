@@ -7,15 +7,41 @@ import type { FlagsOf, OptionsOf } from '../options/types.js';
 /** What was selected, in the order of the command line. */
 const selected = new WeakMap<Command, Selector[]>();
 
-/** Adds the flags that a command has of its own. */
-export function addFlags(command: Command, name: CommandName): void {
-  selected.set(command, []);
-  for (const [, row] of flagsOf(name)) if (row.group !== GROUPS.common) addFlag(command, row, name);
+/**
+ * The options whose flags a command line names; null if it has a word that may be anything else: help, a flag that is
+ * misspelt, or one that a value is joined to. Only then does commander have to know every flag.
+ */
+export function optionsNamed(argv: readonly string[], name: CommandName): ReadonlySet<Row> | null {
+  const words = argv.slice(0, argv.includes('--') ? argv.indexOf('--') : argv.length);
+  const flags = words.flatMap((word) => (word.startsWith('-') && word !== '-' ? [word.split('=', 1)[0]] : []));
+  const named = new Set<Row>();
+  if (flags.length === 0) return named;
+  const spelt = new Map(flagsOf(name).flatMap(([, row]) => spellings(row, name).map((flag) => [flag, row] as const)));
+  for (const flag of flags) {
+    const row = spelt.get(flag);
+    if (row === undefined) return null;
+    named.add(row);
+  }
+  return named;
 }
 
-/** Adds the flags that every command has. */
-export function addCommonFlags(command: Command): void {
-  for (const [, row] of flagsOf('inspect')) if (row.group === GROUPS.common) addFlag(command, row, 'inspect');
+/** Every way to write the flag of an option: `-o`, `--output`. */
+function spellings(row: Row, name: CommandName): readonly string[] {
+  const { flag = '' } = flagFacts(row, name);
+  return `${flag}, ${row.negated?.flag ?? ''}`.match(/(?<![^\s,])--?[\w-]+/g) ?? [];
+}
+
+/** Adds the flags that a command has of its own: of these options, or all of them. */
+export function addFlags(command: Command, name: CommandName, named: ReadonlySet<Row> | null): void {
+  selected.set(command, []);
+  for (const [, row] of flagsOf(name))
+    if (row.group !== GROUPS.common && named?.has(row) !== false) addFlag(command, row, name);
+}
+
+/** Adds the flags that every command has: of these options, or all of them. */
+export function addCommonFlags(command: Command, named: ReadonlySet<Row> | null): void {
+  for (const [, row] of flagsOf('inspect'))
+    if (row.group === GROUPS.common && named?.has(row) !== false) addFlag(command, row, 'inspect');
 }
 
 function addFlag(command: Command, row: Row, name: CommandName): void {
@@ -44,6 +70,7 @@ function addFlag(command: Command, row: Row, name: CommandName): void {
  * `--embedding model.onnx` the word is an operand.
  */
 export function withoutGuesses(argv: readonly string[], name: string | undefined): readonly string[] {
+  if (!argv.some((word) => word.startsWith('--'))) return argv;
   const command = OPTIONS.json.cli.find((known) => known === name);
   const optional = new Map(
     (command === undefined ? [] : flagsOf(command)).flatMap(([, row]) => {
@@ -60,11 +87,16 @@ export function withoutGuesses(argv: readonly string[], name: string | undefined
 
 /** The options whose flags were given, with the flags. */
 export function givenFlags(command: Command, name: CommandName): readonly (readonly [key: OptionKey, flag: string])[] {
+  const given = new Set(command.options.filter((option) => isGiven(command, option)).map(({ long }) => long));
+  if (given.size === 0) return [];
   return flagsOf(name).flatMap(([key, row]) => {
-    const { flag = '' } = flagFacts(row, name);
-    const isGiven = command.getOptionValueSource(commanderKey(flag)) === 'cli';
-    return isGiven ? [[key, longFlag(flag)] as const] : [];
+    const long = longFlag(flagFacts(row, name).flag ?? '');
+    return given.has(long) ? [[key, long] as const] : [];
   });
+}
+
+function isGiven(command: Command, option: Option): boolean {
+  return command.getOptionValueSource(option.attributeName()) === 'cli';
 }
 
 function commanderKey(flag: string): string {

@@ -4,7 +4,7 @@ import { plural } from '../report/units.js';
 import { reasonText } from './batch-lines.js';
 import type { CliCommand } from './command.js';
 import { ExitCode } from './exit-codes.js';
-import { addFlags, optionsFor, readFlags } from './flags.js';
+import { optionsFor, readFlags } from './flags.js';
 
 /** `featx init`: its arguments, its help, and how it prints what the function of its name returns. */
 export const initCommand: CliCommand = {
@@ -13,7 +13,6 @@ export const initCommand: CliCommand = {
       .argument('[model...]', 'paths, folders or globs, relative to the config (default: everything below it)')
       .usage('[MODEL...] [flags]')
       .addHelpText('after', EXAMPLES);
-    addFlags(command, 'init');
   },
 
   async run(operands, command, context) {

@@ -11,7 +11,7 @@ import type { CliCommand } from './command.js';
 import type { Context } from './context.js';
 import { ExitCode, exitCodeOf } from './exit-codes.js';
 import { asFeatxError } from './io.js';
-import { addFlags, optionsFor, readFlags } from './flags.js';
+import { optionsFor, readFlags } from './flags.js';
 import { givenFeatures } from './selection-flags.js';
 import { modelName, modelSource, remoteFlags, runtimeLimits } from './model-flags.js';
 
@@ -25,7 +25,6 @@ export const inspectCommand: CliCommand = {
       )
       .usage('MODEL... [flags]')
       .addHelpText('after', EXAMPLES);
-    addFlags(command, 'inspect');
   },
 
   async run(given, command, context) {

@@ -4,7 +4,7 @@ import { escapeText } from '../report/escape.js';
 import { bytesText, plural } from '../report/units.js';
 import type { CliCommand } from './command.js';
 import { ExitCode } from './exit-codes.js';
-import { addFlags, readFlags } from './flags.js';
+import { readFlags } from './flags.js';
 
 /** `featx merge`: its arguments, its help, and how it prints what the function of its name returns. */
 export const mergeCommand: CliCommand = {
@@ -13,7 +13,6 @@ export const mergeCommand: CliCommand = {
       .argument('[manifest|dir...]', `manifests of shards, or directories that hold them (default: ${STATE_DIRECTORY})`)
       .usage('[MANIFEST|DIR...] [flags]')
       .addHelpText('after', EXAMPLES);
-    addFlags(command, 'merge');
   },
 
   async run(operands, command, context) {

@@ -3,13 +3,12 @@ import { escapeText } from '../report/escape.js';
 import { bytesText } from '../report/units.js';
 import type { CliCommand } from './command.js';
 import { ExitCode } from './exit-codes.js';
-import { addFlags, optionsFor, readFlags } from './flags.js';
+import { optionsFor, readFlags } from './flags.js';
 
 /** `featx page`: its help, and how it prints what the function of its name returns. */
 export const pageCommand: CliCommand = {
   configure(command) {
     command.usage('[flags]').addHelpText('after', EXAMPLES);
-    addFlags(command, 'page');
   },
 
   async run(_operands, command, context) {

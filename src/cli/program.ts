@@ -1,13 +1,13 @@
 import { Command, CommanderError, type Option } from 'commander';
 import { UsageError } from '../errors.js';
-import { GROUPS } from '../options/row.js';
+import { GROUPS, type Row } from '../options/row.js';
 import { COMMAND_NAMES, flagFacts, flagsOf, longFlag, mainFlags, OPTIONS } from '../options/table.js';
 import { VERSION } from '../version.js';
 import { commandName } from './command-name.js';
 import { COMMANDS } from './commands.js';
 import type { CommonFlags, Context } from './context.js';
 import { ExitCode } from './exit-codes.js';
-import { addCommonFlags, withoutGuesses } from './flags.js';
+import { addCommonFlags, addFlags, optionsNamed, withoutGuesses } from './flags.js';
 import { inColumns } from './help-columns.js';
 
 /** What a command line asks for: help, or a command. */
@@ -40,22 +40,27 @@ export async function parseCommandLine(given: readonly string[], context: Contex
         getOutHasColors: () => context.style.color,
         getErrHasColors: () => context.style.color,
       });
-  withCommonFlags(prepare(program))
+  const wanted = COMMANDS.find(({ name }) => name === commandName(argv));
+  const known = COMMAND_NAMES.find((name) => name === wanted?.name);
+  // Most command lines are a command, operands, and flags that there are: commander need not know the others.
+  const named = known === undefined || argv[0] !== known ? null : optionsNamed(argv, known);
+  withCommonFlags(prepare(program), named)
     .usage('COMMAND [flags]')
-    .helpCommand('help [command]', 'print the help of a command')
     .description(
       "Finds, cuts out and runs intermediate features of any ONNX backbone: timm's features_only for people who hold an .onnx file.",
     )
     .enablePositionalOptions()
     .addHelpText('after', ROOT_EXAMPLES);
+  if (named === null) program.helpCommand('help [command]', 'print the help of a command');
+  else program.helpCommand(false);
   let parsed: ParsedCommandLine | null = null;
-  const wanted = COMMANDS.find(({ name }) => name === commandName(argv));
-  for (const entry of COMMANDS) {
+  for (const entry of named === null ? COMMANDS : COMMANDS.filter(({ name }) => name === known)) {
     const command = prepare(program.command(entry.name)).summary(entry.summary).description(asSentence(entry.summary));
     if (entry !== wanted) continue;
     const loaded = await entry.load();
     loaded.configure(command.optionsGroup(GROUPS.flags));
-    withCommonFlags(command);
+    if (known !== undefined) addFlags(command, known, named);
+    withCommonFlags(command, named);
     // What is hidden is not proposed for a flag that is misspelt either.
     if (!isAll && (argv[0] === 'help' || wants(argv, ['-h', '--help']))) shorten(command, entry.name);
     command.action(() => {
@@ -99,8 +104,9 @@ function commonFlags(program: Command, command: Command): CommonFlags {
   return { json, quiet, strict, debug, color: !isGiven(program, 'color') && !isGiven(command, 'color') };
 }
 
-function withCommonFlags(command: Command): Command {
-  addCommonFlags(command);
+function withCommonFlags(command: Command, named: ReadonlySet<Row> | null): Command {
+  addCommonFlags(command, named);
+  if (named !== null) return command.helpOption(false);
   return command
     .optionsGroup(GROUPS.common)
     .version(VERSION, '-V, --version', 'print the version')

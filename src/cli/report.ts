@@ -2,7 +2,7 @@ import { pageText } from '../report/page-text.js';
 import { report } from '../report-features.js';
 import type { CliCommand } from './command.js';
 import { ExitCode } from './exit-codes.js';
-import { addFlags, optionsFor, readFlags } from './flags.js';
+import { optionsFor, readFlags } from './flags.js';
 import { modelName, modelSource, pageFlags } from './model-flags.js';
 import { givenFeatures } from './selection-flags.js';
 
@@ -13,7 +13,6 @@ export const reportCommand: CliCommand = {
       .argument('<model>', 'ONNX file or URL (https://, hf://); - reads standard input')
       .usage('MODEL --input FILE... [flags]')
       .addHelpText('after', EXAMPLES);
-    addFlags(command, 'report');
   },
 
   async run([operand], command, context) {

@@ -14,7 +14,7 @@ import { shardFromEnvironment } from '../shards/shard.js';
 import type { CliCommand } from './command.js';
 import type { Context } from './context.js';
 import { ExitCode } from './exit-codes.js';
-import { addFlags, optionsFor, readFlags } from './flags.js';
+import { optionsFor, readFlags } from './flags.js';
 import { modelName, modelSource, remoteFlags, runtimeLimits } from './model-flags.js';
 import { readStdin } from './stdin.js';
 import { MAX_STDIN_BYTES } from '../options/limits.js';
@@ -29,7 +29,6 @@ export const runCommand: CliCommand = {
       .argument('[files...]', 'more files for --input, as a shell makes them of --input *.png')
       .usage('MODEL --out 1,2,3 --input FILE... [flags]');
     command.addHelpText('after', EXAMPLES);
-    addFlags(command, 'run');
   },
 
   async run([operand, ...files], command, context) {

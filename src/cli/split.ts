@@ -3,7 +3,7 @@ import { splitText } from '../report/split-text.js';
 import { split } from '../split.js';
 import type { CliCommand } from './command.js';
 import { ExitCode } from './exit-codes.js';
-import { addFlags, optionsFor, readFlags } from './flags.js';
+import { optionsFor, readFlags } from './flags.js';
 import { runtimeLimits } from './model-flags.js';
 import { progressLine } from './progress.js';
 import { givenFeatures } from './selection-flags.js';
@@ -15,7 +15,6 @@ export const splitCommand: CliCommand = {
       .argument('<model>', 'ONNX file')
       .usage('MODEL (--at NAME|INDEX… | --parts N | --max-bytes N) [flags]')
       .addHelpText('after', EXAMPLES);
-    addFlags(command, 'split');
   },
 
   async run([operand], command, context) {

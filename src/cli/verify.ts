@@ -5,7 +5,7 @@ import { assertNoWarnings } from '../report/strict.js';
 import { verify } from '../verify.js';
 import type { CliCommand } from './command.js';
 import { ExitCode } from './exit-codes.js';
-import { addFlags, optionsFor, readFlags } from './flags.js';
+import { optionsFor, readFlags } from './flags.js';
 import { modelName, modelSource, remoteFlags, runtimeLimits } from './model-flags.js';
 
 /** `featx verify`: its arguments, its help, and how it prints what the function of its name returns. */
@@ -16,7 +16,6 @@ export const verifyCommand: CliCommand = {
       .argument('<extracted>', 'what was cut from it, or the manifest of its parts')
       .usage('MODEL EXTRACTED [flags]');
     command.addHelpText('after', EXAMPLES);
-    addFlags(command, 'verify');
   },
 
   async run([model, extracted], command, context) {

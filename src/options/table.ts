@@ -59,9 +59,18 @@ export function optionsOf(set: OptionSet): readonly (readonly [OptionKey, Row])[
   return ROWS.filter(([, row]) => row.in.includes(set));
 }
 
+const FLAGS = new Map<CommandName, readonly (readonly [OptionKey, Row])[]>();
+
 /** The options that have a flag at a command. */
 export function flagsOf(command: CommandName): readonly (readonly [OptionKey, Row])[] {
-  return ROWS.filter(([, row]) => flagFacts(row, command).flag !== undefined && commandsOf(row).includes(command));
+  let flags = FLAGS.get(command);
+  if (flags === undefined) {
+    flags = ROWS.filter(
+      ([, row]) => (row.per?.[command]?.flag ?? row.flag) !== undefined && commandsOf(row).includes(command),
+    );
+    FLAGS.set(command, flags);
+  }
+  return flags;
 }
 
 /** The commands that have the flag of an option. */
@@ -83,8 +92,10 @@ export function longFlag(flag: string): string {
 /** Every command of the command line. */
 export const COMMAND_NAMES: readonly CommandName[] = COMMON.json.cli;
 
+const NAMED: ReadonlySet<OptionSet> = new Set(COMMAND_NAMES);
+
 function isCommand(set: OptionSet): set is CommandName {
-  return COMMAND_NAMES.some((name) => name === set);
+  return NAMED.has(set);
 }
 
 /** The long flag of an option, for texts of the command line. */

@@ -7,7 +7,7 @@ import {
   fstatSync,
   fsync,
   ftruncate,
-  lstat,
+  lstatSync,
   mkdir,
   open,
   openSync,
@@ -15,9 +15,8 @@ import {
   readdir,
   readFileSync,
   readSync,
-  realpath,
+  realpathSync,
   rename,
-  stat,
   statSync,
   unlink,
   unlinkSync,
@@ -66,28 +65,6 @@ const LONGEST_DIRECT_READ = 1024 * 1024;
 /** The bits of the flags of `open` that say whether a file is read or written. */
 export const ACCESS_MODE = 3;
 
-const calls = {
-  open: promisify(open),
-  read: promisify(read),
-  write: promisify(write),
-  fchmod: promisify(fchmod),
-  ftruncate: promisify(ftruncate),
-  fsync: promisify(fsync),
-  close: promisify(close),
-  stat: promisify(stat),
-  lstat: promisify(lstat),
-  realpath: promisify(realpath),
-  nativeRealpath: (path: string | Buffer): Promise<Buffer> =>
-    new Promise((resolve, reject) => {
-      realpath.native(path, { encoding: 'buffer' }, (error, real) => (error === null ? resolve(real) : reject(error)));
-    }),
-  readdir: promisify(readdir),
-  rename: promisify(rename),
-  unlink: promisify(unlink),
-  mkdir: promisify(mkdir),
-  copyFile: promisify(copyFile),
-};
-
 class NodeFileHandle implements FileHandle {
   constructor(
     private readonly fd: number,
@@ -96,12 +73,12 @@ class NodeFileHandle implements FileHandle {
 
   async read(buffer: Uint8Array, position: number): Promise<number> {
     if (buffer.length <= LONGEST_DIRECT_READ) return readSync(this.fd, buffer, 0, buffer.length, position);
-    const { bytesRead } = await calls.read(this.fd, buffer, 0, buffer.length, position);
+    const { bytesRead } = await promisify(read)(this.fd, buffer, 0, buffer.length, position);
     return bytesRead;
   }
 
   async write(buffer: Uint8Array, position: number): Promise<number> {
-    const { bytesWritten } = await calls.write(this.fd, buffer, 0, buffer.length, position);
+    const { bytesWritten } = await promisify(write)(this.fd, buffer, 0, buffer.length, position);
     return bytesWritten;
   }
 
@@ -111,21 +88,21 @@ class NodeFileHandle implements FileHandle {
   }
 
   chmod(mode: number): Promise<void> {
-    return calls.fchmod(this.fd, mode);
+    return promisify(fchmod)(this.fd, mode);
   }
 
   truncate(size: number): Promise<void> {
-    return calls.ftruncate(this.fd, size);
+    return promisify(ftruncate)(this.fd, size);
   }
 
   sync(): Promise<void> {
-    return calls.fsync(this.fd);
+    return promisify(fsync)(this.fd);
   }
 
   /** In place where nothing was written: there is nothing to wait for. */
   async close(): Promise<void> {
     if (this.isReadOnly) closeSync(this.fd);
-    else await calls.close(this.fd);
+    else await promisify(close)(this.fd);
   }
 }
 
@@ -150,28 +127,35 @@ export function rawArguments(count: number): readonly string[] | null {
   }
 }
 
-/** The file system of Node.js. */
+/** The file system of Node.js. A look at a path is done in place, as reads are. */
 export const nodeFileSystem: FileSystem = {
   open: async (path, flags, mode) =>
     new NodeFileHandle(
-      await calls.open(nativePath(path), flags, mode),
+      isImmediate(flags)
+        ? openSync(nativePath(path), flags, mode)
+        : await promisify(open)(nativePath(path), flags, mode),
       typeof flags === 'number' ? (flags & ACCESS_MODE) === constants.O_RDONLY : flags === 'r',
     ),
-  stat: (path) => calls.stat(nativePath(path), { bigint: true }),
-  lstat: (path) => calls.lstat(nativePath(path), { bigint: true }),
+  stat: async (path) => statSync(nativePath(path), { bigint: true }),
+  lstat: async (path) => lstatSync(nativePath(path), { bigint: true }),
   realpath: async (path) => {
     // What Node resolves itself it takes apart as a string, and what the system does differs on Windows.
-    const real = isEscaped(path) ? '\ufffd' : await calls.realpath(path);
-    return real.includes('\ufffd') ? decodeText(await calls.nativeRealpath(nativePath(path))) : real;
+    const real = isEscaped(path) ? '\ufffd' : realpathSync(path);
+    return real.includes('\ufffd') ? decodeText(realpathSync.native(nativePath(path), { encoding: 'buffer' })) : real;
   },
   readdir: async (path) =>
-    (await calls.readdir(nativePath(path), { encoding: 'buffer' })).map((name) => decodeText(name)),
-  rename: (from, to) => calls.rename(nativePath(from), nativePath(to)),
-  unlink: (path) => calls.unlink(nativePath(path)),
-  mkdir: async (path) => void (await calls.mkdir(nativePath(path), { recursive: true })),
+    (await promisify(readdir)(nativePath(path), { encoding: 'buffer' })).map((name) => decodeText(name)),
+  rename: (from, to) => promisify(rename)(nativePath(from), nativePath(to)),
+  unlink: (path) => promisify(unlink)(nativePath(path)),
+  mkdir: async (path) => void (await promisify(mkdir)(nativePath(path), { recursive: true })),
   clone: (from, to) =>
-    calls.copyFile(nativePath(from), nativePath(to), constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL),
+    promisify(copyFile)(nativePath(from), nativePath(to), constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL),
 };
+
+/** Whether opening waits for nobody: neither for the other end of a named pipe, nor for a disk that writes. */
+function isImmediate(flags: string | number): boolean {
+  return flags === (constants.O_RDONLY | constants.O_NONBLOCK);
+}
 
 /** What is printed goes into: a stream of Node's, or an open descriptor. */
 export interface OutputStream {
@@ -187,7 +171,8 @@ export function descriptorKind(descriptor: number): DescriptorKind {
   try {
     const state = fstatSync(descriptor);
     if (state.isFIFO() || state.isSocket()) return 'pipe';
-    if (state.isCharacterDevice()) return state.rdev !== statSync(devNull).rdev && isatty(descriptor) ? 'terminal' : 'file';
+    if (state.isCharacterDevice())
+      return state.rdev !== statSync(devNull).rdev && isatty(descriptor) ? 'terminal' : 'file';
     return state.isFile() || state.isBlockDevice() ? 'file' : 'other';
   } catch {
     // Windows cannot look at every handle; what it cannot look at is not a file.
