@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 /**
- * Standard output of eight kinds, and one that may not grow, under every command of the program as it is built: exit 0
+ * Standard output of ten kinds, and one that may not grow, under every command of the program as it is built: exit 0
  * says that every byte has arrived. `npm test`
  * takes every kind for three commands and the failing kinds for most others; `npm run check:stdout` takes all for all.
  */
@@ -15,6 +15,8 @@ const isWhole = process.env.FEATX_CHECK_STDOUT !== undefined;
 const hasShell = process.platform !== 'win32';
 const AT_ONCE = 2;
 const LIMIT_BYTES = 1024;
+const PIPE_BYTES = 65_536;
+const FILL = `process.stdout.write(Buffer.alloc(${PIPE_BYTES}))`;
 
 /** Command lines in a folder of their own that holds `model.onnx` and a cut of it, `cut.onnx`. */
 const COMMANDS: { readonly [name: string]: readonly string[] } = {
@@ -46,7 +48,9 @@ const WRITES: { readonly [name: string]: string } = {
 
 const SINKS = [
   'pipe',
+  'socket',
   'slow pipe',
+  'full pipe',
   'closed pipe',
   '/dev/full',
   'head -1',
@@ -125,8 +129,11 @@ async function deliver(program: readonly string[], sink: Sink, writes: string | 
   for (const name of ['cut.onnx', 'manifest.1-of-1.json']) copyFileSync(join(home, 'seed', name), join(cwd, name));
   const line = quoted([process.execPath, ...program]);
   const scripts: { readonly [kind in Sink]: string } = {
+    socket: line,
     pipe: `${line} | cat; exit \${PIPESTATUS[0]}`,
     'slow pipe': `${line} | (sleep 0.4; cat > got); exit \${PIPESTATUS[0]}`,
+    // Who wrote to it before left it full.
+    'full pipe': `(${quoted([process.execPath, '-e', FILL])}; touch full; ${line}) | (until [ -e full ]; do sleep 0.1; done; sleep 0.4; tail -c +${PIPE_BYTES + 1} > got); exit \${PIPESTATUS[0]}`,
     'closed pipe': `${line} | true; exit \${PIPESTATUS[0]}`,
     '/dev/full': `${line} > /dev/full`,
     'head -1': `${line} | head -1 > got; exit \${PIPESTATUS[0]}`,
@@ -138,7 +145,7 @@ async function deliver(program: readonly string[], sink: Sink, writes: string | 
   const { exit, stdout, stderr } = await shell(scripts[sink], cwd);
   const got = existsSync(join(cwd, 'got'))
     ? readFileSync(join(cwd, 'got'))
-    : sink === 'pipe' || sink === 'terminal'
+    : sink === 'pipe' || sink === 'socket' || sink === 'terminal'
       ? stdout
       : null;
   const written = writes !== undefined && existsSync(join(cwd, writes)) ? readFileSync(join(cwd, writes)) : null;

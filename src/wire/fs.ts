@@ -216,7 +216,7 @@ export class DescriptorOutput implements OutputStream {
       if (written === bytes.length) done();
       else this.rest().write(bytes.subarray(written), done);
     } catch (error) {
-      done(error instanceof Error ? error : new Error(String(error)));
+      done(error as Error);
     }
   }
 
