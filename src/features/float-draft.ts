@@ -1,4 +1,5 @@
 import { capturesOf, type GraphView } from '../onnx/graph.js';
+import { changedNode } from '../onnx/node-rows.js';
 import type { Node, Tensor } from '../onnx/records.js';
 import { KEEPS_CODES } from './float-twins.js';
 
@@ -86,13 +87,12 @@ export function emit(draft: Draft, node: Node, { op, domain, inputs, outputs }: 
   const twin: Node =
     isSame && reads.every((name) => resolved(draft, name) === name)
       ? node
-      : {
-          ...node,
+      : changedNode(node, {
           opType,
           domain: domain ?? (op === undefined ? node.domain : ''),
           inputs: reads.map((name) => resolved(draft, name)),
           outputs: outputs ?? node.outputs,
-        };
+        });
   push(draft, twin);
   const [first] = twin.inputs;
   const codes = KEEPS_CODES.has(opType) ? draft.codes.get(first) : undefined;

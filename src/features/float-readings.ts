@@ -1,3 +1,4 @@
+import { changedNode } from '../onnx/node-rows.js';
 import type { Node } from '../onnx/records.js';
 import { FLOAT_TYPES } from '../onnx/schema.js';
 import { smallIntegers } from '../onnx/small-values.js';
@@ -58,7 +59,7 @@ const transpose: Reading = (draft, node) => {
   }
   if (perm.join() !== TO_CHANNELS_FIRST || draft.file.outputs.has(node.outputs[0])) return false;
   const source = resolved(draft, node.inputs[0]);
-  draft.turning.set(node.outputs[0], { ...node, inputs: [source] });
+  draft.turning.set(node.outputs[0], changedNode(node, { inputs: [source] }));
   return true;
 };
 
@@ -152,7 +153,7 @@ const dynamicQuantize: Reading = (draft, node) => alias(draft, node.outputs[0], 
 const integerProduct: Reading = (draft, node) => {
   const op = node.opType === 'ConvInteger' ? 'Conv' : 'MatMul';
   const inputs = node.inputs.slice(0, 2).map((name) => resolved(draft, name));
-  draft.products.set(node.outputs[0], { ...node, opType: op, inputs });
+  draft.products.set(node.outputs[0], changedNode(node, { opType: op, inputs }));
   return true;
 };
 

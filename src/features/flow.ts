@@ -48,7 +48,7 @@ function saysShape({ domain, opType }: Node): boolean {
 /** Tensors that carry data of the inputs. */
 export function reachableFrom({ columns, rows }: Stretch, inputs: Iterable<string>): TensorSet {
   const { nodes, tensorOf, reads, makes } = columns;
-  const marks = new Uint8Array(columns.names.length);
+  const marks = new Uint8Array(columns.count);
   const others = new Set<string>();
   let size = 0;
   for (const name of inputs) {
@@ -126,7 +126,7 @@ export function withCuts(flow: Flow, input: string, sinks: ReadonlySet<string>):
 
 /** No path through a graph. */
 export function emptyFlow({ columns }: Stretch): Flow {
-  const positions = new Int32Array(columns.names.length).fill(OFF);
+  const positions = new Int32Array(columns.count).fill(OFF);
   const atRow = new Int32Array(columns.nodes.length).fill(-1);
   const [position, readers] = [new Map<string, number>(), new Map<string, readonly number[]>()];
   return {

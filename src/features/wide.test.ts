@@ -1,4 +1,4 @@
-import { columnsOf, viewGraph, type GraphView } from '../onnx/graph.js';
+import { columnsOf, viewGraph, type Columns, type GraphView } from '../onnx/graph.js';
 import { indexModel } from '../onnx/model.js';
 import { declaredTypes } from '../onnx/types.js';
 import { encodeModel } from '../testing/model-builder.js';
@@ -20,7 +20,9 @@ function counted(list: Int32Array): { readonly list: Int32Array; readonly looks:
 /** How often a node's place among the reads is looked up while features are looked for. */
 async function looksAt(view: GraphView): Promise<number> {
   const { list, looks } = counted(view.columns.reads.starts);
-  const columns = { ...columnsOf(view.model.graph.nodes), reads: { ...view.columns.reads, starts: list } };
+  const columns = Object.create(columnsOf(view.model.graph.nodes), {
+    reads: { value: { ...view.columns.reads, starts: list } },
+  }) as Columns;
   const types = declaredTypes(view.model);
   resolveFeatures({ ...view, columns }, { types, nominal: types, nominalInputShape: new Map(), warnings: [] });
   return looks();

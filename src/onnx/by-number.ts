@@ -12,7 +12,7 @@ export class ByNumber<V> extends ByNames<V> {
     super(
       function* () {
         yield* others.keys();
-        for (let tensor = 0; tensor < at.length; tensor++) if (at[tensor] !== null) yield columns.names[tensor];
+        for (let tensor = 0; tensor < at.length; tensor++) if (at[tensor] !== null) yield columns.nameOf(tensor);
         return undefined;
       },
       (name) => at[columns.tensorOf.get(name) ?? at.length] ?? others.get(name),

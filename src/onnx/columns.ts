@@ -1,5 +1,8 @@
 import { ByNames } from './by-name.js';
-import type { Node } from './records.js';
+import { IntList } from '../wire/number-list.js';
+import { infoRowsOf } from './info-rows.js';
+import { rowsOf, type NodeRows } from './node-rows.js';
+import type { Node, ValueInfo } from './records.js';
 import { capturesOf } from './scopes.js';
 
 /** Lists of numbers, one behind the other: list `at` is `items` from `starts[at]` up to `starts[at + 1]`. */
@@ -14,10 +17,18 @@ export interface Lists {
  */
 export interface Columns {
   readonly nodes: readonly Node[];
-  /** Of each tensor. */
+  /** How many tensors there are. */
+  readonly count: number;
+  /** Of each tensor; whoever needs the names of some takes `nameOf`. */
   readonly names: readonly string[];
+  nameOf(tensor: number): string;
+  /** The tensors that some ValueInfoProtos are of, -1 for those without a number. */
+  tensorsOf(infos: readonly ValueInfo[]): Int32Array;
   /** The number of each name. */
   readonly tensorOf: ReadonlyMap<string, number>;
+  /** The inputs and the outputs of each node in their places; those that are omitted are `OMITTED`. */
+  readonly inputs: Lists;
+  readonly outputs: Lists;
   /** The tensors that each node reads, as inputs and then inside its bodies; omitted ones are left out. */
   readonly reads: Lists;
   /** The tensors that each node makes; omitted ones are left out. */
@@ -35,8 +46,63 @@ export interface Producer {
   readonly output: number;
 }
 
+/** The number of an input or output that a node leaves out. */
+export const OMITTED = -1;
+
 /** Some nodes as columns. */
 export function columnsOf(nodes: readonly Node[]): Columns {
+  const rows = rowsOf(nodes);
+  return rows === null ? columnsByName(nodes) : columnsOfRows(rows);
+}
+
+/** The columns of nodes whose names have numbers already. */
+function columnsOfRows(rows: NodeRows): Columns {
+  const { nodes, names: table, allInputs, allOutputs } = rows;
+  const count = nodes.length;
+  /** The tensor of each name in the table, behind 1. */
+  const tensors = new Int32Array(table.size);
+  const ids = new IntList(Math.max(64, rows.firstOutput(count)));
+  const numberOf = (id: number): number => {
+    if (tensors[id] === 0) {
+      ids.push(id);
+      tensors[id] = ids.length;
+    }
+    return tensors[id] - 1;
+  };
+  const inputs = new ListsDraft(count, rows.firstInput(count));
+  const outputs = new ListsDraft(count, rows.firstOutput(count));
+  const withBodies = rows.withBodies();
+  const captured = new Map<number, readonly number[]>();
+  let body = 0;
+  for (let row = 0; row < count; row++) {
+    const [endOfInputs, endOfOutputs] = [rows.firstInput(row + 1), rows.firstOutput(row + 1)];
+    for (let at = rows.firstInput(row); at < endOfInputs; at++)
+      inputs.push(allInputs[at] === 0 ? OMITTED : numberOf(allInputs[at]));
+    inputs.end();
+    if (withBodies[body] === row) {
+      body++;
+      captured.set(
+        row,
+        capturesOf(nodes[row]).map((name) => numberOf(table.find(name))),
+      );
+    }
+    for (let at = rows.firstOutput(row); at < endOfOutputs; at++)
+      outputs.push(allOutputs[at] === 0 ? OMITTED : numberOf(allOutputs[at]));
+    outputs.end();
+  }
+  return new GraphColumns(nodes, inputs, outputs, captured, {
+    count: ids.length,
+    nameOf: (tensor) => table.text(ids.items[tensor]),
+    find: (name) => (tensors[table.find(name)] ?? 0) - 1,
+    tensorsOf: (infos) => {
+      const own = infoRowsOf(infos);
+      return own?.names === table ? Int32Array.from(infos, (_info, row) => (tensors[own.nameId(row)] ?? 0) - 1) : null;
+    },
+  });
+}
+
+/** The columns of nodes of any origin. */
+function columnsByName(nodes: readonly Node[]): Columns {
   const names: string[] = [];
   const tensorOf = new Map<string, number>();
   const numberOf = (name: string): number => {
@@ -44,23 +110,107 @@ export function columnsOf(nodes: readonly Node[]): Columns {
     if (tensor === undefined) tensorOf.set(name, (tensor = names.push(name) - 1));
     return tensor;
   };
-  let most = 0;
-  for (const node of nodes) most += node.inputs.length + capturesOf(node).length;
-  const reads = new ListsDraft(nodes.length, most);
-  most = 0;
-  for (const { outputs } of nodes) most += outputs.length;
-  const makes = new ListsDraft(nodes.length, most);
+  let [mostInputs, mostOutputs] = [0, 0];
   for (const node of nodes) {
-    for (const name of node.inputs) if (name !== '') reads.push(numberOf(name));
-    for (const name of capturesOf(node)) reads.push(numberOf(name));
-    reads.end();
-    for (const name of node.outputs) if (name !== '') makes.push(numberOf(name));
-    makes.end();
+    mostInputs += node.inputs.length;
+    mostOutputs += node.outputs.length;
   }
-  const maker = new Int32Array(names.length).fill(-1);
-  for (let row = 0; row < nodes.length; row++)
-    for (let at = makes.starts[row]; at < makes.starts[row + 1]; at++) maker[makes.items[at]] = row;
-  return { nodes, names, tensorOf, reads, makes, maker, readers: turned(reads, names.length) };
+  const inputs = new ListsDraft(nodes.length, mostInputs);
+  const outputs = new ListsDraft(nodes.length, mostOutputs);
+  const captured = new Map<number, readonly number[]>();
+  for (let row = 0; row < nodes.length; row++) {
+    const node = nodes[row];
+    for (const name of node.inputs) inputs.push(name === '' ? OMITTED : numberOf(name));
+    inputs.end();
+    const captures = capturesOf(node);
+    if (captures.length > 0) captured.set(row, captures.map(numberOf));
+    for (const name of node.outputs) outputs.push(name === '' ? OMITTED : numberOf(name));
+    outputs.end();
+  }
+  return new GraphColumns(nodes, inputs, outputs, captured, {
+    count: names.length,
+    nameOf: (tensor) => names[tensor],
+    find: (name) => tensorOf.get(name) ?? -1,
+    tensorsOf: () => null,
+  });
+}
+
+/** How tensors are numbered. */
+interface Numbering {
+  readonly count: number;
+  nameOf(tensor: number): string;
+  /** -1 if a name has no number. */
+  find(name: string): number;
+  /** As `Columns.tensorsOf`; null if they have to be found by their names. */
+  tensorsOf(infos: readonly ValueInfo[]): Int32Array | null;
+}
+
+class GraphColumns implements Columns {
+  readonly reads: Lists;
+  readonly makes: Lists;
+  readonly maker: Int32Array;
+  readonly tensorOf: ReadonlyMap<string, number>;
+  readonly readers: Lists;
+  private ownNames: readonly string[] | null = null;
+
+  constructor(
+    readonly nodes: readonly Node[],
+    readonly inputs: Lists,
+    readonly outputs: Lists,
+    captured: ReadonlyMap<number, readonly number[]>,
+    private readonly numbering: Numbering,
+  ) {
+    const { count } = numbering;
+    this.reads = withoutOmitted(inputs, captured);
+    this.makes = withoutOmitted(outputs);
+    this.tensorOf = new ByNames(
+      () => this.names,
+      (name) => {
+        const tensor = numbering.find(name);
+        return tensor < 0 ? undefined : tensor;
+      },
+      count,
+      true,
+    );
+    const maker = new Int32Array(count).fill(-1);
+    const { starts, items } = this.makes;
+    for (let row = 0; row < nodes.length; row++)
+      for (let at = starts[row]; at < starts[row + 1]; at++) maker[items[at]] = row;
+    this.maker = maker;
+    this.readers = turned(this.reads, count);
+  }
+
+  get count(): number {
+    return this.numbering.count;
+  }
+
+  get names(): readonly string[] {
+    return (this.ownNames ??= Array.from({ length: this.count }, (_, tensor) => this.numbering.nameOf(tensor)));
+  }
+
+  nameOf(tensor: number): string {
+    return this.numbering.nameOf(tensor);
+  }
+
+  tensorsOf(infos: readonly ValueInfo[]): Int32Array {
+    const { numbering } = this;
+    return numbering.tensorsOf(infos) ?? Int32Array.from(infos, ({ name }) => numbering.find(name));
+  }
+}
+
+/** Lists without what is omitted, and with more at the end of some. */
+function withoutOmitted(lists: Lists, more: ReadonlyMap<number, readonly number[]> = new Map()): Lists {
+  const { starts, items } = lists;
+  if (more.size === 0 && !items.includes(OMITTED)) return lists;
+  let room = items.length;
+  for (const list of more.values()) room += list.length;
+  const draft = new ListsDraft(starts.length - 1, room);
+  for (let row = 0; row + 1 < starts.length; row++) {
+    for (let at = starts[row]; at < starts[row + 1]; at++) if (items[at] !== OMITTED) draft.push(items[at]);
+    for (const item of more.get(row) ?? []) draft.push(item);
+    draft.end();
+  }
+  return draft;
 }
 
 class ListsDraft implements Lists {
@@ -109,10 +259,10 @@ function turned({ starts, items }: Lists, count: number): Lists {
 
 /** Who makes each tensor, by name. */
 export function producersByName(columns: Columns): ReadonlyMap<string, Producer> {
-  const { nodes, names, tensorOf, makes, maker } = columns;
+  const { nodes, tensorOf, makes, maker } = columns;
   return new ByNames(
     function* () {
-      for (const tensor of makes.items.subarray(0, makes.starts[nodes.length])) yield names[tensor];
+      for (const tensor of makes.items.subarray(0, makes.starts[nodes.length])) yield columns.nameOf(tensor);
       return undefined;
     },
     (name) => {
@@ -125,9 +275,10 @@ export function producersByName(columns: Columns): ReadonlyMap<string, Producer>
 }
 
 /** The nodes that read each tensor, by name. */
-export function consumersByName({ nodes, names, tensorOf, readers }: Columns): ReadonlyMap<string, readonly Node[]> {
+export function consumersByName(columns: Columns): ReadonlyMap<string, readonly Node[]> {
+  const { nodes, tensorOf, readers } = columns;
   return new ByNames(
-    () => names,
+    () => columns.names,
     (name) => {
       const tensor = tensorOf.get(name);
       if (tensor === undefined) return undefined;

@@ -47,19 +47,20 @@ export function viewGraph(model: OnnxModel): GraphView {
   }
   assertGivenOnce(model, initializers.size);
   const columns = columnsOf(graph.nodes);
-  const given = new Uint8Array(columns.names.length);
+  const given = new Uint8Array(columns.count);
   for (const known of [initializers, inputs, sparseInitializers])
     for (const name of known.keys()) given[columns.tensorOf.get(name) ?? given.length] = 1;
   assertMadeOnce(model, columns, given);
   const warnings = [...notesOn(model), ...hollowNotes(hollow), ...assertFunctions(model)];
-  const { names, reads, maker } = columns;
+  const { reads, maker } = columns;
   let sorted = true;
   const missing = new Map<string, Node>();
   for (let row = 0; row < graph.nodes.length; row++)
     for (let at = reads.starts[row]; at < reads.starts[row + 1]; at++) {
       const tensor = reads.items[at];
       if (maker[tensor] >= 0) sorted &&= maker[tensor] < row;
-      else if (given[tensor] === 0 && !missing.has(names[tensor])) missing.set(names[tensor], graph.nodes[row]);
+      else if (given[tensor] === 0 && !missing.has(columns.nameOf(tensor)))
+        missing.set(columns.nameOf(tensor), graph.nodes[row]);
     }
   if (missing.size > 0) {
     const some = [...missing].slice(0, 5).map(([name, node]) => `'${name}' (read by ${nodeLabel(node)})`);
@@ -149,15 +150,16 @@ function constantNamed(graph: Graph, wanted: string): string {
 }
 
 /** Each tensor is made by one node, and by none if it is given. */
-function assertMadeOnce(model: OnnxModel, { nodes, names, makes }: Columns, given: Uint8Array): void {
+function assertMadeOnce(model: OnnxModel, columns: Columns, given: Uint8Array): void {
   const { graph } = model;
-  const madeBy = new Int32Array(names.length).fill(-1);
+  const { nodes, makes } = columns;
+  const madeBy = new Int32Array(columns.count).fill(-1);
   for (let row = 0; row < nodes.length; row++)
     for (let at = makes.starts[row]; at < makes.starts[row + 1]; at++) {
       const tensor = makes.items[at];
       if (madeBy[tensor] >= 0 || given[tensor] === 1) {
         const node = nodes[row];
-        const name = names[tensor];
+        const name = columns.nameOf(tensor);
         const maker = nodes.at(madeBy[tensor] < 0 ? nodes.length : madeBy[tensor]);
         const earlier =
           maker !== undefined

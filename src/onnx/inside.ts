@@ -1,4 +1,5 @@
 import { encodeNode, encodeValueInfo, type NewInput, type NewNode } from './encode.js';
+import { changedNode } from './node-rows.js';
 import type { Patch } from './patch.js';
 import type { Attribute, Graph, Node, OnnxModel, ValueInfo } from './records.js';
 import { AttributeField, FunctionField, GraphField, NodeField } from './schema.js';
@@ -147,10 +148,9 @@ function changed(scope: Scope, [step, ...rest]: readonly ScopeStep[], change: (s
 }
 
 function withAttribute(node: Node, name: string, change: (attribute: Attribute) => Attribute): Node {
-  return {
-    ...node,
+  return changedNode(node, {
     attributes: node.attributes.map((attribute) => (attribute.name === name ? change(attribute) : attribute)),
-  };
+  });
 }
 
 function grown(scope: Scope, { addNodes, addOutputs, nodeOutputs, nodeInts }: InsideEdit): Scope {
@@ -162,7 +162,7 @@ function grown(scope: Scope, { addNodes, addOutputs, nodeOutputs, nodeInts }: In
       .reduce<Node>(
         (made, { attribute, value }) =>
           withAttribute(made, attribute, (each) => ({ ...each, ints: [...each.ints, value] })),
-        { ...node, outputs },
+        changedNode(node, { outputs }),
       );
   });
   return {

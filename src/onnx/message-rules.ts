@@ -1,4 +1,5 @@
 import type { Field, WireType } from '../wire/fields.js';
+import type { NameTable } from '../wire/name-table.js';
 import type { ReadLimits } from './limits.js';
 import type { Memo } from './memo.js';
 
@@ -9,6 +10,8 @@ export type FieldRule<B> =
   | { readonly kind: 'float'; readonly list: boolean; set(record: B, value: number): void }
   /** A name; `value`: a string that is left in the file where it is longer than a name may be. */
   | { readonly kind: 'text' | 'value'; readonly list: boolean; set(record: B, value: string): void }
+  /** A name by its number in the reader's `NameTable`. */
+  | { readonly kind: 'name'; readonly list: boolean; set(record: B, id: number): void }
   /**
    * Note where it is; `kept` stays in memory where it is not huge. `scalar`: the wire type of a single value, where the
    * field is a list of numbers.
@@ -36,6 +39,31 @@ export interface MessageRule<B> {
   readonly bytes?: number;
   /** Called for every field, known or not. */
   readonly each?: (record: B, field: Field) => void;
+  /**
+   * Takes the fields that come first as long as they are plain, and says where it stopped; the rest goes by `fields`.
+   * For messages of which there are many: their fields are then not looked up one by one.
+   */
+  readonly plain?: (record: B, plain: PlainFields) => void;
+}
+
+/** The fields at the beginning of a message, in the bytes that the window holds. */
+export interface PlainFields {
+  readonly bytes: Uint8Array;
+  /** Where `bytes` stand in the file. */
+  readonly base: number;
+  /** Where the next field begins; to be moved behind each one that was taken. */
+  at: number;
+  /** Where the message, or what is held of it, ends. */
+  readonly end: number;
+  /** The longest name that may be taken. */
+  readonly longest: number;
+  readonly names: NameTable;
+  /** Singular fields that were taken, a bit each by number. */
+  seen: number;
+  /** How many names were taken. */
+  taken: number;
+  /** The value of a message `bytes[start, end)` of the same bytes that was read before; null if there is none. */
+  recall(memo: Memo<never>, start: number, end: number): object | null;
 }
 
 /** A record that is to be filled, and by which rule. */
@@ -64,6 +92,8 @@ export interface ReadContext {
   path(): string;
   /** The length-delimited fields around the message being read, outermost first. */
   enclosing(): readonly Field[];
+  /** The names of the file that have numbers. */
+  readonly names: NameTable;
   readonly limits: ReadLimits;
   readonly sourcePath: string | undefined;
 }

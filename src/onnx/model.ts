@@ -1,15 +1,16 @@
 import { ModelFormatError } from '../errors.js';
-import type { ByteRange, Field } from '../wire/fields.js';
+import type { ByteRange } from '../wire/fields.js';
 import { BufferSource, exactSource, type ByteSource } from '../wire/source.js';
 import { decodeText } from '../wire/text.js';
+import { FieldList } from './field-list.js';
 import { assertOnnxFile, readingError } from './file-kind.js';
 import { overLimit, readLimits, type ReadLimits } from './limits.js';
 import { readMessage } from './reader.js';
 import { entered, type FieldRule, type MessageRule } from './message-rules.js';
-import type { FunctionDef, Graph, MetadataEntry, OnnxModel, TrainingInfo } from './records.js';
-import { int, NONE, skipped, text, type Draft } from './rules/drafts.js';
+import type { MetadataEntry, OnnxModel, TrainingInfo } from './records.js';
+import { int, skipped, text, type Draft } from './rules/drafts.js';
 import { EntryField, ModelField, TrainingField } from './schema.js';
-import { functionRule, graphRule, newGraph } from './rules/graphs.js';
+import { functionRule, graphRule, newFunction, newGraph, type GraphDraft } from './rules/graphs.js';
 import { enteredOpset, versionOf } from './rules/opsets.js';
 
 /** How a model is read. */
@@ -47,7 +48,7 @@ async function indexSource(source: ByteSource, options: OpenOptions): Promise<On
     functions: [],
     trainingInfo: [],
     modelFields: [],
-    graphFields: [],
+    graphFields: new FieldList(),
   };
   const window = await readMessage(source, modelRule, draft, limits, (message) => warnings.push(message));
   const { graph } = draft;
@@ -78,10 +79,19 @@ interface ModelDraft
   extends Draft<
     Omit<
       OnnxModel,
-      'source' | 'limits' | 'graph' | 'warnings' | 'resident' | 'read' | 'text' | typeof Symbol.asyncDispose
+      | 'source'
+      | 'limits'
+      | 'graph'
+      | 'graphFields'
+      | 'warnings'
+      | 'resident'
+      | 'read'
+      | 'text'
+      | typeof Symbol.asyncDispose
     >
   > {
-  graph: Draft<Graph> | null;
+  graph: GraphDraft | null;
+  graphFields: FieldList;
 }
 
 // How the messages of onnx.proto fill their records: here those of the model, in rules/ those inside it.
@@ -94,7 +104,7 @@ const metadataRule: MessageRule<Draft<MetadataEntry>> = {
   },
 };
 
-type TrainingDraft = Draft<TrainingInfo> & { initialization: Draft<Graph> | null; algorithm: Draft<Graph> | null };
+type TrainingDraft = Draft<TrainingInfo> & { initialization: GraphDraft | null; algorithm: GraphDraft | null };
 
 const trainingInfoRule: MessageRule<TrainingDraft> = {
   fields: {
@@ -106,17 +116,17 @@ const trainingInfoRule: MessageRule<TrainingDraft> = {
 function trainingGraph(label: 'initialization' | 'algorithm'): FieldRule<TrainingDraft> {
   return {
     kind: 'message',
-    enter: (info, field) => {
+    enter: (info, field, { names }) => {
       const existing = info[label];
       if (existing !== null) existing.parts.push(field);
-      const graph = existing ?? (info[label] = newGraph(field));
+      const graph = existing ?? (info[label] = newGraph(field, names));
       info.graphs = [info.initialization, info.algorithm].filter((each) => each !== null);
       return entered(graphRule, graph, label);
     },
   };
 }
 
-const mainGraphRule: (fields: Field[]) => MessageRule<Draft<Graph>> = (fields) => ({
+const mainGraphRule: (fields: FieldList) => MessageRule<GraphDraft> = (fields) => ({
   ...graphRule,
   each: (_graph, field) => void fields.push(field),
 });
@@ -129,9 +139,9 @@ const modelRule: MessageRule<ModelDraft> = {
     [ModelField.producerVersion]: text((model, value) => (model.producerVersion = value)),
     [ModelField.graph]: {
       kind: 'message',
-      enter: (model, field) => {
+      enter: (model, field, { names }) => {
         if (model.graph !== null) model.graph.parts.push(field);
-        else model.graph = newGraph(field);
+        else model.graph = newGraph(field, names);
         return entered(mainGraphRule(model.graphFields), model.graph, 'graph');
       },
     },
@@ -157,7 +167,7 @@ const modelRule: MessageRule<ModelDraft> = {
     },
     [ModelField.functions]: {
       kind: 'message',
-      enter: (model, field, { limits, sourcePath }) => {
+      enter: (model, field, { limits, names, sourcePath }) => {
         if (model.functions.length >= limits.functions)
           throw overLimit(
             'functions',
@@ -165,18 +175,7 @@ const modelRule: MessageRule<ModelDraft> = {
             `it has model-local functions, ${limits.functions + 1} or more`,
             { path: sourcePath, offset: field.start, field: 'functions' },
           );
-        const definition: Draft<FunctionDef> = {
-          field,
-          name: '',
-          domain: '',
-          overload: '',
-          inputs: NONE,
-          outputs: NONE,
-          nodes: NONE,
-          defaults: NONE,
-          opsetImports: NONE,
-          valueInfo: NONE,
-        };
+        const definition = newFunction(field, names);
         return entered(functionRule, definition, 'functions', model.functions.push(definition) - 1);
       },
     },

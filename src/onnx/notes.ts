@@ -1,4 +1,5 @@
-import type { OnnxModel } from './records.js';
+import { rowsOf } from './node-rows.js';
+import type { Node, OnnxModel } from './records.js';
 import { functionKey } from './scopes.js';
 import { graphsOf } from './walk.js';
 
@@ -47,7 +48,13 @@ export function notesOn(model: OnnxModel): readonly string[] {
 function foreignOperators(model: OnnxModel): ReadonlyMap<string, ReadonlySet<string>> {
   const functions = new Set(model.functions.map(({ domain, name, overload }) => functionKey(domain, name, overload)));
   const foreign = new Map<string, Set<string>>();
-  const look = (nodes: (typeof model)['graph']['nodes']): void => {
+  const look = (nodes: readonly Node[]): void => {
+    if (
+      rowsOf(nodes)
+        ?.domains()
+        .every((domain) => KNOWN_DOMAINS.has(domain))
+    )
+      return;
     for (const { domain, opType, overload } of nodes) {
       if (KNOWN_DOMAINS.has(domain) || functions.has(functionKey(domain, opType, overload))) continue;
       const operators = foreign.get(domain);

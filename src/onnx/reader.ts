@@ -1,11 +1,12 @@
 import { ModelFormatError, PolicyError } from '../errors.js';
 import { Cursor, MAX_FIELD_HEADER, WireType, type ByteRange, type Field } from '../wire/fields.js';
 import type { ByteSource } from '../wire/source.js';
-import { NameDecoder } from '../wire/text.js';
+import { NameTable } from '../wire/name-table.js';
 import { ResidentWindow } from '../wire/window.js';
 import { raiseHint, type ReadLimits } from './limits.js';
 import { LONGEST_MEMO, ValueMemo, type Memo } from './memo.js';
 import type { FieldRule, MessageRule, ReadContext } from './message-rules.js';
+import { PlainWindow } from './plain-window.js';
 import { MESSAGE_BYTES, NUMBER_BYTES, RANGE_BYTES, TEXT_BYTES } from './charges.js';
 import { repeatsText, type Repeats } from './repeats.js';
 import { enclosingOf, framePath, type InnerFrame, type IntRule, type ReaderFrame } from './reader-frame.js';
@@ -45,8 +46,9 @@ class MessageReader {
   readonly window: ResidentWindow;
   repeats: Repeats | null = null;
   private readonly cursor: Cursor;
-  private readonly names = new NameDecoder();
+  private readonly names = new NameTable();
   private readonly values = new ValueMemo();
+  private readonly plain: PlainWindow;
   private readonly context: ReadContext;
   private frame: ReaderFrame;
   /** Unknown groups that are open, outermost first: the number and the tag's offset of each. */
@@ -59,6 +61,8 @@ class MessageReader {
     private readonly limits: ReadLimits,
   ) {
     this.window = new ResidentWindow(source, limits.indexBytes);
+    const { nameBytes } = limits;
+    this.plain = new PlainWindow(this.names, this.values, Math.min(LONGEST_SHORT_TEXT, nameBytes));
     this.cursor = new Cursor((code, message, offset) => this.failure(code, message, offset));
     this.frame = {
       rule,
@@ -77,6 +81,7 @@ class MessageReader {
     this.context = {
       path: () => framePath(this.frame),
       enclosing: () => enclosingOf(this.frame),
+      names: this.names,
       limits,
       sourcePath: source.path,
     };
@@ -189,6 +194,14 @@ class MessageReader {
     if (memo !== null && this.recall(frame, memo, field)) return DONE;
     const { rule: inner, record, label, index } = rule.enter(frame.record, field, this.context);
     this.window.charge(inner.bytes ?? MESSAGE_BYTES);
+    const { plain } = this;
+    plain.begin(this.window, field, frame.depth + 1);
+    if (inner.plain !== undefined) {
+      inner.plain(record as never, plain);
+      this.window.charge(plain.taken * TEXT_BYTES);
+      // The cursor stands behind the field.
+      if (plain.position === field.end) return DONE;
+    }
     this.frame = {
       rule: inner as unknown as MessageRule<object>,
       record,
@@ -201,10 +214,10 @@ class MessageReader {
       path: null,
       enclosing: null,
       memo,
-      seen: 0,
+      seen: plain.seen,
       run: null,
     };
-    this.cursor.position = field.payload;
+    this.cursor.position = plain.position;
     return DONE;
   }
 
@@ -319,10 +332,10 @@ class MessageReader {
       const length = bytes[at + 1];
       const rule = (tag & 0x87) === WireType.bytes ? fields[tag >>> 3] : undefined;
       const end = at + 2 + length;
-      if (rule?.kind !== 'text' || length > longest || end > limit) break;
+      if ((rule?.kind !== 'text' && rule?.kind !== 'name') || length > longest || end > limit) break;
       if (!rule.list) this.note(frame, tag >>> 3, base + at);
       taken++;
-      rule.set(frame.record, names.decode(bytes, at + 2, end));
+      setText(frame, rule, names, names.idOf(bytes, at + 2, end));
       at = end;
     }
     if (taken === 0) return false;
@@ -331,7 +344,7 @@ class MessageReader {
     return true;
   }
 
-  private takeText(frame: ReaderFrame, rule: FieldRule<object> & { kind: 'text' | 'value' }, field: Field): Missing {
+  private takeText(frame: ReaderFrame, rule: TextRule, field: Field): Missing {
     const { window, limits } = this;
     const { start, payload, end } = field;
     if (end - payload > limits.nameBytes) {
@@ -349,7 +362,8 @@ class MessageReader {
     if (!window.has(payload, end)) return end;
     if (!rule.list) this.note(frame, field.number, field.start);
     window.charge(end - payload > LONGEST_SHARED_TEXT ? TEXT_BYTES + end - payload : TEXT_BYTES);
-    rule.set(frame.record, this.names.decode(window.bytes, payload - window.start, end - window.start));
+    const { names } = this;
+    setText(frame, rule, names, names.idOf(window.bytes, payload - window.start, end - window.start));
     return DONE;
   }
 
@@ -390,6 +404,13 @@ class MessageReader {
       },
     );
   }
+}
+
+type TextRule = FieldRule<object> & { kind: 'text' | 'value' | 'name' };
+
+function setText({ record }: ReaderFrame, rule: TextRule, names: NameTable, id: number): void {
+  if (rule.kind === 'name') rule.set(record, id);
+  else rule.set(record, names.text(id));
 }
 
 /** Bytes of a message: the payloads of its occurrences, in order. */

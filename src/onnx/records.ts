@@ -1,5 +1,6 @@
 import type { ByteRange, Field } from '../wire/fields.js';
 import type { ByteSource } from '../wire/source.js';
+import type { FieldList } from './field-list.js';
 import type { ReadLimits } from './limits.js';
 
 /**
@@ -176,7 +177,7 @@ export interface OnnxModel extends AsyncDisposable {
   readonly trainingInfo: readonly TrainingInfo[];
   /** Every top-level field of the file and of its (merged) main graph, in file order. */
   readonly modelFields: readonly Field[];
-  readonly graphFields: readonly Field[];
+  readonly graphFields: FieldList;
   readonly warnings: readonly string[];
   /** What it was allowed to cost. */
   readonly limits: ReadLimits;

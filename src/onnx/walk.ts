@@ -1,4 +1,5 @@
-import type { Attribute, Graph, OnnxModel, SparseTensor, Tensor } from './records.js';
+import { rowsOf } from './node-rows.js';
+import type { Attribute, Graph, Node, OnnxModel, SparseTensor, Tensor } from './records.js';
 import { bodiesOf } from './scopes.js';
 
 const graphs = new WeakMap<OnnxModel, readonly Graph[]>();
@@ -27,9 +28,15 @@ function walkGraphs(model: OnnxModel): readonly Graph[] {
   }
   for (let graph = stack.pop(); graph !== undefined; graph = stack.pop()) {
     found.push(graph);
-    for (const node of graph.nodes) for (const body of bodiesOf(node)) stack.push(body);
+    for (const node of attributedNodes(graph.nodes)) for (const body of bodiesOf(node)) stack.push(body);
   }
   return found;
+}
+
+/** The nodes that may have attributes. */
+function attributedNodes(nodes: readonly Node[]): Iterable<Node> {
+  const rows = rowsOf(nodes);
+  return rows === null ? nodes : Array.from(rows.withAttributes(), (row) => nodes[row]);
 }
 
 function walkTensors(model: OnnxModel): readonly Tensor[] {
@@ -37,7 +44,7 @@ function walkTensors(model: OnnxModel): readonly Tensor[] {
   for (const { initializers, sparseInitializers, nodes } of graphsOf(model)) {
     for (const tensor of initializers) found.push(tensor);
     for (const sparse of sparseInitializers) addParts(found, sparse);
-    for (const { attributes } of nodes) addTensors(found, attributes);
+    for (const { attributes } of attributedNodes(nodes)) addTensors(found, attributes);
   }
   for (const { nodes, defaults } of model.functions) {
     for (const { attributes } of nodes) addTensors(found, attributes);

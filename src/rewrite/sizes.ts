@@ -1,3 +1,4 @@
+import { typedInfo } from '../onnx/info-rows.js';
 import { UsageError } from '../errors.js';
 import { graphsOf, viewGraph, type GraphView } from '../onnx/graph.js';
 import type { Dim, OnnxModel, ValueInfo, ValueType } from '../onnx/records.js';
@@ -125,7 +126,7 @@ export function withTypes(model: OnnxModel, types: readonly TypeEdit[]): OnnxMod
   const changed = (list: readonly ValueInfo[]): readonly ValueInfo[] =>
     list.map((info) => {
       const type = typeOf.get(info);
-      return type === undefined ? info : { ...info, type };
+      return type === undefined ? info : typedInfo(info, type);
     });
   const { graph } = model;
   return {

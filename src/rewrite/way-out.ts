@@ -1,3 +1,4 @@
+import { changedNode } from '../onnx/node-rows.js';
 import type { NewInput, NewNode } from '../onnx/encode.js';
 import { graphsOf, viewGraph, type GraphView } from '../onnx/graph.js';
 import { scopeAt, withInside, withScope, type InsideEdit, type ScopePath } from '../onnx/inside.js';
@@ -126,7 +127,9 @@ class WayOut {
       const changed = nodes.map((node) =>
         node.index !== index
           ? node
-          : { ...node, attributes: node.attributes.map((each) => (each.name === to ? { ...each, graphs } : each)) },
+          : changedNode(node, {
+              attributes: node.attributes.map((each) => (each.name === to ? { ...each, graphs } : each)),
+            }),
       );
       return { nodes: changed, outputs };
     });

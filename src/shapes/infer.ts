@@ -1,4 +1,5 @@
 import type { Attribute, FunctionDef, Graph, Node, OpsetImport, Tensor, ValueType } from '../onnx/records.js';
+import { OMITTED } from '../onnx/columns.js';
 import { executionRows, functionKey, type GraphView } from '../onnx/graph.js';
 import { Algebra, type Requirement } from './algebra.js';
 import { Call, RuleFault, type BodyResult, type BodyRunner } from './call.js';
@@ -99,7 +100,7 @@ class Inferring {
     private readonly constants: Constants,
     private readonly options: InferenceOptions,
   ) {
-    this.certain = new Uint8Array(view.columns.names.length);
+    this.certain = new Uint8Array(view.columns.count);
     this.declarations = new Declarations(this.algebra, options.symbols);
     this.functions = new Map(
       view.model.functions.map((definition) => [
@@ -118,12 +119,12 @@ class Inferring {
     infos.at.forEach((info, tensor) => {
       if (info !== null) this.certain[tensor] = 1;
     });
-    const declared = this.declaredIn(graph);
+    const declared = this.declaredHere(graph);
     for (const row of executionRows(this.view)) {
       const node = graph.nodes[row];
       this.algebra.node = node.index;
       if (this.unknown.size > 0) this.unknown.clear();
-      const outputs = this.visit(node, scope, true, this.inputsAt(row, node, infos));
+      const outputs = this.visit(node, scope, true, this.inputsAt(row, infos));
       if (this.spentAt === null && this.algebra.budget.isSpent) this.spentAt = node;
       if (this.unknown.size > 0 && node.outputs.some((name, at) => name !== '' && !isWhole(outputs[at])))
         this.gaps.push({ node, fault: null, unknown: [...this.unknown] });
@@ -134,10 +135,17 @@ class Inferring {
   }
 
   /** What is known of the inputs of a node of the main graph. */
-  private inputsAt(row: number, node: Node, { at }: NumberedInfos): readonly (Info | null)[] {
-    const { starts, items } = this.view.columns.reads;
-    let read = starts[row];
-    return node.inputs.map((name) => (name === '' ? null : at[items[read++]]));
+  private inputsAt(row: number, { at }: NumberedInfos): readonly (Info | null)[] {
+    const { starts, items } = this.view.columns.inputs;
+    const from = starts[row];
+    switch (starts[row + 1] - from) {
+      case 1:
+        return [infoAt(at, items[from])];
+      case 2:
+        return [infoAt(at, items[from]), infoAt(at, items[from + 1])];
+      default:
+        return Array.from(items.subarray(from, starts[row + 1]), (tensor) => infoAt(at, tensor));
+    }
   }
 
   /** Notes what the outputs of a node of the main graph are. */
@@ -145,29 +153,35 @@ class Inferring {
     row: number,
     node: Node,
     outputs: readonly (Info | null)[],
-    declared: ReadonlyMap<string, Info>,
+    declared: readonly (Info | undefined)[] | null,
     infos: NumberedInfos,
   ): void {
-    const { reads, makes } = this.view.columns;
+    const { reads, outputs: slots } = this.view.columns;
     let isCertain = true;
     for (let at = reads.starts[row]; at < reads.starts[row + 1]; at++)
       isCertain &&= this.certain[reads.items[at]] === 1;
-    let made = makes.starts[row];
-    for (let index = 0; index < node.outputs.length; index++) {
-      const name = node.outputs[index];
-      if (name === '') continue;
-      const tensor = makes.items[made++];
-      const given = this.options.given?.get(name);
+    const first = slots.starts[row];
+    for (let at = first; at < slots.starts[row + 1]; at++) {
+      const tensor = slots.items[at];
+      if (tensor === OMITTED) continue;
+      const index = at - first;
+      const given = this.options.given?.get(node.outputs[index]);
       const inferred = outputs[index] ?? (given === undefined ? null : this.declarations.infoOf(given));
-      const said = declared.size === 0 ? null : (declared.get(name) ?? null);
+      const said = declared?.[tensor] ?? null;
+      if (said === null && inferred !== null) {
+        infos.at[tensor] = this.kept(inferred);
+        if (isCertain && isTensor(inferred) && inferred.elemType !== 0 && inferred.shape !== null)
+          this.certain[tensor] = 1;
+        continue;
+      }
       const { info, isFilled, contradicts } = merged(inferred, said, isCertain, this.algebra);
       if (info === null) continue;
       infos.at[tensor] = this.kept(info);
-      if (isFilled) this.filled.add(name);
+      if (isFilled) this.filled.add(node.outputs[index]);
       else if (isCertain && isTensor(info) && info.elemType !== 0 && info.shape !== null) this.certain[tensor] = 1;
       if (contradicts && said !== null && inferred !== null)
         this.contradictions.push({
-          tensor: name,
+          tensor: node.outputs[index],
           declared: said,
           inferred,
           believed: isCertain ? 'inferred' : 'declared',
@@ -212,6 +226,22 @@ class Inferring {
         dim instanceof Formula && !dim.isKnown ? this.algebra.unnamed(unnamedDim(input, axis)) : dim,
       ) ?? null
     );
+  }
+
+  /** What the main graph declares, by the number of the tensor; null if it declares nothing. */
+  private declaredHere(graph: Graph): readonly (Info | undefined)[] | null {
+    const { columns } = this.view;
+    let declared: (Info | undefined)[] | null = null;
+    for (const list of [graph.valueInfo, graph.outputs]) {
+      const tensors = columns.tensorsOf(list);
+      for (let at = 0; at < list.length; at++) {
+        const { type } = list[at];
+        if (type === null || tensors[at] < 0) continue;
+        declared ??= Array<Info | undefined>(columns.count).fill(undefined);
+        declared[tensors[at]] = this.declarations.infoOf(type);
+      }
+    }
+    return declared;
   }
 
   private declaredIn(graph: Pick<Graph, 'valueInfo' | 'outputs'>): Map<string, Info> {
@@ -331,6 +361,10 @@ class Inferring {
     }
     this.depth--;
   }
+}
+
+function infoAt(infos: readonly (Info | null)[], tensor: number): Info | null {
+  return tensor === OMITTED ? null : infos[tensor];
 }
 
 /** What a dim of an input that the file does not name is called here. */

@@ -10,7 +10,7 @@ export class NumberedInfos extends ByNumber<Info> {
     private readonly columns: Columns,
     private readonly others = new Map<string, Info>(),
   ) {
-    const at = Array<Info | null>(columns.names.length).fill(null);
+    const at = Array<Info | null>(columns.count).fill(null);
     super(columns, at, others);
     this.at = at;
   }

@@ -18,6 +18,11 @@ export const WireType = { varint: 0, fixed64: 1, bytes: 2, startGroup: 3, endGro
 /** One of those numbers. */
 export type WireType = (typeof WireType)[keyof typeof WireType];
 
+/** The tag of a length-delimited field whose number is below 16: one byte. */
+export function tagOf(number: number): number {
+  return (number << 3) | WireType.bytes;
+}
+
 /** Tag (at most 5 bytes) and length (at most 10) of any field. */
 export const MAX_FIELD_HEADER = 15;
 

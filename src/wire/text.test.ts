@@ -1,5 +1,5 @@
 import * as fc from 'fast-check';
-import { decodeText, encodeText, isEscaped, NameDecoder, printable } from './text.js';
+import { decodeText, encodeText, isEscaped, printable } from './text.js';
 
 /** Bytes that are likely to be nearly UTF-8. */
 const nearlyText = fc.oneof(
@@ -80,66 +80,6 @@ test('decodes a part of the bytes', () => {
 test('isEscaped tells bytes that are not UTF-8 from characters that look like it in UTF-16', () => {
   expect(isEscaped('plain 😀 \u{1f480}')).toBe(false);
   expect(isEscaped(decodeText(Uint8Array.of(0x61, 0x80)))).toBe(true);
-});
-
-describe('NameDecoder', () => {
-  test('says the same as decodeText, whatever it decoded before', () => {
-    const names = new NameDecoder();
-    fc.assert(
-      fc.property(nearlyText, (bytes) => expect(names.decode(bytes, 0, bytes.length)).toBe(decodeText(bytes))),
-      { numRuns: 500 },
-    );
-  });
-
-  test('says the same where there is no Buffer, as in a browser', () => {
-    const { Buffer: own } = globalThis;
-    const bytes = new TextEncoder().encode('layer1/Relu é layer1/Relu');
-    try {
-      Object.assign(globalThis, { Buffer: undefined });
-      const names = new NameDecoder();
-      for (const [start, end] of [
-        [0, 11],
-        [12, 14],
-        [15, 26],
-        [0, 26],
-      ])
-        expect(names.decode(bytes, start, end)).toBe(new TextDecoder().decode(bytes.subarray(start, end)));
-    } finally {
-      Object.assign(globalThis, { Buffer: own });
-    }
-  });
-
-  test('names of one hash slot, of the same length, and long names are kept apart', () => {
-    const names = new NameDecoder();
-    // 31 * a + b collides for these pairs.
-    for (const text of [
-      'Aa',
-      'BB',
-      'Aa',
-      'AaBB',
-      'BBAa',
-      'x'.repeat(256),
-      'x'.repeat(257),
-      'y'.repeat(257),
-      '',
-      'é',
-      'Ã©',
-    ]) {
-      const bytes = new TextEncoder().encode(`..${text}..`);
-      expect(names.decode(bytes, 2, bytes.length - 2)).toBe(text);
-    }
-  });
-
-  test('the same bytes are the same name wherever they come, and names made to collide are told apart', () => {
-    const names = new NameDecoder();
-    const decode = (text: string): string => names.decode(new TextEncoder().encode(text), 0, text.length);
-    // 1,024 names with one hash, and as many others, twice.
-    const spelled = Array.from({ length: 1_024 }, (_, bits) =>
-      Array.from({ length: 10 }, (_pair, at) => ((bits >> at) & 1 ? 'Aa' : 'BB')).join(''),
-    );
-    for (const text of [...spelled, ...spelled.map((name, at) => `${name}.${at}`)]) expect(decode(text)).toBe(text);
-    for (const text of spelled) expect(decode(text)).toBe(text);
-  });
 });
 
 test('foreign text cannot steer a terminal', () => {

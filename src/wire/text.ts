@@ -6,9 +6,6 @@
 
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const encoder = new TextEncoder();
-const LONGEST_SHARED_NAME = 256;
-const FIRST_SLOTS = 4096;
-const MOST_PROBES = 64;
 
 /** Decodes `bytes[start, end)`; reversible for any bytes. */
 export function decodeText(bytes: Uint8Array, start = 0, end = bytes.length): string {
@@ -18,81 +15,6 @@ export function decodeText(bytes: Uint8Array, start = 0, end = bytes.length): st
   } catch {
     return decodeEscaped(slice);
   }
-}
-
-/** Decodes names, and hands out the same string wherever the same bytes come again, as the names of a graph do. */
-export class NameDecoder {
-  /** ASCII names of ordinary length. */
-  private readonly texts: string[] = [''];
-  private hashes = new Int32Array(FIRST_SLOTS);
-  /** Places in `texts` by hash, open addressing; 0 is a free slot. */
-  private slots = new Int32Array(FIRST_SLOTS);
-  /** Other names. */
-  private readonly others = new Map<string, string>();
-  private bytes: Uint8Array = new Uint8Array(0);
-  /** The same bytes as a Buffer where there is one: it decodes short names three times as fast as a TextDecoder. */
-  private buffer: Buffer | null = null;
-
-  decode(bytes: Uint8Array, start: number, end: number): string {
-    if (end - start > LONGEST_SHARED_NAME) return this.decodeOther(bytes, start, end);
-    let hash = 0;
-    let bits = 0;
-    for (let at = start; at < end; at++) {
-      const byte = bytes[at];
-      hash = (Math.imul(hash, 31) + byte) | 0;
-      bits |= byte;
-    }
-    if (bits >= 0x80) return this.decodeOther(bytes, start, end);
-    const { texts, slots, hashes } = this;
-    const mask = slots.length - 1;
-    let slot = (hash ^ (hash >>> 15)) & mask;
-    for (let probe = 0; slots[slot] !== 0; probe++, slot = (slot + 1) & mask) {
-      // Names that somebody made to collide are not looked for.
-      if (probe === MOST_PROBES) return this.decodeAscii(bytes, start, end);
-      if (hashes[slot] === hash && isTextOf(texts[slots[slot]], bytes, start, end)) return texts[slots[slot]];
-    }
-    const text = this.decodeAscii(bytes, start, end);
-    hashes[slot] = hash;
-    slots[slot] = texts.push(text) - 1;
-    if (texts.length * 2 > slots.length) this.grow();
-    return text;
-  }
-
-  private grow(): void {
-    const { slots, hashes } = this;
-    const mask = slots.length * 4 - 1;
-    this.slots = new Int32Array(mask + 1);
-    this.hashes = new Int32Array(mask + 1);
-    for (const [at, text] of slots.entries()) {
-      if (text === 0) continue;
-      let slot = (hashes[at] ^ (hashes[at] >>> 15)) & mask;
-      while (this.slots[slot] !== 0) slot = (slot + 1) & mask;
-      this.slots[slot] = text;
-      this.hashes[slot] = hashes[at];
-    }
-  }
-
-  private decodeAscii(bytes: Uint8Array, start: number, end: number): string {
-    if (bytes !== this.bytes) {
-      this.bytes = bytes;
-      this.buffer = globalThis.Buffer?.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) ?? null;
-    }
-    return this.buffer?.toString('latin1', start, end) ?? decodeText(bytes, start, end);
-  }
-
-  private decodeOther(bytes: Uint8Array, start: number, end: number): string {
-    const text = decodeText(bytes, start, end);
-    const known = this.others.get(text);
-    if (known === undefined) this.others.set(text, text);
-    return known ?? text;
-  }
-}
-
-/** Whether ASCII bytes are that text. */
-function isTextOf(text: string, bytes: Uint8Array, start: number, end: number): boolean {
-  if (text.length !== end - start) return false;
-  for (let at = start; at < end; at++) if (bytes[at] !== text.charCodeAt(at - start)) return false;
-  return true;
 }
 
 function decodeEscaped(bytes: Uint8Array): string {

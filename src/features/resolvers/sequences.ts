@@ -283,9 +283,10 @@ function numberedHolders(tree: ModuleTree, nodes: readonly number[]): readonly s
 function reductionOf({ types }: Analysis, { flow, start }: Row): number {
   const until = flow.position.get(start) ?? -1;
   let product = 1;
-  for (const { opType, outputs, ...node } of flow.nodes.slice(0, until + 1)) {
+  for (const node of flow.nodes.slice(0, until + 1)) {
+    const { opType, outputs } = node;
     if (!['Conv', 'MaxPool', 'AveragePool'].includes(opType)) continue;
-    const strides = intsOf({ opType, outputs, ...node }, 'strides');
+    const strides = intsOf(node, 'strides');
     const shape = types.nominal.get(outputs[0])?.shape;
     product *= Math.max(
       1,

@@ -16,6 +16,18 @@ export const texts = <B>(set: (record: B, value: string) => void): FieldRule<B> 
   list: true,
   set,
 });
+/** A string field by the number of its name: its last value counts. */
+export const name = <B>(set: (record: B, id: number) => void): FieldRule<B> => ({
+  kind: 'name',
+  list: false,
+  set,
+});
+/** A repeated string field by the numbers of its names. */
+export const names = <B>(set: (record: B, id: number) => void): FieldRule<B> => ({
+  kind: 'name',
+  list: true,
+  set,
+});
 /** A number field: its last value counts. */
 export const int = <B>(set: (record: B, value: number | bigint, field: Field) => void): FieldRule<B> => ({
   kind: 'int',

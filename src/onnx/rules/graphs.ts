@@ -1,17 +1,33 @@
-import type { Field } from '../../wire/fields.js';
+import { tagOf, type ByteRange, type Field } from '../../wire/fields.js';
+import type { NameTable } from '../../wire/name-table.js';
+import { InfoRows } from '../info-rows.js';
 import { entered, type FieldRule, type MessageRule } from '../message-rules.js';
+import { NodeRows } from '../node-rows.js';
 import type {
   Attribute,
   FunctionDef,
   Graph,
-  Node,
   QuantizationAnnotation,
   SparseTensor,
   StringEntry,
   Tensor,
 } from '../records.js';
 import { AnnotationField, AttributeField, AttributeType, FunctionField, GraphField, NodeField } from '../schema.js';
-import { add, closedEnum, float, floats, int, ints, keptEach, NONE, text, texts, type Draft } from './drafts.js';
+import {
+  add,
+  closedEnum,
+  float,
+  floats,
+  int,
+  ints,
+  keptEach,
+  name,
+  names,
+  NONE,
+  text,
+  texts,
+  type Draft,
+} from './drafts.js';
 import { enteredOpset } from './opsets.js';
 import { entryRule, sparseTensor, sparseTensors, tensorField, tensorList } from './tensors.js';
 import { valueInfos } from './types.js';
@@ -19,7 +35,7 @@ import { valueInfos } from './types.js';
 /** Lists in attributes longer than this stay in the file. */
 const LONGEST_ATTRIBUTE_LIST = 1024;
 
-type AttributeDraft = Draft<Attribute> & { t: Tensor | null; g: Draft<Graph> | null; sparse: SparseTensor | null };
+type AttributeDraft = Draft<Attribute> & { t: Tensor | null; g: GraphDraft | null; sparse: SparseTensor | null };
 
 /** The list with one more entry, unless it is too long to keep. */
 function bounded<T>(list: T[], value: T): T[] {
@@ -40,9 +56,9 @@ const attributeRule: MessageRule<AttributeDraft> = {
     ),
     [AttributeField.g]: {
       kind: 'message',
-      enter: (attribute, field) => {
+      enter: (attribute, field, { names: table }) => {
         if (attribute.g !== null) attribute.g.parts.push(field);
-        else attribute.graphs = [(attribute.g = newGraph(field)), ...attribute.graphs];
+        else attribute.graphs = [(attribute.g = newGraph(field, table)), ...attribute.graphs];
         return entered(graphRule, attribute.g, 'g');
       },
     },
@@ -60,8 +76,8 @@ const attributeRule: MessageRule<AttributeDraft> = {
     ),
     [AttributeField.graphs]: {
       kind: 'message',
-      enter: (attribute, field) => {
-        const graph = newGraph(field);
+      enter: (attribute, field, { names: table }) => {
+        const graph = newGraph(field, table);
         attribute.graphs = add(attribute.graphs, graph);
         return entered(graphRule, graph, 'graphs', attribute.graphs.length - 1);
       },
@@ -81,78 +97,103 @@ const attributeRule: MessageRule<AttributeDraft> = {
   },
 };
 
+function newAttribute(field: Field): AttributeDraft {
+  return {
+    name: '',
+    type: 0,
+    refAttrName: '',
+    field,
+    i: null,
+    f: null,
+    s: null,
+    ints: NONE,
+    floats: NONE,
+    strings: NONE,
+    tensors: NONE,
+    sparseTensors: NONE,
+    graphs: NONE,
+    t: null,
+    g: null,
+    sparse: null,
+  };
+}
+
 function attributes<B>(
   label: string,
-  list: (record: B) => Attribute[],
+  list: (record: B) => readonly Attribute[],
   set: (record: B, list: Attribute[]) => void,
 ): FieldRule<B> {
   return {
     kind: 'message',
     enter: (record, field) => {
-      const attribute: AttributeDraft = {
-        name: '',
-        type: 0,
-        refAttrName: '',
-        field,
-        i: null,
-        f: null,
-        s: null,
-        ints: NONE,
-        floats: NONE,
-        strings: NONE,
-        tensors: NONE,
-        sparseTensors: NONE,
-        graphs: NONE,
-        t: null,
-        g: null,
-        sparse: null,
-      };
-      set(record, add(list(record), attribute));
+      const attribute = newAttribute(field);
+      set(record, add(list(record) as Attribute[], attribute));
       return entered(attributeRule, attribute, label, list(record).length - 1);
     },
   };
 }
 
-const nodeRule: MessageRule<Draft<Node>> = {
+const nodeRule: MessageRule<NodeRows> = {
   bytes: 190,
   fields: {
-    [NodeField.input]: texts((node, value) => (node.inputs = add(node.inputs, value))),
-    [NodeField.output]: texts((node, value) => (node.outputs = add(node.outputs, value))),
-    [NodeField.name]: text((node, value) => (node.name = value)),
-    [NodeField.opType]: text((node, value) => (node.opType = value)),
+    [NodeField.input]: names((rows, id) => rows.addInput(id)),
+    [NodeField.output]: names((rows, id) => rows.addOutput(id)),
+    [NodeField.name]: name((rows, id) => (rows.name = id)),
+    [NodeField.opType]: name((rows, id) => (rows.opType = id)),
     [NodeField.attribute]: attributes(
       'attribute',
-      (node) => node.attributes,
-      (node, list) => (node.attributes = list),
+      (rows) => rows.ownAttributes,
+      (rows, list) => (rows.ownAttributes = list),
     ),
-    [NodeField.domain]: text((node, value) => (node.domain = value === 'ai.onnx' ? '' : value)),
-    [NodeField.overload]: text((node, value) => (node.overload = value)),
+    [NodeField.domain]: name((rows, id) => (rows.domain = id)),
+    [NodeField.overload]: name((rows, id) => (rows.overload = id)),
     [NodeField.metadataProps]: keptEach(
-      (node, { payload: start, end }) => (node.metadata = add(node.metadata, { start, end })),
+      (rows, { payload: start, end }) => (rows.ownMetadata = add(rows.ownMetadata as ByteRange[], { start, end })),
     ),
+  },
+  plain: (rows, fields) => {
+    const { bytes, end, longest, names: table } = fields;
+    let { at } = fields;
+    for (; at + 2 <= end; fields.at = at) {
+      const next = at + 2 + bytes[at + 1];
+      if (bytes[at + 1] > longest || next > end) return;
+      switch (bytes[at]) {
+        case INPUT:
+          rows.addInput(table.idOf(bytes, at + 2, next));
+          break;
+        case OUTPUT:
+          rows.addOutput(table.idOf(bytes, at + 2, next));
+          break;
+        case NAME:
+          if ((fields.seen & (1 << NodeField.name)) !== 0) return;
+          fields.seen |= 1 << NodeField.name;
+          rows.name = table.idOf(bytes, at + 2, next);
+          break;
+        case OP_TYPE:
+          if ((fields.seen & (1 << NodeField.opType)) !== 0) return;
+          fields.seen |= 1 << NodeField.opType;
+          rows.opType = table.idOf(bytes, at + 2, next);
+          break;
+        default:
+          return;
+      }
+      fields.taken++;
+      at = next;
+    }
   },
 };
 
-function nodes<B>(list: (record: B) => Node[], set: (record: B, list: Node[]) => void): FieldRule<B> {
+/** The tags of the fields that most nodes have. */
+const INPUT = tagOf(NodeField.input);
+const OUTPUT = tagOf(NodeField.output);
+const NAME = tagOf(NodeField.name);
+const OP_TYPE = tagOf(NodeField.opType);
+
+/** The field of a graph or function that holds its nodes. */
+function nodes<B extends { readonly rows: NodeRows }>(): FieldRule<B> {
   return {
     kind: 'message',
-    enter: (record, field) => {
-      const index = list(record).length;
-      const node: Draft<Node> = {
-        index,
-        field,
-        name: '',
-        opType: '',
-        domain: '',
-        overload: '',
-        inputs: NONE,
-        outputs: NONE,
-        attributes: NONE,
-        metadata: NONE,
-      };
-      set(record, add(list(record), node));
-      return entered(nodeRule, node, 'node', index);
-    },
+    enter: ({ rows }, field) => entered(nodeRule, rows, 'node', rows.begin(field)),
   };
 }
 
@@ -169,49 +210,48 @@ const annotationRule: MessageRule<Draft<QuantizationAnnotation>> = {
   },
 };
 
+/** A graph while the reader fills it. */
+export interface GraphDraft extends Draft<Graph> {
+  readonly rows: NodeRows;
+  readonly infoRows: { readonly inputs: InfoRows; readonly outputs: InfoRows; readonly valueInfo: InfoRows };
+}
+
 /** A GraphProto before any of its fields is read. */
-export function newGraph(field: Field): Draft<Graph> {
+export function newGraph(field: Field, table: NameTable): GraphDraft {
+  const rows = new NodeRows(table, GraphField.node);
+  const infoRows = {
+    inputs: new InfoRows(table, GraphField.input),
+    outputs: new InfoRows(table, GraphField.output),
+    valueInfo: new InfoRows(table, GraphField.valueInfo),
+  };
   return {
     name: '',
-    nodes: [],
+    nodes: rows.nodes,
     initializers: [],
     sparseInitializers: [],
-    inputs: [],
-    outputs: [],
-    valueInfo: [],
+    inputs: infoRows.inputs.infos,
+    outputs: infoRows.outputs.infos,
+    valueInfo: infoRows.valueInfo.infos,
     quantizationAnnotations: [],
     parts: [field],
+    rows,
+    infoRows,
   };
 }
 
 /** How a GraphProto fills a `Graph`. */
-export const graphRule: MessageRule<Draft<Graph>> = {
+export const graphRule: MessageRule<GraphDraft> = {
   fields: {
-    [GraphField.node]: nodes(
-      (graph) => graph.nodes,
-      (graph, list) => (graph.nodes = list),
-    ),
+    [GraphField.node]: nodes(),
     [GraphField.name]: text((graph, value) => (graph.name = value)),
     [GraphField.initializer]: tensorList(
       'initializer',
       (graph) => graph.initializers,
       (graph, list) => (graph.initializers = list),
     ),
-    [GraphField.input]: valueInfos(
-      'input',
-      (graph) => graph.inputs,
-      (graph, list) => (graph.inputs = list),
-    ),
-    [GraphField.output]: valueInfos(
-      'output',
-      (graph) => graph.outputs,
-      (graph, list) => (graph.outputs = list),
-    ),
-    [GraphField.valueInfo]: valueInfos(
-      'value_info',
-      (graph) => graph.valueInfo,
-      (graph, list) => (graph.valueInfo = list),
-    ),
+    [GraphField.input]: valueInfos('input', ({ infoRows }) => infoRows.inputs),
+    [GraphField.output]: valueInfos('output', ({ infoRows }) => infoRows.outputs),
+    [GraphField.valueInfo]: valueInfos('value_info', ({ infoRows }) => infoRows.valueInfo),
     [GraphField.quantizationAnnotation]: {
       kind: 'message',
       enter: (graph, field) => {
@@ -232,16 +272,39 @@ export const graphRule: MessageRule<Draft<Graph>> = {
   },
 };
 
+/** A function while the reader fills it. */
+export interface FunctionDraft extends Draft<FunctionDef> {
+  readonly rows: NodeRows;
+  readonly infoRows: InfoRows;
+}
+
+/** A FunctionProto before any of its fields is read. */
+export function newFunction(field: Field, table: NameTable): FunctionDraft {
+  const rows = new NodeRows(table, FunctionField.node);
+  const infoRows = new InfoRows(table, FunctionField.valueInfo);
+  return {
+    field,
+    name: '',
+    domain: '',
+    overload: '',
+    inputs: NONE,
+    outputs: NONE,
+    nodes: rows.nodes,
+    defaults: NONE,
+    opsetImports: NONE,
+    valueInfo: infoRows.infos,
+    rows,
+    infoRows,
+  };
+}
+
 /** How a FunctionProto fills a `FunctionDef`. */
-export const functionRule: MessageRule<Draft<FunctionDef>> = {
+export const functionRule: MessageRule<FunctionDraft> = {
   fields: {
     [FunctionField.name]: text((definition, value) => (definition.name = value)),
     [FunctionField.input]: texts((definition, value) => (definition.inputs = add(definition.inputs, value))),
     [FunctionField.output]: texts((definition, value) => (definition.outputs = add(definition.outputs, value))),
-    [FunctionField.node]: nodes(
-      (definition) => definition.nodes,
-      (definition, list) => (definition.nodes = list),
-    ),
+    [FunctionField.node]: nodes(),
     [FunctionField.opsetImport]: {
       kind: 'message',
       enter: (definition, field) => enteredOpset(field, definition),
@@ -252,11 +315,7 @@ export const functionRule: MessageRule<Draft<FunctionDef>> = {
       (definition) => definition.defaults,
       (definition, list) => (definition.defaults = list),
     ),
-    [FunctionField.valueInfo]: valueInfos(
-      'value_info',
-      (definition) => definition.valueInfo,
-      (definition, list) => (definition.valueInfo = list),
-    ),
+    [FunctionField.valueInfo]: valueInfos('value_info', ({ infoRows }) => infoRows),
     [FunctionField.overload]: text((definition, value) => (definition.overload = value)),
   },
 };

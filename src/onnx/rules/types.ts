@@ -1,7 +1,10 @@
+import { tagOf } from '../../wire/fields.js';
 import { entered, type FieldRule, type MessageRule } from '../message-rules.js';
-import type { Dim, ValueInfo, ValueType } from '../records.js';
+import type { InfoRows } from '../info-rows.js';
+import type { Memo } from '../memo.js';
+import type { Dim, ValueType } from '../records.js';
 import { DimField, ElementField, MapField, ShapeField, TensorTypeField, TypeField, ValueInfoField } from '../schema.js';
-import { add, extended, int, int32, NONE, text, type Draft } from './drafts.js';
+import { add, int, int32, name, NONE, text } from './drafts.js';
 
 type TypeHolder = { type: ValueType | null };
 type TensorTypeDraft = { kind: 'tensor' | 'sparse_tensor'; elemType: number; shape: Dim[] | null };
@@ -129,23 +132,46 @@ const typeRule: MessageRule<TypeHolder> = {
   },
 };
 
-type ValueInfoDraft = Omit<Draft<ValueInfo>, 'enclosing'> & Pick<ValueInfo, 'enclosing'>;
+/** How a row takes the type of a message of the same bytes that was read before. */
+const typeMemo: Memo<InfoRows> = { get: ({ type }) => type, set: (rows, type) => (rows.type = type as ValueType) };
 
-const valueInfoRule: MessageRule<ValueInfoDraft> = {
-  each: (info, field) => void (field.number === ValueInfoField.name || (info.rest = extended(info.rest, field))),
+const valueInfoRule: MessageRule<InfoRows> = {
+  each: (rows, { number, start, end }) => void (number === ValueInfoField.name || rows.addRest(start, end)),
   fields: {
-    [ValueInfoField.name]: text((info, value) => (info.name = value)),
+    [ValueInfoField.name]: name((rows, id) => (rows.name = id)),
     [ValueInfoField.type]: {
       kind: 'message',
-      memo: { get: ({ type }) => type, set: (info, type) => (info.type = type as ValueType) },
-      enter: (info) => {
+      memo: typeMemo,
+      enter: (rows) => {
         // A second occurrence merges into the first, which others may share.
-        info.type = ownType(info.type);
-        return entered(typeRule, info, 'type');
+        rows.type = ownType(rows.type);
+        return entered(typeRule, rows, 'type');
       },
     },
   },
+  plain: (rows, fields) => {
+    const { bytes, end, longest, base } = fields;
+    let { at } = fields;
+    for (; at + 2 <= end; fields.at = at) {
+      const next = at + 2 + bytes[at + 1];
+      if (bytes[at + 1] > longest || next > end) return;
+      if (bytes[at] === NAME && (fields.seen & (1 << ValueInfoField.name)) === 0) {
+        fields.seen |= 1 << ValueInfoField.name;
+        rows.name = fields.names.idOf(bytes, at + 2, next);
+        fields.taken++;
+      } else if (bytes[at] === TYPE && rows.type === null) {
+        const type = fields.recall(typeMemo, at + 2, next);
+        if (type === null) return;
+        rows.type = type as ValueType;
+        rows.addRest(base + at, base + next);
+      } else return;
+      at = next;
+    }
+  },
 };
+
+const NAME = tagOf(ValueInfoField.name);
+const TYPE = tagOf(ValueInfoField.type);
 
 /** A copy that may be changed. */
 function ownType(type: ValueType | null): ValueType | null {
@@ -165,19 +191,13 @@ function ownType(type: ValueType | null): ValueType | null {
   }
 }
 
-/** A field of ValueInfoProtos that fills a list of them. */
-export function valueInfos<B>(
-  label: string,
-  list: (record: B) => ValueInfo[],
-  set: (record: B, list: ValueInfo[]) => void,
-): FieldRule<B> {
+/** A field of ValueInfoProtos that fills rows of them. */
+export function valueInfos<B>(label: string, rowsOf: (record: B) => InfoRows): FieldRule<B> {
   return {
     kind: 'message',
     enter: (record, field, context) => {
-      const enclosing = context.enclosing();
-      const info: ValueInfoDraft = { field, name: '', type: null, rest: NONE, enclosing };
-      set(record, add(list(record), info));
-      return entered(valueInfoRule, info, label, list(record).length - 1);
+      const rows = rowsOf(record);
+      return entered(valueInfoRule, rows, label, rows.begin(field, context.enclosing()));
     },
   };
 }

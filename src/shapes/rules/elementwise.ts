@@ -38,10 +38,10 @@ function commonElem(call: Call, from = 0): number {
 
 /** Before version 7 B was stretched to A, along an axis or from the end. */
 function shapeOfBroadcast(call: Call): TensorInfo['shape'] {
-  if (call.opset < 7 && call.node.inputs.length === 2 && call.attribute('broadcast') !== undefined)
+  if (call.opset < 7 && call.inputs.length === 2 && call.attribute('broadcast') !== undefined)
     return call.int('broadcast', 0) === 1 ? call.shape(0) : (call.shape(0) ?? call.shape(1));
   return broadcast(
-    call.node.inputs.map((_name, index) => call.shape(index)),
+    call.inputs.map((_info, index) => call.shape(index)),
     call.algebra,
   );
 }
@@ -60,7 +60,7 @@ function alikeInputs(call: Call, elemType: number): TensorInfo | null {
   const first = call.tensor(0);
   if (first === null || first.shape === null || first.value !== undefined) return null;
   if (first.kind !== 'tensor' || first.elemType !== elemType) return null;
-  for (let index = 1; index < call.node.inputs.length; index++) if (call.shape(index) !== first.shape) return null;
+  for (let index = 1; index < call.inputs.length; index++) if (call.shape(index) !== first.shape) return null;
   return first;
 }
 
@@ -70,7 +70,7 @@ function combined(call: Call, elemType: number): TensorInfo {
   const shape = shapeOfBroadcast(call);
   const operation = BINARY[call.node.opType];
   if (operation === undefined) return tensorInfo(elemType, shape);
-  const inputs = call.node.inputs.map((_name, index) => call.tensor(index));
+  const inputs = call.inputs.map((_info, index) => call.tensor(index));
   const operand = call.elem(0);
   if (call.node.opType === 'Mod' && call.int('fmod', 0) === 1) return tensorInfo(elemType, shape);
   const value = combinedValues(inputs, shape, ([first, ...others]) =>

@@ -1,0 +1,176 @@
+import { decodeText } from './text.js';
+
+const LONGEST_SHARED_NAME = 256;
+const FIRST_SLOTS = 4096;
+const FIRST_BYTES = 64 * 1024;
+const MOST_PROBES = 64;
+const MISSING = -1;
+
+/**
+ * Names by number: the same bytes have the same number wherever they come, as the names of a graph do. A name becomes a
+ * string once, when somebody asks for it. The empty name has the number 0.
+ */
+export class NameTable {
+  /** Of each name; '' until it is asked for, except those that are decoded at once. */
+  private readonly texts: string[] = [''];
+  /** Where the bytes of each name begin in `pool`; those of number `id` end where those of `id + 1` begin. */
+  private starts = new Uint32Array(FIRST_SLOTS);
+  private pool = new Uint8Array(FIRST_BYTES);
+  private hashes = new Int32Array(FIRST_SLOTS);
+  /** Numbers by hash, open addressing; 0 is a free slot. */
+  private slots = new Int32Array(FIRST_SLOTS);
+  /** Long names, those that are not ASCII, and those that somebody made to collide. */
+  private readonly others = new Map<string, number>();
+  /** Whether some names of few bytes are among those others: their slots were taken when they came. */
+  private isCrowded = false;
+  /** The same bytes as `pool` where there is a Buffer: it decodes short names three times as fast as a TextDecoder. */
+  private buffer: Buffer | null = null;
+
+  /** How many numbers there are. */
+  get size(): number {
+    return this.texts.length;
+  }
+
+  /** The number of the name `bytes[start, end)`. */
+  idOf(bytes: Uint8Array, start: number, end: number): number {
+    const length = end - start;
+    if (length === 0) return 0;
+    if (length > LONGEST_SHARED_NAME) return this.otherId(decodeText(bytes, start, end));
+    let hash = 0;
+    let bits = 0;
+    for (let at = start; at < end; at++) {
+      const byte = bytes[at];
+      hash = (Math.imul(hash, 31) + byte) | 0;
+      bits |= byte;
+    }
+    if (bits >= 0x80) return this.otherId(decodeText(bytes, start, end));
+    const { slots, hashes, starts, pool } = this;
+    const mask = slots.length - 1;
+    let slot = slotOf(hash, mask);
+    let probe = 0;
+    for (; probe < MOST_PROBES && slots[slot] !== 0; probe++, slot = (slot + 1) & mask) {
+      const id = slots[slot];
+      if (hashes[slot] !== hash) continue;
+      const from = starts[id];
+      if (starts[id + 1] - from !== length) continue;
+      let same = 0;
+      while (same < length && pool[from + same] === bytes[start + same]) same++;
+      if (same === length) return id;
+    }
+    if (probe === MOST_PROBES) {
+      this.isCrowded = true;
+      return this.otherId(decodeText(bytes, start, end));
+    }
+    const other = this.isCrowded ? this.others.get(decodeText(bytes, start, end)) : undefined;
+    if (other !== undefined) return other;
+    const id = this.add(bytes, start, end);
+    hashes[slot] = hash;
+    slots[slot] = id;
+    if (2 * id > slots.length) this.rehash();
+    return id;
+  }
+
+  /** A name as a string. */
+  text(id: number): string {
+    const { texts } = this;
+    const text = texts[id];
+    return text !== '' || id === 0 ? text : (texts[id] = this.decode(this.starts[id], this.starts[id + 1]));
+  }
+
+  /** The number of a name; -1 if it has none, as no name has. */
+  find(text: string | undefined): number {
+    if (text === undefined) return MISSING;
+    const { length } = text;
+    if (length === 0) return 0;
+    if (length > LONGEST_SHARED_NAME) return this.others.get(text) ?? MISSING;
+    let hash = 0;
+    let bits = 0;
+    for (let at = 0; at < length; at++) {
+      const unit = text.charCodeAt(at);
+      hash = (Math.imul(hash, 31) + unit) | 0;
+      bits |= unit;
+    }
+    if (bits >= 0x80) return this.others.get(text) ?? MISSING;
+    const { slots, hashes, starts, pool } = this;
+    const mask = slots.length - 1;
+    let slot = slotOf(hash, mask);
+    for (let probe = 0; probe < MOST_PROBES && slots[slot] !== 0; probe++, slot = (slot + 1) & mask) {
+      const id = slots[slot];
+      if (hashes[slot] !== hash) continue;
+      const from = starts[id];
+      if (starts[id + 1] - from !== length) continue;
+      let same = 0;
+      while (same < length && pool[from + same] === text.charCodeAt(same)) same++;
+      if (same === length) return id;
+    }
+    return this.isCrowded ? (this.others.get(text) ?? MISSING) : MISSING;
+  }
+
+  private add(bytes: Uint8Array, start: number, end: number): number {
+    const id = this.next('');
+    const from = this.starts[id];
+    const to = from + end - start;
+    if (to > this.pool.length) {
+      const larger = new Uint8Array(Math.max(2 * this.pool.length, to));
+      larger.set(this.pool);
+      this.pool = larger;
+      this.buffer = null;
+    }
+    const { pool } = this;
+    for (let at = start, into = from; at < end; at++, into++) pool[into] = bytes[at];
+    this.starts[id + 1] = to;
+    return id;
+  }
+
+  private otherId(text: string): number {
+    const known = this.others.get(text);
+    if (known !== undefined) return known;
+    const id = this.next(text);
+    this.starts[id + 1] = this.starts[id];
+    this.others.set(text, id);
+    return id;
+  }
+
+  /** A number that no name has yet. */
+  private next(text: string): number {
+    const id = this.texts.push(text) - 1;
+    if (id + 1 >= this.starts.length) {
+      const more = new Uint32Array(2 * this.starts.length);
+      more.set(this.starts);
+      this.starts = more;
+    }
+    return id;
+  }
+
+  private rehash(): void {
+    const { slots, hashes } = this;
+    const mask = slots.length * 4 - 1;
+    this.slots = new Int32Array(mask + 1);
+    this.hashes = new Int32Array(mask + 1);
+    for (let at = 0; at < slots.length; at++) {
+      if (slots[at] === 0) continue;
+      let slot = slotOf(hashes[at], mask);
+      let probe = 0;
+      for (; this.slots[slot] !== 0 && probe < MOST_PROBES; probe++) slot = (slot + 1) & mask;
+      if (probe === MOST_PROBES) {
+        this.isCrowded = true;
+        this.others.set(this.text(slots[at]), slots[at]);
+      } else {
+        this.slots[slot] = slots[at];
+        this.hashes[slot] = hashes[at];
+      }
+    }
+  }
+
+  private decode(start: number, end: number): string {
+    if (globalThis.Buffer === undefined) return decodeText(this.pool, start, end);
+    this.buffer ??= Buffer.from(this.pool.buffer);
+    return this.buffer.toString('latin1', start, end);
+  }
+}
+
+/** Names that differ in their last digits are spread by the multiplication. */
+function slotOf(hash: number, mask: number): number {
+  const spread = Math.imul(hash, 0x9e3779b1);
+  return (spread ^ (spread >>> 15)) & mask;
+}

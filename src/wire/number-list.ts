@@ -1,0 +1,34 @@
+/** Whole numbers below 2^31 in a list that grows. */
+export class IntList {
+  items: Int32Array;
+  length = 0;
+
+  constructor(room = 64) {
+    this.items = new Int32Array(room);
+  }
+
+  push(value: number): void {
+    if (this.length === this.items.length) this.items = grown(this.items, new Int32Array(2 * this.length));
+    this.items[this.length++] = value;
+  }
+}
+
+/** Places in a file, or other numbers that may be larger, in a list that grows. */
+export class NumberList {
+  items: Float64Array;
+  length = 0;
+
+  constructor(room = 64) {
+    this.items = new Float64Array(room);
+  }
+
+  push(value: number): void {
+    if (this.length === this.items.length) this.items = grown(this.items, new Float64Array(2 * this.length));
+    this.items[this.length++] = value;
+  }
+}
+
+function grown<T extends Int32Array | Float64Array>(from: T, to: T): T {
+  to.set(from);
+  return to;
+}
