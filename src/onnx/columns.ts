@@ -49,10 +49,16 @@ export interface Producer {
 /** The number of an input or output that a node leaves out. */
 export const OMITTED = -1;
 
-/** Some nodes as columns. */
+const known = new WeakMap<readonly Node[], Columns>();
+
+/** Some nodes as columns; those of a list are made once. */
 export function columnsOf(nodes: readonly Node[]): Columns {
-  const rows = rowsOf(nodes);
-  return rows === null ? columnsByName(nodes) : columnsOfRows(rows);
+  let columns = known.get(nodes);
+  if (columns === undefined) {
+    const rows = rowsOf(nodes);
+    known.set(nodes, (columns = rows === null ? columnsByName(nodes) : columnsOfRows(rows)));
+  }
+  return columns;
 }
 
 /** The columns of nodes whose names have numbers already. */

@@ -32,6 +32,14 @@ export class FieldList implements Iterable<Field> {
     };
   }
 
+  startOf(index: number): number {
+    return this.starts.items[index];
+  }
+
+  endOf(index: number): number {
+    return this.ends.items[index];
+  }
+
   *[Symbol.iterator](): Generator<Field> {
     for (let index = 0; index < this.length; index++) yield this.at(index);
   }

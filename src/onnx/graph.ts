@@ -17,6 +17,8 @@ export {
   makerOf,
   neededFor,
   tensorNames,
+  TensorsAmong,
+  type Among,
   type GraphView,
   type Needed,
   type WalkOptions,

@@ -76,6 +76,11 @@ export class InfoRows {
 
   // What the rows say.
 
+  /** Where its field starts. */
+  startOf(row: number): number {
+    return this.starts.items[row];
+  }
+
   fieldOf(row: number): Field {
     const start = this.starts.items[row];
     return {

@@ -58,17 +58,23 @@ export function makerOf({ columns }: GraphView, name: string): Node | undefined 
   return row < 0 ? undefined : nodes[row];
 }
 
+/** Some of the nodes or tensors of a graph. */
+export interface Among<T> extends Iterable<T> {
+  has(item: T): boolean;
+  readonly size: number;
+}
+
 /** What some tensors need of the main graph. */
 export interface Needed {
-  readonly nodes: ReadonlySet<Node>;
+  readonly nodes: Among<Node>;
   /** The tensors themselves, and all that these nodes read and make. */
-  readonly tensors: ReadonlySet<string>;
+  readonly tensors: Among<string>;
 }
 
 /** What a walk takes as it is, and what else it follows. */
 export interface WalkOptions {
   /** Tensors that are given: nothing behind them is needed. */
-  readonly given?: { has(name: string): boolean };
+  readonly given?: Iterable<string>;
   /** What a tensor needs beside the node that makes it. */
   readonly beside?: ReadonlyMap<string, readonly string[]>;
   /** What a node needs; by default all that it reads. */
@@ -77,32 +83,104 @@ export interface WalkOptions {
 
 /** What the given tensors need, at any depth; bodies count through what they capture. */
 export function neededFor(
-  view: GraphView,
+  { columns }: Pick<GraphView, 'columns'>,
   roots: Iterable<string>,
-  { given, beside, reads = readsOf }: WalkOptions = {},
+  { given = [], beside, reads }: WalkOptions = {},
 ): Needed {
-  const nodes = new Set<Node>();
-  const tensors = new Set<string>();
-  const stack: string[] = [];
-  const need = (name: string): void => {
-    if (name === '' || tensors.has(name)) return;
-    tensors.add(name);
-    stack.push(name);
+  const { tensorOf, maker, makes, nodes } = columns;
+  const own = columns.reads;
+  const wanted = new Uint8Array(columns.count);
+  const rows = new Uint8Array(nodes.length);
+  const ends = new Uint8Array(columns.count);
+  for (const name of given) ends[tensorOf.get(name) ?? ends.length] = 1;
+  const others = new Set<string>();
+  const stack: number[] = [];
+  const need = (tensor: number): void => {
+    if (wanted[tensor] === 1) return;
+    wanted[tensor] = 1;
+    stack.push(tensor);
   };
-  for (const root of roots) need(root);
-  for (let name = stack.pop(); name !== undefined; name = stack.pop()) {
-    beside?.get(name)?.forEach(need);
-    const node = given?.has(name) ? undefined : view.producerOf.get(name)?.node;
-    if (node === undefined || nodes.has(node)) continue;
-    nodes.add(node);
-    for (const read of reads(node)) need(read);
-    for (const output of node.outputs) need(output);
+  const needNamed = (name: string): void => {
+    const tensor = tensorOf.get(name);
+    if (tensor !== undefined) need(tensor);
+    else if (name !== '' && !others.has(name)) {
+      others.add(name);
+      beside?.get(name)?.forEach(needNamed);
+    }
+  };
+  for (const root of roots) needNamed(root);
+  for (let tensor = stack.pop(); tensor !== undefined; tensor = stack.pop()) {
+    if (beside !== undefined && beside.size > 0) beside.get(columns.nameOf(tensor))?.forEach(needNamed);
+    const row = ends[tensor] === 1 ? -1 : maker[tensor];
+    if (row < 0 || rows[row] === 1) continue;
+    rows[row] = 1;
+    if (reads !== undefined) reads(nodes[row]).forEach(needNamed);
+    else for (let at = own.starts[row]; at < own.starts[row + 1]; at++) need(own.items[at]);
+    for (let at = makes.starts[row]; at < makes.starts[row + 1]; at++) need(makes.items[at]);
   }
-  return { nodes, tensors };
+  return { nodes: new NodesAmong(columns, rows), tensors: new TensorsAmong(columns, wanted, others) };
+}
+
+/** Nodes of a graph by their rows. */
+class NodesAmong implements Among<Node> {
+  readonly size: number;
+
+  constructor(
+    private readonly columns: Columns,
+    private readonly rows: Uint8Array,
+  ) {
+    this.size = sum(rows);
+  }
+
+  has(node: Node): boolean {
+    const { nodes } = this.columns;
+    const row = nodes[node.index] === node ? node.index : nodes.indexOf(node);
+    return this.rows[row] === 1;
+  }
+
+  *[Symbol.iterator](): Generator<Node> {
+    for (let row = 0; row < this.rows.length; row++) if (this.rows[row] === 1) yield this.columns.nodes[row];
+  }
+}
+
+/** Tensors of a graph by their numbers. */
+export class TensorsAmong implements Among<string> {
+  readonly size: number;
+
+  constructor(
+    private readonly columns: Columns,
+    private readonly tensors: Uint8Array,
+    /** Those that have no number. */
+    private readonly others: ReadonlySet<string>,
+  ) {
+    this.size = sum(tensors) + others.size;
+  }
+
+  has(name: string): boolean {
+    const tensor = this.columns.tensorOf.get(name);
+    return tensor === undefined ? this.others.has(name) : this.tensors[tensor] === 1;
+  }
+
+  /** As `has`, of a tensor by its number in the columns of the graph. */
+  hasNumber(tensor: number): boolean {
+    return this.tensors[tensor] === 1;
+  }
+
+  *[Symbol.iterator](): Generator<string> {
+    for (let tensor = 0; tensor < this.tensors.length; tensor++)
+      if (this.tensors[tensor] === 1) yield this.columns.nameOf(tensor);
+    yield* this.others;
+  }
+}
+
+function sum(marks: Uint8Array): number {
+  let count = 0;
+  for (let at = 0; at < marks.length; at++) count += marks[at];
+  return count;
 }
 
 /** The nodes that the given tensors need, those that make them included. */
-export function ancestorsOf(view: GraphView, tensors: Iterable<string>): ReadonlySet<Node> {
+export function ancestorsOf(view: GraphView, tensors: Iterable<string>): Among<Node> {
   return neededFor(view, tensors).nodes;
 }
 

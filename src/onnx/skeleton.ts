@@ -46,7 +46,9 @@ export async function skeleton(
   const probes = options.rankProbes ?? [];
   const given = options.given ?? new Map<string, ValueType>();
   const asHalf = options.bfloatAsHalf === true;
-  const nodes = [...neededFor(view, [...outputs, ...probes], { given }).nodes].sort((a, b) => a.index - b.index);
+  const nodes = [...neededFor(view, [...outputs, ...probes], { given: given.keys() }).nodes].sort(
+    (a, b) => a.index - b.index,
+  );
   const read = new Set<string>(outputs);
   for (const node of nodes) for (const name of readsOf(node)) read.add(name);
   const weights = new Map<string, ValueType>([...given].filter(([name]) => read.has(name)));

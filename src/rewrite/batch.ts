@@ -198,7 +198,7 @@ class Tracking {
   }
 
   /** What was calculated from sizes stays what it was with the entries that there were. */
-  private fold(node: Node, fromInputs: ReadonlySet<string>): void {
+  private fold(node: Node, fromInputs: Needed['tensors']): void {
     node.inputs.forEach((name, at) => {
       if (
         name === '' ||

@@ -1,7 +1,10 @@
 import { UsageError } from '../errors.js';
 import type { NewAttribute, NewInput, NewNode, NewTensor } from '../onnx/encode.js';
 import type { InsideEdit } from '../onnx/inside.js';
-import type { OnnxModel, ValueInfo, ValueType } from '../onnx/records.js';
+import { columnsOf } from '../onnx/columns.js';
+import { infoRowsOf } from '../onnx/info-rows.js';
+import { rowsOf } from '../onnx/node-rows.js';
+import type { Node, OnnxModel, ValueInfo, ValueType } from '../onnx/records.js';
 import type { Field } from '../wire/fields.js';
 
 /**
@@ -148,16 +151,49 @@ function droppable({ graph, functions, metadata }: OnnxModel): readonly [DropLis
   ];
 }
 
+/** Places in a file, each once. */
+export interface Starts {
+  /** In their order. */
+  readonly places: Float64Array;
+  has(start: number): boolean;
+}
+
+const dropped = new WeakMap<Drops, { readonly model: OnnxModel; readonly starts: Starts }>();
+
 /** Where the fields start that an edit leaves out: of the model and of its main graph. */
-export function droppedStarts(model: OnnxModel, { drop }: GraphEdit): Set<number> {
-  const starts = new Set<number>();
-  for (const [name, list] of droppable(model))
-    for (const index of drop[name]) {
-      const item = list[index];
-      starts.add(('parts' in item ? item.parts[0] : item.field).start);
-    }
-  if (drop.trainingInfo) for (const { field } of model.trainingInfo) starts.add(field.start);
+export function droppedStarts(model: OnnxModel, { drop }: Pick<GraphEdit, 'drop'>): Starts {
+  const known = dropped.get(drop);
+  if (known?.model === model) return known.starts;
+  const found: number[] = [];
+  for (const [name, list] of droppable(model)) {
+    const startOf = startsOf(list);
+    for (const index of drop[name]) found.push(startOf(index));
+  }
+  if (drop.trainingInfo) for (const { field } of model.trainingInfo) found.push(field.start);
+  const places = Float64Array.from(found).sort();
+  const starts: Starts = { places, has: (start) => places[placeOf(places, start)] === start };
+  dropped.set(drop, { model, starts });
   return starts;
+}
+
+function startsOf(list: readonly Droppable[]): (index: number) => number {
+  const rows = rowsOf(list as readonly Node[]) ?? infoRowsOf(list as readonly ValueInfo[]);
+  if (rows !== null) return (index) => rows.startOf(index);
+  return (index) => {
+    const item = list[index];
+    return ('parts' in item ? item.parts[0] : item.field).start;
+  };
+}
+
+/** The first place in a sorted list that holds `value` or more. */
+function placeOf(sorted: Float64Array, value: number): number {
+  let [low, high] = [0, sorted.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (sorted[middle] < value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /**
@@ -224,17 +260,20 @@ function badOutputs(model: OnnxModel, edit: GraphEdit): readonly string[] {
 function namesMade(
   { graph }: OnnxModel,
   { drop, frontNodes, addNodes, rename, addInitializers, addInputs }: GraphEdit,
-): ReadonlySet<string> {
+): { has(name: string): boolean } {
   const made = new Set<string>();
-  const renamed = new Map<number, Map<number, string>>();
+  const { tensorOf, maker } = columnsOf(graph.nodes);
+  const gone = new Set(drop.nodes);
+  const renamed = new Set<string>();
   for (const { node, list, at, name } of rename)
-    if (list === 'output') renamed.set(node, (renamed.get(node) ?? new Map<number, string>()).set(at, name));
+    if (list === 'output') {
+      made.add(name);
+      renamed.add(graph.nodes[node]?.outputs[at] ?? '');
+    }
   const kept = <T>(list: readonly T[], dropped: readonly number[]): readonly T[] => {
-    const gone = new Set(dropped);
-    return gone.size === 0 ? list : list.filter((_item, index) => !gone.has(index));
+    const without = new Set(dropped);
+    return without.size === 0 ? list : list.filter((_item, index) => !without.has(index));
   };
-  for (const { outputs, index } of kept(graph.nodes, drop.nodes))
-    outputs.forEach((name, at) => made.add(renamed.get(index)?.get(at) ?? name));
   for (const { outputs } of [...frontNodes, ...addNodes]) for (const name of outputs) made.add(name);
   for (const { name } of [
     ...kept(graph.initializers, drop.initializers),
@@ -245,7 +284,11 @@ function namesMade(
     made.add(name);
   for (const { values } of kept(graph.sparseInitializers, drop.sparseInitializers))
     if (values !== null) made.add(values.name);
-  return made;
+  const isMade = (name: string): boolean => {
+    const row = maker[tensorOf.get(name) ?? -1] ?? -1;
+    return row >= 0 && !gone.has(row) && !renamed.has(name);
+  };
+  return { has: (name) => made.has(name) || isMade(name) };
 }
 
 /** An edit as it is printed: what holds many bytes says how many, a declaration is its name. */

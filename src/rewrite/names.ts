@@ -3,28 +3,26 @@ import type { Graph } from '../onnx/records.js';
 
 /** Every name in the scopes of what is kept, and the names given to outputs so far. */
 export class NamePool {
-  private readonly names: Set<string>;
+  private readonly names = new Set<string>();
   private readonly outputs = new Set<string>();
-  /** ONNX Runtime refuses two nodes of one name. */
-  private readonly nodes: Set<string>;
+  private nodes: ReadonlySet<string> | null = null;
   /** Where the search for a free name goes on. */
   private readonly counts = new Map<string, number>();
 
   constructor(
     view: GraphView,
-    { nodes, tensors }: Needed,
+    private readonly kept: Needed,
     keepsOutputs: boolean,
     /** Tensors that nodes make in the model and that are inputs of the result. */
     private readonly given: ReadonlySet<string> = new Set(),
   ) {
-    this.names = new Set(tensors);
-    this.nodes = new Set([...nodes].map(({ name }) => name));
-    for (const node of nodes) for (const body of bodiesOf(node)) for (const name of namesIn(body)) this.names.add(name);
+    for (const node of kept.nodes)
+      for (const body of bodiesOf(node)) for (const name of namesIn(body)) this.names.add(name);
     if (keepsOutputs) for (const { name } of view.model.graph.outputs) this.outputs.add(name);
   }
 
   has(name: string): boolean {
-    return this.names.has(name) || this.outputs.has(name);
+    return this.names.has(name) || this.outputs.has(name) || this.kept.tensors.has(name);
   }
 
   /** Whether an output of the result already has that name. */
@@ -42,11 +40,17 @@ export class NamePool {
     this.outputs.add(name);
   }
 
+  /** ONNX Runtime refuses two nodes of one name. */
+  private isNode(name: string): boolean {
+    this.nodes ??= new Set(Array.from(this.kept.nodes, (node) => node.name));
+    return this.nodes.has(name);
+  }
+
   /** A name that no tensor of any scope has, and no node: `base`, else `base_1`, `base_2`, … */
   fresh(base: string): string {
     let count = this.counts.get(base) ?? 0;
     let name = count === 0 ? base : `${base}_${count}`;
-    while (this.has(name) || this.nodes.has(name)) name = `${base}_${++count}`;
+    while (this.has(name) || this.isNode(name)) name = `${base}_${++count}`;
     this.counts.set(base, count);
     this.names.add(name);
     return name;

@@ -2,7 +2,7 @@ import { call, option } from '../options/words.js';
 import { UsageError } from '../errors.js';
 import { hasTensor, type GraphView } from '../onnx/graph.js';
 import { DEFAULT_LIMITS } from '../onnx/limits.js';
-import type { Dim, OnnxModel, ValueType } from '../onnx/records.js';
+import type { Dim, OnnxModel, ValueInfo, ValueType } from '../onnx/records.js';
 import { dataTypeOf, dtypeWord, type TensorType, type TensorTypes } from '../onnx/types.js';
 import { decodeText, encodeText } from '../wire/text.js';
 import type { OutputEdit } from './edit.js';
@@ -263,7 +263,9 @@ function isComplete(type: ValueType): boolean {
 }
 
 /** What the file itself says of tensors, and where. */
-export type Declarations = ReadonlyMap<string, DeclaredType>;
+export interface Declarations {
+  get(name: string): DeclaredType | undefined;
+}
 
 /** What the file says of a tensor, and where. */
 export interface DeclaredType {
@@ -271,18 +273,52 @@ export interface DeclaredType {
   readonly type: ValueType;
 }
 
-/** What a file says of its tensors, graph outputs before value_info before graph inputs. */
-export function declarationsOf({ graph }: OnnxModel): Map<string, DeclaredType> {
-  const declared = new Map<string, DeclaredType>();
-  for (const [list, infos] of [
-    ['output', graph.outputs],
-    ['valueInfo', graph.valueInfo],
-    ['input', graph.inputs],
-  ] as const) {
-    infos.forEach(({ name, type }, index) => {
-      const says = type !== null && !('elemType' in type && type.elemType === 0);
-      if (says && !declared.has(name)) declared.set(name, { borrow: { list, index }, type });
-    });
+/**
+ * What a file says of its tensors, graph outputs before value_info before graph inputs.
+ * @param forgotten tensors of which it is not believed
+ */
+export function declarationsOf(
+  { model: { graph }, columns }: Pick<GraphView, 'model' | 'columns'>,
+  forgotten: ReadonlySet<string>,
+): Declarations {
+  const lists = { output: graph.outputs, valueInfo: graph.valueInfo, input: graph.inputs } as const;
+  /** By the number of the tensor: the place of its declaration among those of all lists, behind 1. */
+  const places = new Int32Array(columns.count);
+  const others = new Map<string, number>();
+  const declarations: DeclaredPlace[] = [];
+  let place = 0;
+  for (const list of ['output', 'valueInfo', 'input'] as const) {
+    const infos = lists[list];
+    const tensors = columns.tensorsOf(infos);
+    for (let index = 0; index < infos.length; index++) {
+      place++;
+      const { type } = infos[index];
+      if (type === null || ('elemType' in type && type.elemType === 0)) continue;
+      if (tensors[index] >= 0) places[tensors[index]] ||= place;
+      else if (!others.has(infos[index].name)) others.set(infos[index].name, place);
+    }
+    declarations.push({ list, end: place, infos });
   }
-  return declared;
+  return {
+    get: (name) => {
+      const found = forgotten.has(name) ? 0 : (places[columns.tensorOf.get(name) ?? -1] ?? others.get(name) ?? 0);
+      return found === 0 ? undefined : declaredAt(declarations, found - 1);
+    },
+  };
+}
+
+/** One list of declarations; they end at a place among those of all lists. */
+interface DeclaredPlace {
+  readonly list: 'output' | 'valueInfo' | 'input';
+  readonly end: number;
+  readonly infos: readonly ValueInfo[];
+}
+
+function declaredAt(declarations: readonly DeclaredPlace[], place: number): DeclaredType | undefined {
+  for (const { list, end, infos } of declarations) {
+    const index = place - (end - infos.length);
+    const type = place < end ? infos[index].type : null;
+    if (type !== null) return { borrow: { list, index }, type };
+  }
+  return undefined;
 }

@@ -2,7 +2,15 @@ import { option } from '../options/words.js';
 import { UnsupportedModelError, UsageError } from '../errors.js';
 import { NOT_HANDED_OVER } from '../features/values.js';
 import type { Feature, Layout } from '../features/feature.js';
-import { functionsUsedBy, hasTensor, isInitializer, nodeLabel, type GraphView, type Needed } from '../onnx/graph.js';
+import {
+  functionsUsedBy,
+  hasTensor,
+  isInitializer,
+  nodeLabel,
+  TensorsAmong,
+  type GraphView,
+  type Needed,
+} from '../onnx/graph.js';
 import { UNSORTED } from '../onnx/notes.js';
 import type { Dim } from '../onnx/records.js';
 import type { NewNode, NewTensor } from '../onnx/encode.js';
@@ -119,8 +127,7 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
   const sized = freed?.view ?? view;
   const known = freed?.types ?? types;
 
-  const declared = declarationsOf(sized.model);
-  for (const name of freed?.entries.keys() ?? []) declared.delete(name);
+  const declared = declarationsOf(sized, new Set(freed?.entries.keys()));
   const ownOutputs = new Set(keepsOwn ? view.outputs.keys() : []);
   const inputs = planInputs(
     { view: sized, types: known, declared, span, names, ownOutputs, opset: defaultOpset(model) },
@@ -305,15 +312,29 @@ function drops(
       ({ values }) => values !== null && (!tensors.has(values.name) || replaced.has(values.name)),
     ),
     inputs: indicesWhere(graph.inputs, ({ name }, index) => !tensors.has(name) || gone.has(index)),
-    valueInfo: indicesWhere(
-      graph.valueInfo,
-      ({ name }) => !tensors.has(name) || outputNames.has(name) || freed?.entries.has(name) === true,
-    ),
+    valueInfo: droppedInfos(view, tensors, [...outputNames, ...(freed?.entries.keys() ?? [])]),
     quantizationAnnotations: indicesWhere(graph.quantizationAnnotations, ({ tensorName }) => !tensors.has(tensorName)),
     functions: indicesWhere(model.functions, (definition) => !usedFunctions.has(definition)),
     metadata: [],
     trainingInfo: model.trainingInfo.length > 0,
   };
+}
+
+/** `value_info` of tensors that are gone, and of some others. */
+function droppedInfos(
+  { model, columns }: GraphView,
+  tensors: Needed['tensors'],
+  others: Iterable<string>,
+): readonly number[] {
+  const { valueInfo } = model.graph;
+  const numbers = columns.tensorsOf(valueInfo);
+  const gone = new Set(others);
+  const numbersGone = new Set(Array.from(gone, (name) => columns.tensorOf.get(name)));
+  return indicesWhere(valueInfo, (info, index) => {
+    const tensor = numbers[index];
+    if (tensor < 0 || !(tensors instanceof TensorsAmong)) return !tensors.has(info.name) || gone.has(info.name);
+    return !tensors.hasNumber(tensor) || numbersGone.has(tensor);
+  });
 }
 
 function indicesWhere<T>(list: readonly T[], test: (item: T, index: number) => boolean): readonly number[] {

@@ -18,7 +18,7 @@ import type { Field } from '../wire/fields.js';
 import { wrap } from '../wire/encode.js';
 import { encodeText } from '../wire/text.js';
 import { coalesced, type Piece } from '../wire/pieces.js';
-import { droppedStarts, isEmpty, validateEdit, type GraphEdit, type OutputEdit } from './edit.js';
+import { droppedStarts, isEmpty, validateEdit, type GraphEdit, type OutputEdit, type Starts } from './edit.js';
 
 /** New contents of TensorProtos, keyed by the tensor. */
 export type TensorContents = ReadonlyMap<Tensor, readonly Piece[]>;
@@ -36,36 +36,29 @@ export function splice(model: OnnxModel, edit: GraphEdit, contents: TensorConten
   const dropped = droppedStarts(model, edit);
   const setKeys = new Set(edit.setMetadata.map(({ key }) => key));
   const replacedEntries = new Set(model.metadata.filter(({ key }) => setKeys.has(key)).map(({ field }) => field.start));
-  // Lists of lists: a call takes only so many arguments.
-  const fields: (readonly Piece[])[] = [];
+  const pieces = new Pieces();
   let graphWritten = false;
   for (const field of model.modelFields) {
     if (field.number === ModelField.graph && model.graph.parts.some(({ start }) => start === field.start)) {
-      if (!graphWritten) fields.push(wrap(ModelField.graph, graphPieces(model, edit, dropped, nested)));
+      if (!graphWritten) pieces.add(wrap(ModelField.graph, graphPieces(model, edit, dropped, nested)));
       graphWritten = true;
       continue;
     }
     if (dropped.has(field.start) || replacedEntries.has(field.start)) continue;
-    fields.push(withContents(field, nested));
+    pieces.add(withContents(field, nested));
   }
   for (const { domain, version } of edit.addOpsetImports)
-    fields.push(wrap(ModelField.opsetImport, [encodeOpsetImport(domain, version)]));
-  for (const { key, value } of edit.setMetadata) fields.push(wrap(ModelField.metadataProps, [encodeEntry(key, value)]));
-  return coalesced(fields.flat());
+    pieces.add(wrap(ModelField.opsetImport, [encodeOpsetImport(domain, version)]));
+  for (const { key, value } of edit.setMetadata) pieces.add(wrap(ModelField.metadataProps, [encodeEntry(key, value)]));
+  return pieces.coalesced();
 }
 
 /** The content of the main graph: what stays, in file order, then what is new. */
-function graphPieces(
-  model: OnnxModel,
-  edit: GraphEdit,
-  droppedFields: ReadonlySet<number>,
-  nested: NestedContents,
-): Piece[] {
-  const { graph } = model;
-  const dropped = new Set(droppedFields);
+function graphPieces(model: OnnxModel, edit: GraphEdit, dropped: Starts, nested: NestedContents): Piece[] {
+  const { graph, graphFields } = model;
   const { added, keepsOwn } = newOutputs(model, edit.outputs);
-  if (!keepsOwn) for (const { field } of graph.outputs) dropped.add(field.start);
-  const fields: (readonly Piece[])[] = edit.frontNodes.map(newNode);
+  const pieces = new Pieces();
+  for (const node of edit.frontNodes) pieces.add(newNode(node));
   const among = nodesByPlace(model, edit);
   const newInput = ({ name, type }: NewInput): readonly Piece[] =>
     wrap(GraphField.input, [encodeValueInfo(name, type)]);
@@ -74,17 +67,59 @@ function graphPieces(
       input.replaces === undefined ? [] : [[graph.inputs[input.replaces].field.start, input] as const],
     ),
   );
-  for (const field of model.graphFields) {
-    for (const node of among.get(field.start) ?? []) fields.push(newNode(node));
-    const instead = inPlace.get(field.start);
-    if (instead !== undefined) fields.push(newInput(instead));
-    else if (!dropped.has(field.start)) fields.push(withContents(field, nested));
+  const gone = new Set<number>(keepsOwn ? [] : graph.outputs.map(({ field }) => field.start));
+  /** Where something else stands than the field of the file, or in front of it. */
+  const changed = new Set([...among.keys(), ...inPlace.keys(), ...nested.keys(), ...gone]);
+  /** The next field that is left out: fields stand in the order of their places. */
+  let next = 0;
+  for (let index = 0; index < graphFields.length; index++) {
+    const start = graphFields.startOf(index);
+    while (dropped.places[next] < start) next++;
+    const isDropped = dropped.places[next] === start;
+    if (!changed.has(start)) {
+      if (!isDropped) pieces.addRange(start, graphFields.endOf(index));
+      continue;
+    }
+    for (const node of among.get(start) ?? []) pieces.add(newNode(node));
+    const instead = inPlace.get(start);
+    if (instead !== undefined) pieces.add(newInput(instead));
+    else if (!isDropped && !gone.has(start)) pieces.add(withContents(graphFields.at(index), nested));
   }
-  for (const node of edit.addNodes) if (node.before === undefined) fields.push(newNode(node));
-  for (const tensor of edit.addInitializers) fields.push(wrap(GraphField.initializer, [encodeTensor(tensor)]));
-  for (const input of edit.addInputs) if (input.replaces === undefined) fields.push(newInput(input));
-  for (const output of added) fields.push(wrap(GraphField.output, outputPieces(model, edit, output)));
-  return coalesced(fields.flat());
+  for (const node of edit.addNodes) if (node.before === undefined) pieces.add(newNode(node));
+  for (const tensor of edit.addInitializers) pieces.add(wrap(GraphField.initializer, [encodeTensor(tensor)]));
+  for (const input of edit.addInputs) if (input.replaces === undefined) pieces.add(newInput(input));
+  for (const output of added) pieces.add(wrap(GraphField.output, outputPieces(model, edit, output)));
+  return pieces.coalesced();
+}
+
+/** Pieces one after another; ranges of the file that touch are one. */
+class Pieces {
+  private readonly pieces: Piece[] = [];
+  private start = 0;
+  private end = 0;
+
+  addRange(start: number, end: number): void {
+    if (start !== this.end) {
+      this.flush();
+      this.start = start;
+    }
+    this.end = end;
+  }
+
+  add(pieces: readonly Piece[]): void {
+    this.flush();
+    for (const piece of pieces) this.pieces.push(piece);
+  }
+
+  coalesced(): Piece[] {
+    this.flush();
+    return coalesced(this.pieces);
+  }
+
+  private flush(): void {
+    if (this.end > this.start) this.pieces.push({ start: this.start, end: this.end });
+    this.start = this.end = 0;
+  }
 }
 
 function newNode(node: NewNode): readonly Piece[] {
