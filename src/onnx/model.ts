@@ -128,7 +128,7 @@ function trainingGraph(label: 'initialization' | 'algorithm'): FieldRule<Trainin
 
 const mainGraphRule: (fields: FieldList) => MessageRule<GraphDraft> = (fields) => ({
   ...graphRule,
-  each: (_graph, field) => void fields.push(field),
+  each: (_graph, field) => fields.push(field),
 });
 
 const modelRule: MessageRule<ModelDraft> = {

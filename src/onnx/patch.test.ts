@@ -7,7 +7,7 @@ import { BufferSource } from '../wire/source.js';
 import { indexModel } from './model.js';
 import type { OnnxModel } from './records.js';
 import { patched, type Patch } from './patch.js';
-import { payloadRanges } from './reader.js';
+import { payloadRanges } from '../wire/fields.js';
 
 const body = {
   name: 'body',

@@ -1,6 +1,6 @@
 import type { Field } from '../wire/fields.js';
 import type { Memo } from './memo.js';
-import type { FieldRule, MessageRule } from './message-rules.js';
+import type { Entered, FieldRule, MessageRule } from './message-rules.js';
 
 /** A message being read: the whole file, or a field of another message. */
 export type ReaderFrame = OuterFrame | InnerFrame;
@@ -32,6 +32,31 @@ interface FrameState {
   seen: number;
   /** What a long run of numbers belongs to, if this frame is one and not a message. */
   readonly run: { readonly rule: IntRule; readonly field: Field } | null;
+}
+
+/** The frame of a message that begins. */
+export function innerFrame(
+  parent: ReaderFrame,
+  { rule, record, label, index }: Entered,
+  field: Field,
+  memo: Memo<object> | null,
+  seen: number,
+): InnerFrame {
+  return {
+    rule: rule as unknown as MessageRule<object>,
+    record,
+    end: field.end,
+    depth: parent.depth + 1,
+    field,
+    parent,
+    label,
+    index,
+    path: null,
+    enclosing: null,
+    memo,
+    seen,
+    run: null,
+  };
 }
 
 /** A rule for integers. */

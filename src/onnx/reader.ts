@@ -9,7 +9,8 @@ import type { FieldRule, MessageRule, ReadContext } from './message-rules.js';
 import { PlainWindow } from './plain-window.js';
 import { MESSAGE_BYTES, NUMBER_BYTES, RANGE_BYTES, TEXT_BYTES } from './charges.js';
 import { repeatsText, type Repeats } from './repeats.js';
-import { enclosingOf, framePath, type InnerFrame, type IntRule, type ReaderFrame } from './reader-frame.js';
+import { setText, type TextRule } from './text-rule.js';
+import { enclosingOf, framePath, innerFrame, type InnerFrame, type IntRule, type ReaderFrame } from './reader-frame.js';
 
 /** Longer payloads are stepped over with a seek unless a field is declared to be kept. */
 const LONGEST_RESIDENT_PAYLOAD = 4 * 1024;
@@ -192,7 +193,8 @@ class MessageReader {
     const memo =
       rule.memo !== undefined && this.isMemorable(field) && rule.memo.get(frame.record) === null ? rule.memo : null;
     if (memo !== null && this.recall(frame, memo, field)) return DONE;
-    const { rule: inner, record, label, index } = rule.enter(frame.record, field, this.context);
+    const entered = rule.enter(frame.record, field, this.context);
+    const { rule: inner, record } = entered;
     this.window.charge(inner.bytes ?? MESSAGE_BYTES);
     const { plain } = this;
     plain.begin(this.window, field, frame.depth + 1);
@@ -202,21 +204,7 @@ class MessageReader {
       // The cursor stands behind the field.
       if (plain.position === field.end) return DONE;
     }
-    this.frame = {
-      rule: inner as unknown as MessageRule<object>,
-      record,
-      end: field.end,
-      depth: frame.depth + 1,
-      field,
-      parent: frame,
-      label,
-      index,
-      path: null,
-      enclosing: null,
-      memo,
-      seen: plain.seen,
-      run: null,
-    };
+    this.frame = innerFrame(frame, entered, field, memo, plain.seen);
     this.cursor.position = plain.position;
     return DONE;
   }
@@ -335,7 +323,7 @@ class MessageReader {
       if ((rule?.kind !== 'text' && rule?.kind !== 'name') || length > longest || end > limit) break;
       if (!rule.list) this.note(frame, tag >>> 3, base + at);
       taken++;
-      setText(frame, rule, names, names.idOf(bytes, at + 2, end));
+      setText(frame.record, rule, names, names.idOf(bytes, at + 2, end));
       at = end;
     }
     if (taken === 0) return false;
@@ -363,7 +351,7 @@ class MessageReader {
     if (!rule.list) this.note(frame, field.number, field.start);
     window.charge(end - payload > LONGEST_SHARED_TEXT ? TEXT_BYTES + end - payload : TEXT_BYTES);
     const { names } = this;
-    setText(frame, rule, names, names.idOf(window.bytes, payload - window.start, end - window.start));
+    setText(frame.record, rule, names, names.idOf(window.bytes, payload - window.start, end - window.start));
     return DONE;
   }
 
@@ -404,16 +392,4 @@ class MessageReader {
       },
     );
   }
-}
-
-type TextRule = FieldRule<object> & { kind: 'text' | 'value' | 'name' };
-
-function setText({ record }: ReaderFrame, rule: TextRule, names: NameTable, id: number): void {
-  if (rule.kind === 'name') rule.set(record, id);
-  else rule.set(record, names.text(id));
-}
-
-/** Bytes of a message: the payloads of its occurrences, in order. */
-export function payloadRanges(parts: readonly Field[]): ByteRange[] {
-  return parts.map((part) => ({ start: part.payload, end: part.end }));
 }

@@ -8,6 +8,7 @@ import { Declarations, merged } from './declared.js';
 import { Formula } from './formula.js';
 import { isTensor, tensorInfo, withoutValue, type Info, type Shape, type TensorInfo } from './info.js';
 import { NumberedInfos } from './numbered-infos.js';
+import { attributesOf, lookup, opsetsOf, type Scope } from './scope.js';
 import { ruleOf } from './table.js';
 
 /** What an inference takes beside the graph. */
@@ -65,17 +66,6 @@ const DEEPEST = 300;
 /** Types and shapes of every tensor of the main graph that follow from what the file says, forwards. */
 export function inferGraph(view: GraphView, constants: Constants, options: InferenceOptions = {}): Inference {
   return new Inferring(view, constants, options).whole();
-}
-
-/** A graph, a body or a function in which names mean something. */
-interface Scope {
-  readonly infos: Pick<Map<string, Info>, 'get'> & { set(name: string, info: Info): unknown };
-  readonly around: Scope | null;
-  readonly opsets: ReadonlyMap<string, number>;
-  /** Attributes of the call of the function that this is in. */
-  readonly attributes: ReadonlyMap<string, Attribute> | null;
-  /** Runs a body whose node stands in this scope. */
-  readonly runBody: BodyRunner;
 }
 
 class Inferring {
@@ -383,32 +373,4 @@ function assertPossible(info: Info | null): void {
   for (const dim of info.shape)
     if (typeof dim === 'number' && !(dim >= 0 && Number.isSafeInteger(dim)))
       throw new RuleFault(`a dim would be ${dim}`);
-}
-
-function opsetsOf(imports: readonly OpsetImport[]): ReadonlyMap<string, number> {
-  return new Map(imports.map(({ domain, version }) => [domain, version]));
-}
-
-function lookup(scope: Scope, name: string): Info | null {
-  for (let at: Scope | null = scope; at !== null; at = at.around) {
-    const info = at.infos.get(name);
-    if (info !== undefined) return info;
-  }
-  return null;
-}
-
-const NO_ATTRIBUTES: ReadonlyMap<string, Attribute> = new Map();
-
-/**
- * The attributes of a node by name; what refers to an attribute of the function around is that attribute, or absent.
- */
-function attributesOf({ attributes }: Node, scope: Scope): ReadonlyMap<string, Attribute> {
-  if (attributes.length === 0) return NO_ATTRIBUTES;
-  const byName = new Map<string, Attribute>();
-  for (const attribute of attributes) {
-    const { name, refAttrName } = attribute;
-    const value = refAttrName === '' ? attribute : scope.attributes?.get(refAttrName);
-    if (value !== undefined) byName.set(name, value);
-  }
-  return byName;
 }

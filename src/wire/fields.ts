@@ -13,6 +13,11 @@ export interface Field extends ByteRange {
   readonly payload: number;
 }
 
+/** Bytes of a message: the payloads of its occurrences, in order. */
+export function payloadRanges(parts: readonly Field[]): ByteRange[] {
+  return parts.map((part) => ({ start: part.payload, end: part.end }));
+}
+
 /** @see https://protobuf.dev/programming-guides/encoding/#structure */
 export const WireType = { varint: 0, fixed64: 1, bytes: 2, startGroup: 3, endGroup: 4, fixed32: 5 } as const;
 /** One of those numbers. */
