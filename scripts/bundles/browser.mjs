@@ -42,7 +42,7 @@ async function shortTable(path) {
   const table = { entryPoints: [path], bundle: true, format: 'esm', write: false, logLevel: 'warning' };
   const [{ text }] = (await build(table)).outputFiles;
   const { ROWS, longFlag } = await import(`data:text/javascript,${encodeURIComponent(text)}`);
-  const rows = ROWS.filter(([, { in: sets, words }]) => words !== undefined || sets.includes('extractBytes')).map(
+  const rows = ROWS.filter(([, { in: sets, words }]) => words !== undefined || sets.includes('extract')).map(
     ([key, { flag = '', words }]) => [key, { flag: longFlag(flag), words }],
   );
   return `const ROWS = ${JSON.stringify(Object.fromEntries(rows))};

@@ -54,18 +54,16 @@ export class CutPanel {
     const mine = ++asked;
     showProblem(null);
     if (isEmpty) return;
-    this.plan().then(
-      (planned) => {
+    this.plan()
+      .then((planned) => {
         if (mine === asked) this.show(planned);
-      },
-      (error: unknown) => {
-        if (mine === asked) {
-          this.showOutputs(null);
-          for (const id of ['size', 'kept', 'command', 'cut-warnings']) byId(id).replaceChildren();
-          showProblem(error);
-        }
-      },
-    );
+      })
+      .catch((error: unknown) => {
+        if (mine !== asked) return;
+        this.showOutputs(null);
+        for (const id of ['size', 'kept', 'command', 'cut-warnings']) byId(id).replaceChildren();
+        showProblem(error);
+      });
   }
 
   private async plan(): Promise<PlannedBytes> {

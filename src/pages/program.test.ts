@@ -6,13 +6,14 @@ import { pathToFileURL } from 'node:url';
 import { build, type Plugin } from 'esbuild';
 import * as fc from 'fast-check';
 import protobuf from 'protobufjs/minimal.js';
+import { commandLine } from '../browser/choices.js';
 import { Writer } from '../browser/writer.js';
 import * as core from '../core.js';
 import { fixtureFiles } from '../testing/fixture-files.js';
 
 /** The program of a page has less in it than the command line: what is left must do the same. */
 
-type Core = typeof core;
+type Core = typeof core & { readonly commandLine: typeof commandLine };
 
 interface Bundles {
   readonly smaller: Plugin;
@@ -25,7 +26,8 @@ async function coreOfPage(): Promise<Core> {
   const { smaller, minified } = (await import(pathToFileURL(path).href)) as Bundles;
   const { outputFiles } = await build({
     stdin: {
-      contents: "import * as core from './src/core.ts'; globalThis.coreOfPage = core;",
+      contents: `import * as core from './src/core.ts'; import { commandLine } from './src/browser/choices.ts';
+        globalThis.coreOfPage = { ...core, commandLine };`,
       resolveDir: process.cwd(),
     },
     bundle: true,
@@ -53,7 +55,7 @@ const withoutTime = (report: object): string => JSON.stringify({ ...report, elap
 
 /** What a core says of a model and cuts out of it, times left out; refusals as their messages. */
 async function answers(
-  { BufferSource, indexModel, inspectModel, materialize, planBytes }: Core,
+  { BufferSource, indexModel, inspectModel, materialize, planBytes }: typeof core,
   bytes: Uint8Array,
 ): Promise<readonly string[]> {
   const message = (error: unknown): string => (error instanceof Error ? error.message : String(error));
@@ -96,6 +98,26 @@ test('the core of a page finds and cuts what the core does', async () => {
     cuts += expected.filter((each) => /^[0-9a-f]{64}$/.test(each)).length;
   }
   expect(cuts).toBeGreaterThan(200);
+});
+
+test('a page knows every flag that its command lines have', async () => {
+  const page = await coreOfPage();
+  const list = [
+    { by: 'index', indices: [2], group: 'neck' },
+    { by: 'last', count: 1 },
+    { by: 'embedding', role: 'pooled' },
+    { by: 'module', name: 'layer 1' },
+    { by: 'tensor', name: "it's" },
+    { by: 'node', name: 'n' },
+  ].map((selector) => ({ key: '', label: '', selector: selector as core.Selector }));
+  const asked = [
+    'm.onnx',
+    { list, names: new Map() },
+    ['a', 'b'],
+    { mode: 'hook', weights: 'reference' },
+  ] as const satisfies Parameters<typeof commandLine>;
+  expect(commandLine(...asked)).toMatch(/^featx extract m\.onnx --out neck:2 .* --weights reference --out-map a,b$/);
+  expect(page.commandLine(...asked)).toBe(commandLine(...asked));
 });
 
 test('what is left out of a page throws there, and names itself', async () => {
