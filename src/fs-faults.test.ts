@@ -118,6 +118,8 @@ const running = (output: string): Case => ({
 const TASK = {
   kind: 'extract',
   item: 'model.onnx',
+  url: null,
+  remote: {},
   output: 'out.onnx',
   options: encodeOptions({ select: [{ by: 'tensor', name: 'layer1/act' }], weights: 'external' }),
   made: null,

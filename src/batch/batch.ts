@@ -70,6 +70,7 @@ export async function* runPlan(
         options.memoryBytes === undefined ? (process.platform === 'win32' ? null : MEMORY_BYTES) : options.memoryBytes,
       entry: options.workerEntry,
     },
+    remote: options.remote ?? {},
     stateDirectory: options.stateDirectory === undefined ? null : resolve(plan.root, options.stateDirectory),
     manifest: options.manifest === undefined ? null : resolve(plan.root, options.manifest),
     reads: (options.reads ?? []).map((path) => resolve(plan.root, path)),
@@ -141,7 +142,9 @@ export async function* previewPlan(
     stateDirectory === undefined ? null : await Journal.recall(fileSystem, resolve(plan.root, stateDirectory));
   try {
     const { items } = await withoutTwins(plan, fileSystem);
-    for (const { id, item, output, options: text, fault } of shard === undefined ? items : takeShard(items, shard)) {
+    for (const { id, item, url, output, options: text, fault } of shard === undefined
+      ? items
+      : takeShard(items, shard)) {
       const made = options.force ? null : readMade((await journal?.cached(id))?.made);
       const verdict =
         made === null
@@ -151,7 +154,7 @@ export async function* previewPlan(
               { root: plan.root, item, output, options: text },
               { fileSystem, content: options.check === 'content', hashLimit: HASH_LIMIT },
             );
-      const error = fault ?? (await missing(plan.root, item, fileSystem));
+      const error = fault ?? (url === null ? await missing(plan.root, item, fileSystem) : null);
       const action = error !== null ? 'refuse' : ACTIONS[verdict?.is ?? 'changed'];
       yield { schema: 1, command: 'batch-plan', item, output, action, error, options: JSON.parse(text) };
     }

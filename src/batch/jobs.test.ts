@@ -187,11 +187,3 @@ test('outputs that are one file through a link are refused before any work', asy
   );
   expect(planned[1].fault?.message).toBe('2 items would write link/x.onnx: a.onnx (as real/x.onnx), b.onnx');
 });
-
-test('URLs are refused by name, without what may be secret in them', async () => {
-  const patterns = ['a.onnx', 'https://example.org/m.onnx?signature=secret'].map((pattern) => ({ pattern }));
-  await expect(findJobs(patterns, [], root)).rejects.toMatchObject({
-    code: 'FEATX_USAGE_SCHEME',
-    message: 'a batch takes files, not URLs: https://example.org/m.onnx',
-  });
-});

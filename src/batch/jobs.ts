@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { basename, dirname, join, resolve } from 'node:path';
 import { UsageError } from '../errors.js';
-import { isAddress, parseAddress } from '../remote/address.js';
+import { isAddress, parseAddress, pathOfAddress } from '../remote/address.js';
 import { errnoOf, nodeFileSystem, type FileSystem } from '../wire/fs.js';
 import { leftOutText, lookInto, type Kind } from './look-into.js';
 import { byCodeUnit, covers, findFiles, relativeTo } from '../wire/find-files.js';
@@ -10,6 +10,7 @@ import { DEFAULT_OUTPUT, outputName } from './template.js';
 
 /** One cut to make. Paths are relative to the root of the batch. */
 export interface Job {
+  /** A path, or a URL. */
   readonly input: string;
   readonly output: string;
   readonly options?: CutOptions;
@@ -17,7 +18,7 @@ export interface Job {
 
 /** Models to look for, and what to make of each. */
 export interface JobPattern {
-  /** Path, folder or glob. */
+  /** Path, folder, glob or URL. */
   readonly pattern: string;
   /** Template of the output; default `DEFAULT_OUTPUT`. */
   readonly output?: string;
@@ -46,11 +47,16 @@ export async function findJobs(
   root: string,
   fs: FileSystem = nodeFileSystem,
 ): Promise<FoundJobs> {
-  assertFiles(patterns.map(({ pattern }) => pattern));
   const found: FoundJob[] = [];
   const warnings: string[] = [];
   const itemsOf = new Map<string, readonly string[]>();
   for (const { pattern, output = DEFAULT_OUTPUT, options } of patterns) {
+    if (isAddress(pattern)) {
+      itemsOf.set(pattern, [pattern]);
+      const place = { item: pathOfAddress(parseAddress(pattern)), base: '.' };
+      found.push({ input: pattern, output: outputName(output, place), options, isLiteral: true });
+      continue;
+    }
     const { files, isLiteral } = await findFiles(pattern, root, { fs, warn: (message) => warnings.push(message) });
     const wanted = isLiteral ? files : files.filter(({ item }) => !exclude.some((excluded) => covers(excluded, item)));
     itemsOf.set(
@@ -72,19 +78,6 @@ export async function findJobs(
   }
   if (kept.length === 0) throw new UsageError(leftOutText(cuts), { code: 'FEATX_USAGE_NO_MODELS' });
   return { jobs: kept.map(({ input, output, options }) => ({ input, output, options })), cuts, warnings };
-}
-
-/** @throws UsageError for URLs: what is to be done anew is told by the files that models are */
-function assertFiles(patterns: readonly string[]): void {
-  const addresses = patterns.filter(isAddress);
-  if (addresses.length === 0) return;
-  throw new UsageError(
-    `a batch takes files, not URLs: ${addresses.map((each) => parseAddress(each).shown).join(', ')}`,
-    {
-      code: 'FEATX_USAGE_SCHEME',
-      hint: 'extract takes URLs, one model each; its second run fetches only what is missing',
-    },
-  );
 }
 
 interface Models {
@@ -139,7 +132,10 @@ export interface PlannedItem {
   /** Unique within the plan. */
   readonly id: string;
   readonly position: number;
+  /** A URL without what may be secret in it. */
   readonly item: string;
+  /** Where it is fetched from; null for a file. */
+  readonly url: string | null;
   readonly output: string;
   /** `encodeOptions` of its options. */
   readonly options: string;
@@ -160,15 +156,20 @@ export interface BatchPlan {
  * Puts jobs in order and finds those that would overwrite one another or a model: each of them is refused, the rest can
  * be worked on. A job that stands twice counts once.
  * @param reads files that were read for it, relative to the root, which no job may replace either
+ * @throws UsageError for two URLs that would have one name
  */
 export function planJobs(jobs: Iterable<Job>, root: string, reads: readonly string[] = []): BatchPlan {
   const base = resolve(root);
   const drafts = new Map<string, Omit<PlannedItem, 'position' | 'fault'>>();
   const names = new Map<string, number>();
+  const urls = new Map<string, string>();
   // Thousands of jobs share one record of options.
   const texts = new Map<CutOptions | undefined, string>();
   for (const { input, output, options } of jobs) {
-    const item = relativeTo(base, input);
+    const url = isAddress(input) ? input : null;
+    const item = url === null ? relativeTo(base, input) : parseAddress(url).shown;
+    if (url !== null && (urls.get(item) ?? url) !== url) throw twoAddresses(item);
+    if (url !== null) urls.set(item, url);
     const target = relativeTo(base, output);
     const text = texts.get(options) ?? encodeOptions(options ?? {});
     texts.set(options, text);
@@ -179,6 +180,7 @@ export function planJobs(jobs: Iterable<Job>, root: string, reads: readonly stri
     drafts.set(key, {
       id: `${item} -> ${target}${again === 0 ? '' : ` #${again + 1}`}`,
       item,
+      url,
       output: target,
       options: text,
     });
@@ -187,8 +189,8 @@ export function planJobs(jobs: Iterable<Job>, root: string, reads: readonly stri
   const needed = new Map<string, string>(
     reads.map((path) => [fileKey(relativeTo(base, path)), 'a file that this batch reads']),
   );
-  for (const { item, output } of drafts.values()) {
-    needed.set(fileKey(item), 'a model of this batch');
+  for (const { item, url, output } of drafts.values()) {
+    if (url === null) needed.set(fileKey(item), 'a model of this batch');
     writers.set(fileKey(output), [...(writers.get(fileKey(output)) ?? []), item]);
   }
   const hash = createHash('sha256');
@@ -202,6 +204,13 @@ export function planJobs(jobs: Iterable<Job>, root: string, reads: readonly stri
     });
   }
   return { root: base, items, digest: hash.digest('hex') };
+}
+
+function twoAddresses(item: string): UsageError {
+  return new UsageError(`two URLs of ${item} differ only in what may be secret in them, and only one is kept`, {
+    code: 'FEATX_USAGE_URL',
+    hint: 'give each a batch of its own',
+  });
 }
 
 /**

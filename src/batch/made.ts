@@ -23,7 +23,16 @@ export interface Made {
   readonly at_ms: number;
   /** The model, then its sidecars. */
   readonly reads: readonly ReadRecord[];
+  /** What was fetched in their place, if the model lies behind a URL. */
+  readonly remote?: readonly RemoteRecord[];
   readonly writes: readonly WrittenRecord[];
+}
+
+/** A remote file that was read, and what tells its version from others. */
+export interface RemoteRecord {
+  /** As it is shown. */
+  readonly path: string;
+  readonly version: string;
 }
 
 /** What must hold of an item for a record to speak of it. */
@@ -63,13 +72,18 @@ export function runtimeVersion(): string | null {
 }
 
 /** The record of what was made now, by this version and this runtime. */
-export function newMade(options: string, reads: readonly ReadRecord[], writes: readonly WrittenRecord[]): Made {
+export function newMade(
+  options: string,
+  { reads, remote }: Pick<Made, 'reads' | 'remote'>,
+  writes: readonly WrittenRecord[],
+): Made {
   return {
     featx: VERSION,
     runtime: runtimeVersion(),
     options: optionsDigest(options),
     at_ms: Date.now(),
     reads,
+    ...(remote === undefined ? {} : { remote }),
     writes,
   };
 }
@@ -81,6 +95,8 @@ export interface JudgeOptions {
   readonly content: boolean;
   /** Most bytes to hash. */
   readonly hashLimit: number;
+  /** Says what tells the version that a remote file has now from others; left out where nothing may be asked. */
+  readonly versionOf?: (path: string) => Promise<string | null>;
 }
 
 /**
@@ -102,7 +118,10 @@ export async function judge(made: Made, expected: Expected, options: JudgeOption
     if (!isTrusted) toHash += covered(ranges);
     files.push({ record, ranges, state: stats, isTrusted });
   }
-  if (toHash > options.hashLimit) return { is: 'unsure' };
+  const { remote = [] } = made;
+  const { versionOf } = options;
+  if (toHash > options.hashLimit || (remote.length > 0 && versionOf === undefined)) return { is: 'unsure' };
+  for (const { path, version } of remote) if ((await versionOf?.(path)) !== version) return { is: 'changed' };
   const refreshed = files.some(({ isTrusted }) => !isTrusted);
   for (const file of files)
     if (!file.isTrusted && !(await matches(file, expected.root, options.fileSystem))) return { is: 'changed' };
@@ -146,7 +165,11 @@ function isOlder({ mtimeNs, ctimeNs }: FileState, atMs: number): boolean {
 function speaksOf(made: Made, { item, output, options }: Expected): boolean {
   if (made.featx !== VERSION || made.runtime !== runtimeVersion() || made.options !== optionsDigest(options))
     return false;
-  if (made.at_ms > Date.now() || made.reads[0]?.path !== item || made.reads[0].ranges.length === 0) return false;
+  const isOfModel =
+    made.remote === undefined
+      ? made.reads[0]?.path === item && made.reads[0].ranges.length > 0
+      : made.remote[0]?.path === item;
+  if (made.at_ms > Date.now() || !isOfModel) return false;
   const belongs = ({ path }: WrittenRecord): boolean =>
     path === output || (dirname(path) === dirname(output) && path.startsWith(`${output}.`));
   return made.writes.some(({ path }) => path === output) && made.writes.every(belongs);
@@ -155,7 +178,7 @@ function speaksOf(made: Made, { item, output, options }: Expected): boolean {
 /** A record as it was written, or null where it is anything else. */
 export function readMade(value: unknown): Made | null {
   if (!isRecord(value)) return null;
-  const { featx, runtime: version, options, at_ms, reads, writes } = value;
+  const { featx, runtime: version, options, at_ms, reads, remote, writes } = value;
   const isFile = (file: unknown): file is WrittenRecord =>
     isRecord(file) &&
     typeof file.path === 'string' &&
@@ -173,7 +196,12 @@ export function readMade(value: unknown): Made | null {
   )
     return null;
   if (!Array.isArray(reads) || !reads.every(isRead) || !Array.isArray(writes) || !writes.every(isFile)) return null;
-  return { featx, runtime: version, options, at_ms, reads, writes };
+  if (remote !== undefined && !(Array.isArray(remote) && remote.every(isRemote))) return null;
+  return { featx, runtime: version, options, at_ms, reads, ...(remote === undefined ? {} : { remote }), writes };
+}
+
+function isRemote(value: unknown): value is RemoteRecord {
+  return isRecord(value) && typeof value.path === 'string' && typeof value.version === 'string';
 }
 
 function isState(value: unknown): boolean {

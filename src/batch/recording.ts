@@ -59,12 +59,14 @@ export class RecordingFileSystem implements FileSystem {
   constructor(
     private readonly base: FileSystem,
     private readonly root: string,
+    /** The files that count; whatever else is read and written is not for the record. Every file by default. */
+    private readonly isOwn: ((path: string) => boolean) | null = null,
   ) {}
 
   async open(path: string, flags: string | number, mode?: number): Promise<FileHandle> {
     const handle = await this.base.open(path, flags, mode);
     const readsOnly = typeof flags === 'number' && (flags & ACCESS_MODE) === constants.O_RDONLY;
-    if (!readsOnly || isTemporary(path)) return handle;
+    if (!readsOnly || isTemporary(path) || this.isOwn?.(path) === false) return handle;
     const name = this.asked.get(path) ?? path;
     let reading: Reading | undefined;
     const note = (stats: Stats): Reading => {
@@ -107,6 +109,7 @@ export class RecordingFileSystem implements FileSystem {
   }
 
   async rename(from: string, to: string): Promise<void> {
+    if (this.isOwn?.(to) === false) return this.base.rename(from, to);
     const { size, sha256, state: before } = await hashFile(this.base, from);
     await this.base.rename(from, to);
     // The file is in its place, so this may not fail any more. Another run may have put its own result there since;
@@ -117,8 +120,8 @@ export class RecordingFileSystem implements FileSystem {
   }
 
   /** Temporary files of killed runs are tidied once per directory by the batch, not once per item. */
-  readdir(): Promise<string[]> {
-    return Promise.resolve([]);
+  readdir(path: string): Promise<string[]> {
+    return this.isOwn === null ? Promise.resolve([]) : this.base.readdir(path);
   }
 
   stat(path: string): Promise<Stats> {

@@ -13,7 +13,7 @@ import { isManifestFile, kindOf } from './look-into.js';
 import { type Made, Refresher, type Verdict, judge, optionsDigest, readMade } from './made.js';
 import { manifestName, writeManifest } from './manifest.js';
 import { type BatchProgress, type BatchSummary, type JobReport, type Settled, carried, settled } from './reports.js';
-import { type ItemError, itemError, relativeError } from './tasks.js';
+import { type ItemError, type RemoteTask, itemError, relativeError } from './tasks.js';
 import { type WorkerOptions, WorkerPool } from './worker.js';
 
 /** How a batch runs, after defaults. */
@@ -21,6 +21,7 @@ export interface RunSettings {
   readonly fileSystem: FileSystem;
   readonly jobs: number;
   readonly worker: WorkerOptions;
+  readonly remote: RemoteTask;
   readonly stateDirectory: string | null;
   readonly manifest: string | null;
   readonly reads: readonly string[];
@@ -178,7 +179,7 @@ export class BatchRun {
     if (stateDirectory !== null)
       files.push({ path: join(stateDirectory, `${shardName(shard)}${SUFFIX}`), what: 'the journal of this batch' });
     return new Guard({
-      models: items.map(({ item }) => resolve(root, item)),
+      models: items.flatMap(({ item, url }) => (url === null ? [resolve(root, item)] : [])),
       files,
       fileSystem,
       jobs,
@@ -220,6 +221,8 @@ export class BatchRun {
           kind: 'extract',
           root,
           item: item.item,
+          url: item.url,
+          remote: this.settings.remote,
           output: item.output,
           options: item.options,
           made,

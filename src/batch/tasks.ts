@@ -6,8 +6,10 @@ import { inspect } from '../inspect.js';
 import { openModel } from '../open.js';
 import { errorRecord } from '../report/messages.js';
 import type { ErrorRecord, ExtractReport, InspectReport, VerifyReport } from '../report/records.js';
+import { currentVersion } from '../remote/open-remote.js';
+import type { RemoteOptions } from '../remote/settings.js';
 import { errnoOf, nodeFileSystem, type FileSystem } from '../wire/fs.js';
-import { judge, newMade, readMade, type Made } from './made.js';
+import { judge, newMade, readMade, type Made, type RemoteRecord } from './made.js';
 import { decodeOptions } from './options.js';
 import { RecordingFileSystem } from './recording.js';
 
@@ -16,6 +18,9 @@ export interface ExtractTask {
   readonly kind: 'extract';
   readonly root: string;
   readonly item: string;
+  /** Where the model is fetched from; null for a file. */
+  readonly url: string | null;
+  readonly remote: RemoteTask;
   readonly output: string;
   readonly options: string;
   /** An earlier cut that may still hold; null to cut in any case. */
@@ -23,6 +28,9 @@ export interface ExtractTask {
   /** Remember what the cut is made of; costs hashing it. */
   readonly remember: boolean;
 }
+
+/** How remote models are fetched, as far as it can be said to another process. */
+export type RemoteTask = Pick<RemoteOptions, 'offline' | 'allowUnvalidated' | 'cacheFolder'>;
 
 /** List the features of a model. */
 export interface InspectTask {
@@ -103,7 +111,7 @@ export function relativeError({ message, hint, path, ...rest }: ItemError, root:
 }
 
 async function cut(
-  { root, item, output, options, made: earlier, remember }: ExtractTask,
+  { root, item, url, remote, output, options, made: earlier, remember }: ExtractTask,
   onProgress: () => void,
   fs: FileSystem,
 ): Promise<ResultOf['extract']> {
@@ -112,38 +120,66 @@ async function cut(
     const verdict = await judge(
       known,
       { root, item, output, options },
-      { fileSystem: fs, content: true, hashLimit: Infinity },
+      {
+        fileSystem: fs,
+        content: true,
+        hashLimit: Infinity,
+        // What cannot be reached is made again, and fails there with its reason.
+        versionOf: (path) =>
+          currentVersion(path === item && url !== null ? url : path, remote, { fileSystem: fs }).catch(() => null),
+      },
     );
     if (verdict.is === 'same') return { is: 'same', made: verdict.made };
   }
-  const fileSystem = new RecordingFileSystem(fs, root);
+  const target = resolve(root, output);
+  const isWritten = (path: string): boolean => path === target || path.startsWith(`${target}.`);
+  const fileSystem = new RecordingFileSystem(fs, root, url === null ? null : isWritten);
   const { extract: wanted, verify: isVerified } = decodeOptions(options);
+  const model = url ?? resolve(root, item);
+  const opened = new Map<string, string | null>();
+  const fetching = {
+    ...remote,
+    onOpen: ({ name, version }: { readonly name: string; readonly version: string | null }): void =>
+      void opened.set(opened.size === 0 ? item : name, version),
+  };
   // Outside the record: what the cut is made of is what extract reads.
   const verifyFile = isVerified
-    ? (path: string): Promise<VerifyReport> => verdictOf(resolve(root, item), path, wanted, fs)
+    ? (path: string): Promise<VerifyReport> => verdictOf(model, path, { ...wanted, remote }, fs)
     : undefined;
-  const report = await extract(resolve(root, item), resolve(root, output), {
+  const report = await extract(model, target, {
     ...wanted,
     isolate: false,
     fileSystem,
     onProgress,
     name: item,
     verifyFile,
+    ...(url === null ? {} : { remote: fetching }),
   });
   // Where a file has changed since it was read, the record says what was written and never holds.
-  const made = remember ? newMade(options, (await fileSystem.reads(item)) ?? [], fileSystem.writes()) : null;
-  return { is: 'made', report: { ...report, output }, made };
+  const read =
+    url === null ? { reads: (await fileSystem.reads(item)) ?? [] } : { reads: [], remote: versioned(opened) };
+  return {
+    is: 'made',
+    report: { ...report, output },
+    made: remember ? newMade(options, read, fileSystem.writes()) : null,
+  };
+}
+
+/** Remote files with their versions; none if one of them has none, so that the record never holds. */
+function versioned(opened: ReadonlyMap<string, string | null>): readonly RemoteRecord[] {
+  const records = [...opened].flatMap(([path, version]) => (version === null ? [] : [{ path, version }]));
+  return records.length < opened.size ? [] : records;
 }
 
 /** Whether the finished file computes what the model computes. */
 async function verdictOf(
   model: string,
   cut: string,
-  { inputShapes, limits }: ExtractOptions,
+  { inputShapes, limits, remote }: ExtractOptions,
   fileSystem: FileSystem,
 ): Promise<VerifyReport> {
   const { verify } = await import('../verify.js');
-  return verify(model, cut, { inputShapes, limits, isolate: false, fileSystem });
+  return verify(model, cut, { inputShapes, limits, remote, isolate: false, fileSystem });
 }
 
 /** An error of any kind for a record; one that is none of ours is a bug in featx, or a system call that failed. */

@@ -1,4 +1,5 @@
 import { relative, resolve } from 'node:path';
+import { isAddress } from '../remote/address.js';
 import { previewPlan, runPlan, type PlannedReport } from '../batch/batch.js';
 import { CONFIG_NAME } from '../batch/config.js';
 import { type BatchPlan, planJobs } from '../batch/jobs.js';
@@ -23,7 +24,10 @@ import type { Command } from 'commander';
 export const batchCommand: CliCommand = {
   configure(command) {
     command
-      .argument('[config|model...]', `a config (default: ${CONFIG_NAME}), or models: paths, folders, globs in quotes`)
+      .argument(
+        '[config|model...]',
+        `a config (default: ${CONFIG_NAME}), or models: paths, folders, globs in quotes, URLs`,
+      )
       .usage('CONFIG | MODEL... [flags]')
       .addHelpText('after', EXAMPLES);
   },
@@ -113,6 +117,7 @@ async function runOnce({ plan, cuts, reads, config, flags, common }: Planned, co
     failFast: flags.failFast ?? (flags.keepGoing === true ? false : config.failFast),
     resume: flags.resume,
     manifest: flags.manifest,
+    remote: flags.remote,
     reads,
     signal: context.io.signal,
     onProgress: progress.update,
@@ -168,10 +173,13 @@ async function printItem(report: JobReport, root: string, context: Context): Pro
   }
   await context.warn((report.report?.warnings ?? []).map((warning) => `${report.item}: ${warning}`));
   if (report.status === 'failed' || context.flags.quiet) return;
-  const size = await context.fileSystem.stat(path).then(
-    (stats) => Number(stats.size),
-    () => null,
-  );
+  // What a model behind a URL takes, nobody here knows.
+  const size = isAddress(report.item)
+    ? null
+    : await context.fileSystem.stat(path).then(
+        (stats) => Number(stats.size),
+        () => null,
+      );
   await context.stdout.write(itemLine(report, size));
 }
 

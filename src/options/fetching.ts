@@ -4,13 +4,14 @@ import { GROUPS, PAGES, type Rows } from './row.js';
 const group = GROUPS.remote;
 const READING = ['inspect', 'extract', 'run', ...PAGES, 'verify', 'net', 'hookNet', 'model'] as const;
 const EVERYWHERE = [...READING, 'cache', 'doctor'] as const;
+const WITH_BATCHES = [...EVERYWHERE, 'batch'] as const;
 
 /** How models and inputs behind a URL are fetched. */
 export const FETCHING = {
   /** Fetch nothing: only what is on this machine already. `FEATX_OFFLINE` and `HF_HUB_OFFLINE` say the same. */
   'remote.offline': {
     kind: BOOLEAN,
-    in: EVERYWHERE,
+    in: WITH_BATCHES,
     flag: '--offline',
     help: 'fetch nothing: only what is on this machine already (FEATX_OFFLINE=1 and HF_HUB_OFFLINE=1 say the same)',
     group,
@@ -18,7 +19,7 @@ export const FETCHING = {
   /** Use a remote file of which the server gives neither ETag nor Last-Modified, so that a change may go unseen. */
   'remote.allowUnvalidated': {
     kind: BOOLEAN,
-    in: READING,
+    in: [...READING, 'batch'],
     flag: '--allow-unvalidated',
     help: 'use a file of which the server gives neither ETag nor Last-Modified: a change in the middle may go unseen',
     group,
@@ -26,7 +27,7 @@ export const FETCHING = {
   /** Where what was fetched is kept. */
   'remote.cacheFolder': {
     kind: TEXT,
-    in: EVERYWHERE,
+    in: WITH_BATCHES,
     flag: '--cache-dir <dir>',
     help: 'where what was fetched is kept (default: FEATX_CACHE, else featx in the folder that this system has for caches)',
     group,
@@ -46,6 +47,11 @@ export const FETCHING = {
       readonly pause?: (ms: number, signal: AbortSignal | undefined) => Promise<void>;
     }>('an object'),
     in: EVERYWHERE,
+  },
+  /** Called with every remote file that is opened, and what tells its version from others; null if nothing does. */
+  'remote.onOpen': {
+    kind: callback<(file: { readonly name: string; readonly version: string | null }) => void>(),
+    in: READING,
   },
   /** Everything that was fetched. */
   all: { kind: BOOLEAN, in: ['cache'], flag: '--all', help: 'rm: everything that was fetched' },

@@ -183,3 +183,16 @@ function plainParts(path: string): readonly string[] {
     else if (part !== '' && part !== '.') parts.push(part);
   return parts;
 }
+
+/** A path for results of a URL, relative and with its name at the end: `owner/repository/onnx/model.onnx`. */
+export function pathOfAddress({ shown, name }: RemoteAddress): string {
+  const parts = shown
+    .replace(/^[a-z]+:\/\//, '')
+    .split('/')
+    .slice(0, -1);
+  return [...parts, name].map((part) => (/^\.*$/.test(part) ? '_' : part.replace(UNFIT, '_'))).join('/');
+}
+
+/** Characters that names of files cannot have everywhere, and those that templates and patterns take for others. */
+// eslint-disable-next-line no-control-regex
+const UNFIT = /[\u0000-\u001f<>:"|?*\\{}]/g;

@@ -138,3 +138,9 @@ export function versionOf(headers: Headers, size: number, linkedEtag: string | n
 export function isValidated({ etag, lastModified, linkedEtag }: Version): boolean {
   return (etag ?? lastModified ?? linkedEtag) !== null;
 }
+
+/** A version as one text; null if nothing tells it from others. */
+export function versionText(version: Version): string | null {
+  const { size, etag, lastModified, linkedEtag } = version;
+  return isValidated(version) ? JSON.stringify([size, linkedEtag, etag, lastModified]) : null;
+}

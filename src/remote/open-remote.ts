@@ -3,7 +3,7 @@ import { IoError } from '../errors.js';
 import { option } from '../options/words.js';
 import { FileSource } from '../wire/file-source.js';
 import { besideAddress, isAddress, parseAddress, type RemoteAddress } from './address.js';
-import { isValidated } from './answers.js';
+import { isValidated, versionText } from './answers.js';
 import { HttpFile } from './http-file.js';
 import { cachedPath, isCommit, knownCommit, tokenOf } from './hub-cache.js';
 import { MirrorStore, mirrorPrefix, readRecord, recordsIn, type MirrorRecord } from './mirror.js';
@@ -33,8 +33,12 @@ export async function openAddress(
 ): Promise<RemoteSource | FileSource> {
   const { hub } = address;
   if (hub !== null && (isCommit(hub.revision) || settings.offline)) {
-    const cached = await inHubCache(address, settings);
-    if (cached !== null) return FileSource.open(cached, settings.fs);
+    const commit = await knownCommit(hub, settings.hub, settings.fs);
+    const cached = commit === null ? null : await cachedPath(hub, commit, settings.hub, settings.fs);
+    if (cached !== null) {
+      settings.onOpen?.({ name: address.shown, version: commit });
+      return FileSource.open(cached, settings.fs);
+    }
   }
   if (settings.offline) return openOffline(address, settings);
   const records = await recordsIn(settings.folder, settings.fs, mirrorPrefix(address.url));
@@ -48,9 +52,11 @@ export async function openAddress(
     const cached = isUnreachable(error) && hub !== null ? await inHubCache(address, settings) : null;
     if (cached === null) throw error;
     settings.warn(`${address.shown} cannot be reached; the version that was fetched last is used`);
+    settings.onOpen?.({ name: address.shown, version: null });
     return FileSource.open(cached, settings.fs);
   }
   const { file, head } = opened;
+  settings.onOpen?.({ name: address.shown, version: versionText(file.version) });
   const cached =
     hub === null || file.commit === null ? null : await cachedPath(hub, file.commit, settings.hub, settings.fs);
   if (cached !== null) return FileSource.open(cached, settings.fs);
@@ -107,16 +113,18 @@ async function openOffline(address: RemoteAddress, settings: Settings): Promise<
   known.sort((a, b) => (a.at < b.at ? 1 : -1));
   for (const { path, record } of known) {
     store = await MirrorStore.reopen(path, record, fs);
-    if (store !== null)
-      return new RemoteSource({
-        address,
-        http: null,
-        store,
-        size: record.size_bytes,
-        isValidated: true,
-        openBeside: besideOf(address, null, settings),
-        offline,
-      });
+    if (store === null) continue;
+    const { size_bytes: size, etag, last_modified: lastModified, linked_etag: linkedEtag } = record;
+    settings.onOpen?.({ name: address.shown, version: versionText({ size, etag, lastModified, linkedEtag }) });
+    return new RemoteSource({
+      address,
+      http: null,
+      store,
+      size,
+      isValidated: true,
+      openBeside: besideOf(address, null, settings),
+      offline,
+    });
   }
   throw offline();
 }
@@ -137,6 +145,25 @@ async function inHubCache({ hub }: RemoteAddress, { hub: cache, fs }: Settings):
 
 function isUnreachable(error: unknown): boolean {
   return error instanceof IoError && /^FEATX_REMOTE(_UNREACHABLE)?$/.test(error.code);
+}
+
+/**
+ * What tells the version of a remote file that there is now from others; null if nothing does. One short request.
+ * @throws UsageError, IoError
+ */
+export async function currentVersion(
+  text: string,
+  options: RemoteOptions,
+  around: Surroundings,
+): Promise<string | null> {
+  let version: string | null = null;
+  const settings = {
+    ...settingsOf(options, around),
+    onOpen: (file: { readonly version: string | null }) => void (version = file.version),
+  };
+  const source = await openAddress(parseAddress(text, settings.hub.endpoint), settings, 1);
+  await source.close();
+  return version;
 }
 
 /** The name of what a URL or a path names, for the name of a result. */

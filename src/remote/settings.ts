@@ -19,7 +19,12 @@ export interface RemoteOptions {
   /** The variables that say where caches are and what the hub is told; those of this process by default. */
   readonly environment?: Environment;
   readonly patience?: Partial<Patience>;
+  /** Called with every file that is opened: its name as it is shown, and what tells its version from others. */
+  readonly onOpen?: OnOpen;
 }
+
+/** Is told which version of a file was opened; null if nothing tells it from others. */
+export type OnOpen = (file: { readonly name: string; readonly version: string | null }) => void;
 
 /** What surrounds the opening of a remote file. */
 export interface Surroundings {
@@ -35,6 +40,7 @@ export interface Settings {
   readonly warn: (message: string) => void;
   readonly fetch: Fetch | undefined;
   readonly patience: Partial<Patience> | undefined;
+  readonly onOpen: OnOpen | undefined;
   readonly offline: boolean;
   /** Our own cache. */
   readonly folder: string;
@@ -53,7 +59,7 @@ export interface HubSettings {
 
 /** Reads the environment. */
 export function settingsOf(options: RemoteOptions = {}, around: Surroundings = {}): Settings {
-  const { environment: env = process.env, fetch, patience } = options;
+  const { environment: env = process.env, fetch, patience, onOpen } = options;
   const home = env.HOME ?? env.USERPROFILE ?? homedir();
   const hubHome = env.HF_HOME ?? join(env.XDG_CACHE_HOME ?? join(home, '.cache'), 'huggingface');
   return {
@@ -62,6 +68,7 @@ export function settingsOf(options: RemoteOptions = {}, around: Surroundings = {
     warn: around.warn ?? (() => undefined),
     fetch,
     patience,
+    onOpen,
     offline: options.offline ?? (isTrue(env.FEATX_OFFLINE) || isTrue(env.HF_HUB_OFFLINE)),
     folder: options.cacheFolder ?? env.FEATX_CACHE ?? join(cachesOf(env, home), 'featx'),
     hub: {
