@@ -3,7 +3,7 @@
 // command line to the byte.
 //   --required       a browser that is missing is a failure, not a note
 //   --short          without the model of a gigabyte
-//   --shots DIR      screenshots of every page, at two widths, light and dark
+//   --shots DIR      screenshots of every page, at two widths, light and (Chromium) dark
 //   --runtime DIR    dist of the package onnxruntime-web: cuts are run, too
 // FEATX_CHROMIUM and FEATX_FIREFOX name their programs.
 import { spawnSync } from 'node:child_process';
@@ -123,7 +123,7 @@ async function check(browser, small, big, downloads) {
 async function shots(browser, folder) {
   mkdirSync(folder, { recursive: true });
   for (const name of ['featx', 'report', 'diff', 'hostile'])
-    for (const scheme of ['light', 'dark'])
+    for (const scheme of browser.schemes)
       for (const width of [1200, 390]) {
         await browser.scheme(scheme);
         await browser.size(width, 900);

@@ -98,6 +98,7 @@ export async function openChromium(program) {
     downloadsTo: (folder) => socket.send('Browser.setDownloadBehavior', { behavior: 'allow', downloadPath: folder }),
     size: (width, height) =>
       send('Emulation.setDeviceMetricsOverride', { width, height, deviceScaleFactor: 1, mobile: false }),
+    schemes: ['light', 'dark'],
     scheme: (value) => send('Emulation.setEmulatedMedia', { features: [{ name: 'prefers-color-scheme', value }] }),
     screenshot: async () => {
       const {

@@ -84,6 +84,8 @@ export async function openFirefox(program, downloads) {
     },
     downloadsTo: () => undefined,
     size: (width, height) => send('browsingContext.setViewport', { context, viewport: { width, height } }),
+    // It takes another only when it starts.
+    schemes: ['light'],
     scheme: () => undefined,
     screenshot: async () => {
       const { data } = await send('browsingContext.captureScreenshot', { context, origin: 'document' });

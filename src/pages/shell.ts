@@ -67,8 +67,8 @@ export function base64(bytes: Uint8Array): string {
 }
 
 const STYLE = `
-:root { color-scheme: light dark; --line: #8884; --soft: #888; --bar: #31688e; --warn: #b35900; }
-@media (prefers-color-scheme: dark) { :root { --bar: #6ece58; --warn: #ffb454; } }
+:root { color-scheme: light dark; --line: #8884; --soft: #6b6b6b; --bar: #31688e; --warn: #b35900; }
+@media (prefers-color-scheme: dark) { :root { --soft: #999; --bar: #6ece58; --warn: #ffb454; } }
 * { box-sizing: border-box; }
 body { margin: 0; font: 15px/1.45 system-ui, sans-serif; overflow-wrap: anywhere; }
 main { max-width: 72rem; margin: 0 auto; padding: 1rem; }
