@@ -30,6 +30,11 @@ const LARGEST_PIECE = 8 * 1024 * 1024;
 const PIECES_AT_ONCE = 8;
 /** What a byte ahead may cost, in bytes, before all of them are better. */
 const SLOW = 0.8;
+/** Of the cost of fetching all, what is paid before that is asked: networks have their small layers first. */
+const PATIENCE = 1 / 5;
+/** Where fetching all takes no second, it is not worth so much. */
+const LITTLE_PATIENCE = 1 / 8;
+const SHORT_FILE = 32 * 1024 * 1024;
 /** Bytes after which those that came so far are made to last. */
 const SAVED_EVERY = 64 * 1024 * 1024;
 /** Bytes at both ends that are read again where nothing else shows a change. */
@@ -111,13 +116,14 @@ export class RemoteSource extends ExactSource {
   }
 
   /**
-   * Whether looking for the graph has cost a third of what fetching all would; or an eighth, without getting ahead
-   * faster than by reading all.
+   * Whether looking for the graph has cost a third of what fetching all would; or less, without getting ahead faster
+   * than by reading all.
    * @param start how far it got
    */
   private isDear(start: number): boolean {
     const cost = this.rounds * ROUND_TRIP_BYTES + this.file.store.have.size;
-    return cost > this.size / 3 || (cost > this.size / 8 && cost > SLOW * start);
+    const patience = this.size < SHORT_FILE ? LITTLE_PATIENCE : PATIENCE;
+    return cost > this.size / 3 || (cost > this.size * patience && cost > SLOW * start);
   }
 
   async fetch(ranges: readonly ByteRange[], { signal, onProgress }: FetchOptions = {}): Promise<void> {
