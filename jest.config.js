@@ -5,6 +5,7 @@ export default {
   transform: { '^.+\\.ts$': ['@swc/jest', { jsc: { parser: { syntax: 'typescript' }, target: 'es2022' } }] },
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': ['$1.ts', '$1.js'] },
+  cacheDirectory: '<rootDir>/node_modules/.cache/jest',
   testRunner: '<rootDir>/src/testing/jest-runner.cjs',
   testEnvironment: '<rootDir>/src/testing/jest-environment.cjs',
   coverageProvider: 'v8',

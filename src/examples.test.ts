@@ -21,7 +21,10 @@ test('a service gives the features of an uploaded picture', async () => {
       server.stdout.once('data', (text: Buffer) => resolve(text.toString().trim()));
       void ended.then((code) => reject(new Error(`the service ended with ${code}`)));
     });
-    const post = (body: Uint8Array): Promise<Response> => fetch(url, { method: 'POST', body: Buffer.from(body) });
+    // A busy machine may take longer than the server keeps a connection open.
+    const headers = { connection: 'close' };
+    const post = (body: Uint8Array): Promise<Response> =>
+      fetch(url, { method: 'POST', body: Buffer.from(body), headers });
     const response = await post(readFileSync(PICTURE));
     expect(response.status).toBe(200);
     const features = await readArrays(new Uint8Array(await response.arrayBuffer()));
@@ -34,7 +37,7 @@ test('a service gives the features of an uploaded picture', async () => {
       400,
       expect.stringContaining('picture 1 cannot be decoded'),
     ]);
-    expect((await fetch(url)).status).toBe(404);
+    expect((await fetch(url, { headers })).status).toBe(404);
   } finally {
     server.kill('SIGTERM');
   }

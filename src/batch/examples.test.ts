@@ -57,7 +57,7 @@ function shell(
 function config(): void {
   writeFileSync(
     join(root, 'featx.config.json'),
-    '{"models": ["models/*.onnx"], "output": "features/{name}.onnx", "options": {"out": [0, 1]}}',
+    '{"models": ["models/*.onnx"], "output": "features/{name}.onnx", "jobs": 1, "options": {"out": [0, 1]}}',
   );
 }
 

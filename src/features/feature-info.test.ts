@@ -1,4 +1,5 @@
 import { ResolveError, UsageError } from '../errors.js';
+import type { Feature } from './feature.js';
 import { FeatureInfo, takeIndices, type FeatureEntry } from './feature-info.js';
 
 const entries: readonly FeatureEntry[] = [
@@ -17,6 +18,11 @@ describe('construction', () => {
 
   test.each([0, -3, '64'])('num_chs %p is refused', (num_chs) => {
     expect(() => new FeatureInfo([{ num_chs: num_chs as number, reduction: 2, module: 'a' }])).toThrow(UsageError);
+  });
+
+  test('a feature that holds nothing has no channels', () => {
+    const feature = { numChs: 0, reduction: 2, module: 'a', index: 0, hookType: 'forward', tensor: 't' } as Feature;
+    expect(FeatureInfo.fromFeatures([feature]).channels()).toEqual([null]);
   });
 
   test('reductions may be equal and may be fractions, from 1 on, and may not fall', () => {

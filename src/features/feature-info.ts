@@ -123,7 +123,8 @@ export class FeatureInfo implements Iterable<FeatureEntry> {
 export function entryOf(feature: Feature): FeatureEntry {
   const { index, numChs, reduction, module, hookType, tensor } = feature;
   return {
-    num_chs: numChs,
+    // An axis that holds nothing counts no channels.
+    num_chs: numChs === 0 ? null : numChs,
     reduction,
     module,
     index,

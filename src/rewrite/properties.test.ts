@@ -171,7 +171,7 @@ test('any cut is a valid graph of exactly what its outputs need', async () => {
       const known = new Set([...generated.tensors.keys(), ...own]);
       for (const info of result.graph.valueInfo) expect(known.has(info.name)).toBe(true);
     }),
-    { seed: 11, numRuns: 300 },
+    { seed: 11, numRuns: 150 },
   );
 });
 
@@ -217,7 +217,7 @@ test('any cut computes what the whole model computes', async () => {
           }
         },
       ),
-      { seed: 12, numRuns: 100 },
+      { seed: 12, numRuns: 50 },
     );
   } finally {
     await rm(folder, { recursive: true });

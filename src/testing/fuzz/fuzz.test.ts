@@ -7,15 +7,15 @@ import { foundBy, inputOf, isDeep } from './worker.js';
 
 const ROOT = process.cwd();
 const EXECUTIONS: ReadonlyMap<string, number> = new Map([
-  ['reader', 2500],
-  ['rewrite', 700],
-  ['resolve', 500],
-  ['npy', 1000],
-  ['config', 2000],
-  ['shapes', 500],
-  ['http', 500],
-  ['preprocess', 1000],
-  ['options', 2000],
+  ['reader', 1200],
+  ['rewrite', 350],
+  ['resolve', 250],
+  ['npy', 500],
+  ['config', 1000],
+  ['shapes', 250],
+  ['http', 250],
+  ['preprocess', 500],
+  ['options', 1000],
 ]);
 const targets = new Map([...TARGETS.keys()].map((name) => [name, targetNamed(name, ROOT)]));
 
