@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { diff } from './diff.js';
+import { float32ToBfloat16, float32ToHalf } from './tensors/float16.js';
 import { runCli } from './testing/cli.js';
 import { encodeModel } from './testing/model-builder.js';
 import { node, value, type ModelSpec } from './testing/model-spec.js';
@@ -85,6 +86,26 @@ test('what differs is said in words: names alone, last bits alone, attributes', 
     equal: false,
     says: ['the same weights', 'another graph: the same operators with other attributes, connections or another order'],
   });
+});
+
+test.each([
+  ['float16', float32ToHalf],
+  ['bfloat16', float32ToBfloat16],
+] as const)('weights of %s are apart by their values', async (type, bitsOf) => {
+  const of = (scale: number): ModelSpec => {
+    const bits = bitsOf(Float32Array.from([1, -2, 4, 8], (value) => value * scale));
+    const data = new Uint8Array(bits.buffer);
+    return {
+      graph: {
+        nodes: [node('Mul', ['x', 'w'], ['y'])],
+        initializers: [{ name: 'w', dims: [4], type, data }],
+        inputs: [value('x', [4])],
+        outputs: [value('y', [4])],
+      },
+    };
+  };
+  const { weights } = await diff(await file('half.onnx', of(1)), await file('more.onnx', of(1.5)));
+  expect(weights.differences).toEqual([{ name: 'w', state: 'changed', relative_error: 0.5 }]);
 });
 
 test('features part where the first weight differs, by numbers that can be calculated', async () => {

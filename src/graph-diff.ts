@@ -1,12 +1,11 @@
 import { createHash, type Hash } from 'node:crypto';
-import { DistanceSum } from './measures/compare.js';
 import { openExternal, type SidecarFiles } from './onnx/external-data.js';
 import type { Attribute, Graph, OnnxModel, Tensor } from './onnx/records.js';
 import { plainValues } from './onnx/tensor-data.js';
-import { DataType } from './onnx/schema.js';
 import type { CheckedModel } from './prepare.js';
 import type { DiffReport, WeightDifference } from './report/diff-records.js';
-import { chunksOf, fetchBorrowed, pieceSize, type BorrowedPiece } from './wire/pieces.js';
+import { weightDistance } from './tensors/weight-distance.js';
+import { chunksOf, fetchBorrowed, type BorrowedPiece } from './wire/pieces.js';
 import type { ByteSource } from './wire/source.js';
 
 /** Names of tensors that only one model has which a record lists. */
@@ -141,23 +140,14 @@ async function digestsOf({ model, files, warn }: CheckedModel): Promise<Readonly
 
 /** How far values of one type are apart, where they are floats in one run of bytes. */
 async function errorOf(a: Weight, b: Weight): Promise<Pick<WeightDifference, 'relative_error'>> {
-  const width = a.dataType === DataType.float ? 4 : a.dataType === DataType.double ? 8 : 0;
-  if (width === 0 || a.pieces.length !== 1 || b.pieces.length !== 1) return {};
-  const [[mine], [yours]] = [a.pieces, b.pieces];
-  if (pieceSize(mine) !== pieceSize(yours)) return {};
-  const sum = new DistanceSum();
-  const other = chunksOf(yours, b.source)[Symbol.asyncIterator]();
-  for await (const chunk of chunksOf(mine, a.source)) {
-    const next: IteratorResult<Uint8Array, unknown> = await other.next();
-    if (next.done === true) break;
-    sum.add(floatsOf(chunk, width), floatsOf(next.value, width));
-  }
-  return { relative_error: sum.result().relativeError };
-}
-
-function floatsOf(bytes: Uint8Array, width: number): Float32Array | Float64Array {
-  const own = Uint8Array.from(bytes);
-  return width === 4 ? new Float32Array(own.buffer) : new Float64Array(own.buffer);
+  if (a.pieces.length !== 1 || b.pieces.length !== 1) return {};
+  const [one, other] = [a, b].map(({ pieces: [{ from, start, end }], source }) => ({
+    source: from ?? source,
+    start,
+    end,
+  }));
+  const distance = await weightDistance(one, other, a.dataType);
+  return distance === null ? {} : { relative_error: distance.relativeError };
 }
 
 /** The bytes of a tensor's values, wherever they lie; of packed lists of integers, their encoding. */

@@ -1,4 +1,4 @@
-import { required, type BatchRule } from './batch-rule.js';
+import { required, softmax, type BatchRule } from './batch-rule.js';
 import type { Entries, Visit } from './batch-visit.js';
 
 /** What attention and the operators that ONNX Runtime fuses do with the axis that counts entries. */
@@ -62,14 +62,6 @@ const concat: BatchRule = (visit: Visit) => {
   return found;
 };
 
-const softmax: BatchRule = (visit: Visit) => {
-  const own = required(visit, 0);
-  const axis = visit.axis(visit.int('axis', -1), visit.rank(0));
-  const isOld = visit.int('opset', 13) < 13;
-  if (isOld ? own.axis >= axis : own.axis === axis) visit.mixes('it works along the axis that counts entries');
-  return own;
-};
-
 const STATE: Place = { axis: 1 };
 
 /** Rules by `domain:type`. @see https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md */
@@ -100,5 +92,5 @@ export const CONTRIBUTED_RULES: { readonly [operator: string]: BatchRule } = {
   ]),
   'com.microsoft:MatMulNBits': projection,
   'com.microsoft:QLinearConcat': concat,
-  'com.microsoft:QLinearSoftmax': softmax,
+  'com.microsoft:QLinearSoftmax': (visit) => softmax(visit, visit.int('opset', 13), -1),
 };

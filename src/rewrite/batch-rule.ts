@@ -25,3 +25,12 @@ export function axesOf(visit: Visit, input: number, rank: number): readonly numb
   const axes = visit.ints('axes') ?? (visit.has(input) ? visit.numbers(input) : null);
   return axes?.map((axis) => visit.axis(axis, rank)) ?? null;
 }
+
+/** Softmax, which took all axes from its own on before opset 13; `oldAxis` is its own there if nothing is said. */
+export function softmax(visit: Visit, opset: number, oldAxis: number): NonNullable<Entries> {
+  const own = required(visit, 0);
+  const isOld = opset < 13;
+  const axis = visit.axis(visit.int('axis', isOld ? oldAxis : -1), visit.rank(0));
+  if (isOld ? own.axis >= axis : own.axis === axis) visit.mixes('it works along the axis that counts entries');
+  return own;
+}

@@ -1,6 +1,6 @@
 import { CONTRIBUTED_RULES } from './batch-contributed.js';
 import { MOVEMENT_RULES } from './batch-movement.js';
-import { axesOf, product, required, type BatchRule } from './batch-rule.js';
+import { axesOf, product, required, softmax, type BatchRule } from './batch-rule.js';
 import type { Entries, Visit } from './batch-visit.js';
 
 /** What operators do with the axis that counts entries; those without a rule are refused. */
@@ -73,14 +73,6 @@ const along =
     if (axis === own.axis) visit.mixes('it works along the axis that counts entries');
     return own;
   };
-
-const softmax: BatchRule = (visit: Visit) => {
-  const own = required(visit, 0);
-  const isOld = visit.opset < 13;
-  const axis = visit.axis(visit.int('axis', isOld ? 1 : -1), visit.rank(0));
-  if (isOld ? own.axis >= axis : own.axis === axis) visit.mixes('it works along the axis that counts entries');
-  return own;
-};
 
 /** All axes from one on. */
 const layerNorm: BatchRule = (visit: Visit) => {
@@ -286,7 +278,7 @@ export const BATCH_RULES: ReadonlyMap<string, BatchRule> = new Map(
     ...named(pool, 'MaxPool'),
     ...named(batchNorm, 'BatchNormalization'),
     ...named(firstAxis(1), 'GridSample'),
-    ...named(softmax, 'Softmax LogSoftmax Hardmax'),
+    ...named((visit) => softmax(visit, visit.opset, 1), 'Softmax LogSoftmax Hardmax'),
     ...named(along(-1), 'LpNormalization TopK'),
     ...named(layerNorm, 'LayerNormalization RMSNormalization SimplifiedLayerNormalization'),
     ...named(matMul(), 'MatMul MatMulInteger com.microsoft:FusedMatMul'),

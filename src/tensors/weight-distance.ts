@@ -1,4 +1,6 @@
+import { DistanceSum } from '../measures/compare.js';
 import { DataType } from '../onnx/schema.js';
+import { bfloat16ToFloat32 } from '../onnx/tensor-value.js';
 import type { ByteSource } from '../wire/source.js';
 import { halfToFloat32 } from './float16.js';
 
@@ -13,6 +15,8 @@ export interface WeightPlace {
 export interface WeightDistance {
   /** The largest difference of two values, in standard deviations of the first weight; null if it has none. */
   readonly deviations: number | null;
+  /** Length of the difference over the length of the first weight; null if that is zero. */
+  readonly relativeError: number | null;
   /** Values that differ, of all. */
   readonly differing: number;
   readonly values: number;
@@ -25,6 +29,7 @@ const READERS: { readonly [dataType: number]: (bytes: Uint8Array<ArrayBuffer>) =
   [DataType.float]: ({ buffer }) => new Float32Array(buffer),
   [DataType.double]: ({ buffer }) => new Float64Array(buffer),
   [DataType.float16]: ({ buffer }) => halfToFloat32(new Uint16Array(buffer)),
+  [DataType.bfloat16]: ({ buffer }) => bfloat16ToFloat32(new Uint16Array(buffer)),
 };
 
 /** The distance of two weights of floats, a window at a time; null for other dtypes, and if their sizes differ. */
@@ -36,7 +41,8 @@ export async function weightDistance(
   const reader = READERS[dataType];
   const bytes = one.end - one.start;
   if (reader === undefined || bytes === 0 || other.end - other.start !== bytes) return null;
-  let [values, differing, largest, sum, squares] = [0, 0, 0, 0, 0];
+  const apart = new DistanceSum();
+  let [values, differing, sum, squares] = [0, 0, 0, 0];
   for (let at = 0; at < bytes; at += WINDOW) {
     const end = Math.min(at + WINDOW, bytes);
     const [a, b] = await Promise.all(
@@ -44,16 +50,16 @@ export async function weightDistance(
         reader(Uint8Array.from(await source.read(start + at, start + end))),
       ),
     );
+    apart.add(a, b);
     a.forEach((value, index) => {
-      const difference = Math.abs(value - b[index]);
-      if (!Object.is(value, b[index]) && !(difference === 0)) differing++;
-      if (difference > largest) largest = difference;
+      if (value !== b[index] && !Object.is(value, b[index])) differing++;
       sum += value;
       squares += value * value;
     });
     values += a.length;
   }
   const deviation = Math.sqrt(Math.max(squares / values - (sum / values) ** 2, 0));
-  const deviations = largest / deviation;
-  return { deviations: Number.isFinite(deviations) ? deviations : null, differing, values };
+  const { largestDifference, relativeError } = apart.result();
+  const deviations = largestDifference / deviation;
+  return { deviations: Number.isFinite(deviations) ? deviations : null, relativeError, differing, values };
 }
