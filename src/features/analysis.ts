@@ -6,6 +6,8 @@ import { floatView, type FloatView } from './float-view.js';
 import {
   emptyFlow,
   flowBetween,
+  nodeAt,
+  nodesBetween,
   reachableFrom,
   tensorsOn,
   wholeFlow,
@@ -15,7 +17,7 @@ import {
   type TensorSet,
 } from './flow.js';
 import type { Geometry, Places } from './geometry.js';
-import { geometryOf } from './geometry-walk.js';
+import { geometryOf, type Shapes } from './geometry-walk.js';
 import { headsOf, lateralsOf, type Lateral } from './laterals.js';
 import { closedHourglasses, endsOf, withoutAuxiliary } from './trunk.js';
 
@@ -78,8 +80,9 @@ function analyseAnew(file: GraphView, types: InferredTypes): Analysis {
       geometry: new Map(),
       places: [],
     };
-  const shapes = {
+  const shapes: Shapes = {
     nominal: (name: string): readonly Dim[] | null => types.nominal.get(float.typedLike(name))?.shape ?? null,
+    nominalAt: nominalShapes(float, types),
     proven: (name: string): readonly Dim[] | null => types.types.get(float.typedLike(name))?.shape ?? null,
   };
   const fromImage = inputs.length === 1 ? data : reachableFrom(order, [input]);
@@ -102,6 +105,13 @@ function analyseAnew(file: GraphView, types: InferredTypes): Analysis {
     geometry: withNamesOfFile(file, float, geometry),
     places: geometry.at,
   };
+}
+
+/** Shapes with nominal sizes of the tensors of the float view, by their numbers there. */
+function nominalShapes({ view, file, typedLike }: FloatView, types: InferredTypes): Shapes['nominalAt'] {
+  const { nominal, nominalAt } = types;
+  if (nominalAt !== undefined && view === file) return (tensor) => nominalAt(tensor)?.shape ?? null;
+  return (tensor) => nominal.get(typedLike(view.columns.nameOf(tensor)))?.shape ?? null;
 }
 
 /** More auxiliary heads than any network has. */
@@ -133,22 +143,29 @@ function mainFlow(
 
 /** Tensors of a flow that something else than it reads, or that are outputs. */
 export function tappedOf(view: GraphView, network: Flow, flow: Flow): ReadonlySet<string> {
-  const { names, readers } = flow.columns;
+  const { columns } = flow;
+  const { readers } = columns;
   const tapped = new Set<string>();
+  if (flow.rows.length === network.rows.length) {
+    for (const name of view.outputs.keys()) if (flow.position.has(name)) tapped.add(name);
+    return tapped;
+  }
   const isRead = (tensor: number): boolean => {
     for (let at = readers.starts[tensor]; at < readers.starts[tensor + 1]; at++)
       if (network.atRow[readers.items[at]] >= 0 && flow.atRow[readers.items[at]] < 0) return true;
     return false;
   };
+  const isOutput = new Uint8Array(columns.count);
+  for (const name of view.outputs.keys()) isOutput[columns.tensorOf.get(name) ?? columns.count] = 1;
   for (const tensor of tensorsOn(flow))
-    if (view.outputs.has(names[tensor]) || isRead(tensor)) tapped.add(names[tensor]);
+    if (isOutput[tensor] === 1 || isRead(tensor)) tapped.add(columns.nameOf(tensor));
   return tapped;
 }
 
 function sentUpOf(network: Flow, geometry: Places): ReadonlySet<string> {
   const sent = new Set<string>();
-  if (!geometry.at.some((place) => place?.upsampled === true)) return sent;
-  for (const { inputs, outputs } of network.nodes)
+  if (!geometry.goesUp) return sent;
+  for (const { inputs, outputs } of nodesBetween(network, 0))
     if (geometry.get(outputs[0])?.upsampled === true && geometry.get(inputs[0])?.upsampled === false)
       sent.add(inputs[0]);
   return sent;
@@ -197,9 +214,9 @@ const LAYERS = new Set(['Conv', 'Gemm', 'MatMul']);
 /** Layers with weights between the pooling and the scores. */
 export function layersBehindPool({ flow, places }: Analysis): number {
   let layers = 0;
-  for (const tensor of flow.cutTensors) {
+  for (const tensor of flow.cuts) {
     const at = flow.positions[tensor];
-    if (places[tensor]?.pooled === true && at >= 0 && LAYERS.has(flow.nodes[at].opType)) layers++;
+    if (places[tensor]?.pooled === true && at >= 0 && LAYERS.has(nodeAt(flow, at).opType)) layers++;
   }
   return layers;
 }

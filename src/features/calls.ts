@@ -1,6 +1,5 @@
 import type { GraphView } from '../onnx/graph.js';
-import type { Node } from '../onnx/records.js';
-import type { Flow } from './flow.js';
+import { nodeAt, type Flow } from './flow.js';
 import type { Module, ModuleTree } from './modules.js';
 import { parametersOf } from './names/parameters.js';
 
@@ -14,15 +13,15 @@ export function callsOf(view: GraphView, flow: Flow, tree: ModuleTree, module: M
   if (named !== null) return named;
   const readers = leastRead(view, flow, module);
   if (readers === null) {
-    const [first, ...rest] = module.nodes.map((at) => flow.nodes[at].opType);
-    const isOneOp = module.children.length === 0 && rest.every((opType) => opType === first);
+    const [first, ...rest] = module.nodes.map((at) => nodeAt(flow, at).opType);
+    const isOneOp = module.isLeaf && rest.every((opType) => opType === first);
     return isOneOp ? module.nodes.map((at) => [at]) : runsOf(module.nodes);
   }
   const runs = runsOf(module.nodes);
   const calls = runs.length === readers.length ? runs : splitAt(flow, module.nodes, readers);
   const [reads, ...others] = calls.map((nodes) =>
     nodes
-      .flatMap((at) => weightsOf(view, flow.nodes[at]))
+      .flatMap((at) => weightsOf(view, flow.rows[at]))
       .sort()
       .join(),
   );
@@ -34,11 +33,12 @@ export function callsOf(view: GraphView, flow: Flow, tree: ModuleTree, module: M
  * before it.
  */
 function callsByName(tree: ModuleTree, module: Module): readonly (readonly number[])[] | null {
-  const calls = new Map<string, number[]>();
+  const calls = new Map<string | number, number[]>();
+  const { pathNumber } = module;
   const early: number[] = [];
   let current: number[] = early;
   for (const at of module.nodes) {
-    const key = tree.callOf(at, module.path);
+    const key = tree.callOf(at, pathNumber);
     if (key !== null) {
       current = calls.get(key) ?? [];
       calls.set(key, current);
@@ -58,7 +58,7 @@ function callsByName(tree: ModuleTree, module: Module): readonly (readonly numbe
 function leastRead(view: GraphView, flow: Flow, module: Module): readonly number[] | null {
   const readers = new Map<string, number[]>();
   for (const at of module.nodes) {
-    for (const name of new Set(weightsOf(view, flow.nodes[at]))) {
+    for (const name of new Set(weightsOf(view, flow.rows[at]))) {
       const known = readers.get(name);
       if (known === undefined) readers.set(name, [at]);
       else known.push(at);
@@ -70,8 +70,10 @@ function leastRead(view: GraphView, flow: Flow, module: Module): readonly number
 }
 
 /** Parameters that only this module reads: numbers that exporters share between layers have no axes. */
-function weightsOf(view: GraphView, node: Node): readonly string[] {
-  return parametersOf(view, node).flatMap(({ name, rank, module }) => (rank > 1 || module !== null ? [name] : []));
+function weightsOf(view: GraphView, row: number): readonly string[] {
+  return parametersOf(view)
+    .of(row)
+    .flatMap(({ name, rank, module }) => (rank > 1 || module !== null ? [name] : []));
 }
 
 /** Runs of nodes without foreign nodes between them. */
@@ -95,7 +97,7 @@ function splitAt(flow: Flow, nodes: readonly number[], starts: readonly number[]
   let call = -1;
   for (const at of nodes) {
     if (at === starts[call + 1]) call++;
-    const { inputs, outputs } = flow.nodes[at];
+    const { inputs, outputs } = nodeAt(flow, at);
     const own = at === starts[call] ? call : inputs.reduce((last, name) => Math.max(last, callOf.get(name) ?? -1), -1);
     const to = own < 0 ? Math.min(call + 1, starts.length - 1) : own;
     calls[to].push(at);

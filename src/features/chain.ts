@@ -1,8 +1,10 @@
 import type { Node } from '../onnx/records.js';
 import type { GraphView } from '../onnx/graph.js';
 import type { Analysis } from './analysis.js';
+import { nodesBetween } from './flow.js';
 import type { Geometry } from './geometry.js';
 import { intOf, intsOf, largestOf } from './node-attributes.js';
+import { isOneOf } from './operators.js';
 import { matrixWidths, weightDims } from './weights.js';
 
 /**
@@ -18,8 +20,9 @@ export interface Link {
   readonly place: Geometry;
   readonly stride: number;
   readonly kind: LinkKind;
-  /** Positions in the flow of the nodes behind the cut before, up to this one. */
-  readonly nodes: readonly number[];
+  /** Positions in the flow of the nodes behind the cut before, up to this one: from `start` on, in front of `end`. */
+  readonly start: number;
+  readonly end: number;
   /** Of a convolution: kernel, groups, widths, and how many branches are summed into it. */
   readonly conv: {
     readonly kernel: number;
@@ -44,6 +47,11 @@ export interface Link {
   readonly isWeighted: boolean;
   /** Whether a norm that follows a convolution is part of it, or the scale that follows a norm. */
   readonly normed: boolean;
+}
+
+/** How many nodes a link has. */
+export function nodesIn({ start, end }: Link): number {
+  return Math.max(0, end - start);
 }
 
 const MOVES = new Set([
@@ -111,14 +119,21 @@ export function linksOf(analysis: Analysis): readonly Link[] {
   return links;
 }
 
+/** A link that may still grow. */
+type LinkDraft = { -readonly [key in keyof Link]: Link[key] };
+
 function linksAnew({ view, flow, geometry, places }: Analysis): readonly Link[] {
-  const links: (Link & { readonly nodes: number[] })[] = [];
-  let from = 0;
-  let before = flow.input ?? '';
-  for (const number of flow.cutTensors) {
-    const tensor = flow.columns.names[number];
-    const place = places[number];
-    const at = flow.positions[number];
+  const { columns, rows } = flow;
+  const isWorking = isOneOf(columns, WORKING);
+  const isJoin = isOneOf(columns, JOINS);
+  const links: LinkDraft[] = [];
+  /** The numbers of their tensors. */
+  const ends: number[] = [];
+  let start = 0;
+  let before = -1;
+  for (const tensor of flow.cuts) {
+    const place = places[tensor];
+    const end = flow.positions[tensor] + 1;
     if (
       place === null ||
       place.stride === null ||
@@ -126,39 +141,36 @@ function linksAnew({ view, flow, geometry, places }: Analysis): readonly Link[] 
       place.axes === null ||
       place.axes.length < 3 ||
       place.axes.includes('?') ||
-      at < from
+      end <= start
     )
       continue;
     const last = links.at(-1);
-    if (last?.kind === 'act' && at === from && isPlain(flow.nodes[at])) {
-      last.nodes.push(at);
-      links[links.length - 1] = plainAct(tensor, place, place.stride, flow.nodes[at], last.nodes);
-      from = at + 1;
+    if (last?.kind === 'act' && isPlain(columns.nodes, rows, start, end, isWorking)) {
+      // A chain of activations may be as long as the network.
+      Object.assign(last, { place, stride: place.stride, end, size: end - start, ...UNWEIGHTED });
+      last.sums = 0;
+      for (let at = start; at < end; at++) if (isJoin(rows[at])) last.sums++;
+      ends[ends.length - 1] = tensor;
+      start = end;
       before = tensor;
       continue;
     }
-    const nodes: number[] = [];
-    for (let node = from; node <= at; node++) nodes.push(node);
-    const span = flow.nodes.slice(from, at + 1);
+    const span = nodesBetween(flow, start, end);
     const convs = countOf(span, CONVS);
-    // A chain of activations may be as long as the network: it grows in place.
-    const joined = ({ nodes: earlier }: { readonly nodes: number[] }): number[] => {
-      for (const node of nodes) earlier.push(node);
-      return earlier;
-    };
-    const link = {
-      tensor,
+    const link: LinkDraft = {
+      tensor: '',
       place,
       stride: place.stride,
-      nodes,
-      size: nodes.length - countOf(span, MOVES),
+      start,
+      end,
+      size: span.length - countOf(span, MOVES),
       convs,
       sums: countOf(span, JOINS),
       dilation: span.reduce((most, node) => largestOf(node, 'dilations', most), 1),
       isWeighted: convs + countOf(span, MATRICES) > 0,
       normed: false,
       matrix: matrixOf(view, span),
-      ...linkKind(view, span, before, geometry),
+      ...linkKind(view, span, before < 0 ? (flow.input ?? '') : columns.nameOf(before), geometry),
     };
     const isOwnNorm = last?.kind === 'conv' && link.kind === 'norm' && place.axes.join('') === 'NCHW';
     const isItsScale =
@@ -168,33 +180,43 @@ function linksAnew({ view, flow, geometry, places }: Analysis): readonly Link[] 
       span.every((node) => SCALES.has(node.opType) && node.inputs.filter((name) => geometry.has(name)).length === 1);
     const isItsAffine =
       last?.kind === 'conv' && link.kind === 'act' && span.every((node) => isAffine(view, geometry, node));
-    if (isOwnNorm || isItsScale || isItsAffine)
-      links[links.length - 1] = { ...last, tensor, place, nodes: joined(last), normed: true };
-    else if (link.kind === 'act' && last?.kind === 'act') links[links.length - 1] = { ...link, nodes: joined(last) };
-    else links.push(link);
-    from = at + 1;
+    if (last !== undefined && (isOwnNorm || isItsScale || isItsAffine))
+      Object.assign(last, { place, end, normed: true });
+    else if (last?.kind === 'act' && link.kind === 'act') Object.assign(last, { ...link, start: last.start });
+    else {
+      links.push(link);
+      ends.push(-1);
+    }
+    ends[ends.length - 1] = tensor;
+    start = end;
     before = tensor;
   }
+  for (let at = 0; at < links.length; at++) links[at].tensor = columns.nameOf(ends[at]);
   return links;
 }
 
-/** Whether a node alone between two cuts is an activation: most links of a large graph are. */
-function isPlain({ opType, attributes }: Node): boolean {
-  return attributes.length === 0 && !WORKING.has(opType);
+/** Whether nodes between two cuts make an activation and nothing more: most links of a large graph are. */
+function isPlain(
+  nodes: readonly Node[],
+  rows: Int32Array,
+  start: number,
+  end: number,
+  isWorking: (row: number) => boolean,
+): boolean {
+  for (let at = start; at < end; at++) if (isWorking(rows[at]) || nodes[rows[at]].attributes.length > 0) return false;
+  return true;
 }
 
-/** What `linksAnew` makes of an activation alone, behind others. */
-function plainAct(
-  tensor: string,
-  place: Geometry,
-  stride: number,
-  { opType }: Node,
-  nodes: number[],
-): Link & { readonly nodes: number[] } {
-  const sums = JOINS.has(opType) ? 1 : 0;
-  const unweighted = { convs: 0, conv: null, matrix: null, isWeighted: false, normed: false, residual: false };
-  return { tensor, place, stride, kind: 'act', nodes, size: 1, sums, dilation: 1, ...unweighted };
-}
+/** What holds of an activation. */
+const UNWEIGHTED = {
+  dilation: 1,
+  convs: 0,
+  conv: null,
+  matrix: null,
+  isWeighted: false,
+  normed: false,
+  residual: false,
+} as const;
 
 /** The widths of the one matrix among nodes that otherwise change the layout or add a bias. */
 function matrixOf(view: GraphView, nodes: readonly Node[]): Link['matrix'] {

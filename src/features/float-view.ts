@@ -1,8 +1,16 @@
-import { columnsOf, consumersByName, executionOrder, producersByName, type GraphView } from '../onnx/graph.js';
+import {
+  capturesOf,
+  columnsOf,
+  consumersByName,
+  executionOrder,
+  producersByName,
+  type GraphView,
+} from '../onnx/graph.js';
 import { smallNumbers } from '../onnx/small-values.js';
 import type { Codes } from './feature.js';
 import { emit, resolved, type Draft, type Scale } from './float-draft.js';
 import { READINGS } from './float-readings.js';
+import { operatorsOf, type Operator } from './operators.js';
 
 /** Where the value of a tensor of the float view lies in the file. */
 export interface Carrier {
@@ -24,6 +32,8 @@ export interface Carrier {
  * file's, but of tensors that fusion removed.
  */
 export interface FloatView {
+  /** The graph as the file has it. */
+  readonly file: GraphView;
   readonly view: GraphView;
   /** The name in the float view of a tensor of the file. */
   readonly nameOf: (tensor: string) => string;
@@ -40,6 +50,23 @@ const views = new WeakMap<GraphView, FloatView>();
 export function floatView(file: GraphView): FloatView {
   const known = views.get(file);
   if (known !== undefined) return known;
+  const made = readsAsItIs(file) ? asItIs(file) : drawn(file);
+  views.set(file, made);
+  return made;
+}
+
+/** Operators that their own inputs, attributes or domain tell to be plain, where nothing else in the graph is read. */
+const OFTEN_PLAIN = new Set(['Conv', 'MaxPool', 'AveragePool', 'Mul']);
+
+/** Whether no node of a graph may read otherwise than it stands there. */
+function readsAsItIs({ sorted, columns }: GraphView): boolean {
+  const isOther = ({ opType, domain }: Operator): boolean =>
+    READINGS.has(opType) && !(domain === '' && OFTEN_PLAIN.has(opType));
+  if (!sorted || operatorsOf(columns).kinds.some(isOther)) return false;
+  return columns.nodes.every((node) => capturesOf(node).length === 0);
+}
+
+function drawn(file: GraphView): FloatView {
   const draft: Draft = {
     file,
     nodes: [],
@@ -62,9 +89,7 @@ export function floatView(file: GraphView): FloatView {
     if (READINGS.get(node.opType)?.(draft, node) === true) continue;
     emit(draft, node);
   }
-  const made = isUnchanged(draft) ? asItIs(file) : assembled(draft);
-  views.set(file, made);
-  return made;
+  return isUnchanged(draft) ? asItIs(file) : assembled(draft);
 }
 
 /** Whether the graph is a float network in plain operators already. */
@@ -81,6 +106,7 @@ function isUnchanged({ file, nodes, weights, alias, codes, blocked, products, tu
 
 function asItIs(view: GraphView): FloatView {
   return {
+    file: view,
     view,
     turned: new Map(),
     nameOf: (tensor) => tensor,
@@ -99,6 +125,7 @@ function assembled(draft: Draft): FloatView {
     return !file.outputs.has(name) && readers.length > 0 && readers.every(({ opType }) => opType === 'QuantizeLinear');
   };
   return {
+    file,
     nameOf,
     turned,
     typedLike: (name) => removed.get(name) ?? name,

@@ -1,6 +1,8 @@
 import { ByNames } from '../onnx/by-name.js';
-import { executionRows, isInitializer, type Columns, type GraphView } from '../onnx/graph.js';
+import type { Lists } from '../onnx/columns.js';
+import { capturesOf, executionRows, isInitializer, type Columns, type GraphView } from '../onnx/graph.js';
 import type { Node } from '../onnx/records.js';
+import { codesThat, operatorsOf, type Operator } from './operators.js';
 
 /** Nodes of a graph behind those that they read from. */
 export interface Stretch {
@@ -8,23 +10,40 @@ export interface Stretch {
   readonly rows: Int32Array;
 }
 
+/** The node at a position of a stretch. */
+export function nodeAt({ columns, rows }: Stretch, at: number): Node {
+  return columns.nodes[rows[at]];
+}
+
+/** The node at a position of a stretch, or undefined if there is none. */
+export function nodeIf({ columns, rows }: Stretch, at: number | undefined): Node | undefined {
+  return at === undefined ? undefined : columns.nodes[rows[at] ?? -1];
+}
+
+/** Where the inputs of the node of a row end among what it reads: behind them stands what its bodies capture. */
+export function inputsEnd({ nodes, reads }: Columns, row: number): number {
+  return reads.starts[row + 1] - capturesOf(nodes[row]).length;
+}
+
+/** The nodes at the positions from `from` up to `to`, in their order. */
+export function nodesBetween({ columns, rows }: Stretch, from: number, to = rows.length): readonly Node[] {
+  return Array.from(rows.subarray(from, to), (row) => columns.nodes[row]);
+}
+
 /** The main data path: what depends on the image and reaches the sink, in execution order. */
 export interface Flow extends Stretch {
   /** The graph input the features are measured against; null where no input qualifies. */
   readonly input: string | null;
-  readonly nodes: readonly Node[];
-  /** Position in `nodes` of what makes each tensor, by its number; -1 for the input, `OFF` for tensors off the path. */
+  /** Position in `rows` of what makes each tensor, by its number; -1 for the input, `OFF` for tensors off the path. */
   readonly positions: Int32Array;
   /** The same by name. Only tensors of the path. */
   readonly position: ReadonlyMap<string, number>;
-  /** Position in `nodes` of each row of the graph; -1 for those off the path. */
+  /** Position in `rows` of each row of the graph; -1 for those off the path. */
   readonly atRow: Int32Array;
   /** Positions of the nodes of the path that read a tensor. */
   readonly readers: ReadonlyMap<string, readonly number[]>;
-  /** Tensors that every path from the input to the sink passes through, in execution order. */
-  readonly cuts: readonly string[];
-  /** Their numbers. */
-  readonly cutTensors: readonly number[];
+  /** Numbers of the tensors that every path from the input to the sink passes through, in execution order. */
+  readonly cuts: readonly number[];
 }
 
 /** Tensors of a graph. */
@@ -41,14 +60,16 @@ export const OFF = -2;
 /** Ops whose output says how large a tensor is, not what is in it. */
 const SHAPE_OPS = new Set(['Shape', 'Size', 'ConstantOfShape', 'EyeLike']);
 
-function saysShape({ domain, opType }: Node): boolean {
+function saysShape({ domain, opType }: Operator): boolean {
   return domain === '' && SHAPE_OPS.has(opType);
 }
 
 /** Tensors that carry data of the inputs. */
 export function reachableFrom({ columns, rows }: Stretch, inputs: Iterable<string>): TensorSet {
-  const { nodes, tensorOf, reads, makes } = columns;
-  const marks = new Uint8Array(columns.count);
+  const { tensorOf, maker, reads, makes } = columns;
+  const { codes } = operatorsOf(columns);
+  const saysOnlyShape = codesThat(columns, saysShape);
+  const marks = new Uint8Array(maker.length);
   const others = new Set<string>();
   let size = 0;
   for (const name of inputs) {
@@ -59,8 +80,10 @@ export function reachableFrom({ columns, rows }: Stretch, inputs: Iterable<strin
       size++;
     }
   }
-  for (const row of rows) {
-    if (!holdsAny(reads.items, reads.starts[row], reads.starts[row + 1], marks) || saysShape(nodes[row])) continue;
+  for (let position = 0; position < rows.length; position++) {
+    const row = rows[position];
+    if (!holdsAny(reads.items, reads.starts[row], reads.starts[row + 1], marks)) continue;
+    if (saysOnlyShape[codes[row]] === 1) continue;
     for (let at = makes.starts[row]; at < makes.starts[row + 1]; at++) {
       if (marks[makes.items[at]] === 0) size++;
       marks[makes.items[at]] = 1;
@@ -103,7 +126,7 @@ export function wholeFlow(view: GraphView): WholeFlow {
   const inputs = [...view.inputs.keys()].filter((name) => !isInitializer(view, name));
   const data = reachableFrom(order, inputs);
   const whole = path(order, inputs, data, view.outputs.keys());
-  const made = { order, inputs, data, whole: { ...whole, input: null, cuts: [], cutTensors: [] } };
+  const made = { order, inputs, data, whole: { ...whole, input: null, cuts: [] } };
   flows.set(view, made);
   return made;
 }
@@ -120,33 +143,21 @@ export function tensorsOn({ columns: { makes }, rows, positions }: Flow): readon
 
 /** A flow from one input alone, with its cuts on the way to `sinks`. */
 export function withCuts(flow: Flow, input: string, sinks: ReadonlySet<string>): Flow {
-  const cutTensors = cutsOf(flow, input, sinks);
-  return { ...flow, input, cutTensors, cuts: cutTensors.map((tensor) => flow.columns.names[tensor]) };
+  return { ...flow, input, cuts: cutsOf(flow, input, sinks) };
 }
 
 /** No path through a graph. */
 export function emptyFlow({ columns }: Stretch): Flow {
-  const positions = new Int32Array(columns.count).fill(OFF);
+  const positions = new Int32Array(columns.maker.length).fill(OFF);
   const atRow = new Int32Array(columns.nodes.length).fill(-1);
   const [position, readers] = [new Map<string, number>(), new Map<string, readonly number[]>()];
-  return {
-    columns,
-    rows: new Int32Array(0),
-    input: null,
-    nodes: [],
-    positions,
-    position,
-    atRow,
-    readers,
-    cuts: [],
-    cutTensors: [],
-  };
+  return { columns, rows: new Int32Array(0), input: null, positions, position, atRow, readers, cuts: [] };
 }
 
 /** The path to `sinks` in a stretch, with the cuts between `input` and them. `data` is what `reachableFrom` gave. */
 export function flowBetween(stretch: Stretch, input: string, data: TensorSet, sinks: Iterable<string>): Flow {
   const ends = new Set(sinks);
-  return withCuts({ ...path(stretch, [input], data, ends), input, cuts: [], cutTensors: [] }, input, ends);
+  return withCuts({ ...path(stretch, [input], data, ends), input, cuts: [] }, input, ends);
 }
 
 /** The nodes on the way from what `data` came from to the sinks, and what leads from one to the next. */
@@ -155,39 +166,32 @@ function path(
   inputs: readonly string[],
   { marks }: TensorSet,
   sinks: Iterable<string>,
-): Omit<Flow, 'input' | 'cuts' | 'cutTensors'> {
+): Omit<Flow, 'input' | 'cuts'> {
   const { nodes, tensorOf, reads, makes } = columns;
+  const { codes } = operatorsOf(columns);
+  const saysOnlyShape = codesThat(columns, saysShape);
   const needed = new Uint8Array(marks.length);
   for (const name of sinks) needed[tensorOf.get(name) ?? marks.length] = 1;
-  const isNeeded = (row: number): boolean => {
-    for (let at = makes.starts[row]; at < makes.starts[row + 1]; at++)
-      if (needed[makes.items[at]] === 1 && marks[makes.items[at]] === 1) return true;
-    return false;
-  };
-  const kept: number[] = [];
+  const kept = new Int32Array(all.length);
+  let first = all.length;
   for (let at = all.length - 1; at >= 0; at--) {
     const row = all[at];
-    if (!isNeeded(row) || saysShape(nodes[row])) continue;
+    if (!leadsOn(makes, row, needed, marks) || saysOnlyShape[codes[row]] === 1) continue;
     let isOnPath = false;
     for (let read = reads.starts[row]; read < reads.starts[row + 1]; read++) {
       if (marks[reads.items[read]] === 0) continue;
       needed[reads.items[read]] = 1;
       isOnPath = true;
     }
-    if (isOnPath) kept.push(row);
+    if (isOnPath) kept[--first] = row;
   }
-  const rows = Int32Array.from(kept.reverse());
+  const rows = first === 0 ? kept : kept.slice(first);
   const positions = positionsOf(columns, rows, inputs, needed);
   const atRow = new Int32Array(nodes.length).fill(-1);
-  const own: Node[] = [];
-  for (let position = 0; position < rows.length; position++) {
-    atRow[rows[position]] = position;
-    own.push(nodes[rows[position]]);
-  }
+  for (let position = 0; position < rows.length; position++) atRow[rows[position]] = position;
   return {
     columns,
     rows,
-    nodes: own,
     positions,
     position: positionByName(columns, rows, inputs, positions),
     atRow,
@@ -195,13 +199,20 @@ function path(
   };
 }
 
+/** Whether a node makes a tensor of the data that is needed. */
+function leadsOn({ starts, items }: Lists, row: number, needed: Uint8Array, data: Uint8Array): boolean {
+  for (let at = starts[row]; at < starts[row + 1]; at++)
+    if (needed[items[at]] === 1 && data[items[at]] === 1) return true;
+  return false;
+}
+
 function positionsOf(
-  { names, tensorOf, makes }: Columns,
+  { tensorOf, makes, maker }: Columns,
   rows: Int32Array,
   inputs: readonly string[],
   needed: Uint8Array,
 ): Int32Array {
-  const places = new Int32Array(names.length).fill(OFF);
+  const places = new Int32Array(maker.length).fill(OFF);
   for (const name of inputs) places[tensorOf.get(name) ?? places.length] = -1;
   for (let position = 0; position < rows.length; position++)
     for (let at = makes.starts[rows[position]]; at < makes.starts[rows[position] + 1]; at++)
@@ -210,11 +221,12 @@ function positionsOf(
 }
 
 function positionByName(
-  { names, tensorOf, makes }: Columns,
+  columns: Columns,
   rows: Int32Array,
   inputs: readonly string[],
   places: Int32Array,
 ): ReadonlyMap<string, number> {
+  const { tensorOf, makes } = columns;
   // An input that nothing reads has no number.
   const unread = new Set(inputs.filter((name) => !tensorOf.has(name)));
   let count = unread.size;
@@ -224,7 +236,7 @@ function positionByName(
       yield* inputs;
       for (const [position, row] of rows.entries())
         for (let at = makes.starts[row]; at < makes.starts[row + 1]; at++)
-          if (places[makes.items[at]] === position) yield names[makes.items[at]];
+          if (places[makes.items[at]] === position) yield columns.nameOf(makes.items[at]);
       return undefined;
     },
     (name) => {
@@ -236,13 +248,10 @@ function positionByName(
   );
 }
 
-function readersOf(
-  { names, tensorOf, readers }: Columns,
-  atRow: Int32Array,
-  data: Uint8Array,
-): ReadonlyMap<string, readonly number[]> {
+function readersOf(columns: Columns, atRow: Int32Array, data: Uint8Array): ReadonlyMap<string, readonly number[]> {
+  const { tensorOf, readers } = columns;
   return new ByNames(
-    () => names,
+    () => columns.names,
     (name) => {
       const tensor = tensorOf.get(name) ?? data.length;
       if (data[tensor] !== 1) return undefined;
@@ -260,58 +269,40 @@ function readersOf(
  * One scan with the tensors that are still to be read, or are sinks: where there is one, it is a cut.
  */
 function cutsOf({ columns, rows, positions }: Flow, input: string, sinks: ReadonlySet<string>): readonly number[] {
-  const { names, tensorOf, reads, makes } = columns;
-  const lastReader = new Int32Array(names.length).fill(-1);
+  const { tensorOf, reads, makes, maker } = columns;
+  const count = maker.length;
+  const lastReader = new Int32Array(count).fill(-1);
   for (let at = 0; at < rows.length; at++)
     for (let read = reads.starts[rows[at]]; read < reads.starts[rows[at] + 1]; read++)
       lastReader[reads.items[read]] = at;
-  for (const name of sinks) lastReader[tensorOf.get(name) ?? names.length] = rows.length;
-  const live = new Live(names.length);
+  for (const name of sinks) lastReader[tensorOf.get(name) ?? count] = rows.length;
+  // The tensors that are still to be read: how many, and the sum of their numbers, which with one in it is that one.
+  const isLive = new Uint8Array(count + 1);
   // An input that nothing reads has no number, and stays.
-  live.add(tensorOf.get(input) ?? names.length);
+  const from = tensorOf.get(input) ?? count;
+  isLive[from] = 1;
+  let [size, sum] = [1, from];
   const cuts: number[] = [];
   let last = -1;
   for (let at = 0; at < rows.length; at++) {
     const row = rows[at];
-    for (let read = reads.starts[row]; read < reads.starts[row + 1]; read++)
-      if (lastReader[reads.items[read]] <= at) live.delete(reads.items[read]);
-    for (let made = makes.starts[row]; made < makes.starts[row + 1]; made++)
-      if (positions[makes.items[made]] === at) live.add(makes.items[made]);
-    const only = live.only();
-    if (only === null || only === last) continue;
-    last = only;
-    if (only < names.length && names[only] !== input) cuts.push(only);
+    for (let read = reads.starts[row]; read < reads.starts[row + 1]; read++) {
+      const tensor = reads.items[read];
+      if (isLive[tensor] === 0 || lastReader[tensor] > at) continue;
+      isLive[tensor] = 0;
+      size--;
+      sum -= tensor;
+    }
+    for (let made = makes.starts[row]; made < makes.starts[row + 1]; made++) {
+      const tensor = makes.items[made];
+      if (isLive[tensor] === 1 || positions[tensor] !== at) continue;
+      isLive[tensor] = 1;
+      size++;
+      sum += tensor;
+    }
+    if (size !== 1 || sum === last) continue;
+    last = sum;
+    if (sum < count && sum !== from) cuts.push(sum);
   }
   return cuts;
-}
-
-/** A set of tensors that says which one it holds if it holds one. */
-class Live {
-  private readonly marks: Uint8Array;
-  private size = 0;
-  /** Of the numbers of its tensors: with one in it, that one. */
-  private sum = 0;
-
-  constructor(tensors: number) {
-    this.marks = new Uint8Array(tensors + 1);
-  }
-
-  add(tensor: number): void {
-    if (this.marks[tensor] === 1) return;
-    this.marks[tensor] = 1;
-    this.size++;
-    this.sum += tensor;
-  }
-
-  delete(tensor: number): void {
-    if (this.marks[tensor] === 0) return;
-    this.marks[tensor] = 0;
-    this.size--;
-    this.sum -= tensor;
-  }
-
-  /** Its tensor if it holds one; null if it holds none or several. */
-  only(): number | null {
-    return this.size === 1 ? this.sum : null;
-  }
 }

@@ -1,8 +1,9 @@
-import { capturesOf, type GraphView } from '../onnx/graph.js';
+import type { Columns, GraphView } from '../onnx/graph.js';
 import type { Dim, Node } from '../onnx/records.js';
-import { OFF, type Flow } from './flow.js';
+import { inputsEnd, OFF, type Flow } from './flow.js';
 import { foreign, gridOf, Places, sameShape, type Axis, type Geometry, type Grids, type Shape } from './geometry.js';
 import { intOf, intsOf } from './node-attributes.js';
+import { isOneOf } from './operators.js';
 import { resizedPictures } from './pictures.js';
 import { reshaped, settled } from './reshapes.js';
 import { weightDims } from './weights.js';
@@ -15,6 +16,26 @@ const UPSAMPLERS = new Set(['Resize', 'Upsample', 'ConvTranspose', 'DepthToSpace
 
 type ShapeOf = (name: string) => readonly Dim[] | null;
 
+/** Shapes of tensors by name; those with nominal sizes by number too. */
+export interface Shapes {
+  readonly nominal: ShapeOf;
+  readonly nominalAt: (tensor: number) => readonly Dim[] | null;
+  readonly proven: ShapeOf;
+}
+
+/** Ops that do more than one value at a time, or may: where their output stands is worked out. */
+const MOVING = new Set([
+  ...MATRIX_OPS,
+  ...RECURRENT,
+  ...UPSAMPLERS,
+  ...CHANNEL_FIRST_OPS,
+  'Transpose',
+  'Concat',
+  'Pad',
+  'Reshape',
+  'Flatten',
+]);
+
 /**
  * Walks the main path once and follows layout, stride, grid, channels and prefix tokens; shapes help where known,
  * strides alone prove the rest.
@@ -22,44 +43,83 @@ type ShapeOf = (name: string) => readonly Dim[] | null;
 export function geometryOf(
   view: GraphView,
   flow: Flow,
-  shapes: { readonly nominal: ShapeOf; readonly proven: ShapeOf },
+  shapes: Shapes,
   closed: ReadonlySet<string> = new Set(),
 ): Places {
   const { columns, rows, positions, input } = flow;
-  const { names, reads, makes } = columns;
-  const known = Array<Geometry | null>(names.length).fill(null);
+  const { reads, makes } = columns;
+  const known = Array<Geometry | null>(positions.length).fill(null);
   if (input === null) return new Places(columns, known, new Map());
-  const shapeOf = (name: string): Shape | null => numbersOf(shapes.nominal(name));
+  const shapeOf = inNumbers(shapes.nominalAt);
   const pictures = resizedPictures(view, flow, shapes.proven);
-  const start = inputGeometry(view, flow, input, shapeOf(input));
   const number = columns.tensorOf.get(input);
+  const shape = shapes.nominal(input);
+  const start = inputGeometry(view, flow, input, shape === null ? null : numbersOf(shape));
   if (number === undefined) return new Places(columns, known, new Map([[input, start]]));
   known[number] = start;
   const grids: Grids = new Map();
+  const isMoving = isOneOf(columns, MOVING);
+  const isSteady = pictures.size === 0 && closed.size === 0;
   for (let at = 0; at < rows.length; at++) {
     const row = rows[at];
-    const node = flow.nodes[at];
-    const sources = placesOf(known, reads.items, reads.starts[row], reads.starts[row + 1] - capturesOf(node).length);
-    const all = sources.length > 0 ? sources : placesOf(known, reads.items, reads.starts[row], reads.starts[row + 1]);
-    if (all.length === 0) continue;
-    const upsampled = UPSAMPLERS.has(node.opType);
+    const [from, to] = [reads.starts[row], reads.starts[row + 1]];
+    const only = isSteady && !isMoving(row) ? onlyPlace(known, reads.items, from, to) : null;
+    let sources: readonly Geometry[] | null = null;
     for (let made = makes.starts[row]; made < makes.starts[row + 1]; made++) {
       const tensor = makes.items[made];
       if (positions[tensor] === OFF) continue;
-      const output = names[tensor];
+      const shape = shapeOf(tensor);
+      if (only !== null && stays(only, shape)) {
+        known[tensor] = only;
+        continue;
+      }
+      sources ??= sourcesOf(known, columns, row);
+      if (sources.length === 0) break;
+      const output = columns.nameOf(tensor);
       if (pictures.has(output)) {
-        known[tensor] = pictureGeometry(all[0], shapeOf(output));
+        known[tensor] = pictureGeometry(sources[0], shape);
         grids.clear();
         continue;
       }
+      const node = columns.nodes[row];
       const isState = RECURRENT.has(node.opType) && output !== node.outputs[0];
-      const place = isState ? foreign(all[0], shapeOf(output)) : step(view, node, all, shapeOf(output), grids);
-      const finer = upsampled && isFiner(all[0], place);
-      const isUpsampled = !closed.has(output) && (finer || all.some((source) => source.upsampled));
+      const place = isState ? foreign(sources[0], shape) : step(view, node, sources, shape, grids);
+      const finer = UPSAMPLERS.has(node.opType) && isFiner(sources[0], place);
+      const isUpsampled = !closed.has(output) && (finer || sources.some((source) => source.upsampled));
       known[tensor] = place.upsampled === isUpsampled ? place : { ...place, upsampled: isUpsampled };
     }
   }
   return new Places(columns, known, new Map());
+}
+
+/** The place of all that a node reads that has one; null where there is none, or several. */
+function onlyPlace(
+  known: readonly (Geometry | null)[],
+  tensors: Int32Array,
+  from: number,
+  to: number,
+): Geometry | null {
+  let only: Geometry | null = null;
+  for (let at = from; at < to; at++) {
+    const place = known[tensors[at]];
+    if (place === null || place === only) continue;
+    if (only !== null) return null;
+    only = place;
+  }
+  return only;
+}
+
+/** Whether what works on one value at a time leaves a place as it is. */
+function stays({ axes, shape: before }: Geometry, shape: Shape | null): boolean {
+  return axes !== null && shape !== null && sameShape(before, shape) && !axes.includes('?');
+}
+
+/** The places of what a node reads as inputs; where they have none, of what its bodies read. */
+function sourcesOf(known: readonly (Geometry | null)[], columns: Columns, row: number): readonly Geometry[] {
+  const { starts, items } = columns.reads;
+  const end = inputsEnd(columns, row);
+  const sources = placesOf(known, items, starts[row], end);
+  return sources.length > 0 || end === starts[row + 1] ? sources : placesOf(known, items, end, starts[row + 1]);
 }
 
 function placesOf(
@@ -76,15 +136,26 @@ function placesOf(
   return places;
 }
 
+/** Shapes without their symbols; neighbours in a graph often share theirs. */
+function inNumbers(shapeOf: (tensor: number) => readonly Dim[] | null): (tensor: number) => Shape | null {
+  let last: { readonly shape: readonly Dim[]; readonly numbers: Shape } | null = null;
+  return (tensor) => {
+    const shape = shapeOf(tensor);
+    if (shape === null) return null;
+    if (last?.shape !== shape) last = { shape, numbers: numbersOf(shape) };
+    return last.numbers;
+  };
+}
+
 /** Whether an upsampling made a finer map; where sizes are not known, one of a map that strides made smaller is. */
 function isFiner({ grid, stride }: Geometry, to: Geometry): boolean {
   return grid === null || to.grid === null ? (stride ?? 1) > 1 : grid[0] < to.grid[0];
 }
 
 /** A shape without its symbols. */
-function numbersOf(shape: readonly Dim[] | null): Shape | null {
+function numbersOf(shape: readonly Dim[]): Shape {
   const isNumeric = (dims: readonly Dim[]): dims is Shape => dims.every((dim) => typeof dim !== 'string');
-  return shape === null || isNumeric(shape) ? shape : shape.map((dim) => (typeof dim === 'number' ? dim : null));
+  return isNumeric(shape) ? shape : shape.map((dim) => (typeof dim === 'number' ? dim : null));
 }
 
 /**
@@ -95,7 +166,7 @@ function inputGeometry(view: GraphView, flow: Flow, input: string, shape: Shape 
   const base = { shape, batch: 1, stride: 1, prefix: 0, pooled: false, upsampled: false, shuffles: 0 };
   const rank = shape?.length ?? 4;
   const isColour = (dim: number | null | undefined): boolean => dim === 1 || dim === 3 || dim === 4;
-  const first = (view.consumersOf.get(input) ?? []).filter((node) => flow.nodes.length > 0 && node.inputs.length > 0);
+  const first = (view.consumersOf.get(input) ?? []).filter((node) => flow.rows.length > 0 && node.inputs.length > 0);
   const movesChannels = first.some((node) => node.opType === 'Transpose' && intsOf(node, 'perm').join() === '0,3,1,2');
   if (rank === 4) {
     const last =

@@ -62,5 +62,22 @@ export function isAlike(from: readonly [number, number], to: readonly [number, n
   return ratio > 0.7 && ratio < 1.45;
 }
 
+function hasUpsampled(places: readonly (Geometry | null)[]): boolean {
+  let before: Geometry | null = null;
+  for (const place of places) {
+    if (place === before) continue;
+    if (place?.upsampled === true) return true;
+    before = place;
+  }
+  return false;
+}
+
 /** Where the tensors of a graph stand. */
-export class Places extends ByNumber<Geometry> {}
+export class Places extends ByNumber<Geometry> {
+  /** Whether an upsampling made one of them. */
+  get goesUp(): boolean {
+    return (this.isAnyUp ??= hasUpsampled(this.at));
+  }
+
+  private isAnyUp: boolean | null = null;
+}

@@ -4,7 +4,8 @@ import { factsOf } from './facts.js';
 import type { Feature, FeatureGroup } from './feature.js';
 import { wholeFlow } from './flow.js';
 import { modulesOf } from './modules.js';
-import { rowFrom } from './rows.js';
+import { hasAny } from './operators.js';
+import { ATTENDING, rowFrom } from './rows.js';
 import { rowFeatures, sequenceGroups } from './resolvers/sequences.js';
 
 /**
@@ -23,7 +24,13 @@ function blocksBehind(analysis: Analysis, features: readonly Feature[]): readonl
   const carrier = features.at(-1)?.tensor;
   const last = carrier == null ? null : analysis.float.nameOf(carrier);
   const strides = new Set(features.map(({ reduction }) => reduction));
-  if (last == null || strides.size < 2 || !analysis.view.producerOf.has(last)) return [];
+  if (
+    last == null ||
+    strides.size < 2 ||
+    !hasAny(analysis.view.columns, ATTENDING) ||
+    !analysis.view.producerOf.has(last)
+  )
+    return [];
   const row = rowFrom(analysis.view, last);
   if (row?.attends !== true) return [];
   const reduction = features.at(-1)?.reduction ?? null;
@@ -31,9 +38,12 @@ function blocksBehind(analysis: Analysis, features: readonly Feature[]): readonl
   return [{ name: 'blocks', features: rowFeatures(analysis, row, { source, reduction, input: null }) }];
 }
 
+const SOFTMAX = new Set(['Softmax']);
+
 /** Softmax maps of attention, [N, heads, L, L], in the order of execution. */
 function attentionMaps(analysis: Analysis): readonly Feature[] {
   const { view, types } = analysis;
+  if (!hasAny(view.columns, SOFTMAX)) return [];
   const { whole } = wholeFlow(view);
   const weighs = (node: Node): boolean =>
     node.opType === 'Softmax' &&
@@ -47,7 +57,7 @@ function attentionMaps(analysis: Analysis): readonly Feature[] {
     const shape = types.nominal.get(tensor)?.shape ?? facts.shape;
     const heads = shape?.length === 4 ? shape[1] : null;
     const at = whole.position.get(tensor) ?? -1;
-    const path = at < 0 ? '' : tree.owner[at].path;
+    const path = at < 0 ? '' : tree.ownerAt(at).path;
     return {
       ...facts,
       index,

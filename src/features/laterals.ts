@@ -1,7 +1,8 @@
 import type { GraphView } from '../onnx/graph.js';
 import type { Node } from '../onnx/records.js';
-import type { Flow } from './flow.js';
-import { isMap, type Geometry } from './geometry.js';
+import { nodeAt, nodeIf, type Flow } from './flow.js';
+import { isMap, type Geometry, type Places } from './geometry.js';
+import { isOneOf } from './operators.js';
 import { matrixWidths } from './weights.js';
 
 /** A way from the backbone into a map that an upsampling made. */
@@ -22,15 +23,13 @@ const LONGEST = 24;
 export const MERGES = new Set(['Add', 'Sum', 'Concat']);
 
 /** Every lateral: from each place where a map that was upsampled meets one that was not, back to the backbone. */
-export function lateralsOf(
-  view: GraphView,
-  network: Flow,
-  trunk: Flow,
-  geometry: ReadonlyMap<string, Geometry>,
-): readonly Lateral[] {
+export function lateralsOf(view: GraphView, network: Flow, trunk: Flow, geometry: Places): readonly Lateral[] {
   const laterals: Lateral[] = [];
-  for (const merge of network.nodes) {
-    if (!MERGES.has(merge.opType)) continue;
+  if (!geometry.goesUp) return laterals;
+  const isMerge = isOneOf(network.columns, MERGES);
+  for (const row of network.rows) {
+    if (!isMerge(row)) continue;
+    const merge = network.columns.nodes[row];
     const places = merge.inputs.map((name) => geometry.get(name));
     if (!places.some((place) => place?.upsampled === true)) continue;
     merge.inputs.forEach((name, at) => {
@@ -56,7 +55,7 @@ function followed(
   for (let step = 0; at !== undefined && step < LONGEST; step++) {
     if (trunk.position.has(at)) return { from: at, convs: convs.reverse() };
     const position: number = network.position.get(at) ?? -1;
-    const node: Node | undefined = network.nodes[position];
+    const node: Node | undefined = nodeIf(network, position);
     if (node === undefined) return null;
     if (node.opType === 'Conv' || matrixWidths(view, node) !== null) convs.push(node);
     at = earliest(
@@ -80,11 +79,10 @@ function earliest(network: Flow, names: readonly string[]): string | undefined {
 
 /** The convolutions with which heads leave a backbone. */
 export function headsOf(network: Flow, trunk: Flow, tapped: ReadonlySet<string>): readonly Lateral[] {
-  const own = new Set(trunk.nodes);
   return [...tapped].flatMap((from) =>
     (network.readers.get(from) ?? []).flatMap((reader) => {
-      const node = network.nodes[reader];
-      return own.has(node) || node.opType !== 'Conv'
+      const node = nodeAt(network, reader);
+      return trunk.atRow[network.rows[reader]] >= 0 || node.opType !== 'Conv'
         ? []
         : [{ from, convs: [node], into: node.outputs[0], merge: node }];
     }),

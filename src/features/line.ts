@@ -1,7 +1,7 @@
 import type { GraphView } from '../onnx/graph.js';
 import type { Dim, Node } from '../onnx/records.js';
 import type { Analysis } from './analysis.js';
-import { flowBetween, reachableFrom, wholeFlow, type Flow } from './flow.js';
+import { flowBetween, nodesBetween, reachableFrom, wholeFlow, type Flow } from './flow.js';
 import type { Axis, Geometry } from './geometry.js';
 import { intsOf } from './node-attributes.js';
 import { weightDims } from './weights.js';
@@ -70,7 +70,7 @@ function lineGeometry(
     shuffles: 0,
   };
   known.set(input, { ...start, axes: shape.length === 3 ? FIRST_CHANNELS : null, shape, channels: shape[1] });
-  for (const node of flow.nodes) {
+  for (const node of nodesBetween(flow, 0)) {
     const sources = node.inputs.flatMap((name) => known.get(name) ?? []);
     // A skip joins what the branch has made: the coarser of both is the place.
     const source = sources.reduce<Geometry | undefined>(

@@ -27,7 +27,7 @@ export function listModules(view: GraphView): readonly ListedModule[] {
       path: module.path,
       class: tree.classes.get(module.path) ?? null,
       calls: callsOf(view, whole, tree, module).length,
-      nodes: module.nodes.length,
+      nodes: module.size,
       outputs: exitsOf(whole, module.nodes, view.outputs),
     });
     for (const child of module.children.toReversed()) stack.push(child);

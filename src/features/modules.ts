@@ -1,146 +1,298 @@
-import type { Flow } from './flow.js';
+import { ByNames } from '../onnx/by-name.js';
 import type { GraphView } from '../onnx/graph.js';
+import { inputsEnd, type Flow } from './flow.js';
 import { nodePaths, type NamingStyle, type NodePaths } from './names.js';
-import { commonPath, shallow } from './names/paths.js';
+import { NO_PATH, ROOT, type PathTree } from './names/path-tree.js';
 
 /** A module of the network that was exported, as far as the names of its nodes show it. */
-export interface Module {
+export class Module {
+  private ownChildren: readonly Module[] | null = null;
+  private ownNodes: readonly number[] | null = null;
+
+  constructor(
+    private readonly tree: ModuleTree,
+    private readonly number: number,
+    readonly parent: Module | null,
+  ) {}
+
   /** Qualified name; `''` is the root. */
-  readonly path: string;
+  get path(): string {
+    return this.tree.paths.textOf(this.pathNumber);
+  }
+
+  get pathNumber(): number {
+    return this.tree.columns.paths[this.number];
+  }
+
   /** The last atom of the path. */
-  readonly name: string;
-  readonly parent: Module | null;
+  get name(): string {
+    return this.tree.paths.nameOf(this.pathNumber);
+  }
+
   /** In order of first execution. */
-  readonly children: Module[];
+  get children(): readonly Module[] {
+    return (this.ownChildren ??= this.tree.childrenOf(this.number));
+  }
+
+  get isLeaf(): boolean {
+    return this.tree.columns.firstChild[this.number] < 0;
+  }
+
+  /** How many nodes it has, its children's included. */
+  get size(): number {
+    return this.tree.columns.sizes[this.number];
+  }
+
+  /** Position in the flow of its first node. */
+  get first(): number {
+    return this.tree.columns.firsts[this.number];
+  }
+
+  /** Position in the flow of its last node. */
+  get last(): number {
+    return this.tree.columns.lasts[this.number];
+  }
+
   /** Positions in the flow of its nodes, its children's included, in execution order. */
-  readonly nodes: number[];
+  get nodes(): readonly number[] {
+    return (this.ownNodes ??= this.tree.nodesOf(this.number));
+  }
+}
+
+/** Modules by number, in the order of their first execution, each behind the one it lies in; the root is 0. */
+interface ModuleColumns {
+  /** The number of its path. */
+  readonly paths: readonly number[];
+  readonly parents: readonly number[];
+  /** -1 where there is none. */
+  readonly firstChild: readonly number[];
+  readonly next: readonly number[];
+  readonly sizes: Int32Array;
+  readonly firsts: Int32Array;
+  readonly lasts: Int32Array;
 }
 
 /** The modules of a network, as the names of its nodes nest them. */
-export interface ModuleTree {
-  readonly root: Module;
+export class ModuleTree {
+  readonly paths: PathTree;
+  readonly columns: ModuleColumns;
   readonly modules: ReadonlyMap<string, Module>;
-  /** The module that each node of the flow lies in. */
-  readonly owner: readonly Module[];
-  /** The path that each node's own names say, null where they say nothing. */
-  readonly named: readonly (string | null)[];
   readonly classes: ReadonlyMap<string, string>;
-  /** Which call of a module the node at a position belongs to; null where names do not say. */
-  readonly callOf: (at: number, path: string) => string | null;
+  /** Which call of a module, given the number of its path, a node belongs to; null where names do not say. */
+  readonly callOf: NodePaths['callOf'];
   readonly style: NamingStyle;
   readonly separator: '.' | '/';
   /** Whether the names show the network's modules inside each other, and not layers alone. */
   readonly isNested: boolean;
+  /** The path that each node's own names say; `NO_PATH` where they say nothing. */
+  private readonly named: Int32Array;
+  /** The number of the module that each node lies in. */
+  private readonly owners: Int32Array;
+  /** The number of the module of a path; -1 for those that are none. */
+  private readonly numbers: Int32Array;
+  private readonly made: Module[] = [];
+  private grouped: { readonly order: Int32Array; readonly starts: Int32Array } | null = null;
+
+  constructor(flow: Flow, paths: NodePaths) {
+    this.paths = paths.paths;
+    this.classes = paths.classes;
+    this.callOf = paths.callOf;
+    this.style = paths.style;
+    this.separator = paths.paths.separator;
+    this.isNested = paths.style === 'dynamo' || paths.style === 'torchscript';
+    this.named = new Int32Array(flow.rows.length);
+    for (let at = 0; at < this.named.length; at++) this.named[at] = paths.pathAt(at);
+    const found = moduleColumns(paths.paths, inherited(flow, this.named, paths));
+    this.columns = found.columns;
+    this.owners = found.owners;
+    this.numbers = found.numbers;
+    this.modules = new ByNames(
+      () => this.columns.paths.map((path) => this.paths.textOf(path)),
+      (path) => {
+        const number = this.numbers[this.paths.findText(path)] ?? -1;
+        return number < 0 ? undefined : this.module(number);
+      },
+      this.columns.paths.length,
+      true,
+    );
+  }
+
+  get root(): Module {
+    return this.module(0);
+  }
+
+  /** The module that the node at a position lies in. */
+  ownerAt(at: number): Module {
+    return this.module(this.owners[at]);
+  }
+
+  /** The path that the names of the node at a position say themselves; `''` where they say nothing. */
+  namedAt(at: number): string {
+    const path = this.named[at] ?? NO_PATH;
+    return path === NO_PATH ? '' : this.paths.textOf(path);
+  }
+
+  /** The modules of that many nodes or more, in order. */
+  *atLeast(nodes: number): Generator<Module> {
+    const { sizes } = this.columns;
+    for (let number = 0; number < sizes.length; number++) if (sizes[number] >= nodes) yield this.module(number);
+  }
+
+  /** The modules with several modules inside, in order. */
+  *withSeveral(): Generator<Module> {
+    const { firstChild, next } = this.columns;
+    for (let number = 0; number < firstChild.length; number++)
+      if (firstChild[number] >= 0 && next[firstChild[number]] >= 0) yield this.module(number);
+  }
+
+  /** The module of a number. */
+  module(number: number): Module {
+    const parent = this.columns.parents[number];
+    return (this.made[number] ??= new Module(this, number, parent < 0 ? null : this.module(parent)));
+  }
+
+  /** The modules inside one, in order. */
+  childrenOf(number: number): readonly Module[] {
+    const { firstChild, next } = this.columns;
+    const children: Module[] = [];
+    for (let child = firstChild[number]; child >= 0; child = next[child]) children.push(this.module(child));
+    return children;
+  }
+
+  /** Positions of the nodes of a module, in order. */
+  nodesOf(number: number): readonly number[] {
+    const { firsts, lasts, sizes } = this.columns;
+    const [first, size] = [firsts[number], sizes[number]];
+    if (lasts[number] - first === size - 1) return Array.from({ length: size }, (_, at) => first + at);
+    const { order, starts } = (this.grouped ??= grouped(this.columns, this.owners));
+    return [...order.slice(starts[number], starts[number] + size).sort()];
+  }
 }
 
-const trees = new WeakMap<Flow['nodes'], { readonly view: GraphView; readonly tree: ModuleTree }>();
+/** Positions of nodes with those of a module side by side, and where those of each module begin. */
+function grouped(
+  { parents, firstChild, next, sizes }: ModuleColumns,
+  owners: Int32Array,
+): { readonly order: Int32Array; readonly starts: Int32Array } {
+  const own = sizes.slice();
+  for (let number = 1; number < own.length; number++) own[parents[number]] -= sizes[number];
+  const starts = new Int32Array(own.length);
+  // Behind a module's own nodes stand those of its children.
+  for (let number = 0; number < own.length; number++) {
+    let at = starts[number] + own[number];
+    for (let child = firstChild[number]; child >= 0; child = next[child]) {
+      starts[child] = at;
+      at += sizes[child];
+    }
+  }
+  const free = starts.slice();
+  const order = new Int32Array(owners.length);
+  for (let at = 0; at < owners.length; at++) order[free[owners[at]]++] = at;
+  return { order, starts };
+}
+
+const trees = new WeakMap<Flow['rows'], { readonly view: GraphView; readonly tree: ModuleTree }>();
 
 /** The modules of a flow through a graph, as the names of its nodes tell them; found once. */
 export function modulesOf(view: GraphView, flow: Flow): ModuleTree {
-  const known = trees.get(flow.nodes);
+  const known = trees.get(flow.rows);
   if (known?.view === view) return known.tree;
-  const tree = moduleTree(flow, nodePaths(view, flow.nodes));
-  trees.set(flow.nodes, { view, tree });
+  const tree = new ModuleTree(flow, nodePaths(view, flow));
+  trees.set(flow.rows, { view, tree });
   return tree;
 }
 
-/** The modules of a flow; a node whose name says nothing lies where its neighbours lie. */
-export function moduleTree(flow: Flow, paths: NodePaths): ModuleTree {
-  const separator = paths.style === 'path' ? '/' : '.';
-  const root: Module = { path: '', name: '', parent: null, children: [], nodes: [] };
-  const modules = new Map([['', root]]);
-  const named = flow.nodes.map((_node, at) => paths.of(at));
-  let module = root;
-  let before = '';
-  const owner = inherited(flow, named, separator, paths.closing).map((path, at) => {
-    if (path !== before) module = modules.get(path) ?? moduleAt(modules, shallow(path, separator), separator);
-    before = path;
-    for (let up: Module | null = module; up !== null; up = up.parent) up.nodes.push(at);
-    return module;
-  });
-  return {
-    root,
-    modules,
-    owner,
-    named,
-    classes: paths.classes,
-    callOf: paths.callOf,
-    style: paths.style,
-    separator,
-    isNested: paths.style === 'dynamo' || paths.style === 'torchscript',
+/** The modules that nodes lie in, given the path of each. */
+function moduleColumns(
+  paths: PathTree,
+  pathAt: Int32Array,
+): { readonly columns: ModuleColumns; readonly owners: Int32Array; readonly numbers: Int32Array } {
+  const numbers = new Int32Array(paths.size).fill(-1);
+  numbers[ROOT] = 0;
+  const columns = { paths: [ROOT], parents: [-1], firstChild: [-1], next: [-1] };
+  const lastChild = [-1];
+  const numberOf = (path: number): number => {
+    let number = numbers[path];
+    if (number >= 0) return number;
+    const parent = numberOf(paths.parentOf(path));
+    number = columns.paths.push(path) - 1;
+    columns.parents.push(parent);
+    columns.firstChild.push(-1);
+    columns.next.push(-1);
+    lastChild.push(-1);
+    if (lastChild[parent] < 0) columns.firstChild[parent] = number;
+    else columns.next[lastChild[parent]] = number;
+    lastChild[parent] = number;
+    return (numbers[path] = number);
   };
-}
-
-function moduleAt(modules: Map<string, Module>, path: string, separator: string): Module {
-  const missing: string[] = [];
-  let parent = path;
-  let module = modules.get(parent);
-  while (module === undefined) {
-    missing.push(parent);
-    parent = parent.slice(0, Math.max(0, parent.lastIndexOf(separator)));
-    module = modules.get(parent);
+  const owners = new Int32Array(pathAt.length);
+  let [before, owner] = [ROOT, 0];
+  for (let at = 0; at < owners.length; at++) {
+    const path = pathAt[at];
+    if (path !== before) owner = numberOf(paths.shallow(path));
+    before = path;
+    owners[at] = owner;
   }
-  for (const next of missing.reverse()) {
-    const child: Module = {
-      path: next,
-      name: next.slice(module.path === '' ? 0 : module.path.length + 1),
-      parent: module,
-      children: [],
-      nodes: [],
-    };
-    module.children.push(child);
-    modules.set(next, child);
-    module = child;
+  const count = columns.paths.length;
+  const sizes = new Int32Array(count);
+  const firsts = new Int32Array(count).fill(owners.length);
+  const lasts = new Int32Array(count).fill(-1);
+  for (let at = 0; at < owners.length; at++) {
+    owner = owners[at];
+    sizes[owner]++;
+    if (firsts[owner] > at) firsts[owner] = at;
+    lasts[owner] = at;
   }
-  return module;
+  for (let number = count - 1; number > 0; number--) {
+    const parent = columns.parents[number];
+    sizes[parent] += sizes[number];
+    if (firsts[parent] > firsts[number]) firsts[parent] = firsts[number];
+    if (lasts[parent] < lasts[number]) lasts[parent] = lasts[number];
+  }
+  return { columns: { ...columns, sizes, firsts, lasts }, owners, numbers };
 }
 
 /**
  * Fills the gaps with what the paths of a node's producers and readers have in common; what was put in front of the
  * network or behind it lies in no module.
  */
-function inherited(
-  flow: Flow,
-  given: readonly (string | null)[],
-  separator: string,
-  closing: (at: number) => string | null,
-): readonly string[] {
-  if (isComplete(given)) return given;
-  const before: (string | null)[] = [...given];
-  flow.nodes.forEach((node, at) => {
-    if (before[at] !== null) return;
-    for (const name of node.inputs) {
-      const from = flow.position.get(name);
-      if (from !== undefined && from >= 0 && before[from] !== null)
-        before[at] = before[at] === null ? before[from] : common(before[at], before[from], separator);
+function inherited(flow: Flow, given: Int32Array, { paths, closing }: NodePaths): Int32Array {
+  if (!given.includes(NO_PATH)) return given;
+  const { columns, rows, positions, atRow } = flow;
+  const { reads, makes, readers } = columns;
+  const joint = (a: number, b: number): number => (a === NO_PATH ? b : b === NO_PATH ? a : paths.common(a, b));
+  const before = given.slice();
+  for (let at = 0; at < rows.length; at++) {
+    if (given[at] !== NO_PATH) continue;
+    const end = inputsEnd(columns, rows[at]);
+    for (let read = reads.starts[rows[at]]; read < end; read++) {
+      const from = positions[reads.items[read]];
+      if (from >= 0) before[at] = joint(before[at], before[from]);
     }
-  });
-  const after: (string | null)[] = [...given];
-  for (let at = flow.nodes.length - 1; at >= 0; at--) {
-    if (after[at] !== null) continue;
-    for (const name of flow.nodes[at].outputs) {
-      for (const reader of flow.readers.get(name) ?? [])
-        if (after[reader] !== null)
-          after[at] = after[at] === null ? after[reader] : common(after[at], after[reader], separator);
+  }
+  const after = given.slice();
+  for (let at = rows.length - 1; at >= 0; at--) {
+    if (given[at] !== NO_PATH) continue;
+    for (let made = makes.starts[rows[at]]; made < makes.starts[rows[at] + 1]; made++) {
+      const tensor = makes.items[made];
+      for (let reader = readers.starts[tensor]; reader < readers.starts[tensor + 1]; reader++) {
+        const to = atRow[readers.items[reader]];
+        if (to >= 0) after[at] = joint(after[at], after[to]);
+      }
     }
   }
   return given.map((path, at) => {
-    if (path !== null || after[at] === null) return path ?? '';
-    return closing(at) ?? common(before[at], after[at], separator);
+    if (path !== NO_PATH) return path;
+    if (after[at] === NO_PATH) return ROOT;
+    const closed = closing(at);
+    return closed !== NO_PATH ? closed : before[at] === NO_PATH ? ROOT : paths.common(before[at], after[at]);
   });
 }
 
-function isComplete(paths: readonly (string | null)[]): paths is readonly string[] {
-  return !paths.includes(null);
-}
-
-function common(a: string | null, b: string | null, separator: string): string {
-  return a === null || b === null ? '' : commonPath(a, b, separator);
-}
-
-/** The tensor a module ends with: the last output of its last node that the flow goes on with. */
-export function lastTensor(flow: Flow, module: Module): string | null {
-  const last = module.nodes.at(-1);
-  if (last === undefined) return null;
-  return flow.nodes[last].outputs.find((name) => flow.position.has(name)) ?? null;
+/** The tensor a module ends with: the first output of its last node that the flow goes on with; -1 if there is none. */
+export function lastTensor({ columns: { makes }, rows, positions }: Flow, { last }: Module): number {
+  const row = rows[last] ?? -1;
+  for (let at = row < 0 ? 0 : makes.starts[row]; row >= 0 && at < makes.starts[row + 1]; at++)
+    if (positions[makes.items[at]] >= 0) return makes.items[at];
+  return -1;
 }

@@ -1,7 +1,8 @@
 import { openModel } from '../open.js';
-import { viewGraph } from '../onnx/graph.js';
+import { executionRows, viewGraph } from '../onnx/graph.js';
 import { encodeModel } from '../testing/model-builder.js';
 import { nodePaths, pythonStrings, type NamingStyle } from './names.js';
+import { NO_PATH } from './names/path-tree.js';
 import { decodeSegments } from './names/torchscript.js';
 
 test.each([
@@ -56,10 +57,14 @@ async function pathsOf(
       },
     }),
   );
-  const found = nodePaths(viewGraph(model), model.graph.nodes);
+  const view = viewGraph(model);
+  const found = nodePaths(view, { columns: view.columns, rows: executionRows(view) });
   return {
     style: found.style,
-    paths: model.graph.nodes.map((_node, at) => found.of(at)),
+    paths: model.graph.nodes.map((_node, at) => {
+      const path = found.pathAt(at);
+      return path === NO_PATH ? null : found.paths.textOf(path);
+    }),
     classes: new Map(found.classes),
   };
 }

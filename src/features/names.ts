@@ -1,21 +1,26 @@
 import type { GraphView } from '../onnx/graph.js';
 import type { Node } from '../onnx/records.js';
 import { nodeMetadata } from '../onnx/small-values.js';
+import { nodesBetween, type Stretch } from './flow.js';
 import { closingModules, parameterLabels } from './names/labels.js';
 import { parametersOf } from './names/parameters.js';
+import { NO_PATH, PathTree } from './names/path-tree.js';
 import { torchScriptPaths } from './names/torchscript.js';
+import { rowTest } from './operators.js';
 
 /** How the exporter wrote module paths. */
 export type NamingStyle = 'dynamo' | 'torchscript' | 'parameters' | 'path' | 'underscore' | 'none';
 
-/** The module paths of nodes, by their places in a list; `''` is the root, null where their names say nothing. */
+/** The module paths of the nodes of a stretch, by their positions. */
 export interface NodePaths {
   readonly style: NamingStyle;
-  readonly of: (at: number) => string | null;
+  readonly paths: PathTree;
+  /** The module of a node; `NO_PATH` where its names say nothing. */
+  readonly pathAt: (at: number) => number;
   /** Which call of a module a node belongs to; null where its names do not say. */
-  readonly callOf: (at: number, path: string) => string | null;
-  /** The module of a node that lost its name in front of others that did not, by what it joins; null if open. */
-  readonly closing: (at: number) => string | null;
+  readonly callOf: (at: number, path: number) => string | number | null;
+  /** The module of a node that lost its name in front of others that did not, by what it joins; `NO_PATH` if open. */
+  readonly closing: (at: number) => number;
   /** Class of a module, where the exporter wrote it. */
   readonly classes: ReadonlyMap<string, string>;
 }
@@ -25,58 +30,77 @@ const EVIDENCE = 0.5;
 /** Ops with a weight, in every number format; what tools put between them carries no names. */
 const LAYERS = /Conv|Gemm|MatMul/;
 
-const SILENT = { of: () => null, callOf: () => null, closing: () => null, classes: new Map<string, string>() };
+const SILENT = {
+  pathAt: () => NO_PATH,
+  callOf: () => null,
+  closing: () => NO_PATH,
+  classes: new Map<string, string>(),
+};
 
 /**
  * Reads module paths from whatever the exporter left: dynamo's metadata, TorchScript's scopes, the names of parameters,
  * TensorFlow's and MXNet's paths.
- * @param nodes in execution order
  */
-export function nodePaths(view: GraphView, nodes: readonly Node[]): NodePaths {
+export function nodePaths(view: GraphView, stretch: Stretch): NodePaths {
   return (
-    dynamoPaths(view, nodes) ??
-    scopePaths(view, nodes) ??
-    labelPaths(view, nodes) ??
-    slashPaths(nodes) ??
-    underscorePaths(nodes) ?? { style: 'none', ...SILENT }
+    dynamoPaths(view, stretch) ??
+    scopePaths(view, stretch) ??
+    labelPaths(view, stretch) ??
+    slashPaths(stretch) ??
+    underscorePaths(stretch) ?? { style: 'none', paths: new PathTree('.'), ...SILENT }
   );
 }
 
-function isEvident(nodes: readonly Node[], isNamed: (at: number) => boolean): boolean {
+function isEvident({ columns, rows }: Stretch, isNamed: (at: number) => boolean): boolean {
   let [named, layers, namedLayers] = [0, 0, 0];
-  for (let at = 0; at < nodes.length; at++) if (isNamed(at)) named++;
-  if (named >= nodes.length * EVIDENCE) return true;
-  for (let at = 0; at < nodes.length; at++) {
-    if (!LAYERS.test(nodes[at].opType)) continue;
+  for (let at = 0; at < rows.length; at++) if (isNamed(at)) named++;
+  if (named >= rows.length * EVIDENCE) return true;
+  const isLayer = rowTest(columns, ({ opType }) => LAYERS.test(opType));
+  for (let at = 0; at < rows.length; at++) {
+    if (!isLayer(rows[at])) continue;
     layers++;
     if (isNamed(at)) namedLayers++;
   }
   return layers > 0 && namedLayers >= layers * EVIDENCE;
 }
 
-/** The module of a node that lost its own name: that of the parameters it reads. */
-function ownerOfParameters(view: GraphView, node: Node): string | null {
-  return parametersOf(view, node).find(({ module }) => module !== null)?.module ?? null;
+/** The modules of nodes; those that lost their own names have that of the parameters they read. */
+function orOwners(
+  view: GraphView,
+  { rows }: Stretch,
+  paths: PathTree,
+  ownAt: (at: number) => number,
+): (at: number) => number {
+  const parameters = parametersOf(view);
+  return (at) => {
+    const own = ownAt(at);
+    if (own !== NO_PATH) return own;
+    const [told] = parameters.tellingIn(rows[at]);
+    return told?.module == null ? NO_PATH : paths.at(told.module);
+  };
 }
 
-function scopePaths(view: GraphView, nodes: readonly Node[]): NodePaths | null {
-  const { isDeep, of, callOf } = torchScriptPaths(view, nodes);
-  if (!isEvident(nodes, isDeep)) return null;
-  const named = (at: number): string | null => of(at) ?? ownerOfParameters(view, nodes[at]);
+function scopePaths(view: GraphView, stretch: Stretch): NodePaths | null {
+  const paths = new PathTree('.');
+  const { isDeep, pathAt, callOf } = torchScriptPaths(view, stretch, paths);
+  if (!isEvident(stretch, isDeep)) return null;
+  const named = orOwners(view, stretch, paths, pathAt);
   return {
     style: 'torchscript',
-    of: named,
+    paths,
+    pathAt: named,
     callOf,
-    closing: closingModules(view, nodes, named),
+    closing: closingModules(view, stretch, paths, named),
     classes: new Map(),
   };
 }
 
 /** Exports that lost their scopes to another tool: the parameters still say which module each layer is. */
-function labelPaths(view: GraphView, nodes: readonly Node[]): NodePaths | null {
-  const labels = parameterLabels(view, nodes);
+function labelPaths(view: GraphView, stretch: Stretch): NodePaths | null {
+  const paths = new PathTree('.');
+  const labels = parameterLabels(view, stretch, paths);
   if (labels.own === 0 || labels.own < labels.layers * EVIDENCE) return null;
-  return { ...SILENT, style: 'parameters', of: labels.of };
+  return { ...SILENT, style: 'parameters', paths, pathAt: labels.pathAt };
 }
 
 const SCOPES = ['pkg.torch.onnx.name_scopes', 'pkg.onnxscript.name_scopes'];
@@ -87,32 +111,48 @@ const SCOPE_KEYS = new Set([...SCOPES, ...CLASSES]);
  * torch.onnx's dynamo exporter: `pkg.torch.onnx.name_scopes`, a Python list of qualified names, the module before the
  * last.
  */
-function dynamoPaths(view: GraphView, nodes: readonly Node[]): NodePaths | null {
-  if (nodes.every(({ metadata }) => metadata.length === 0)) return null;
+function dynamoPaths(view: GraphView, stretch: Stretch): NodePaths | null {
+  const { columns, rows } = stretch;
+  if (!rows.some((row) => columns.nodes[row].metadata.length > 0)) return null;
+  const paths = new PathTree('.');
   const classes = new Map<string, string>();
-  const places = nodes.map((node) => {
-    if (node.metadata.length === 0) return null;
-    const metadata = nodeMetadata(view.model, node, SCOPE_KEYS);
-    const scopes = metadata.get(SCOPES[0]) ?? metadata.get(SCOPES[1]);
-    if (scopes === undefined) return null;
-    const names = pythonStrings(scopes);
-    if (names.length === 0) return null;
-    const [path, call] = withoutCall(names.length > 1 ? names[names.length - 2] : '');
-    if (classes.has(path)) return { path, call };
-    const types = pythonStrings(metadata.get(CLASSES[0]) ?? metadata.get(CLASSES[1]) ?? '');
-    if (types.length === names.length)
-      for (let at = 0; at + 1 < names.length; at++) if (!classes.has(names[at])) classes.set(names[at], types[at]);
-    return { path, call };
-  });
-  if (!isEvident(nodes, (at) => places[at] !== null)) return null;
-  const named = (at: number): string | null => places[at]?.path ?? ownerOfParameters(view, nodes[at]);
+  const places = new Int32Array(rows.length).fill(NO_PATH);
+  const calls: (string | null)[] = [];
+  for (let at = 0; at < rows.length; at++) {
+    const scopes = scopesOf(view, columns.nodes[rows[at]], classes);
+    if (scopes !== null) places[at] = paths.at(scopes.path);
+    calls.push(scopes?.call ?? null);
+  }
+  if (!isEvident(stretch, (at) => places[at] !== NO_PATH)) return null;
+  const named = orOwners(view, stretch, paths, (at) => places[at]);
   return {
     style: 'dynamo',
-    of: named,
-    closing: closingModules(view, nodes, named),
-    callOf: (at, path) => (places[at]?.path === path ? places[at].call : null),
+    paths,
+    pathAt: named,
+    closing: closingModules(view, stretch, paths, named),
+    callOf: (at, path) => (places[at] === path ? calls[at] : null),
     classes,
   };
+}
+
+/** What the metadata of a node says of the modules around it; their classes are added to those that are known. */
+function scopesOf(
+  view: GraphView,
+  node: Node,
+  classes: Map<string, string>,
+): { readonly path: string; readonly call: string | null } | null {
+  if (node.metadata.length === 0) return null;
+  const metadata = nodeMetadata(view.model, node, SCOPE_KEYS);
+  const scopes = metadata.get(SCOPES[0]) ?? metadata.get(SCOPES[1]);
+  if (scopes === undefined) return null;
+  const names = pythonStrings(scopes);
+  if (names.length === 0) return null;
+  const [path, call] = withoutCall(names.length > 1 ? names[names.length - 2] : '');
+  if (classes.has(path)) return { path, call };
+  const types = pythonStrings(metadata.get(CLASSES[0]) ?? metadata.get(CLASSES[1]) ?? '');
+  if (types.length === names.length)
+    for (let at = 0; at + 1 < names.length; at++) if (!classes.has(names[at])) classes.set(names[at], types[at]);
+  return { path, call };
 }
 
 /** A further call of a module is written `head@1`. */
@@ -138,20 +178,21 @@ export function pythonStrings(literal: string): string[] {
 }
 
 /** TensorFlow (tf2onnx, Keras): `resnet50/conv1_conv/BiasAdd:0`; the layer is the path in front of the op. */
-function slashPaths(nodes: readonly Node[]): NodePaths | null {
-  return evidentPaths(nodes, 'path', (node) => {
-    const tensor = (node.outputs[0] ?? '').replace(/:\d+$/, '');
-    const name = tensor.includes('/') ? tensor : node.name;
+function slashPaths(stretch: Stretch): NodePaths | null {
+  return evidentPaths(stretch, 'path', ({ name: own, outputs: [output = ''] }) => {
+    const tensor = output.replace(/:\d+$/, '');
+    const name = tensor.includes('/') ? tensor : own;
+    if (!name.includes('/')) return null;
     const segments = name.split('/').filter(Boolean);
     return segments.length < 2 ? null : segments.slice(0, -1).join('/');
   });
 }
 
 /** MXNet's Gluon: `resnetv17_stage1_conv0_fwd`; the module is the prefix up to the stage. */
-function underscorePaths(nodes: readonly Node[]): NodePaths | null {
-  return evidentPaths(nodes, 'underscore', (node) => {
+function underscorePaths(stretch: Stretch): NodePaths | null {
+  return evidentPaths(stretch, 'underscore', ({ name, outputs: [output = ''] }) => {
     const match = /^(?:(.+?)_)?((?:stage|layers?|stages|features|block)_?\d+)_(?:(.+)_)?[a-z]+\d*(?:_fwd)?$/i.exec(
-      node.name || (node.outputs[0] ?? ''),
+      name || output,
     );
     return match?.[2] ?? null;
   });
@@ -159,11 +200,15 @@ function underscorePaths(nodes: readonly Node[]): NodePaths | null {
 
 /** The paths that a way of naming shows; null if it names too few nodes. */
 function evidentPaths(
-  nodes: readonly Node[],
-  style: NamingStyle,
+  stretch: Stretch,
+  style: 'path' | 'underscore',
   pathOf: (node: Node) => string | null,
 ): NodePaths | null {
-  const paths = nodes.map(pathOf);
-  const named = paths.reduce((count, path) => (path === null ? count : count + 1), 0);
-  return named < nodes.length * EVIDENCE ? null : { ...SILENT, style, of: (at) => paths[at] };
+  const paths = new PathTree(style === 'path' ? '/' : '.');
+  const places = Int32Array.from(nodesBetween(stretch, 0), (node) => {
+    const path = pathOf(node);
+    return path === null ? NO_PATH : paths.at(path);
+  });
+  const named = places.reduce((count, path) => (path === NO_PATH ? count : count + 1), 0);
+  return named < places.length * EVIDENCE ? null : { ...SILENT, style, paths, pathAt: (at) => places[at] };
 }

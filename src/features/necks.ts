@@ -2,10 +2,11 @@ import type { Node } from '../onnx/records.js';
 import type { Analysis } from './analysis.js';
 import { factsOf } from './facts.js';
 import type { Confidence, Feature, FeatureGroup } from './feature.js';
-import { flowBetween, reachableFrom, type Flow, type Stretch } from './flow.js';
+import { flowBetween, nodeAt, nodeIf, nodesBetween, reachableFrom, type Flow, type Stretch } from './flow.js';
 import { MERGES } from './laterals.js';
 import { isMap } from './geometry.js';
 import { intOf, largestOf } from './node-attributes.js';
+import { isOneOf } from './operators.js';
 import { weightDims } from './weights.js';
 
 /** A place where a map meets one of another stride. */
@@ -63,11 +64,13 @@ function group(analysis: Analysis, name: 'neck' | 'decoder', tensors: readonly s
 }
 
 function mergesOf({ network, flow, geometry }: Analysis): readonly Merge[] {
-  const own = new Set(flow.nodes);
+  const puts = isOneOf(network.columns, MERGES);
   const merges: Merge[] = [];
-  network.nodes.forEach((node, at) => {
+  network.rows.forEach((row, at) => {
+    if (!puts(row) || flow.atRow[row] >= 0) return;
+    const node = nodeAt(network, at);
     const place = geometry.get(node.outputs[0]);
-    if (!MERGES.has(node.opType) || own.has(node) || place === undefined || !isMap(place) || !place.upsampled) return;
+    if (place === undefined || !isMap(place) || !place.upsampled) return;
     const maps = node.inputs.filter((name) => isMapAt(geometry, name));
     const isUp = (name: string): boolean => geometry.get(name)?.upsampled === true;
     const resampled = maps.filter((name) => isUp(name) && isResampled(network, name)).length;
@@ -86,7 +89,7 @@ function isResampled(network: Flow, name: string): boolean {
   let at: string | undefined = name;
   let convs = 0;
   for (let step = 0; at !== undefined && step < MOST_NODES; step++) {
-    const node: Node | undefined = network.nodes[network.position.get(at) ?? -1];
+    const node: Node | undefined = nodeIf(network, network.position.get(at));
     if (node === undefined) return false;
     const computed: readonly string[] = node.inputs.filter((input) => network.position.has(input));
     if (MERGES.has(node.opType) && computed.length > 1) return false;
@@ -103,8 +106,8 @@ function leadsToMerge(network: Flow, merges: readonly Merge[]): ReadonlySet<numb
   const needed = new Set<string>();
   const isMerge = new Set(leads);
   leads.clear();
-  for (let at = network.nodes.length - 1; at >= 0; at--) {
-    const node = network.nodes[at];
+  for (let at = network.rows.length - 1; at >= 0; at--) {
+    const node = nodeAt(network, at);
     const reaches = node.outputs.some((name) => needed.has(name));
     if (reaches) leads.add(at);
     if (reaches || isMerge.has(at)) for (const name of node.inputs) needed.add(name);
@@ -174,8 +177,8 @@ function neckOf(
 function entryBehind({ network, geometry, view }: Analysis, merge: Merge, leads: ReadonlySet<number>): string | null {
   let entry: string | null = null;
   const reached = new Set(merge.node.outputs);
-  for (let at = merge.at; at < network.nodes.length; at++) {
-    const node = network.nodes[at];
+  for (let at = merge.at; at < network.rows.length; at++) {
+    const node = nodeAt(network, at);
     if (at > merge.at && !node.inputs.some((name) => reached.has(name))) continue;
     const [output] = node.outputs;
     const place = geometry.get(output);
@@ -185,7 +188,7 @@ function entryBehind({ network, geometry, view }: Analysis, merge: Merge, leads:
     const isRead =
       view.outputs.has(output) ||
       readers.some((reader) => !leads.has(reader) && !isMergeOf(network, reader, output, merge, geometry));
-    const goesOn = readers.some((reader) => leads.has(reader) || MERGES.has(network.nodes[reader].opType));
+    const goesOn = readers.some((reader) => leads.has(reader) || MERGES.has(nodeAt(network, reader).opType));
     if (isRead && goesOn) entry = output;
   }
   return entry;
@@ -199,7 +202,7 @@ function isMergeOf(
   merge: Merge,
   geometry: Analysis['geometry'],
 ): boolean {
-  const node = network.nodes[reader];
+  const node = nodeAt(network, reader);
   if (!MERGES.has(node.opType)) return false;
   return (
     node.inputs.some((name) => name !== output && isMapAt(geometry, name) && isResampled(network, name)) ||
@@ -219,12 +222,13 @@ function topEntry(
   const stride = last == null ? 0 : geometry.get(last)?.stride;
   if (levels.some((level) => level.stride === stride)) return null;
   let entry: string | null = null;
-  for (const cut of flow.cuts) {
-    if ((flow.position.get(cut) ?? -1) < from || geometry.get(cut)?.stride !== stride) continue;
+  for (const tensor of flow.cuts) {
+    const cut = flow.columns.nameOf(tensor);
+    if (flow.positions[tensor] < from || geometry.get(cut)?.stride !== stride) continue;
     const readers = network.readers.get(cut) ?? [];
     const isRead =
       view.outputs.has(cut) ||
-      readers.some((reader) => !leads.has(reader) && !MERGES.has(network.nodes[reader].opType));
+      readers.some((reader) => !leads.has(reader) && !MERGES.has(nodeAt(network, reader).opType));
     if (isRead && readers.some((reader) => leads.has(reader))) entry = cut;
   }
   return entry;
@@ -249,7 +253,7 @@ function lastMap(analysis: Analysis, { node, stride }: Merge): string {
 }
 
 function isConv(network: Flow, name: string): boolean {
-  return network.nodes[network.position.get(name) ?? -1]?.opType === 'Conv';
+  return nodeIf(network, network.position.get(name))?.opType === 'Conv';
 }
 
 /**
@@ -257,8 +261,10 @@ function isConv(network: Flow, name: string): boolean {
  * the head.
  */
 function isSmoothing({ geometry, network }: Analysis, from: string, to: string): boolean {
-  const node = network.nodes[network.position.get(to) ?? -1];
-  return geometry.get(from)?.channels === geometry.get(to)?.channels && intOf(node, 'group', 1) === 1;
+  const node = nodeIf(network, network.position.get(to));
+  return (
+    node !== undefined && geometry.get(from)?.channels === geometry.get(to)?.channels && intOf(node, 'group', 1) === 1
+  );
 }
 
 /** Tensors behind `from` that all of its ways on pass through at its stride, in front of what heads lay together. */
@@ -273,17 +279,16 @@ function chainBehind(
   const flow = flowBetween(stretch, from, data, outputs);
   const chain = [from];
   let before = -1;
-  for (const cut of flow.cuts) {
-    const at = flow.position.get(cut) ?? -1;
+  for (const tensor of flow.cuts) {
+    const cut = flow.columns.nameOf(tensor);
+    const at = flow.positions[tensor];
     const place = geometry.get(cut);
     if (place === undefined || !isMap(place) || place.stride !== stride) break;
-    const laysScores = flow.nodes
-      .slice(before + 1, at + 1)
-      .some(
-        (node) =>
-          node.opType === 'Concat' &&
-          node.inputs.filter((name) => isMapAt(geometry, name)).every((name) => isRaw(network, name)),
-      );
+    const laysScores = nodesBetween(flow, before + 1, at + 1).some(
+      (node) =>
+        node.opType === 'Concat' &&
+        node.inputs.filter((name) => isMapAt(geometry, name)).every((name) => isRaw(network, name)),
+    );
     if (laysScores) break;
     chain.push(cut);
     before = at;
@@ -313,7 +318,7 @@ const ACTIVATIONS = new Set([
 /** Whether a tensor is what a convolution made, without an activation or a sum behind it. */
 function isRaw(network: Flow, name: string): boolean {
   if (!isConv(network, name)) return false;
-  return !(network.readers.get(name) ?? []).some((reader) => ACTIVATIONS.has(network.nodes[reader].opType));
+  return !(network.readers.get(name) ?? []).some((reader) => ACTIVATIONS.has(nodeAt(network, reader).opType));
 }
 
 /** Whether a merge lays several levels together for a head that goes on with them. */
@@ -323,8 +328,8 @@ function isFusion(analysis: Analysis, { node, resampled }: Merge): boolean {
   if (node.opType !== 'Concat' || resampled < 2 || widths.some((width) => width < LEAST_WIDTH)) return false;
   const readers = network.readers.get(node.outputs[0]) ?? [];
   return readers.some((reader) => {
-    const dims = weightDims(view, network.nodes[reader].inputs[1]);
-    return network.nodes[reader].opType === 'Conv' && dims !== null;
+    const dims = weightDims(view, nodeAt(network, reader).inputs[1]);
+    return nodeAt(network, reader).opType === 'Conv' && dims !== null;
   });
 }
 
@@ -358,7 +363,7 @@ function nextUp(
   from: string,
 ): { readonly tensor: string; readonly stride: number } | null {
   const readers = network.readers.get(from) ?? [];
-  const [tensor] = network.nodes[readers[0]]?.outputs ?? [];
+  const [tensor] = nodeIf(network, readers[0])?.outputs ?? [];
   const [stride, before] = [geometry.get(tensor)?.stride ?? null, geometry.get(from)?.stride ?? 0];
   return readers.length === 1 && stride !== null && stride < before ? { tensor, stride } : null;
 }

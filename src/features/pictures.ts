@@ -1,6 +1,6 @@
 import { readsOf, type GraphView } from '../onnx/graph.js';
 import type { Dim, Node } from '../onnx/records.js';
-import type { Flow } from './flow.js';
+import { nodeAt, type Flow } from './flow.js';
 import { isLayer, isWeight } from './weights.js';
 
 type ShapeOf = (name: string) => readonly Dim[] | null;
@@ -17,8 +17,8 @@ export function resizedPictures(view: GraphView, flow: Flow, provenOf: ShapeOf):
   const lastReader = (name: string): number => flow.readers.get(name)?.at(-1) ?? -1;
   const raw = new Set([flow.input]);
   let lastRead = lastReader(flow.input);
-  for (const [at, node] of flow.nodes.entries()) {
-    if (at > lastRead) break;
+  for (let at = 0; at <= lastRead && at < flow.rows.length; at++) {
+    const node = nodeAt(flow, at);
     const reads = readsOf(node).filter((name) => flow.position.has(name));
     if (isLayer(node) || reads.length === 0 || !reads.every((name) => raw.has(name))) continue;
     if (node.opType === 'Resize' && lastRead === at && fixesSize(view, node, provenOf)) found.add(node.outputs[0]);

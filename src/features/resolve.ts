@@ -98,7 +98,7 @@ function labelled({ view, flow }: Analysis, { style }: ModuleTree, answer: Answe
 }
 
 function labelledByParameters(view: GraphView, flow: Flow, found: readonly Feature[]): readonly Feature[] {
-  const labels = parameterLabels(view, flow.nodes).ofTensors(found.map(({ tensor }) => tensor));
+  const labels = parameterLabels(view, flow).ofTensors(found.map(({ tensor }) => tensor));
   return found.map((feature, at) => {
     const module = labels[at];
     const because =

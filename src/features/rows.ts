@@ -1,6 +1,14 @@
 import type { GraphView } from '../onnx/graph.js';
 import type { Node } from '../onnx/records.js';
-import { flowBetween, reachableFrom, wholeFlow, type Flow, type Stretch, type TensorSet } from './flow.js';
+import {
+  flowBetween,
+  nodesBetween,
+  reachableFrom,
+  wholeFlow,
+  type Flow,
+  type Stretch,
+  type TensorSet,
+} from './flow.js';
 import { weightDims } from './weights.js';
 
 /** What a network does between two places where all that it computes is one tensor. */
@@ -60,6 +68,8 @@ const ATTENTIONS = new Set([
   'PagedAttention',
   'LongformerAttention',
 ]);
+/** Ops without which no block attends. */
+export const ATTENDING: ReadonlySet<string> = new Set([...ATTENTIONS, 'Softmax']);
 const GLUE = new Set([
   'Cast',
   'Identity',
@@ -124,12 +134,13 @@ function deepestOutput(view: GraphView, { columns, rows }: Stretch, data: Tensor
 function segmentsOf(view: GraphView, flow: Flow): readonly Segment[] {
   const segments: Segment[] = [];
   let from = 0;
-  for (const tensor of flow.cuts) {
-    const at = flow.position.get(tensor) ?? -1;
+  for (const cut of flow.cuts) {
+    const tensor = flow.columns.nameOf(cut);
+    const at = flow.positions[cut];
     if (at < from) continue;
     const nodes: number[] = [];
     for (let node = from; node <= at; node++) nodes.push(node);
-    segments.push({ tensor, nodes, ...contentOf(view, flow.nodes.slice(from, at + 1)) });
+    segments.push({ tensor, nodes, ...contentOf(view, nodesBetween(flow, from, at + 1)) });
     from = at + 1;
   }
   return segments;

@@ -151,7 +151,7 @@ function modulesNamed({ tree, folded, flattened }: ModuleNames, pattern: string)
       path !== '' &&
       (matchesGlob(pattern, path, tree.separator) || matchesGlob(pattern, flattened.get(path) ?? path, tree.separator)),
   );
-  return matching.sort((a, b) => a.nodes[0] - b.nodes[0]).map(({ path }) => path);
+  return matching.sort((a, b) => a.first - b.first).map(({ path }) => path);
 }
 
 function tapNamed(

@@ -13,7 +13,7 @@ export function selectionByName(view: GraphView): string {
   const tree = modulesOf(view, whole);
   let best: Module | null = null;
   let most = 0;
-  for (const module of tree.modules.values()) {
+  for (const module of tree.withSeveral()) {
     const size = rowSize(module);
     if (size > most) [best, most] = [module, size];
   }
@@ -41,7 +41,7 @@ export function selectionFromGroups(groups: readonly FeatureGroup[]): string {
 /** Nodes in the numbered children of a module, if it has several. */
 function rowSize(module: Module): number {
   const numbered = module.children.filter(isNumbered);
-  return numbered.length < 2 ? 0 : numbered.reduce((sum, { nodes }) => sum + nodes.length, 0);
+  return numbered.length < 2 ? 0 : numbered.reduce((sum, { size }) => sum + size, 0);
 }
 
 function isNumbered({ name }: Module): boolean {

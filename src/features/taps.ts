@@ -2,7 +2,7 @@ import { readsOf, type GraphView } from '../onnx/graph.js';
 import type { Node } from '../onnx/records.js';
 import { callsOf } from './calls.js';
 import type { HookType } from './feature.js';
-import type { Flow } from './flow.js';
+import { nodeAt, type Flow } from './flow.js';
 import type { Module, ModuleTree } from './modules.js';
 
 /** What a module name means in the graph. */
@@ -25,7 +25,7 @@ export function exitsOf(
   const inside = new Set(nodes);
   const exits: string[] = [];
   for (const at of nodes) {
-    for (const name of flow.nodes[at].outputs) {
+    for (const name of nodeAt(flow, at).outputs) {
       if (!flow.position.has(name)) continue;
       if (outputs.has(name) || (flow.readers.get(name) ?? []).some((reader) => !inside.has(reader))) exits.push(name);
     }
@@ -53,7 +53,7 @@ export function concatenated(view: GraphView, exits: readonly string[]): readonl
 export function entryOf(flow: Flow, nodes: readonly number[]): string | null {
   const inside = new Set(nodes);
   for (const at of nodes) {
-    for (const name of readsOf(flow.nodes[at])) {
+    for (const name of readsOf(nodeAt(flow, at))) {
       const from = flow.position.get(name);
       if (from !== undefined && !inside.has(from)) return name;
     }
@@ -77,9 +77,9 @@ export function tapModule(
     const entry = entryOf(flow, call === undefined ? (calls.at(-1) ?? nodes) : nodes);
     return { tensors: entry === null ? [] : [entry], folded: null };
   }
-  const last = flow.nodes[nodes[nodes.length - 1]].outputs.filter((name) => flow.position.has(name));
+  const last = nodeAt(flow, nodes[nodes.length - 1]).outputs.filter((name) => flow.position.has(name));
   if (last.length === 0) return { tensors: [], folded: null };
-  if (module.children.length === 0 && nodes.length === 1 && isFolded(view, flow.nodes[nodes[0]]))
+  if (module.isLeaf && nodes.length === 1 && isFolded(view, nodeAt(flow, nodes[0])))
     return { tensors: [], folded: last[0] };
   return { tensors: [last[0]], folded: null };
 }
@@ -111,7 +111,7 @@ export function foldedModules(view: GraphView, flow: Flow, tree: ModuleTree): Re
     const [tensor = ''] = reader?.outputs ?? [];
     const at = flow.position.get(tensor);
     if (reader === undefined || at === undefined || at < 0 || !FOLDS.test(reader.opType)) continue;
-    const owner = tree.owner[at].path;
+    const owner = tree.ownerAt(at).path;
     if (owner !== '' && !path.startsWith(`${owner}.`) && !path.endsWith(`.${owner}`)) folded.set(path, tensor);
   }
   return folded;
@@ -130,7 +130,7 @@ export function madeWithParametersOf(
     if (!name.startsWith(`${path}.`)) continue;
     const [tensor = ''] = view.consumersOf.get(name)?.[0]?.outputs ?? [];
     const at = flow.position.get(tensor);
-    if (at !== undefined && at >= 0) return { tensor, module: tree.owner[at].path };
+    if (at !== undefined && at >= 0) return { tensor, module: tree.ownerAt(at).path };
   }
   return null;
 }

@@ -1,5 +1,5 @@
 import { tappedOf, type Analysis } from './analysis.js';
-import { flowBetween, reachableFrom, type Flow, type TensorSet } from './flow.js';
+import { flowBetween, nodeAt, nodesBetween, reachableFrom, type Flow, type TensorSet } from './flow.js';
 import { isMap } from './geometry.js';
 import { headsOf } from './laterals.js';
 
@@ -22,9 +22,9 @@ export function towersOf(analysis: Analysis): readonly Analysis[] {
   const towers: Analysis[] = [];
   for (const nodes of streams) {
     const own = new Set(nodes);
-    const maps = nodes.flatMap((at) => network.nodes[at].outputs.filter((name) => isPlaced(geometry, name)));
+    const maps = nodes.flatMap((at) => nodeAt(network, at).outputs.filter((name) => isPlaced(geometry, name)));
     const strides = new Set(maps.map((name) => geometry.get(name)?.stride));
-    const convs = nodes.filter((at) => CONVS.has(network.nodes[at].opType)).length;
+    const convs = nodes.filter((at) => CONVS.has(nodeAt(network, at).opType)).length;
     if (convs < LEAST_CONVS || strides.size < LEAST_STRIDES) continue;
     const end = longest(network, nodes, own);
     if (end === null) continue;
@@ -41,7 +41,7 @@ function longest(network: Flow, nodes: readonly number[], own: ReadonlySet<numbe
   const depth = new Map<string, number>();
   let end: string | null = null;
   for (const at of nodes) {
-    const node = network.nodes[at];
+    const node = nodeAt(network, at);
     const before = node.inputs.reduce((most, name) => Math.max(most, depth.get(name) ?? 0), 0);
     const [output] = node.outputs;
     depth.set(output, before + (CONVS.has(node.opType) ? 1 : 0));
@@ -64,7 +64,7 @@ function streamsOf(network: Flow, input: string, data: TensorSet): readonly (rea
   const MIXED = -2;
   const label = new Map<string, number>([[input, ROOT]]);
   const streams = new Map<number, number[]>();
-  network.nodes.forEach((node, at) => {
+  nodesBetween(network, 0).forEach((node, at) => {
     const labels = new Set<number>();
     for (const name of node.inputs) if (data.has(name)) labels.add(label.get(name) ?? MIXED);
     if (labels.size === 0) return;

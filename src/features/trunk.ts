@@ -1,6 +1,6 @@
 import { readsOf } from '../onnx/graph.js';
 import type { Node } from '../onnx/records.js';
-import { flowBetween, OFF, tensorsOn, type Flow, type Stretch, type TensorSet } from './flow.js';
+import { flowBetween, nodesBetween, OFF, type Flow, type Stretch, type TensorSet } from './flow.js';
 import { isMap, type Geometry, type Places } from './geometry.js';
 import { largestOf } from './node-attributes.js';
 
@@ -38,13 +38,20 @@ function exitsAt(
   outputs: readonly string[],
   inside: ReadonlySet<string>,
 ): readonly string[] {
-  const { columns, rows, atRow } = whole;
-  const { names, tensorOf, reads, makes, readers } = columns;
-  const isDeep = new Uint8Array(names.length);
-  for (let tensor = 0; tensor < names.length; tensor++) if (isAtStride(geometry.at[tensor], stride)) isDeep[tensor] = 1;
+  const { columns, rows, atRow, positions } = whole;
+  const { tensorOf, reads, makes, readers, maker } = columns;
+  const isDeep = new Uint8Array(maker.length);
+  let before: Geometry | null = null;
+  let isAt = false;
+  for (let tensor = 0; tensor < isDeep.length; tensor++) {
+    const place = geometry.at[tensor];
+    if (place !== before) isAt = isAtStride(place, stride);
+    before = place;
+    if (isAt) isDeep[tensor] = 1;
+  }
   for (const name of inside) isDeep[tensorOf.get(name) ?? isDeep.length] = 0;
   /** Tensors that lead to a map of that stride. */
-  const leads = new Uint8Array(names.length);
+  const leads = new Uint8Array(isDeep.length);
   const goesOn = (row: number): boolean => {
     for (let at = makes.starts[row]; at < makes.starts[row + 1]; at++)
       if (isDeep[makes.items[at]] === 1 || leads[makes.items[at]] === 1) return true;
@@ -53,16 +60,24 @@ function exitsAt(
   for (let at = rows.length - 1; at >= 0; at--)
     if (goesOn(rows[at]))
       for (let read = reads.starts[rows[at]]; read < reads.starts[rows[at] + 1]; read++) leads[reads.items[read]] = 1;
-  const ends = new Set(outputs);
+  const isEnd = new Uint8Array(isDeep.length);
+  for (const name of outputs) isEnd[tensorOf.get(name) ?? isDeep.length] = 1;
   const isExit = (tensor: number): boolean => {
-    if (ends.has(names[tensor])) return true;
+    if (isEnd[tensor] === 1) return true;
     for (let at = readers.starts[tensor]; at < readers.starts[tensor + 1]; at++)
       if (atRow[readers.items[at]] >= 0 && !goesOn(readers.items[at])) return true;
     return false;
   };
-  return tensorsOn(whole)
-    .filter((tensor) => isDeep[tensor] === 1 && isExit(tensor))
-    .map((tensor) => names[tensor]);
+  const exits: string[] = [];
+  const add = (tensor: number): void => void exits.push(columns.nameOf(tensor));
+  for (let tensor = 0; tensor < isDeep.length; tensor++)
+    if (isDeep[tensor] === 1 && positions[tensor] === -1 && isExit(tensor)) add(tensor);
+  for (let at = 0; at < rows.length; at++)
+    for (let made = makes.starts[rows[at]]; made < makes.starts[rows[at] + 1]; made++) {
+      const tensor = makes.items[made];
+      if (isDeep[tensor] === 1 && positions[tensor] === at && isExit(tensor)) add(tensor);
+    }
+  return exits;
 }
 
 /** Outputs that are one vector per image, unless they stand beside maps that an upsampling made. */
@@ -84,19 +99,17 @@ function scoresAmong(
  * The deepest stride of a map that no upsampling made; where maps of them are upsampled, of those: what lies deeper is
  * made for further levels of a neck.
  */
-function deepestStride({ columns, positions, nodes }: Flow, geometry: Places, inside: ReadonlySet<string>): number {
-  const { names } = columns;
+function deepestStride(whole: Flow, geometry: Places, inside: ReadonlySet<string>): number {
+  const { columns, positions } = whole;
   let deepest = 0;
   let sentUp = 0;
-  let isUp = false;
-  for (let tensor = 0; tensor < names.length; tensor++) {
+  for (let tensor = 0; tensor < positions.length; tensor++) {
     const place = geometry.at[tensor];
-    if (place === null || positions[tensor] === OFF) continue;
-    if (place.upsampled) isUp = true;
-    else if (!inside.has(names[tensor]) && (place.stride ?? 0) > deepest && isMap(place)) deepest = place.stride ?? 0;
+    if (place === null || positions[tensor] === OFF || place.upsampled || (place.stride ?? 0) <= deepest) continue;
+    if (isMap(place) && !inside.has(columns.nameOf(tensor))) deepest = place.stride ?? 0;
   }
-  if (!isUp) return deepest;
-  for (const node of nodes) {
+  if (!geometry.goesUp) return deepest;
+  for (const node of nodesBetween(whole, 0)) {
     if (!isUpsampling(node)) continue;
     const from = geometry.get(node.inputs[0]);
     const to = geometry.get(node.outputs[0]);
@@ -133,11 +146,12 @@ export function closedHourglasses(
   order: Stretch,
   whole: Flow & { readonly input: string },
   data: TensorSet,
-  geometry: ReadonlyMap<string, Geometry>,
+  geometry: Places,
 ): Closed {
   let closed: Closed = { ends: new Set(), inside: new Set() };
+  if (!geometry.goesUp) return closed;
   const strided: string[] = [];
-  for (const node of whole.nodes) {
+  for (const node of nodesBetween(whole, 0)) {
     if (node.attributes.length === 0 || node.opType === 'ConvTranspose' || largestOf(node, 'strides', 1) <= 1) continue;
     const place = geometry.get(node.inputs[0]);
     if (place?.upsampled === true && isMap(place)) strided.push(node.inputs[0]);
@@ -162,8 +176,7 @@ function withDeepest(
   closed: Closed,
 ): Closed {
   const behind = [...closed.ends].reduce((last, name) => Math.max(last, whole.position.get(name) ?? 0), 0);
-  const sent = whole.nodes
-    .slice(behind + 1)
+  const sent = nodesBetween(whole, behind + 1)
     .filter((node) => isUpsampling(node) && geometry.get(node.inputs[0])?.upsampled === true)
     .map(({ inputs: [from] }) => from);
   for (const end of [...new Set(sent)].slice(0, MOST_LEVELS)) {
@@ -182,15 +195,19 @@ function closedOnTheWay(
 ): Closed | null {
   const ends = new Set(known.ends);
   const insides = new Set(known.inside);
-  const lastConv = flow.nodes.findLastIndex(({ opType }) => opType === 'Conv');
-  const inside = new Map(flow.nodes.map((node, at) => [node, at]));
+  const { columns, rows, atRow, positions } = flow;
+  const lastConv = rows.findLastIndex((row) => columns.nodes[row].opType === 'Conv');
   let before = whole.input;
-  for (const cut of flow.cuts) {
-    const [first, end] = [flow.position.get(before) ?? -1, flow.position.get(cut) ?? -1];
-    const nodes = flow.nodes.slice(first + 1, end + 1);
+  for (const tensor of flow.cuts) {
+    const cut = columns.nameOf(tensor);
+    const [first, end] = [flow.position.get(before) ?? -1, positions[tensor]];
+    const nodes = nodesBetween(flow, first + 1, end + 1);
     if (!ends.has(cut) && nodes.some(isUpsampling) && geometry.get(cut)?.upsampled === true) {
       const isRead = (name: string): boolean =>
-        (whole.readers.get(name) ?? []).some((reader) => (inside.get(whole.nodes[reader]) ?? Infinity) > end);
+        (whole.readers.get(name) ?? []).some((reader) => {
+          const at = atRow[whole.rows[reader]];
+          return at < 0 || at > end;
+        });
       const made = [before, ...nodes.flatMap(({ outputs }) => outputs)].filter((name) => name !== cut);
       if (end < lastConv || geometry.get(before)?.grid?.join() !== geometry.get(cut)?.grid?.join() || made.some(isRead))
         return null;
@@ -220,7 +237,7 @@ export function withoutAuxiliary(
   geometry: ReadonlyMap<string, Geometry>,
 ): readonly string[] | null {
   const last = flow.cuts.at(-1);
-  const from = flow.position.get(last ?? flow.input ?? '') ?? -1;
+  const from = last === undefined ? -1 : flow.positions[last];
   const branchOf = new Map<string, number>();
   const parents: number[] = [];
   const rootOf = (branch: number): number => {
@@ -229,7 +246,7 @@ export function withoutAuxiliary(
     return at;
   };
   const weights = new Map<number, { convs: number; joins: number }>();
-  for (const node of flow.nodes.slice(from + 1)) {
+  for (const node of nodesBetween(flow, from + 1)) {
     const joined = [
       ...new Set(
         readsOf(node)

@@ -24,6 +24,6 @@ export function matrixWidths(view: GraphView, node: Node): readonly [number, num
 const LAYERS = new Set(['Conv', 'DeformConv', 'ConvTranspose', 'MatMul', 'Gemm', 'LSTM', 'GRU', 'RNN']);
 
 /** Whether a node is a layer with weights, as those of other domains may be: what is in front of the first prepares. */
-export function isLayer({ opType, domain }: Node): boolean {
+export function isLayer({ opType, domain }: Pick<Node, 'opType' | 'domain'>): boolean {
   return LAYERS.has(opType) || (domain !== '' && domain !== CHANNELS_LAST);
 }

@@ -130,6 +130,8 @@ export interface InferredTypes {
    * file.
    */
   readonly nominal: TensorTypes;
+  /** The same by the numbers of tensors in the graph of the file, asked about or not; absent if they have none. */
+  readonly nominalAt?: (tensor: number) => TensorType | null;
   /** Where each of `types` comes from. */
   readonly origins?: Pick<ReadonlyMap<string, TypeOrigin>, 'get'>;
   /** The numbers that were put in, per input; empty where no input dim is symbolic. */

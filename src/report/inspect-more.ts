@@ -1,8 +1,9 @@
 import { takeIndices } from '../features/feature-info.js';
 import type { Attempt, Feature, Resolution } from '../features/feature.js';
 import { nodePaths } from '../features/names.js';
+import { NO_PATH } from '../features/names/path-tree.js';
 import { groupNamed } from '../features/select.js';
-import { executionOrder, type GraphView } from '../onnx/graph.js';
+import { executionRows, type GraphView } from '../onnx/graph.js';
 import type { InferredTypes, TensorTypes } from '../onnx/types.js';
 import { oneFeature } from '../options/feature-kinds.js';
 import { option } from '../options/words.js';
@@ -19,17 +20,21 @@ export function listedTensors(
   { origins }: InferredTypes,
 ): readonly NodeTensorRecord[] {
   const { nodes } = view.model.graph;
-  const order = executionOrder(view);
-  const paths = nodePaths(view, order);
-  const modules = new Map(order.map((node, at) => [node, paths.of(at)]));
-  return nodes.flatMap((node) =>
+  const order = { columns: view.columns, rows: executionRows(view) };
+  const { paths, pathAt } = nodePaths(view, order);
+  const modules = new Map(Array.from(order.rows, (row, at) => [row, pathAt(at)]));
+  const moduleOf = (row: number): string | null => {
+    const path = modules.get(row) ?? NO_PATH;
+    return path === NO_PATH ? null : paths.textOf(path);
+  };
+  return nodes.flatMap((node, row) =>
     node.outputs
       .filter((name) => name !== '')
       .map((name) => ({
         ...tensorRecord(name, known.get(name)),
         op_type: node.opType,
         node: node.name,
-        module: modules.get(node) ?? null,
+        module: moduleOf(row),
         origin: origins?.get(name) ?? null,
       })),
   );

@@ -44,12 +44,17 @@ export function typesOf(
     const info = wanted.has(name) ? (nominal.infos.get(name) ?? proven.infos.get(name)) : undefined;
     return info === undefined ? undefined : typeOf(info);
   });
+  const nominalAt = (tensor: number): TensorType | null => {
+    const info = nominal.infos.infoAt(tensor) ?? proven.infos.infoAt(tensor);
+    return info === null ? null : typeOf(info);
+  };
   const originOf = (name: string): TypeOrigin =>
     asked.has(name) ? 'asked' : !view.producerOf.has(name) || proven.filled.has(name) ? 'declared' : 'inferred';
   const nominalInputShape = new Map([...inputs.shapes].filter(([name]) => inputs.symbolic.has(name)));
   return {
     types,
     nominal: numbers,
+    nominalAt,
     origins: { get: (name) => (types.has(name) ? originOf(name) : undefined) },
     nominalInputShape,
     givenInputs: new Set(inputs.named.keys()),

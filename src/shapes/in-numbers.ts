@@ -3,7 +3,7 @@ import type { GraphView } from '../onnx/graph.js';
 import { Evaluation } from './evaluate.js';
 import type { Formula } from './formula.js';
 import type { Inference } from './infer.js';
-import { isTensor, rememberingLast, type Info, type Shape } from './info.js';
+import { isTensor, type Info, type Infos, type Shape, type TensorInfo } from './info.js';
 import type { NominalInputs } from './nominal.js';
 
 /**
@@ -32,23 +32,44 @@ export function inNumbers(view: GraphView, proven: Inference, inputs: NominalInp
     before = info;
     if (!isTensor(info) || info.elemType === 0 || info.shape === null || shapeOf(info.shape) === null) return null;
   }
-  const numbered = rememberingLast((info: Info): Info => {
-    const shape = isTensor(info) && info.shape !== null ? shapeOf(info.shape) : null;
-    if (!isTensor(info) || shape === null || shape === info.shape) return info;
-    return { kind: info.kind, elemType: info.elemType, shape };
-  });
-  const infos = new ByNames(
-    () => proven.infos.keys(),
-    (name) => {
-      const info = proven.infos.get(name);
-      return info === undefined ? undefined : numbered(info);
-    },
-  );
+  /** What was made last, and of which shape: neighbours in a graph often share theirs. */
+  let last: { readonly of: Shape; readonly made: TensorInfo } | null = null;
+  const numbered = (info: Info): Info => {
+    if (!isTensor(info) || info.shape === null) return info;
+    const { kind, elemType, shape: of } = info;
+    if (last?.of === of && last.made.elemType === elemType && last.made.kind === kind) return last.made;
+    const shape = shapeOf(of);
+    if (shape === null || shape === of) return info;
+    last = { of, made: { kind, elemType, shape } };
+    return last.made;
+  };
+  const infos = new ChangedInfos(proven.infos, numbered);
   for (const [name, numbers] of inputs.shapes) {
     const info = infos.get(name);
     if (!isTensor(info) || info.shape?.some((dim, axis) => dim !== numbers[axis]) !== false) return null;
   }
   return { ...proven, infos };
+}
+
+/** The same, each changed when it is asked for. */
+class ChangedInfos extends ByNames<Info> implements Infos {
+  constructor(
+    private readonly infos: Infos,
+    private readonly changed: (info: Info) => Info,
+  ) {
+    super(
+      () => infos.keys(),
+      (name) => {
+        const info = infos.get(name);
+        return info === undefined ? undefined : changed(info);
+      },
+    );
+  }
+
+  infoAt(tensor: number): Info | null {
+    const info = this.infos.infoAt(tensor);
+    return info === null ? null : this.changed(info);
+  }
 }
 
 function tensorCount({ columns, inputs, initializers, sparseInitializers }: GraphView): number {

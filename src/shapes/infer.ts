@@ -6,7 +6,7 @@ import { Call, RuleFault, type BodyResult, type BodyRunner } from './call.js';
 import type { Constants } from './constants.js';
 import { Declarations, merged } from './declared.js';
 import { Formula } from './formula.js';
-import { isTensor, tensorInfo, withoutValue, type Info, type Shape, type TensorInfo } from './info.js';
+import { isTensor, tensorInfo, withoutValue, type Info, type Infos, type Shape, type TensorInfo } from './info.js';
 import { NumberedInfos } from './numbered-infos.js';
 import { attributesOf, lookup, opsetsOf, type Scope } from './scope.js';
 import { ruleOf } from './table.js';
@@ -46,7 +46,7 @@ export interface Contradiction {
 export interface Inference {
   readonly algebra: Algebra;
   /** What is known of each tensor of the main graph. */
-  readonly infos: ReadonlyMap<string, Info>;
+  readonly infos: Infos;
   /** Tensors of which a declaration says more than was inferred. */
   readonly filled: ReadonlySet<string>;
   readonly gaps: readonly Gap[];

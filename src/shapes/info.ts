@@ -38,6 +38,11 @@ export interface OtherInfo {
 /** What is known of a value. */
 export type Info = TensorInfo | ContainerInfo | OtherInfo;
 
+/** What is known of the tensors of a graph: by name, and by number. */
+export interface Infos extends ReadonlyMap<string, Info> {
+  infoAt(tensor: number): Info | null;
+}
+
 /** Tensors of more elements have no known values. */
 export const MOST_VALUES = 1_024;
 

@@ -1,9 +1,9 @@
 import { ByNumber } from '../onnx/by-number.js';
 import type { Columns } from '../onnx/graph.js';
-import type { Info } from './info.js';
+import type { Info, Infos } from './info.js';
 
 /** What is known of the tensors of a graph, while it is found out. */
-export class NumberedInfos extends ByNumber<Info> {
+export class NumberedInfos extends ByNumber<Info> implements Infos {
   override readonly at: (Info | null)[];
 
   constructor(
@@ -19,6 +19,10 @@ export class NumberedInfos extends ByNumber<Info> {
     const tensor = this.columns.tensorOf.get(name);
     if (tensor === undefined) this.others.set(name, info);
     else this.at[tensor] = info;
+  }
+
+  infoAt(tensor: number): Info | null {
+    return this.at[tensor];
   }
 
   override get size(): number {

@@ -1,7 +1,8 @@
 import type { GraphView } from '../../onnx/graph.js';
-import type { Node } from '../../onnx/records.js';
+import { inputsEnd, type Stretch } from '../flow.js';
+import { isOneOf } from '../operators.js';
 import { parametersOf } from './parameters.js';
-import { commonPath, parentOf } from './paths.js';
+import { NO_PATH, PathTree, ROOT } from './path-tree.js';
 
 /** Modules by the parameters that layers read, in a graph whose nodes name none. */
 export interface ParameterLabels {
@@ -9,8 +10,8 @@ export interface ParameterLabels {
   readonly own: number;
   /** These, and nodes that read a parameter of rank 2 or more without such a name. */
   readonly layers: number;
-  /** The module that a node lies in, by its place in the list; null where its neighbours must tell. */
-  readonly of: (at: number) => string | null;
+  /** The module that the node at a position lies in; `NO_PATH` where its neighbours must tell. */
+  readonly pathAt: (at: number) => number;
   /** The outermost module that ends in each of these tensors, none of them inside another; null where none does. */
   readonly ofTensors: (tensors: readonly (string | null)[]) => readonly (string | null)[];
 }
@@ -29,114 +30,163 @@ const KEEPING = new Set(['Identity', 'Dropout', 'Cast', 'QuantizeLinear', 'Dequa
 
 /** A graph as its layers: the nodes that read a parameter whose name tells a module. */
 interface Layers {
+  readonly stretch: Stretch;
+  readonly paths: PathTree;
   readonly count: number;
-  /** The module of the node at each position; null where it is no layer. */
-  readonly modules: readonly (string | null)[];
+  /** The module of the node at each position; `NO_PATH` where it is no layer. */
+  readonly modules: Int32Array;
   /** Position of the last layer inside each module. */
-  readonly last: ReadonlyMap<string, number>;
+  readonly last: ReadonlyMap<number, number>;
   /** Modules with modules inside. */
-  readonly around: ReadonlySet<string>;
-  /** Position of the node that makes a tensor. */
-  readonly made: ReadonlyMap<string, number>;
-  /** Position of the last layer that a tensor comes from; -1 where it comes from none. */
-  readonly behind: ReadonlyMap<string, number>;
-  /** Position of the first layer that a tensor goes to. */
-  readonly ahead: ReadonlyMap<string, number>;
+  readonly around: ReadonlySet<number>;
+  /** Position of the node that makes a tensor; -1 where none does. */
+  readonly made: Int32Array;
+  /** Position of the last layer that a tensor comes from; -1 where it comes from none, `FOREIGN` where nothing does. */
+  readonly behind: Int32Array;
+  /** Position of the first layer that a tensor goes to; `NOWHERE` where it goes to none. */
+  readonly ahead: Int32Array;
   /** Tensors that hold what a layer made, and nothing that was done to it. */
-  readonly plain: ReadonlySet<string>;
+  readonly plain: Uint8Array;
 }
 
-/**
- * Modules that the names of parameters tell. They label: where a module ends is for the shape of the graph to say.
- * @param nodes in execution order
- */
-export function parameterLabels(view: GraphView, nodes: readonly Node[]): ParameterLabels {
-  const layers = layersOf(view, nodes);
+/** Neither an input nor made here. */
+const FOREIGN = -2;
+const NOWHERE = 2 ** 31 - 1;
+
+/** Modules that the names of parameters tell. They label: where a module ends is for the shape of the graph to say. */
+export function parameterLabels(view: GraphView, stretch: Stretch, paths = new PathTree('.')): ParameterLabels {
+  const layers = layersOf(view, stretch, paths);
+  const closes = isOneOf(stretch.columns, CLOSING);
+  const { modules, around, plain } = layers;
+  const { tensorOf } = stretch.columns;
   return {
-    own: layers.modules.reduce((count, module) => (module === null ? count : count + 1), 0),
+    own: modules.reduce((count, module) => (module === NO_PATH ? count : count + 1), 0),
     layers: layers.count,
-    of: (at) => layers.modules[at] ?? (CLOSING.has(nodes[at].opType) ? closedBy(layers, nodes[at]) : null),
+    pathAt: (at) =>
+      modules[at] === NO_PATH && closes(stretch.rows[at]) ? closedBy(layers, stretch.rows[at]) : modules[at],
     ofTensors: (tensors) => {
-      const chains = tensors.map((tensor) => endingIn(layers, tensor));
-      const held = new Map<string, number>();
-      for (const [leaf = null] of chains)
-        for (let up: string | null = leaf; up !== null; up = parentOf(up)) held.set(up, (held.get(up) ?? 0) + 1);
+      const numbers = tensors.map((name) => tensorOf.get(name ?? '') ?? NO_PATH);
+      const chains = numbers.map((tensor) => endingIn(layers, tensor));
+      const held = new Map<number, number>();
+      for (const [leaf = NO_PATH] of chains)
+        for (let up = leaf; up !== NO_PATH; up = paths.parentOf(up)) held.set(up, (held.get(up) ?? 0) + 1);
       return chains.map((chain, index) => {
-        const path = chain.findLast((module) => held.get(module) === 1) ?? null;
-        const isLayer = path === chain[0] && !layers.around.has(path);
-        return isLayer && !layers.plain.has(tensors[index] ?? '') ? null : path;
+        const path = chain.findLast((module) => held.get(module) === 1);
+        const isLayer = path === chain[0] && !around.has(path);
+        return path === undefined || (isLayer && plain[numbers[index]] !== 1) ? null : paths.textOf(path);
       });
     },
   };
 }
 
-/** The module of a sum, a gate or an activation that lost its name among nodes that did not; null for any other. */
+/** The module of a sum, a gate or an activation that lost its name among nodes that did not; `NO_PATH` for others. */
 export function closingModules(
   view: GraphView,
-  nodes: readonly Node[],
-  moduleOf: (at: number) => string | null,
-): (at: number) => string | null {
+  stretch: Stretch,
+  paths: PathTree,
+  moduleAt: (at: number) => number,
+): (at: number) => number {
+  const closes = isOneOf(stretch.columns, CLOSING);
   let layers: Layers | null = null;
   return (at) => {
-    if (!CLOSING.has(nodes[at].opType)) return null;
-    layers ??= layersOf(view, nodes, moduleOf);
-    return closedBy(layers, nodes[at]);
+    if (!closes(stretch.rows[at])) return NO_PATH;
+    layers ??= layersOf(view, stretch, paths, moduleAt);
+    return closedBy(layers, stretch.rows[at]);
   };
 }
 
-function layersOf(view: GraphView, nodes: readonly Node[], moduleOf?: (at: number) => string | null): Layers {
+function layersOf(
+  view: GraphView,
+  stretch: Stretch,
+  paths: PathTree,
+  moduleAt: (at: number) => number = () => NO_PATH,
+): Layers {
+  const { columns, rows } = stretch;
+  const { tensorOf, reads, makes, maker } = columns;
+  const parameters = parametersOf(view);
+  const keeps = isOneOf(columns, KEEPING);
   let count = 0;
-  const modules: (string | null)[] = [];
-  const [last, around, plain] = [new Map<string, number>(), new Set<string>(), new Set<string>()];
-  const [made, behind, ahead] = [new Map<string, number>(), new Map<string, number>(), new Map<string, number>()];
-  for (const name of view.inputs.keys()) if (!view.initializers.has(name)) behind.set(name, -1);
-  nodes.forEach((node, at) => {
-    const parameters = parametersOf(view, node);
-    if (parameters.some(({ rank, module }) => rank > 1 || module !== null)) count++;
-    const module = moduleOf?.(at) ?? parameters.find((read) => read.module !== null)?.module ?? null;
-    modules.push(module);
-    for (let up = module; up !== null && up !== ''; up = parentOf(up)) {
+  const modules = new Int32Array(rows.length).fill(NO_PATH);
+  const [last, around] = [new Map<number, number>(), new Set<number>()];
+  const made = new Int32Array(maker.length).fill(-1);
+  const behind = new Int32Array(maker.length).fill(FOREIGN);
+  const ahead = new Int32Array(maker.length).fill(NOWHERE);
+  const plain = new Uint8Array(maker.length);
+  const layers = { stretch, paths, modules, last, around, made, behind, ahead, plain };
+  for (const name of view.inputs.keys())
+    if (!view.initializers.has(name)) behind[tensorOf.get(name) ?? maker.length] = -1;
+  for (let at = 0; at < rows.length; at++) {
+    const row = rows[at];
+    const read = parameters.of(row);
+    let told: string | null = null;
+    let isCounted = false;
+    for (const { rank, module } of read) {
+      if (rank > 1 || module !== null) isCounted = true;
+      told ??= module;
+    }
+    if (isCounted) count++;
+    let module = moduleAt(at);
+    if (module === NO_PATH && told !== null) module = paths.at(told);
+    modules[at] = module;
+    for (let up = module; up > ROOT; up = paths.parentOf(up)) {
       last.set(up, at);
       if (up !== module) around.add(up);
     }
-    const from = module === null ? node.inputs.reduce((last, name) => Math.max(last, behind.get(name) ?? -1), -1) : at;
-    const isPlain = module !== null || (KEEPING.has(node.opType) && plain.has(node.inputs[0]));
-    for (const output of node.outputs) {
-      if (output === '') continue;
-      if (isPlain) plain.add(output);
-      made.set(output, at);
-      behind.set(output, from);
+    const from = module === NO_PATH ? lastBehind(layers, row) : at;
+    const first = reads.starts[row];
+    const hands = first < reads.starts[row + 1] && plain[reads.items[first]] === 1 && keeps(row);
+    const isPlain = module !== NO_PATH || hands;
+    for (let out = makes.starts[row]; out < makes.starts[row + 1]; out++) {
+      const tensor = makes.items[out];
+      if (isPlain) plain[tensor] = 1;
+      made[tensor] = at;
+      behind[tensor] = from;
     }
-  });
-  for (let at = nodes.length - 1; at >= 0; at--) {
-    const { inputs, outputs } = nodes[at];
-    const to =
-      modules[at] === null
-        ? outputs.reduce((first, name) => Math.min(first, ahead.get(name) ?? Infinity), Infinity)
-        : at;
-    for (const name of inputs) if (to < (ahead.get(name) ?? Infinity)) ahead.set(name, to);
   }
-  return { count, modules, last, around, made, behind, ahead, plain };
+  for (let at = rows.length - 1; at >= 0; at--) {
+    const row = rows[at];
+    let to = modules[at] === NO_PATH ? NOWHERE : at;
+    if (modules[at] === NO_PATH)
+      for (let out = makes.starts[row]; out < makes.starts[row + 1]; out++) to = Math.min(to, ahead[makes.items[out]]);
+    const end = inputsEnd(columns, row);
+    for (let read = reads.starts[row]; read < end; read++)
+      if (to < ahead[reads.items[read]]) ahead[reads.items[read]] = to;
+  }
+  return { ...layers, count };
+}
+
+/** Position of the last layer that the inputs of a node come from; -1 where they come from none. */
+function lastBehind({ stretch: { columns }, behind }: Pick<Layers, 'stretch' | 'behind'>, row: number): number {
+  const { starts, items } = columns.reads;
+  const end = inputsEnd(columns, row);
+  let last = -1;
+  for (let at = starts[row]; at < end; at++) last = Math.max(last, behind[items[at]]);
+  return last;
 }
 
 /**
  * The module that a sum, a gate or an activation behind a layer lies in: the one around that layer; where a tensor
  * joins that went round the layer, the one around what it comes from or goes to as well.
  */
-function closedBy({ modules, around, behind, ahead }: Layers, node: Node): string | null {
-  const operands = [...new Set(node.inputs)].filter((name) => behind.has(name));
-  const from = operands.reduce((last, name) => Math.max(last, behind.get(name) ?? -1), -1);
-  const layer = from < 0 ? null : modules[from];
-  if (layer === null) return null;
-  let module = around.has(layer) ? layer : parentOf(layer);
-  for (const name of operands) {
-    if (behind.get(name) === from) continue;
-    const joint = [behind.get(name) ?? -1, ahead.get(name) ?? -1].flatMap((at) => {
-      const other = at < 0 || at === Infinity ? null : modules[at];
-      return other === null ? [] : [commonPath(layer, other, '.')];
-    });
-    const deepest = joint.reduce((a, b) => (b.length > a.length ? b : a), '');
-    if (module !== null && deepest.length < module.length) module = deepest;
+function closedBy(layers: Layers, row: number): number {
+  const { stretch, paths, modules, around, behind, ahead } = layers;
+  const { starts, items } = stretch.columns.reads;
+  const from = lastBehind(layers, row);
+  const layer = from < 0 ? NO_PATH : modules[from];
+  if (layer === NO_PATH) return NO_PATH;
+  let module = around.has(layer) ? layer : paths.parentOf(layer);
+  const end = inputsEnd(stretch.columns, row);
+  for (let at = starts[row]; at < end; at++) {
+    const operand = items[at];
+    if (behind[operand] === FOREIGN || behind[operand] === from) continue;
+    let deepest = ROOT;
+    for (const other of [behind[operand], ahead[operand]]) {
+      const path = other < 0 || other === NOWHERE ? NO_PATH : modules[other];
+      const joint = path === NO_PATH ? ROOT : paths.common(layer, path);
+      // Both lie around the layer: the longer one is the one inside.
+      if (joint > deepest) deepest = joint;
+    }
+    if (module > deepest) module = deepest;
   }
   return module;
 }
@@ -145,11 +195,11 @@ function closedBy({ modules, around, behind, ahead }: Layers, node: Node): strin
  * The modules that may end in a tensor, each around the one before it: the last layer it comes from, then what holds no
  * later layer.
  */
-function endingIn({ modules, behind, made, last }: Layers, tensor: string | null): readonly string[] {
-  const from = tensor === null ? -1 : (behind.get(tensor) ?? -1);
-  const at = tensor === null ? -1 : (made.get(tensor) ?? -1);
-  const chain: string[] = [];
-  for (let up = from < 0 ? null : modules[from]; up !== null && up !== ''; up = parentOf(up)) {
+function endingIn({ paths, modules, behind, made, last }: Layers, tensor: number): readonly number[] {
+  const from = tensor < 0 ? -1 : behind[tensor];
+  const at = tensor < 0 ? -1 : made[tensor];
+  const chain: number[] = [];
+  for (let up = from < 0 ? NO_PATH : modules[from]; up > ROOT; up = paths.parentOf(up)) {
     if (chain.length > 0 && (last.get(up) ?? 0) > at) break;
     chain.push(up);
   }

@@ -1,5 +1,6 @@
 import { makerOf, type GraphView } from '../../onnx/graph.js';
-import type { Node } from '../../onnx/records.js';
+import { inputsEnd } from '../flow.js';
+import { isOneOf } from '../operators.js';
 import { shallow } from './paths.js';
 
 /** Ops that hand a weight on, under a name of their own. */
@@ -27,18 +28,70 @@ export interface ReadParameter {
   readonly rank: number;
 }
 
-/** The parameters that a node reads, itself or through nodes that only carry them. */
-export function parametersOf(view: GraphView, node: Node): readonly ReadParameter[] {
-  const read: ReadParameter[] = [];
-  for (const input of node.inputs) {
-    const parameter = input === '' ? null : parameterAt(view, input);
-    if (parameter !== null) read.push(parameter);
+const NONE: readonly ReadParameter[] = [];
+
+/** What is known of a tensor: that it is not a parameter, perhaps one, one without a module, or one that tells its. */
+const [NOT, PERHAPS, BARE, TELLING] = [0, 1, 2, 3];
+
+/** The parameters of a graph, by the nodes that read them. */
+export class Parameters {
+  /** By the number of a tensor. */
+  private readonly marks: Uint8Array;
+  private readonly known = new Map<number, ReadParameter>();
+
+  constructor(private readonly view: GraphView) {
+    const { nodes, tensorOf, makes, maker } = view.columns;
+    this.marks = new Uint8Array(maker.length);
+    for (const name of view.initializers.keys()) this.marks[tensorOf.get(name) ?? maker.length] = PERHAPS;
+    const carries = isOneOf(view.columns, CARRIERS);
+    for (let row = 0; row < nodes.length; row++)
+      if (carries(row))
+        for (let at = makes.starts[row]; at < makes.starts[row + 1]; at++) this.marks[makes.items[at]] = PERHAPS;
   }
-  return read;
+
+  /** The parameters that the node of a row reads, itself or through nodes that only carry them. */
+  of(row: number): readonly ReadParameter[] {
+    return this.read(row, BARE);
+  }
+
+  /** Those that tell a module. */
+  tellingIn(row: number): readonly ReadParameter[] {
+    return this.read(row, TELLING);
+  }
+
+  private read(row: number, least: number): readonly ReadParameter[] {
+    const { starts, items } = this.view.columns.reads;
+    let read: ReadParameter[] | null = null;
+    for (let at = starts[row]; at < starts[row + 1]; at++) {
+      const mark = this.marks[items[at]];
+      if (mark === NOT || (mark !== PERHAPS && mark < least)) continue;
+      if (at >= inputsEnd(this.view.columns, row)) break;
+      const parameter = this.at(items[at]);
+      if (parameter !== null && this.marks[items[at]] >= least) (read ??= []).push(parameter);
+    }
+    return read ?? NONE;
+  }
+
+  private at(tensor: number): ReadParameter | null {
+    const known = this.known.get(tensor);
+    if (known !== undefined) return known;
+    const parameter = parameterAt(this.view, this.view.columns.nameOf(tensor));
+    this.marks[tensor] = parameter === null ? NOT : parameter.module === null ? BARE : TELLING;
+    if (parameter !== null) this.known.set(tensor, parameter);
+    return parameter;
+  }
+}
+
+const cache = new WeakMap<GraphView, Parameters>();
+
+/** The parameters of a graph; looked for once. */
+export function parametersOf(view: GraphView): Parameters {
+  let parameters = cache.get(view);
+  if (parameters === undefined) cache.set(view, (parameters = new Parameters(view)));
+  return parameters;
 }
 
 function parameterAt(view: GraphView, input: string): ReadParameter | null {
-  if (!view.initializers.has(input) && !CARRIERS.has(makerOf(view, input)?.opType ?? '')) return null;
   const way = [input];
   for (let at = input; ; way.push(at)) {
     const dims = view.initializers.get(at)?.dims;

@@ -1,50 +1,20 @@
+import { OMITTED } from '../../onnx/columns.js';
 import type { GraphView } from '../../onnx/graph.js';
-import type { Node } from '../../onnx/records.js';
+import type { Stretch } from '../flow.js';
 import { parametersOf } from './parameters.js';
-import { shallow } from './paths.js';
-
-/** A scope as the exporter wrote it: one call of a module. */
-interface Scope {
-  /** `head/conv_1` */
-  readonly key: string;
-  readonly segment: string;
-  readonly parent: Scope | null;
-  children: Map<string, Scope> | null;
-  /** Names of the parameters that its own nodes read, each with the module that the name tells. */
-  parameters: Map<string, string | null> | null;
-  /** The atoms that its segments say. */
-  spelled: readonly string[];
-  /** The atoms that parameters tell of; null if they disagree, undefined if they say nothing. */
-  claimed: readonly string[] | null | undefined;
-  /** The path of its module. */
-  path: string;
-}
+import { DEEPEST, NO_PATH, PathTree, ROOT } from './path-tree.js';
 
 /** Where the nodes of a graph lie, by the scopes that TorchScript's exporter put into their names. */
 export interface ScopedPaths {
-  /** By the place of a node in the list. */
-  readonly of: (at: number) => string | null;
-  /** Which call of a module a node belongs to; null where its scopes do not name that module. */
-  readonly callOf: (at: number, path: string) => string | null;
-  /** Whether a node has a scope inside the root. */
+  /** The module of the node at a position; `NO_PATH` where its name has no scopes. */
+  readonly pathAt: (at: number) => number;
+  /** Which call of a module the node at a position belongs to; null where its scopes do not name that module. */
+  readonly callOf: (at: number, path: number) => number | null;
+  /** Whether the node at a position has a scope inside the root. */
   readonly isDeep: (at: number) => boolean;
 }
 
 const SUFFIX = '_output_';
-
-/**
- * The scopes in the name of a node, of its first tensor where the exporter's suffix shows that nobody renamed it, else
- * its own; null where they are none.
- */
-function scopesIn({ outputs: [tensor = ''], name: own }: Node): string | null {
-  const suffix = suffixOf(tensor);
-  const name = suffix < 0 ? own : tensor;
-  if (name.charCodeAt(0) !== SLASH) return null;
-  let end = suffix < 0 ? name.length : suffix;
-  while (end > 1 && name.charCodeAt(end) !== SLASH) end--;
-  return name.slice(1, end);
-}
-
 const SLASH = 0x2f;
 
 /** Where the exporter's suffix begins: `_output_0`; -1 if a tensor has none. */
@@ -55,182 +25,274 @@ function suffixOf(tensor: string): number {
 }
 
 /** torch.onnx's TorchScript exporter: `/layer1/layer1.0/conv1/Conv`. */
-export function torchScriptPaths(view: GraphView, nodes: readonly Node[]): ScopedPaths {
-  const root = newScope(null, '', '');
-  const scopes = new Map([['', root]]);
-  let before = root;
-  const scopeOf = nodes.map((node) => {
-    const key = scopesIn(node);
-    if (key === null) return null;
-    const scope = key === before.key ? before : scopeAt(scopes, key);
-    before = scope;
-    for (const { name, module } of parametersOf(view, node)) (scope.parameters ??= new Map()).set(name, module);
-    return scope;
-  });
-  settle(root);
+export function torchScriptPaths(view: GraphView, { columns, rows }: Stretch, paths: PathTree): ScopedPaths {
+  const { nodes, outputs } = columns;
+  const parameters = parametersOf(view);
+  const scopes = new Scopes();
+  const scopeAt = new Int32Array(rows.length);
+  for (let at = 0; at < rows.length; at++) {
+    const row = rows[at];
+    const first = outputs.starts[row] < outputs.starts[row + 1] ? outputs.items[outputs.starts[row]] : OMITTED;
+    const tensor = first === OMITTED ? '' : columns.nameOf(first);
+    // Without the suffix somebody renamed the tensor.
+    const suffix = suffixOf(tensor);
+    const scope = suffix < 0 ? scopes.named(nodes[row].name, -1) : scopes.named(tensor, suffix);
+    scopeAt[at] = scope;
+    if (scope === NO_PATH) continue;
+    for (const { name, module } of parameters.tellingIn(row)) scopes.tell(scope, name, module ?? '');
+  }
+  const { tree } = scopes;
+  const readers = (): ReadonlySet<number> => {
+    const found = new Set<number>();
+    for (let at = 0; at < rows.length; at++)
+      if (scopeAt[at] >= ROOT && parameters.of(rows[at]).length > 0) found.add(scopeAt[at]);
+    return found;
+  };
+  const pathOf = settled(scopes, readers, paths);
   return {
-    isDeep: (at) => scopeOf[at] !== null && scopeOf[at] !== root,
-    of: (at) => scopeOf[at]?.path ?? null,
+    isDeep: (at) => scopeAt[at] > ROOT,
+    pathAt: (at) => (scopeAt[at] < 0 ? NO_PATH : pathOf[scopeAt[at]]),
     callOf: (at, path) => {
-      for (let scope = scopeOf[at]; scope !== null; scope = scope.parent)
-        if (scope.path === path && (scope.parent === null || scope.parent.path !== path)) return scope.key;
+      for (let scope = scopeAt[at]; scope >= ROOT; scope = tree.parentOf(scope))
+        if (pathOf[scope] === path && (scope === ROOT || pathOf[tree.parentOf(scope)] !== path)) return scope;
       return null;
     },
   };
 }
 
-function newScope(parent: Scope | null, key: string, segment: string): Scope {
-  return { key, segment, parent, children: null, parameters: null, spelled: [], claimed: undefined, path: '' };
-}
+/** The scopes of a graph as the exporter wrote them, each a call of a module: `head/conv_1`. */
+class Scopes {
+  readonly tree = new PathTree('/');
+  /** Names of parameters that tell a module, with that, by the scopes whose own nodes read them. */
+  readonly told = new Map<number, Map<string, string>>();
+  /** The name of before, where each of its segments ends, and the scopes that they are. */
+  private before = '';
+  private readonly ends: number[] = [];
+  private readonly open: number[] = [];
+  private depth = 0;
 
-/** The scope of a key, with those around it; a scope that lies too deep is the one around it. */
-function scopeAt(scopes: Map<string, Scope>, key: string): Scope {
-  const known = scopes.get(key);
-  if (known !== undefined) return known;
-  const told = shallow(key, '/');
-  const scope = told === key ? scopeInside(scopes, key) : scopeAt(scopes, told);
-  scopes.set(key, scope);
-  return scope;
-}
+  /** The scope in a name, which ends in front of `suffix`; `NO_PATH` where there is none. */
+  named(name: string, suffix: number): number {
+    if (name.charCodeAt(0) !== SLASH) return NO_PATH;
+    let end = suffix < 0 ? name.length : suffix;
+    while (end > 1 && name.charCodeAt(end) !== SLASH) end--;
+    if (end === 1) return ROOT;
+    // Nodes behind each other have the most of their scopes in common.
+    const { before, ends, open } = this;
+    const most = Math.min(end, before.length);
+    let same = 1;
+    while (same < most && name.charCodeAt(same) === before.charCodeAt(same)) same++;
+    let depth = 0;
+    while (depth < this.depth && ends[depth] <= same && name.charCodeAt(ends[depth]) === SLASH) depth++;
+    this.before = name;
+    let scope = depth === 0 ? ROOT : open[depth - 1];
+    let from = depth > 0 ? ends[depth - 1] + 1 : name.charCodeAt(1) === SLASH ? 2 : 1;
+    for (; from <= end && depth < DEEPEST; depth++) {
+      const cut = name.indexOf('/', from);
+      scope = this.tree.child(scope, name.slice(from, cut));
+      ends[depth] = cut;
+      open[depth] = scope;
+      from = cut + 1;
+    }
+    this.depth = depth;
+    return scope;
+  }
 
-function scopeInside(scopes: Map<string, Scope>, key: string): Scope {
-  const cut = key.lastIndexOf('/');
-  const parent = scopeAt(scopes, key.slice(0, Math.max(0, cut)));
-  const segment = key.slice(cut + 1);
-  const known = parent.children?.get(segment);
-  if (known !== undefined) return known;
-  const scope = newScope(parent, key, segment);
-  (parent.children ??= new Map()).set(segment, scope);
-  return scope;
+  /** A parameter that a node of a scope reads, and the module that its name tells. */
+  tell(scope: number, name: string, module: string): void {
+    const told = this.told.get(scope);
+    if (told === undefined) this.told.set(scope, new Map([[name, module]]));
+    else told.set(name, module);
+  }
 }
 
 /**
- * Gives every scope the path of its module: what its segments say, with further calls of a module taken for that module
- * and parents put in that were never called.
+ * The paths of the modules of all scopes: what their segments say, with further calls of a module taken for that
+ * module and parents put in that were never called.
  */
-function settle(root: Scope): void {
-  const order: Scope[] = [root];
-  for (const scope of order)
-    if (scope.children !== null) for (const child of scope.children.values()) order.push(child);
-  const called = calledSegments(order);
-  const segmentOf = (scope: Scope): string => called.get(scope) ?? scope.segment;
-  for (const scope of order)
-    if (scope.parent !== null) scope.spelled = extended(scope.parent.spelled, segmentOf(scope));
-  const isClaimed = claimPaths(order);
-  for (const scope of order) {
-    if (isClaimed && scope.parent !== null)
-      scope.spelled = scope.claimed ?? extended(scope.parent.spelled, segmentOf(scope));
-    scope.path = scope.spelled.join('.');
+function settled(scopes: Scopes, readers: () => ReadonlySet<number>, paths: PathTree): Int32Array {
+  const { tree } = scopes;
+  const called = calledSegments(scopes, readers);
+  const inside = insideOf(paths);
+  const pathOf = new Int32Array(tree.size);
+  const spelled = (scope: number): number => {
+    const segment = called.size === 0 ? tree.nameOf(scope) : (called.get(scope) ?? tree.nameOf(scope));
+    return inside(pathOf[tree.parentOf(scope)], segment);
+  };
+  for (let scope = ROOT + 1; scope < pathOf.length; scope++) pathOf[scope] = spelled(scope);
+  const claims = claimedPaths(scopes, pathOf, paths);
+  if (claims.size === 0) return pathOf;
+  const isOther = new Uint8Array(pathOf.length);
+  for (let scope = ROOT + 1; scope < pathOf.length; scope++) {
+    const claimed = claims.get(scope);
+    if (claimed === undefined && isOther[tree.parentOf(scope)] === 0) continue;
+    const path = claimed ?? spelled(scope);
+    if (path === pathOf[scope]) continue;
+    pathOf[scope] = path;
+    isOther[scope] = 1;
   }
+  return pathOf;
 }
 
 /**
  * Segments of scopes that are a further call of a module, as its first call spells them: `conv` for `conv_1`, unless
  * what they read shows two modules.
  */
-function calledSegments(order: readonly Scope[]): ReadonlyMap<Scope, string> {
-  const known = new Map<Scope, ReadonlyMap<string, string | null>>();
-  const read = (scope: Scope): ReadonlyMap<string, string | null> => {
-    const parameters = known.get(scope) ?? everyParameter(scope);
-    known.set(scope, parameters);
-    return parameters;
-  };
-  const segments = new Map<Scope, string>();
-  for (const scope of order) {
-    const cut = scope.segment.lastIndexOf('_');
-    if (cut < 0 || !isNumber(scope.segment, cut + 1)) continue;
-    const first = scope.parent?.children?.get(scope.segment.slice(0, cut));
-    if (first !== undefined && isSameModule(scope, first, read(scope), read(first))) segments.set(scope, first.segment);
+function calledSegments({ tree, told }: Scopes, readers: () => ReadonlySet<number>): ReadonlyMap<number, string> {
+  const segments = new Map<number, string>();
+  let read: ScopeReads | null = null;
+  for (let scope = ROOT + 1; scope < tree.size; scope++) {
+    const segment = tree.nameOf(scope);
+    const cut = segment.lastIndexOf('_');
+    if (cut < 0 || !isNumber(segment, cut + 1)) continue;
+    const first = tree.find(tree.parentOf(scope), segment.slice(0, cut));
+    if (first === NO_PATH) continue;
+    read ??= new ScopeReads(tree, told, readers());
+    if (read.areCallsOfOne(scope, first)) segments.set(scope, tree.nameOf(first));
   }
   return segments;
 }
 
-/**
- * Whether two scopes are calls of one module: they read the same parameters, or none; or they are layers whose
- * parameters lost their names.
- */
-function isSameModule(
-  scope: Scope,
-  first: Scope,
-  mine: ReadonlyMap<string, string | null>,
-  others: ReadonlyMap<string, string | null>,
-): boolean {
-  if (mine.size === 0 && others.size === 0) return true;
-  for (const [name, module] of mine) if (module !== null && others.has(name)) return true;
-  const isLayer = scope.children === null && first.children === null;
-  return isLayer && ![...mine.values()].some((module) => module !== null);
-}
+const NO_PARAMETERS: ReadonlyMap<string, string> = new Map();
 
-const NO_PARAMETERS: ReadonlyMap<string, string | null> = new Map();
+/** What scopes read, all scopes inside them included. */
+class ScopeReads {
+  private readonly children = new Map<number, number[]>();
+  private readonly isReader: Uint8Array;
+  private readonly all = new Map<number, ReadonlyMap<string, string>>();
 
-/** Parameters in a scope and in all scopes inside it. */
-function everyParameter(scope: Scope): ReadonlyMap<string, string | null> {
-  if (scope.children === null) return scope.parameters ?? NO_PARAMETERS;
-  const all = new Map<string, string | null>();
-  const stack = [scope];
-  for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
-    for (const [name, module] of at.parameters ?? NO_PARAMETERS) all.set(name, module);
-    if (at.children !== null) for (const child of at.children.values()) stack.push(child);
+  constructor(
+    tree: PathTree,
+    private readonly told: ReadonlyMap<number, ReadonlyMap<string, string>>,
+    readers: ReadonlySet<number>,
+  ) {
+    this.isReader = new Uint8Array(tree.size);
+    for (let scope = tree.size - 1; scope > ROOT; scope--) {
+      const parent = tree.parentOf(scope);
+      if (readers.has(scope)) this.isReader[scope] = 1;
+      if (this.isReader[scope] === 1) this.isReader[parent] = 1;
+      const known = this.children.get(parent);
+      if (known === undefined) this.children.set(parent, [scope]);
+      else known.push(scope);
+    }
   }
-  return all;
+
+  /**
+   * Whether two scopes are calls of one module: they read the same parameters, or none; or they are layers whose
+   * parameters lost their names.
+   */
+  areCallsOfOne(scope: number, first: number): boolean {
+    if (this.isReader[scope] === 0 && this.isReader[first] === 0) return true;
+    const [mine, others] = [this.toldIn(scope), this.toldIn(first)];
+    for (const name of mine.keys()) if (others.has(name)) return true;
+    return mine.size === 0 && !this.children.has(scope) && !this.children.has(first);
+  }
+
+  /** The telling parameters of a scope and of all scopes inside it. */
+  private toldIn(scope: number): ReadonlyMap<string, string> {
+    if (!this.children.has(scope)) return this.told.get(scope) ?? NO_PARAMETERS;
+    const known = this.all.get(scope);
+    if (known !== undefined) return known;
+    const all = new Map<string, string>();
+    const stack = [scope];
+    for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
+      for (const [name, module] of this.told.get(at) ?? NO_PARAMETERS) all.set(name, module);
+      for (const child of this.children.get(at) ?? []) stack.push(child);
+    }
+    this.all.set(scope, all);
+    return all;
+  }
 }
 
 /**
  * Where parameters tell of parents that were never called, and so have no scope: `head/cls_logits` reads
- * `rpn.head.cls_logits.weight`. A parent inside which parameters disagree keeps its spelling. Whether any tells.
+ * `rpn.head.cls_logits.weight`. A parent inside which parameters disagree keeps its spelling.
  */
-function claimPaths(order: readonly Scope[]): boolean {
-  let isAny = false;
-  for (const scope of order.toReversed()) {
-    const { parameters, spelled, parent } = scope;
-    if (parameters !== null && spelled.length > 0)
+function claimedPaths({ tree, told }: Scopes, spelled: Int32Array, paths: PathTree): ReadonlyMap<number, number> {
+  const claims = new Map<number, number>();
+  if (told.size === 0) return claims;
+  const isClaimed = new Uint8Array(tree.size);
+  for (const scope of told.keys()) isClaimed[scope] = 1;
+  const claim = (scope: number, path: number): void => {
+    if (path === NO_PATH) return;
+    const before = claims.get(scope);
+    claims.set(scope, before === undefined || before === path ? path : DISAGREED);
+    isClaimed[scope] = 1;
+  };
+  for (let scope = tree.size - 1; scope > ROOT; scope--) {
+    if (isClaimed[scope] === 0) continue;
+    const parameters = told.get(scope);
+    if (parameters !== undefined && spelled[scope] !== ROOT)
       for (const module of new Set(parameters.values()))
-        if (module !== null) claim(scope, containing(module.split('.'), spelled));
-    if (scope.claimed == null) continue;
-    isAny = true;
-    if (parent !== null && parent.spelled.length > 0)
-      claim(parent, containing(scope.claimed.slice(0, -1), parent.spelled));
+        claim(scope, containing(paths, paths.at(module), spelled[scope]));
+    const path = claims.get(scope) ?? DISAGREED;
+    if (path === DISAGREED) continue;
+    const parent = tree.parentOf(scope);
+    if (spelled[parent] !== ROOT) claim(parent, containing(paths, paths.parentOf(path), spelled[parent]));
   }
-  return isAny;
+  for (const [scope, path] of claims) if (path === DISAGREED) claims.delete(scope);
+  return claims;
 }
 
-function claim(scope: Scope, atoms: readonly string[] | null): void {
-  if (atoms === null) return;
-  if (scope.claimed === undefined) scope.claimed = atoms;
-  else if (scope.claimed !== null && scope.claimed.join('.') !== atoms.join('.')) scope.claimed = null;
-}
+/** In the place of a path that parameters tell different ones of. */
+const DISAGREED = -2;
 
-/** The shortest beginning of `whole` that holds `part` in its order and ends with it; null where there is none. */
-function containing(whole: readonly string[], part: readonly string[]): readonly string[] | null {
-  let at = whole.length;
-  let end = -1;
-  for (let left = part.length - 1; left >= 0; left--) {
-    at = whole.lastIndexOf(part[left], at - 1);
-    if (at < 0) return null;
-    if (end < 0) end = at;
-    if (at === 0 && left > 0) return null;
+/**
+ * The shortest beginning of a path that holds the atoms of another in their order and ends with its last; `NO_PATH`
+ * where there is none.
+ */
+function containing(paths: PathTree, whole: number, part: number): number {
+  let at = whole;
+  let end = NO_PATH;
+  for (let left = part; left !== ROOT; left = paths.parentOf(left)) {
+    const name = paths.nameOf(left);
+    while (at !== ROOT && paths.nameOf(at) !== name) at = paths.parentOf(at);
+    if (at === ROOT) return NO_PATH;
+    if (end === NO_PATH) end = at;
+    at = paths.parentOf(at);
   }
-  return whole.slice(0, end + 1);
+  return end;
 }
 
 /**
- * A path and the scope segment inside it. A segment is a module's name cut to start at its last atom that is not a
- * number, so `layer1`, `layer1.0`, `conv1` is `layer1.0.conv1`.
+ * The path that a scope segment is inside another path. A segment is a module's name cut to start at its last atom
+ * that is not a number, so `layer1`, `layer1.0`, `conv1` is `layer1.0.conv1`.
  * @see https://github.com/pytorch/pytorch/blob/main/torch/csrc/jit/passes/onnx/naming.cpp
  */
-function extended(path: readonly string[], segment: string): readonly string[] {
-  if (!segment.includes('.')) return [...path, segment];
-  const atoms = segment.split('.');
-  let tail = path.length - 1;
-  while (tail >= 0 && isNumber(path[tail])) tail--;
-  const overlap = path.length - tail;
-  const extends_ = tail >= 0 && atoms.length > overlap && path.slice(tail).every((atom, at) => atom === atoms[at]);
-  return extends_ ? [...path.slice(0, tail), ...atoms] : [...path, ...atoms];
+function insideOf(paths: PathTree): (path: number, segment: string) => number {
+  let last = ROOT;
+  /** The atoms of that path from its last on that is not a number. */
+  let tail: string | null = null;
+  return (path, segment) => {
+    if (!segment.includes('.')) return paths.child(path, segment);
+    if (path !== last) {
+      last = path;
+      tail = tailOf(paths, path);
+    }
+    const extend = tail !== null && segment.charCodeAt(tail.length) === DOT && segment.startsWith(tail);
+    return paths.inside(path, extend && tail !== null ? segment.slice(tail.length + 1) : segment);
+  };
+}
+
+const DOT = 0x2e;
+
+/** The atoms of a path from its last on that is not a number; null if all are. */
+function tailOf(paths: PathTree, path: number): string | null {
+  if (path === ROOT) return null;
+  let tail = paths.nameOf(path);
+  let at = path;
+  while (isNumber(paths.nameOf(at))) {
+    at = paths.parentOf(at);
+    if (at === ROOT) return null;
+    tail = `${paths.nameOf(at)}.${tail}`;
+  }
+  return tail;
 }
 
 /** Joins scope segments into a qualified name. */
 export function decodeSegments(segments: readonly string[]): string {
-  return segments.reduce<readonly string[]>(extended, []).join('.');
+  const paths = new PathTree('.');
+  return paths.textOf(segments.reduce(insideOf(paths), ROOT));
 }
 
 /** Whether a text is digits from a place on. */

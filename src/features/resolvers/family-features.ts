@@ -1,5 +1,6 @@
 import type { GraphView } from '../../onnx/graph.js';
 import type { Analysis } from '../analysis.js';
+import { nodeAt, nodeIf } from '../flow.js';
 import type { Module, ModuleTree } from '../modules.js';
 import { exitsOf, foldedModules, tapModule } from '../taps.js';
 import type { Family } from './families.js';
@@ -44,8 +45,8 @@ function bases(tree: ModuleTree): readonly string[] {
   const paths = [''];
   let module: Module | undefined = tree.root;
   while (module !== undefined && paths.length < 4) {
-    const total: number = module.nodes.length;
-    module = module.children.find((child) => child.nodes.length > 0.5 * total && !/^\d+$/.test(child.name));
+    const total: number = module.size;
+    module = module.children.find((child) => child.size > 0.5 * total && !/^\d+$/.test(child.name));
     if (module !== undefined) paths.push(module.path);
   }
   return paths;
@@ -62,7 +63,7 @@ function modulesAt(tree: ModuleTree, base: string, pattern: string): readonly Mo
       return child === undefined ? [] : [child];
     });
   }
-  return found.length > 1 ? [...found].sort((a, b) => a.nodes[0] - b.nodes[0]) : found;
+  return found.length > 1 ? [...found].sort((a, b) => a.first - b.first) : found;
 }
 
 function matchesAtom(atom: string, name: string): boolean {
@@ -139,7 +140,7 @@ function declared(
 const FOLDED = 'its own value is gone: the exporter folded the norm behind it into it';
 
 function strideOf({ geometry, flow }: Analysis, module: Module): number | null {
-  const tensor = flow.nodes[module.nodes[module.nodes.length - 1]].outputs[0];
+  const tensor = nodeAt(flow, module.last).outputs[0];
   return geometry.get(tensor)?.stride ?? null;
 }
 
@@ -156,9 +157,9 @@ function narrowed(analysis: Analysis, path: string, modules: readonly Module[]):
   const kept = [...byStride.values()];
   if (!path.startsWith('-')) return kept;
   let deepest = 0;
-  for (const name of analysis.flow.cuts) {
-    const place = analysis.geometry.get(name);
-    if (place !== undefined && !place.pooled) deepest = Math.max(deepest, place.stride ?? 0);
+  for (const tensor of analysis.flow.cuts) {
+    const place = analysis.places[tensor];
+    if (place !== null && !place.pooled) deepest = Math.max(deepest, place.stride ?? 0);
   }
   return kept.filter((module) => strideOf(analysis, module) !== deepest);
 }
@@ -179,11 +180,11 @@ function inStep({ flow }: Analysis, modules: readonly Module[], features: readon
   )
     return features;
   const place = before.nodes.indexOf(flow.position.get(given) ?? -1);
-  const twin = flow.nodes[last.nodes[place]];
+  const twin = nodeIf(flow, last.nodes[place]);
   if (
     before.nodes.length !== last.nodes.length ||
     twin === undefined ||
-    twin.opType !== flow.nodes[before.nodes[place]].opType
+    twin.opType !== nodeAt(flow, before.nodes[place]).opType
   )
     return features;
   return [...features.slice(0, -1), { ...features[features.length - 1], tensor: twin.outputs[0] }];
@@ -194,7 +195,7 @@ function laidOut({ flow, geometry }: Analysis, tensor: string | null): string | 
   let at = tensor;
   while (at !== null && geometry.get(at)?.axes?.join('') !== 'NCHW') {
     const readers: readonly number[] = flow.readers.get(at) ?? [];
-    const next = readers.length === 1 ? flow.nodes[readers[0]] : undefined;
+    const next = readers.length === 1 ? nodeAt(flow, readers[0]) : undefined;
     at = next !== undefined && (next.opType === 'Reshape' || next.opType === 'Transpose') ? next.outputs[0] : null;
   }
   return at ?? tensor;
@@ -226,7 +227,7 @@ function tapped(
         family.output === 'first' ||
         (family.output === 'map'
           ? geometry.get(tensor)?.axes?.includes('H')
-          : flow.nodes[flow.position.get(tensor) ?? 0].opType === 'Add'),
+          : nodeAt(flow, flow.position.get(tensor) ?? 0).opType === 'Add'),
     );
     return {
       module: name,

@@ -1,8 +1,8 @@
 import type { GraphView } from '../../onnx/graph.js';
 import type { Analysis } from '../analysis.js';
-import type { Flow } from '../flow.js';
+import { nodeAt, type Flow } from '../flow.js';
 import { sameShape } from '../geometry.js';
-import type { Link } from '../chain.js';
+import { nodesIn, type Link } from '../chain.js';
 import { weightDims } from '../weights.js';
 
 /** Fewest equal blocks that count as a row. */
@@ -29,20 +29,20 @@ export function isotropicRun({ view, flow }: Analysis, links: readonly Link[]): 
         .slice(first, last + 1)
         .filter((_, at) => at % period === period - 1)
         .map((end) => movedBack(links, meetings[first], end));
-      const size = meetings.slice(first, last + 1).reduce((sum, { nodes }) => sum + nodes.length, 0);
+      const size = meetings.slice(first, last + 1).reduce((sum, link) => sum + nodesIn(link), 0);
       const most = ends[0]?.place.axes?.includes('L') ? deepestTokens : deepest;
       if (ends.length < LEAST_BLOCKS || ends[0].stride !== most || size <= bestSize) continue;
       [best, bestSize] = [ends, size];
     }
     if (best !== null) break;
   }
-  if (best === null || bestSize < 0.3 * flow.nodes.length) return null;
+  if (best === null || bestSize < 0.3 * flow.rows.length) return null;
   const stride = best[0].stride;
   const isTokens =
     best.every(({ place }) => place.axes?.includes('L')) &&
     meetings.every((link) => link.stride === stride || !link.place.axes?.includes('L'));
   const strides = new Set(links.map(({ stride }) => stride).filter((stride) => stride > 1));
-  return isTokens || (strides.size === 1 && bestSize >= 0.5 * flow.nodes.length) ? best : null;
+  return isTokens || (strides.size === 1 && bestSize >= 0.5 * flow.rows.length) ? best : null;
 }
 
 /**
@@ -74,10 +74,10 @@ const WEIGHTY = new Set([
 /**
  * The ops that weigh, in order, with the sizes of their weights; glue that exporters write in many ways is left out.
  */
-function signature(view: GraphView, flow: Flow, { nodes }: Link): string {
+function signature(view: GraphView, flow: Flow, { start, end }: Link): string {
   const parts: string[] = [];
-  for (const at of nodes) {
-    const { opType, inputs } = flow.nodes[at];
+  for (let at = start; at < end; at++) {
+    const { opType, inputs } = nodeAt(flow, at);
     if (!WEIGHTY.has(opType)) continue;
     const dims = weightDims(view, inputs[1]);
     parts.push(dims === null || dims.length < 2 ? opType : `${opType}${dims.join('x')}`);

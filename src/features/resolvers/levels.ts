@@ -1,6 +1,7 @@
 import { layersBehindPool, type Analysis } from '../analysis.js';
 import type { Link } from '../chain.js';
 import type { Lateral } from '../laterals.js';
+import { nodeIf } from '../flow.js';
 import { intOf } from '../node-attributes.js';
 import { matrixWidths, weightDims } from '../weights.js';
 
@@ -92,22 +93,21 @@ export function withoutMeetingLaterals(analysis: Analysis, links: readonly Link[
   const deepest = links.at(-1)?.stride;
   if (classifies || widths.size === 0) return links;
   for (let index = links.findIndex(({ stride }) => stride === deepest); index < links.length; index++) {
-    const at = links[index].nodes.at(-1) ?? -1;
-    const meeting = flow.nodes[at];
+    const { start, end: behind } = links[index];
+    const meeting = behind > start ? nodeIf(flow, behind - 1) : undefined;
     if (meeting === undefined || (meeting.opType !== 'Concat' && meeting.opType !== 'Add')) continue;
     const operands = meeting.inputs.filter((name) => flow.position.has(name));
     const sources = operands.flatMap((name) => projectedFrom(analysis, name, widths) ?? []);
     if (operands.length < 2 || sources.length < operands.length || new Set(sources).size < 2) continue;
     const end = sources.reduce((a, b) => ((flow.position.get(b) ?? 0) > (flow.position.get(a) ?? 0) ? b : a));
     const place = geometry.get(end);
-    const upTo = links[index].nodes.filter((node) => node <= (flow.position.get(end) ?? 0));
     if (place === undefined) continue;
-    const isSum = flow.nodes[flow.position.get(end) ?? -1]?.opType === 'Add';
+    const isSum = nodeIf(flow, flow.position.get(end))?.opType === 'Add';
     const last: Link = {
       ...links[index],
       tensor: end,
       place,
-      nodes: upTo,
+      end: Math.min(behind, (flow.position.get(end) ?? 0) + 1),
       kind: isSum ? 'add' : 'block',
       conv: null,
       residual: isSum,
@@ -119,8 +119,8 @@ export function withoutMeetingLaterals(analysis: Analysis, links: readonly Link[
 
 /** Whether a depthwise convolution made a tensor, an activation behind it or not: the middle of a block. */
 function isDepthwise(flow: Analysis['flow'], name: string): boolean {
-  let node = flow.nodes[flow.position.get(name) ?? -1];
-  if (node?.opType === 'Relu' || node?.opType === 'Clip') node = flow.nodes[flow.position.get(node.inputs[0]) ?? -1];
+  let node = nodeIf(flow, flow.position.get(name));
+  if (node?.opType === 'Relu' || node?.opType === 'Clip') node = nodeIf(flow, flow.position.get(node.inputs[0]));
   return node?.opType === 'Conv' && intOf(node, 'group', 1) > 1;
 }
 
@@ -129,8 +129,8 @@ function isDepthwise(flow: Analysis['flow'], name: string): boolean {
  * otherwise.
  */
 function projectedFrom({ view, flow }: Analysis, name: string, widths: ReadonlySet<number>): string | null {
-  let node = flow.nodes[flow.position.get(name) ?? -1];
-  if (node?.opType === 'Relu' || node?.opType === 'Clip') node = flow.nodes[flow.position.get(node.inputs[0]) ?? -1];
+  let node = nodeIf(flow, flow.position.get(name));
+  if (node?.opType === 'Relu' || node?.opType === 'Clip') node = nodeIf(flow, flow.position.get(node.inputs[0]));
   if (node?.opType !== 'Conv') return null;
   const dims = weightDims(view, node.inputs[1]);
   const [source] = node.inputs;

@@ -2,11 +2,11 @@ import type { GraphView } from '../../onnx/graph.js';
 import type { Analysis } from '../analysis.js';
 import { factsOf } from '../facts.js';
 import type { Feature } from '../feature.js';
-import type { Flow } from '../flow.js';
+import { nodeAt, type Flow } from '../flow.js';
 import { lastTensor, type Module, type ModuleTree } from '../modules.js';
 import { FAMILIES, type Family } from './families.js';
 import { declaredFeatures, identifyFamily, type Declared } from './family-features.js';
-import { pickUnits, unitAt, unitsOf, type Pick } from './units.js';
+import { pickUnits, unitAt, unitsOf, type Pick, type Unit } from './units.js';
 
 /** How features are looked for by the names of modules. */
 export interface ModulePathOptions {
@@ -32,8 +32,7 @@ export function resolveByModules(
   topology: () => Answer,
   options: ModulePathOptions = {},
 ): Answer {
-  if (tree.root.children.length === 0)
-    return { features: [], outcome: 'the nodes carry no module names', warnings: [] };
+  if (tree.root.isLeaf) return { features: [], outcome: 'the nodes carry no module names', warnings: [] };
   if (!tree.isNested)
     return { features: [], outcome: 'the names show layers, not the modules around them', warnings: [] };
   const known = identifyFamily(tree, options.families ?? FAMILIES);
@@ -100,7 +99,7 @@ const MOST_LABELLED = 64;
  * Why the shape of the graph is believed in place of the modules, which then only name what it shows; null where they
  * agree well enough.
  */
-function shapeInstead({ tapped }: Analysis, picks: readonly Pick[], byShape: readonly Feature[]): string | null {
+function shapeInstead({ flow, tapped }: Analysis, picks: readonly Pick[], byShape: readonly Feature[]): string | null {
   if (byShape.length > MOST_LABELLED) return null;
   const strides = new Set(picks.map(({ unit }) => unit.stride));
   const missed = byShape.filter(({ reduction }) => reduction !== null && !strides.has(reduction));
@@ -109,7 +108,8 @@ function shapeInstead({ tapped }: Analysis, picks: readonly Pick[], byShape: rea
   const isTapped = ({ tensor }: Feature): boolean => tensor !== null && tapped.has(tensor);
   const same =
     byShape.length === picks.length && byShape.every(({ reduction }, at) => reduction === picks[at].unit.stride);
-  const taps = byShape.filter((feature, at) => isTapped(feature) && !tapped.has(picks[at]?.unit.tensor)).length;
+  const isTappedPick = (at: number): boolean => at < picks.length && tapped.has(nameOf(flow, picks[at].unit));
+  const taps = byShape.filter((feature, at) => isTapped(feature) && !isTappedPick(at)).length;
   return same && taps >= MISSED_STRIDES
     ? 'heads read what the shape of the graph shows, not what the modules end in'
     : null;
@@ -122,7 +122,7 @@ export function namedByModules(
   tree: ModuleTree,
   features: readonly Feature[],
 ): readonly Feature[] {
-  if (tree.root.children.length === 0 || !tree.isNested) return features;
+  if (tree.root.isLeaf || !tree.isNested) return features;
   const places = new Set(features.map(({ tensor }) => flow.position.get(tensor ?? '') ?? -1));
   return features.map((feature) => labelled(flow, view, tree, feature, places));
 }
@@ -139,17 +139,17 @@ function labelled(
   places: ReadonlySet<number>,
 ): Feature {
   const end = flow.position.get(feature.tensor ?? '') ?? -1;
-  const hasWeights = (at: number): boolean => flow.nodes[at].inputs.some((name) => view.initializers.has(name));
+  const hasWeights = (at: number): boolean => nodeAt(flow, at).inputs.some((name) => view.initializers.has(name));
   let at = end;
   while (at >= 0 && !hasWeights(at))
-    at = flow.position.get(flow.nodes[at].inputs.find((name) => flow.position.has(name)) ?? '') ?? -1;
+    at = flow.position.get(nodeAt(flow, at).inputs.find((name) => flow.position.has(name)) ?? '') ?? -1;
   if (at < 0) return feature;
-  let module = tree.owner[at];
+  let module = tree.ownerAt(at);
   const ends = ({ nodes }: Module): boolean =>
     nodes.every((node) => (node <= at || !hasWeights(node)) && (node === end || !places.has(node)));
   while (module.parent !== null && module.parent.path !== '' && ends(module.parent)) module = module.parent;
   // An activation beside its convolution is what the feature is called by.
-  const own = tree.owner[end];
+  const own = tree.ownerAt(end);
   const { path } = own.parent === module.parent && !own.nodes.some(hasWeights) ? own : module;
   return { ...feature, module: path === '' ? null : path, because: `${feature.because}; named by its module` };
 }
@@ -165,24 +165,15 @@ function namedFeature(
   byShape: readonly Feature[] | null,
 ): Omit<Feature, 'index' | 'folded' | 'hookType' | 'resolvedBy'> {
   const { flow } = analysis;
-  const here = {
-    ...factsOf(analysis, unit.tensor),
-    module: stemConv(analysis, unit.module, unit.tensor).path,
-    tensor: unit.tensor,
-  };
-  if (byShape === null || byShape.some(({ tensor }) => tensor === unit.tensor))
+  const tensor = nameOf(flow, unit);
+  const here = { ...factsOf(analysis, tensor), module: stemConv(analysis, unit).path, tensor };
+  if (byShape === null || byShape.some((feature) => feature.tensor === tensor))
     return { ...here, confidence: 'high', because };
   const other = byShape.find(({ reduction }) => reduction === unit.stride);
   const at = flow.position.get(other?.tensor ?? '') ?? -1;
-  if (
-    other?.tensor == null ||
-    other.confidence !== 'high' ||
-    unit.module.children.length > 0 ||
-    at < 0 ||
-    at > unit.module.nodes[0]
-  )
+  if (other?.tensor == null || other.confidence !== 'high' || !unit.module.isLeaf || at < 0 || at > unit.module.first)
     return { ...here, confidence: sure ? 'medium' : 'low', because };
-  const owner = largestEndingAt(analysis, tree.owner[at], other.tensor);
+  const owner = largestEndingAt(analysis, tree.ownerAt(at), other.tensor);
   return {
     ...factsOf(analysis, other.tensor),
     module: owner.path,
@@ -192,10 +183,16 @@ function namedFeature(
   };
 }
 
+/** The name of what a unit ends in. */
+function nameOf({ columns }: Flow, { tensor }: Unit): string {
+  return columns.nameOf(tensor);
+}
+
 /** The outermost module that still ends in a tensor. */
 function largestEndingAt({ flow }: Analysis, module: Module, tensor: string): Module {
+  const end = flow.columns.tensorOf.get(tensor);
   let largest = module;
-  for (let up = module.parent; up !== null && up.path !== '' && lastTensor(flow, up) === tensor; up = up.parent)
+  for (let up = module.parent; up !== null && up.path !== '' && lastTensor(flow, up) === end; up = up.parent)
     largest = up;
   return largest;
 }
@@ -229,10 +226,11 @@ function withHead(analysis: Analysis, tree: ModuleTree, features: readonly Featu
     from === undefined
       ? undefined
       : unitsOf(analysis, tree)
-          .filter(({ module, tensor }) => module.nodes[0] > from && tensor !== last?.tensor)
+          .filter((unit) => unit.module.first > from && nameOf(analysis.flow, unit) !== last?.tensor)
           .at(-1);
   if (head === undefined) return features;
-  const { module, tensor } = head;
+  const { module } = head;
+  const tensor = nameOf(analysis.flow, head);
   const because = `${module.path} is the last module behind the features that makes a map`;
   return [
     ...features,
@@ -267,7 +265,7 @@ function contradiction({ geometry }: Analysis, declared: readonly Declared[]): s
 }
 
 /** timm names the last convolution of a stem that holds nothing but convolutions. */
-function stemConv({ flow }: Analysis, module: Module, tensor: string): Module {
+function stemConv({ flow }: Analysis, { module, tensor }: Unit): Module {
   const last = module.children.at(-1);
   if (
     module.name !== 'stem' ||
@@ -290,17 +288,18 @@ function renamedLast(
   const last = features.at(-1);
   if (last === undefined) return features;
   const module = tree.modules.get(path);
-  const unit = module === undefined ? null : unitAt(analysis.flow, analysis.geometry, module);
+  const unit = module === undefined ? null : unitAt(analysis, module);
   if (unit === null)
     return [
       ...features.slice(0, -1),
       { ...last, module: path, because: `${last.because}; ${path} leaves it as it is` },
     ];
   const sameStride = unit.stride === picks.at(-1)?.unit.stride;
+  const tensor = nameOf(analysis.flow, unit);
   const renamed: Feature = {
     ...last,
-    ...factsOf(analysis, unit.tensor),
-    tensor: unit.tensor,
+    ...factsOf(analysis, tensor),
+    tensor,
     module: path,
     index: sameStride ? last.index : last.index + 1,
     because: `${path} follows the last stage`,

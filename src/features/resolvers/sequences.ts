@@ -3,7 +3,7 @@ import type { Dim, Node } from '../../onnx/records.js';
 import type { Analysis } from '../analysis.js';
 import { factsOf } from '../facts.js';
 import type { Feature, FeatureGroup } from '../feature.js';
-import { wholeFlow, type Flow } from '../flow.js';
+import { nodeAt, nodesBetween, wholeFlow, type Flow } from '../flow.js';
 import { intsOf } from '../node-attributes.js';
 import { lineAnalysis } from '../line.js';
 import { modulesOf, type Module, type ModuleTree } from '../modules.js';
@@ -183,7 +183,7 @@ function holdsNetwork({ view, types, geometry }: Analysis, { flow, start, blocks
     const place = geometry.get(blocks[0].tensor);
     if (place?.axes != null && !place.axes.includes('?') && place.stride !== null) return false;
   }
-  const before = flow.nodes.slice(0, (flow.position.get(start) ?? -1) + 1);
+  const before = nodesBetween(flow, 0, (flow.position.get(start) ?? -1) + 1);
   const firstConv = before.findIndex(
     ({ opType, inputs }) => opType === 'Conv' && weightDims(view, inputs[1])?.length === 4,
   );
@@ -245,7 +245,9 @@ function isBatch({ types, flow }: Analysis, input: string | null, size: Dim): bo
 /** Channels as the last weight of a block says them: of a norm, a bias or a layer. */
 function lastWidth(view: GraphView, flow: Flow, nodes: readonly number[]): number | null {
   for (const at of [...nodes].reverse()) {
-    const dims = flow.nodes[at].inputs.map((name) => weightDims(view, name)).find((found) => (found?.length ?? 0) > 0);
+    const dims = nodeAt(flow, at)
+      .inputs.map((name) => weightDims(view, name))
+      .find((found) => (found?.length ?? 0) > 0);
     const width = dims?.at(-1) ?? 1;
     if (width > 1) return width;
   }
@@ -269,7 +271,7 @@ function labelsOf(tree: ModuleTree, blocks: readonly Block[]): readonly (string 
 function numberedHolders(tree: ModuleTree, nodes: readonly number[]): readonly string[] {
   const counts = new Map<string, number>();
   for (const at of nodes)
-    for (let up: Module | null = tree.owner[at]; up !== null; up = up.parent)
+    for (let up: Module | null = tree.ownerAt(at); up !== null; up = up.parent)
       counts.set(up.path, (counts.get(up.path) ?? 0) + 1);
   return [...counts]
     .filter(([path, count]) => /(^|[./_])\d+$/.test(path) && count > 0.5 * nodes.length)
@@ -283,7 +285,7 @@ function numberedHolders(tree: ModuleTree, nodes: readonly number[]): readonly s
 function reductionOf({ types }: Analysis, { flow, start }: Row): number {
   const until = flow.position.get(start) ?? -1;
   let product = 1;
-  for (const node of flow.nodes.slice(0, until + 1)) {
+  for (const node of nodesBetween(flow, 0, until + 1)) {
     const { opType, outputs } = node;
     if (!['Conv', 'MaxPool', 'AveragePool'].includes(opType)) continue;
     const strides = intsOf(node, 'strides');

@@ -1,8 +1,10 @@
 import { layersBehindPool, type Analysis } from '../analysis.js';
 import { linksOf, type Link } from '../chain.js';
 import { factsOf } from '../facts.js';
+import { nodeAt } from '../flow.js';
 import type { Confidence, Feature } from '../feature.js';
 import type { ModuleTree } from '../modules.js';
+import { isOneOf } from '../operators.js';
 import { mapBesideToken, sumBesideDense } from './beside.js';
 import { isotropicRun } from './isotropic.js';
 import { levelsOf, withoutMeetingLaterals, type Level } from './levels.js';
@@ -56,7 +58,7 @@ interface Picked {
 
 function answer(analysis: Analysis, tree: ModuleTree, picks: readonly Picked[], outcome: string): Answer {
   const features = picks.map(({ link, confidence, because }, index): Feature => {
-    const path = tree.named[link.nodes[link.nodes.length - 1]] ?? '';
+    const path = link.end > link.start ? tree.namedAt(link.end - 1) : '';
     return {
       ...factsOf(analysis, link.tensor),
       index,
@@ -79,11 +81,11 @@ function habitsOf(analysis: Analysis, links: readonly Link[]): Habits {
   let early = 0;
   links.forEach((link, at) => {
     if (!link.residual) return;
-    early += isActivation(flow.nodes[link.nodes[0]].opType) ? 1 : -1;
+    early += isActivation(nodeAt(flow, link.start).opType) ? 1 : -1;
     if (links[at - 1]?.kind === 'add') raw++;
     else if (links[at - 1]?.kind === 'act') active++;
   });
-  const patched = flow.nodes.some(({ opType }) => opType === 'Softmax' || opType === 'Erf' || opType === 'Gelu');
+  const patched = flow.rows.some(isOneOf(flow.columns, PATCHED));
   return {
     raw: raw > active,
     activatesFirst: raw > active && early > 0,
@@ -91,6 +93,9 @@ function habitsOf(analysis: Analysis, links: readonly Link[]): Habits {
     patched: patched && (raw > 0 || active === 0),
   };
 }
+
+/** Ops of networks that begin with patches. */
+const PATCHED = new Set(['Softmax', 'Erf', 'Gelu']);
 
 function isActivation(opType: string): boolean {
   return ['Relu', 'Sigmoid', 'Erf', 'Gelu', 'Elu', 'LeakyRelu', 'Div', 'Mul', 'HardSwish', 'Tanh'].includes(opType);

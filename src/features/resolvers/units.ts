@@ -1,16 +1,19 @@
 import { linksOf } from '../chain.js';
 import { layersBehindPool, type Analysis } from '../analysis.js';
-import type { Flow } from '../flow.js';
+import { inputsEnd, nodeAt, type Flow } from '../flow.js';
 import type { Geometry } from '../geometry.js';
 import { levelsOf } from './levels.js';
 import { largestOf } from '../node-attributes.js';
+import { stemLength } from '../names/path-tree.js';
+import { rowTest } from '../operators.js';
 import { isLayer } from '../weights.js';
 import { lastTensor, type Module, type ModuleTree } from '../modules.js';
 
 /** A module that may be a feature: it ends in a tensor that everything passes through. */
 export interface Unit {
   readonly module: Module;
-  readonly tensor: string;
+  /** Its number. */
+  readonly tensor: number;
   readonly place: Geometry;
   readonly stride: number;
 }
@@ -30,23 +33,20 @@ const POOLS = new Set(['MaxPool', 'AveragePool', 'LpPool', 'Pad', 'Identity', 'D
  * Splits the network into the largest modules that end in a cut and at most halve the map, without those that prepare
  * the picture for the first layer.
  */
-export function unitsOf({ flow, geometry }: Analysis, tree: ModuleTree): readonly Unit[] {
+export function unitsOf(analysis: Analysis, tree: ModuleTree): readonly Unit[] {
+  const { flow } = analysis;
   const isCut = new Uint8Array(flow.positions.length);
-  for (const tensor of flow.cutTensors) isCut[tensor] = 1;
+  for (const tensor of flow.cuts) isCut[tensor] = 1;
   const units: Unit[] = [];
-  const first = flow.nodes.findIndex(isLayer);
+  const first = flow.rows.findIndex(rowTest(flow.columns, isLayer));
   const stack = tree.root.children.toReversed();
   for (let module = stack.pop(); module !== undefined; module = stack.pop()) {
-    const unit = unitAt(flow, geometry, module);
-    if (unit !== null && (flow.position.get(unit.tensor) ?? 0) < first) continue;
-    const halves =
-      unit !== null &&
-      unit.stride <= 2 * strideBefore(flow, module, geometry) &&
-      !endsInDownsampling(flow, geometry, unit);
+    const unit = unitAt(analysis, module);
+    if (unit !== null && module.last < first) continue;
     if (
       unit !== null &&
-      isCut[flow.columns.tensorOf.get(unit.tensor) ?? isCut.length] === 1 &&
-      (halves || module.children.length === 0)
+      isCut[unit.tensor] === 1 &&
+      (module.isLeaf || (unit.stride <= 2 * strideBefore(analysis, module) && !endsInDownsampling(analysis, unit)))
     )
       units.push(unit);
     else for (const child of module.children.toReversed()) stack.push(child);
@@ -55,39 +55,46 @@ export function unitsOf({ flow, geometry }: Analysis, tree: ModuleTree): readonl
 }
 
 /** The unit a module is if its last tensor has a place in the pyramid. */
-export function unitAt(flow: Flow, geometry: ReadonlyMap<string, Geometry>, module: Module): Unit | null {
+export function unitAt({ flow, places }: Analysis, module: Module): Unit | null {
   const tensor = lastTensor(flow, module);
-  const place = tensor === null ? undefined : geometry.get(tensor);
-  if (
-    tensor === null ||
-    place === undefined ||
-    place.stride === null ||
-    place.pooled ||
-    place.axes === null ||
-    place.axes.includes('?')
-  )
+  const place = places[tensor] ?? null;
+  if (place === null || place.stride === null || place.pooled || place.axes === null || place.axes.includes('?'))
     return null;
-  if (module.children.length === 0 && module.nodes.every((at) => EMPTY.has(flow.nodes[at].opType))) return null;
+  if (module.isLeaf && EMPTY.has(nodeAt(flow, module.last).opType) && handsOn(flow, module)) return null;
   return { module, tensor, place, stride: place.stride };
 }
 
+/** Whether all that a module does is hand on what it is given. */
+function handsOn(flow: Flow, { nodes }: Module): boolean {
+  return nodes.every((at) => EMPTY.has(nodeAt(flow, at).opType));
+}
+
 /** Whether a module works at one stride and only hands on at the next: stages of Swin's first authors. */
-function endsInDownsampling(flow: Flow, geometry: ReadonlyMap<string, Geometry>, { module, stride }: Unit): boolean {
+function endsInDownsampling({ flow, places }: Analysis, { module, stride }: Unit): boolean {
   if (module.children.length <= 1 || !module.children.some((child) => numberedChildren(child).length > 0)) return false;
   let own = 0;
   let finer = 0;
   for (const at of module.nodes) {
-    const place = geometry.get(flow.nodes[at].outputs[0]);
-    if (place === undefined || place.stride === null || place.pooled) continue;
+    const place = madePlace(flow, places, at);
+    if (place === null || place.stride === null || place.pooled) continue;
     if (place.stride === stride) own++;
     else finer++;
   }
   return own < 0.3 * (own + finer);
 }
 
-function strideBefore(flow: Flow, module: Module, geometry: ReadonlyMap<string, Geometry>): number {
-  for (const name of flow.nodes[module.nodes[0]].inputs) {
-    const stride = geometry.get(name)?.stride;
+/** Where the first tensor that a node makes stands. */
+function madePlace({ columns: { makes }, rows }: Flow, places: Analysis['places'], at: number): Geometry | null {
+  const first = makes.starts[rows[at]];
+  return first < makes.starts[rows[at] + 1] ? places[makes.items[first]] : null;
+}
+
+function strideBefore({ flow, places }: Analysis, { first }: Module): number {
+  const { reads } = flow.columns;
+  const row = flow.rows[first];
+  const end = inputsEnd(flow.columns, row);
+  for (let at = reads.starts[row]; at < end; at++) {
+    const stride = places[reads.items[at]]?.stride;
     if (stride != null) return stride;
   }
   return 1;
@@ -110,19 +117,22 @@ export function pickUnits(
       because: `block ${unit.module.name} of ${unit.module.parent?.path ?? ''}, all at stride ${unit.stride}`,
     }));
   const end = backboneEnd(analysis);
-  const units = unitsOf(analysis, tree).filter(({ tensor }) => (analysis.flow.position.get(tensor) ?? 0) <= end);
+  const units = unitsOf(analysis, tree).filter(({ module }) => module.last <= end);
   const main = mainContainer(units);
   const trunk = layersBehindPool(analysis) > 1 ? units : withoutHeadConv(analysis.flow, units, main);
   const strides = trunk.filter(({ module }) => isInside(module, main)).map(({ stride }) => stride);
   const least = strides.reduce((a, b) => Math.min(a, b), Infinity);
   const most = analysis.classifies ? Infinity : strides.reduce((a, b) => Math.max(a, b), -Infinity);
   const chosen = new Map<string, { readonly unit: Unit; readonly sure: boolean }>();
+  const dilationOf = dilationsIn(analysis.flow);
   let stage = 0;
   let last: Unit | null = null;
+  let key = '';
   for (const unit of trunk) {
-    if (last !== null && isStageOfItsOwn(analysis.flow, last, unit)) stage++;
+    const isOwn = last !== null && isStageOfItsOwn(dilationOf, last, unit);
+    if (isOwn) stage++;
+    if (isOwn || last?.stride !== unit.stride) key = `${unit.stride} ${stage}`;
     last = unit;
-    const key = `${unit.stride} ${stage}`;
     const before = chosen.get(key);
     const outside = !isInside(unit.module, main);
     if (outside && before !== undefined && isInside(before.unit.module, main)) continue;
@@ -145,7 +155,8 @@ function backboneEnd(analysis: Analysis): number {
   const links = linksOf(analysis);
   const last = levelsOf(analysis, links).at(-1);
   if (last === undefined || links[last.last + 1] === undefined) return Infinity;
-  return (links[last.last + 1].nodes[0] ?? Infinity) - 1;
+  const { start, end } = links[last.last + 1];
+  return start < end ? start - 1 : Infinity;
 }
 
 /**
@@ -153,20 +164,29 @@ function backboneEnd(analysis: Analysis): number {
  * place of their strides: its dilation grows, or it is the next of numbered stages, wider, with a projection beside its
  * first block.
  */
-function isStageOfItsOwn(flow: Flow, before: Unit, unit: Unit): boolean {
+function isStageOfItsOwn(dilationOf: (module: Module) => number, before: Unit, unit: Unit): boolean {
   if (unit.stride !== before.stride || unit.module.parent !== before.module.parent) return false;
-  if (unit.module.children.length === 0 || before.module.children.length === 0) return false;
-  if (dilationOf(flow, unit.module) > dilationOf(flow, before.module)) return true;
+  if (unit.module.isLeaf || before.module.isLeaf) return false;
+  if (dilationOf(unit.module) > dilationOf(before.module)) return true;
+  const isWider = (unit.place.channels ?? 0) > (before.place.channels ?? Infinity);
+  if (!isWider) return false;
   const stem = ({ name }: Module): string => name.replace(/\d+$/, '');
   const isNext =
     stem(unit.module) === stem(before.module) && stem(unit.module) !== '' && unit.module.name !== stem(unit.module);
-  const isWider = (unit.place.channels ?? 0) > (before.place.channels ?? Infinity);
   const projects = unit.module.children[0].children.some(({ name }) => /^(downsample|shortcut)$/.test(name));
-  return isNext && isWider && projects;
+  return isNext && projects;
 }
 
-function dilationOf(flow: Flow, module: Module): number {
-  return module.nodes.reduce((most, at) => largestOf(flow.nodes[at], 'dilations', most), 1);
+/** The largest dilation in a module. */
+function dilationsIn(flow: Flow): (module: Module) => number {
+  const { nodes } = flow.columns;
+  let isDilated: boolean | null = null;
+  return (module) => {
+    isDilated ??= flow.rows.some(
+      (row) => nodes[row].attributes.length > 0 && largestOf(nodes[row], 'dilations', 1) > 1,
+    );
+    return isDilated ? module.nodes.reduce((most, at) => largestOf(nodeAt(flow, at), 'dilations', most), 1) : 1;
+  };
 }
 
 /** Whether a module lies in another one, at any depth. */
@@ -179,30 +199,26 @@ export function isInside(module: Module, container: Module | null): boolean {
  * Whether the stem that a unit lies in ends at the unit's stride, pools aside: a stem that goes on with convolutions
  * has its feature behind it.
  */
-function endsStem({ flow, geometry }: Analysis, unit: Unit, main: Module | null): boolean {
+function endsStem({ flow, places }: Analysis, unit: Unit, main: Module | null): boolean {
   let stem = unit.module;
   while (stem.parent !== null && !isInside(main ?? stem, stem.parent) && stem.parent !== main?.parent)
     stem = stem.parent;
-  const last = unit.module.nodes[unit.module.nodes.length - 1];
+  const { last } = unit.module;
   return stem.nodes.every(
     (at) =>
       at <= last ||
-      POOLS.has(flow.nodes[at].opType) ||
-      strideOf(flow, at, geometry) === unit.stride ||
+      POOLS.has(nodeAt(flow, at).opType) ||
+      (madePlace(flow, places, at)?.stride ?? null) === unit.stride ||
       isBlur(flow, at),
   );
 }
 
-function strideOf(flow: Flow, at: number, geometry: ReadonlyMap<string, Geometry>): number | null {
-  return geometry.get(flow.nodes[at].outputs[0])?.stride ?? null;
-}
-
 /** A depthwise convolution behind a pad or a pool: the blur of an anti-aliased pool. */
 function isBlur(flow: Flow, at: number): boolean {
-  const node = flow.nodes[at];
+  const node = nodeAt(flow, at);
   const from = flow.position.get(node.inputs[0]);
   return (
-    node.opType === 'Conv' && from !== undefined && from >= 0 && ['Pad', 'MaxPool'].includes(flow.nodes[from].opType)
+    node.opType === 'Conv' && from !== undefined && from >= 0 && ['Pad', 'MaxPool'].includes(nodeAt(flow, from).opType)
   );
 }
 
@@ -216,8 +232,10 @@ function mainContainer(units: readonly Unit[]): Module | null {
   for (const { module, stride } of units) {
     const { parent } = module;
     if (parent === null) continue;
-    strides.set(parent, (strides.get(parent) ?? new Set()).add(stride));
-    size.set(parent, (size.get(parent) ?? 0) + module.nodes.length);
+    const seen = strides.get(parent);
+    if (seen === undefined) strides.set(parent, new Set([stride]));
+    else seen.add(stride);
+    size.set(parent, (size.get(parent) ?? 0) + module.size);
   }
   const candidates = [...strides].filter(([, seen]) => seen.size >= 2).map(([module]) => module);
   const whole = candidates.filter((module) => !isOneOfSeveral(module));
@@ -233,8 +251,9 @@ function withoutHeadConv(flow: Flow, units: readonly Unit[], main: Module | null
   const inside = units.filter(({ module }) => module.parent === main);
   const [last, before] = [inside.at(-1), inside.at(-2)];
   if (last === undefined || before === undefined || last.stride !== before.stride || inside.length < 4) return units;
-  const convs = ({ module }: Unit): readonly number[] => module.nodes.filter((at) => flow.nodes[at].opType === 'Conv');
-  const numbered = last.module.children.some(({ name, children }) => isNumbered(name) && children.length > 0);
+  const convs = ({ module }: Unit): readonly number[] =>
+    module.nodes.filter((at) => nodeAt(flow, at).opType === 'Conv');
+  const numbered = last.module.children.some(({ name, isLeaf }) => isNumbered(name) && !isLeaf);
   const widens = (last.place.channels ?? 0) > 1.5 * (before.place.channels ?? Infinity);
   if (numbered || !widens || convs(last).length !== 1 || convs(before).length < 2) return units;
   return units.filter((unit) => unit !== last);
@@ -251,20 +270,26 @@ const LEAST_SHARE = { tokens: 0.3, maps: 0.5 };
  * most of it.
  */
 function isotropicBlocks(analysis: Analysis, tree: ModuleTree): readonly Unit[] | null {
-  const { flow, geometry } = analysis;
+  const { length } = analysis.flow.rows;
   const strides = stridesOf(analysis);
   const deepest = [...strides].reduce((a, b) => Math.max(a, b), 0);
-  for (const module of tree.modules.values()) {
-    if (module.nodes.length < LEAST_SHARE.tokens * flow.nodes.length || isOneOfSeveral(module)) continue;
+  for (const module of tree.atLeast(LEAST_SHARE.tokens * length)) {
+    const mayBeMaps = strides.size === 1 && module.size >= LEAST_SHARE.maps * length;
     const numbered = numberedChildren(module);
-    if (numbered.length < 3) continue;
-    const blocks = numbered.flatMap((child) => unitAt(flow, geometry, child) ?? []);
-    const isTokens = blocks.every(({ place }) => place.axes?.includes('L'));
+    if (numbered.length < 3 || isOneOfSeveral(module)) continue;
+    const [first] = numbered;
+    if (!mayBeMaps && !isOfTokens(unitAt(analysis, first))) continue;
+    const blocks = numbered.flatMap((child) => unitAt(analysis, child) ?? []);
+    const isTokens = blocks.every(isOfTokens);
     const most = isTokens ? [...stridesOf(analysis, true)].reduce((a, b) => Math.max(a, b), 0) : deepest;
     if (blocks.length < numbered.length || !blocks.every(({ stride }) => stride === most)) continue;
-    if (isTokens || (strides.size === 1 && module.nodes.length >= LEAST_SHARE.maps * flow.nodes.length)) return blocks;
+    if (isTokens || mayBeMaps) return blocks;
   }
   return null;
+}
+
+function isOfTokens(unit: Unit | null): boolean {
+  return unit?.place.axes?.includes('L') === true;
 }
 
 /** Whether a module lies in one of several numbered stages: its blocks are then a stage's, not the network's. */
@@ -279,7 +304,7 @@ function isOneOfSeveral(module: Module): boolean {
 /** Strides above 1 that cuts lie at. */
 function stridesOf({ flow, places }: Analysis, ofTokens = false): ReadonlySet<number> {
   const strides = new Set<number>();
-  for (const tensor of flow.cutTensors) {
+  for (const tensor of flow.cuts) {
     const place = places[tensor];
     if (ofTokens && !place?.axes?.includes('L')) continue;
     if (place !== null && place.stride !== null && place.stride > 1 && !place.pooled && !place.axes?.includes('?'))
@@ -289,7 +314,7 @@ function stridesOf({ flow, places }: Analysis, ofTokens = false): ReadonlySet<nu
 }
 
 function isNumbered(name: string): boolean {
-  return /^\d+$/.test(name);
+  return name !== '' && stemLength(name) === 0;
 }
 
 /**
@@ -299,8 +324,10 @@ function isNumbered(name: string): boolean {
 function numberedChildren(module: Module): readonly Module[] {
   const groups = new Map<string, Module[]>();
   for (const child of module.children) {
-    const stem = /^(.*?)\d+$/.exec(child.name)?.[1];
-    if (stem === undefined) continue;
+    const { name } = child;
+    const length = stemLength(name);
+    if (length === name.length) continue;
+    const stem = name.slice(0, length);
     const group = groups.get(stem);
     if (group === undefined) groups.set(stem, [child]);
     else group.push(child);
