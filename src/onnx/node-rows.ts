@@ -43,17 +43,13 @@ export class NodeRows {
 
   /** Opens a row; returns its number. */
   begin({ start, payload, end }: Field): number {
-    const { columns } = this;
     this.starts.push(start);
     this.ends.push(end);
-    this.open = columns.length;
-    columns.push(0);
-    columns.push(0);
-    columns.push(0);
-    columns.push(0);
-    columns.push(this.inputs.length);
-    columns.push(this.outputs.length);
-    columns.push(payload - start);
+    this.open = this.columns.more(COLUMNS);
+    const { items } = this.columns;
+    items[this.open + FIRST_INPUT] = this.inputs.length;
+    items[this.open + FIRST_OUTPUT] = this.outputs.length;
+    items[this.open + HEADER] = payload - start;
     this.attributes.push(NO_ATTRIBUTES);
     this.metadata.push(NO_RANGES);
     return this.nodes.push(new NodeRow(this, this.nodes.length)) - 1;

@@ -41,6 +41,16 @@ test('the empty name is 0, and a name that nobody met is none', () => {
   expect(['a', 'é', 'x'.repeat(300)].map((text) => table.find(text))).toEqual([-1, -1, -1]);
 });
 
+test('a name that is only kept is never the number of another one that is looked for', () => {
+  const table = new NameTable();
+  const made = idOf(table, bytesOf('x'));
+  const kept = ['x', 'é', 'y'.repeat(300), ''].map((text) => table.keep(bytesOf(text), 0, bytesOf(text).length));
+  expect(kept.map((id) => table.text(id))).toEqual(['x', 'é', 'y'.repeat(300), '']);
+  expect([idOf(table, bytesOf('x')), table.find('x')]).toEqual([made, made]);
+  const later = idOf(table, bytesOf('é'));
+  expect([table.find('é'), table.text(later)]).toEqual([later, 'é']);
+});
+
 test('names are found again in tables of any size', () => {
   const table = new NameTable();
   const texts = Array.from({ length: 20_000 }, (_, at) => `/layers/layers.${at}/Add_output_0`);

@@ -16,11 +16,14 @@ export class NameTable {
   /** Where the bytes of each name begin in `pool`; those of number `id` end where those of `id + 1` begin. */
   private starts = new Uint32Array(FIRST_SLOTS);
   private pool = new Uint8Array(FIRST_BYTES);
-  private hashes = new Int32Array(FIRST_SLOTS);
-  /** Numbers by hash, open addressing; 0 is a free slot. */
-  private slots = new Int32Array(FIRST_SLOTS);
+  /** A number and its hash in each slot, by hash, open addressing; the number 0 is a free slot. */
+  private slots = new Int32Array(2 * FIRST_SLOTS);
   /** Long names, those that are not ASCII, and those that somebody made to collide. */
   private readonly others = new Map<string, number>();
+  /** The name that came last for the first time: most nodes read what the node before them made. */
+  private last = 0;
+  /** How many slots are taken. */
+  private taken = 0;
   /** Whether some names of few bytes are among those others: their slots were taken when they came. */
   private isCrowded = false;
   /** The same bytes as `pool` where there is a Buffer: it decodes short names three times as fast as a TextDecoder. */
@@ -36,6 +39,7 @@ export class NameTable {
     const length = end - start;
     if (length === 0) return 0;
     if (length > LONGEST_SHARED_NAME) return this.otherId(decodeText(bytes, start, end));
+    if (this.isName(this.last, bytes, start, length)) return this.last;
     let hash = 0;
     let bits = 0;
     for (let at = start; at < end; at++) {
@@ -44,19 +48,12 @@ export class NameTable {
       bits |= byte;
     }
     if (bits >= 0x80) return this.otherId(decodeText(bytes, start, end));
-    const { slots, hashes, starts, pool } = this;
+    const { slots } = this;
     const mask = slots.length - 1;
     let slot = slotOf(hash, mask);
     let probe = 0;
-    for (; probe < MOST_PROBES && slots[slot] !== 0; probe++, slot = (slot + 1) & mask) {
-      const id = slots[slot];
-      if (hashes[slot] !== hash) continue;
-      const from = starts[id];
-      if (starts[id + 1] - from !== length) continue;
-      let same = 0;
-      while (same < length && pool[from + same] === bytes[start + same]) same++;
-      if (same === length) return id;
-    }
+    for (; probe < MOST_PROBES && slots[slot] !== 0; probe++, slot = (slot + 2) & mask)
+      if (slots[slot + 1] === hash && this.isName(slots[slot], bytes, start, length)) return slots[slot];
     if (probe === MOST_PROBES) {
       this.isCrowded = true;
       return this.otherId(decodeText(bytes, start, end));
@@ -64,10 +61,17 @@ export class NameTable {
     const other = this.isCrowded ? this.others.get(decodeText(bytes, start, end)) : undefined;
     if (other !== undefined) return other;
     const id = this.add(bytes, start, end);
-    hashes[slot] = hash;
-    slots[slot] = id;
-    if (2 * id > slots.length) this.rehash();
+    slots[slot] = this.last = id;
+    slots[slot + 1] = hash;
+    if (++this.taken * 4 > slots.length) this.rehash();
     return id;
+  }
+
+  /** The number of a name that no other is ever compared with: the same bytes may get another one each time. */
+  keep(bytes: Uint8Array, start: number, end: number): number {
+    if (end === start) return 0;
+    for (let at = start; at < end; at++) if (bytes[at] >= 0x80) return this.next(decodeText(bytes, start, end));
+    return this.add(bytes, start, end);
   }
 
   /** A name as a string. */
@@ -91,17 +95,16 @@ export class NameTable {
       bits |= unit;
     }
     if (bits >= 0x80) return this.others.get(text) ?? MISSING;
-    const { slots, hashes, starts, pool } = this;
+    const { slots, starts, pool } = this;
     const mask = slots.length - 1;
     let slot = slotOf(hash, mask);
-    for (let probe = 0; probe < MOST_PROBES && slots[slot] !== 0; probe++, slot = (slot + 1) & mask) {
-      const id = slots[slot];
-      if (hashes[slot] !== hash) continue;
-      const from = starts[id];
-      if (starts[id + 1] - from !== length) continue;
+    for (let probe = 0; probe < MOST_PROBES && slots[slot] !== 0; probe++, slot = (slot + 2) & mask) {
+      if (slots[slot + 1] !== hash) continue;
+      const from = starts[slots[slot]];
+      if (starts[slots[slot] + 1] - from !== length) continue;
       let same = 0;
       while (same < length && pool[from + same] === text.charCodeAt(same)) same++;
-      if (same === length) return id;
+      if (same === length) return slots[slot];
     }
     return this.isCrowded ? (this.others.get(text) ?? MISSING) : MISSING;
   }
@@ -126,7 +129,6 @@ export class NameTable {
     const known = this.others.get(text);
     if (known !== undefined) return known;
     const id = this.next(text);
-    this.starts[id + 1] = this.starts[id];
     this.others.set(text, id);
     return id;
   }
@@ -139,27 +141,39 @@ export class NameTable {
       more.set(this.starts);
       this.starts = more;
     }
+    // It has no bytes in the pool unless they are added.
+    this.starts[id + 1] = this.starts[id];
     return id;
   }
 
   private rehash(): void {
-    const { slots, hashes } = this;
-    const mask = slots.length * 4 - 1;
-    this.slots = new Int32Array(mask + 1);
-    this.hashes = new Int32Array(mask + 1);
-    for (let at = 0; at < slots.length; at++) {
+    const { slots } = this;
+    const more = new Int32Array(slots.length * 4);
+    const mask = more.length - 1;
+    for (let at = 0; at < slots.length; at += 2) {
       if (slots[at] === 0) continue;
-      let slot = slotOf(hashes[at], mask);
+      let slot = slotOf(slots[at + 1], mask);
       let probe = 0;
-      for (; this.slots[slot] !== 0 && probe < MOST_PROBES; probe++) slot = (slot + 1) & mask;
+      for (; more[slot] !== 0 && probe < MOST_PROBES; probe++) slot = (slot + 2) & mask;
       if (probe === MOST_PROBES) {
         this.isCrowded = true;
         this.others.set(this.text(slots[at]), slots[at]);
       } else {
-        this.slots[slot] = slots[at];
-        this.hashes[slot] = hashes[at];
+        more[slot] = slots[at];
+        more[slot + 1] = slots[at + 1];
       }
     }
+    this.slots = more;
+  }
+
+  /** Whether a number is that of ASCII bytes. */
+  private isName(id: number, bytes: Uint8Array, start: number, length: number): boolean {
+    const { starts, pool } = this;
+    const from = starts[id];
+    if (starts[id + 1] - from !== length) return false;
+    let same = 0;
+    while (same < length && pool[from + same] === bytes[start + same]) same++;
+    return same === length;
   }
 
   private decode(start: number, end: number): string {
@@ -172,5 +186,5 @@ export class NameTable {
 /** Names that differ in their last digits are spread by the multiplication. */
 function slotOf(hash: number, mask: number): number {
   const spread = Math.imul(hash, 0x9e3779b1);
-  return (spread ^ (spread >>> 15)) & mask;
+  return (spread ^ (spread >>> 15)) & mask & ~1;
 }

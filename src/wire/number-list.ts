@@ -3,6 +3,15 @@ export class IntList {
   items: Int32Array;
   length = 0;
 
+  /** Room for so many more, which are 0; returns where they begin. */
+  more(count: number): number {
+    const { length } = this;
+    if (length + count > this.items.length)
+      this.items = grown(this.items, new Int32Array(Math.max(2 * this.items.length, length + count)));
+    this.length += count;
+    return length;
+  }
+
   constructor(room = 64) {
     this.items = new Int32Array(room);
   }

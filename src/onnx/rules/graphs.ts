@@ -167,7 +167,7 @@ const nodeRule: MessageRule<NodeRows> = {
         case NAME:
           if ((fields.seen & (1 << NodeField.name)) !== 0) return;
           fields.seen |= 1 << NodeField.name;
-          rows.name = table.idOf(bytes, at + 2, next);
+          rows.name = table.keep(bytes, at + 2, next);
           break;
         case OP_TYPE:
           if ((fields.seen & (1 << NodeField.opType)) !== 0) return;
