@@ -32,7 +32,7 @@ const bundle = (options) =>
     minifyWhitespace: true,
     platform: 'node',
     target: 'node20.19',
-    external: ['onnxruntime-node', 'onnxruntime-web', 'sharp', 'hyparquet-writer', '@huggingface/tokenizers'],
+    external: ['onnxruntime-node', 'onnxruntime-web', 'sharp', '@huggingface/tokenizers'],
     legalComments: 'none',
     logLevel: 'warning',
     ...options,

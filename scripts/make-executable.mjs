@@ -47,7 +47,7 @@ async function make() {
     platform: 'node',
     format: 'cjs',
     target: `node${LINE}`,
-    external: ['onnxruntime-node', 'onnxruntime-web', 'sharp', 'hyparquet-writer', '@huggingface/tokenizers'],
+    external: ['onnxruntime-node', 'onnxruntime-web', 'sharp', '@huggingface/tokenizers'],
     define: { 'import.meta.url': '__url' },
     supported: { 'dynamic-import': false },
     // What an executable requires is Node's own only; packages lie beside it.

@@ -10,6 +10,7 @@ import { type FeatxError, IoError, RuntimeError, UsageError } from './errors.js'
 import { called } from './options/check.js';
 import type { OptionsOf } from './options/types.js';
 import { inputName, localPath } from './open.js';
+import { BufferPool } from './processes/buffers.js';
 import { FeatureRunner, type RunnerOptions } from './runner.js';
 import { soundRecords } from './report/sound-record.js';
 import { preprocessingRecord } from './report/preprocessing-record.js';
@@ -143,7 +144,8 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
         });
   await using device = new DeviceRuns(runner, { reopen: open, batched, joinings, isFixed: plan.fixedBatch !== null });
   const clock = new Clock();
-  let written: ReadonlyMap<string, TensorValue> = new Map();
+  const memory = new BufferPool();
+  let written: Taken = { values: new Map(), feeds: new Map() };
   const take = async ({ batch, results: made }: Running): Promise<void> => {
     const values = await made;
     for (const part of tokens?.split(values, batch, plan.rows) ?? [{ values, batch }]) {
@@ -151,12 +153,13 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
       await writer?.write(taken, part.batch.rows, part.batch.entries);
     }
     // The writer takes a batch once it is done with the one before.
-    device.recycle(written);
-    written = values;
+    device.recycle(written.values);
+    for (const { data } of written.feeds.values()) if (ArrayBuffer.isView(data)) memory.give(data);
+    written = { values, feeds: batch.feeds };
     options.onProgress?.(batch.start + batch.rows, plan.rows);
   };
   let running: Running | null = null;
-  for await (const batch of batches(plan, { batchSize, signal, skip })) {
+  for await (const batch of batches(plan, { batchSize, signal, skip, memory })) {
     // The next batch runs while the results of this one are summed up and written.
     const next: Running = { batch, results: clock.time(runBatch(device, batch)) };
     if (running !== null) await take(running);
@@ -322,6 +325,12 @@ function withoutFolder(record: PreprocessingRecord): PreprocessingRecord {
 interface Running {
   readonly batch: InputBatch;
   readonly results: Promise<ReadonlyMap<string, TensorValue>>;
+}
+
+/** What a batch was made of, and what it came to. */
+interface Taken {
+  readonly values: ReadonlyMap<string, TensorValue>;
+  readonly feeds: ReadonlyMap<string, TensorValue>;
 }
 
 /** Adds up how long runs took that follow one another; a run that waits for the one before counts from its end. */

@@ -75,3 +75,12 @@ test('memory that is given back is used again once, and memory from elsewhere is
   pool.give(stranger);
   expect(pool.take(64).buffer).not.toBe(stranger.buffer);
 });
+
+test('sizes that nobody asks for any more are forgotten, and memory is given back once', () => {
+  const pool = new BufferPool();
+  const old = pool.take(10);
+  pool.give(old);
+  pool.give(old);
+  expect(pool.take(11)).toHaveLength(11);
+  expect(pool.take(10).buffer).not.toBe(old.buffer);
+});

@@ -6,7 +6,7 @@ import type { InputItem, PlannedInput } from './input-item.js';
 import type { InputPlan } from './input-plan.js';
 import type { RowRange } from './lazy-array.js';
 import type { Entry } from './provenance.js';
-import { padRows, stackRows, takeRows } from './tensor.js';
+import { padRows, stackRows, takeRows, type ValueMemory } from './tensor.js';
 
 /**
  * One batch: tensors by input name, `size` entries of which the first `rows` are real and the others copies of the
@@ -32,6 +32,8 @@ export interface BatchingOptions {
   readonly signal?: AbortSignal;
   /** Takes the files that cannot be read, whose entries are left out; without it they are errors. */
   readonly skip?: SkipBad;
+  /** Where the memory of batches comes from; who takes a batch gives its feeds back. */
+  readonly memory?: ValueMemory;
 }
 
 const LARGEST_DEFAULT = 16;
@@ -76,7 +78,7 @@ export async function* batches(plan: InputPlan, options: BatchingOptions = {}): 
   const readAhead = (): void => {
     while (started < count && queue.length < Math.max(1, options.prefetch ?? 1)) {
       const index = started++;
-      const batch = last.then(() => readBatch(plan, { index, size, constants, skip: options.skip }));
+      const batch = last.then(() => readBatch(plan, { ...options, index, size, constants }));
       // Reported when its turn comes, or never if the caller stops before.
       batch.catch(() => undefined);
       last = batch;
@@ -96,28 +98,28 @@ export async function* batches(plan: InputPlan, options: BatchingOptions = {}): 
   }
 }
 
-interface Wanted {
+interface Wanted extends Pick<BatchingOptions, 'skip' | 'memory'> {
   readonly index: number;
   readonly size: number;
   readonly constants: ReadonlyMap<string, TensorValue>;
-  readonly skip: SkipBad | undefined;
 }
 
-async function readBatch(plan: InputPlan, { index, size, constants, skip }: Wanted): Promise<InputBatch> {
+async function readBatch(plan: InputPlan, { index, size, constants, skip, memory }: Wanted): Promise<InputBatch> {
   const start = index * size;
   const end = Math.min(plan.rows, start + size);
   const bad = new Set<number>();
   const read = new Map<PlannedInput, readonly ReadPart[]>();
   for (const input of plan.inputs)
-    if (!constants.has(input.name)) read.set(input, await readParts(input, { start, end }, bad, skip));
+    if (!constants.has(input.name)) read.set(input, await readParts(input, { start, end }, { bad, skip, memory }));
   const rows = end - start - bad.size;
   const sources = entriesOfPlan(plan, { start, end });
   const entries = sources.filter((_source, at) => !bad.has(start + at));
   const padded = plan.fixedBatch === null ? rows : size;
   const feeds = new Map<string, TensorValue>();
   for (const input of rows === 0 ? [] : plan.inputs) {
-    const value =
-      constants.get(input.name) ?? padRows(joined(input.name, goodRows(read.get(input) ?? [], bad)), padded);
+    const parts = read.get(input) ?? [];
+    const value = constants.get(input.name) ?? padRows(joined(input.name, goodRows(parts, bad), memory), padded);
+    if (memory !== undefined) giveBack(parts, value, memory);
     feeds.set(input.name, input.hasBatchAxis ? value : { ...value, shape: value.shape.slice(1) });
   }
   return { index, start, rows, size: padded, feeds, entries };
@@ -139,16 +141,23 @@ function goodRows(parts: readonly ReadPart[], bad: ReadonlySet<number>): TensorV
   });
 }
 
-function joined(name: string, parts: readonly TensorValue[]): TensorValue {
+function joined(name: string, parts: readonly TensorValue[], memory?: ValueMemory): TensorValue {
   const [first] = parts;
-  return first?.shape.length === 0 ? first : stackEntries(name, parts);
+  return first?.shape.length === 0 ? first : stackEntries(name, parts, memory);
+}
+
+/** Gives the memory of parts back that were copied into a whole. */
+function giveBack(parts: readonly ReadPart[], whole: TensorValue, memory: ValueMemory): void {
+  const used = ArrayBuffer.isView(whole.data) ? whole.data.buffer : null;
+  for (const { value } of parts)
+    if (ArrayBuffer.isView(value.data) && value.data.buffer !== used) memory.give(value.data);
 }
 
 /** Entries `[start, end)` of an input, from whichever items hold them. */
 async function readRows(input: PlannedInput, range: RowRange): Promise<TensorValue> {
   return joined(
     input.name,
-    (await readParts(input, range, new Set())).map(({ value }) => value),
+    (await readParts(input, range, { bad: new Set() })).map(({ value }) => value),
   );
 }
 
@@ -156,8 +165,7 @@ async function readRows(input: PlannedInput, range: RowRange): Promise<TensorVal
 async function readParts(
   { items }: PlannedInput,
   { start, end }: RowRange,
-  bad: Set<number>,
-  skip?: SkipBad,
+  { bad, skip, memory }: Pick<BatchingOptions, 'skip' | 'memory'> & { readonly bad: Set<number> },
 ): Promise<ReadPart[]> {
   const wanted: { readonly item: InputItem; readonly first: number; readonly from: number; readonly to: number }[] = [];
   let at = 0;
@@ -173,7 +181,7 @@ async function readParts(
   for (let index = 0; index < wanted.length; index += AT_ONCE) {
     const some = wanted.slice(index, index + AT_ONCE);
     const values = await Promise.all(
-      some.map(({ item, from, to }) => faults.try(() => item.read({ start: from, end: to }), item.file)),
+      some.map(({ item, from, to }) => faults.try(() => item.read({ start: from, end: to }, memory), item.file)),
     );
     for (const [place, value] of values.entries()) {
       const { first, from, to } = some[place];
@@ -204,9 +212,9 @@ export function entriesOfPlan({ inputs }: InputPlan, { start, end }: RowRange): 
 }
 
 /** Entries of an input along axis 0. @throws UsageError if they are pictures of several sizes */
-export function stackEntries(input: string, parts: readonly TensorValue[]): TensorValue {
+export function stackEntries(input: string, parts: readonly TensorValue[], memory?: ValueMemory): TensorValue {
   const sizes = [...new Set(parts.map(({ shape }) => `[${shape.slice(1).join(', ')}]`))];
-  if (sizes.length <= 1) return stackRows(parts);
+  if (sizes.length <= 1) return stackRows(parts, memory);
   throw new UsageError(`pictures of several sizes cannot be one batch of input ${input}: ${sizes.join(', ')}`, {
     hint: `give ${option('image.size')}, or run them one by one`,
   });

@@ -1,6 +1,7 @@
 import type { TensorValue } from '../onnx/tensor-value.js';
 import type { RowRange } from './lazy-array.js';
 import type { Entry } from './provenance.js';
+import type { ValueMemory } from './tensor.js';
 import type { Preprocessing } from '../preprocessing/recipe.js';
 
 /** Values of an input from one place; entries are counted along axis 0. */
@@ -19,7 +20,8 @@ export interface InputItem {
   readonly isSound?: boolean;
   /** Where each entry came from, if that is not a place in `file`. */
   readonly entries?: readonly Entry[];
-  readonly read: (rows: RowRange) => Promise<TensorValue>;
+  /** The values of some entries, in memory that goes back to where it came from. */
+  readonly read: (rows: RowRange, memory?: ValueMemory) => Promise<TensorValue>;
 }
 
 /** What one input of the model is fed with. */

@@ -258,9 +258,9 @@ function withNumbers(input: ModelInput, { options }: Context): ModelInput {
 }
 
 function pictureItem({ path, access }: OpenedFile, to: Preprocessing, { limits }: Context): InputItem {
-  const read = async (): Promise<TensorValue> => {
+  const read: InputItem['read'] = async (_rows, memory) => {
     const bytes = await access.use((source) => source.read(0, source.size));
-    return pictureTensor(await decodePicture(bytes, access.name, limits, to.orientation), to);
+    return pictureTensor(await decodePicture(bytes, access.name, limits, to.orientation), to, memory);
   };
   const rest = pictureShape(to.layout, to);
   const isAlone = !hasBatchAxis(to.layout);

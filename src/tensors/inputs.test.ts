@@ -2,7 +2,9 @@ import type { TensorValue } from '../onnx/tensor-value.js';
 import { mkdir, mkdtemp, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import sharp from 'sharp';
 import { IoError, UsageError } from '../errors.js';
+import { BufferPool } from '../processes/buffers.js';
 import { globFiles } from '../wire/find-files.js';
 import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
 import { batches, batchSizeOf, type BatchingOptions, type InputBatch } from './batches.js';
@@ -51,6 +53,14 @@ async function run(
   const all: InputBatch[] = [];
   for await (const batch of batches(await planInputs(specs, inputs, options), batching)) all.push(batch);
   return all;
+}
+
+/** A square picture of one grey. */
+function solid(value: number, side: number): Promise<Buffer> {
+  const pixels = new Uint8Array(side * side * 3).fill(value);
+  return sharp(pixels, { raw: { width: side, height: side, channels: 3 } })
+    .png()
+    .toBuffer();
 }
 
 const valuesOf = (all: readonly InputBatch[], name = 'x'): unknown[] =>
@@ -377,6 +387,32 @@ describe('batches', () => {
     await expect(aborted()).rejects.toThrow('enough');
     await utimes(path, 1, 1);
     await expect(batches(plan).next()).rejects.toMatchObject({ code: 'FEATX_IO_CHANGED' });
+  });
+
+  test('memory that is given back holds the batches that follow, and never one that is in use', async () => {
+    for (const at of [0, 1, 2, 3, 4, 5, 6]) await writeFile(join(directory, `${at}.png`), await solid(at * 30, 8));
+    const square: ModelInput = { name: 'x', dtype: 'float32', shape: [null, 3, 8, 8] };
+    const plan = await planInputs([directory], [square], { image: { preprocess: 'raw' } });
+    const memory = new BufferPool();
+    const buffers = new Set<unknown>();
+    const seen: number[][] = [];
+    for await (const { feeds } of batches(plan, { batchSize: 1, memory })) {
+      const { data } = feeds.get('x') ?? { data: [] };
+      await new Promise((resolve) => setImmediate(resolve));
+      seen.push([...new Set<unknown>(data)].map(Number));
+      if (!ArrayBuffer.isView(data)) throw new Error('a picture is numbers');
+      buffers.add(data.buffer);
+      memory.give(data);
+    }
+    expect(seen).toEqual([0, 1, 2, 3, 4, 5, 6].map((at) => [at * 30]));
+    expect(buffers.size).toBeLessThan(4);
+    const pairs = await run([directory], [square], { image: { preprocess: 'raw' } }, { batchSize: 2, memory });
+    expect(pairs.map(({ feeds }) => [...new Set<unknown>(feeds.get('x')?.data)])).toEqual([
+      [0, 30],
+      [60, 90],
+      [120, 150],
+      [180],
+    ]);
   });
 
   test('pictures of a batch that cannot be decoded are all named', async () => {

@@ -16,8 +16,7 @@ export interface OpenWriterOptions extends WriterOptions {
 
 /**
  * What writes features to a file or directory, in the format of its extension; or to `write`.
- * @throws UsageError for links, unknown extensions and targets that are also inputs; IoError; RuntimeError if a package
- * that writes the format is missing
+ * @throws UsageError for links, unknown extensions and targets that are also inputs; IoError
  */
 export async function openWriter(target: string, options: OpenWriterOptions): Promise<FeatureWriter> {
   const format = await formatOf(target, options);

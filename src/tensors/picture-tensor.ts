@@ -4,24 +4,22 @@ import type { Preprocessing } from '../preprocessing/recipe.js';
 import { fitted } from './fit-picture.js';
 import { float32ToHalf } from './float16.js';
 import type { Picture } from './resample.js';
+import type { ValueMemory } from './tensor.js';
 
 /**
  * A decoded picture as one entry of the input, `[1, 3, H, W]` or `[1, H, W, 3]` (1 for 3 where it is grey): fitted,
  * scaled, normalised; or its pixels as they are.
  * @throws UsageError if a side that the input leaves open becomes too long
  */
-export function pictureTensor(picture: Picture, to: Preprocessing): TensorValue {
+export function pictureTensor(picture: Picture, to: Preprocessing, memory?: ValueMemory): TensorValue {
   const { data, width, height } = fitted(to.depth === 1 ? grey(picture) : picture, to);
   const { depth } = to;
   const isFirst = channelsLead(to.layout);
   const plane = width * height;
   const count = plane * depth;
-  const values =
-    to.dtype === 'uint8'
-      ? new Uint8Array(count)
-      : to.dtype === 'float16'
-        ? new Uint16Array(count)
-        : new Float32Array(count);
+  const ArrayOf = to.dtype === 'uint8' ? Uint8Array : to.dtype === 'float16' ? Uint16Array : Float32Array;
+  const bytes = memory?.take(count * ArrayOf.BYTES_PER_ELEMENT);
+  const values = bytes === undefined ? new ArrayOf(count) : new ArrayOf(bytes.buffer, 0, count);
   for (let channel = 0; channel < depth; channel++) {
     const table = valuesOf(to, channel);
     const [start, step] = isFirst ? [channel * plane, 1] : [channel, depth];

@@ -70,13 +70,13 @@ function lineOf(cells: readonly string[]): string {
   return `${cells.map(csvCell).join(',')}\n`;
 }
 
-const ENCODERS: { readonly [F in RowFormat]: () => Promise<RowEncoder> } = {
-  jsonl: async () => new JsonLines(),
-  csv: async () => new CommaSeparated(),
-  parquet: () => ParquetEncoder.load(),
+const ENCODERS: { readonly [F in RowFormat]: () => RowEncoder } = {
+  jsonl: () => new JsonLines(),
+  csv: () => new CommaSeparated(),
+  parquet: () => new ParquetEncoder(),
 };
 
-/** What encodes a format. @throws RuntimeError if what it needs is not installed */
-export function rowEncoder(format: RowFormat): Promise<RowEncoder> {
+/** What encodes a format. */
+export function rowEncoder(format: RowFormat): RowEncoder {
   return ENCODERS[format]();
 }

@@ -42,10 +42,10 @@ export class RowWriter implements FeatureWriter {
 
   /**
    * Checks the target and creates the temporary file.
-   * @throws UsageError for links and targets that are also inputs; IoError; RuntimeError if a package is missing
+   * @throws UsageError for links and targets that are also inputs; IoError
    */
   static async open(target: string, format: RowFormat, options: WriterOptions): Promise<RowWriter> {
-    const encoder = await rowEncoder(format);
+    const encoder = rowEncoder(format);
     if (options.write !== undefined) return new RowWriter(target, format, encoder, null, options);
     const path = await resolveTarget(target, options.inputs ?? [], options);
     const file = await TemporaryFile.create(dirname(path), options.fileSystem);

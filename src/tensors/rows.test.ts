@@ -135,7 +135,7 @@ test('.parquet keeps types, lists and provenance, in groups that a second decode
     label: 'a "quoted", one\n',
     half: [1],
     is: false,
-    count: 4294967295n,
+    count: 4294967295,
   });
   expect(rows.map(({ file: name, index, label }) => [name, index, label])[2]).toEqual(['x.npy', 4, '']);
   const { key_value_metadata: said = [], created_by: by } = parquetMetadata(file);
@@ -158,6 +158,53 @@ test('.parquet of many entries has several groups, and two runs write the same b
   const read = await parquetReadObjects({ file });
   expect(read.map(({ v }) => v)).toEqual(Array.from({ length: rows }, (_, at) => [at * 2, at * 2 + 1]));
   expect(await readFile(join(directory, 'b.parquet'))).toEqual(await readFile(join(directory, 'a.parquet')));
+});
+
+test('.parquet has lists of any length inside each other, none among them, and types of any width', async () => {
+  const ways = [
+    [2, 3, 5],
+    [1, 20, 2],
+    [3, 0, 2],
+    [0, 4, 1],
+    [2, 2, 0],
+    [9, 1, 1],
+  ];
+  const sources: [string, (count: number) => TensorValue['data']][] = [
+    ['float64', (count) => Float64Array.from({ length: count }, (_value, at) => at / 3)],
+    ['int8', (count) => Int8Array.from({ length: count }, (_value, at) => -at)],
+    ['uint16', (count) => Uint16Array.from({ length: count }, (_value, at) => 65535 - at)],
+    ['uint64', (count) => BigUint64Array.from({ length: count }, (_value, at) => 2n ** 64n - 1n - BigInt(at))],
+    ['bool', (count) => Uint8Array.from({ length: count }, (_value, at) => (at % 3 === 0 ? 1 : 0))],
+    ['string', (count) => Array.from({ length: count }, (_value, at) => `ü${at}`)],
+  ];
+  const batches = ways.map((shape, at): (typeof BATCHES)[number] => [
+    new Map(
+      sources.map(([dtype, make]) => [
+        dtype,
+        { dtype, shape: [1, ...shape], data: make(shape.reduce((product, size) => product * size, 1)) },
+      ]),
+    ),
+    [{ file: at === 2 ? null : `${at}.txt`, index: at }],
+  ]);
+  await write('x.parquet', { totalRows: ways.length }, batches);
+  const rows = await parquetReadObjects({ file: await parquet('x.parquet') });
+  const nested = (values: ArrayLike<unknown>, [size, ...rest]: readonly number[], from = 0): unknown =>
+    size === undefined
+      ? values[from]
+      : Array.from({ length: size }, (_value, at) =>
+          nested(values, rest, from + at * rest.reduce((product, each) => product * each, 1)),
+        );
+  expect(rows).toEqual(
+    batches.map(([batch, [entry]], at) => ({
+      ...entry,
+      ...Object.fromEntries(
+        [...batch].map(([name, { dtype, data }]) => [
+          name,
+          nested(dtype === 'bool' ? Array.from(data as Uint8Array, Boolean) : data, ways[at]),
+        ]),
+      ),
+    })),
+  );
 });
 
 const ODD = new Map([['v', float([1, 3], Number.NaN, Number.POSITIVE_INFINITY, 1)]]);

@@ -114,8 +114,16 @@ function subarray(data: TensorData, start: number, end: number): TensorData {
   return 'subarray' in data ? data.subarray(start, end) : data.slice(start, end);
 }
 
+/** Where memory for values comes from. */
+export interface ValueMemory {
+  /** `length` bytes with any content, at the beginning of a buffer. */
+  take(length: number): Uint8Array<ArrayBuffer>;
+  /** Takes memory back that nobody uses any more. */
+  give(values: ArrayBufferView): void;
+}
+
 /** Joins tensors along axis 0. Their dtypes and other dims are equal. */
-export function stackRows(tensors: readonly TensorValue[]): TensorValue {
+export function stackRows(tensors: readonly TensorValue[], memory?: ValueMemory): TensorValue {
   const [first] = tensors;
   if (first === undefined) throw new UsageError('there is nothing to stack');
   if (tensors.length === 1) return first;
@@ -127,7 +135,11 @@ export function stackRows(tensors: readonly TensorValue[]): TensorValue {
       shape,
       data: tensors.flatMap(({ data }) => (Array.isArray(data) ? (data as readonly string[]) : [])),
     };
-  const whole = emptyTensor(first.dtype, shape);
+  const size = byteLength(first.dtype, shape);
+  const whole =
+    memory === undefined || size === null
+      ? emptyTensor(first.dtype, shape)
+      : tensorFromBytes(first.dtype, shape, memory.take(size), HOST_IS_LITTLE_ENDIAN);
   const bytes = rawBytes(whole);
   let at = 0;
   for (const tensor of tensors) {

@@ -104,7 +104,8 @@ export class TensorWriter implements FeatureWriter {
     this.options.signal?.throwIfAborted();
     if (this.batches++ === 0) await this.begin(batch, rows);
     const tensors = this.match(batch, rows);
-    this.entries.push(...entries);
+    // Those that are known from the beginning are not kept twice.
+    if (this.options.origin?.entries === null) this.entries.push(...entries);
     this.pending = this.store(tensors);
     // Reported by whoever awaits `pending` next.
     this.pending.catch(() => undefined);

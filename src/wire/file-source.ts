@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { IoError } from '../errors.js';
-import { isSameState, type FileState } from './file-state.js';
+import { isSameState, stateOf, type FileState } from './file-state.js';
 import { errnoOf, ioError, nodeFileSystem, openAfresh, type FileHandle, type FileSystem } from './fs.js';
 import { ExactSource } from './source.js';
 
@@ -39,7 +39,7 @@ export class FileSource extends ExactSource {
           code: 'FEATX_IO_KIND',
           hint: 'give a file, or - to read standard input',
         });
-      return new FileSource(path, handle, state);
+      return new FileSource(path, handle, stateOf(state));
     } catch (error) {
       await handle.close().catch(() => undefined);
       throw error instanceof IoError ? error : ioError(error, 'read', path);
