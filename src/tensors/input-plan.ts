@@ -3,8 +3,6 @@ import { named, option } from '../options/words.js';
 import { UsageError } from '../errors.js';
 import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
 import { conversionOf, convert } from './convert.js';
-import { decodePicture } from './image.js';
-import { pictureTensor } from './picture-tensor.js';
 import { countedTogether, countRows, isBatched, isOneEntry } from './input-entries.js';
 import type { InputItem, PlannedInput } from './input-item.js';
 import {
@@ -19,11 +17,12 @@ import {
 import type { LazyArray, RowRange } from './lazy-array.js';
 import { DEFAULT_TENSOR_LIMITS, type TensorLimits } from './limits.js';
 import { AUTO, recipeNamed } from '../preprocessing/find.js';
-import { hasBatchAxis, pictureShape, pictureTaker, type ImageInput } from '../preprocessing/input.js';
+import { hasBatchAxis, pictureTaker, type ImageInput } from '../preprocessing/input.js';
 import type { FoundRecipe, Preprocessing } from '../preprocessing/recipe.js';
 import { settledFor, warningsOf, type ImageOptions } from '../preprocessing/settle.js';
 import { SOUND_AS_IT_IS, type HeardFile, type SoundRecipe } from '../preprocessing/sound.js';
 import { readText } from './beside-model.js';
+import { PictureItem } from './picture-item.js';
 import { randomEntries, randomTensor } from './random.js';
 import { soundItem, soundWarnings, takesSound } from './sound-item.js';
 import { targetOf } from './input-target.js';
@@ -196,7 +195,7 @@ async function assign(file: OpenedFile, items: ReadonlyMap<string, InputItem[]>,
   }
   if (arrays === null) {
     const input = targetOf(file, context.inputs, pictureTaker(context.inputs));
-    add(items, input, pictureItem(file, await context.preparing(input), context));
+    add(items, input, new PictureItem(path, file.access, await context.preparing(input), context.limits));
     return;
   }
   const pairs = pairsOf(file, arrays.arrays, context);
@@ -255,16 +254,6 @@ function withNumbers(input: ModelInput, { options }: Context): ModelInput {
   return input.shape === null
     ? { ...input, shape: numbers ?? null }
     : { ...input, shape: input.shape.map((dim, axis) => (typeof dim === 'number' ? dim : (numbers?.[axis] ?? dim))) };
-}
-
-function pictureItem({ path, access }: OpenedFile, to: Preprocessing, { limits }: Context): InputItem {
-  const read: InputItem['read'] = async (_rows, memory) => {
-    const bytes = await access.use((source) => source.read(0, source.size));
-    return pictureTensor(await decodePicture(bytes, access.name, limits, to.orientation), to, memory);
-  };
-  const rest = pictureShape(to.layout, to);
-  const isAlone = !hasBatchAxis(to.layout);
-  return { file: path, rows: 1, isEndless: false, rest, isAlone, picture: to, read };
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { TensorValue } from '../onnx/tensor-value.js';
 import { IoError } from '../errors.js';
 import { FileSource } from '../wire/file-source.js';
-import { isSameState, type FileState } from '../wire/file-state.js';
+import { stateText } from '../wire/file-state.js';
 import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
 import type { ByteSource } from '../wire/source.js';
 import { takeRows } from './tensor.js';
@@ -33,7 +33,7 @@ export interface SourceAccess {
  * is an IoError.
  */
 export class ReopenedFile implements SourceAccess {
-  private known: FileState | null = null;
+  private known: string | null = null;
 
   constructor(
     readonly name: string,
@@ -43,9 +43,9 @@ export class ReopenedFile implements SourceAccess {
   async use<T>(work: (source: ByteSource) => Promise<T>): Promise<T> {
     const source = await FileSource.open(this.name, this.fs);
     try {
-      const { state } = source;
+      const state = stateText(source.state);
       this.known ??= state;
-      if (!isSameState(this.known, state)) {
+      if (this.known !== state) {
         throw new IoError(`${this.name} changed while it was being read`, {
           code: 'FEATX_IO_CHANGED',
           path: this.name,

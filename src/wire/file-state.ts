@@ -11,9 +11,14 @@ export interface FileState extends FileIdentity {
   readonly ctimeNs: bigint;
 }
 
-/** The state alone of all that a system says of a file, ten times smaller: there may be many of them. */
+/** The state alone of all that a system says of a file, which is ten times larger. */
 export function stateOf({ dev, ino, size, mtimeNs, ctimeNs }: FileState): FileState {
   return { dev, ino, size, mtimeNs, ctimeNs };
+}
+
+/** A state as text, equal for equal ones and half as large: there may be many of them. */
+export function stateText({ dev, ino, size, mtimeNs, ctimeNs }: FileState): string {
+  return [dev, ino, size, mtimeNs, ctimeNs].join(' ');
 }
 
 /** Whether two looks found the same file, whatever it holds; nothing is the same as no file. */
