@@ -183,6 +183,19 @@ test('a content that changes under the same size and time is seen', async () => 
   expect(await statuses()).toBe('sds');
 });
 
+test('a config beside the models that appears, changes or goes is seen', async () => {
+  const config = join(root, 'preprocessor_config.json');
+  const says = (size: number): string =>
+    JSON.stringify({ image_processor_type: 'ViTImageProcessor', size: { height: size, width: size } });
+  await run();
+  writeFileSync(config, says(8));
+  expect([await statuses(), await statuses()]).toEqual(['ddd', 'sss']);
+  writeFileSync(config, says(9));
+  expect([await statuses(), await statuses()]).toEqual(['ddd', 'sss']);
+  rmSync(config);
+  expect([await statuses(), await statuses()]).toEqual(['ddd', 'sss']);
+});
+
 test('moving and copying the folder keeps the memory', async () => {
   await run();
   const moved = `${root}-moved`;
@@ -208,6 +221,8 @@ describe('a record that is stale or poisoned is not believed', () => {
     'another digest of the output': (made) => ({ ...made, writes: [{ ...made.writes[0], sha256: '0'.repeat(64) }] }),
     'nothing read': (made) => ({ ...made, reads: [] }),
     'no bytes read': (made) => ({ ...made, reads: [{ ...made.reads[0], ranges: [] }] }),
+    'a place that no record has': (made) => ({ ...made, absent: ['a/../b'] }),
+    'nothing of what was not there': ({ absent: _absent, ...made }) => made,
     'nothing written': (made) => ({ ...made, writes: [] }),
     'another model': (made) => ({ ...made, reads: [{ ...made.reads[0], path: 'b.onnx' }] }),
     'a file elsewhere': (made) => ({

@@ -25,6 +25,8 @@ export interface Made {
   readonly reads: readonly ReadRecord[];
   /** What was fetched in their place, if the model lies behind a URL. */
   readonly remote?: readonly RemoteRecord[];
+  /** Files that were looked for and not there, relative to the root. */
+  readonly absent: readonly string[];
   readonly writes: readonly WrittenRecord[];
 }
 
@@ -72,19 +74,13 @@ export function runtimeVersion(): string | null {
 }
 
 /** The record of what was made now, by this version and this runtime. */
-export function newMade(
-  options: string,
-  { reads, remote }: Pick<Made, 'reads' | 'remote'>,
-  writes: readonly WrittenRecord[],
-): Made {
+export function newMade(options: string, files: Pick<Made, 'reads' | 'remote' | 'absent' | 'writes'>): Made {
   return {
     featx: VERSION,
     runtime: runtimeVersion(),
     options: optionsDigest(options),
     at_ms: Date.now(),
-    reads,
-    ...(remote === undefined ? {} : { remote }),
-    writes,
+    ...files,
   };
 }
 
@@ -100,13 +96,15 @@ export interface JudgeOptions {
 }
 
 /**
- * Whether a record still holds: same featx, same runtime, same options, the bytes that were read are as they were, and
- * every output is as it was written. Where the file system shows a file untouched since well before the record, that
- * stands for its hash.
+ * Whether a record still holds: same featx, same runtime, same options, the bytes that were read are as they were, what
+ * was looked for in vain is still not there, and every output is as it was written. Where the file system shows a file
+ * untouched since well before the record, that stands for its hash.
  */
 export async function judge(made: Made, expected: Expected, options: JudgeOptions): Promise<Verdict> {
   if (!speaksOf(made, expected)) return { is: 'changed' };
   const now = Date.now();
+  for (const path of made.absent)
+    if ((await statOrNull(options.fileSystem, resolve(expected.root, path), false)) !== null) return { is: 'changed' };
   const files: Seen[] = [];
   let toHash = 0;
   for (const record of [...made.reads, ...made.writes]) {
@@ -178,7 +176,7 @@ function speaksOf(made: Made, { item, output, options }: Expected): boolean {
 /** A record as it was written, or null where it is anything else. */
 export function readMade(value: unknown): Made | null {
   if (!isRecord(value)) return null;
-  const { featx, runtime: version, options, at_ms, reads, remote, writes } = value;
+  const { featx, runtime: version, options, at_ms, reads, remote, absent, writes } = value;
   const isFile = (file: unknown): file is WrittenRecord =>
     isRecord(file) &&
     typeof file.path === 'string' &&
@@ -195,9 +193,12 @@ export function readMade(value: unknown): Made | null {
     typeof at_ms !== 'number'
   )
     return null;
+  const isPath = (path: unknown): path is string => typeof path === 'string' && normalized(path) === path;
   if (!Array.isArray(reads) || !reads.every(isRead) || !Array.isArray(writes) || !writes.every(isFile)) return null;
+  if (!Array.isArray(absent) || !absent.every(isPath)) return null;
   if (remote !== undefined && !(Array.isArray(remote) && remote.every(isRemote))) return null;
-  return { featx, runtime: version, options, at_ms, reads, ...(remote === undefined ? {} : { remote }), writes };
+  const fetched = remote === undefined ? {} : { remote };
+  return { featx, runtime: version, options, at_ms, reads, ...fetched, absent, writes };
 }
 
 function isRemote(value: unknown): value is RemoteRecord {

@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { basename } from 'node:path';
 import { isSameFile, isSameState, type FileState } from '../wire/file-state.js';
 import { hashFile, hashRanges } from '../wire/hash.js';
-import { ACCESS_MODE, type FileHandle, type FileSystem } from '../wire/fs.js';
+import { ACCESS_MODE, errnoOf, orNothing, type FileHandle, type FileSystem } from '../wire/fs.js';
 import { relativeTo } from '../wire/find-files.js';
 
 /**
@@ -55,6 +55,7 @@ export class RecordingFileSystem implements FileSystem {
   private readonly readings = new Map<string, Reading>();
   private readonly asked = new Map<string, string>();
   private readonly written: WrittenRecord[] = [];
+  private readonly missed = new Set<string>();
 
   constructor(
     private readonly base: FileSystem,
@@ -124,8 +125,13 @@ export class RecordingFileSystem implements FileSystem {
     return this.isOwn === null ? Promise.resolve([]) : this.base.readdir(path);
   }
 
-  stat(path: string): Promise<Stats> {
-    return this.base.stat(path);
+  async stat(path: string): Promise<Stats> {
+    try {
+      return await this.base.stat(path);
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') this.missed.add(path);
+      throw error;
+    }
   }
 
   lstat(path: string): Promise<Stats> {
@@ -158,6 +164,14 @@ export class RecordingFileSystem implements FileSystem {
       else records.push(record);
     }
     return records[0]?.path === first ? records : null;
+  }
+
+  /** Files that were looked for, such as configs beside a model, and are not there: with them a cut may be another. */
+  async absent(): Promise<readonly string[]> {
+    const looked = await Promise.all(
+      [...this.missed].map(async (path) => ((await orNothing(this.base.stat(path), path)) === null ? [path] : [])),
+    );
+    return looked.flat().map((path) => relativeTo(this.root, path));
   }
 
   writes(): readonly WrittenRecord[] {

@@ -156,13 +156,13 @@ async function cut(
     ...(url === null ? {} : { remote: fetching }),
   });
   // Where a file has changed since it was read, the record says what was written and never holds.
-  const read =
-    url === null ? { reads: (await fileSystem.reads(item)) ?? [] } : { reads: [], remote: versioned(opened) };
-  return {
-    is: 'made',
-    report: { ...report, output },
-    made: remember ? newMade(options, read, fileSystem.writes()) : null,
-  };
+  const files = async (): Promise<Pick<Made, 'reads' | 'remote' | 'absent' | 'writes'>> => ({
+    ...(url === null
+      ? { reads: (await fileSystem.reads(item)) ?? [], absent: await fileSystem.absent() }
+      : { reads: [], remote: versioned(opened), absent: [] }),
+    writes: fileSystem.writes(),
+  });
+  return { is: 'made', report: { ...report, output }, made: remember ? newMade(options, await files()) : null };
 }
 
 /** Remote files with their versions; none if one of them has none, so that the record never holds. */

@@ -153,7 +153,7 @@ async function openOn(
   provider: Provider,
   { bytes, folder }: Runnable,
 ): Promise<Pick<Opened, 'ports' | 'profilePrefix'> | 'unknown types'> {
-  const { deviceId, threads, optimization, prepacking, tf32, profilePrefix: prefix } = wanted.options;
+  const { deviceId, threads, optimization, prepacking, tf32, isolate, profilePrefix: prefix } = wanted.options;
   // Nobody else's file begins like this: one that was begun in vain can be removed.
   const own = `${process.pid}-${Math.random().toString(36).slice(2)}`;
   const profilePrefix =
@@ -167,6 +167,8 @@ async function openOn(
     optimization: optimization ?? 'all',
     prepacking: prepacking ?? true,
     tf32: tf32 ?? null,
+    // Beside a process of its own another one reads, decodes and writes.
+    spinning: isolate !== true,
     folder,
     profilePrefix,
   };

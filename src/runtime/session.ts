@@ -221,6 +221,8 @@ export interface SessionSpec {
   readonly prepacking: boolean;
   /** Whether CUDA may multiply float32 as TF32; null leaves it as it is. */
   readonly tf32: boolean | null;
+  /** Whether threads that have nothing to do look for work at full speed, which takes processors from other work. */
+  readonly spinning: boolean;
   /** Directory of external data. */
   readonly folder: string | null;
   /** Where a profile goes: `<prefix>_<time>.json`; it is written when profiling ends. */
@@ -247,7 +249,7 @@ export interface LocalSession {
 /** Opens a session. @throws RuntimeError where the runtime is missing; Error with ONNX Runtime's own message */
 export async function createSession(model: Uint8Array, spec: SessionSpec): Promise<LocalSession> {
   const ort = spec.provider === 'wasm' ? loadWeb(spec.threads) : loadRuntime();
-  const { provider, deviceId, threads, optimization, prepacking, folder, profilePrefix, tf32 } = spec;
+  const { provider, deviceId, threads, optimization, prepacking, folder, profilePrefix, tf32, spinning } = spec;
   if (provider === 'cuda' || provider === 'tensorrt') {
     if (tf32 === false) forbidTf32();
     loadCudaOf(runtimeFiles().libraries);
@@ -256,7 +258,9 @@ export async function createSession(model: Uint8Array, spec: SessionSpec): Promi
     ...(prepacking ? {} : { disable_prepacking: '1' }),
     ...(folder === null ? {} : { model_external_initializers_file_folder_path: folder }),
     // More threads than processors would wait for one another at full speed.
-    ...(threads !== null && threads > availableParallelism() ? { intra_op: { allow_spinning: '0' } } : {}),
+    ...(!spinning || (threads !== null && threads > availableParallelism())
+      ? { intra_op: { allow_spinning: '0' } }
+      : {}),
   };
   const session = await ort.InferenceSession.create(model, {
     executionProviders: [deviceId === null || provider === 'webgpu' ? provider : { name: provider, deviceId }],
