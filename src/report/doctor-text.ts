@@ -2,7 +2,16 @@ import { escapeText } from './escape.js';
 import type { DoctorReport, FetchedLibraries } from './records.js';
 import { paint, type TextStyle } from './style.js';
 import { bytesText } from './units.js';
-import { padEnd } from './width.js';
+import { displayWidth, filled, padEnd } from './width.js';
+
+/** Where reasons stand beside names, and where below them. */
+const BESIDE = 34;
+const BELOW = '          ';
+
+/** A sentence below a name; paths and commands are not broken. */
+function below(text: string, width: number | null): string {
+  return filled(`${BELOW}${text}`, width, `${BELOW}  `);
+}
 
 /** What there is, what there is not, and what mends it. */
 export function doctorText(
@@ -13,8 +22,14 @@ export function doctorText(
   const state = (works: boolean): string =>
     works ? paint(style, 'green', 'works ') : paint(style, 'yellow', 'absent');
   const entry = (name: string, works: boolean, reason: string | null, hint: string | null): void => {
-    lines.push(`${state(works)}  ${padEnd(name, 26)}${reason === null ? '' : escapeText(reason)}`.trimEnd());
-    if (hint !== null) lines.push(`        ${padEnd('', 26)}${escapeText(hint)}`);
+    const [first, ...others] = [reason, hint].flatMap((text) => (text === null ? [] : [escapeText(text)]));
+    const rows = [
+      `${state(works)}  ${padEnd(name, 26)}${first ?? ''}`.trimEnd(),
+      ...others.map((text) => `${padEnd('', BESIDE)}${text}`),
+    ];
+    const isWide = rows.some((row) => style.width !== null && displayWidth(row) > style.width);
+    if (!isWide) lines.push(...rows);
+    else lines.push(`${state(works)}  ${name}`, ...[first, ...others].map((text) => below(text, style.width)));
   };
   entry(
     `onnxruntime-node${runtime.version === null ? '' : ` ${escapeText(runtime.version)}`}`,
