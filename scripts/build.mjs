@@ -80,9 +80,9 @@ const late = {
     plugins.onResolve({ filter: LATE }, ({ path, namespace }) =>
       namespace === 'late' ? undefined : { path, namespace: 'late' },
     );
-    plugins.onLoad({ filter: /.*/, namespace: 'late' }, async ({ path }) => ({
-      contents: `for (const name of ${JSON.stringify(Object.keys(await import(path)))})
-        Object.defineProperty(exports, name, { enumerable: true, get: () => require(${JSON.stringify(path)})[name] });`,
+    // What a bundle takes of a module is looked up in the prototype of what that exports.
+    plugins.onLoad({ filter: /.*/, namespace: 'late' }, ({ path }) => ({
+      contents: `module.exports = Object.create(new Proxy({}, { get: (_, name) => require(${JSON.stringify(path)})[name] }));`,
       resolveDir: root,
     }));
   },

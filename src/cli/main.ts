@@ -35,7 +35,7 @@ function ownArguments(): readonly string[] {
   return given.some((argument) => argument.includes('\ufffd')) ? (rawArguments(given.length) ?? given) : given;
 }
 
-/** Runs this process's command line and sets its exit code; the process ends by itself once its output has drained. */
+/** Runs this process's command line and sets its exit code; the process ends once its output has drained. */
 export async function start(): Promise<void> {
   const interruption = new AbortController();
   for (const [name, exitCode] of SIGNALS) {
@@ -66,4 +66,6 @@ export async function start(): Promise<void> {
     signal: interruption.signal,
     onExit: (listener) => process.once('exit', listener),
   });
+  // With nothing left to wait for this only saves taking the heap apart, a tenth of a long command's time.
+  if (process.getActiveResourcesInfo().length === 0) process.exit();
 }
