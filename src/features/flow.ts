@@ -183,7 +183,9 @@ function path(
       needed[reads.items[read]] = 1;
       isOnPath = true;
     }
-    if (isOnPath) kept[--first] = row;
+    if (!isOnPath) continue;
+    first -= 1;
+    kept[first] = row;
   }
   const rows = first === 0 ? kept : kept.slice(first);
   const positions = positionsOf(columns, rows, inputs, needed);
