@@ -1,6 +1,6 @@
 // npm run check:mirror: kill -9 at random moments of featx extract from a URL. After every kill each byte that a record
 // of the cache calls real is that of the file on the server; and the next cut from the same cache is the right one.
-//   --kills N   (default 500)    --seed N   of the moments
+//   --kills N   (default 500)    --seed N   of the moments    --record   write bench/results/mirror.md
 import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import {
@@ -18,11 +18,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { layered } from '../bench/lib/models.mjs';
+import { machine, save } from '../bench/lib/table.mjs';
 import { serve } from '../bench/remote/line.mjs';
 import { built, root } from './ready.mjs';
 
 const { values: flags } = parseArgs({
-  options: { kills: { type: 'string', default: '500' }, seed: { type: 'string', default: '1' } },
+  options: {
+    kills: { type: 'string', default: '500' },
+    seed: { type: 'string', default: '1' },
+    record: { type: 'boolean', default: false },
+  },
 });
 const KILLS = Number(flags.kills);
 /** Runs on one cache before it is made anew. */
@@ -34,6 +39,17 @@ const digest = (path) => createHash('sha256').update(readFileSync(path)).digest(
 
 let state = Number(flags.seed) >>> 0;
 const random = () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 32;
+
+/** What was found, and on what. */
+function recordOf(text) {
+  const { date, commit, node, cpu, cores } = machine(root);
+  return `# kill -9 while a remote model is fetched
+
+\`npm run check:mirror -- --kills ${KILLS} --seed ${flags.seed} --record\`, ${date}, ${commit}, Node.js ${node}, ${cores} x ${cpu}. A cut of a model behind a URL is killed at a random moment, five times over one cache, and each byte that a record of the cache calls real is held against the server's; then the cut is made from what is left.
+
+${text}.
+`;
+}
 
 /** Runs featx; kills it after `ms`, unless that is null. Gives its exit code, null if it was killed. */
 function featx(args, ms) {
@@ -120,9 +136,9 @@ try {
     rmSync(cache, { recursive: true });
   }
   server.close();
-  console.log(
-    `${sum.kills} kills, ${sum.ended} runs that ended first: ${(sum.bytes / 1e6).toFixed(0)} MB that ${sum.records} records call real, ${sum.wrong} ranges wrong; ${sum.cuts} cuts made of what was left, all right`,
-  );
+  const text = `${sum.kills} kills, ${sum.ended} runs that ended first: ${(sum.bytes / 1e6).toFixed(0)} MB that ${sum.records} records call real, ${sum.wrong} ranges wrong; ${sum.cuts} cuts made of what was left, all right`;
+  console.log(text);
+  if (flags.record) save(join(root, 'bench', 'results', 'mirror.md'), recordOf(text));
   process.exitCode = sum.wrong === 0 && sum.bytes > 0 ? 0 : 1;
 } finally {
   rmSync(home, { recursive: true, force: true });

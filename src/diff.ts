@@ -78,8 +78,9 @@ async function compare(a: string | Uint8Array, b: string | Uint8Array, options: 
     warnings,
     elapsed_ms: Math.round(performance.now() - started),
   };
+  const worded = { ...report, warnings: report.warnings.map((text) => options.inWords?.(text) ?? text) };
   if (target !== null)
-    await writeFile(new BufferSource(new Uint8Array(0)), [new TextEncoder().encode(diffPage(report))], target, options);
+    await writeFile(new BufferSource(new Uint8Array(0)), [new TextEncoder().encode(diffPage(worded))], target, options);
   return report;
 }
 

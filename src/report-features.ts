@@ -75,7 +75,8 @@ async function makeReport(source: string | Uint8Array, options: ReportOptions): 
     input_check: check,
     warnings,
   };
-  const page = pageOf({ ...record, size_bytes: 0, pictures: [], elapsed_ms: 0 }, entries);
+  const worded = warnings.map((text) => options.inWords?.(text) ?? text);
+  const page = pageOf({ ...record, warnings: worded, size_bytes: 0, pictures: [], elapsed_ms: 0 }, entries);
   await writeFile(NOTHING, [page.bytes], target, options);
   const pictures = png === undefined ? [] : await writePictures(png, entries, features, options);
   return {

@@ -38,6 +38,7 @@ export function pageFlags(
     isolate: true,
     ...runtimeLimits(flags, 'run'),
     remote: remoteFlags(flags, context),
+    inWords: (message: string) => context.inFlags({ message }).message,
     strict: context.flags.strict,
     signal: context.io.signal,
     fileSystem: context.fileSystem,

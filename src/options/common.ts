@@ -93,6 +93,8 @@ export const LIVE = {
   onProgress: { kind: callback<unknown>(), in: ['extract', 'split', 'common', 'run', 'batch', 'doctor'] },
   /** Told what is about to be downloaded. */
   onFetch: { kind: callback<unknown>(), in: ['doctor'] },
+  /** Says what a page warns of in other words, as the command line does. */
+  inWords: { kind: callback<(message: string) => string>(), in: PAGES },
   /** What the models are called in the report; their paths by default. */
   names: { kind: live<unknown>('a list of two names'), in: ['verify', 'diff'] },
 } as const satisfies Rows;

@@ -117,6 +117,15 @@ describe('a report', () => {
     expect(check?.filter(({ is_used: isUsed }) => isUsed).map(({ name }) => name)).toEqual(['0 to 1']);
   });
 
+  test('of the command line names flags', async () => {
+    const output = join(folder, 'flags.html');
+    const argv = ['fixtures/timm/test_resnet.ts.onnx', '--input', CAT, '--out', '0', '-o', output, '--quiet'];
+    expect((await runCli(['report', ...argv])).exit).toBe(0);
+    const page = await readFile(output, 'utf8');
+    expect(page).toContain('say it with --preprocess NAME or with --mean and --std');
+    expect(page).not.toContain('image.preprocess');
+  });
+
   test('vectors and random values have no pictures, and numbers all the same', async () => {
     const output = join(folder, 'c.html');
     const argv = ['report', 'fixtures/timm/test_vit.ts.onnx', '--input', 'random:3', '--embedding', '-o', output];

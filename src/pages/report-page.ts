@@ -34,7 +34,7 @@ export function reportPage(report: PageReport, entries: readonly PageEntry[], wi
     headHtml(report),
     warningsHtml(report.warnings),
     tableHtml(report.features),
-    ...entries.map((entry, at) => entryHtml(entry, at, report.features, withChannels)),
+    `<div class="entries">${entries.map((entry, at) => entryHtml(entry, at, report.features, withChannels)).join('')}</div>\n`,
     NOTES,
   ].join('');
   return pageHtml({ title: `Features of ${nameOf(report.model ?? 'a model')}`, body, script: REPORT_SCRIPT, data });

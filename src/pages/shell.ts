@@ -82,6 +82,8 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; white-spa
 th, td { text-align: left; padding: .2rem .8rem .2rem 0; border-bottom: 1px solid var(--line); vertical-align: middle; }
 th { font-weight: 600; font-size: .82rem; color: var(--soft); }
 td.number, th.number { text-align: right; }
+.entries { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); gap: 0 2rem; }
+.entries > * { min-width: 0; }
 .row { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .8rem; align-items: start; max-width: 64rem; }
 figure { margin: 0; }
 .pixels, canvas { width: 100%; display: block; image-rendering: pixelated; border-radius: 3px; }
