@@ -57,15 +57,20 @@ export function nodeOf(release) {
   const folder = join(CACHE, `${name}-${version}`);
   const program = join(folder, 'bin', name.startsWith('node-win') ? 'node.exe' : 'node');
   if (!existsSync(program)) unpack(fetched(release), folder);
+  if (!existsSync(program)) throw new Error(`${folder} is there without ${program}: remove it`);
   return program;
 }
 
-/** The folder of a release, for what lies beside the program. */
+/** Puts a release into its folder. Another check that fetches it meanwhile has it in use: that one stays. */
 function unpack(tarball, folder) {
   const next = mkdtempSync(`${folder}-`);
   execFileSync('tar', ['-xzf', tarball, '--strip-components=1', '-C', next]);
-  rmSync(folder, { recursive: true, force: true });
-  renameSync(next, folder);
+  try {
+    renameSync(next, folder);
+  } catch (error) {
+    if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
+    rmSync(next, { recursive: true });
+  }
   rmSync(tarball);
 }
 
