@@ -9,7 +9,7 @@ import { delimiter, dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { machine, markdown, save } from '../bench/lib/table.mjs';
 import { lineOf, nodeOf, releasesOf } from './nodes/releases.mjs';
-import { built, root } from './ready.mjs';
+import { built, root, WORKERS } from './ready.mjs';
 
 const { values: flags, positionals: tests } = parseArgs({
   allowPositionals: true,
@@ -35,7 +35,7 @@ function check(release) {
   const results = join(home, `${lineOf(release)}.json`);
   const began = performance.now();
   const jest = ['--experimental-vm-modules', '--no-warnings', join(root, 'node_modules', 'jest', 'bin', 'jest.js')];
-  const run = spawnSync(program, [...jest, '--maxWorkers=100%', '--json', '--outputFile', results, ...tests], {
+  const run = spawnSync(program, [...jest, WORKERS, '--json', '--outputFile', results, ...tests], {
     cwd: root,
     env,
     stdio: ['ignore', 'ignore', 'pipe'],

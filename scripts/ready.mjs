@@ -1,6 +1,7 @@
 // Installs what is missing and builds what is stale, so that `npm start` and `npm test` work on a fresh clone.
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -11,6 +12,9 @@ export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 export function node(args, options = {}) {
   finish(spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit', ...options }));
 }
+
+/** How many test files run at once: many a test waits for a child process meanwhile. */
+export const WORKERS = `--maxWorkers=${Math.ceil(1.5 * availableParallelism())}`;
 
 /** Runs tests, with the flags that ES modules need. */
 export function jest(args) {

@@ -1,9 +1,8 @@
 // npm test: installs what is missing, checks types, lint and format, builds, and runs every test. `npm test --
 // src/wire` runs some of them and checks nothing else.
 import { existsSync, mkdtempSync, rmSync, statfsSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { built, checked, installed, jest } from './ready.mjs';
+import { built, checked, installed, jest, WORKERS } from './ready.mjs';
 
 const own = process.argv.slice(2);
 installed();
@@ -23,5 +22,4 @@ if (existsSync(MEMORY) && hasRoom(MEMORY)) {
   // The tests get it too, and end; then this process does.
   process.on('SIGINT', () => undefined);
 }
-// Many a test waits for a child process meanwhile.
-jest([`--maxWorkers=${Math.ceil(1.5 * availableParallelism())}`, ...own]);
+jest([WORKERS, ...own]);
