@@ -9,6 +9,7 @@ import { nameOfFinding, type Target } from './target.js';
 import type { Control } from './targets/controls.js';
 import { CAN_LIST } from '../processes.js';
 import { patience } from '../time.js';
+import { httpTarget, type Between } from './targets/http.js';
 import { readerTarget, type Reader } from './targets/reader.js';
 import { contentOf, piecesOf } from './tree.js';
 import { inputOf } from './worker.js';
@@ -85,6 +86,36 @@ test.each([
   const small = await minimise(found.bytes, target.shape, stillFound, { attempts: 500, milliseconds: 5000 });
   expect(small.length).toBeLessThan(Math.max(60, found.bytes.length));
   expect(await stillFound(small)).toBe(true);
+});
+
+/** A program that does not look at what tells versions apart. */
+const blind: Between = (fetch) => async (url, init) => {
+  const headers = new Headers(init.headers);
+  headers.delete('if-match');
+  const answer = await fetch(url, { ...init, headers });
+  for (const name of ['etag', 'last-modified']) answer.headers.delete(name);
+  // Only the first answer is looked at, so that the program believes that it would see a change.
+  if (headers.get('range')?.startsWith('bytes=0-') === true) answer.headers.set('etag', 'W/"any"');
+  return answer;
+};
+
+/** A program that takes a range for the one beside it. */
+const shifted: Between = (fetch) => async (url, init) => {
+  const headers = new Headers(init.headers);
+  const [, start, end] = /^bytes=([1-9]\d*)-(\d+)$/.exec(headers.get('range') ?? '') ?? [];
+  if (start === undefined) return fetch(url, init);
+  headers.set('range', `bytes=${Number(start) - 1}-${Number(end) - 1}`);
+  const answer = await fetch(url, { ...init, headers });
+  const total = answer.headers.get('content-range')?.split('/')[1];
+  if (answer.status === 206) answer.headers.set('content-range', `bytes ${start}-${end}/${total}`);
+  return answer;
+};
+
+test.each([
+  ['versions are not told apart', blind, 'bytes-of-two-versions'],
+  ['a range is another', shifted, 'bytes-of-no-version'],
+])('a program that reads servers wrongly is found: %s', async (_what, between, law) => {
+  expect((await firstFinding(httpTarget(between), 3, 4000))?.name).toBe(law);
 });
 
 describe('a child is watched', () => {

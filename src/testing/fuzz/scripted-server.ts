@@ -117,7 +117,7 @@ export class ScriptedServer {
     const isWrong = script.once(4);
     if (isWrong && script.once(8)) throw script.pick(LOST)();
     if (isWrong && script.once(24)) await aborted(signal);
-    if (script.once(24)) this.isFresh = !this.isFresh;
+    if (script.once(6)) this.isFresh = !this.isFresh;
     const draft = this.honest(headers);
     if (isWrong) this.spoil(draft);
     return this.response(draft, signal);

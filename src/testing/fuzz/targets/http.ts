@@ -3,6 +3,7 @@ import { isValidated } from '../../../remote/answers.js';
 import { HttpFile } from '../../../remote/http-file.js';
 import { PROBE } from '../../../remote/open-url.js';
 import { indexedFiles } from '../../../remote/package-index.js';
+import type { Fetch } from '../../../remote/route.js';
 import { RemoteSource } from '../../../remote/remote-source.js';
 import { MemoryStore } from '../../../remote/store.js';
 import type { Patience } from '../../../remote/waiting.js';
@@ -18,15 +19,19 @@ const encoder = new TextEncoder();
 const HOME = 'hub.example';
 const PATIENCE: Partial<Patience> = { silenceMs: 15, tries: 3, pause: async () => undefined };
 /** Shorter than the first request, longer, and longer than what is fetched whole. */
-const SIZES = [300, 0, 1, 70_000, PROBE, PROBE + 1, 400_000, 1_200_000] as const;
+const SIZES = [70_000, 9000, 0, 1, 300, 300_000, 1_200_000] as const;
+const PROBES = [1000, 1, 300, PROBE] as const;
 const SCRIPT_BYTES = 160;
 const kept = new Map<number, Versions>();
+
+/** What stands between the program and the server. */
+export type Between = (fetch: Fetch) => Fetch;
 
 /**
  * Answers of servers: what is read is of one version of the file, whatever they do; tokens go to nobody else; and pages
  * of package indices.
  */
-export function httpTarget(): Target {
+export function httpTarget(between: Between = (fetch) => fetch): Target {
   return {
     name: 'http',
     shape: { prefix: 1, type: null },
@@ -34,10 +39,15 @@ export function httpTarget(): Target {
     input: (random) =>
       random.once(8)
         ? joined([Uint8Array.of(1), mutatedPage(random)])
-        : joined([Uint8Array.of(0), Uint8Array.from({ length: random.below(SCRIPT_BYTES) }, () => decision(random))]),
+        : joined([
+            Uint8Array.of(0),
+            Uint8Array.from({ length: random.below(SCRIPT_BYTES) }, (_empty, at) => decision(random, at)),
+          ]),
     run: async (bytes) => {
       try {
-        return bytes[0] === 1 ? await readPage(bytes.subarray(1)) : await readFile(new Script(bytes.subarray(1)));
+        return bytes[0] === 1
+          ? await readPage(bytes.subarray(1))
+          : await readFile(new Script(bytes.subarray(1)), between);
       } catch (error) {
         return codeOf(error);
       }
@@ -45,9 +55,11 @@ export function httpTarget(): Target {
   };
 }
 
-/** Many zeros: a server that is wrong in everything is left at once. */
-function decision(random: Random): number {
-  return random.once(3) ? random.below(256) : 0;
+/** What the file and its server are; behind these bytes many zeros: one that is wrong in everything is left at once. */
+const BEGINNING = 6;
+
+function decision(random: Random, at: number): number {
+  return at < BEGINNING || random.once(3) ? random.below(256) : 0;
 }
 
 function versionsOf(size: number): Versions {
@@ -60,8 +72,9 @@ function versionsOf(size: number): Versions {
   return versions;
 }
 
-async function readFile(script: Script): Promise<string> {
+async function readFile(script: Script, between: Between): Promise<string> {
   const versions = versionsOf(script.pick(SIZES));
+  const probe = script.pick(PROBES);
   const isHub = script.once(4);
   const address = isHub
     ? parseAddress('hf://owner/name/m.onnx', `https://${HOME}`)
@@ -71,8 +84,8 @@ async function readFile(script: Script): Promise<string> {
   const seen: Piece[] = [];
   let code = 'ok';
   try {
-    const { file, head } = await HttpFile.open(address, PROBE, {
-      fetch: server.fetch,
+    const { file, head } = await HttpFile.open(address, probe, {
+      fetch: between(server.fetch),
       patience: PATIENCE,
       token: isHub ? 'secret' : null,
     });
