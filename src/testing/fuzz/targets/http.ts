@@ -59,7 +59,7 @@ export function httpTarget(between: Between = (fetch) => fetch): Target {
 const BEGINNING = 6;
 
 function decision(random: Random, at: number): number {
-  return at < BEGINNING || random.once(3) ? random.below(256) : 0;
+  return at < BEGINNING || random.once(2) ? random.below(256) : 0;
 }
 
 function versionsOf(size: number): Versions {

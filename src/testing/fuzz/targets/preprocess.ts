@@ -92,6 +92,7 @@ async function readRecipe(kind: InputKind, text: string, view: GraphView, deep: 
       const to = settled(input, found);
       assertUsable(to);
       if (deep) assertDrawn(to);
+      codes.add(found.source);
       if (kind === 'stored') continue;
       // A cut that says it of its input says it again.
       const again = await findRecipe(input, AUTO, {
@@ -103,7 +104,6 @@ async function readRecipe(kind: InputKind, text: string, view: GraphView, deep: 
           'recipe-changes-when-written',
           `${JSON.stringify(found.recipe)} ${JSON.stringify(again.recipe)}`,
         );
-      codes.add(found.source);
     } catch (error) {
       codes.add(codeOf(error));
     }
