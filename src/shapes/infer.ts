@@ -245,11 +245,6 @@ class Inferring {
   private visit(node: Node, scope: Scope, isMain: boolean, inputs: readonly (Info | null)[]): readonly (Info | null)[] {
     const callee = this.calleeOf(node);
     const rule = callee === undefined ? ruleOf(node.domain, node.opType) : undefined;
-    const fault = (reason: string): readonly (Info | null)[] => {
-      this.faults++;
-      if (isMain) this.gaps.push({ node, fault: reason, unknown: [] });
-      return [];
-    };
     if (callee === undefined && rule === undefined) {
       this.unknown.add(`${node.domain}:${node.opType}`);
       return [];
@@ -270,7 +265,10 @@ class Inferring {
       outputs.forEach(assertPossible);
       return outputs;
     } catch (error) {
-      return fault(error instanceof Error ? error.message : String(error));
+      const reason = error instanceof Error ? error.message : String(error);
+      this.faults++;
+      if (isMain) this.gaps.push({ node, fault: reason, unknown: [] });
+      return [];
     }
   }
 

@@ -92,5 +92,14 @@ export function broadcast(shapes: readonly (Shape | null)[], algebra: Algebra): 
 function stretchedShape(one: Shape, other: Shape, algebra: Algebra): Shape {
   const [long, short] = other.length > one.length ? [other, one] : [one, other];
   const offset = long.length - short.length;
+  if (covers(long, short, offset)) return long;
+  if (offset === 0 && covers(short, long, offset)) return short;
   return long.map((dim, axis) => (axis < offset ? dim : broadcastSize(dim, short[axis - offset], algebra)));
+}
+
+/** Whether a shape stays as it is when another one, aligned at the end, is stretched to it. */
+function covers(shape: Shape, other: Shape, offset: number): boolean {
+  for (let axis = 0; axis < other.length; axis++)
+    if (other[axis] !== 1 && other[axis] !== shape[axis + offset]) return false;
+  return true;
 }

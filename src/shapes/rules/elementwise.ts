@@ -55,19 +55,12 @@ export const broadcastingBase: Rule = (call) => [combined(call, call.elem(0))];
 /** Truth of elements of two inputs, stretched to each other. */
 export const comparing: Rule = (call) => [combined(call, DataType.bool)];
 
-/** What all inputs are if they have one shape and no values: most sums and products of a network are that too. */
-function alikeInputs(call: Call, elemType: number): TensorInfo | null {
-  const first = call.tensor(0);
-  if (first === null || first.shape === null || first.value !== undefined) return null;
-  if (first.kind !== 'tensor' || first.elemType !== elemType) return null;
-  for (let index = 1; index < call.inputs.length; index++) if (call.shape(index) !== first.shape) return null;
-  return first;
-}
-
 function combined(call: Call, elemType: number): TensorInfo {
-  const alike = alikeInputs(call, elemType);
-  if (alike !== null) return alike;
   const shape = shapeOfBroadcast(call);
+  const first = call.tensor(0);
+  // Most sums and products of a network are what their first input is.
+  if (first !== null && first.value === undefined && first.kind === 'tensor')
+    if (first.elemType === elemType && first.shape === shape && shape !== null) return first;
   const operation = BINARY[call.node.opType];
   if (operation === undefined) return tensorInfo(elemType, shape);
   const inputs = call.inputs.map((_info, index) => call.tensor(index));
