@@ -23,6 +23,7 @@ import {
   write,
   writeSync,
   type BigIntStats,
+  type Stats,
 } from 'node:fs';
 import { devNull } from 'node:os';
 import { isatty } from 'node:tty';
@@ -171,13 +172,17 @@ export function descriptorKind(descriptor: number): DescriptorKind {
   try {
     const state = fstatSync(descriptor);
     if (state.isFIFO() || state.isSocket()) return 'pipe';
-    if (state.isCharacterDevice())
-      return state.rdev !== statSync(devNull).rdev && isatty(descriptor) ? 'terminal' : 'file';
+    if (state.isCharacterDevice()) return !isNull(state) && isatty(descriptor) ? 'terminal' : 'file';
     return state.isFile() || state.isBlockDevice() ? 'file' : 'other';
   } catch {
     // Windows cannot look at every handle; what it cannot look at is not a file.
     return isatty(descriptor) ? 'terminal' : 'other';
   }
+}
+
+/** Whether this is the null device; Windows numbers no devices. */
+function isNull({ rdev }: Stats): boolean {
+  return process.platform !== 'win32' && rdev === statSync(devNull).rdev;
 }
 
 /** What a pipe of Linux that nobody has written to takes without waiting for its reader. */
