@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { gzipSync } from 'node:zlib';
 import { build, type Plugin } from 'esbuild';
 import * as fc from 'fast-check';
 import protobuf from 'protobufjs/minimal.js';
@@ -18,12 +19,14 @@ type Core = typeof core & { readonly commandLine: typeof commandLine };
 interface Bundles {
   readonly smaller: Plugin;
   readonly minified: (script: string) => Promise<string>;
+  readonly browserPrograms: () => Promise<readonly (readonly [name: string, script: string])[]>;
 }
+
+const bundles = (await import(pathToFileURL(join(process.cwd(), 'scripts', 'bundles', 'browser.mjs')).href)) as Bundles;
 
 /** The core as a page has it. */
 async function coreOfPage(): Promise<Core> {
-  const path = join(process.cwd(), 'scripts', 'bundles', 'browser.mjs');
-  const { smaller, minified } = (await import(pathToFileURL(path).href)) as Bundles;
+  const { smaller, minified } = bundles;
   const { outputFiles } = await build({
     stdin: {
       contents: `import * as core from './src/core.ts'; import { commandLine } from './src/browser/choices.ts';
@@ -98,6 +101,20 @@ test('the core of a page finds and cuts what the core does', async () => {
     cuts += expected.filter((each) => /^[0-9a-f]{64}$/.test(each)).length;
   }
   expect(cuts).toBeGreaterThan(200);
+});
+
+test('programs of pages stay small', async () => {
+  const sizes = (await bundles.browserPrograms()).map(([name, script]) => [
+    name,
+    gzipSync(script, { level: 9 }).length,
+  ]);
+  expect(sizes).toEqual([
+    ['program.js', expect.any(Number)],
+    ['program-with-urls.js', expect.any(Number)],
+  ]);
+  // What grows beyond these asks whether a page needs it: LEFT_OUT of the bundles is for what it does not.
+  expect(sizes[0][1]).toBeLessThan(155_000);
+  expect(sizes[1][1]).toBeLessThan(165_000);
 });
 
 test('a page knows every flag that its command lines have', async () => {
