@@ -74,12 +74,14 @@ async function vectorsOf(text: string): Promise<number[][]> {
 }
 
 /** The recipe of sentence-transformers, in JavaScript. */
-async function expected(text: string, how: 'mean' | 'cls'): Promise<number[]> {
+async function expected(text: string, how: 'mean' | 'cls' | 'max'): Promise<number[]> {
   const vectors = await vectorsOf(text);
   const whole =
     how === 'cls'
       ? vectors[0]
-      : vectors[0].map((_, at) => vectors.reduce((sum, own) => sum + own[at], 0) / vectors.length);
+      : how === 'max'
+        ? vectors[0].map((_, at) => Math.max(...vectors.map((own) => own[at])))
+        : vectors[0].map((_, at) => vectors.reduce((sum, own) => sum + own[at], 0) / vectors.length);
   const length = Math.hypot(...whole);
   return whole.map((number) => number / length);
 }
@@ -87,6 +89,7 @@ async function expected(text: string, how: 'mean' | 'cls'): Promise<number[]> {
 test.each([
   ['mean', '{"pooling_mode_mean_tokens":true,"pooling_mode_cls_token":false}'],
   ['cls', '{"pooling_mode":"cls"}'],
+  ['max', '{"pooling_mode_max_tokens":true}'],
 ] as const)('the vector of a text, by the %s that its files declare, alone as in a batch', async (how, config) => {
   writeFileSync(pooling, config);
   const { report, rows: made } = await rows({ texts: [lines, 'backbone'] });
@@ -103,7 +106,7 @@ test.each([
   expect(report).toMatchObject({
     inputs: [lines],
     tokenizer: { path: join(folder, 'tokenizer.json'), max_length: 16 },
-    pooling: { pool: how === 'cls' ? 'cls' : 'mean:attention_mask', normalize: true },
+    pooling: { pool: how === 'cls' ? 'cls' : `${how}:attention_mask`, normalize: true },
   });
   const alone = await rows({ texts: [lines], batchSize: 1 });
   expect(alone.rows.map(({ embedding }) => embedding.map((number) => number.toFixed(5)))).toEqual(

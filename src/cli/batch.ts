@@ -9,6 +9,7 @@ import { STATE_DIRECTORY } from '../options/batching.js';
 import type { Shard } from '../options/values.js';
 import { assertNoWarnings } from '../report/strict.js';
 import { shardFromEnvironment } from '../shards/shard.js';
+import { configPaths } from '../tensors/beside-model.js';
 import { failureText, itemLine, planLine, summaryText } from './batch-lines.js';
 import { batchProgress } from './batch-progress.js';
 import { requested } from './batch-request.js';
@@ -38,7 +39,8 @@ export const batchCommand: CliCommand = {
     if (!flags.watch) return runOnce(await planned(operands, command, context), context);
     const files = async (): Promise<string[]> => {
       const { jobs, root, reads } = await requested(operands, command, context);
-      return [...[...jobs].map(({ input }) => resolve(root, input)), ...reads];
+      const models = [...jobs].map(({ input }) => resolve(root, input));
+      return [...models, ...new Set(models.flatMap(configPaths)), ...reads];
     };
     const run = async (): Promise<number> => runOnce(await planned(operands, command, context), context);
     return changes({ run, find: files }, context);

@@ -1,5 +1,7 @@
 import { UsageError } from '../errors.js';
 import { extract } from '../extract.js';
+import { openModel } from '../open.js';
+import { takesTokens } from '../tensors/text-items.js';
 import { escapeText } from '../report/escape.js';
 import { extractText } from '../report/extract-text.js';
 import type { FlagsOf } from '../options/types.js';
@@ -64,7 +66,8 @@ export const extractCommand: CliCommand = {
     if (context.flags.json) await context.record(report);
     else if (!context.flags.quiet && report.output !== '-')
       await context.stdout.write(extractText(report, flags.dryRun === true, context.style));
-    if (!flags.dryRun && report.output !== null && report.output !== '-') await context.note(howToRun(report));
+    if (!flags.dryRun && report.output !== null && report.output !== '-')
+      await context.note(howToRun(report, await takesTexts(report.output, context)));
     return ExitCode.done;
   },
 };
@@ -90,8 +93,18 @@ async function verdictOf(
 }
 
 /** The command that runs the result: a cut gives what it was cut for. */
-function howToRun({ output }: ExtractReport): string {
-  return `run it: featx run ${shellWord(output ?? '')} --input FILE -o features.npz`;
+function howToRun({ output }: ExtractReport, isOfTexts: boolean): string {
+  // Tokens of texts differ in number, which rows hold as they are.
+  const files = isOfTexts ? '--text FILE.txt -o features.parquet' : '--input FILE -o features.npz';
+  return `run it: featx run ${shellWord(output ?? '')} ${files}`;
+}
+
+/** Whether a model takes the tokens of texts, and nothing else. */
+async function takesTexts(path: string, { fileSystem }: Context): Promise<boolean> {
+  await using model = await openModel(path, { fileSystem });
+  const weights = new Set(model.graph.initializers.map(({ name }) => name));
+  const inputs = model.graph.inputs.filter(({ name }) => !weights.has(name));
+  return inputs.length > 0 && inputs.every(takesTokens);
 }
 
 /** As a POSIX shell and PowerShell read it back. */

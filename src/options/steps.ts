@@ -9,13 +9,13 @@ export interface Pool {
   readonly kind: (typeof POOLS)[number];
   /** The exponent of `gem`. */
   readonly p: number;
-  /** The input that says which tokens count, for `mean` and `last`; null if none is named. */
+  /** The input that says which tokens count, for `max`, `mean` and `last`; null if none is named. */
   readonly mask: string | null;
 }
 
 /** The exponent of GeM where none is given. @see https://arxiv.org/abs/1711.02512 */
 const DEFAULT_P = 3;
-const SPELLINGS = 'avg, max, gem[:P], cls, mean[:MASK] or last[:MASK]';
+const SPELLINGS = 'avg, max[:MASK], gem[:P], cls, mean[:MASK] or last[:MASK]';
 
 /** What a text says of pooling; null if it says none. */
 export function poolOf(text: string): Pool | null {
@@ -24,7 +24,7 @@ export function poolOf(text: string): Pool | null {
   const rest = colon < 0 ? null : text.slice(colon + 1);
   if (kind === undefined || rest === '') return null;
   if (rest === null) return { kind, p: DEFAULT_P, mask: null };
-  if (kind === 'mean' || kind === 'last') return { kind, p: DEFAULT_P, mask: rest };
+  if (kind === 'max' || kind === 'mean' || kind === 'last') return { kind, p: DEFAULT_P, mask: rest };
   const p = Number(rest);
   return kind === 'gem' && /^\d+(\.\d+)?$/.test(rest) && p > 0 ? { kind, p, mask: null } : null;
 }
@@ -88,7 +88,7 @@ const group = GROUPS.steps;
 
 /** What is computed of each feature before it leaves, in this order. */
 export const STEPPING = {
-  /** One vector per entry: `avg`, `max`, `gem:3`, `cls`, `mean:attention_mask`, `last:attention_mask`. */
+  /** One vector per entry: `avg`, `max`, `max:attention_mask`, `gem:3`, `cls`, `mean:attention_mask`, `last:attention_mask`. */
   pool: {
     kind: POOL,
     in: CUTS,

@@ -135,7 +135,8 @@ function asFloat32(builder: NodeBuilder, tap: BuiltTap, label: string): StepValu
 }
 
 function layoutFor(value: StepValue, pool: Pool, label: string, opset: number): Layout {
-  const { since, maskSince, lacks, ofTokens } = POOL_RECIPES[pool.kind];
+  const { since, maskSince, lacks, ofTokens: always } = POOL_RECIPES[pool.kind];
+  const ofTokens = always || pool.mask !== null;
   const least = pool.mask !== null ? (maskSince ?? since) : since;
   if (opset < least) throw tooOld(opset, least, `no ${lacks}`);
   const rank = value.shape?.length;
@@ -157,7 +158,8 @@ function layoutFor(value: StepValue, pool: Pool, label: string, opset: number): 
 
 function poolRecord({ kind, p, mask }: Pool): StepRecord {
   if (kind === 'gem') return { step: 'pool', kind, p };
-  return kind === 'mean' || kind === 'last' ? { step: 'pool', kind, mask } : { step: 'pool', kind };
+  if (kind === 'mean' || kind === 'last') return { step: 'pool', kind, mask };
+  return kind === 'max' && mask !== null ? { step: 'pool', kind, mask } : { step: 'pool', kind };
 }
 
 function axisFor(value: StepValue, label: string, what: string): number {

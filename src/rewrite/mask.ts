@@ -22,12 +22,14 @@ export function withMask(
   warn: (message: string) => void,
 ): Steps {
   const { pool } = steps;
-  if (pool === null || (pool.kind !== 'mean' && pool.kind !== 'last')) return steps;
+  if (pool === null) return steps;
   const inputs = [...view.inputs.keys()].filter((name) => !isInitializer(view, name));
   if (pool.mask !== null) {
     assertMask(types, pool.mask, inputs);
     return steps;
   }
+  // The largest value of a map is asked for without a mask.
+  if (pool.kind !== 'mean' && pool.kind !== 'last') return steps;
   const reached = keptFor(
     view,
     taps.flatMap(({ tensors }) => tensors),

@@ -53,9 +53,17 @@ export const POOL_RECIPES: { readonly [K in Pool['kind']]: PoolRecipe } = {
   },
   max: {
     since: LEAST_OPSET,
-    lacks: 'broadcasting',
+    maskSince: 9,
+    lacks: 'Where, which keeps tokens that do not count out of the largest',
     ofTokens: false,
-    build: (b, { tensor, positions }) => b.reduce('ReduceMax', tensor, positions),
+    build: (b, { tensor, positions, mask }) => {
+      if (mask === null) return b.reduce('ReduceMax', tensor, positions);
+      const [axis] = positions;
+      const counts = b.reshape('Unsqueeze', b.cast(mask, 'bool'), [axis === 1 ? 2 : 1]);
+      const most = b.reduce('ReduceMax', b.op('Where', [counts, tensor, b.floats([-Infinity])]), positions);
+      const any = b.cast(b.reduce('ReduceMax', b.cast(b.cast(mask, 'bool'), 'int64'), [1], true), 'bool');
+      return b.op('Where', [any, most, b.zero()]);
+    },
   },
   gem: {
     since: LEAST_OPSET,
@@ -123,8 +131,8 @@ export function isVector({ layout, shape }: StepValue): boolean {
 /** A feature as a vector, or as it is if it is one. */
 export function pooled(b: NodeBuilder, value: StepValue, pool: Pool, layout: Layout): StepValue {
   const positions = positionsOf(layout);
-  const { ofTokens, build } = POOL_RECIPES[pool.kind];
-  const isMasked = pool.mask !== null && ofTokens;
+  const { build } = POOL_RECIPES[pool.kind];
+  const isMasked = pool.mask !== null;
   // Class tokens and registers are no part of the map; what picks tokens, or counts them by a mask, has them all.
   const skips = pool.kind === 'cls' || pool.kind === 'last' || isMasked ? 0 : value.prefixTokens;
   const [axis] = positions;

@@ -62,7 +62,7 @@ export function stepsOf({ pool, flatten, projection, normalize, concat, cast }: 
 export type StepRecord =
   | { readonly step: 'pool'; readonly kind: Exclude<Pool['kind'], 'gem' | 'mean' | 'last'> }
   | { readonly step: 'pool'; readonly kind: 'gem'; readonly p: number }
-  | { readonly step: 'pool'; readonly kind: 'mean' | 'last'; readonly mask: string | null }
+  | { readonly step: 'pool'; readonly kind: 'max' | 'mean' | 'last'; readonly mask: string | null }
   | { readonly step: 'flatten' }
   | { readonly step: 'project'; readonly rows: number; readonly columns: number; readonly mean: boolean }
   | { readonly step: 'normalize' }

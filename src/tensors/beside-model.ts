@@ -12,14 +12,16 @@ export function foldersOf(model: string): readonly string[] {
   return basename(folder) === 'onnx' ? [folder, dirname(folder)] : [folder];
 }
 
+/** Where configs of a model may lie. */
+export function configPaths(model: string): readonly string[] {
+  return CONFIG_NAMES.flatMap((name) => foldersOf(model).map((folder) => join(folder, name)));
+}
+
 /** The configs that lie beside a model. @throws IoError for one that cannot be read */
 export async function configsBeside(model: string, fs: FileSystem): Promise<readonly TextFile[]> {
   const found: TextFile[] = [];
-  for (const name of CONFIG_NAMES)
-    for (const folder of foldersOf(model)) {
-      const path = join(folder, name);
-      if (await isFile(path, fs)) found.push({ path, text: await readText(path, fs) });
-    }
+  for (const path of configPaths(model))
+    if (await isFile(path, fs)) found.push({ path, text: await readText(path, fs) });
   return found;
 }
 

@@ -22,6 +22,8 @@ const MASK = 'attention_mask';
 const POOLS: { readonly [mode: string]: string } = {
   cls: 'cls',
   cls_token: 'cls',
+  max: `max:${MASK}`,
+  max_tokens: `max:${MASK}`,
   mean: `mean:${MASK}`,
   mean_tokens: `mean:${MASK}`,
   lasttoken: `last:${MASK}`,

@@ -1,8 +1,11 @@
 import { basename, join } from 'node:path';
 import { createHash } from 'node:crypto';
+import { sidecarPaths } from '../cut-files.js';
 import { UsageError } from '../errors.js';
 import { extract, type ExtractOptions } from '../extract.js';
+import { openModel } from '../open.js';
 import { nearestNames } from '../options/nearest.js';
+import { configPaths } from '../tensors/beside-model.js';
 
 /** What a cut of a bundle may ask of `extract`: the file that comes of it holds its weights, since it travels alone. */
 export type BundledCut = Omit<
@@ -44,6 +47,12 @@ export function cutAsked(id: string, { cuts = {} }: CutsOptions): AskedCut {
     fileName: `${stem}.${name.replace(/[^\w-]/g, '_') || 'features'}.onnx`,
     options: name === '' ? {} : cuts[name],
   };
+}
+
+/** What a cut is made of: the model, its weights, and configs that lie beside it or may come to. @throws IoError */
+export async function filesOfCut({ model }: AskedCut): Promise<readonly string[]> {
+  await using opened = await openModel(model);
+  return [model, ...sidecarPaths(opened, model), ...configPaths(model)];
 }
 
 /** The bytes of a cut. @throws what `extract` throws */

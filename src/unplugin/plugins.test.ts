@@ -1,6 +1,6 @@
 import { cpSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { build } from 'esbuild';
 import { extractBytes, openModel } from '../index.js';
 import { esbuild, rollup, vite, webpack, type CutsOptions, type RollupContext } from './plugins.js';
@@ -76,7 +76,8 @@ test("Rollup's hooks emit the cut as an asset, and leave other modules alone", a
   expect(await plugin.load.call(hooks, id ?? '')).toBe('export default import.meta.ROLLUP_FILE_URL_ref1;\n');
   expect(emitted.map(({ name }) => name)).toEqual(['backbone.pyramid.onnx']);
   expect(Buffer.compare(emitted[0].source, pyramid)).toBe(0);
-  expect(watched).toEqual([MODEL]);
+  expect(watched[0]).toBe(MODEL);
+  expect(watched).toContain(join(dirname(MODEL), 'preprocessor_config.json'));
   expect(await plugin.resolveId.call(hooks, './other.js', MODEL)).toBeNull();
   expect(await plugin.load.call(hooks, MODEL)).toBeNull();
 });
@@ -102,11 +103,13 @@ test('webpack gets a rule whose loader gives the bytes of the cut', async () => 
   const rules: { readonly resourceQuery: RegExp; readonly use: readonly { readonly options: CutsOptions }[] }[] = [];
   webpack(options).apply({ options: { module: { rules } } });
   const [{ resourceQuery, use }] = rules;
+  const depends: string[] = [];
   expect([resourceQuery.test('?featx=pyramid'), resourceQuery.test('?url'), loader.raw]).toEqual([true, false, true]);
   const bytes = await loader.default.call({
     resourcePath: MODEL,
     resourceQuery: '?featx=pyramid',
     getOptions: () => use[0].options,
+    addDependency: (path: string) => void depends.push(path),
   });
   expect(Buffer.compare(bytes, pyramid)).toBe(0);
 });

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type AskedCut, cutAsked, cutBytes, cutInFile, type CutsOptions } from './cuts.js';
+import { type AskedCut, cutAsked, cutBytes, cutInFile, type CutsOptions, filesOfCut } from './cuts.js';
 
 /**
  * Plugins that cut when a program is built: `import url from './backbone.onnx?featx=pyramid'` gives the address of the
@@ -42,11 +42,10 @@ export function esbuild(options: CutsOptions = {}): { name: string; setup(build:
         if (found.errors.length > 0) return { errors: found.errors };
         return { path: found.path, suffix: `?${query}`, namespace: NAME };
       });
-      given.onLoad({ filter: /\.onnx$/, namespace: NAME }, async ({ path, suffix }) => ({
-        contents: await cutBytes(cutAsked(path + suffix, options)),
-        loader: 'file',
-        watchFiles: [path],
-      }));
+      given.onLoad({ filter: /\.onnx$/, namespace: NAME }, async ({ path, suffix }) => {
+        const cut = cutAsked(path + suffix, options);
+        return { contents: await cutBytes(cut), loader: 'file', watchFiles: await filesOfCut(cut) };
+      });
     },
   };
 }
@@ -85,7 +84,7 @@ function hooks(
     async load(id) {
       if (!ASKED.test(id)) return null;
       const cut = cutAsked(id, options);
-      this.addWatchFile(cut.model);
+      for (const path of await filesOfCut(cut)) this.addWatchFile(path);
       return moduleOf(cut, this);
     },
   };
