@@ -74,7 +74,8 @@ function filesOf(text: string, shown: string): readonly IndexedFile[] {
       typeof url === 'string' &&
       typeof sha256 === 'string' &&
       /^[0-9a-f]{64}$/.test(sha256) &&
-      Number.isSafeInteger(size);
+      Number.isSafeInteger(size) &&
+      Number(size) >= 0;
     return isWhole ? [{ name, url, sha256, size: size as number }] : [];
   });
 }
