@@ -39,6 +39,8 @@ export interface Analysis {
    * Tensors of `flow` that something else than `flow` reads, or that are outputs: what a neck or a head goes on with.
    */
   readonly tapped: ReadonlySet<string>;
+  /** Whether an upsampling makes a map. */
+  readonly goesUp: boolean;
   /** Tensors that an upsampling reads. */
   readonly sentUp: ReadonlySet<string>;
   /** Ways from the backbone into maps that were upsampled; where there are none, into heads. */
@@ -73,6 +75,7 @@ function analyseAnew(file: GraphView, types: InferredTypes): Analysis {
       ...common,
       network: whole,
       tapped: new Set(),
+      goesUp: false,
       sentUp: new Set(),
       laterals: [],
       classifies: false,
@@ -100,6 +103,7 @@ function analyseAnew(file: GraphView, types: InferredTypes): Analysis {
     classifies: ends.classifies,
     network: whole,
     tapped,
+    goesUp: geometry.goesUp,
     sentUp: sentUpOf(whole, geometry),
     laterals: laterals.length > 0 || ends.classifies ? laterals : headsOf(whole, flow, tapped),
     geometry: withNamesOfFile(file, float, geometry),
@@ -211,8 +215,16 @@ export function imageInput(inputs: readonly string[], types: TensorTypes): strin
 
 const LAYERS = new Set(['Conv', 'Gemm', 'MatMul']);
 
+const pooled = new WeakMap<Analysis, number>();
+
 /** Layers with weights between the pooling and the scores. */
-export function layersBehindPool({ flow, places }: Analysis): number {
+export function layersBehindPool(analysis: Analysis): number {
+  let layers = pooled.get(analysis);
+  if (layers === undefined) pooled.set(analysis, (layers = countBehindPool(analysis)));
+  return layers;
+}
+
+function countBehindPool({ flow, places }: Analysis): number {
   let layers = 0;
   for (const tensor of flow.cuts) {
     const at = flow.positions[tensor];

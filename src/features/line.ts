@@ -40,6 +40,7 @@ export function lineAnalysis(analysis: Analysis, input: string): Analysis | null
     classifies: true,
     network: whole,
     tapped: new Set(),
+    goesUp: false,
     sentUp: new Set(),
     laterals: [],
     geometry,

@@ -1,6 +1,7 @@
 import { ByNames } from '../onnx/by-name.js';
+import { OMITTED } from '../onnx/columns.js';
 import type { GraphView } from '../onnx/graph.js';
-import { inputsEnd, type Flow } from './flow.js';
+import { OFF, type Flow } from './flow.js';
 import { nodePaths, type NamingStyle, type NodePaths } from './names.js';
 import { NO_PATH, ROOT, type PathTree } from './names/path-tree.js';
 
@@ -62,11 +63,11 @@ export class Module {
 /** Modules by number, in the order of their first execution, each behind the one it lies in; the root is 0. */
 interface ModuleColumns {
   /** The number of its path. */
-  readonly paths: readonly number[];
-  readonly parents: readonly number[];
+  readonly paths: Int32Array;
+  readonly parents: Int32Array;
   /** -1 where there is none. */
-  readonly firstChild: readonly number[];
-  readonly next: readonly number[];
+  readonly firstChild: Int32Array;
+  readonly next: Int32Array;
   readonly sizes: Int32Array;
   readonly firsts: Int32Array;
   readonly lasts: Int32Array;
@@ -100,14 +101,13 @@ export class ModuleTree {
     this.style = paths.style;
     this.separator = paths.paths.separator;
     this.isNested = paths.style === 'dynamo' || paths.style === 'torchscript';
-    this.named = new Int32Array(flow.rows.length);
-    for (let at = 0; at < this.named.length; at++) this.named[at] = paths.pathAt(at);
-    const found = moduleColumns(paths.paths, inherited(flow, this.named, paths));
+    this.named = paths.places;
+    const found = moduleColumns(paths.paths, inherited(flow, paths));
     this.columns = found.columns;
     this.owners = found.owners;
     this.numbers = found.numbers;
     this.modules = new ByNames(
-      () => this.columns.paths.map((path) => this.paths.textOf(path)),
+      () => Array.from(this.columns.paths, (path) => this.paths.textOf(path)),
       (path) => {
         const number = this.numbers[this.paths.findText(path)] ?? -1;
         return number < 0 ? undefined : this.module(number);
@@ -209,19 +209,20 @@ function moduleColumns(
 ): { readonly columns: ModuleColumns; readonly owners: Int32Array; readonly numbers: Int32Array } {
   const numbers = new Int32Array(paths.size).fill(-1);
   numbers[ROOT] = 0;
-  const columns = { paths: [ROOT], parents: [-1], firstChild: [-1], next: [-1] };
-  const lastChild = [-1];
+  const pathOf = new Int32Array(paths.size);
+  const parents = new Int32Array(paths.size).fill(-1);
+  const firstChild = new Int32Array(paths.size).fill(-1);
+  const next = new Int32Array(paths.size).fill(-1);
+  const lastChild = new Int32Array(paths.size).fill(-1);
+  let count = 1;
   const numberOf = (path: number): number => {
-    let number = numbers[path];
-    if (number >= 0) return number;
+    if (numbers[path] >= 0) return numbers[path];
     const parent = numberOf(paths.parentOf(path));
-    number = columns.paths.push(path) - 1;
-    columns.parents.push(parent);
-    columns.firstChild.push(-1);
-    columns.next.push(-1);
-    lastChild.push(-1);
-    if (lastChild[parent] < 0) columns.firstChild[parent] = number;
-    else columns.next[lastChild[parent]] = number;
+    const number = count++;
+    pathOf[number] = path;
+    parents[number] = parent;
+    if (lastChild[parent] < 0) firstChild[parent] = number;
+    else next[lastChild[parent]] = number;
     lastChild[parent] = number;
     return (numbers[path] = number);
   };
@@ -233,7 +234,6 @@ function moduleColumns(
     before = path;
     owners[at] = owner;
   }
-  const count = columns.paths.length;
   const sizes = new Int32Array(count);
   const firsts = new Int32Array(count).fill(owners.length);
   const lasts = new Int32Array(count).fill(-1);
@@ -244,11 +244,13 @@ function moduleColumns(
     lasts[owner] = at;
   }
   for (let number = count - 1; number > 0; number--) {
-    const parent = columns.parents[number];
+    const parent = parents[number];
     sizes[parent] += sizes[number];
     if (firsts[parent] > firsts[number]) firsts[parent] = firsts[number];
     if (lasts[parent] < lasts[number]) lasts[parent] = lasts[number];
   }
+  const own = (column: Int32Array): Int32Array => column.slice(0, count);
+  const columns = { paths: own(pathOf), parents: own(parents), firstChild: own(firstChild), next: own(next) };
   return { columns: { ...columns, sizes, firsts, lasts }, owners, numbers };
 }
 
@@ -256,17 +258,16 @@ function moduleColumns(
  * Fills the gaps with what the paths of a node's producers and readers have in common; what was put in front of the
  * network or behind it lies in no module.
  */
-function inherited(flow: Flow, given: Int32Array, { paths, closing }: NodePaths): Int32Array {
+function inherited(flow: Flow, { paths, places: given, closing }: NodePaths): Int32Array {
   if (!given.includes(NO_PATH)) return given;
   const { columns, rows, positions, atRow } = flow;
-  const { reads, makes, readers } = columns;
+  const { inputs, makes, readers } = columns;
   const joint = (a: number, b: number): number => (a === NO_PATH ? b : b === NO_PATH ? a : paths.common(a, b));
   const before = given.slice();
   for (let at = 0; at < rows.length; at++) {
     if (given[at] !== NO_PATH) continue;
-    const end = inputsEnd(columns, rows[at]);
-    for (let read = reads.starts[rows[at]]; read < end; read++) {
-      const from = positions[reads.items[read]];
+    for (let read = inputs.starts[rows[at]]; read < inputs.starts[rows[at] + 1]; read++) {
+      const from = inputs.items[read] === OMITTED ? OFF : positions[inputs.items[read]];
       if (from >= 0) before[at] = joint(before[at], before[from]);
     }
   }

@@ -62,7 +62,7 @@ async function pathsOf(
   return {
     style: found.style,
     paths: model.graph.nodes.map((_node, at) => {
-      const path = found.pathAt(at);
+      const path = found.places[at];
       return path === NO_PATH ? null : found.paths.textOf(path);
     }),
     classes: new Map(found.classes),

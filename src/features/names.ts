@@ -4,7 +4,7 @@ import { nodeMetadata } from '../onnx/small-values.js';
 import { nodesBetween, type Stretch } from './flow.js';
 import { closingModules, parameterLabels } from './names/labels.js';
 import { parametersOf } from './names/parameters.js';
-import { NO_PATH, PathTree } from './names/path-tree.js';
+import { NO_PATH, PathTree, ROOT } from './names/path-tree.js';
 import { torchScriptPaths } from './names/torchscript.js';
 import { rowTest } from './operators.js';
 
@@ -16,7 +16,7 @@ export interface NodePaths {
   readonly style: NamingStyle;
   readonly paths: PathTree;
   /** The module of a node; `NO_PATH` where its names say nothing. */
-  readonly pathAt: (at: number) => number;
+  readonly places: Int32Array;
   /** Which call of a module a node belongs to; null where its names do not say. */
   readonly callOf: (at: number, path: number) => string | number | null;
   /** The module of a node that lost its name in front of others that did not, by what it joins; `NO_PATH` if open. */
@@ -31,7 +31,6 @@ const EVIDENCE = 0.5;
 const LAYERS = /Conv|Gemm|MatMul/;
 
 const SILENT = {
-  pathAt: () => NO_PATH,
   callOf: () => null,
   closing: () => NO_PATH,
   classes: new Map<string, string>(),
@@ -47,50 +46,49 @@ export function nodePaths(view: GraphView, stretch: Stretch): NodePaths {
     scopePaths(view, stretch) ??
     labelPaths(view, stretch) ??
     slashPaths(stretch) ??
-    underscorePaths(stretch) ?? { style: 'none', paths: new PathTree('.'), ...SILENT }
+    underscorePaths(stretch) ?? {
+      style: 'none',
+      paths: new PathTree('.'),
+      places: new Int32Array(stretch.rows.length).fill(NO_PATH),
+      ...SILENT,
+    }
   );
 }
 
-function isEvident({ columns, rows }: Stretch, isNamed: (at: number) => boolean): boolean {
+/** Whether enough nodes have a path that is not left out. */
+function isEvident({ columns, rows }: Stretch, places: Int32Array, leftOut: number): boolean {
   let [named, layers, namedLayers] = [0, 0, 0];
-  for (let at = 0; at < rows.length; at++) if (isNamed(at)) named++;
+  for (let at = 0; at < rows.length; at++) if (places[at] > leftOut) named++;
   if (named >= rows.length * EVIDENCE) return true;
   const isLayer = rowTest(columns, ({ opType }) => LAYERS.test(opType));
   for (let at = 0; at < rows.length; at++) {
     if (!isLayer(rows[at])) continue;
     layers++;
-    if (isNamed(at)) namedLayers++;
+    if (places[at] > leftOut) namedLayers++;
   }
   return layers > 0 && namedLayers >= layers * EVIDENCE;
 }
 
-/** The modules of nodes; those that lost their own names have that of the parameters they read. */
-function orOwners(
-  view: GraphView,
-  { rows }: Stretch,
-  paths: PathTree,
-  ownAt: (at: number) => number,
-): (at: number) => number {
+/** Gives nodes that lost their own names the modules of the parameters they read. */
+function takeOwners(view: GraphView, { rows }: Stretch, paths: PathTree, places: Int32Array): void {
   const parameters = parametersOf(view);
-  return (at) => {
-    const own = ownAt(at);
-    if (own !== NO_PATH) return own;
+  for (let at = places.indexOf(NO_PATH); at >= 0; at = places.indexOf(NO_PATH, at + 1)) {
     const [told] = parameters.tellingIn(rows[at]);
-    return told?.module == null ? NO_PATH : paths.at(told.module);
-  };
+    if (told?.module != null) places[at] = paths.at(told.module);
+  }
 }
 
 function scopePaths(view: GraphView, stretch: Stretch): NodePaths | null {
   const paths = new PathTree('.');
-  const { isDeep, pathAt, callOf } = torchScriptPaths(view, stretch, paths);
-  if (!isEvident(stretch, isDeep)) return null;
-  const named = orOwners(view, stretch, paths, pathAt);
+  const { scopes, places, callOf } = torchScriptPaths(view, stretch, paths);
+  if (!isEvident(stretch, scopes, ROOT)) return null;
+  takeOwners(view, stretch, paths, places);
   return {
     style: 'torchscript',
     paths,
-    pathAt: named,
+    places,
     callOf,
-    closing: closingModules(view, stretch, paths, named),
+    closing: closingModules(view, stretch, paths, places),
     classes: new Map(),
   };
 }
@@ -100,7 +98,8 @@ function labelPaths(view: GraphView, stretch: Stretch): NodePaths | null {
   const paths = new PathTree('.');
   const labels = parameterLabels(view, stretch, paths);
   if (labels.own === 0 || labels.own < labels.layers * EVIDENCE) return null;
-  return { ...SILENT, style: 'parameters', paths, pathAt: labels.pathAt };
+  const places = Int32Array.from(stretch.rows, (_row, at) => labels.pathAt(at));
+  return { ...SILENT, style: 'parameters', paths, places };
 }
 
 const SCOPES = ['pkg.torch.onnx.name_scopes', 'pkg.onnxscript.name_scopes'];
@@ -123,14 +122,15 @@ function dynamoPaths(view: GraphView, stretch: Stretch): NodePaths | null {
     if (scopes !== null) places[at] = paths.at(scopes.path);
     calls.push(scopes?.call ?? null);
   }
-  if (!isEvident(stretch, (at) => places[at] !== NO_PATH)) return null;
-  const named = orOwners(view, stretch, paths, (at) => places[at]);
+  if (!isEvident(stretch, places, NO_PATH)) return null;
+  const own = places.slice();
+  takeOwners(view, stretch, paths, places);
   return {
     style: 'dynamo',
     paths,
-    pathAt: named,
-    closing: closingModules(view, stretch, paths, named),
-    callOf: (at, path) => (places[at] === path ? calls[at] : null),
+    places,
+    closing: closingModules(view, stretch, paths, places),
+    callOf: (at, path) => (own[at] === path ? calls[at] : null),
     classes,
   };
 }
@@ -210,5 +210,5 @@ function evidentPaths(
     return path === null ? NO_PATH : paths.at(path);
   });
   const named = places.reduce((count, path) => (path === NO_PATH ? count : count + 1), 0);
-  return named < places.length * EVIDENCE ? null : { ...SILENT, style, paths, pathAt: (at) => places[at] };
+  return named < places.length * EVIDENCE ? null : { ...SILENT, style, paths, places };
 }

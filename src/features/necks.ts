@@ -32,7 +32,7 @@ const MOST_PER_LEVEL = 4;
 
 /** The neck of a network, or its decoder: the maps between its backbone and its heads. */
 export function mapGroups(analysis: Analysis, features: readonly Feature[]): readonly FeatureGroup[] {
-  if (analysis.classifies || analysis.flow.input === null || features.length === 0) return [];
+  if (analysis.classifies || !analysis.goesUp || features.length === 0) return [];
   const merges = mergesOf(analysis);
   if (merges.length === 0) return [];
   const leads = leadsToMerge(analysis.network, merges);

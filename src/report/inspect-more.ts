@@ -21,8 +21,8 @@ export function listedTensors(
 ): readonly NodeTensorRecord[] {
   const { nodes } = view.model.graph;
   const order = { columns: view.columns, rows: executionRows(view) };
-  const { paths, pathAt } = nodePaths(view, order);
-  const modules = new Map(Array.from(order.rows, (row, at) => [row, pathAt(at)]));
+  const { paths, places } = nodePaths(view, order);
+  const modules = new Map(Array.from(order.rows, (row, at) => [row, places[at]]));
   const moduleOf = (row: number): string | null => {
     const path = modules.get(row) ?? NO_PATH;
     return path === NO_PATH ? null : paths.textOf(path);

@@ -84,23 +84,18 @@ export function closingModules(
   view: GraphView,
   stretch: Stretch,
   paths: PathTree,
-  moduleAt: (at: number) => number,
+  places: Int32Array,
 ): (at: number) => number {
   const closes = isOneOf(stretch.columns, CLOSING);
   let layers: Layers | null = null;
   return (at) => {
     if (!closes(stretch.rows[at])) return NO_PATH;
-    layers ??= layersOf(view, stretch, paths, moduleAt);
+    layers ??= layersOf(view, stretch, paths, places);
     return closedBy(layers, stretch.rows[at]);
   };
 }
 
-function layersOf(
-  view: GraphView,
-  stretch: Stretch,
-  paths: PathTree,
-  moduleAt: (at: number) => number = () => NO_PATH,
-): Layers {
+function layersOf(view: GraphView, stretch: Stretch, paths: PathTree, places?: Int32Array): Layers {
   const { columns, rows } = stretch;
   const { tensorOf, reads, makes, maker } = columns;
   const parameters = parametersOf(view);
@@ -125,7 +120,7 @@ function layersOf(
       told ??= module;
     }
     if (isCounted) count++;
-    let module = moduleAt(at);
+    let module = places?.[at] ?? NO_PATH;
     if (module === NO_PATH && told !== null) module = paths.at(told);
     modules[at] = module;
     for (let up = module; up > ROOT; up = paths.parentOf(up)) {

@@ -1,5 +1,7 @@
 /** Modules inside modules that a path may name; deeper ones count as the module at this depth. */
 export const DEEPEST = 64;
+/** Paths that there is room for at first. */
+const FIRST_ROOM = 256;
 /** Paths inside one path that are looked through one by one. */
 const FEW = 8;
 /** No path. */
@@ -12,23 +14,26 @@ export const ROOT = 0;
  * one it lies in and its last atom, or by its text.
  */
 export class PathTree {
-  private readonly parents: number[] = [NO_PATH];
   private readonly names: string[] = [''];
-  private readonly depths: number[] = [0];
+  private parents = new Int32Array(FIRST_ROOM);
   /** The newest path inside each, and behind each the one before it. */
-  private readonly newest: number[] = [NO_PATH];
-  private readonly older: number[] = [NO_PATH];
+  private newest = new Int32Array(FIRST_ROOM);
+  private older = new Int32Array(FIRST_ROOM);
   /** Those inside a path by their names, if they are many. */
   private readonly byName = new Map<number, Map<string, number>>();
   /** Names inside a path that differ by a number alone: one with a larger number than all of them is new. */
   private readonly runs = new Map<number, { readonly stem: string; most: number }>();
   private last: { readonly text: string; readonly path: number } = { text: '', path: ROOT };
 
-  constructor(readonly separator: '.' | '/') {}
+  constructor(readonly separator: '.' | '/') {
+    this.parents[ROOT] = NO_PATH;
+    this.newest[ROOT] = NO_PATH;
+    this.older[ROOT] = NO_PATH;
+  }
 
   /** How many there are. */
   get size(): number {
-    return this.parents.length;
+    return this.names.length;
   }
 
   /** The path around one; `NO_PATH` for the root. */
@@ -73,11 +78,15 @@ export class PathTree {
   private added(parent: number, name: string): number {
     // What lies inside the empty path begins with a separator.
     if (parent !== ROOT && this.isEmpty(parent)) return this.child(ROOT, this.separator + name);
-    const path = this.parents.push(parent) - 1;
-    this.names.push(name);
-    this.depths.push(this.depths[parent] + 1);
-    this.newest.push(NO_PATH);
-    this.older.push(this.newest[parent]);
+    const path = this.names.push(name) - 1;
+    if (path === this.parents.length) {
+      this.parents = doubled(this.parents);
+      this.newest = doubled(this.newest);
+      this.older = doubled(this.older);
+    }
+    this.parents[path] = parent;
+    this.newest[path] = NO_PATH;
+    this.older[path] = this.newest[parent];
     if (this.newest[parent] !== NO_PATH) this.byName.get(parent)?.set(name, path);
     this.newest[parent] = path;
     return path;
@@ -155,14 +164,22 @@ export class PathTree {
 
   /** The path itself, or the one around it that is not too deep to be told apart. */
   shallow(path: number): number {
+    let depth = 0;
+    for (let up = path; up > ROOT; up = this.parents[up]) depth++;
     let at = path;
-    while (this.depths[at] > DEEPEST) at = this.parents[at];
+    for (; depth > DEEPEST; depth--) at = this.parents[at];
     return this.isEmpty(at) ? ROOT : at;
   }
 
   private isEmpty(path: number): boolean {
     return this.names[path] === '' && this.parents[path] <= ROOT;
   }
+}
+
+function doubled(list: Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> {
+  const more = new Int32Array(2 * list.length);
+  more.set(list);
+  return more;
 }
 
 /** How long a name is without the digits at its end. */

@@ -6,12 +6,12 @@ import { DEEPEST, NO_PATH, PathTree, ROOT } from './path-tree.js';
 
 /** Where the nodes of a graph lie, by the scopes that TorchScript's exporter put into their names. */
 export interface ScopedPaths {
-  /** The module of the node at a position; `NO_PATH` where its name has no scopes. */
-  readonly pathAt: (at: number) => number;
+  /** The scope of each node, by its position; the root is 0, `NO_PATH` where its name has no scopes. */
+  readonly scopes: Int32Array;
+  /** The module of each node; `NO_PATH` where its name has no scopes. */
+  readonly places: Int32Array;
   /** Which call of a module the node at a position belongs to; null where its scopes do not name that module. */
   readonly callOf: (at: number, path: number) => number | null;
-  /** Whether the node at a position has a scope inside the root. */
-  readonly isDeep: (at: number) => boolean;
 }
 
 const SUFFIX = '_output_';
@@ -49,9 +49,11 @@ export function torchScriptPaths(view: GraphView, { columns, rows }: Stretch, pa
     return found;
   };
   const pathOf = settled(scopes, readers, paths);
+  const places = new Int32Array(scopeAt.length);
+  for (let at = 0; at < places.length; at++) places[at] = scopeAt[at] < 0 ? NO_PATH : pathOf[scopeAt[at]];
   return {
-    isDeep: (at) => scopeAt[at] > ROOT,
-    pathAt: (at) => (scopeAt[at] < 0 ? NO_PATH : pathOf[scopeAt[at]]),
+    scopes: scopeAt,
+    places,
     callOf: (at, path) => {
       for (let scope = scopeAt[at]; scope >= ROOT; scope = tree.parentOf(scope))
         if (pathOf[scope] === path && (scope === ROOT || pathOf[tree.parentOf(scope)] !== path)) return scope;

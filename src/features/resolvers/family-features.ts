@@ -58,7 +58,7 @@ function modulesAt(tree: ModuleTree, base: string, pattern: string): readonly Mo
   let found: readonly Module[] = from === undefined ? [] : [from];
   for (const atom of pattern.split('.')) {
     found = found.flatMap((module): readonly Module[] => {
-      if (/[*#]/.test(atom)) return module.children.filter(({ name }) => matchesAtom(atom, name));
+      if (/[*#]/.test(atom)) return module.children.filter(matchesAtom(atom));
       const child = tree.modules.get(module.path === '' ? atom : `${module.path}.${atom}`);
       return child === undefined ? [] : [child];
     });
@@ -66,11 +66,13 @@ function modulesAt(tree: ModuleTree, base: string, pattern: string): readonly Mo
   return found.length > 1 ? [...found].sort((a, b) => a.first - b.first) : found;
 }
 
-function matchesAtom(atom: string, name: string): boolean {
+function matchesAtom(atom: string): (module: Module) => boolean {
   const wild = atom.search(/[*#]/);
   const [head, tail] = [atom.slice(0, wild), atom.slice(wild + 1)];
-  if (!name.startsWith(head) || !name.endsWith(tail) || name.length < atom.length) return false;
-  return atom[wild] === '*' || /^\d+$/.test(name.slice(head.length, name.length - tail.length));
+  return ({ name }) => {
+    if (name.length < atom.length || !name.startsWith(head) || !name.endsWith(tail)) return false;
+    return atom[wild] === '*' || /^\d+$/.test(name.slice(head.length, name.length - tail.length));
+  };
 }
 
 /** Reads a family's patterns against the modules there are. Null where one of them has no match. */

@@ -1,6 +1,7 @@
+import { OMITTED } from '../../onnx/columns.js';
 import { linksOf } from '../chain.js';
 import { layersBehindPool, type Analysis } from '../analysis.js';
-import { inputsEnd, nodeAt, type Flow } from '../flow.js';
+import { nodeAt, type Flow } from '../flow.js';
 import type { Geometry } from '../geometry.js';
 import { levelsOf } from './levels.js';
 import { largestOf } from '../node-attributes.js';
@@ -90,11 +91,10 @@ function madePlace({ columns: { makes }, rows }: Flow, places: Analysis['places'
 }
 
 function strideBefore({ flow, places }: Analysis, { first }: Module): number {
-  const { reads } = flow.columns;
+  const { starts, items } = flow.columns.inputs;
   const row = flow.rows[first];
-  const end = inputsEnd(flow.columns, row);
-  for (let at = reads.starts[row]; at < end; at++) {
-    const stride = places[reads.items[at]]?.stride;
+  for (let at = starts[row]; at < starts[row + 1]; at++) {
+    const stride = items[at] === OMITTED ? null : places[items[at]]?.stride;
     if (stride != null) return stride;
   }
   return 1;
@@ -120,9 +120,13 @@ export function pickUnits(
   const units = unitsOf(analysis, tree).filter(({ module }) => module.last <= end);
   const main = mainContainer(units);
   const trunk = layersBehindPool(analysis) > 1 ? units : withoutHeadConv(analysis.flow, units, main);
-  const strides = trunk.filter(({ module }) => isInside(module, main)).map(({ stride }) => stride);
-  const least = strides.reduce((a, b) => Math.min(a, b), Infinity);
-  const most = analysis.classifies ? Infinity : strides.reduce((a, b) => Math.max(a, b), -Infinity);
+  let [least, deepest] = [Infinity, -Infinity];
+  for (const { module, stride } of trunk) {
+    if (!isInside(module, main)) continue;
+    least = Math.min(least, stride);
+    deepest = Math.max(deepest, stride);
+  }
+  const most = analysis.classifies ? Infinity : deepest;
   const chosen = new Map<string, { readonly unit: Unit; readonly sure: boolean }>();
   const dilationOf = dilationsIn(analysis.flow);
   let stage = 0;
@@ -273,15 +277,17 @@ function isotropicBlocks(analysis: Analysis, tree: ModuleTree): readonly Unit[] 
   const { length } = analysis.flow.rows;
   const strides = stridesOf(analysis);
   const deepest = [...strides].reduce((a, b) => Math.max(a, b), 0);
+  const deepestTokens = [...stridesOf(analysis, true)].reduce((a, b) => Math.max(a, b), 0);
   for (const module of tree.atLeast(LEAST_SHARE.tokens * length)) {
     const mayBeMaps = strides.size === 1 && module.size >= LEAST_SHARE.maps * length;
+    if (!mayBeMaps && deepestTokens === 0) continue;
     const numbered = numberedChildren(module);
     if (numbered.length < 3 || isOneOfSeveral(module)) continue;
     const [first] = numbered;
     if (!mayBeMaps && !isOfTokens(unitAt(analysis, first))) continue;
     const blocks = numbered.flatMap((child) => unitAt(analysis, child) ?? []);
     const isTokens = blocks.every(isOfTokens);
-    const most = isTokens ? [...stridesOf(analysis, true)].reduce((a, b) => Math.max(a, b), 0) : deepest;
+    const most = isTokens ? deepestTokens : deepest;
     if (blocks.length < numbered.length || !blocks.every(({ stride }) => stride === most)) continue;
     if (isTokens || mayBeMaps) return blocks;
   }
