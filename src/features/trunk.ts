@@ -52,20 +52,20 @@ function exitsAt(
   for (const name of inside) isDeep[tensorOf.get(name) ?? isDeep.length] = 0;
   /** Tensors that lead to a map of that stride. */
   const leads = new Uint8Array(isDeep.length);
-  const goesOn = (row: number): boolean => {
-    for (let at = makes.starts[row]; at < makes.starts[row + 1]; at++)
-      if (isDeep[makes.items[at]] === 1 || leads[makes.items[at]] === 1) return true;
-    return false;
-  };
-  for (let at = rows.length - 1; at >= 0; at--)
-    if (goesOn(rows[at]))
-      for (let read = reads.starts[rows[at]]; read < reads.starts[rows[at] + 1]; read++) leads[reads.items[read]] = 1;
+  const goesOn = new Uint8Array(atRow.length);
+  for (let at = rows.length - 1; at >= 0; at--) {
+    const row = rows[at];
+    for (let made = makes.starts[row]; made < makes.starts[row + 1] && goesOn[row] === 0; made++)
+      if (isDeep[makes.items[made]] === 1 || leads[makes.items[made]] === 1) goesOn[row] = 1;
+    if (goesOn[row] === 0) continue;
+    for (let read = reads.starts[row]; read < reads.starts[row + 1]; read++) leads[reads.items[read]] = 1;
+  }
   const isEnd = new Uint8Array(isDeep.length);
   for (const name of outputs) isEnd[tensorOf.get(name) ?? isDeep.length] = 1;
   const isExit = (tensor: number): boolean => {
     if (isEnd[tensor] === 1) return true;
     for (let at = readers.starts[tensor]; at < readers.starts[tensor + 1]; at++)
-      if (atRow[readers.items[at]] >= 0 && !goesOn(readers.items[at])) return true;
+      if (atRow[readers.items[at]] >= 0 && goesOn[readers.items[at]] === 0) return true;
     return false;
   };
   const exits: string[] = [];

@@ -23,6 +23,8 @@ export class PathTree {
   private readonly byName = new Map<number, Map<string, number>>();
   /** Names inside a path that differ by a number alone: one with a larger number than all of them is new. */
   private readonly runs = new Map<number, { readonly stem: string; most: number }>();
+  /** How often the many names inside a path were looked through. */
+  private readonly searches = new Map<number, number>();
   private last: { readonly text: string; readonly path: number } = { text: '', path: ROOT };
 
   constructor(readonly separator: '.' | '/') {
@@ -50,10 +52,12 @@ export class PathTree {
   find(parent: number, name: string): number {
     const known = this.byName.get(parent);
     if (known !== undefined) return known.get(name) ?? NO_PATH;
+    const run = this.runs.get(parent);
+    if (run !== undefined && numberBehind(name, run.stem) > run.most) return NO_PATH;
     let seen = 0;
     for (let path = this.newest[parent]; path !== NO_PATH; path = this.older[path]) {
       if (this.names[path] === name) return path;
-      if (++seen > FEW) return this.indexed(parent).get(name) ?? NO_PATH;
+      if (++seen === FEW && this.isOftenSearched(parent)) return this.indexed(parent).get(name) ?? NO_PATH;
     }
     return NO_PATH;
   }
@@ -100,6 +104,13 @@ export class PathTree {
     for (let path = this.newest[parent]; path !== NO_PATH; path = this.older[path])
       most = Math.max(most, numberBehind(this.names[path], stem));
     this.runs.set(parent, { stem, most });
+  }
+
+  /** Whether it is time for an index of the names inside a path. */
+  private isOftenSearched(parent: number): boolean {
+    const searches = (this.searches.get(parent) ?? 0) + 1;
+    this.searches.set(parent, searches);
+    return searches > FEW;
   }
 
   private indexed(parent: number): Map<string, number> {

@@ -19,9 +19,8 @@ const SLASH = 0x2f;
 
 /** Where the exporter's suffix begins: `_output_0`; -1 if a tensor has none. */
 function suffixOf(tensor: string): number {
-  let at = tensor.length;
-  while (at > 0 && isDigit(tensor.charCodeAt(at - 1))) at--;
-  return at < tensor.length && tensor.endsWith(SUFFIX, at) ? at - SUFFIX.length : -1;
+  const at = tensor.lastIndexOf(SUFFIX);
+  return at >= 0 && isNumber(tensor, at + SUFFIX.length) ? at : -1;
 }
 
 /** torch.onnx's TorchScript exporter: `/layer1/layer1.0/conv1/Conv`. */
@@ -67,34 +66,28 @@ class Scopes {
   readonly tree = new PathTree('/');
   /** Names of parameters that tell a module, with that, by the scopes whose own nodes read them. */
   readonly told = new Map<number, Map<string, string>>();
-  /** The name of before, where each of its segments ends, and the scopes that they are. */
-  private before = '';
-  private readonly ends: number[] = [];
+  /** The scopes of the name of before, and how names inside them begin. */
   private readonly open: number[] = [];
+  private readonly beginnings: string[] = [];
   private depth = 0;
 
   /** The scope in a name, which ends in front of `suffix`; `NO_PATH` where there is none. */
   named(name: string, suffix: number): number {
     if (name.charCodeAt(0) !== SLASH) return NO_PATH;
-    let end = suffix < 0 ? name.length : suffix;
-    while (end > 1 && name.charCodeAt(end) !== SLASH) end--;
-    if (end === 1) return ROOT;
+    const end = name.lastIndexOf('/', suffix < 0 ? name.length : suffix);
+    if (end <= 1) return ROOT;
     // Nodes behind each other have the most of their scopes in common.
-    const { before, ends, open } = this;
-    const most = Math.min(end, before.length);
-    let same = 1;
-    while (same < most && name.charCodeAt(same) === before.charCodeAt(same)) same++;
-    let depth = 0;
-    while (depth < this.depth && ends[depth] <= same && name.charCodeAt(ends[depth]) === SLASH) depth++;
-    this.before = name;
+    const { open, beginnings } = this;
+    let { depth } = this;
+    while (depth > 0 && !name.startsWith(beginnings[depth - 1])) depth--;
     let scope = depth === 0 ? ROOT : open[depth - 1];
-    let from = depth > 0 ? ends[depth - 1] + 1 : name.charCodeAt(1) === SLASH ? 2 : 1;
+    let from = depth > 0 ? beginnings[depth - 1].length : name.charCodeAt(1) === SLASH ? 2 : 1;
     for (; from <= end && depth < DEEPEST; depth++) {
       const cut = name.indexOf('/', from);
       scope = this.tree.child(scope, name.slice(from, cut));
-      ends[depth] = cut;
-      open[depth] = scope;
       from = cut + 1;
+      open[depth] = scope;
+      beginnings[depth] = name.slice(0, from);
     }
     this.depth = depth;
     return scope;
