@@ -9,6 +9,15 @@ export const NO_PATH = -1;
 /** The path of the root. */
 export const ROOT = 0;
 
+/** Names of one stem, each with a number behind it. */
+interface Run {
+  readonly stem: string;
+  /** The largest number. */
+  most: number;
+  /** Whether there are names beside them. */
+  hasOthers: boolean;
+}
+
 /**
  * Paths of modules as numbers: each lies inside one with a smaller number, and the root is 0. A path is found by the
  * one it lies in and its last atom, or by its text.
@@ -22,7 +31,7 @@ export class PathTree {
   /** Those inside a path by their names, if they are many. */
   private readonly byName = new Map<number, Map<string, number>>();
   /** Names inside a path that differ by a number alone: one with a larger number than all of them is new. */
-  private readonly runs = new Map<number, { readonly stem: string; most: number }>();
+  private readonly runs = new Map<number, Run>();
   /** How often the many names inside a path were looked through. */
   private readonly searches = new Map<number, number>();
   private last: { readonly text: string; readonly path: number } = { text: '', path: ROOT };
@@ -53,7 +62,8 @@ export class PathTree {
     const known = this.byName.get(parent);
     if (known !== undefined) return known.get(name) ?? NO_PATH;
     const run = this.runs.get(parent);
-    if (run !== undefined && numberBehind(name, run.stem) > run.most) return NO_PATH;
+    const number = run === undefined ? -1 : numberBehind(name, run.stem);
+    if (run !== undefined && (number < 0 ? !run.hasOthers : number > run.most)) return NO_PATH;
     let seen = 0;
     for (let path = this.newest[parent]; path !== NO_PATH; path = this.older[path]) {
       if (this.names[path] === name) return path;
@@ -76,6 +86,7 @@ export class PathTree {
     const known = this.find(parent, name);
     if (known !== NO_PATH) return known;
     if (run === undefined) this.beginRun(parent, name);
+    else if (number < 0) run.hasOthers = true;
     return this.added(parent, name);
   }
 
@@ -101,9 +112,13 @@ export class PathTree {
     const stem = name.slice(0, stemLength(name));
     let most = numberBehind(name, stem);
     if (most < 0 || this.byName.has(parent)) return;
-    for (let path = this.newest[parent]; path !== NO_PATH; path = this.older[path])
-      most = Math.max(most, numberBehind(this.names[path], stem));
-    this.runs.set(parent, { stem, most });
+    let hasOthers = false;
+    for (let path = this.newest[parent]; path !== NO_PATH; path = this.older[path]) {
+      const number = numberBehind(this.names[path], stem);
+      most = Math.max(most, number);
+      hasOthers ||= number < 0;
+    }
+    this.runs.set(parent, { stem, most, hasOthers });
   }
 
   /** Whether it is time for an index of the names inside a path. */
