@@ -127,9 +127,9 @@ function unfold(draft: Draft, tensor: string): void {
   const maker = at === undefined ? undefined : draft.nodes[at];
   if (at === undefined || maker === undefined || !FOLDS_ACTIVATION.has(maker.opType)) return;
   const before = removedTensor(draft, tensor, 'before its activation');
-  draft.nodes[at] = { ...maker, outputs: [before] };
+  draft.nodes[at] = changedNode(maker, { outputs: [before] });
   draft.made.set(before, at);
-  push(draft, { ...maker, opType: 'Relu', domain: '', attributes: [], inputs: [before], outputs: [tensor] });
+  push(draft, changedNode(maker, { opType: 'Relu', domain: '', attributes: [], inputs: [before], outputs: [tensor] }));
 }
 
 const twin: Reading = (draft, node) => {

@@ -31,6 +31,17 @@ test('weights in Constant nodes are weights', async () => {
   expect(places(resolution)).toEqual(['8@2', '16@4', '32@8']);
 });
 
+test('a convolution of floats whose output is quantised ends in the activation that was folded into it', async () => {
+  const net = new Net();
+  const scale = net.scalar(0.5, 'float32');
+  const zero = net.scalar(0, 'uint8');
+  const weight = net.weight([8, 3, 3, 3]);
+  const made = net.op('Conv', '', ['image', weight], { strides: { ints: [2, 2] }, kernel_shape: { ints: [3, 3] } });
+  const codes = net.op('QuantizeLinear', '', [made, scale, zero]);
+  const { resolution } = await net.resolve([codes]);
+  expect(tensors(resolution)).toEqual([made]);
+});
+
 test('what a dynamic quantiser writes for a convolution is the convolution', async () => {
   const net = new Net();
   const maps = chain((from, [into, out]) => {
