@@ -52,7 +52,7 @@ export type Verdict =
   | { readonly is: 'unsure' };
 
 /** A file that is not at least this much older than the record may have changed in the same tick of the clock. */
-export const RACE_MS = 2_000;
+const RACE_MS = 2_000;
 
 /** Hex digest of the options that an item was made with. */
 export function optionsDigest(options: string): string {
@@ -62,7 +62,7 @@ export function optionsDigest(options: string): string {
 let runtime: string | null | undefined;
 
 /** Version of the installed onnxruntime-node; loads no native code. */
-export function runtimeVersion(): string | null {
+function runtimeVersion(): string | null {
   if (runtime !== undefined) return runtime;
   try {
     const manifest: unknown = createRequire(import.meta.url)('onnxruntime-node/package.json');

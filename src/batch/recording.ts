@@ -200,7 +200,7 @@ export function stateOf({ size, state: { dev, ino, mtime_ns, ctime_ns } }: ReadR
 }
 
 /** Sorted and joined, as a flat list. */
-export function mergeRanges(ranges: readonly (readonly [number, number])[]): readonly number[] {
+function mergeRanges(ranges: readonly (readonly [number, number])[]): readonly number[] {
   const merged: number[] = [];
   for (const [start, end] of [...ranges].sort(([a], [b]) => a - b)) {
     if (end <= start) continue;

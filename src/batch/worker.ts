@@ -36,7 +36,7 @@ interface Pending {
 const STOPPED = 'FEATX_STOPPED';
 
 /** A process that does one task after another and can be killed at any of them. */
-export class BatchWorker {
+class BatchWorker {
   private readonly process: SupervisedProcess;
   private pending: Pending | null = null;
   private nextId = 1;
@@ -113,7 +113,7 @@ export class BatchWorker {
 }
 
 /** Whether a fault is our own doing: the run is being stopped. */
-export function isStopped({ error }: Fault): boolean {
+function isStopped({ error }: Fault): boolean {
   return error instanceof FeatxError && error.code === STOPPED;
 }
 

@@ -84,7 +84,7 @@ export function asFeatxError(error: unknown): FeatxError {
 }
 
 /** A bug in featx. */
-export class InternalError extends FeatxError {
+class InternalError extends FeatxError {
   constructor(cause: unknown) {
     super('InternalError', 'FEATX_INTERNAL', `this is a bug in featx ${VERSION}: ${nameAndMessage(cause)}`, {
       cause,

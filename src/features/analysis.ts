@@ -202,7 +202,7 @@ function withNamesOfFile(file: GraphView, float: FloatView, geometry: Places): R
 }
 
 /** The graph input that holds images: rank 4, else rank 3, the largest first; weights are no inputs. */
-export function imageInput(inputs: readonly string[], types: TensorTypes): string | null {
+function imageInput(inputs: readonly string[], types: TensorTypes): string | null {
   let best: string | null = null;
   let bestScore = 0;
   for (const name of inputs) {

@@ -174,7 +174,7 @@ function valueOf(entry: FeatureEntry, key: string, index: number): unknown {
 }
 
 /** timm's list of dicts from JSON; keys it does not know are carried through. @throws UsageError */
-export function parseEntries(json: string | readonly unknown[]): readonly FeatureEntry[] {
+function parseEntries(json: string | readonly unknown[]): readonly FeatureEntry[] {
   let list: unknown = json;
   if (typeof json === 'string') {
     try {

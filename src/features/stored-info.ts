@@ -1,15 +1,6 @@
 import type { MapLayout, PixelChannels } from '../options/choices.js';
 import type { Dim } from '../onnx/records.js';
-import type {
-  Codes,
-  Confidence,
-  EmbeddingRole,
-  Feature,
-  FeatureGroup,
-  HookType,
-  Layout,
-  ResolverName,
-} from './feature.js';
+import type { Codes, Confidence, EmbeddingRole, Feature, HookType, Layout, ResolverName } from './feature.js';
 
 /** Key of `metadata_props` under which a cut remembers the FeatureInfo of the model it was cut from. */
 export const FEATURE_INFO_KEY = 'featx.feature_info';
@@ -209,9 +200,4 @@ export function featureOfStored(stored: StoredFeature): Feature {
 /** Scale and zero point in the file's spelling. */
 export function storedCodes({ scale, zeroPoint }: Codes): NonNullable<StoredFeature['codes']> {
   return { scale, zero_point: zeroPoint };
-}
-
-/** A group of features as a cut stores it. */
-export function storedGroup({ name, features }: FeatureGroup): StoredGroup {
-  return { name, features: features.map(storedFeature) };
 }

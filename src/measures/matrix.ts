@@ -6,7 +6,7 @@ export interface Matrix {
 }
 
 /** The mean of each column. */
-export function columnMeans({ rows, columns, values }: Matrix): Float64Array {
+function columnMeans({ rows, columns, values }: Matrix): Float64Array {
   const means = new Float64Array(columns);
   for (let row = 0, at = 0; row < rows; row++)
     for (let column = 0; column < columns; column++) means[column] += values[at++];

@@ -44,7 +44,7 @@ function freeNames(body: Graph): Set<string> {
 }
 
 /** Names that a graph defines: inputs, initializers, node outputs. */
-export function* definedNames(graph: Graph): Generator<string> {
+function* definedNames(graph: Graph): Generator<string> {
   for (const input of graph.inputs) yield input.name;
   for (const tensor of graph.initializers) yield tensor.name;
   for (const sparse of graph.sparseInitializers) if (sparse.values) yield sparse.values.name;

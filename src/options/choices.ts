@@ -109,9 +109,6 @@ export type OutputFormatName = (typeof OUTPUT_FORMATS)[number];
 
 /** How an unchanged file is recognized: by what the file system says, or by hashing it. */
 export const CHECKS = ['stat', 'content'] as const;
-/** One of `CHECKS`. */
-export type Check = (typeof CHECKS)[number];
-
 /** How a map or a row of tokens becomes one vector. */
 export const POOLS = ['avg', 'max', 'gem', 'cls', 'mean', 'last'] as const;
 

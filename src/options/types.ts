@@ -64,9 +64,6 @@ export type SelectOptions = Omit<
 > &
   Pick<Values<typeof PLANNING>, 'featureConcat'>;
 
-/** What a cut is to be, as `planRewrite` takes it. */
-export type PlanningOptions = Omit<Values<typeof PLANNING>, 'featureConcat'>;
-
 /** An option's form in a config. */
 type ConfigValue<R> = R extends { readonly kind: infer K }
   ? K extends { readonly fromConfig: (value: infer C) => unknown }

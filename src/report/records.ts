@@ -1,8 +1,6 @@
 import type { PreprocessingRecord } from './run-records.js';
-import type { RunReport } from './run-records.js';
 import type { Embedding, EmbeddingRole, Feature, Layout, ResolverName } from '../features/feature.js';
 import type { Selection } from '../features/selectors.js';
-import type { ExtractReport } from './extract-records.js';
 import { storedCodes, storedFeature, type StoredFeature } from '../features/stored-info.js';
 import type { Dim } from '../onnx/records.js';
 import type { TensorType, TypeOrigin } from '../onnx/types.js';
@@ -294,9 +292,6 @@ export interface CacheReport {
   readonly warnings: readonly string[];
   readonly elapsed_ms: number;
 }
-
-/** What a command about one model returns. */
-export type ReportRecord = InspectReport | ExtractReport | RunReport | VerifyReport | DoctorReport | CacheReport;
 
 /** A feature in the contract's spelling. */
 export function featureRecord(feature: Feature): FeatureRecord {

@@ -220,7 +220,7 @@ function roleOf(embeddings: Resolution['embeddings'], { tensors, index }: Tap): 
 }
 
 /** The record of a reference cut, which says nothing of a result that points nowhere or into another file. */
-export function referenceEntries({ metadata: entries }: OnnxModel): readonly number[] {
+function referenceEntries({ metadata: entries }: OnnxModel): readonly number[] {
   return entries.flatMap(({ key }, index) => (key === REFERENCE_KEY ? [index] : []));
 }
 

@@ -1,4 +1,3 @@
-import { DataType } from '../onnx/schema.js';
 import type { NewAttribute, NewNode } from '../onnx/encode.js';
 import { dataTypeOf } from '../onnx/types.js';
 
@@ -111,6 +110,3 @@ export class NodeBuilder {
     return this.floats([0]);
   }
 }
-
-/** TensorProto.DataType of what the constants of a builder are. */
-export const CONSTANT_TYPE = DataType.float;

@@ -313,13 +313,6 @@ function sessionValue({ name, isTensor, type, shape = [] }: RawMetadata): Sessio
 }
 
 /**
- * Names of the execution providers that this build of the runtime can have, whether or not their libraries are there.
- */
-export function supportedProviders(): readonly { readonly name: string; readonly bundled: boolean }[] {
-  return loadRuntime().listSupportedBackends();
-}
-
-/**
  * The runtime's version, the directory of its native libraries, and the script that downloads more of them.
  * @throws RuntimeError where it is missing
  */

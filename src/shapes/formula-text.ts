@@ -4,7 +4,7 @@ import { Formula, isPlainSymbol, isWhole, type Atom, type Size } from './formula
 /** Formulas as people write them: `ceil(H/32)`, `floor(H/4)*floor(W/4) + 1`. What is printed can be parsed. */
 
 /** Longer formulas are not shown. */
-export const LONGEST_FORMULA = 60;
+const LONGEST_FORMULA = 60;
 /** Longer names are no formulas. */
 const LONGEST_PARSED = 256;
 

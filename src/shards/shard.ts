@@ -25,7 +25,7 @@ export function shardRange(
 type Environment = { readonly [name: string]: string | undefined };
 
 /** How many shards there are, where the scheduler tells a task its index only. */
-export const SHARD_COUNT = 'FEATX_SHARD_COUNT';
+const SHARD_COUNT = 'FEATX_SHARD_COUNT';
 
 /**
  * The shard that a scheduler's array variables name, or null where there are none.

@@ -19,7 +19,7 @@ export type InputSpec =
   | { readonly input: string | null; readonly seed: number };
 
 /** The path of what a program was given on standard input. */
-export const STANDARD_INPUT = '-';
+const STANDARD_INPUT = '-';
 
 const RANDOM = /^random(?::(\d{1,15}))?$/;
 

@@ -39,7 +39,7 @@ const inNumpy = (dtype: string): boolean => dtype === 'string' || npyDescription
 const CELLS = /^(?:float(?:16|32|64)|bfloat16|bool|u?int(?:8|16|32|64)|string)$/;
 const inCells = (dtype: string): boolean => CELLS.test(dtype);
 /** The columns that say where a row comes from. */
-export const ROW_COLUMNS = ['file', 'index'] as const;
+const ROW_COLUMNS = ['file', 'index'] as const;
 const columns = (names: readonly string[]): string[] => headerKeys(names, ROW_COLUMNS);
 
 /** The longest comment of a zip archive. */
@@ -88,7 +88,7 @@ export function isRowFormat(format: OutputFormat): format is RowFormat {
 }
 
 /** `.npz, .npy, …`: the extensions of files that features are written to. */
-export const OUTPUT_EXTENSIONS: readonly string[] = OUTPUT_FORMATS.map((name) => `.${name}`);
+const OUTPUT_EXTENSIONS: readonly string[] = OUTPUT_FORMATS.map((name) => `.${name}`);
 
 /**
  * What the extension of a path says; none, or a separator at the end, is a directory.

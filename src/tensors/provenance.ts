@@ -33,7 +33,7 @@ export interface Provenance {
 }
 
 /** The entries as a file keeps them: names alone where each file gave one entry. */
-export function entriesRecord(entries: readonly Entry[]): object {
+function entriesRecord(entries: readonly Entry[]): object {
   return {
     entries: entries.length,
     files: entries.map(({ file }) => file),

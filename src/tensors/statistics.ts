@@ -170,10 +170,3 @@ function numbersOf(tensor: TensorValue): Numeric {
   if (data instanceof BigInt64Array || data instanceof BigUint64Array) return Float64Array.from(data, Number);
   return ArrayBuffer.isView(data) && dtype !== 'float16' && dtype !== 'bfloat16' ? data : toFloat32(tensor);
 }
-
-/** Summary statistics of one tensor. */
-export function summarize(tensor: TensorValue): Summary {
-  const summary = new RunningSummary();
-  summary.add(tensor);
-  return summary.result();
-}

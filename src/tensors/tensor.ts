@@ -88,7 +88,7 @@ export function emptyTensor(dtype: string, shape: readonly number[]): TensorValu
 }
 
 /** Elements of one entry along axis 0. */
-export function rowElements(shape: readonly number[]): number {
+function rowElements(shape: readonly number[]): number {
   return elementCount(shape.slice(1)) ?? 0;
 }
 

@@ -1,9 +1,16 @@
+import type { TensorValue } from '../onnx/tensor-value.js';
 import { elementCount } from '../onnx/types.js';
 import { conversionOf, convert, toFloat32 } from './convert.js';
 import { archiveKeys, headerKeys, percentEncode, safeFileNames } from './file-names.js';
 import { randomTensor } from './random.js';
-import { RunningSummary, summarize } from './statistics.js';
+import { RunningSummary, type Summary } from './statistics.js';
 import { byteLength, padRows, stackRows, takeRows, tensorFromBytes } from './tensor.js';
+
+function summarize(tensor: TensorValue): Summary {
+  const summary = new RunningSummary();
+  summary.add(tensor);
+  return summary.result();
+}
 
 describe('tensors', () => {
   test('sizes that cannot be counted are null, also behind an empty axis', () => {

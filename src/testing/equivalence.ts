@@ -5,7 +5,7 @@ import { tensorsOf, viewGraph, type GraphView } from '../onnx/graph.js';
 import type { OnnxModel } from '../onnx/records.js';
 import { declaredTypes } from '../onnx/types.js';
 import { openModel } from '../open.js';
-import { EMPTY_EDIT, type GraphEdit } from '../rewrite/edit.js';
+import type { GraphEdit } from '../rewrite/edit.js';
 import { planRewrite, type Plan } from '../rewrite/plan.js';
 import { DEFAULT_PLAN, type PlanOptions, type Tap } from '../rewrite/tap.js';
 import { splice } from '../rewrite/splice.js';
@@ -121,11 +121,6 @@ async function write(
   } finally {
     await files.close();
   }
-}
-
-/** The bytes that the empty edit makes. */
-export async function emptyEdit(model: OnnxModel): Promise<Uint8Array> {
-  return materialize(model.source, splice(model, EMPTY_EDIT));
 }
 
 /** Every tensor that a node makes. */

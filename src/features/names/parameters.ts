@@ -14,7 +14,7 @@ const PARAMETER = /^(?:\w+_)?(?:weight|bias|kernel|gamma|beta)(?:_\w+)?$/;
  * The module that a parameter's name tells, as its own or as the name of what carries it: `features.1.conv.weight`
  * belongs to `features.1.conv`. Null where it tells none.
  */
-export function moduleOfParameter(name: string): string | null {
+function moduleOfParameter(name: string): string | null {
   const cut = name.lastIndexOf('.');
   if (cut <= 0 || name.includes('/') || name.includes(':')) return null;
   return PARAMETER.test(name.slice(cut + 1)) ? shallow(name.slice(0, cut), '.') : null;

@@ -2,7 +2,7 @@ import { COUNTS, EXTERNAL_KEYS, LOCATIONS, NAMES, VARINTS } from './hostile.js';
 import { mutateBytes } from './mutate-bytes.js';
 import type { Random } from './random.js';
 import { messageNamed, type MessageType } from './schema.js';
-import { branch, contentOf, joined, leaf, overlong, piecesOf, varintBytes, type Piece } from './tree.js';
+import { branch, contentOf, joined, leaf, overlong, varintBytes, type Piece } from './tree.js';
 
 /** Fields to put in, by the message they stood in. */
 export interface Donors {
@@ -268,9 +268,4 @@ function tensorChange(pieces: readonly Piece[], op: number, random: Random): rea
       ];
     }
   }
-}
-
-/** Bytes as a tree, or as one that cannot be taken apart. */
-export function takenApart(bytes: Uint8Array, type: MessageType): readonly Piece[] {
-  return piecesOf(bytes, type) ?? [];
 }

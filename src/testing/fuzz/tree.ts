@@ -156,8 +156,3 @@ function groupEnd(bytes: Uint8Array, start: number, number: number): number {
   }
   return -1;
 }
-
-/** The message that a field of a message type holds. */
-export function typeOfField(type: MessageType | null, number: number): MessageType | null {
-  return type?.fields.get(number)?.message ?? null;
-}
