@@ -334,6 +334,10 @@ test('an output borrows the type, the doc and the metadata of what the file decl
   const { graph } = await applied(model, { ...renamed, types });
   expect(graph?.output?.map(({ name, type }) => [name, type?.tensorType?.elemType])).toEqual([['feature', 7]]);
   expect(graph?.valueInfo?.map(({ name, type }) => [name, type?.tensorType?.elemType])).toEqual([['h', 7]]);
+  // That of another tensor is not its own.
+  const foreign = [{ of: model.graph.inputs[0], type: { kind: 'tensor', elemType: 7, shape: [5] } } as const];
+  const [output] = (await applied(model, { ...renamed, types: foreign })).graph?.output ?? [];
+  expect([output.type?.tensorType?.elemType, output.docString]).toEqual([10, 'what it is']);
 });
 
 test('a type changes where it is declared, in the graph or in a body, and what stands beside it stays', async () => {
