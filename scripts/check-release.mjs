@@ -10,9 +10,12 @@ import { nodeOf, releasesOf } from './nodes/releases.mjs';
 import { MODEL } from './platforms/elsewhere.mjs';
 import { built, root } from './ready.mjs';
 
-/** What a package of this kind may weigh; `src/supply-chain.test.ts` holds what is in it. */
-const MOST_PACKED = 2_500_000;
-const MOST_UNPACKED = 8_500_000;
+/**
+ * What the package may weigh, most of it bundles that each have all that a short command reads;
+ * `src/supply-chain.test.ts` holds what is in it.
+ */
+const MOST_PACKED = 2_700_000;
+const MOST_UNPACKED = 9_200_000;
 const OF_TESTS = /\.test\.|\/testing\/|^src\/|^fixtures\/|^bench\/|^scripts\/|\.onnx$|\.map$|\.compiled$/;
 
 built();
