@@ -27,7 +27,9 @@ export function inputsEnd({ nodes, reads }: Columns, row: number): number {
 
 /** The nodes at the positions from `from` up to `to`, in their order. */
 export function nodesBetween({ columns, rows }: Stretch, from: number, to = rows.length): readonly Node[] {
-  return Array.from(rows.subarray(from, to), (row) => columns.nodes[row]);
+  const nodes: Node[] = [];
+  for (let at = from; at < to; at++) nodes.push(columns.nodes[rows[at]]);
+  return nodes;
 }
 
 /** The main data path: what depends on the image and reaches the sink, in execution order. */

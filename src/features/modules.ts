@@ -163,7 +163,11 @@ export class ModuleTree {
   nodesOf(number: number): readonly number[] {
     const { firsts, lasts, sizes } = this.columns;
     const [first, size] = [firsts[number], sizes[number]];
-    if (lasts[number] - first === size - 1) return Array.from({ length: size }, (_, at) => first + at);
+    if (lasts[number] - first === size - 1) {
+      const nodes: number[] = [];
+      for (let at = first; at < first + size; at++) nodes.push(at);
+      return nodes;
+    }
     const { order, starts } = (this.grouped ??= grouped(this.columns, this.owners));
     return [...order.slice(starts[number], starts[number] + size).sort()];
   }
