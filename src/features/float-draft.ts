@@ -52,7 +52,7 @@ export function resolved(draft: Draft, name: string): string {
   const product = draft.products.get(at);
   if (product !== undefined) {
     draft.products.delete(at);
-    push(draft, { ...product, outputs: [at] });
+    push(draft, changedNode(product, { outputs: [at] }));
   }
   return at;
 }

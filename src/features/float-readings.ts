@@ -163,7 +163,7 @@ const scale: Reading = (draft, node) => {
   const product = factor < 0 ? undefined : draft.products.get(node.inputs[factor]);
   if (product === undefined) return false;
   draft.products.delete(node.inputs[factor]);
-  push(draft, { ...product, outputs: [node.outputs[0]] });
+  push(draft, changedNode(product, { outputs: [node.outputs[0]] }));
   return true;
 };
 
