@@ -88,7 +88,10 @@ const group = GROUPS.steps;
 
 /** What is computed of each feature before it leaves, in this order. */
 export const STEPPING = {
-  /** One vector per entry: `avg`, `max`, `max:attention_mask`, `gem:3`, `cls`, `mean:attention_mask`, `last:attention_mask`. */
+  /**
+   * One vector per entry: `avg`, `max`, `max:attention_mask`, `gem:3`, `cls`, `mean:attention_mask`,
+   * `last:attention_mask`.
+   */
   pool: {
     kind: POOL,
     in: CUTS,
