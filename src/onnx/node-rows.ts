@@ -2,6 +2,7 @@ import { WireType, type ByteRange, type Field } from '../wire/fields.js';
 import type { NameTable } from '../wire/name-table.js';
 import { IntList, NumberList } from '../wire/number-list.js';
 import type { Attribute, Node } from './records.js';
+import { NONE, type Draft } from './rules/drafts.js';
 
 /** The columns of a row of numbers. */
 const NAME = 0;
@@ -14,25 +15,25 @@ const FIRST_OUTPUT = 5;
 const HEADER = 6;
 const COLUMNS = 7;
 
-const NO_ATTRIBUTES: readonly Attribute[] = [];
-const NO_RANGES: readonly ByteRange[] = [];
+class NodeLists {
+  /** Of each row, where its field starts and where it ends. */
+  readonly places = new NumberList();
+  readonly columns = new IntList();
+  readonly inputs = new IntList();
+  readonly outputs = new IntList();
+}
+
+/** Of functions and bodies without a node; a file may have many. */
+const NO_LISTS = new NodeLists();
 
 /**
  * The nodes of one graph in columns, with their names as numbers; `nodes` are views of its rows. The reader opens a row
  * for each node and fills it.
  */
 export class NodeRows {
-  readonly nodes: Node[] = [];
-  private readonly starts = new NumberList();
-  private readonly ends = new NumberList();
-  private readonly columns = new IntList();
-  private readonly inputs = new IntList();
-  private readonly outputs = new IntList();
-  /** Of each row. */
-  private readonly attributes: (readonly Attribute[])[] = [];
-  private readonly attributed = new IntList();
-  private readonly metadata: (readonly ByteRange[])[] = [];
-  /** Where the row that is filled begins in `columns`. */
+  readonly nodes: NodeRow[] = [];
+  private lists = NO_LISTS;
+  /** Where the row that is filled begins in the columns. */
   private open = 0;
 
   constructor(
@@ -43,139 +44,112 @@ export class NodeRows {
 
   /** Opens a row; returns its number. */
   begin({ start, payload, end }: Field): number {
-    this.starts.push(start);
-    this.ends.push(end);
-    this.open = this.columns.more(COLUMNS);
-    const { items } = this.columns;
-    items[this.open + FIRST_INPUT] = this.inputs.length;
-    items[this.open + FIRST_OUTPUT] = this.outputs.length;
+    if (this.lists === NO_LISTS) this.lists = new NodeLists();
+    this.lists.places.push(start);
+    this.lists.places.push(end);
+    this.open = this.lists.columns.more(COLUMNS);
+    const { items } = this.lists.columns;
+    items[this.open + FIRST_INPUT] = this.lists.inputs.length;
+    items[this.open + FIRST_OUTPUT] = this.lists.outputs.length;
     items[this.open + HEADER] = payload - start;
-    this.attributes.push(NO_ATTRIBUTES);
-    this.metadata.push(NO_RANGES);
     return this.nodes.push(new NodeRow(this, this.nodes.length)) - 1;
   }
 
   // What is said of the row that is open.
 
   set name(id: number) {
-    this.columns.items[this.open + NAME] = id;
+    this.lists.columns.items[this.open + NAME] = id;
   }
 
   set opType(id: number) {
-    this.columns.items[this.open + OP_TYPE] = id;
+    this.lists.columns.items[this.open + OP_TYPE] = id;
   }
 
   set domain(id: number) {
-    this.columns.items[this.open + DOMAIN] = this.names.text(id) === 'ai.onnx' ? 0 : id;
+    this.lists.columns.items[this.open + DOMAIN] = this.names.text(id) === 'ai.onnx' ? 0 : id;
   }
 
   set overload(id: number) {
-    this.columns.items[this.open + OVERLOAD] = id;
+    this.lists.columns.items[this.open + OVERLOAD] = id;
   }
 
   addInput(id: number): void {
-    this.inputs.push(id);
+    this.lists.inputs.push(id);
   }
 
   addOutput(id: number): void {
-    this.outputs.push(id);
+    this.lists.outputs.push(id);
   }
 
-  /** The list of the row that is open, to be replaced by a longer one. */
-  get ownAttributes(): readonly Attribute[] {
-    return this.attributes[this.attributes.length - 1];
-  }
-
-  set ownAttributes(list: readonly Attribute[]) {
-    const row = this.attributes.length - 1;
-    if (this.attributes[row].length === 0) this.attributed.push(row);
-    this.attributes[row] = list;
-  }
-
-  get ownMetadata(): readonly ByteRange[] {
-    return this.metadata[this.metadata.length - 1];
-  }
-
-  set ownMetadata(list: readonly ByteRange[]) {
-    this.metadata[this.metadata.length - 1] = list;
+  /** The node of the row that is open, whose lists are replaced by longer ones. */
+  get last(): Draft<Pick<Node, 'attributes' | 'metadata'>> {
+    return this.nodes[this.nodes.length - 1];
   }
 
   // What the rows say.
 
   /** Where its field starts. */
   startOf(row: number): number {
-    return this.starts.items[row];
+    return this.lists.places.items[2 * row];
   }
 
   fieldOf(row: number): Field {
-    const start = this.starts.items[row];
+    const start = this.startOf(row);
     return {
       number: this.fieldNumber,
       wireType: WireType.bytes,
       start,
-      payload: start + this.columns.items[row * COLUMNS + HEADER],
-      end: this.ends.items[row],
+      payload: start + this.lists.columns.items[row * COLUMNS + HEADER],
+      end: this.lists.places.items[2 * row + 1],
     };
   }
 
   nameOf(row: number): string {
-    return this.names.text(this.columns.items[row * COLUMNS + NAME]);
+    return this.names.text(this.lists.columns.items[row * COLUMNS + NAME]);
   }
 
   /** The number of its operator's name. */
   opOf(row: number): number {
-    return this.columns.items[row * COLUMNS + OP_TYPE];
+    return this.lists.columns.items[row * COLUMNS + OP_TYPE];
   }
 
   /** The number of its domain's name. */
   domainIdOf(row: number): number {
-    return this.columns.items[row * COLUMNS + DOMAIN];
+    return this.lists.columns.items[row * COLUMNS + DOMAIN];
   }
 
   overloadOf(row: number): string {
-    return this.names.text(this.columns.items[row * COLUMNS + OVERLOAD]);
-  }
-
-  attributesOf(row: number): readonly Attribute[] {
-    return this.attributes[row];
-  }
-
-  metadataOf(row: number): readonly ByteRange[] {
-    return this.metadata[row];
+    return this.names.text(this.lists.columns.items[row * COLUMNS + OVERLOAD]);
   }
 
   /** Where its inputs begin among those of all rows, `allInputs`. */
   firstInput(row: number): number {
-    return row < this.nodes.length ? this.columns.items[row * COLUMNS + FIRST_INPUT] : this.inputs.length;
+    return row < this.nodes.length ? this.lists.columns.items[row * COLUMNS + FIRST_INPUT] : this.lists.inputs.length;
   }
 
   /** Where its outputs begin among those of all rows, `allOutputs`. */
   firstOutput(row: number): number {
-    return row < this.nodes.length ? this.columns.items[row * COLUMNS + FIRST_OUTPUT] : this.outputs.length;
+    return row < this.nodes.length ? this.lists.columns.items[row * COLUMNS + FIRST_OUTPUT] : this.lists.outputs.length;
   }
 
   get allInputs(): Int32Array {
-    return this.inputs.items;
+    return this.lists.inputs.items;
   }
 
   get allOutputs(): Int32Array {
-    return this.outputs.items;
+    return this.lists.outputs.items;
   }
 
-  /** The rows that have attributes. */
-  withAttributes(): Int32Array {
-    return this.attributed.items.subarray(0, this.attributed.length);
+  /** The nodes that have attributes. */
+  withAttributes(): readonly Node[] {
+    return this.nodes.filter(({ attributes }) => attributes.length > 0);
   }
 
   /** The rows that have a body. */
   withBodies(): readonly number[] {
     const found: number[] = [];
-    for (const row of this.withAttributes())
-      for (const { graphs } of this.attributes[row])
-        if (graphs.length > 0) {
-          found.push(row);
-          break;
-        }
+    for (const { index, attributes } of this.nodes)
+      if (attributes.length > 0 && attributes.some(({ graphs }) => graphs.length > 0)) found.push(index);
     return found;
   }
 
@@ -184,18 +158,18 @@ export class NodeRows {
     const ids = new Set<number>();
     let last = -1;
     for (let row = 0; row < this.nodes.length; row++) {
-      const id = this.columns.items[row * COLUMNS + DOMAIN];
+      const id = this.lists.columns.items[row * COLUMNS + DOMAIN];
       if (id !== last) ids.add((last = id));
     }
     return Array.from(ids, (id) => this.names.text(id));
   }
 
   inputsOf(row: number): readonly string[] {
-    return this.textsOf(this.inputs.items, this.firstInput(row), this.firstInput(row + 1));
+    return this.textsOf(this.lists.inputs.items, this.firstInput(row), this.firstInput(row + 1));
   }
 
   outputsOf(row: number): readonly string[] {
-    return this.textsOf(this.outputs.items, this.firstOutput(row), this.firstOutput(row + 1));
+    return this.textsOf(this.lists.outputs.items, this.firstOutput(row), this.firstOutput(row + 1));
   }
 
   private textsOf(ids: Int32Array, from: number, to: number): readonly string[] {
@@ -224,6 +198,8 @@ export function rowsOf(nodes: readonly Node[]): NodeRows | null {
 
 /** A node as a view of its row: what is not asked for is not made. */
 class NodeRow implements Node {
+  attributes: Attribute[] = NONE;
+  metadata: ByteRange[] = NONE;
   private ownInputs: readonly string[] | null = null;
   private ownOutputs: readonly string[] | null = null;
 
@@ -258,14 +234,6 @@ class NodeRow implements Node {
 
   get outputs(): readonly string[] {
     return (this.ownOutputs ??= this.rows.outputsOf(this.index));
-  }
-
-  get attributes(): readonly Attribute[] {
-    return this.rows.attributesOf(this.index);
-  }
-
-  get metadata(): readonly ByteRange[] {
-    return this.rows.metadataOf(this.index);
   }
 }
 

@@ -36,7 +36,7 @@ function walkGraphs(model: OnnxModel): readonly Graph[] {
 /** The nodes that may have attributes. */
 function attributedNodes(nodes: readonly Node[]): Iterable<Node> {
   const rows = rowsOf(nodes);
-  return rows === null ? nodes : Array.from(rows.withAttributes(), (row) => nodes[row]);
+  return rows === null ? nodes : rows.withAttributes();
 }
 
 function walkTensors(model: OnnxModel): readonly Tensor[] {

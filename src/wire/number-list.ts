@@ -1,3 +1,5 @@
+// Arrays of 64 bytes lie in V8's own heap: many a list stays that short.
+
 /** Whole numbers below 2^31 in a list that grows. */
 export class IntList {
   items: Int32Array;
@@ -12,7 +14,7 @@ export class IntList {
     return length;
   }
 
-  constructor(room = 64) {
+  constructor(room = 16) {
     this.items = new Int32Array(room);
   }
 
@@ -27,7 +29,7 @@ export class NumberList {
   items: Float64Array;
   length = 0;
 
-  constructor(room = 64) {
+  constructor(room = 8) {
     this.items = new Float64Array(room);
   }
 

@@ -1,4 +1,4 @@
-import { tagOf, type ByteRange, type Field } from '../../wire/fields.js';
+import { tagOf, type Field } from '../../wire/fields.js';
 import type { NameTable } from '../../wire/name-table.js';
 import { InfoRows } from '../info-rows.js';
 import { entered, type FieldRule, type MessageRule } from '../message-rules.js';
@@ -120,14 +120,14 @@ function newAttribute(field: Field): AttributeDraft {
 
 function attributes<B>(
   label: string,
-  list: (record: B) => readonly Attribute[],
+  list: (record: B) => Attribute[],
   set: (record: B, list: Attribute[]) => void,
 ): FieldRule<B> {
   return {
     kind: 'message',
     enter: (record, field) => {
       const attribute = newAttribute(field);
-      set(record, add(list(record) as Attribute[], attribute));
+      set(record, add(list(record), attribute));
       return entered(attributeRule, attribute, label, list(record).length - 1);
     },
   };
@@ -142,13 +142,13 @@ const nodeRule: MessageRule<NodeRows> = {
     [NodeField.opType]: name((rows, id) => (rows.opType = id)),
     [NodeField.attribute]: attributes(
       'attribute',
-      (rows) => rows.ownAttributes,
-      (rows, list) => (rows.ownAttributes = list),
+      ({ last }) => last.attributes,
+      ({ last }, list) => (last.attributes = list),
     ),
     [NodeField.domain]: name((rows, id) => (rows.domain = id)),
     [NodeField.overload]: name((rows, id) => (rows.overload = id)),
     [NodeField.metadataProps]: keptEach(
-      (rows, { payload: start, end }) => (rows.ownMetadata = add(rows.ownMetadata as ByteRange[], { start, end })),
+      ({ last }, { payload: start, end }) => (last.metadata = add(last.metadata, { start, end })),
     ),
   },
   plain: (rows, fields) => {

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { indexModel } from '../../onnx/model.js';
+import { changedNode } from '../../onnx/node-rows.js';
 import type { MetadataEntry } from '../../onnx/records.js';
 import { bundled } from '../bundles.mjs';
 import { minimise } from './minimise.js';
@@ -59,13 +60,14 @@ const plainObjectMap: Reader = async (bytes) => {
 /** Reads a known field whatever its wire type says. */
 const lenientEnums: Reader = async (bytes) => {
   const model = await indexModel(bytes);
-  const nodes = model.graph.nodes.map((node) => ({
-    ...node,
-    attributes: node.attributes.map((attribute) => ({
-      ...attribute,
-      type: attribute.type === 0 ? 99 : attribute.type,
-    })),
-  }));
+  const nodes = model.graph.nodes.map((node) =>
+    changedNode(node, {
+      attributes: node.attributes.map((attribute) => ({
+        ...attribute,
+        type: attribute.type === 0 ? 99 : attribute.type,
+      })),
+    }),
+  );
   return { ...model, graph: { ...model.graph, nodes } };
 };
 
