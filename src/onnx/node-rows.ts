@@ -149,7 +149,7 @@ export class NodeRows {
   withBodies(): readonly number[] {
     const found: number[] = [];
     for (const { index, attributes } of this.nodes)
-      if (attributes.length > 0 && attributes.some(({ graphs }) => graphs.length > 0)) found.push(index);
+      if (attributes.some(({ graphs }) => graphs.length > 0)) found.push(index);
     return found;
   }
 
