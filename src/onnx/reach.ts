@@ -209,6 +209,7 @@ export function executionOrder(view: GraphView): readonly Node[] {
 
 /** The model-local functions that the given nodes call, directly, inside bodies, or through other functions. */
 export function functionsUsedBy(model: OnnxModel, nodes: Iterable<Node>): ReadonlySet<FunctionDef> {
+  if (model.functions.length === 0) return new Set();
   const byKey = new Map(
     model.functions.map((definition) => [
       functionKey(definition.domain, definition.name, definition.overload),

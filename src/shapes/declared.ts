@@ -94,6 +94,8 @@ export function merged(
 }
 
 function mergedTensors(inferred: TensorInfo, declared: TensorInfo, preferInferred: boolean, algebra: Algebra): Merged {
+  if (inferred.elemType === declared.elemType && isSame(inferred.shape, declared.shape))
+    return { info: inferred, isFilled: false, contradicts: false };
   const elemDiffers = inferred.elemType !== 0 && declared.elemType !== 0 && inferred.elemType !== declared.elemType;
   const elem = preferInferred ? inferred.elemType || declared.elemType : declared.elemType || inferred.elemType;
   const [own, other] = [inferred.shape, declared.shape];
@@ -130,4 +132,11 @@ function isBetter(said: Size, dim: Size): boolean {
   if (typeof dim === 'number') return false;
   if (typeof said === 'number') return true;
   return said.isKnown && !dim.isKnown;
+}
+
+/** Whether both are known and have the same dims: most declarations say what is inferred. */
+function isSame(one: Shape | null, other: Shape | null): boolean {
+  if (one === null || other === null || one.length !== other.length) return false;
+  for (let axis = 0; axis < one.length; axis++) if (one[axis] !== other[axis]) return false;
+  return true;
 }
