@@ -67,7 +67,7 @@ function columnsOfRows(rows: NodeRows): Columns {
   const count = nodes.length;
   /** The tensor of each name in the table, behind 1. */
   const tensors = new Int32Array(table.size);
-  const ids = new IntList(Math.max(64, rows.firstOutput(count)));
+  const ids = new IntList(Math.max(64, count));
   const numberOf = (id: number): number => {
     if (tensors[id] === 0) {
       ids.push(id);
@@ -75,8 +75,8 @@ function columnsOfRows(rows: NodeRows): Columns {
     }
     return tensors[id] - 1;
   };
-  const inputs = new ListsDraft(count, rows.firstInput(count));
-  const outputs = new ListsDraft(count, rows.firstOutput(count));
+  const inputs = new ListsDraft(count, rows.firstInput(count) - rows.firstInput(0));
+  const outputs = new ListsDraft(count, rows.firstOutput(count) - rows.firstOutput(0));
   const withBodies = rows.withBodies();
   const captured = new Map<number, readonly number[]>();
   let body = 0;

@@ -5,6 +5,7 @@ import { decodeText } from '../wire/text.js';
 import { FieldList } from './field-list.js';
 import { assertOnnxFile, readingError } from './file-kind.js';
 import { overLimit, readLimits, type ReadLimits } from './limits.js';
+import { NodeLists } from './node-rows.js';
 import { readMessage } from './reader.js';
 import { entered, type FieldRule, type MessageRule } from './message-rules.js';
 import type { MetadataEntry, OnnxModel, TrainingInfo } from './records.js';
@@ -49,9 +50,10 @@ async function indexSource(source: ByteSource, options: OpenOptions): Promise<On
     trainingInfo: [],
     modelFields: [],
     graphFields: new FieldList(),
+    functionNodes: new NodeLists(),
   };
   const window = await readMessage(source, modelRule, draft, limits, (message) => warnings.push(message));
-  const { graph } = draft;
+  const { graph, functionNodes: _rows, ...records } = draft;
   if (graph === null) {
     throw new ModelFormatError(`${source.path ?? 'the model'} holds no graph`, {
       code: 'FEATX_GRAPH_MISSING',
@@ -63,7 +65,7 @@ async function indexSource(source: ByteSource, options: OpenOptions): Promise<On
   const read = async (range: ByteRange): Promise<Uint8Array> =>
     window.resident(range) ?? source.read(range.start, range.end);
   return {
-    ...draft,
+    ...records,
     graph,
     source,
     limits,
@@ -92,6 +94,7 @@ interface ModelDraft
   > {
   graph: GraphDraft | null;
   graphFields: FieldList;
+  readonly functionNodes: NodeLists;
 }
 
 // How the messages of onnx.proto fill their records: here those of the model, in rules/ those inside it.
@@ -175,7 +178,7 @@ const modelRule: MessageRule<ModelDraft> = {
             `it has model-local functions, ${limits.functions + 1} or more`,
             { path: sourcePath, offset: field.start, field: 'functions' },
           );
-        const definition = newFunction(field, names);
+        const definition = newFunction(field, names, model.functionNodes);
         return entered(functionRule, definition, 'functions', model.functions.push(definition) - 1);
       },
     },

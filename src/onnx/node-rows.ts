@@ -15,7 +15,8 @@ const FIRST_OUTPUT = 5;
 const HEADER = 6;
 const COLUMNS = 7;
 
-class NodeLists {
+/** Rows of nodes, of one graph or of functions one behind the other. */
+export class NodeLists {
   /** Of each row, where its field starts and where it ends. */
   readonly places = new NumberList();
   readonly columns = new IntList();
@@ -33,6 +34,8 @@ const NO_LISTS = new NodeLists();
 export class NodeRows {
   readonly nodes: NodeRow[] = [];
   private lists = NO_LISTS;
+  /** The first of its rows in the lists. */
+  private base = 0;
   /** Where the row that is filled begins in the columns. */
   private open = 0;
 
@@ -40,11 +43,16 @@ export class NodeRows {
     readonly names: NameTable,
     /** The number of the field that holds such a node. */
     private readonly fieldNumber: number,
+    /** The lists that it shares with others, which are full before it begins and left alone once it ends. */
+    private readonly shared: NodeLists | null = null,
   ) {}
 
   /** Opens a row; returns its number. */
   begin({ start, payload, end }: Field): number {
-    if (this.lists === NO_LISTS) this.lists = new NodeLists();
+    if (this.lists === NO_LISTS) {
+      this.lists = this.shared ?? new NodeLists();
+      this.base = this.lists.columns.length / COLUMNS;
+    }
     this.lists.places.push(start);
     this.lists.places.push(end);
     this.open = this.lists.columns.more(COLUMNS);
@@ -90,7 +98,7 @@ export class NodeRows {
 
   /** Where its field starts. */
   startOf(row: number): number {
-    return this.lists.places.items[2 * row];
+    return this.lists.places.items[2 * (this.base + row)];
   }
 
   fieldOf(row: number): Field {
@@ -99,37 +107,43 @@ export class NodeRows {
       number: this.fieldNumber,
       wireType: WireType.bytes,
       start,
-      payload: start + this.lists.columns.items[row * COLUMNS + HEADER],
-      end: this.lists.places.items[2 * row + 1],
+      payload: start + this.lists.columns.items[(this.base + row) * COLUMNS + HEADER],
+      end: this.lists.places.items[2 * (this.base + row) + 1],
     };
   }
 
   nameOf(row: number): string {
-    return this.names.text(this.lists.columns.items[row * COLUMNS + NAME]);
+    return this.names.text(this.lists.columns.items[(this.base + row) * COLUMNS + NAME]);
   }
 
   /** The number of its operator's name. */
   opOf(row: number): number {
-    return this.lists.columns.items[row * COLUMNS + OP_TYPE];
+    return this.lists.columns.items[(this.base + row) * COLUMNS + OP_TYPE];
   }
 
   /** The number of its domain's name. */
   domainIdOf(row: number): number {
-    return this.lists.columns.items[row * COLUMNS + DOMAIN];
+    return this.lists.columns.items[(this.base + row) * COLUMNS + DOMAIN];
   }
 
   overloadOf(row: number): string {
-    return this.names.text(this.lists.columns.items[row * COLUMNS + OVERLOAD]);
+    return this.names.text(this.lists.columns.items[(this.base + row) * COLUMNS + OVERLOAD]);
   }
 
-  /** Where its inputs begin among those of all rows, `allInputs`. */
+  /** Where its inputs begin in `allInputs`; those of the row behind the last begin where its own end. */
   firstInput(row: number): number {
-    return row < this.nodes.length ? this.lists.columns.items[row * COLUMNS + FIRST_INPUT] : this.lists.inputs.length;
+    return this.first(row, FIRST_INPUT, this.lists.inputs);
   }
 
-  /** Where its outputs begin among those of all rows, `allOutputs`. */
+  /** Where its outputs begin in `allOutputs`. */
   firstOutput(row: number): number {
-    return row < this.nodes.length ? this.lists.columns.items[row * COLUMNS + FIRST_OUTPUT] : this.lists.outputs.length;
+    return this.first(row, FIRST_OUTPUT, this.lists.outputs);
+  }
+
+  private first(row: number, column: number, list: IntList): number {
+    const at = (this.base + row) * COLUMNS;
+    const { columns } = this.lists;
+    return at < columns.length ? columns.items[at + column] : list.length;
   }
 
   get allInputs(): Int32Array {
@@ -158,7 +172,7 @@ export class NodeRows {
     const ids = new Set<number>();
     let last = -1;
     for (let row = 0; row < this.nodes.length; row++) {
-      const id = this.lists.columns.items[row * COLUMNS + DOMAIN];
+      const id = this.lists.columns.items[(this.base + row) * COLUMNS + DOMAIN];
       if (id !== last) ids.add((last = id));
     }
     return Array.from(ids, (id) => this.names.text(id));

@@ -2,7 +2,7 @@ import { tagOf, type Field } from '../../wire/fields.js';
 import type { NameTable } from '../../wire/name-table.js';
 import { InfoRows } from '../info-rows.js';
 import { entered, type FieldRule, type MessageRule } from '../message-rules.js';
-import { NodeRows } from '../node-rows.js';
+import { NodeRows, type NodeLists } from '../node-rows.js';
 import type {
   Attribute,
   FunctionDef,
@@ -275,13 +275,17 @@ export const graphRule: MessageRule<GraphDraft> = {
 /** A function while the reader fills it. */
 export interface FunctionDraft extends Draft<FunctionDef> {
   readonly rows: NodeRows;
-  readonly infoRows: InfoRows;
+  /** None before the first of its declarations. */
+  infoRows: InfoRows | null;
 }
 
-/** A FunctionProto before any of its fields is read. */
-export function newFunction(field: Field, table: NameTable): FunctionDraft {
-  const rows = new NodeRows(table, FunctionField.node);
-  const infoRows = new InfoRows(table, FunctionField.valueInfo);
+/**
+ * A FunctionProto before any of its fields is read.
+ *
+ * @param lists of the nodes of all functions: a file may have 100,000
+ */
+export function newFunction(field: Field, table: NameTable, lists: NodeLists): FunctionDraft {
+  const rows = new NodeRows(table, FunctionField.node, lists);
   return {
     field,
     name: '',
@@ -292,10 +296,18 @@ export function newFunction(field: Field, table: NameTable): FunctionDraft {
     nodes: rows.nodes,
     defaults: NONE,
     opsetImports: NONE,
-    valueInfo: infoRows.infos,
+    valueInfo: NONE,
     rows,
-    infoRows,
+    infoRows: null,
   };
+}
+
+function infoRowsOf(definition: FunctionDraft): InfoRows {
+  if (definition.infoRows !== null) return definition.infoRows;
+  const rows = new InfoRows(definition.rows.names, FunctionField.valueInfo);
+  definition.infoRows = rows;
+  definition.valueInfo = rows.infos;
+  return rows;
 }
 
 /** How a FunctionProto fills a `FunctionDef`. */
@@ -315,7 +327,7 @@ export const functionRule: MessageRule<FunctionDraft> = {
       (definition) => definition.defaults,
       (definition, list) => (definition.defaults = list),
     ),
-    [FunctionField.valueInfo]: valueInfos('value_info', ({ infoRows }) => infoRows),
+    [FunctionField.valueInfo]: valueInfos('value_info', infoRowsOf),
     [FunctionField.overload]: text((definition, value) => (definition.overload = value)),
   },
 };
