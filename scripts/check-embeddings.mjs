@@ -5,12 +5,13 @@
 //   --folder PATH   keeps models and vectors there, and takes those that are there
 //   --record        writes the table to bench/results/embeddings.md
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { markdown, save } from '../bench/lib/table.mjs';
 import { built, root } from './ready.mjs';
+import { madeOnce } from './reference.mjs';
 
 const { values: flags } = parseArgs({
   options: {
@@ -24,16 +25,7 @@ const MOST = 1e-5;
 built();
 const folder = flags.folder ?? mkdtempSync(join(tmpdir(), 'featx-embeddings-'));
 try {
-  const stored = join(folder, 'versions.json');
-  if (!existsSync(stored)) {
-    mkdirSync(folder, { recursive: true });
-    const script = join(root, 'scripts', 'embeddings', 'reference.py');
-    const said = execFileSync(flags.python, [script, folder], {
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    writeFileSync(stored, said.trim().split('\n').at(-1) ?? '');
-  }
+  const made = madeOnce(flags.python, join(root, 'scripts', 'embeddings', 'reference.py'), folder);
   const json = (name) => JSON.parse(readFileSync(join(folder, name), 'utf8'));
   const texts = json('texts.json');
   writeFileSync(join(folder, 'texts.jsonl'), texts.map((text) => `${JSON.stringify({ text })}\n`).join(''));
@@ -56,7 +48,7 @@ try {
     ]),
   );
   console.log(table);
-  const versions = Object.entries(json('versions.json')).map(([name, version]) => `${name} ${version}`);
+  const versions = Object.entries(made).map(([name, version]) => `${name} ${version}`);
   if (flags.record)
     save(
       join(root, 'bench', 'results', 'embeddings.md'),

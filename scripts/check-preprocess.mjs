@@ -4,14 +4,14 @@
 //   --python PATH   a Python with these libraries (default: python3); those it lacks are named and left out
 //   --folder PATH   keeps pictures and reference values there, and takes those that are there
 //   --record        writes the table to bench/results/preprocess.md and .json
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { bundleInto } from './bundled.mjs';
 import { installed, root } from './ready.mjs';
+import { madeOnce } from './reference.mjs';
 
 const { values: flags } = parseArgs({
   options: {
@@ -34,17 +34,7 @@ installed();
 const folder = flags.folder ?? mkdtempSync(join(tmpdir(), 'featx-preprocess-'));
 const home = join(root, 'node_modules', '.cache', 'featx', `preprocess-${process.pid}`);
 try {
-  const stored = join(folder, 'versions.json');
-  if (!existsSync(stored)) {
-    mkdirSync(folder, { recursive: true });
-    const script = join(root, 'scripts', 'preprocess', 'reference.py');
-    const said = execFileSync(flags.python, [script, folder], {
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    writeFileSync(stored, said.trim().split('\n').at(-1) ?? '');
-  }
-  const { versions, missing } = JSON.parse(readFileSync(stored, 'utf8'));
+  const { versions, missing } = madeOnce(flags.python, join(root, 'scripts', 'preprocess', 'reference.py'), folder);
   for (const [name, config] of Object.entries(CONFIGS))
     writeFileSync(join(folder, `${name}.json`), JSON.stringify(config));
   const { readPictures, readArrays } = await featx();

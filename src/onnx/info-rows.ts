@@ -1,4 +1,4 @@
-import { WireType, type ByteRange, type Field } from '../wire/fields.js';
+import { bytesField, type ByteRange, type Field } from '../wire/fields.js';
 import type { NameTable } from '../wire/name-table.js';
 import { IntList, NumberList } from '../wire/number-list.js';
 import type { ValueInfo, ValueType } from './records.js';
@@ -88,14 +88,9 @@ export class InfoRows {
   }
 
   fieldOf(row: number): Field {
-    const start = this.startOf(row);
-    return {
-      number: this.fieldNumber,
-      wireType: WireType.bytes,
-      start,
-      payload: start + this.lists.columns.items[row * COLUMNS + HEADER],
-      end: this.lists.places.items[row * PLACES + END],
-    };
+    const { columns, places } = this.lists;
+    const header = columns.items[row * COLUMNS + HEADER];
+    return bytesField(this.fieldNumber, this.startOf(row), header, places.items[row * PLACES + END]);
   }
 
   /** The number of its name. */

@@ -1,4 +1,4 @@
-import { WireType, type ByteRange, type Field } from '../wire/fields.js';
+import { bytesField, type ByteRange, type Field } from '../wire/fields.js';
 import type { NameTable } from '../wire/name-table.js';
 import { IntList, NumberList } from '../wire/number-list.js';
 import type { Attribute, Node } from './records.js';
@@ -102,14 +102,14 @@ export class NodeRows {
   }
 
   fieldOf(row: number): Field {
-    const start = this.startOf(row);
-    return {
-      number: this.fieldNumber,
-      wireType: WireType.bytes,
-      start,
-      payload: start + this.lists.columns.items[(this.base + row) * COLUMNS + HEADER],
-      end: this.lists.places.items[2 * (this.base + row) + 1],
-    };
+    const { columns, places } = this.lists;
+    const at = this.base + row;
+    return bytesField(
+      this.fieldNumber,
+      this.startOf(row),
+      columns.items[at * COLUMNS + HEADER],
+      places.items[2 * at + 1],
+    );
   }
 
   nameOf(row: number): string {

@@ -23,6 +23,11 @@ export const WireType = { varint: 0, fixed64: 1, bytes: 2, startGroup: 3, endGro
 /** One of those numbers. */
 export type WireType = (typeof WireType)[keyof typeof WireType];
 
+/** A length-delimited field whose tag and length take `header` bytes. */
+export function bytesField(number: number, start: number, header: number, end: number): Field {
+  return { number, wireType: WireType.bytes, start, payload: start + header, end };
+}
+
 /** The tag of a length-delimited field whose number is below 16: one byte. */
 export function tagOf(number: number): number {
   return (number << 3) | WireType.bytes;
