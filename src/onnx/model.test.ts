@@ -89,7 +89,7 @@ describe('every field of the file is accounted for', () => {
       const edges = [start, ...fields.flatMap((field) => [field.start, field.end]), end];
       return edges.filter((edge, index) => index % 2 === 1 && edge !== edges[index - 1]);
     };
-    expect(gaps(model.modelFields, 0, file.length)).toEqual([]);
+    expect(gaps([...model.modelFields], 0, file.length)).toEqual([]);
     for (const part of model.graph.parts)
       expect(
         gaps(
@@ -381,7 +381,7 @@ describe('wrong wire types make a known field an unknown one', () => {
       [],
       [],
     ]);
-    expect(model.modelFields.slice(-odd.length).map(({ number, wireType }) => [number, wireType])).toEqual([
+    expect([...model.modelFields].slice(-odd.length).map(({ number, wireType }) => [number, wireType])).toEqual([
       [1, 2],
       [2, 0],
       [7, 0],

@@ -8,8 +8,9 @@ import { overLimit, readLimits, type ReadLimits } from './limits.js';
 import { NodeLists } from './node-rows.js';
 import { readMessage } from './reader.js';
 import { entered, type FieldRule, type MessageRule } from './message-rules.js';
-import type { MetadataEntry, OnnxModel, TrainingInfo } from './records.js';
-import { int, skipped, text, type Draft } from './rules/drafts.js';
+import { MetadataRows } from './metadata-rows.js';
+import type { OnnxModel, TrainingInfo } from './records.js';
+import { int, name, skipped, text, type Draft } from './rules/drafts.js';
 import { EntryField, ModelField, TrainingField } from './schema.js';
 import { functionRule, graphRule, newFunction, newGraph, type GraphDraft } from './rules/graphs.js';
 import { enteredOpset, versionOf } from './rules/opsets.js';
@@ -44,16 +45,16 @@ async function indexSource(source: ByteSource, options: OpenOptions): Promise<On
     producerName: '',
     producerVersion: '',
     opsetImports: [],
-    metadata: [],
+    metadataRows: new MetadataRows(),
     graph: null,
     functions: [],
     trainingInfo: [],
-    modelFields: [],
+    modelFields: new FieldList(),
     graphFields: new FieldList(),
     functionNodes: new NodeLists(),
   };
   const window = await readMessage(source, modelRule, draft, limits, (message) => warnings.push(message));
-  const { graph, functionNodes: _rows, ...records } = draft;
+  const { graph, functionNodes: _rows, metadataRows, ...records } = draft;
   if (graph === null) {
     throw new ModelFormatError(`${source.path ?? 'the model'} holds no graph`, {
       code: 'FEATX_GRAPH_MISSING',
@@ -66,6 +67,7 @@ async function indexSource(source: ByteSource, options: OpenOptions): Promise<On
     window.resident(range) ?? source.read(range.start, range.end);
   return {
     ...records,
+    metadata: metadataRows.entries,
     graph,
     source,
     limits,
@@ -84,6 +86,8 @@ interface ModelDraft
       | 'source'
       | 'limits'
       | 'graph'
+      | 'metadata'
+      | 'modelFields'
       | 'graphFields'
       | 'warnings'
       | 'resident'
@@ -93,17 +97,19 @@ interface ModelDraft
     >
   > {
   graph: GraphDraft | null;
+  modelFields: FieldList;
   graphFields: FieldList;
+  readonly metadataRows: MetadataRows;
   readonly functionNodes: NodeLists;
 }
 
 // How the messages of onnx.proto fill their records: here those of the model, in rules/ those inside it.
 // Field numbers: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
 
-const metadataRule: MessageRule<Draft<MetadataEntry>> = {
+const metadataRule: MessageRule<MetadataRows> = {
   fields: {
-    [EntryField.key]: text((entry, value) => (entry.key = value)),
-    [EntryField.value]: skipped((entry, { payload: start, end }) => (entry.value = { start, end })),
+    [EntryField.key]: name((rows, id) => (rows.key = id)),
+    [EntryField.value]: skipped((rows, { payload: start, end }) => (rows.value = { start, end })),
   },
 };
 
@@ -135,7 +141,7 @@ const mainGraphRule: (fields: FieldList) => MessageRule<GraphDraft> = (fields) =
 });
 
 const modelRule: MessageRule<ModelDraft> = {
-  each: (model, field) => void model.modelFields.push(field),
+  each: (model, field) => model.modelFields.push(field),
   fields: {
     [ModelField.irVersion]: int((model, value, field) => (model.irVersion = versionOf(value, field, 'ir_version'))),
     [ModelField.producerName]: text((model, value) => (model.producerName = value)),
@@ -156,10 +162,8 @@ const modelRule: MessageRule<ModelDraft> = {
     },
     [ModelField.metadataProps]: {
       kind: 'message',
-      enter: (model, field) => {
-        const entry: Draft<MetadataEntry> = { field, key: '', value: { start: field.end, end: field.end } };
-        return entered(metadataRule, entry, 'metadata_props', model.metadata.push(entry) - 1);
-      },
+      enter: ({ metadataRows }, field, { names }) =>
+        entered(metadataRule, metadataRows, 'metadata_props', metadataRows.begin(field, names)),
     },
     [ModelField.trainingInfo]: {
       kind: 'message',

@@ -176,7 +176,7 @@ export interface OnnxModel extends AsyncDisposable {
   readonly functions: readonly FunctionDef[];
   readonly trainingInfo: readonly TrainingInfo[];
   /** Every top-level field of the file and of its (merged) main graph, in file order. */
-  readonly modelFields: readonly Field[];
+  readonly modelFields: FieldList;
   readonly graphFields: FieldList;
   readonly warnings: readonly string[];
   /** What it was allowed to cost. */

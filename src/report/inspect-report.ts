@@ -8,6 +8,7 @@ import { graphsOf } from '../onnx/walk.js';
 import type { OnnxModel } from '../onnx/records.js';
 import { declaredTypes, tensorBytes, type InferredTypes, type TensorTypes } from '../onnx/types.js';
 import { explanation, listedTensors } from './inspect-more.js';
+import type { ByteRange } from '../wire/fields.js';
 import {
   embeddingRecord,
   featureRecord,
@@ -121,10 +122,12 @@ const LONGEST_VALUE = 2 ** 20;
 
 /** What the exporter wrote into a model, by its keys; null for what is too long to be printed. */
 async function metadataOf(model: OnnxModel, warnings: string[]): Promise<ModelRecord['metadata']> {
+  // Of several entries with one key the last counts.
+  const values = new Map<string, ByteRange>();
+  for (const { key, value } of model.metadata) if (!key.startsWith(OWN)) values.set(key, value);
   const entries: [string, string | null][] = [];
-  for (const { key, value } of model.metadata) {
+  for (const [key, value] of values) {
     const bytes = value.end - value.start;
-    if (key.startsWith(OWN)) continue;
     if (bytes > LONGEST_VALUE) warnings.push(`the metadata '${key}' has ${bytes} bytes and is not shown`);
     entries.push([key, bytes > LONGEST_VALUE ? null : await model.text(value)]);
   }

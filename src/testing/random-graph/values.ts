@@ -1,9 +1,13 @@
 import * as ort from 'onnxruntime-node';
 import { NATIVE_DTYPES } from '../../runtime/carriers.js';
+import { loadNative } from '../../runtime/session.js';
 import type { DataType } from '../model-spec.js';
 import { seededRandom } from '../random.js';
 
 /** Numbers for inputs and weights of any dtype. */
+
+// Before the first tensor, which settles what halves are where Node has a Float16Array.
+loadNative();
 
 /** dtypes that an input may have. */
 export const INPUT_TYPES = NATIVE_DTYPES satisfies readonly DataType[];
