@@ -16,8 +16,22 @@ let isRegistered = false;
 function register() {
   if (isRegistered) return;
   isRegistered = true;
+  settleHalves();
   if (nodeModule.registerHooks === undefined) nodeModule.register('./jest-hooks.cjs', pathToFileURL(__filename));
   else nodeModule.registerHooks(require('./jest-hooks.cjs'));
+}
+
+/**
+ * Makes the first tensor as featx would. Where Node has a Float16Array, ONNX Runtime decides at the first one what halves
+ * are (see `withoutFloat16Array`), and a test file may make its own before featx loads the runtime for another.
+ */
+function settleHalves() {
+  const descriptor = Object.getOwnPropertyDescriptor(globalThis, 'Float16Array');
+  if (descriptor === undefined) return;
+  const { Tensor } = require(require.resolve('onnxruntime-common', { paths: [require.resolve('onnxruntime-node')] }));
+  Reflect.deleteProperty(globalThis, 'Float16Array');
+  void new Tensor('float16', new Uint16Array(1), [1]);
+  Object.defineProperty(globalThis, 'Float16Array', descriptor);
 }
 
 /** Loads a test file, and what it imports, in Node's realm. */
