@@ -1,8 +1,8 @@
 import { decodeText } from './text.js';
 
 const LONGEST_SHARED_NAME = 256;
-const FIRST_SLOTS = 4096;
-const FIRST_BYTES = 64 * 1024;
+const FIRST_SLOTS = 256;
+const FIRST_BYTES = 4 * 1024;
 const MOST_PROBES = 64;
 const MISSING = -1;
 
