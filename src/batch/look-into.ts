@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { FeatxError, IoError } from '../errors.js';
 import { FEATURE_INFO_KEY } from '../features/stored-info.js';
-import { readMetadataKeys } from '../onnx/metadata-keys.js';
+import { readMetadataKeys } from '../onnx/skim.js';
 import { FileSource } from '../wire/file-source.js';
 import { orNothing, type FileSystem } from '../wire/fs.js';
 

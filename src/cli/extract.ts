@@ -1,11 +1,12 @@
 import { UsageError } from '../errors.js';
 import { extract } from '../extract.js';
-import { openModel } from '../open.js';
+import { readInputNames } from '../onnx/skim.js';
 import { takesTokens } from '../tensors/text-items.js';
 import { escapeText } from '../report/escape.js';
 import { extractText } from '../report/extract-text.js';
 import type { FlagsOf } from '../options/types.js';
 import type { ExtractReport, VerifyReport } from '../report/records.js';
+import { FileSource } from '../wire/file-source.js';
 import type { CliCommand } from './command.js';
 import type { Context } from './context.js';
 import { ExitCode } from './exit-codes.js';
@@ -101,10 +102,13 @@ function howToRun({ output }: ExtractReport, isOfTexts: boolean): string {
 
 /** Whether a model takes the tokens of texts, and nothing else. */
 async function takesTexts(path: string, { fileSystem }: Context): Promise<boolean> {
-  await using model = await openModel(path, { fileSystem });
-  const weights = new Set(model.graph.initializers.map(({ name }) => name));
-  const inputs = model.graph.inputs.filter(({ name }) => !weights.has(name));
-  return inputs.length > 0 && inputs.every(takesTokens);
+  const file = await FileSource.open(path, fileSystem);
+  try {
+    const inputs = await readInputNames(file);
+    return inputs.length > 0 && inputs.every((name) => takesTokens({ name }));
+  } finally {
+    await file.close();
+  }
 }
 
 /** As a POSIX shell and PowerShell read it back. */

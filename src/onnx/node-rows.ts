@@ -116,6 +116,11 @@ export class NodeRows {
     return this.names.text(this.lists.columns.items[(this.base + row) * COLUMNS + NAME]);
   }
 
+  /** Whether its name begins so, in ASCII. */
+  isNamed(row: number, beginning: string): boolean {
+    return this.names.startsWith(this.lists.columns.items[(this.base + row) * COLUMNS + NAME], beginning);
+  }
+
   /** The number of its operator's name. */
   opOf(row: number): number {
     return this.lists.columns.items[(this.base + row) * COLUMNS + OP_TYPE];
@@ -208,6 +213,14 @@ export class NodeRows {
 export function rowsOf(nodes: readonly Node[]): NodeRows | null {
   const [first] = nodes;
   return first instanceof NodeRow && first.rows.nodes === nodes ? first.rows : null;
+}
+
+/** The nodes of a list whose names begin so, in ASCII. */
+export function nodesNamed(nodes: readonly Node[], beginning: string): readonly Node[] {
+  const rows = rowsOf(nodes);
+  return nodes.filter(
+    rows === null ? ({ name }) => name.startsWith(beginning) : (_node, row) => rows.isNamed(row, beginning),
+  );
 }
 
 /** A node as a view of its row: what is not asked for is not made. */

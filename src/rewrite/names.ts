@@ -1,5 +1,9 @@
 import { bodiesOf, type GraphView, type Needed } from '../onnx/graph.js';
+import { nodesNamed } from '../onnx/node-rows.js';
 import type { Graph } from '../onnx/records.js';
+
+/** What the names of nodes begin with that are added here. */
+const OWN = 'featx/';
 
 /** Every name in the scopes of what is kept, and the names given to outputs so far. */
 export class NamePool {
@@ -10,7 +14,7 @@ export class NamePool {
   private readonly counts = new Map<string, number>();
 
   constructor(
-    view: GraphView,
+    private readonly view: GraphView,
     private readonly kept: Needed,
     keepsOutputs: boolean,
     /** Tensors that nodes make in the model and that are inputs of the result. */
@@ -40,13 +44,16 @@ export class NamePool {
     this.outputs.add(name);
   }
 
-  /** ONNX Runtime refuses two nodes of one name. */
+  /** Whether a node that stays has a name that another may be added under: ONNX Runtime refuses two of one name. */
   private isNode(name: string): boolean {
-    this.nodes ??= new Set(Array.from(this.kept.nodes, (node) => node.name));
+    if (!name.startsWith(OWN)) return false;
+    const own = (): string[] =>
+      nodesNamed(this.view.model.graph.nodes, OWN).flatMap((node) => (this.kept.nodes.has(node) ? [node.name] : []));
+    this.nodes ??= new Set(own());
     return this.nodes.has(name);
   }
 
-  /** A name that no tensor of any scope has, and no node: `base`, else `base_1`, `base_2`, … */
+  /** A name that no tensor of any scope has, and none of our nodes: `base`, else `base_1`, `base_2`, … */
   fresh(base: string): string {
     let count = this.counts.get(base) ?? 0;
     let name = count === 0 ? base : `${base}_${count}`;

@@ -31,11 +31,21 @@ export interface Given {
   readonly nominal: ReadonlyMap<string, ValueType>;
 }
 
+/** What was inferred with the sizes that the model declares: several look at the same view for it. */
+const known = new WeakMap<GraphView, Promise<WholeInference>>();
+
 /**
  * Types and shapes of every tensor of the main graph.
  * @throws UsageError if `inputShapes` do not fit the model
  */
-export async function inferWhole(view: GraphView, inputShapes?: ByName<readonly number[]>): Promise<WholeInference> {
+export function inferWhole(view: GraphView, inputShapes?: ByName<readonly number[]>): Promise<WholeInference> {
+  if (inputShapes !== undefined) return inferAnew(view, inputShapes);
+  let inference = known.get(view);
+  if (inference === undefined) known.set(view, (inference = inferAnew(view)));
+  return inference;
+}
+
+async function inferAnew(view: GraphView, inputShapes?: ByName<readonly number[]>): Promise<WholeInference> {
   const guess = nominalInputs(view, inputShapes);
   const constants = await Constants.of(view.model);
   const proven = inferGraph(view, constants);

@@ -81,6 +81,17 @@ export class NameTable {
     return text !== '' || id === 0 ? text : (texts[id] = this.decode(this.starts[id], this.starts[id + 1]));
   }
 
+  /** Whether a name begins with `beginning`, which is ASCII. */
+  startsWith(id: number, beginning: string): boolean {
+    const text = this.texts[id];
+    if (text !== '') return text.startsWith(beginning);
+    const { starts, pool } = this;
+    const from = starts[id];
+    if (id === 0 || starts[id + 1] - from < beginning.length) return beginning === '';
+    for (let at = 0; at < beginning.length; at++) if (pool[from + at] !== beginning.charCodeAt(at)) return false;
+    return true;
+  }
+
   /** The number of a name; -1 if it has none, as no name has. */
   find(text: string | undefined): number {
     if (text === undefined) return MISSING;
