@@ -153,10 +153,13 @@ class Judgement {
       const length = this.varint(end, LONGEST_LENGTH);
       start = this.at;
       if (length > 0xffff_ffffn) this.rules.add('length-bits');
-      if (length > BigInt(end - start))
+      if (length > BigInt(end - start)) {
+        if (this.bytes.length >= 3 && this.bytes.subarray(-3).every((byte) => byte >= 128))
+          this.rules.add('cut-varint');
         throw new Rejection(
           length <= BigInt(this.bytes.length - start) ? 'past-parent' : isText ? 'clipped' : 'truncated',
         );
+      }
       this.at += Number(length);
     } else {
       this.at += wireType === 5 ? 4 : 8;
