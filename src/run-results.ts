@@ -20,12 +20,14 @@ export class Results {
     features: readonly PlannedOutput[],
     private readonly own: ReadonlyMap<string, Joining | null>,
     entries: ReadonlyMap<string, Entries>,
+    isSummarised: boolean,
   ) {
     this.taker = new EntryTaker(own, entries);
     const names = new Set(features.map(({ output }) => output));
     this.totals = features.map((feature) => {
       const joining = own.get(feature.output) ?? null;
-      return new FeatureTotal(feature, joining, joining?.kind === 'ragged' ? offsetsName(feature.output, names) : null);
+      const offsets = joining?.kind === 'ragged' ? offsetsName(feature.output, names) : null;
+      return new FeatureTotal(feature, joining, offsets, isSummarised ? new RunningSummary() : null);
     });
   }
 
@@ -91,7 +93,6 @@ function offsetsName(output: string, taken: ReadonlySet<string>): string {
 
 /** What a feature turned out to be, over all batches. */
 class FeatureTotal {
-  private readonly summary = new RunningSummary();
   private shape: readonly number[] | null = null;
   private dtype = '';
 
@@ -100,6 +101,8 @@ class FeatureTotal {
     private readonly joining: Joining | null,
     /** The array that says where the rows of each entry begin, if each has a number of its own. */
     readonly offsets: string | null,
+    /** Null where nobody wants to know what the values are like. */
+    private readonly summary: RunningSummary | null,
   ) {}
 
   /** Adds a batch. @returns where its rows end, behind a 0 for the first, if each entry has a number of its own */
@@ -114,7 +117,7 @@ class FeatureTotal {
         `${this.feature.output} is [${value.shape.join(', ')}] for one input and [${others(before).join(', ')}] for those before: they cannot be joined`,
         { hint: `run each by itself, or pictures at one size (${option('image.size')})` },
       );
-    this.summary.add(value);
+    this.summary?.add(value);
     this.dtype = value.dtype;
     this.shape = before === null ? value.shape : before.map((dim, at) => (at === axis ? dim + value.shape[at] : dim));
     if (this.offsets === null) return null;
@@ -125,7 +128,6 @@ class FeatureTotal {
 
   record(parts: number | null): RunFeatureRecord {
     const { tap, output } = this.feature;
-    const { min, max, mean, std, nan, infinite } = this.summary.result();
     return {
       index: tap.index,
       ...(tap.group == null ? {} : { group: tap.group }),
@@ -137,12 +139,14 @@ class FeatureTotal {
       entry_axis: this.joining === null ? null : axisOf(this.joining),
       parts_per_entry: parts,
       ...(this.offsets === null ? {} : { offsets: this.offsets }),
-      min,
-      max,
-      mean,
-      std,
-      ...(nan === 0 ? {} : { nan }),
-      ...(infinite === 0 ? {} : { infinite }),
+      ...(this.summary === null ? {} : summaryRecord(this.summary)),
     };
   }
+}
+
+function summaryRecord(
+  summary: RunningSummary,
+): Pick<RunFeatureRecord, 'min' | 'max' | 'mean' | 'std' | 'nan' | 'infinite'> {
+  const { min, max, mean, std, nan, infinite } = summary.result();
+  return { min, max, mean, std, ...(nan === 0 ? {} : { nan }), ...(infinite === 0 ? {} : { infinite }) };
 }

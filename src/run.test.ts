@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { run, type RunOptions } from './run.js';
 import { readTensors } from './tensors/array-file.js';
 import { decodePicture } from './tensors/image.js';
+import { runText } from './report/run-text.js';
+import { PLAIN } from './report/style.js';
 import { toFloat32 } from './tensors/convert.js';
 import { openWriter } from './tensors/open-writer.js';
 import { deviation } from './testing/deviation.js';
@@ -201,6 +203,17 @@ describe('the report', () => {
     } = await runGraph(graph, { dtype: 'float32', shape: [1], data: Float32Array.of(1) });
     expect(plain).not.toHaveProperty('nan');
     expect(plain).not.toHaveProperty('infinite');
+  });
+
+  test('computes no statistics where nobody wants them, and writes the same', async () => {
+    const given = { inputs: [RESNET_INPUT], out: [1] };
+    const [all, none] = [join(folder, 'summary.npz'), join(folder, 'no-summary.npz')];
+    const said = await run(RESNET, { ...given, output: all });
+    const silent = await run(RESNET, { ...given, output: none, statistics: false });
+    const [{ min: _min, max: _max, mean: _mean, std: _std, ...rest }] = said.features;
+    expect(silent.features).toEqual([rest]);
+    expect(runText(silent, PLAIN)).not.toMatch(/min|mean|std/);
+    expect(readFileSync(none)).toEqual(readFileSync(all));
   });
 
   test('names inputs, output, and how long it ran', async () => {

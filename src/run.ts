@@ -124,7 +124,12 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
   const settled = await settledBatch({ ...question, joinings, mixing, isGiven });
   const { batchSize } = settled;
   const tokens = text === null ? null : await TokenEntries.of(runner, joinings, text.spans);
-  const results = new Results(runner.features, tokens?.joined(plan.rows) ?? joinings, entries);
+  const results = new Results(
+    runner.features,
+    tokens?.joined(plan.rows) ?? joinings,
+    entries,
+    options.statistics !== false,
+  );
   await using writer =
     output === undefined
       ? null

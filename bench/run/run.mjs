@@ -22,6 +22,7 @@ const rounds = Number(process.env.FEATX_BENCH_ROUNDS ?? 3);
 const images = Number(process.env.FEATX_BENCH_IMAGES ?? 64);
 const BATCH = 8;
 const LEAST_THROUGHPUT = 0.9;
+const LEAST_OF_PICTURES = 0.95;
 const SLACK_OF_CUT = 0.1;
 const MOST_MEMORY = 0.35;
 /** Channels of 50 layers of 3x3 convolutions that take about 1 GiB in float32. */
@@ -123,6 +124,7 @@ const steps = [
   running('features 1 to 4', '1,2,3,4', arrays, batches[0]),
   running('features 1 to 4 to npz', '1,2,3,4', arrays, batches[0], ...npz),
   running('pictures to npz', '1,2,3,4', pictures, few, ...npz),
+  running('pictures to npz, no statistics', '1,2,3,4', pictures, few, ...npz, '--no-statistics'),
   bare('whole', model),
   bare('second', second),
 ];
@@ -156,6 +158,7 @@ const rows = [
     ['run, arrays, features 1 to 4', 'features 1 to 4', 'bare', null],
     ['run, arrays, features 1 to 4 to npz', 'features 1 to 4 to npz', 'bare', null],
     ['run, pictures, features 1 to 4 to npz', 'pictures to npz', 'bare with decoding', null],
+    ['the same with --no-statistics', 'pictures to npz, no statistics', 'bare with decoding', LEAST_OF_PICTURES],
   ].map(([figure, name, floor, target]) => {
     const throughput = least.get(floor) / least.get(name);
     const byCpu = cpu.get(floor) / cpu.get(name);

@@ -133,6 +133,14 @@ export const RUNNING = {
     flag: '--ragged',
     help: 'join rows whose number differs from entry to entry in one array, with one of offsets beside it',
   },
+  /** Whether min, max, mean and std of every feature are computed, and what is not finite counted, as they are. */
+  statistics: {
+    kind: BOOLEAN,
+    in: ['run'],
+    flag: '--no-statistics',
+    gives: false,
+    help: 'do not compute min, max, mean and std of what is written: some hundredths faster',
+  },
   /** Leave out files that cannot be read, and say which; without it they are errors. */
   skipBad: {
     kind: BOOLEAN,

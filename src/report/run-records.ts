@@ -20,13 +20,14 @@ export interface RunFeatureRecord {
   readonly mixes_entries?: string;
   /** Positions that only filled up texts of a batch and were not written, if it has a part for each token. */
   readonly padding_left_out?: number;
-  readonly min: number | null;
-  readonly max: number | null;
-  readonly mean: number | null;
-  readonly std: number | null;
+  /** Of the finite values, null if there are none; these four are missing where no statistics were wanted. */
+  readonly min?: number | null;
+  readonly max?: number | null;
+  readonly mean?: number | null;
+  readonly std?: number | null;
   /** Values that are not a number; only where there are any. */
   readonly nan?: number;
-  /** Values that are infinite; only where there are any. min, max, mean and std are those of the finite ones. */
+  /** Values that are infinite; only where there are any. */
   readonly infinite?: number;
 }
 

@@ -11,6 +11,8 @@ const COLUMNS: readonly Column[] = [
   { title: 'module', least: 8, isFirm: true, expendable: 1 },
   { title: 'dtype', expendable: 2 },
   { title: 'shape', least: 12, isFirm: true },
+];
+const STATISTICS: readonly Column[] = [
   { title: 'min', align: 'right' },
   { title: 'max', align: 'right' },
   { title: 'mean', align: 'right' },
@@ -38,13 +40,14 @@ export function ranText({ output, provider, images, inputs, skipped, run_ms }: R
 /** What was run, where, and the table of what came out. */
 export function runText(report: RunReport, style: TextStyle): string {
   const { features } = report;
+  const isSummarised = features.every(({ min }) => min !== undefined);
   const rows = features.map(({ output: name, index, group, module, dtype, shape, min, max, mean, std }) => [
     escapeText(name),
     indexText({ index, group }),
     module === null ? '-' : escapeText(module),
     escapeText(dtype),
     shapeText(shape),
-    ...[min, max, mean, std].map(numberText),
+    ...(isSummarised ? [min, max, mean, std].map((value) => numberText(value ?? null)) : []),
   ]);
   const odd = features.flatMap(({ output: name, nan = 0, infinite = 0 }) =>
     nan + infinite === 0
@@ -53,7 +56,7 @@ export function runText(report: RunReport, style: TextStyle): string {
           `\n${escapeText(name)}: ${countText(nan)} values are not a number, ${countText(infinite)} are infinite; the figures are those of the others`,
         ],
   );
-  return `${ranText(report)}\n\n${renderTable(COLUMNS, rows, style)}${odd.join('')}`;
+  return `${ranText(report)}\n\n${renderTable(isSummarised ? [...COLUMNS, ...STATISTICS] : COLUMNS, rows, style)}${odd.join('')}`;
 }
 
 function numberText(value: number | null): string {
