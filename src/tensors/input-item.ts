@@ -16,8 +16,8 @@ export interface InputItem {
   readonly isAlone: boolean;
   /** How a picture is prepared; null for what is no picture. */
   readonly picture: Preprocessing | null;
-  /** Whether it is a file of sound. */
-  readonly isSound?: boolean;
+  /** How many samples it gives, if it is a file of sound. */
+  readonly samples?: number;
   /** Where each entry came from, if that is not a place in `file`. */
   readonly entries?: readonly Entry[];
   /** The values of some entries, in memory that goes back to where it came from. */

@@ -24,7 +24,7 @@ import { SOUND_AS_IT_IS, type HeardFile, type SoundRecipe } from '../preprocessi
 import { readText } from './beside-model.js';
 import { PictureItem } from './picture-item.js';
 import { randomEntries, randomTensor } from './random.js';
-import { soundItem, soundWarnings, takesSound } from './sound-item.js';
+import { sampleMask, soundItem, soundWarnings, takesSampleMask, takesSound } from './sound-item.js';
 import { targetOf } from './input-target.js';
 import { describe, stackRows } from './tensor.js';
 
@@ -106,6 +106,7 @@ export async function planInputs(
   for (const file of opened) await context.faults.try(() => assign(file, items, context), file.path);
   context.faults.throwIfAny('inputs do not fit the model');
   for (const [input, item] of options.made ?? []) add(items, input, item);
+  addSampleMasks(items, inputs);
   for (const spec of parsed) if ('seed' in spec) addRandom(spec, items, context);
   if (skipped.length > 0 && [...items.values()].every((list) => list.length === 0)) assertAnyLeft(skipped);
   assertGiven(items, context);
@@ -133,7 +134,7 @@ export async function planInputs(
     fixedBatch,
     ownSizes:
       pictures.some(([, { height, width }]) => height === null || width === null) ||
-      [...items.values()].flat().some(({ isSound, rest }) => isSound === true && rest?.includes(null) === true),
+      [...items.values()].flat().some(({ samples, rest }) => samples !== undefined && rest?.includes(null) === true),
     files,
     preprocessing: new Map(pictures),
     sounds: context.sounds,
@@ -289,6 +290,14 @@ function arrayItem(path: string, array: LazyArray, input: ModelInput, { warn }: 
     convert(lacksAxis || full.length === 0 ? await whole() : await array.read(rows), wanted);
   const rest = full.length === 0 ? null : full.slice(1);
   return { file: path, rows: full[0] ?? 1, isEndless: false, rest, isAlone, picture: null, read };
+}
+
+/** Says of files of sound that all their samples count, where the model asks: each is run at its own length. */
+function addSampleMasks(items: ReadonlyMap<string, InputItem[]>, inputs: readonly ModelInput[]): void {
+  const mask = inputs.find((input) => takesSampleMask(input) && items.get(input.name)?.length === 0);
+  const clips = [...items.values()].find((list) => list.some(({ samples }) => samples !== undefined));
+  if (mask === undefined || clips === undefined) return;
+  for (const clip of clips) if (clip.samples !== undefined) add(items, mask, sampleMask(clip, clip.samples, mask));
 }
 
 function addRandom(

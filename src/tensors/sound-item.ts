@@ -90,10 +90,29 @@ export async function soundItem(
       rest,
       isAlone: place.isAlone,
       picture: null,
-      isSound: true,
+      samples: length,
       read,
     },
     facts: { rate: header.rate, channels: header.channels },
+  };
+}
+
+/** Whether an input asks which samples count, as transformers calls it. */
+export function takesSampleMask({ name, dtype, shape }: ImageInput): boolean {
+  return name === 'attention_mask' && (dtype === 'int64' || dtype === 'int32') && shape?.length === 2;
+}
+
+/** Ones for all samples of a clip. */
+export function sampleMask({ rest }: InputItem, samples: number, { dtype }: ImageInput): InputItem {
+  const ones: TensorValue = { dtype: 'int32', shape: [1, samples], data: new Int32Array(samples).fill(1) };
+  return {
+    file: null,
+    rows: 1,
+    isEndless: false,
+    rest: rest?.slice(-1) ?? null,
+    isAlone: false,
+    picture: null,
+    read: async () => convert(ones, dtype ?? 'int64'),
   };
 }
 

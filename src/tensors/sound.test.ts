@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { run, type RunOptions } from '../run.js';
 import type { RunReport } from '../report/run-records.js';
 import { encodeModel } from '../testing/model-builder.js';
-import { node, value, type DimSpec } from '../testing/model-spec.js';
+import { node, value, type DimSpec, type GraphSpec } from '../testing/model-spec.js';
 import { BufferSource } from '../wire/source.js';
 import { readArrays } from './in-memory.js';
+import { openWriter } from './open-writer.js';
 import { resampled } from './resample-sound.js';
 import { readWave, readWaveHeader } from './wave.js';
 
@@ -55,6 +56,7 @@ async function heard(
   shape: readonly DimSpec[],
   options: Partial<RunOptions> = {},
   config?: object,
+  graph: Partial<GraphSpec> = {},
 ): Promise<{ readonly report: RunReport; readonly samples: readonly number[] }> {
   const home = mkdtempSync(join(folder, 'm'));
   const model = join(home, 'model.onnx');
@@ -65,6 +67,7 @@ async function heard(
         inputs: [value('wave', shape)],
         outputs: [value('y', null)],
         nodes: [node('Identity', ['wave'], ['y'])],
+        ...graph,
       },
     }),
   );
@@ -116,6 +119,22 @@ describe('in a run', () => {
     const asked = await heard(['batch', 'samples'], { sampleRate: 8000 });
     expect(asked.report).toMatchObject({ warnings: [], sound: [{ source: 'flags', resampled: 0 }] });
     expect(asked.samples.slice(0, 12)).toEqual(mean);
+  });
+
+  test('all samples count where the model asks for a mask and none is given', async () => {
+    const masked: Partial<GraphSpec> = {
+      inputs: [value('wave', ['batch', 'samples']), value('attention_mask', ['batch', 'samples'], 'int64')],
+      nodes: [node('Cast', ['attention_mask'], ['mask'], { to: { int: 1 } }), node('Mul', ['wave', 'mask'], ['y'])],
+    };
+    const { report, samples } = await heard([], {}, undefined, masked);
+    expect(report.features[0].shape).toEqual([2, 12]);
+    expect(samples.slice(0, 12)).toEqual(mean);
+    const none = join(folder, 'none.npy');
+    await using writer = await openWriter(none, { totalRows: 2 });
+    await writer.write(new Map([['x', { dtype: 'int64', shape: [2, 12], data: new BigInt64Array(24) }]]), 2);
+    await writer.finish();
+    const inputs = [...report.inputs, `attention_mask=${none}`];
+    expect((await heard([], { inputs }, undefined, masked)).samples.every((sample) => sample === 0)).toBe(true);
   });
 
   test.each<readonly [string, readonly DimSpec[], object | undefined, RegExp]>([
