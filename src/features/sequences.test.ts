@@ -93,6 +93,19 @@ describe('blocks', () => {
   });
 });
 
+test.each([1, 2])('patches of a picture: %i blocks by their numbers, layers inside a block are none', async (count) => {
+  const net = new TokenNet();
+  const sizes = { strides: { ints: [8, 8] }, kernel_shape: { ints: [8, 8] } };
+  const image = net.input('image', ['batch', 3, 32, 32]);
+  const map = net.op('Conv', 'patch', [image, net.weight(16, 3, 8, 8)], sizes);
+  const rows = net.op('Reshape', 'patch', [map, net.integers(0, 16, 16)]);
+  let at = net.op('Transpose', 'patch', [rows], { perm: { ints: [0, 2, 1] } });
+  const ends = Array.from({ length: count }, (_, index) => (at = net.preNorm(`encoder/layers.${index}`, at)));
+  const resolution = await net.resolve([net.op('ReduceMean', 'pool', [net.norm('post', at)], { axes: { ints: [1] } })]);
+  expect(tensors(resolution)).toEqual(ends);
+  if (count > 1) expect(modules(resolution)).toEqual(['encoder.layers.0', 'encoder.layers.1']);
+});
+
 test('one-dimensional convolutions alone: the end of each stride', async () => {
   const net = new TokenNet();
   const block = (scope: string, from: string, sizes: readonly [number, number]): string => {

@@ -268,6 +268,8 @@ function withoutHeadConv(flow: Flow, units: readonly Unit[], main: Module | null
  * any size.
  */
 const LEAST_SHARE = { tokens: 0.3, maps: 0.5 };
+/** How many numbered children are blocks; of so few tokens they have nothing but numbers for names: no `fc1`, `fc2`. */
+const LEAST_NUMBERED = { tokens: 2, maps: 3 };
 
 /**
  * The blocks of a network that keeps one stride behind its patches: the numbered children of the container that holds
@@ -282,11 +284,13 @@ function isotropicBlocks(analysis: Analysis, tree: ModuleTree): readonly Unit[] 
     const mayBeMaps = strides.size === 1 && module.size >= LEAST_SHARE.maps * length;
     if (!mayBeMaps && deepestTokens === 0) continue;
     const numbered = numberedChildren(module);
-    if (numbered.length < 3 || isOneOfSeveral(module)) continue;
+    if (numbered.length < LEAST_NUMBERED.tokens || isOneOfSeveral(module)) continue;
     const [first] = numbered;
     if (!mayBeMaps && !isOfTokens(unitAt(analysis, first))) continue;
     const blocks = numbered.flatMap((child) => unitAt(analysis, child) ?? []);
     const isTokens = blocks.every(isOfTokens);
+    const areFew = numbered.length < LEAST_NUMBERED.maps;
+    if (areFew && !(isTokens && numbered.every(({ name }) => isNumbered(name)))) continue;
     const most = isTokens ? deepestTokens : deepest;
     if (blocks.length < numbered.length || !blocks.every(({ stride }) => stride === most)) continue;
     if (isTokens || mayBeMaps) return blocks;
