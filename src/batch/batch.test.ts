@@ -18,7 +18,7 @@ import { backbone } from '../testing/fixtures/fixture.js';
 import { encodeModel } from '../testing/model-builder.js';
 import { value, weights } from '../testing/model-spec.js';
 import { nodeFileSystem } from '../wire/fs.js';
-import { batch, type BatchOptions } from './batch.js';
+import { batch, previewPlan, type BatchOptions } from './batch.js';
 import { planJobs, type Job } from './jobs.js';
 import { decodeLine, encodeLine, type JournalRecord } from './journal-lines.js';
 import { judge, readMade, type Made } from './made.js';
@@ -123,11 +123,38 @@ test('verify runs every model beside its cut; one that differs fails, and its ou
     ['c.onnx', true],
   ]);
   expect(await statuses({}, [jobs[0], jobs[2]])).toBe('ss');
-  // A cut that nobody has verified is no verified cut.
-  expect(await statuses({}, [{ ...jobs[0], options: { out: [0, 1] } }])).toBe('d');
-  expect(await statuses({}, [jobs[0]])).toBe('d');
   // Without it the turned bit goes unseen.
   expect(await statuses({}, [{ ...jobs[1], options: { out: [0, 1] } }])).toBe('d');
+});
+
+test('a cut that nobody has verified is verified when that is asked for, and not made again', async () => {
+  const before = { fine: JOBS[0], off: { ...JOBS[0], input: 'turned-bit.onnx', output: 'cut/off.onnx' } };
+  renameSync(join(root, 'b.onnx'), join(root, 'turned-bit.onnx'));
+  const plain = [before.fine, before.off];
+  const verified = plain.map((job) => ({ ...job, options: { out: [0, 1], verify: true } }));
+  expect(await statuses({}, plain)).toBe('dd');
+  const made = ['a.onnx', 'off.onnx'].map((name) => readFileSync(join(root, 'cut', name)));
+  const actions = async (jobs: readonly Job[]): Promise<readonly string[]> => {
+    const seen: string[] = [];
+    for await (const { action } of previewPlan(planJobs(jobs, root), { stateDirectory: '.featx' })) seen.push(action);
+    return seen;
+  };
+  expect(await actions(plain)).toEqual(['skip', 'skip']);
+  expect(await actions(verified)).toEqual(['verify', 'verify']);
+  const { reports } = await run({}, verified);
+  expect(reports.map(({ status, verified: isVerified, error }) => [status, isVerified, error?.code])).toEqual([
+    ['skipped', true, undefined],
+    ['failed', undefined, 'FEATX_VERIFY'],
+  ]);
+  // What is there stays: the new cut was not written.
+  expect(['a.onnx', 'off.onnx'].map((name) => readFileSync(join(root, 'cut', name)))).toEqual(made);
+  // Taking it away makes nothing again, and what was verified once stays verified.
+  expect(await statuses({}, plain)).toBe('ss');
+  expect(await actions(verified)).toEqual(['skip', 'verify']);
+  const again = await run({}, [verified[0]]);
+  expect(again.reports.map(({ status, verified: isVerified }) => [status, isVerified])).toEqual([
+    ['skipped', undefined],
+  ]);
 });
 
 test('what has not changed is skipped, what has is cut', async () => {

@@ -5,8 +5,9 @@ import { UsageError } from '../errors.js';
 import { isRecord } from '../options/schema.js';
 import type { OptionsOf } from '../options/types.js';
 import type { Shard } from '../options/values.js';
+import { openModel } from '../open.js';
 import { takeShard } from '../shards/shard.js';
-import { type FileSystem, ioError, nodeFileSystem } from '../wire/fs.js';
+import { type FileSystem, nodeFileSystem } from '../wire/fs.js';
 import { Channel } from './channel.js';
 import { WORKER_TIMEOUT_MS } from './worker.js';
 import { type Job, type BatchPlan, planJobs, withoutTwins } from './jobs.js';
@@ -106,8 +107,11 @@ export interface PlannedReport {
   readonly item: string;
   /** Null for a file that is left alone. */
   readonly output: string | null;
-  /** `check`: it must be read in full to know whether it has changed; `leave`: found, and a cut that featx made. */
-  readonly action: 'cut' | 'skip' | 'check' | 'refuse' | 'leave';
+  /**
+   * `verify`: it is as it was made, and will be run beside its model; `check`: it must be read in full to know
+   * whether it has changed; `refuse`: it will fail; `leave`: found, and a cut that featx made.
+   */
+  readonly action: 'cut' | 'skip' | 'verify' | 'check' | 'refuse' | 'leave';
   readonly error: ItemError | null;
   /** As `extract` takes them; null for a file that is left alone. */
   readonly options: unknown;
@@ -125,6 +129,7 @@ export interface PreviewOptions {
 const HASH_LIMIT = 4 * 1024 * 1024;
 const ACTIONS: { readonly [Is in Verdict['is']]: PlannedReport['action'] } = {
   same: 'skip',
+  unverified: 'verify',
   changed: 'cut',
   unsure: 'check',
 };
@@ -154,8 +159,9 @@ export async function* previewPlan(
               { root: plan.root, item, output, options: text },
               { fileSystem, content: options.check === 'content', hashLimit: HASH_LIMIT },
             );
-      const error = fault ?? (url === null ? await missing(plan.root, item, fileSystem) : null);
-      const action = error !== null ? 'refuse' : ACTIONS[verdict?.is ?? 'changed'];
+      const planned = ACTIONS[verdict?.is ?? 'changed'];
+      const error = fault ?? (url === null && planned === 'cut' ? await unreadable(plan.root, item, fileSystem) : null);
+      const action = error !== null ? 'refuse' : planned;
       yield { schema: 1, command: 'batch-plan', item, output, action, error, options: JSON.parse(text) };
     }
   } finally {
@@ -163,12 +169,12 @@ export async function* previewPlan(
   }
 }
 
-/** Why an item cannot be read, as its run would say; null if it is there. */
-async function missing(root: string, item: string, fileSystem: FileSystem): Promise<ItemError | null> {
+/** Why an item is no model that can be read, as its run would say; null if it is one. */
+async function unreadable(root: string, item: string, fileSystem: FileSystem): Promise<ItemError | null> {
   try {
-    await fileSystem.stat(resolve(root, item));
+    await using _model = await openModel(resolve(root, item), { fileSystem });
     return null;
   } catch (error) {
-    return relativeError(itemError(ioError(error, 'open', resolve(root, item))), root);
+    return relativeError(itemError(error), root);
   }
 }

@@ -10,6 +10,7 @@ import { type FileSystem, errnoOf } from '../wire/fs.js';
 import { hashRanges } from '../wire/hash.js';
 import type { PlannedItem } from './jobs.js';
 import type { Journal } from './journal.js';
+import { decodeOptions, encodeOptions } from './options.js';
 import { type ReadRecord, type WrittenRecord, recorded, stateOf } from './recording.js';
 
 /** What is remembered of a cut that was made: enough to know later that making it again would change nothing. */
@@ -17,8 +18,10 @@ export interface Made {
   readonly featx: string;
   /** Version of onnxruntime-node, which has a say in shapes; null without it. */
   readonly runtime: string | null;
-  /** Digest of the options. */
+  /** Digest of the options that the bytes follow from. */
   readonly options: string;
+  /** Present if the cut was run beside its model, and computes what it computes. */
+  readonly verified?: true;
   /** When the record was made, in milliseconds since 1970. */
   readonly at_ms: number;
   /** The model, then its sidecars. */
@@ -45,18 +48,23 @@ export interface Expected {
   readonly options: string;
 }
 
-/** `same`: nothing to do; `changed`: make it; `unsure`: more bytes than allowed would have to be hashed to know. */
+/**
+ * `same`: nothing to do; `unverified`: there as it was made, and still to be run beside its model; `changed`: make it;
+ * `unsure`: more bytes than allowed would have to be hashed to know.
+ */
 export type Verdict =
-  | { readonly is: 'same'; readonly made: Made; readonly refreshed: boolean }
+  | { readonly is: 'same' | 'unverified'; readonly made: Made; readonly refreshed: boolean }
   | { readonly is: 'changed' }
   | { readonly is: 'unsure' };
 
 /** A file that is not at least this much older than the record may have changed in the same tick of the clock. */
 const RACE_MS = 2_000;
 
-/** Hex digest of the options that an item was made with. */
+/** Hex digest of the options that an item was made with; whether it is verified changes no byte of it. */
 export function optionsDigest(options: string): string {
-  return createHash('sha256').update(options).digest('hex');
+  return createHash('sha256')
+    .update(encodeOptions(decodeOptions(options).extract))
+    .digest('hex');
 }
 
 let runtime: string | null | undefined;
@@ -74,11 +82,16 @@ function runtimeVersion(): string | null {
 }
 
 /** The record of what was made now, by this version and this runtime. */
-export function newMade(options: string, files: Pick<Made, 'reads' | 'remote' | 'absent' | 'writes'>): Made {
+export function newMade(
+  options: string,
+  isVerified: boolean,
+  files: Pick<Made, 'reads' | 'remote' | 'absent' | 'writes'>,
+): Made {
   return {
     featx: VERSION,
     runtime: runtimeVersion(),
     options: optionsDigest(options),
+    ...(isVerified ? { verified: true } : {}),
     at_ms: Date.now(),
     ...files,
   };
@@ -123,11 +136,12 @@ export async function judge(made: Made, expected: Expected, options: JudgeOption
   const refreshed = files.some(({ isTrusted }) => !isTrusted);
   for (const file of files)
     if (!file.isTrusted && !(await matches(file, expected.root, options.fileSystem))) return { is: 'changed' };
-  if (!refreshed) return { is: 'same', made, refreshed };
+  const is = made.verified !== true && decodeOptions(expected.options).verify ? 'unverified' : 'same';
+  if (!refreshed) return { is, made, refreshed };
   const states = files.map(({ state }) => recorded(state));
   const reads = made.reads.map((record, index) => ({ ...record, state: states[index] }));
   const writes = made.writes.map((record, index) => ({ ...record, state: states[made.reads.length + index] }));
-  return { is: 'same', made: { ...made, at_ms: now, reads, writes }, refreshed };
+  return { is, made: { ...made, at_ms: now, reads, writes }, refreshed };
 }
 
 interface Seen {
@@ -176,7 +190,7 @@ function speaksOf(made: Made, { item, output, options }: Expected): boolean {
 /** A record as it was written, or null where it is anything else. */
 export function readMade(value: unknown): Made | null {
   if (!isRecord(value)) return null;
-  const { featx, runtime: version, options, at_ms, reads, remote, absent, writes } = value;
+  const { featx, runtime: version, options, verified, at_ms, reads, remote, absent, writes } = value;
   const isFile = (file: unknown): file is WrittenRecord =>
     isRecord(file) &&
     typeof file.path === 'string' &&
@@ -198,7 +212,8 @@ export function readMade(value: unknown): Made | null {
   if (!Array.isArray(absent) || !absent.every(isPath)) return null;
   if (remote !== undefined && !(Array.isArray(remote) && remote.every(isRemote))) return null;
   const fetched = remote === undefined ? {} : { remote };
-  return { featx, runtime: version, options, at_ms, reads, ...fetched, absent, writes };
+  const ran = verified === true ? { verified: true as const } : {};
+  return { featx, runtime: version, options, ...ran, at_ms, reads, ...fetched, absent, writes };
 }
 
 function isRemote(value: unknown): value is RemoteRecord {

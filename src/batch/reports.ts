@@ -21,6 +21,8 @@ export interface JobReport {
   readonly error: (ItemError & { readonly signal?: string }) | null;
   /** The report of the cut; null where none was made. */
   readonly report: ExtractReport | null;
+  /** Present if the cut was there already, and now was run beside its model. */
+  readonly verified?: true;
 }
 
 /** What became of a batch. */
@@ -53,6 +55,7 @@ export interface Settled {
   readonly attempts: number;
   readonly error: JobReport['error'];
   readonly report: ExtractReport | null;
+  readonly verified?: true;
   /** What to remember; null to leave the memory as it is. */
   readonly made: Made | null;
   /** Already in the journal of this run. */
@@ -65,7 +68,15 @@ export function settled(item: PlannedItem, { result, attempts }: Outcome<'extrac
     case 'made':
       return { item, status: 'done', attempts, error: null, report: result.report, made: result.made };
     case 'same':
-      return { item, status: 'skipped', attempts: 0, error: null, report: null, made: result.made };
+      return {
+        item,
+        status: 'skipped',
+        attempts: result.verified ? attempts : 0,
+        error: null,
+        report: null,
+        ...(result.verified ? { verified: true } : {}),
+        made: result.made,
+      };
     case 'fault':
       return {
         item,

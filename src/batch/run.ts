@@ -275,7 +275,7 @@ export class BatchRun {
       if (isCarried) return { ...carried(item, previous), made: refreshed };
       return { item, status: 'skipped', attempts: 0, error: null, report: null, made: refreshed };
     }
-    return { item, made: verdict.is === 'unsure' ? made : null };
+    return { item, made: verdict.is === 'changed' ? null : made };
   }
 
   private judge(made: Made, { item, output, options }: PlannedItem): Promise<Verdict> {
@@ -288,7 +288,7 @@ export class BatchRun {
   }
 
   /** Records and reports an item. */
-  private async settle({ item, status, attempts, error, report, made, isRecorded }: Settled): Promise<void> {
+  private async settle({ item, status, attempts, error, report, verified, made, isRecorded }: Settled): Promise<void> {
     this.counts[status]++;
     if (status === 'failed' && this.settings.failFast) this.state = 'closing';
     if (!isRecorded)
@@ -314,6 +314,7 @@ export class BatchRun {
       attempts,
       error,
       report,
+      ...(verified === true ? { verified } : {}),
     });
   }
 

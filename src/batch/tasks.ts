@@ -56,7 +56,8 @@ export type ItemError = ErrorRecord['error'];
 export interface ResultOf {
   readonly extract:
     | { readonly is: 'made'; readonly report: ExtractReport; readonly made: Made | null }
-    | { readonly is: 'same'; readonly made: Made };
+    /** `verified`: what was there already was run beside its model. */
+    | { readonly is: 'same'; readonly made: Made; readonly verified: boolean };
   readonly inspect: { readonly is: 'inspected'; readonly report: InspectReport };
   readonly sidecars: { readonly is: 'sidecars'; readonly paths: readonly string[] };
 }
@@ -116,6 +117,11 @@ async function cut(
   fs: FileSystem,
 ): Promise<ResultOf['extract']> {
   const known = earlier === null ? null : readMade(earlier);
+  const target = resolve(root, output);
+  const model = url ?? resolve(root, item);
+  const { extract: wanted, verify: isVerified } = decodeOptions(options);
+  // Outside the record: what the cut is made of is what extract reads.
+  const verdictOn = (path: string): Promise<VerifyReport> => verdictOf(model, path, { ...wanted, remote }, fs);
   if (known !== null) {
     const verdict = await judge(
       known,
@@ -129,30 +135,26 @@ async function cut(
           currentVersion(path === item && url !== null ? url : path, remote, { fileSystem: fs }).catch(() => null),
       },
     );
-    if (verdict.is === 'same') return { is: 'same', made: verdict.made };
+    if (verdict.is === 'same') return { is: 'same', made: verdict.made, verified: false };
+    // What differs, or cannot be judged, is made again, and fails there with its reason.
+    if (verdict.is === 'unverified' && (await verdictOn(target)).equal === true)
+      return { is: 'same', made: { ...verdict.made, verified: true }, verified: true };
   }
-  const target = resolve(root, output);
   const isWritten = (path: string): boolean => path === target || path.startsWith(`${target}.`);
   const fileSystem = new RecordingFileSystem(fs, root, url === null ? null : isWritten);
-  const { extract: wanted, verify: isVerified } = decodeOptions(options);
-  const model = url ?? resolve(root, item);
   const opened = new Map<string, string | null>();
   const fetching = {
     ...remote,
     onOpen: ({ name, version }: { readonly name: string; readonly version: string | null }): void =>
       void opened.set(opened.size === 0 ? item : name, version),
   };
-  // Outside the record: what the cut is made of is what extract reads.
-  const verifyFile = isVerified
-    ? (path: string): Promise<VerifyReport> => verdictOf(model, path, { ...wanted, remote }, fs)
-    : undefined;
   const report = await extract(model, target, {
     ...wanted,
     isolate: false,
     fileSystem,
     onProgress,
     name: item,
-    verifyFile,
+    verifyFile: isVerified ? verdictOn : undefined,
     ...(url === null ? {} : { remote: fetching }),
   });
   // Where a file has changed since it was read, the record says what was written and never holds.
@@ -162,7 +164,11 @@ async function cut(
       : { reads: [], remote: versioned(opened), absent: [] }),
     writes: fileSystem.writes(),
   });
-  return { is: 'made', report: { ...report, output }, made: remember ? newMade(options, await files()) : null };
+  return {
+    is: 'made',
+    report: { ...report, output },
+    made: remember ? newMade(options, isVerified, await files()) : null,
+  };
 }
 
 /** Remote files with their versions; none if one of them has none, so that the record never holds. */

@@ -1,12 +1,13 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { Writable } from 'node:stream';
 import { parseConfig } from '../batch/config.js';
 import { smallModel } from '../testing/batch.js';
 import { runCli } from '../testing/cli.js';
 import { encodeModel } from '../testing/model-builder.js';
 import { node, value } from '../testing/model-spec.js';
+import { shownPath } from './batch-lines.js';
 import { progressText } from './batch-progress.js';
 
 let root: string;
@@ -35,6 +36,8 @@ const records = (text: string): readonly Record<string, unknown>[] =>
     .split('\n')
     .map((line) => JSON.parse(line));
 const here = (...path: readonly string[]): string => relative('.', join(root, ...path)).replaceAll('\\', '/');
+/** As lines for people have it. */
+const shown = (...path: readonly string[]): string => shownPath(here(...path), '.');
 
 test('the plan, the batch, and the plan again', async () => {
   const plan = await runCli([...common, '--plan', '--json']);
@@ -73,9 +76,10 @@ test('the plan, the batch, and the plan again', async () => {
   // A failure is said whatever is asked for.
   expect(stderr).toMatch(/^failed \S*b\.onnx: [^\n]+\n( {2}hint: [^\n]+\n)?$/);
   expect((await runCli([...common, '--plan'])).stdout.split('\n').map((line) => line.split(' ')[0])).toEqual([
-    'skip',
-    'cut',
-    'skip',
+    'same',
+    'failed',
+    'same',
+    '0',
     '',
   ]);
 });
@@ -107,12 +111,12 @@ test('shards from the environment, and their merge', async () => {
     },
   });
   expect(first.stderr).toBe('shard 2 of 2 (from SLURM_ARRAY_TASK_ID)\n');
-  expect(first.stdout).toContain(here('models', 'c.onnx'));
+  expect(first.stdout).toContain(shown('models', 'c.onnx'));
   expect(
     (await runCli([...common, '--plan', '--shard', '1/1'], { env: { JOB_COMPLETION_INDEX: '0' } })).stdout
       .trim()
       .split('\n'),
-  ).toHaveLength(3);
+  ).toHaveLength(4);
   expect(await runCli([...common, '--plan'], { env: { JOB_COMPLETION_INDEX: '0' } })).toMatchObject({
     exit: 2,
     stderr: expect.stringContaining('FEATX_SHARD_COUNT'),
@@ -148,7 +152,9 @@ test('init writes a config that batch takes, and leaves an existing one alone', 
       { index: 1, num_chs: 8, reduction: 4 },
     ],
   });
-  expect((await runCli(['batch', output, '--plan'])).stdout.trim().split('\n')).toHaveLength(3);
+  expect((await runCli(['batch', output, '--plan'])).stdout).toMatch(
+    /^(cut {5}[^\n]*\n){3}3 to cut, 0 unchanged, 0 failed\n$/,
+  );
   expect(await runCli(['init', 'models/*.onnx', '-o', output])).toMatchObject({
     exit: 2,
     stderr: expect.stringContaining('--force'),
@@ -225,7 +231,7 @@ test('people get a line an item, and failures with their reason', async () => {
   writeFileSync(join(root, 'models', 'b.onnx'), 'no model');
   const first = await runCli([...common, '--jobs', '1']);
   const cut = (name: string): RegExp =>
-    new RegExp(`^cut ${here('models', name)}  2 features  [\\d.]+ K?B -> [\\d.]+ K?B$`);
+    new RegExp(`^cut ${shown('models', name)}  2 features  [\\d.]+ K?B -> [\\d.]+ K?B$`);
   const [a, c, ...summary] = first.stdout.split('\n');
   expect([first.exit, a, c, summary]).toEqual([
     1,
@@ -233,9 +239,9 @@ test('people get a line an item, and failures with their reason', async () => {
     expect.stringMatching(cut('c.onnx')),
     ['2 cut, 0 unchanged, 1 failed', ''],
   ]);
-  expect(first.stderr).toMatch(new RegExp(`^failed ${here('models', 'b.onnx')}: `));
+  expect(first.stderr).toMatch(new RegExp(`^failed ${shown('models', 'b.onnx')}: `));
   const second = await runCli([...common, '--jobs', '1']);
-  expect(second.stdout.split('\n').slice(0, 2)).toEqual(['a', 'c'].map((name) => `same ${here('models', name)}.onnx`));
+  expect(second.stdout.split('\n').slice(0, 2)).toEqual(['a', 'c'].map((name) => `same ${shown('models', name)}.onnx`));
   const quiet = await runCli([...common, '--jobs', '1', '--quiet']);
   expect([quiet.exit, quiet.stdout, quiet.stderr]).toEqual([1, '', first.stderr]);
 });
@@ -246,8 +252,16 @@ test('what does not exist is refused by the plan too', async () => {
   expect([exit, stdout.split('\n')[0].split(' ')[0], stdout.split('\n')[1]]).toEqual([
     1,
     'cut',
-    expect.stringMatching(/^refuse {2}\S*nope\.onnx -> .*no such file/),
+    expect.stringMatching(/^failed {2}\S*nope\.onnx: .*no such file/),
   ]);
+});
+
+test('a path that is longer from the folder of the batch is shown from the root', () => {
+  expect(shownPath('../../../../elsewhere/models/a.onnx', '/home/someone/much/deeper')).toBe(
+    resolve('/elsewhere/models/a.onnx'),
+  );
+  expect(shownPath('models/a.onnx', '/home/someone')).toBe('models/a.onnx');
+  expect(shownPath('https://host/a.onnx', '/home/someone')).toBe('https://host/a.onnx');
 });
 
 test('GitHub Actions gets annotations of files and a summary of the job', async () => {

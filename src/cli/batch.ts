@@ -10,7 +10,7 @@ import type { Shard } from '../options/values.js';
 import { assertNoWarnings } from '../report/strict.js';
 import { shardFromEnvironment } from '../shards/shard.js';
 import { configPaths } from '../tensors/beside-model.js';
-import { failureText, itemLine, planLine, summaryText } from './batch-lines.js';
+import { failureText, itemLine, planLine, planSummaryText, shownPath, summaryText } from './batch-lines.js';
 import { batchProgress } from './batch-progress.js';
 import { requested } from './batch-request.js';
 import { changes } from './batch-watch.js';
@@ -97,15 +97,16 @@ async function printPlan({ plan, cuts, common }: Planned, context: Context): Pro
       options: null,
     }),
   );
-  let refused = 0;
+  const actions: PlannedReport['action'][] = [];
   for await (const found of previewPlan(plan, common)) {
     const record = context.inFlags(found);
-    if (record.action === 'refuse') refused++;
+    actions.push(record.action);
     if (context.flags.json) await context.record(record);
-    else await context.stdout.write(planLine(record));
+    else await context.stdout.write(planLine(record, plan.root));
   }
   if (context.flags.json) for (const record of left) await context.record(record);
-  return refused > 0 ? ExitCode.partial : ExitCode.done;
+  else if (!context.flags.quiet) await context.stdout.write(`${planSummaryText(actions)}\n`);
+  return actions.includes('refuse') ? ExitCode.partial : ExitCode.done;
 }
 
 /** Does what is planned and says so, an item a line. */
@@ -166,14 +167,14 @@ async function runOnce({ plan, cuts, reads, config, flags, common }: Planned, co
 async function printItem(report: JobReport, root: string, context: Context): Promise<void> {
   const path = resolve(root, report.item);
   if (report.status === 'failed') {
-    await context.complain(failureText(report));
+    await context.complain(failureText(report, root));
     if (isGithub(context.io.env)) await context.complain(annotation(report, relative('.', path).replaceAll('\\', '/')));
   }
   if (context.flags.json) {
     await context.record(report);
     return;
   }
-  await context.warn((report.report?.warnings ?? []).map((warning) => `${report.item}: ${warning}`));
+  await context.warn((report.report?.warnings ?? []).map((warning) => `${shownPath(report.item, root)}: ${warning}`));
   if (report.status === 'failed' || context.flags.quiet) return;
   // What a model behind a URL takes, nobody here knows.
   const size = isAddress(report.item)
@@ -182,7 +183,7 @@ async function printItem(report: JobReport, root: string, context: Context): Pro
         (stats) => Number(stats.size),
         () => null,
       );
-  await context.stdout.write(itemLine(report, size));
+  await context.stdout.write(itemLine(report, size, root));
 }
 
 const EXAMPLES = `
