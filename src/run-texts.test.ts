@@ -186,3 +186,78 @@ test('a model that has no tokenizer beside it says where one was looked for', as
     message: expect.stringContaining(join('bare', 'tokenizer.json')),
   });
 });
+
+describe('a model of 32 positions whose tokenizer.json fills up to 128', () => {
+  const place = join(folder, 'positions');
+  const short = join(place, 'model.onnx');
+  beforeAll(() => {
+    mkdirSync(place);
+    writeFileSync(
+      short,
+      encodeModel({
+        graph: {
+          inputs: [value('input_ids', ['b', 's'], 'int64')],
+          outputs: [value('last_hidden_state', ['b', 's', WIDTH])],
+          initializers: [
+            tensor('table', [VOCABULARY, WIDTH], [...table]),
+            tensor(
+              'places',
+              [1, 32, 1],
+              Array.from({ length: 32 }, (_, at) => at),
+            ),
+            tensor('zero', [1], [0], 'int64'),
+            tensor('one', [1], [1], 'int64'),
+          ],
+          nodes: [
+            node('Gather', ['table', 'input_ids'], ['vectors']),
+            node('Shape', ['input_ids'], ['shape']),
+            node('Gather', ['shape', 'one'], ['length']),
+            node('Slice', ['places', 'zero', 'length', 'one'], ['some']),
+            node('Add', ['vectors', 'some'], ['last_hidden_state']),
+          ],
+        },
+      }),
+    );
+    const definition: Record<string, unknown> = JSON.parse(readFileSync('fixtures/tokenizers/wordpiece.json', 'utf8'));
+    definition['truncation'] = null;
+    definition['padding'] = { ...(definition['padding'] as object), strategy: { Fixed: 128 } };
+    writeFileSync(join(place, 'tokenizer.json'), JSON.stringify(definition));
+  });
+  const long = 'features of a network '.repeat(20);
+  const select = [{ by: 'tensor', name: 'last_hidden_state' }] as const;
+
+  test('is given what counts of it, and no more', async () => {
+    const { features } = await run(short, { texts: ['backbone'], select });
+    expect(features[0].shape[1]).toBeLessThan(32);
+    const cut = await run(short, { texts: [long, 'backbone'], select, pool: 'cls', maxLength: 32 });
+    expect(cut).toMatchObject({ texts: 2, tokenizer: { max_length: 32, truncated: 1 }, warnings: [/cut there/] });
+  });
+
+  test('says how long a text may be if it does not take it', async () => {
+    const hint = expect.stringMatching(/^the network may take fewer than \d+ tokens: try a smaller `maxLength`$/);
+    await expect(run(short, { texts: [long], select })).rejects.toMatchObject({ name: 'RuntimeError', hint });
+  });
+});
+
+describe('what is a file and what is a text', () => {
+  const options = { select: [{ by: 'tensor', name: 'last_hidden_state' }], pool: 'cls' } as const;
+
+  test('a file of another kind is refused, and a folder', async () => {
+    for (const path of [pooling, join(folder, 'onnx')])
+      await expect(run(model, { texts: [path], ...options })).rejects.toMatchObject({
+        code: 'FEATX_USAGE_INPUT',
+        path,
+        hint: expect.stringMatching(/^give FILE.txt \(a line each\)/),
+      });
+  });
+
+  test('a name without a file is run with a warning that names the nearest', async () => {
+    const near = join(folder, 'line.md');
+    const { texts, warnings } = await run(model, { texts: [near, 'How are you?', 'e.g. this'], ...options });
+    expect(texts).toBe(3);
+    expect(warnings).toContainEqual(`'${near}' is run as a text: there is no such file; there is ${lines}`);
+    await expect(run(model, { texts: ['node.js'], strict: true, ...options })).rejects.toThrow(
+      "'node.js' is run as a text: there is no such file",
+    );
+  });
+});

@@ -28,7 +28,8 @@ import { projectionFiles, readProjection } from './tensors/projection.js';
 import type { Mixing } from './rewrite/mixing.js';
 import { stepsOf } from './rewrite/steps.js';
 import { TokenEntries } from './token-entries.js';
-import { textInputs, type TextInputs } from './tensors/text-inputs.js';
+import { cutWarnings, textInputs, type TextInputs } from './tensors/text-inputs.js';
+import { takesTokens } from './tensors/text-items.js';
 import type { Provenance } from './tensors/provenance.js';
 import { VERSION } from './version.js';
 import { RemoteSource } from './remote/remote-source.js';
@@ -166,7 +167,7 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
   let running: Running | null = null;
   for await (const batch of batches(plan, { batchSize, signal, skip, memory })) {
     // The next batch runs while the results of this one are summed up and written.
-    const next: Running = { batch, results: clock.time(runBatch(device, batch)) };
+    const next: Running = { batch, results: clock.time(runBatch(device, batch, text !== null)) };
     if (running !== null) await take(running);
     // The profile is that of one batch.
     if (batch.index === 0) await next.results;
@@ -174,10 +175,18 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
   }
   if (running === null) assertAnyLeft([...skipped.values()]);
   else await take(running);
-  const known = [...device.runner.warnings, ...device.warnings, ...plan.warnings, ...settled.warnings];
+  const noted = [device.runner, device, plan, settled].flatMap(({ warnings: own }) => own);
+  const known = [...(text?.warnings ?? []), ...noted];
   if (options.strict) assertNoWarnings(known, inputName(source, options.remote) ?? undefined);
   await writer?.finish();
-  const warnings = [...new Set([...known, ...textWarnings(text), ...settled.notes, ...(writer?.warnings ?? [])])];
+  const warnings = [
+    ...new Set([
+      ...known,
+      ...(text === null ? [] : cutWarnings(text.tokenizer)),
+      ...settled.notes,
+      ...(writer?.warnings ?? []),
+    ]),
+  ];
   const path = options.name ?? inputName(source, options.remote);
   await keepProfile(device.runner.session.profile, options);
   return {
@@ -192,6 +201,7 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
     ...(pooled === null ? {} : { pooling: pooled.record }),
     skipped: [...skipped].map(([input, { code, message }]) => ({ input, code, message })),
     images: picturesOf(plan, skipped),
+    ...(text === null ? {} : { texts: text.texts }),
     preprocessing: [...plan.preprocessing].map((one) => preprocessingRecord(...one)),
     ...(plan.sounds.length === 0 ? {} : { sound: soundRecords(plan.sounds) }),
     batch_size: batchSize,
@@ -242,23 +252,24 @@ async function entriesOf(
 async function runBatch(
   device: DeviceRuns<FeatureRunner>,
   batch: InputBatch,
+  isOfTexts: boolean,
 ): Promise<ReadonlyMap<string, TensorValue>> {
   try {
     return await device.run(batch);
   } catch (error) {
-    if (
-      !(error instanceof RuntimeError) ||
-      error.code !== 'FEATX_RUNTIME' ||
-      batch.size === 1 ||
-      error.hint !== undefined
-    )
+    const hint = failureHint(batch, isOfTexts);
+    if (!(error instanceof RuntimeError) || error.code !== 'FEATX_RUNTIME' || hint === '' || error.hint !== undefined)
       throw error;
-    throw new RuntimeError(error.message, {
-      code: error.code,
-      hint: `the network may take one entry at a time, whatever its inputs say: try ${option('batchSize', 1)}`,
-      cause: error,
-    });
+    throw new RuntimeError(error.message, { code: error.code, hint, cause: error });
   }
+}
+
+/** What may help if a network does not take a batch. */
+function failureHint({ size, feeds }: InputBatch, isOfTexts: boolean): string {
+  const tokens = isOfTexts ? [...feeds].find(([name]) => takesTokens({ name }))?.[1].shape.at(-1) : undefined;
+  const fewer = `the network may take fewer than ${tokens} tokens: try a smaller ${option('maxLength')}`;
+  const alone = `the network may take one entry at a time, whatever its inputs say: try ${option('batchSize', 1)}`;
+  return [...(tokens === undefined ? [] : [fewer]), ...(size === 1 ? [] : [alone])].join('; or ');
 }
 
 /** What a file of features says of itself: the same for the same model, inputs and options, wherever they lie. */
@@ -298,15 +309,6 @@ async function identityOf(
 ): Promise<{ readonly sha256: string | null; readonly etag?: string }> {
   if (source instanceof RemoteSource) return source.identity;
   return { sha256: source.path === undefined ? null : (await hashFile(fs, source.path)).sha256 };
-}
-
-function textWarnings(text: TextInputs | null): readonly string[] {
-  const { truncated = 0, maxLength = null } = text?.tokenizer ?? {};
-  return truncated === 0
-    ? []
-    : [
-        `${truncated} ${truncated === 1 ? 'text is' : 'texts are'} longer than ${maxLength ?? '?'} tokens and cut there`,
-      ];
 }
 
 function tokenizerRecord(text: TextInputs | null): Pick<RunReport, 'tokenizer'> {

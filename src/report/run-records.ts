@@ -114,6 +114,8 @@ export interface RunReport {
   /** Files that could not be read, whose entries are left out. */
   readonly skipped: readonly SkippedRecord[];
   readonly images: number;
+  /** Texts that were run; absent if none were given. */
+  readonly texts?: number;
   /** How pictures became each input that took any. */
   readonly preprocessing: readonly PreprocessingRecord[];
   /** How sound became each input that took any; absent if none did. */

@@ -29,9 +29,10 @@ export function skippedText(input: string, message: string): string {
 }
 
 /** `ran 3 images on cpu in 12 ms, wrote features.npz`. */
-export function ranText({ output, provider, images, inputs, skipped, run_ms }: RunReport): string {
+export function ranText({ output, provider, images, texts = 0, inputs, skipped, run_ms }: RunReport): string {
+  const entries = [...(images > 0 ? [plural(images, 'image')] : []), ...(texts > 0 ? [plural(texts, 'text')] : [])];
   const what =
-    images > 0 ? plural(images, 'image') : inputs.length > 0 ? plural(inputs.length, 'file') : 'random values';
+    entries.length > 0 ? entries.join(' and ') : inputs.length > 0 ? plural(inputs.length, 'file') : 'random values';
   const where = output === null || output === '-' ? '' : `, wrote ${escapeText(output)}`;
   const left = skipped.length === 0 ? '' : `, ${plural(skipped.length, 'input')} skipped`;
   return `ran ${what} on ${escapeText(provider)} in ${run_ms} ms${where}${left}`;

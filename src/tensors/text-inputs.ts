@@ -2,12 +2,13 @@ import { join } from 'node:path';
 import { PolicyError, UsageError } from '../errors.js';
 import { option } from '../options/words.js';
 import type { ImageInput } from '../preprocessing/input.js';
+import { filesLike } from '../wire/find-files.js';
 import { nodeFileSystem, orNothing, type FileSystem } from '../wire/fs.js';
 import { decodeText } from '../wire/text.js';
 import { foldersOf } from './beside-model.js';
 import { ReopenedFile } from './lazy-array.js';
 import { fixedLengthOf, textItems, type TextItems } from './text-items.js';
-import { textsOf } from './texts.js';
+import { looksLikeFile, textsOf, type TextEntry, type TextFiles } from './texts.js';
 import { TextTokenizer, type Beside } from './tokenize.js';
 
 /** How texts are read and become tokens. */
@@ -23,8 +24,11 @@ export interface TextOptions {
 /** What texts feed a model with. */
 export interface TextInputs extends TextItems {
   readonly tokenizer: TextTokenizer;
+  /** How many there are. */
+  readonly texts: number;
   /** Files of texts, each once. */
   readonly files: readonly string[];
+  readonly warnings: readonly string[];
 }
 
 /** A vocabulary of a million tokens takes some 50 MB; texts are held in memory. */
@@ -51,11 +55,47 @@ export async function textInputs(
   const tokenizer = await TextTokenizer.load(beside, { maxLength, prompt, fixedLength });
   if (tokenizer === null) throw noTokenizer(named, folders);
   const lists = [];
-  for (const spec of options.texts) lists.push(await textsOf(spec, (path) => readWhole(path, fileSystem)));
+  for (const spec of options.texts) lists.push(await textsOf(spec, textFiles(fileSystem)));
   const texts = lists.flat();
   if (texts.length === 0) throw new UsageError('the files of texts are empty', { code: 'FEATX_USAGE_INPUT' });
   const files = [...new Set(texts.flatMap(({ file }) => file ?? []))];
-  return { ...textItems(inputs, texts, tokenizer), tokenizer, files };
+  const warnings = await missingFiles(texts.filter(looksLikeFile), fileSystem);
+  return { ...textItems(inputs, texts, tokenizer), tokenizer, texts: texts.length, files, warnings };
+}
+
+function textFiles(fileSystem: FileSystem): TextFiles {
+  return {
+    read: (path) => readWhole(path, fileSystem),
+    async kindOf(path) {
+      // Names of files have no such character, and looking for one is an error.
+      const found = path.includes('\0') ? null : await orNothing(fileSystem.stat(path), path);
+      return found === null ? null : found.isDirectory() ? 'folder' : 'file';
+    },
+  };
+}
+
+/** Names that one warning shows. */
+const MOST_NAMED = 3;
+
+/** A warning about texts that read as names of files that are not there, with the files of nearly that name. */
+async function missingFiles(texts: readonly TextEntry[], fileSystem: FileSystem): Promise<readonly string[]> {
+  if (texts.length === 0) return [];
+  const shown = texts.slice(0, MOST_NAMED).map(({ text }) => `'${text}'`);
+  const more = texts.length - shown.length;
+  const near = await Promise.all(texts.slice(0, MOST_NAMED).map(({ text }) => filesLike(text, fileSystem)));
+  const known = [...new Set(near.flat())];
+  return [
+    `${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''} ${texts.length === 1 ? 'is' : 'are'} run as ${texts.length === 1 ? 'a text' : 'texts'}: there is no such file${known.length === 0 ? '' : `; there is ${known.join(', ')}`}`,
+  ];
+}
+
+/** What is said of texts that were cut, once all were read. */
+export function cutWarnings({ truncated, maxLength }: TextTokenizer): readonly string[] {
+  return truncated === 0
+    ? []
+    : [
+        `${truncated} ${truncated === 1 ? 'text is' : 'texts are'} longer than ${maxLength ?? '?'} tokens and cut there`,
+      ];
 }
 
 /** Finds files in the folder of a model, and in the one above where its folder is called onnx. */

@@ -9,27 +9,61 @@ export interface TextEntry extends Entry {
   readonly text: string;
 }
 
+/** Where files of texts are looked for. */
+export interface TextFiles {
+  /** The text of a file. */
+  read(path: string): Promise<string>;
+  /** What stands under a name, or null. */
+  kindOf(path: string): Promise<'file' | 'folder' | null>;
+}
+
 /** `quotes.jsonl:body`, `table.csv:title`. */
 const FIELD = /^(.*\.(jsonl|csv)):([^/\\]+)$/i;
 
+/** What a field is named behind, in a file of any kind: `table.tsv:title`. */
+const OF_ANY_KIND = /^(.+\.\w+):[^/\\]+$/;
+
+/** One word that ends as names of files do: `quotes.md`, and neither `e.g.` nor `3.14`. */
+const FILE_NAME = /^\S*[^\s.]\.[a-z][a-z\d]{1,7}(?::[^\s/\\]+)?$/i;
+
 /**
  * The texts that a spec names: the lines of a .txt file, a field of every line of a .jsonl file, a column of a .csv
- * file; anything else is a text itself.
- * @param read gives the text of a file
- * @throws UsageError for a line without the field; what `read` throws
+ * file; anything else is a text itself, unless there is such a file.
+ * @throws UsageError for a line without the field, and for a file of another kind; what reading throws
  */
-export async function textsOf(spec: string, read: (path: string) => Promise<string>): Promise<TextEntry[]> {
-  if (/\.txt$/i.test(spec)) return numbered(spec, linesOf(await read(spec)));
+export async function textsOf(spec: string, files: TextFiles): Promise<TextEntry[]> {
+  if (/\.txt$/i.test(spec)) return numbered(spec, linesOf(await files.read(spec)));
   const [, path, kind, field] = FIELD.exec(spec) ?? [];
   if (path === undefined) {
-    if (!/\.(?:jsonl|csv)$/i.test(spec)) return [{ file: null, index: 0, text: spec }];
-    throw new UsageError(`${option('texts', [spec])} does not say which field`, {
+    if (/\.(?:jsonl|csv)$/i.test(spec))
+      throw new UsageError(`${option('texts', [spec])} does not say which field`, {
+        code: 'FEATX_USAGE_INPUT',
+        hint: `name it behind a colon: ${spec}:text`,
+      });
+    await assertNoFile(spec, files);
+    return [{ file: null, index: 0, text: spec }];
+  }
+  const text = await files.read(path);
+  return numbered(path, kind.toLowerCase() === 'csv' ? columnOf(text, field, path) : fieldsOf(text, field, path));
+}
+
+/** Whether a text may be meant as a file that is not there. */
+export function looksLikeFile({ file, text }: TextEntry): boolean {
+  return file === null && FILE_NAME.test(text);
+}
+
+/** @throws UsageError for what is there and is not a file of texts: nobody means its name */
+async function assertNoFile(spec: string, files: TextFiles): Promise<void> {
+  const [, withoutField] = OF_ANY_KIND.exec(spec) ?? [];
+  for (const path of [spec, withoutField ?? spec]) {
+    const kind = await files.kindOf(path);
+    if (kind === null) continue;
+    throw new UsageError(`${option('texts', [spec])}: ${path} is a ${kind}, and texts are not read from such a one`, {
       code: 'FEATX_USAGE_INPUT',
-      hint: `name it behind a colon: ${spec}:text`,
+      path,
+      hint: 'give FILE.txt (a line each), FILE.jsonl:KEY or FILE.csv:COLUMN; a text that is the name of something goes into a .txt file, too',
     });
   }
-  const text = await read(path);
-  return numbered(path, kind.toLowerCase() === 'csv' ? columnOf(text, field, path) : fieldsOf(text, field, path));
 }
 
 function numbered(file: string, texts: readonly string[]): TextEntry[] {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { declaredPooling } from './pooling-files.js';
-import { textsOf } from './texts.js';
+import { looksLikeFile, textsOf } from './texts.js';
 import { TextTokenizer, type Beside, type TokenizerOptions } from './tokenize.js';
 
 /** Against Python's tokenizers; scripts/tokenizers/oracle.py wrote what it gives. */
@@ -64,6 +64,21 @@ test('lengths: what is asked for, then what the model fixes', async () => {
   expect([asked?.encode([text]).length, asked?.truncated]).toEqual([8, 1]);
   const fixed = await load('wordpiece', () => undefined, { fixedLength: 32 });
   expect([fixed?.encode(['a']).length, fixed?.maxLength]).toEqual([32, 16]);
+  const endless = await load('wordpiece', () => undefined, { fixedLength: 1e12 });
+  expect(() => endless?.encode(['a'])).toThrow('the model fixes 1000000000000 tokens for a text');
+});
+
+test.each([
+  ['a length that a file fixes', { strategy: { Fixed: 128 } }],
+  ['a multiple', { strategy: 'BatchLongest', pad_to_multiple_of: 64 }],
+])('%s does not fill up texts beyond the longest of a batch, with transformers as here', async (_what, padding) => {
+  const made = await load('wordpiece', (definition) => {
+    definition['padding'] = { ...(definition['padding'] as object), direction: 'Left', ...padding };
+  });
+  const { length, masks } = made?.encode(['a network', 'one two three']) ?? {};
+  // What transformers 5.24 makes of that file with padding=True.
+  expect(length).toBe(9);
+  expect(masks?.map((mask) => mask.at(-1))).toEqual([1, 1]);
 });
 
 test.each<readonly [string, object, RegExp]>([
@@ -72,7 +87,6 @@ test.each<readonly [string, object, RegExp]>([
     { post_processor: { type: 'TemplateProcessing' } },
     /^tokenizer.json is not a tokenizer that can be run: /,
   ],
-  ['a length that nobody has', { padding: { strategy: { Fixed: 1e12 } } }, /filled up to 1000000000000 tokens/],
 ])('%s is an error', async (_what, parts, message) => {
   const made = load('wordpiece', (definition) => void Object.assign(definition, parts));
   const error: unknown = await made.then((tokenizer) => tokenizer?.encode(['a'])).catch((reason: unknown) => reason);
@@ -106,13 +120,18 @@ describe('texts', () => {
     'c.csv': 'id,t\n1,"a ""q"", b"\n2,plain\n',
   };
   const of = (spec: string): Promise<unknown> =>
-    textsOf(spec, async (path) => files[path] ?? Promise.reject(new Error(`no ${path}`)));
+    textsOf(spec, {
+      read: async (path) => files[path] ?? Promise.reject(new Error(`no ${path}`)),
+      kindOf: async (path) => (path === 'folder' ? 'folder' : path in files || path === 'd.tsv' ? 'file' : null),
+    });
 
   test.each([
     ['a.txt', ['one', '', 'two']],
     ['b.jsonl:t', ['x\ny', '']],
     ['c.csv:t', ['a "q", b', 'plain']],
     ['a text: of its own', ['a text: of its own']],
+    ['node.js', ['node.js']],
+    ['e.g. this', ['e.g. this']],
   ])('%s', async (spec, texts) => {
     expect(await of(spec)).toMatchObject(texts.map((text, index) => ({ text, index })));
   });
@@ -122,7 +141,28 @@ describe('texts', () => {
     ['b.jsonl:u', "line 1 of b.jsonl has no text under 'u'; it has t"],
     ['c.csv:x', "c.csv has no column 'x'; it has id, t"],
     ['no.txt', 'no no.txt'],
+    ['d.tsv', 'd.tsv is a file, and texts are not read from such a one'],
+    ['d.tsv:title', 'd.tsv is a file'],
+    ['folder', 'folder is a folder'],
   ])('%s is refused', async (spec, message) => {
     await expect(of(spec)).rejects.toThrow(message);
+  });
+
+  test.each([
+    ['qoutes.md', true],
+    ['data/quotes.parquet', true],
+    ['table.tsv:title', true],
+    ['node.js', true],
+    ['e.g.', false],
+    ['e.g. this', false],
+    ['see quotes.md', false],
+    ['3.14', false],
+    ['v1.2', false],
+    ['word', false],
+    ['and/or', false],
+    ['…', false],
+  ])('%s reads as the name of a file: %s', (text, isName) => {
+    expect(looksLikeFile({ file: null, index: 0, text })).toBe(isName);
+    expect(looksLikeFile({ file: 'lines.txt', index: 0, text })).toBe(false);
   });
 });

@@ -1,5 +1,6 @@
-import { ModelFormatError, RuntimeError } from '../errors.js';
+import { ModelFormatError, RuntimeError, UsageError } from '../errors.js';
 import { isRecord } from '../options/schema.js';
+import { option } from '../options/words.js';
 import { parseJson } from '../wire/json.js';
 
 /** What is used of `@huggingface/tokenizers`, whose own types need a bundler. */
@@ -93,19 +94,12 @@ export class TextTokenizer {
     );
   }
 
-  /** The tokens of some texts, filled up to the longest of them, or to the length that the files or the model fix. */
+  /** The tokens of some texts, filled up to the longest of them, or to the length that the model fixes. */
   encode(texts: readonly string[]): TokenBatch {
     const all = texts.map((text) => this.one(this.prompt + text));
-    const { side, id, type, fixed, multiple } = this.padding;
-    const longest = Math.max(1, ...all.map(({ ids }) => ids.length));
-    const rounded = Math.ceil(longest / multiple) * multiple;
-    const length = this.fixedLength ?? Math.max(rounded, fixed);
-    if (length > MOST_TOKENS)
-      throw new ModelFormatError(`texts would be filled up to ${length} tokens; it can be ${MOST_TOKENS} at most`, {
-        code: 'FEATX_TOKENIZER',
-        path: this.path,
-        hint: 'see padding in that file, and the length that the model fixes',
-      });
+    const { side, id, type } = this.padding;
+    const length = this.fixedLength ?? Math.max(1, ...all.map(({ ids }) => ids.length));
+    if (length > MOST_TOKENS) throw tooLong(length, this.fixedLength !== null);
     const fill = (values: readonly number[], filler: number): number[] => {
       const rest = Array.from({ length: length - values.length }, () => filler);
       return side === 'left' ? [...rest, ...values] : [...values, ...rest];
@@ -229,21 +223,29 @@ function inUnicode(source: string): string {
   );
 }
 
+function tooLong(length: number, isFixed: boolean): ModelFormatError | UsageError {
+  const most = `${MOST_TOKENS} are the most`;
+  return isFixed
+    ? new ModelFormatError(`the model fixes ${length} tokens for a text; ${most}`, { code: 'FEATX_TOKENIZER' })
+    : new UsageError(`a text has ${length} tokens; ${most}`, {
+        code: 'FEATX_TOKENIZER',
+        hint: `cut it with ${option('maxLength')}`,
+      });
+}
+
 interface Padding {
   readonly side: 'left' | 'right';
   readonly id: number;
   readonly type: number;
-  readonly fixed: number;
-  readonly multiple: number;
 }
 
 /**
- * How the files fill texts up.
+ * What the files fill texts up with, and on which side. The length that they fill up to does not count, as for
+ * `padding=True` in transformers: values of a network that quantises while it runs would depend on it.
  * @see https://huggingface.co/docs/tokenizers/api/tokenizer#tokenizers.Tokenizer.padding
  */
 function paddingOf(definition: Json, config: Json, tokenizer: Tokenizer): Padding {
   const padding = recordOf(definition['padding']);
-  const strategy = recordOf(padding['strategy']);
   const said = config['pad_token'];
   const token = typeof said === 'string' ? said : recordOf(said)['content'];
   const known = typeof token === 'string' ? tokenizer.token_to_id(token) : undefined;
@@ -251,8 +253,6 @@ function paddingOf(definition: Json, config: Json, tokenizer: Tokenizer): Paddin
     side: padding['direction'] === 'Left' || config['padding_side'] === 'left' ? 'left' : 'right',
     id: numberOf(padding['pad_id'], known ?? 0),
     type: numberOf(padding['pad_type_id'], 0),
-    fixed: numberOf(strategy['Fixed'], 0),
-    multiple: Math.max(1, numberOf(padding['pad_to_multiple_of'], 1)),
   };
 }
 

@@ -1,4 +1,5 @@
-import { posix, relative, resolve, sep } from 'node:path';
+import { basename, dirname, join, posix, relative, resolve, sep } from 'node:path';
+import { nearestNames } from '../options/nearest.js';
 import { errnoOf, ioError, orNothing, type FileSystem } from './fs.js';
 import { covers as coversPath, isPathGlob, literalPath, nameMatcher, splitPattern } from './path-glob.js';
 
@@ -52,6 +53,18 @@ export async function findFiles(pattern: string, root: string, options: FindOpti
   if (!(await isDirectory(options.fs, at(item))))
     return { files: [{ item, base: posix.dirname(item) }], isLiteral: true };
   return found(item, [['**', '*.onnx']]);
+}
+
+/** The entries of the folder of a path that have nearly its name, nearest first; none if it cannot be listed. */
+export async function filesLike(
+  path: string,
+  fs: FileSystem,
+  isWanted: (name: string) => boolean = () => true,
+): Promise<readonly string[]> {
+  const folder = dirname(path);
+  const names = await fs.readdir(folder).catch(() => []);
+  const near = nearestNames(basename(path), names.filter(isWanted));
+  return folder === '.' && !path.startsWith('.') ? near : near.map((name) => join(folder, name));
 }
 
 /** Whether a path is a pattern that `globFiles` looks for. */
