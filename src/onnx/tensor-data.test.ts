@@ -66,6 +66,12 @@ test.each<[string, TensorSpec, string, RegExp]>([
     /values in 2 fields/,
   ],
   [
+    'strings in external data',
+    { name: 't', dims: [2], type: 'string', external: [['location', 'weights.bin']] },
+    'FEATX_GRAPH_DATA',
+    /strings in external data/,
+  ],
+  [
     'strings in raw_data',
     { name: 't', dims: [1], type: 'string', data: new Uint8Array(3) },
     'FEATX_GRAPH_DATA',

@@ -27,7 +27,10 @@ export function checkTensor(tensor: Tensor, path?: string): void {
   if (elementCount(dims) === null || (bitsOf(dataType) !== null && tensorBytes(tensor) === null))
     throw wrong('FEATX_GRAPH_DIMS', `has the impossible dims [${dims.join(', ')}]`);
   if (dtypeWord(dataType) === null) throw wrong('FEATX_GRAPH_DTYPE', `has the unknown data_type ${dataType}`);
-  if (tensor.external !== null) return;
+  if (tensor.external !== null) {
+    if (dataType === DataType.string) throw wrong('FEATX_GRAPH_DATA', 'keeps strings in external data');
+    return;
+  }
   const fields = new Set(payloads.map(({ fieldNumber }) => fieldNumber));
   if (fields.size > 1)
     throw wrong(
