@@ -1,4 +1,8 @@
+import { readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { extract } from '../extract.js';
+import { extractBytes } from '../in-memory.js';
 import { inspect } from '../inspect.js';
 import { encodeModel } from '../testing/model-builder.js';
 import { node, value } from '../testing/model-spec.js';
@@ -39,6 +43,34 @@ test('a glob that would have to go over dots says so', async () => {
   });
 });
 
+test.each([
+  ['fixtures/timm/test_resnet.ts.onnx', 'layer2', "'layer2' is a module: --module layer2 or --out 2"],
+  ['fixtures/timm/test_resnet.ts.onnx', 'layer2.0', "'layer2.0' is a module: --module layer2.0"],
+  ['fixtures/timm/test_resnet.ts.onnx', 'output', "'output' is an output: --tensor output"],
+  ['fixtures/timm/test_resnet.ts.onnx', 'p3', "'p3' may be meant for stride 8: --out 2"],
+  [
+    'fixtures/timm/test_resnet.ts.onnx',
+    '1,layr2',
+    "indices are numbers, as inspect lists them; nothing is called 'layr2'; nearest: 'layer2', 'layer1', 'layer3'",
+  ],
+  ['fixtures/zoo/test_vit.ts.onnx', 'attention', "'attention' is a group: --out attention:0-5"],
+])('--out of %s with the name %s says what has it', async (path, out, hint) => {
+  for (const command of ['extract', 'run'])
+    expect(await runCli([command, path, '--out', out, '-o', join(tmpdir(), 'featx-none.npz')])).toMatchObject({
+      exit: 2,
+      stderr: expect.stringMatching(new RegExp(`as indices\n  hint: ${hint.replace(/[.*]/g, '\\$&')}\n`)),
+    });
+});
+
+test('an output of a cut is proposed by its index too', async () => {
+  const whole = readFileSync('fixtures/timm/test_resnet.ts.onnx');
+  const { bytes } = await extractBytes(whole, { out: [1, 2], outMap: ['p2', 'p3'] });
+  await expect(extract(bytes, null, { out: 'p2,p3', dryRun: true })).rejects.toMatchObject({
+    message: "`out` cannot read 'p2', 'p3' as indices",
+    hint: expect.stringContaining("'p3' is an output: `out: [2]` or `select: [{ by: 'tensor', name: 'p3' }]`"),
+  });
+});
+
 test('inspect counts the nodes that lie in bodies', async () => {
   expect((await inspect(model)).model).toMatchObject({ nodes: 3, inner_nodes: 2 });
 });
@@ -76,10 +108,6 @@ test.each([
   [['extract', 'm.onnx', '--keep-output'], 'did you mean --keep-outputs?'],
   [['run', 'm.onnx', '--tokeniser', 'x'], 'did you mean --tokenizer?'],
   [['extract', 'm.onnx', '1,2'], 'features are chosen with --out, --module or --tensor'],
-  [
-    ['extract', 'm.onnx', '--out', 'layer.3'],
-    'say which features of a group: layer.3:0-2; modules are selected with --module',
-  ],
 ])('%j: %s', async (line, hint) => {
   expect(await runCli(line)).toMatchObject({ exit: 2, stderr: expect.stringContaining(`hint: ${hint}\n`) });
 });

@@ -21,6 +21,7 @@ import {
 } from './selectors.js';
 import { groupRange, selectionFromGroups } from './suggestion.js';
 import { tapModule } from './taps.js';
+import { unnumbered } from './unnumbered.js';
 import { asValue } from './values.js';
 
 /** What every selector of a request looks at. */
@@ -46,6 +47,9 @@ export function selectFeatures(
   const selectors = selectorsOf(options);
   if (selectors.length === 0) return byDefault(context);
   assertHooked(selectors, options);
+  const names = selectors.flatMap((selector) => nameAlone(selector) ?? []);
+  if (names.length > 0)
+    throw unnumbered(names, { view, resolution, modules: moduleNames(view, context.analysis, options) });
   // One feature alone is called by its tensor, unless names are to be those that were asked for.
   const isMixed = selectors.length > 1 || options.nameBy === 'module';
   const found = foundByName(context, selectors.filter(isNamed));
@@ -64,6 +68,11 @@ export function selectFeatures(
     }
   });
   return selections.map((selection) => asValue(context.analysis, withStepsDone(resolution, selection), options.codes));
+}
+
+/** What stands in the place of indices; null for any other selector. */
+function nameAlone(selector: Selector): string | null {
+  return selector.by === 'index' && selector.indices.length === 0 ? (selector.group ?? null) : null;
 }
 
 /** A selection by name of what leaves a cut, with what was computed of it before. */

@@ -49,7 +49,10 @@ export interface NamedSelector {
   readonly name: string;
 }
 
-/** Features by index, negatives from the end: of the FeatureInfo, or of a group beside it. */
+/**
+ * Features by index, negatives from the end: of the FeatureInfo, or of a group beside it. A group without indices is an
+ * error that says what has its name.
+ */
 export interface IndexSelector {
   readonly by: 'index';
   readonly group?: string;
@@ -141,46 +144,38 @@ function named(by: NamedSelector['by']): (flag: string, text: string) => readonl
   return (flag, text) => [{ by, name: NAME.parse?.(flag, text) ?? text }];
 }
 
-/** Levels of a pyramid as detectors call them: `p3` of stride 8. */
-const LEVEL = /^[cps][0-7]$/i;
+/** A word that is no index: a group, or something else in the place of one. */
+const NAME_ALONE = /^\s*[\p{L}_]/u;
 
 /**
  * `2,3,neck:0-2`: indices into the FeatureInfo, and of groups beside it; what a group's name is followed by counts in
- * the group up to the next comma. @throws UsageError naming every part that is neither
+ * the group up to the next comma. A name alone has no indices: what the model has of it is said when it is known.
+ * @throws UsageError naming every part that is neither
  */
 function parseSelections(flag: string, text: string, example = '0-2'): readonly IndexSelector[] {
   const runs: { group: string | undefined; items: string[] }[] = [];
   for (const part of text.split(',')) {
     const colon = part.lastIndexOf(':');
-    const group = colon < 0 ? undefined : part.slice(0, colon).trim();
+    const isName = NAME_ALONE.test(part) && part.slice(colon + 1).trim() === (colon < 0 ? part.trim() : '');
+    const group = isName ? part.replace(/:\s*$/, '').trim() : colon < 0 ? undefined : part.slice(0, colon).trim();
+    const items = isName ? [] : [part.slice(colon + 1)];
     const last = runs.at(-1);
-    if (last !== undefined && last.group === group) last.items.push(part.slice(colon + 1));
-    else runs.push({ group, items: [part.slice(colon + 1)] });
+    if (last !== undefined && last.group === group && last.items.length > 0 && !isName) last.items.push(...items);
+    else runs.push({ group, items });
   }
   const wrong = runs.filter(({ group }) => group === '').flatMap(({ items }) => items.map((item) => `':${item}'`));
   if (wrong.length > 0)
     throw new UsageError(`${flag} names no group in ${wrong.join(', ')}`, {
       hint: `write the group in front of the colon, as in neck:${example}`,
     });
-  const bare = runs.flatMap(({ group, items }) => {
-    const names = group === undefined ? items : items.some((item) => item.trim() === '') ? [group] : [];
-    return names.filter((name) => /^\s*[\p{L}_]/u.test(name)).map((name) => name.trim());
-  });
-  const indices = parseIndices(
-    flag,
-    runs.flatMap(({ items }) => items).join(','),
-    bare.length === 0
-      ? undefined
-      : bare.every((name) => LEVEL.test(name))
-        ? `indices are numbers, as inspect lists them; a level such as ${bare[0]}, of stride ${2 ** Number(bare[0].slice(1))}, is often index ${Math.max(0, Number(bare[0].slice(1)) - 1)}`
-        : `say which features of a group: ${bare.map((name) => `${name}:${example}`).join(', ')}; modules are selected with \`module\``,
-  );
+  const items = runs.flatMap((run) => run.items);
+  const indices = items.length === 0 ? [] : parseIndices(flag, items.join(','));
   let at = 0;
-  return runs.map(({ group, items }): IndexSelector => {
-    const count = parseIndices(flag, items.join(',')).length;
+  return runs.map(({ group, items: own }): IndexSelector => {
+    const count = own.length === 0 ? 0 : parseIndices(flag, own.join(',')).length;
     at += count;
-    const own = indices.slice(at - count, at);
-    return group === undefined ? { by: 'index', indices: own } : { by: 'index', group, indices: own };
+    const range = indices.slice(at - count, at);
+    return group === undefined ? { by: 'index', indices: range } : { by: 'index', group, indices: range };
   });
 }
 
@@ -196,7 +191,10 @@ export function indexSelectors(name: string, out: Indices, example?: string): re
 export function oneFeature(name: string, said: number | string): IndexSelector {
   const selectors = indexSelectors(name, [said], '0');
   if (selectors.length === 1 && selectors[0].indices.length === 1) return selectors[0];
-  throw new UsageError(`${name} takes one index, not '${said}'`, { hint: 'give one, as in 3 or neck:0' });
+  const [{ group = 'neck', indices = [0] } = {}] = selectors;
+  throw new UsageError(`${name} takes one index, not '${said}'`, {
+    hint: `give one, as in 3 or ${indices.length === 0 ? group : 'neck'}:0`,
+  });
 }
 
 function isReadable(read: () => unknown): boolean {
