@@ -51,7 +51,12 @@ export async function settledBatch(run: MixingRun): Promise<SettledBatch> {
           `whether entries change each other's values is not known of ${open.map(printable).join(', ')}: ${option('batchSize', 1)} keeps them apart`,
         ];
   if (mixed.size === 0) return { batchSize, mixed, warnings, notes: [] };
-  const what = [...mixed].map(([name, why]) => `${printable(name)} (${why})`).join(', ');
+  const what = [...new Set(mixed.values())]
+    .map((why) => {
+      const names = [...mixed].flatMap(([name, its]) => (its === why ? [printable(name)] : []));
+      return `${names.join(', ')} (${why})`;
+    })
+    .join('; ');
   // What has no part for each entry is asked of all of them together.
   const isWhole = [...joinings.values()].some((joining) => joining === null);
   if (isGiven || isWhole)

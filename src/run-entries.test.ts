@@ -333,6 +333,19 @@ describe('networks that compute across their batch', () => {
     expect(given.results.get('y')).toEqual((await entriesOf(graph, input, { batchSize: 5 })).results.get('y'));
   });
 
+  test('what holds for several features is said once', async () => {
+    const { outputs, nodes = [], ...graph } = one(...mean);
+    const two = {
+      ...graph,
+      nodes: [...nodes, node('Neg', ['y'], ['z'])],
+      outputs: [...(outputs ?? []), value('z', null)],
+    };
+    const { report } = await entriesOf(two, [floats([2, 3]), floats([3, 3], 6)], {
+      select: ['y', 'z'].map((name) => ({ by: 'tensor', name }) as const),
+    });
+    expect(report.warnings.join()).toMatch(/: y, z \([^(]*ReduceMean: it works along the axis[^(]*\)$/);
+  });
+
   test('entries that stay apart are a batch, whether a rule says so or a run', async () => {
     const body: GraphSpec = { nodes: [node('Neg', ['x'], ['z'])], outputs: [value('z', null)] };
     const inside = {

@@ -102,10 +102,10 @@ async function printPlan({ plan, cuts, common }: Planned, context: Context): Pro
     const record = context.inFlags(found);
     actions.push(record.action);
     if (context.flags.json) await context.record(record);
-    else await context.stdout.write(planLine(record, plan.root));
+    else await context.print(planLine(record, plan.root));
   }
   if (context.flags.json) for (const record of left) await context.record(record);
-  else if (!context.flags.quiet) await context.stdout.write(`${planSummaryText(actions)}\n`);
+  else if (!context.flags.quiet) await context.print(`${planSummaryText(actions)}\n`);
   return actions.includes('refuse') ? ExitCode.partial : ExitCode.done;
 }
 
@@ -153,7 +153,7 @@ async function runOnce({ plan, cuts, reads, config, flags, common }: Planned, co
     });
   }
   if (context.flags.json) await context.record(cuts.length === 0 ? summary : { ...summary, left_out: cuts });
-  else if (!context.flags.quiet) await context.stdout.write(`${summaryText(summary)}\n`);
+  else if (!context.flags.quiet) await context.print(`${summaryText(summary)}\n`);
   if (isGithub(context.io.env))
     await writeJobSummary(context.io.env, { summary, failed }, context.fileSystem).catch((error: unknown) =>
       context.complain(`featx: warning: the summary of the job cannot be written: ${String(error)}\n`),
@@ -183,7 +183,7 @@ async function printItem(report: JobReport, root: string, context: Context): Pro
         (stats) => Number(stats.size),
         () => null,
       );
-  await context.stdout.write(itemLine(report, size, root));
+  await context.print(itemLine(report, size, root));
 }
 
 const EXAMPLES = `

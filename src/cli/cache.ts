@@ -28,7 +28,7 @@ export const cacheCommand: CliCommand = {
       fileSystem: context.fileSystem,
     });
     if (context.flags.json) await context.record(report);
-    else if (!context.flags.quiet || action === 'ls') await context.stdout.write(cacheText(report, context.style));
+    else if (!context.flags.quiet || action === 'ls') await context.print(cacheText(report, context.style));
     return report.entries.some(({ state }) => state === 'damaged') ? ExitCode.partial : ExitCode.done;
   },
 };

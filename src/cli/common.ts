@@ -25,7 +25,7 @@ export const commonCommand: CliCommand = {
     });
     await context.warn(report.warnings);
     if (context.flags.json) await context.record(report);
-    else await context.stdout.write(commonText(context.inFlags(report), context.style));
+    else await context.print(commonText(context.inFlags(report), context.style));
     return ExitCode.done;
   },
 };

@@ -2,6 +2,7 @@ import type { FeatxError } from '../errors.js';
 import { escapeText, jsonLine } from '../report/escape.js';
 import { errorRecord, errorText, warningText } from '../report/messages.js';
 import type { TextStyle } from '../report/style.js';
+import { wrappedLines } from '../report/width.js';
 import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
 import { Output, type CliIo } from './io.js';
 import { errorInFlags, recordInFlags, sentenceInFlags } from './words.js';
@@ -49,6 +50,11 @@ export class Context {
     return recordInFlags(record, this.command);
   }
 
+  /** Text for people on standard output, in lines that its terminal has room for. */
+  async print(text: string): Promise<void> {
+    await this.stdout.write(wrappedLines(text, this.style.width));
+  }
+
   /** A line for people, unless they want quiet. */
   async note(line: string): Promise<void> {
     if (!this.flags.quiet) await this.complain(`${line}\n`);
@@ -81,13 +87,21 @@ export class Context {
     if (this.flags.debug) await this.complain(stackText(failure));
   }
 
-  /** Writes to standard error, which may be closed; that must not hide what is being said on standard output. */
+  /**
+   * Text for people on standard error, in lines that its terminal has room for. It may be closed; that must not hide
+   * what is being said on standard output.
+   */
   async complain(text: string): Promise<void> {
-    await this.stderr.write(text).catch(() => undefined);
+    await this.stderr.write(wrappedLines(text, this.errorStyle().width)).catch(() => undefined);
   }
 
   private errorStyle(): TextStyle {
-    return { color: this.wantsColor(this.io.stderrIsTerminal), unicode: this.style.unicode, width: null };
+    const { stderrIsTerminal, columns } = this.io;
+    return {
+      color: this.wantsColor(stderrIsTerminal),
+      unicode: this.style.unicode,
+      width: stderrIsTerminal ? columns : null,
+    };
   }
 
   /** @see https://no-color.org, https://force-color.org */

@@ -28,7 +28,7 @@ export const diffCommand: CliCommand = {
     });
     await context.warn(report.warnings);
     if (context.flags.json) await context.record(report);
-    else if (!context.flags.quiet) await context.stdout.write(diffText(report, context.style));
+    else if (!context.flags.quiet) await context.print(diffText(report, context.style));
     return report.equal ? ExitCode.done : ExitCode.partial;
   },
 };

@@ -25,7 +25,7 @@ export const doctorCommand: CliCommand = {
     }).finally(() => progress.end());
     await context.warn(report.warnings);
     if (context.flags.json) await context.record(report);
-    else await context.stdout.write(doctorText(context.inFlags(report), context.style));
+    else await context.print(doctorText(context.inFlags(report), context.style));
     return canRun(report) ? ExitCode.done : ExitCode.partial;
   },
 };

@@ -66,7 +66,7 @@ export const extractCommand: CliCommand = {
     await context.warn(report.warnings);
     if (context.flags.json) await context.record(report);
     else if (!context.flags.quiet && report.output !== '-')
-      await context.stdout.write(extractText(report, flags.dryRun === true, context.style));
+      await context.print(extractText(report, flags.dryRun === true, context.style));
     if (!flags.dryRun && report.output !== null && report.output !== '-')
       await context.note(howToRun(report, await takesTexts(report.output, context)));
     return ExitCode.done;

@@ -27,7 +27,7 @@ export const initCommand: CliCommand = {
       ...leftOut.map(({ model, error }) => `${model} is left out: ${reasonText(error.message, model)}`),
     ]);
     if (context.flags.json) await context.record(report);
-    else await context.stdout.write(`wrote ${escapeText(report.output)} with ${plural(models.length, 'model')}\n`);
+    else await context.print(`wrote ${escapeText(report.output)} with ${plural(models.length, 'model')}\n`);
     await context.note('choose the features of each model in its options.out, then run featx batch');
     // Networks without features are common among models; what cannot be read is not.
     return leftOut.every(({ error }) => error.code === NO_FEATURES) ? ExitCode.done : ExitCode.partial;

@@ -111,7 +111,7 @@ async function print(
   if (context.flags.json) await context.record(report);
   else if (csv)
     await context.stdout.write((isFirst ? inspectCsvHeader(listTensors === true) : '') + inspectCsv(report));
-  else await context.stdout.write((isFirst ? '' : '\n') + inspectText(report, context.style));
+  else await context.print((isFirst ? '' : '\n') + inspectText(report, context.style));
 }
 
 const EXAMPLES = `

@@ -61,8 +61,11 @@ export async function start(): Promise<void> {
     stdoutIsLost: isLost(STDOUT),
     stdoutIsTerminal: terminal !== null,
     stderrIsTerminal: stderrKind === 'terminal',
-    // A terminal that nobody has told its size says 0.
-    columns: terminal?.columns || Number(env.COLUMNS) || null,
+    // A terminal that nobody has told its size says 0. Asking for process.stderr loads Node's stream of it.
+    get columns() {
+      const shown = terminal ?? (stderrKind === 'terminal' ? process.stderr : null);
+      return shown?.columns || Number(env.COLUMNS) || null;
+    },
     signal: interruption.signal,
     onExit: (listener) => process.once('exit', listener),
   });

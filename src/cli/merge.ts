@@ -26,10 +26,9 @@ export const mergeCommand: CliCommand = {
     );
     const { problems, failed, shards, files, size_bytes: bytes } = report;
     if (context.flags.json) await context.record(report);
-    else if (problems.length > 0)
-      await context.stdout.write(problems.map((problem) => `${escapeText(problem)}\n`).join(''));
+    else if (problems.length > 0) await context.print(problems.map((problem) => `${escapeText(problem)}\n`).join(''));
     else
-      await context.stdout.write(
+      await context.print(
         `wrote ${escapeText(report.output ?? '')}: ${plural(report.items, 'item')} of ${plural(shards, 'shard')}, ${plural(files, 'file')} of ${bytesText(bytes)}, ${failed} failed\n`,
       );
     return problems.length > 0 || failed > 0 ? ExitCode.partial : ExitCode.done;

@@ -20,7 +20,7 @@ export const pageCommand: CliCommand = {
     });
     if (context.flags.json) await context.record(report);
     else if (!context.flags.quiet)
-      await context.stdout.write(`wrote ${escapeText(report.output)}  ${bytesText(report.size_bytes)}\n`);
+      await context.print(`wrote ${escapeText(report.output)}  ${bytesText(report.size_bytes)}\n`);
     return ExitCode.done;
   },
 };

@@ -25,7 +25,7 @@ export const reportCommand: CliCommand = {
     });
     await context.warn(made.warnings);
     if (context.flags.json) await context.record(made);
-    else if (!context.flags.quiet) await context.stdout.write(pageText(made, context.style));
+    else if (!context.flags.quiet) await context.print(pageText(made, context.style));
     return ExitCode.done;
   },
 };

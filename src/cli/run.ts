@@ -74,7 +74,7 @@ export const runCommand: CliCommand = {
       for (const { input, message } of report.skipped) await context.complain(skippedText(input, message));
     if (output === '-') await context.note(ranText(report));
     else if (context.flags.json) await context.record(report);
-    else if (!context.flags.quiet || output === undefined) await context.stdout.write(runText(report, context.style));
+    else if (!context.flags.quiet || output === undefined) await context.print(runText(report, context.style));
     if (output === undefined && !context.flags.json)
       await context.note('the features are not written: name a file for them, such as -o features.npz');
     return report.skipped.length > 0 ? ExitCode.partial : ExitCode.done;

@@ -61,7 +61,7 @@ export const splitCommand: CliCommand = {
     }
     await context.warn(report.warnings);
     if (context.flags.json) await context.record(report);
-    else if (!context.flags.quiet) await context.stdout.write(splitText(report, dryRun === true, context.style));
+    else if (!context.flags.quiet) await context.print(splitText(report, dryRun === true, context.style));
     return ExitCode.done;
   },
 };

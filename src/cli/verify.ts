@@ -38,7 +38,7 @@ export const verifyCommand: CliCommand = {
     if (!context.flags.json) for (const how of report.preprocessing) await context.note(preprocessingText(how));
     await context.warn(report.warnings);
     if (context.flags.json) await context.record(report);
-    else if (!context.flags.quiet) await context.stdout.write(verifyText(report, context.style));
+    else if (!context.flags.quiet) await context.print(verifyText(report, context.style));
     return report.equal === true ? ExitCode.done : ExitCode.partial;
   },
 };

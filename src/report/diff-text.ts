@@ -34,17 +34,19 @@ export function diffText(report: DiffReport, style: TextStyle): string {
             { title: 'CKA', align: 'right' },
             { title: 'relative error', align: 'right' },
             { title: 'largest difference', align: 'right' },
-            { title: '', least: 10 },
           ],
-          features.map(({ a, cosine, cka, relative_error: error, largest_difference: largest, reason }) => [
+          features.map(({ a, cosine, cka, relative_error: error, largest_difference: largest }) => [
             escapeText(a),
             ...[cosine, cka, error, largest].map((value) => (value === null ? '-' : numberText(value))),
-            escapeText(reason ?? ''),
           ]),
           style,
         );
+  const reasons = new Map<string, string[]>();
+  for (const { a, reason } of features ?? [])
+    if (reason !== undefined) reasons.set(reason, [...(reasons.get(reason) ?? []), escapeText(a)]);
+  const why = [...reasons].map(([reason, names]) => `${names.join(', ')}: ${escapeText(reason)}\n`).join('');
   const end = equal ? 'the same' : report.says.map(escapeText).join('; ');
-  return `${lines.join('\n')}\n${table}${end}${output === null ? '' : `\nwrote ${escapeText(output)}`}\n`;
+  return `${lines.join('\n')}\n${table}${why}${end}${output === null ? '' : `\nwrote ${escapeText(output)}`}\n`;
 }
 
 function listed(names: readonly string[]): string {

@@ -3,12 +3,12 @@ import type { ExtractReport } from './records.js';
 import { indexText, shapeText } from './shapes.js';
 import { FULL_DIMS, legendText, shortDims, type ShortDims } from './short-dims.js';
 import { paint, type TextStyle } from './style.js';
-import { isRoomy, renderTable, type Column } from './table.js';
+import { isRoomy, renderTable, withoutRepetition, type Column } from './table.js';
 import { bytesText, countText, plural } from './units.js';
 import { wrapped } from './width.js';
 
 const COLUMNS: readonly Column[] = [
-  { title: 'output', least: 8 },
+  { title: 'output', least: 8, isKey: true },
   { title: 'index', align: 'right' },
   { title: 'module', least: 8, isFirm: true },
   { title: 'channels', align: 'right' },
@@ -41,7 +41,7 @@ export function extractText(report: ExtractReport, dryRun: boolean, style: TextS
   const legend = dims.legend === '' ? '' : `${paint(style, 'dim', legendText(dims, style))}\n`;
   const name = escapeText(output ?? 'nothing');
   const head = wrapped([`${verb} ${name}`, ...facts], { width: style.width, after: ['  '], between: ', ' });
-  return `${verb} ${paint(style, 'bold', name)}${head.slice(verb.length + 1 + name.length)}\n${begins.join('')}${outputs}${rows.length === 0 ? '' : `\n${renderTable(COLUMNS, rows, style)}${legend}`}`;
+  return `${verb} ${paint(style, 'bold', name)}${head.slice(verb.length + 1 + name.length)}\n${begins.join('')}${outputs}${rows.length === 0 ? '' : `\n${renderTable(withoutRepetition(COLUMNS, rows, style), rows, style)}${legend}`}`;
 }
 
 function rowsOf(features: ExtractReport['features'], dims: ShortDims): readonly (readonly string[])[] {

@@ -34,7 +34,7 @@ describe('a network that has groups alone', () => {
     expect(exit).toBe(0);
     expect(stderr).toContain(`the network has no features of its own; select from its groups with ${RANGES}, or name `);
     expect(stderr).not.toMatch(/pyramid|the image/);
-    expect(line({ stdout }, 'no features')).toBe('no features of its own; select from the groups below');
+    expect(line({ stdout }, 'no features')).toBe('no features of its own, but groups');
   });
 
   test('an index alone is an error that names them', async () => {

@@ -1,7 +1,7 @@
 import { groupRange } from '../features/suggestion.js';
 import { flagOf } from '../options/table.js';
 import { escapeText } from './escape.js';
-import { modulesText } from './modules-text.js';
+import { isTreeRoomy, modulesText } from './modules-text.js';
 import { pyramidBars } from './pyramid.js';
 import type {
   ExplanationRecord,
@@ -26,7 +26,7 @@ export function inspectText(report: InspectReport, style: TextStyle): string {
   const parts = [modelText(report, style, dims), featuresText(report, style, dims)];
   if (report.selected !== undefined) parts.push(selectedText(report.selected, style));
   if (report.explain !== undefined) parts.push(explanationText(report.explain, style));
-  if (report.modules !== undefined) parts.push(modulesText(report.modules, style));
+  if (report.modules !== undefined) parts.push(modulesText(report.modules, style, dims));
   if (report.tensors !== undefined) parts.push(tensorsText(report.tensors, style));
   return parts.filter((part) => part !== '').join('\n');
 }
@@ -36,12 +36,16 @@ function dimsOf(report: InspectReport, style: TextStyle): ShortDims {
   if (style.width === null) return FULL_DIMS;
   const tables = [report.feature_info, ...report.groups.map(({ features }) => features)];
   const values = [...report.inputs, ...report.outputs];
+  const modules = report.modules ?? [];
   const { width } = style;
   const isRoom =
+    isTreeRoomy(modules, style) &&
     tables.every((features) =>
       isRoomy(featureColumns(features), featureRows(features, null, style, FULL_DIMS), style),
-    ) && values.every((value) => displayWidth(`  output  ${value.name}  ${typeText(value, FULL_DIMS)}`) <= width);
-  return isRoom ? FULL_DIMS : shortDims([...tables.flat(), ...values].map(({ shape }) => shape));
+    ) &&
+    values.every((value) => displayWidth(`  output  ${value.name}  ${typeText(value, FULL_DIMS)}`) <= width);
+  const shapes = [...tables.flat(), ...values, ...modules.flatMap(({ outputs }) => outputs)].map(({ shape }) => shape);
+  return isRoom ? FULL_DIMS : shortDims(shapes);
 }
 
 /** Entries of metadata_props in the text, and characters of each; JSON has all of them. */
@@ -130,8 +134,8 @@ function featuresText(report: InspectReport, style: TextStyle, dims: ShortDims):
   if (features.length === 0)
     lines.push(
       report.groups.length > 0
-        ? 'no features of its own; select from the groups below\n'
-        : `no features found; cut tensors by name with ${flagOf('tensor')} (inspect ${flagOf('listTensors')} lists them)\n`,
+        ? 'no features of its own, but groups\n'
+        : `no features found; ${flagOf('listTensors')} lists what can be cut by name\n`,
     );
   else {
     const some = out_indices.length < features.length;
@@ -139,7 +143,7 @@ function featuresText(report: InspectReport, style: TextStyle, dims: ShortDims):
   }
   lines.push(confidenceText(features, undefined, style), ...report.groups.map((group) => groupText(group, tables)));
   const notes = [
-    ...(isMarked(report) ? [filled(MARKED, style.width, '  ')] : []),
+    ...(isMarked(report) ? [MARKED] : []),
     ...(dims.legend === '' ? [] : [legendText(dims, style)]),
     ...(left.size === 0 ? [] : [leftOutText(left)]),
   ];

@@ -6,7 +6,7 @@ import { renderTable, type Column } from './table.js';
 import { countText, plural } from './units.js';
 
 const COLUMNS: readonly Column[] = [
-  { title: 'output', least: 8 },
+  { title: 'output', least: 8, isKey: true },
   { title: 'index', align: 'right' },
   { title: 'module', least: 8, isFirm: true, expendable: 1 },
   { title: 'dtype', expendable: 2 },

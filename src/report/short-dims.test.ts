@@ -7,7 +7,7 @@ test('names in formulas and long names get letters, and what is rounded up is sa
   ];
   const short = shortDims(maps);
   expect(maps.map(short.shapeText)).toEqual(['[batch, 64, H/2, W/2]', '[batch, 64, 4*(H/32), floor(W/2) + 1]']);
-  expect(short.legend).toBe('H = height, W = width; H/2 is rounded up');
+  expect(short.legend).toBe('H = height, W = width; divisions are rounded up, but in floor');
 });
 
 test('names that begin alike are numbered', () => {

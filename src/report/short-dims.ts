@@ -7,7 +7,7 @@ import { wrapped } from './width.js';
 /** Shapes as a table has room for them, and what their letters stand for. */
 export interface ShortDims {
   readonly shapeText: (shape: readonly Dim[] | null | undefined) => string;
-  /** `H = height, W = width; H/32 is rounded up`; empty if every name stands as it is. */
+  /** `H = height, W = width; divisions are rounded up`; empty if every name stands as it is. */
   readonly legend: string;
 }
 
@@ -24,7 +24,6 @@ const ROUNDED_UP = /(\*)?ceil\(([A-Za-z]\d*)\/(\d+)\)/g;
 /** Letters for the names of symbols in some shapes: those within formulas, and long ones. */
 export function shortDims(shapes: Iterable<readonly Dim[] | null | undefined>): ShortDims {
   const names = new Set<string>();
-  let rounded: string | null = null;
   const dims = [...shapes].flatMap((shape) => shape ?? []).filter((dim) => typeof dim === 'string');
   for (const dim of dims) {
     const found = (dim.match(NAME) ?? []).filter((name) => !FUNCTIONS.has(name));
@@ -38,22 +37,19 @@ export function shortDims(shapes: Iterable<readonly Dim[] | null | undefined>): 
       .replace(ROUNDED_UP, (_whole, times: string | undefined, letter: string, divisor: string) =>
         times === undefined ? `${letter}/${divisor}` : `*(${letter}/${divisor})`,
       );
-  for (const dim of dims)
-    rounded ??= /ceil\(/.test(dim) && !short(dim).includes('ceil(') ? roundedIn(short(dim)) : null;
+  const isRounded = dims.some((dim) => /ceil\(/.test(dim) && !short(dim).includes('ceil('));
+  const others = new Set(dims.flatMap((dim) => dim.match(/(floor|trunc)(?=\()/g) ?? []));
+  const but = others.size === 0 ? '' : `, but in ${[...others].join(' and ')}`;
   const said = [...letters].map(([name, letter]) => `${letter} = ${escapeText(name)}`).join(', ');
   return {
     shapeText: (shape) => shapeText(shape?.map((dim) => (typeof dim === 'string' ? short(dim) : dim)) ?? shape),
-    legend: rounded === null ? said : `${said}; ${rounded} is rounded up`,
+    legend: isRounded ? `${said}; divisions are rounded up${but}` : said,
   };
 }
 
 /** What the letters stand for, in lines of the terminal's width. */
 export function legendText({ legend }: ShortDims, { width }: TextStyle): string {
   return wrapped(legend.split(', '), { width, between: ', ' });
-}
-
-function roundedIn(text: string): string {
-  return /[A-Za-z]\d*\/\d+/.exec(text)?.[0] ?? text;
 }
 
 /** A letter for each name: its first one, with a number where several begin alike. */

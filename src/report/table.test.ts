@@ -2,9 +2,9 @@ import { csvLine } from './csv.js';
 import { pyramidBars } from './pyramid.js';
 import { splitText } from './split-text.js';
 import { paint, PLAIN } from './style.js';
-import { renderTable, type Column } from './table.js';
+import { renderTable, withoutRepetition, type Column } from './table.js';
 import { bytesText, countText, plural } from './units.js';
-import { displayWidth, padEnd, padStart, shorten } from './width.js';
+import { displayWidth, padEnd, padStart, shorten, wrappedLines } from './width.js';
 
 describe('width', () => {
   test.each([
@@ -34,6 +34,23 @@ describe('width', () => {
 
   test('a plain ellipsis where the terminal knows ASCII only', () =>
     expect(shorten('abcdefghij', 7, '...')).toBe('ab...ij'));
+});
+
+describe('lines of a terminal', () => {
+  const prose = '  hint: name one of /layer1/layer1.0/act2/Relu_output_0, or leave it out';
+
+  test('what is too long goes on, indented further', () => {
+    expect(wrappedLines(`short\n${prose}\n`, 30)).toBe(
+      'short\n  hint: name one of\n    /layer1/layer1.0/act2/Relu_output_0,\n    or leave it out\n',
+    );
+    expect(wrappedLines(prose, null)).toBe(prose);
+    expect(wrappedLines(prose, prose.length)).toBe(prose);
+  });
+
+  test('columns stay padded where they fit, and colour takes no room', () => {
+    expect(wrappedLines('  input   x   float32 [a, b]', 21)).toBe('  input   x   float32\n    [a, b]');
+    expect(wrappedLines('\x1b[31mfeatx: error:\x1b[39m it is not', 23)).toBe('\x1b[31mfeatx: error:\x1b[39m it is not');
+  });
 });
 
 describe('renderTable', () => {
@@ -107,6 +124,63 @@ describe('renderTable', () => {
       const [first, second] = table.slice(1).map((line) => line.slice(1));
       if (table.length === 3) expect(first).not.toBe(second);
     }
+  });
+
+  test('a tree stays a tree in any width: counts go first, names deep in it are cut last', () => {
+    const columns: readonly Column[] = [
+      { title: 'module', least: 12, isTree: true, isFirm: true },
+      { title: 'calls', expendable: 2 },
+      { title: 'shape', least: 6, isFirm: true },
+      { title: 'outputs', least: 20, expendable: 1 },
+    ];
+    const cells = ['a', 'b'].flatMap((name) => [
+      [name, '1', '[1, 64, 32]', `/model.${name}/cv2/act/Mul_output_0`],
+      ['    a-name-that-is-long', '1', '[1, 64, 32]', `/model.${name}/cv2/conv/Conv_output_0`],
+    ]);
+    const heading = (width: number): string | undefined =>
+      renderTable(columns, cells, { ...PLAIN, width })
+        .split('\n')[0]
+        ?.replace(/ +/g, ' ');
+    expect([80, 62, 44, 20, 6].map(heading)).toEqual([
+      'module calls shape outputs',
+      'module shape outputs',
+      'module calls shape',
+      'module shape',
+      'module',
+    ]);
+    for (let width = 6; width < 80; width++) {
+      const lines = renderTable(columns, cells, { ...PLAIN, width })
+        .split('\n')
+        .slice(1, 5);
+      const indent = Math.min(4, Math.max(0, width - 8));
+      expect(lines.map((line) => /^ */.exec(line)?.[0].length)).toEqual([0, indent, 0, indent]);
+      for (const line of lines) expect(displayWidth(line)).toBeLessThanOrEqual(width);
+    }
+  });
+
+  test('a key is the last thing that is cut', () => {
+    const columns: readonly Column[] = [
+      { title: 'output', least: 8, isKey: true },
+      { title: 'module', least: 8, isFirm: true },
+      { title: 'tensor', least: 8, expendable: 1 },
+    ];
+    const cells = ['0', '1'].map((at) => [
+      `attention.${at}`,
+      `layers.${at}.attention.self`,
+      `/layers.${at}/attention/Softmax`,
+    ]);
+    for (let width = 32; width < 80; width++)
+      expect(renderTable(columns, cells, { ...PLAIN, width }).split('\n')[1]).toMatch(/^attention\.0 /);
+  });
+
+  test('a column that repeats another goes where there is no room for both', () => {
+    const columns = [{ title: 'output' }, { title: 'tensor' }];
+    const same = [['/a/Mul_output_0', '/a/Mul_output_0']];
+    const shown = (width: number | null, cells = same): number =>
+      withoutRepetition(columns, cells, { ...PLAIN, width }).length;
+    expect([shown(null), shown(40), shown(30), shown(30, [['y', '/a-name-that-is-longer/than-30']])]).toEqual([
+      2, 2, 1, 2,
+    ]);
   });
 
   test('colour changes nothing but colour', () => {

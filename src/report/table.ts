@@ -9,6 +9,13 @@ export interface Column {
   readonly least?: number;
   /** Cut only once every expendable column is gone. */
   readonly isFirm?: boolean;
+  /** Cut last of all: what its cells say is how something is asked for. */
+  readonly isKey?: boolean;
+  /**
+   * A tree: spaces in front of a cell say what it is in. Rows are told apart by their place in it, so that any other
+   * column may go or be cut, and its lines are never drawn as records.
+   */
+  readonly isTree?: boolean;
   /** Left out when the table does not fit otherwise; the highest number goes first. */
   readonly expendable?: number;
   readonly dim?: boolean;
@@ -21,8 +28,8 @@ const WIDEST_PADDING = 200;
 
 /**
  * Rows under their titles, in columns that fit `style.width`: long cells lose their middle, then expendable columns go,
- * then firm ones are cut. No two names are cut to the same. What fits in no such way is a record of lines for each row.
- * Columns that say nothing go before anything is cut. Cells are escaped already.
+ * then firm ones are cut, keys last. No two names are cut to the same. What fits in no such way is a record of lines
+ * for each row. Columns that say nothing go before anything is cut. Cells are escaped already.
  * @param left takes the titles of columns that are left out; without it a line under the table names them
  */
 export function renderTable(
@@ -37,7 +44,7 @@ export function renderTable(
   const line = (cells: readonly string[], emphasis?: 'bold'): string => {
     const drawn = kept.map((at, place) => {
       const { align, dim } = columns[at];
-      const text = style.width === null ? cells[at] : shorten(cells[at], widths[place], ellipsisOf(style));
+      const text = style.width === null ? cells[at] : cut(columns[at], cells[at], widths[place], style);
       const padded =
         align === 'right'
           ? padStart(text, widths[place])
@@ -77,6 +84,27 @@ export function isRoomy(columns: readonly Column[], rows: readonly (readonly str
   const natural = naturalWidths(columns, rows);
   return sum(natural) + COLUMN_GAP.length * (columns.length - 1) <= style.width;
 }
+
+/** Without the last column if it says what the first one says, and there is no room for both. */
+export function withoutRepetition(
+  columns: readonly Column[],
+  rows: readonly (readonly string[])[],
+  style: TextStyle,
+): readonly Column[] {
+  const last = columns.length - 1;
+  const isRepeated = rows.every((row) => row[0] === row[last]);
+  return isRepeated && !isRoomy(columns, rows, style) ? columns.slice(0, last) : columns;
+}
+
+function cut({ isTree }: Column, cell: string, width: number, style: TextStyle): string {
+  if (isTree !== true) return shorten(cell, width, ellipsisOf(style));
+  const name = cell.trimStart();
+  const indent = Math.max(0, Math.min(cell.length - name.length, width - Math.min(displayWidth(name), LEAST_IN_TREE)));
+  return ' '.repeat(indent) + shorten(name, Math.max(1, width - indent), ellipsisOf(style));
+}
+
+/** Columns that a name deep in a tree has at least. */
+const LEAST_IN_TREE = 8;
 
 function ellipsisOf({ unicode }: TextStyle): string {
   return unicode ? '…' : '...';
@@ -123,29 +151,36 @@ function naturalWidths(columns: readonly Column[], rows: readonly (readonly stri
 function fitted(columns: readonly Column[], rows: readonly (readonly string[])[], style: TextStyle): Fit | null {
   const natural = naturalWidths(columns, rows);
   const { width: available } = style;
+  const isTree = columns.some(({ isTree: is }) => is);
   let kept: readonly number[] = columns.map((_, at) => at);
   if (available === null) return { kept, widths: natural.map((width) => Math.min(width, WIDEST_PADDING)) };
   if (!isRoomy(columns, rows, style)) kept = kept.filter((at) => !isEmpty(rows, at));
   const leasts = new Map<number, number>();
   const leastOf = (at: number): number => {
     const { least = Infinity } = columns[at];
-    const known = leasts.get(at) ?? Math.min(natural[at], distinctWidth(rows, at, Math.min(least, natural[at]), style));
+    const atLeast = Math.min(least, natural[at]);
+    const known = leasts.get(at) ?? (isTree ? atLeast : Math.min(natural[at], distinctWidth(rows, at, atLeast, style)));
     leasts.set(at, known);
     return known;
   };
   for (;;) {
-    const soft = kept.filter((at) => columns[at].least !== undefined && columns[at].isFirm !== true);
+    const soft = kept.filter(
+      (at) => columns[at].least !== undefined && columns[at].isFirm !== true && columns[at].isKey !== true,
+    );
     const widths = squeezed(kept, natural, { available, columns: soft, leastOf });
     if (widths !== null) return withMore({ kept, widths }, natural, { columns, available });
     const [goes] = kept
-      .filter((at) => columns[at].expendable !== undefined && !isTelling(rows, kept, at))
+      .filter((at) => columns[at].expendable !== undefined && (isTree || !isTelling(rows, kept, at)))
       .sort((a, b) => (columns[b].expendable ?? 0) - (columns[a].expendable ?? 0));
     if (goes === undefined) break;
     kept = kept.filter((at) => at !== goes);
   }
   const cuttable = kept.filter((at) => columns[at].least !== undefined);
-  const widths = squeezed(kept, natural, { available, columns: cuttable, leastOf });
-  return widths === null ? null : { kept, widths };
+  const widths =
+    squeezed(kept, natural, { available, columns: cuttable.filter((at) => columns[at].isKey !== true), leastOf }) ??
+    squeezed(kept, natural, { available, columns: cuttable, leastOf });
+  if (widths !== null) return { kept, widths };
+  return isTree ? { kept: kept.filter((at) => columns[at].isTree), widths: [available] } : null;
 }
 
 /** The same with the columns that were left out and have room after all, now that wider ones are gone. */

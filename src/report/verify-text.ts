@@ -2,15 +2,14 @@ import { escapeText } from './escape.js';
 import type { VerifyReport } from './records.js';
 import { indexText } from './shapes.js';
 import { paint, type TextStyle } from './style.js';
-import { filled } from './width.js';
-import { renderTable, type Column } from './table.js';
+import { renderTable, withoutRepetition, type Column } from './table.js';
 
 const COLUMNS: readonly Column[] = [
-  { title: 'output', least: 8 },
+  { title: 'output', least: 8, isKey: true },
   { title: 'index', align: 'right' },
   { title: 'bit-equal' },
   { title: 'difference', align: 'right' },
-  { title: 'tensor', least: 12 },
+  { title: 'tensor', least: 12, expendable: 1 },
 ];
 
 /** The verdict, and the table of what was compared. */
@@ -23,11 +22,7 @@ export function verifyText({ model, extracted, equal, reason, features }: Verify
         ? `${paint(style, 'green', 'equal')}: ${names[1]} computes what ${names[0]} computes`
         : `${paint(style, 'red', 'different')}: ${names[1]} does not compute what ${names[0]} computes`;
   const tolerances = [...new Set(features.map(({ tolerance }) => tolerance))].sort((a, b) => a - b);
-  const threshold = filled(
-    `equal means: every bit without optimisation; with it, differences of at most ${tolerances.join(' or ')} standard deviations`,
-    style.width,
-    '  ',
-  );
+  const threshold = `equal means: every bit without optimisation; with it, differences of at most ${tolerances.join(' or ')} standard deviations`;
   const why = features.flatMap(({ output, reason: its, equal: own }) =>
     own === null && features.length > 1 ? [`not judged: ${escapeText(output)}: ${escapeText(its ?? '')}`] : [],
   );
@@ -38,5 +33,5 @@ export function verifyText({ model, extracted, equal, reason, features }: Verify
     max_difference === null ? '-' : max_difference.toPrecision(2),
     escapeText(tensor),
   ]);
-  return `${[verdict, threshold, ...why].join('\n')}\n\n${renderTable(COLUMNS, rows, style)}`;
+  return `${[verdict, threshold, ...why].join('\n')}\n\n${renderTable(withoutRepetition(COLUMNS, rows, style), rows, style)}`;
 }

@@ -84,6 +84,35 @@ export function wrapped(words: readonly string[], { width, after = [], between }
   return text;
 }
 
+/** SGR codes, which take no column. */
+const CODES = new RegExp(`${String.fromCodePoint(27)}\\[[\\d;]*m`, 'g');
+
+/**
+ * Text of a terminal with no line longer than its width, as far as words are shorter: what is too long goes on in a
+ * line that is indented by two more than the one that it continues. Columns padded with spaces stay where they fit.
+ */
+export function wrappedLines(text: string, width: number | null): string {
+  if (width === null) return text;
+  return text
+    .split('\n')
+    .map((line) => wrappedLine(line, width))
+    .join('\n');
+}
+
+function wrappedLine(line: string, width: number): string {
+  const widthOf = (part: string): number => displayWidth(part.replace(CODES, ''));
+  if (widthOf(line) <= width) return line;
+  const indent = `${/^ */.exec(line)?.[0] ?? ''}  `;
+  let made = '';
+  let used = 0;
+  for (const [, spaces, word] of line.matchAll(/( *)([^ ]+)/g)) {
+    const isTooLong = used > 0 && used + spaces.length + widthOf(word) > width;
+    made += isTooLong ? `\n${indent}${word}` : spaces + word;
+    used = (isTooLong ? indent.length : used + spaces.length) + widthOf(word);
+  }
+  return made;
+}
+
 /** A sentence in lines of a width; those behind the first are indented. */
 export function filled(text: string, width: number | null, indent: string): string {
   if (width === null || displayWidth(text) <= width) return text;
