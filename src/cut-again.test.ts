@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { extract } from './extract.js';
 import { inspect } from './inspect.js';
+import type { InspectReport } from './report/records.js';
 import { run } from './run.js';
 
 /** What a cut gives where nothing is selected: its own outputs, as they were cut. */
@@ -53,3 +54,24 @@ test('also where it was selected by name', async () => {
     (await run(at('vector.onnx'), { inputs: ['random'] })).features.map(({ output, shape }) => [output, shape.length]),
   ).toEqual([['embedding', 2]]);
 });
+
+test('a vector has its last axis as channels and is asked for no stride', async () => {
+  const cut = async (name: string, options: Parameters<typeof extract>[2]): Promise<Inspected> => {
+    const made = await extract(VIT, at(name), options);
+    const { feature_info: info, embeddings, warnings } = await inspect(at(name));
+    return { made: made.features[0].num_chs, info, embeddings, warnings };
+  };
+  const pooled = await cut('pooled.onnx', { out: [5], pool: 'mean', normalize: true });
+  expect(pooled.info[5]).toMatchObject({ tensor: '5', num_chs: 64, shape: [expect.anything(), 64] });
+  expect([pooled.made, pooled.warnings]).toEqual([64, []]);
+  const { embedding } = await inspect(VIT);
+  const tensor = String(embedding?.tensor);
+  const named = await cut('by-name.onnx', { select: [{ by: 'tensor', name: tensor }] });
+  expect([named.made, named.warnings]).toEqual([64, []]);
+  expect(named.embeddings).toContainEqual(expect.objectContaining({ tensor, num_chs: 64 }));
+});
+
+interface Inspected extends Pick<InspectReport, 'embeddings' | 'warnings'> {
+  readonly made: number | null;
+  readonly info: InspectReport['feature_info'];
+}

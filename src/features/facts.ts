@@ -1,16 +1,18 @@
 import type { Analysis } from './analysis.js';
+import type { Dim } from '../onnx/records.js';
 import { LAYOUTS } from '../options/choices.js';
 import { CHANNEL_AXIS, type Layout, type TensorFacts } from './feature.js';
 import type { Geometry } from './geometry.js';
 
 /**
  * What a tensor is as a feature: shape and dtype as proven, channels, stride and layout by its place on the main path.
+ * Of a vector an entry, `[N, C]`, the last axis is the channels wherever it stands, and it has no stride of its own.
  */
 export function factsOf({ types, geometry }: Analysis, tensor: string): TensorFacts {
   const type = types.types.get(tensor);
   const place = geometry.get(tensor);
   return {
-    numChs: place?.channels || null,
+    numChs: place?.channels || channelsOfVector(type?.shape),
     reduction: place === undefined || place.pooled ? null : place.stride,
     dtype: type?.dtype ?? null,
     shape: type?.shape ?? null,
@@ -19,6 +21,16 @@ export function factsOf({ types, geometry }: Analysis, tensor: string): TensorFa
     prefixTokens: place?.prefix ?? 0,
     grid: place?.axes?.includes('L') && place.shuffles % 2 === 0 ? place.grid : null,
   };
+}
+
+/** Whether a shape is that of one vector for each entry. */
+export function isVector(shape: readonly Dim[] | null | undefined): shape is readonly Dim[] {
+  return shape?.length === 2;
+}
+
+function channelsOfVector(shape: readonly Dim[] | null | undefined): number | null {
+  const width = isVector(shape) ? shape[1] : null;
+  return typeof width === 'number' && width > 0 ? width : null;
 }
 
 /** The facts of several tensors that leave as one, concatenated on axis 1. */

@@ -2,7 +2,7 @@ import type { GraphView } from '../onnx/graph.js';
 import type { InferredTypes } from '../onnx/types.js';
 import { analyse, type Analysis } from './analysis.js';
 import { embeddingsOf } from './embedding.js';
-import { factsOf } from './facts.js';
+import { factsOf, isVector } from './facts.js';
 import type { Attempt, Embedding, Feature, FeatureGroup, Resolution, ResolverName, TensorFacts } from './feature.js';
 import type { FeatureEntry } from './feature-info.js';
 import type { Flow } from './flow.js';
@@ -203,7 +203,8 @@ function warningsOf(
     return [`${why}; ${byName}`];
   }
   const unknown = features.filter(
-    ({ tensor, numChs, reduction }) => tensor !== null && (numChs === null || reduction === null),
+    ({ tensor, numChs, reduction, shape }) =>
+      tensor !== null && (numChs === null || (reduction === null && !isVector(shape))),
   );
   const gone = features.filter(({ tensor, resolvedBy }) => tensor === null && resolvedBy !== 'metadata');
   const left = gone.map(

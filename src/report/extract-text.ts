@@ -1,6 +1,6 @@
 import { escapeText } from './escape.js';
 import type { ExtractReport } from './records.js';
-import { indexText, shapeText } from './shapes.js';
+import { indexText, shapeText, strideText } from './shapes.js';
 import { FULL_DIMS, legendText, shortDims, type ShortDims } from './short-dims.js';
 import { paint, type TextStyle } from './style.js';
 import { isRoomy, renderTable, withoutRepetition, type Column } from './table.js';
@@ -50,7 +50,7 @@ function rowsOf(features: ExtractReport['features'], dims: ShortDims): readonly 
     indexText({ index, group }),
     module === null ? '-' : escapeText(module),
     num_chs === null ? '?' : String(num_chs),
-    reduction === null ? '?' : String(reduction),
+    strideText(reduction, shape),
     dims.shapeText(shape),
     escapeText(tensor),
   ]);

@@ -13,7 +13,7 @@ import type {
   SelectedRecord,
   TensorRecord,
 } from './records.js';
-import { indexText, kindText, shapeText } from './shapes.js';
+import { indexText, kindText, shapeText, strideText } from './shapes.js';
 import { paint, type TextStyle } from './style.js';
 import { FULL_DIMS, legendText, shortDims, type ShortDims } from './short-dims.js';
 import { COLUMN_GAP, isRoomy, leftOutText, renderTable, type Column } from './table.js';
@@ -250,7 +250,7 @@ function featureRows(
     selected?.has(index) ? `* ${index}` : String(index),
     module === null ? '-' : `${escapeText(module)}${hook_type === 'forward_pre' ? ' (input)' : ''}`,
     num_chs === null ? '?' : String(num_chs),
-    reduction === null ? '?' : String(reduction),
+    strideText(reduction, shape),
     bars[at],
     tensor === null ? '-' : dims.shapeText(shape),
     layout ?? '-',
@@ -276,7 +276,7 @@ function selectedText(selected: readonly SelectedRecord[], style: TextStyle): st
     String(at),
     module === null ? '-' : escapeText(module),
     num_chs === null ? '?' : String(num_chs),
-    reduction === null ? '?' : String(reduction),
+    strideText(reduction, shape),
     shapeText(shape),
     layout ?? '-',
     tensors.map(escapeText).join(' + '),

@@ -1,3 +1,4 @@
+import { isVector } from '../features/facts.js';
 import type { Dim } from '../onnx/records.js';
 import { escapeText } from './escape.js';
 import type { TensorRecord } from './records.js';
@@ -6,6 +7,12 @@ import type { TensorRecord } from './records.js';
 export function shapeText(shape: readonly Dim[] | null | undefined): string {
   if (shape == null) return '?';
   return `[${shape.map((dim) => (dim === null ? '?' : typeof dim === 'number' ? String(dim) : escapeText(dim))).join(', ')}]`;
+}
+
+/** `16`; `?` if nobody knows, `-` for a vector, which has none. */
+export function strideText(reduction: number | null, shape: readonly Dim[] | null | undefined): string {
+  if (reduction !== null) return String(reduction);
+  return isVector(shape) ? '-' : '?';
 }
 
 /** `3`, `neck:0` of a group, `-` for what was selected by name. */
