@@ -15,6 +15,7 @@ import { assertNoWarnings } from './report/strict.js';
 import type { PlannedOutput } from './rewrite/plan.js';
 import type { RunnerOptions } from './runner.js';
 import { toFloat32 } from './tensors/convert.js';
+import { cutWarnings } from './tensors/text-inputs.js';
 import { VERSION } from './version.js';
 import { BufferSource } from './wire/source.js';
 import { writeFile } from './wire/sink.js';
@@ -42,11 +43,11 @@ export async function diff(
 
 async function compare(a: string | Uint8Array, b: string | Uint8Array, options: DiffOptions): Promise<DiffReport> {
   const started = performance.now();
-  const { output, names, remote, inputs = [] } = options;
+  const { output, names, remote, inputs = [], texts = [] } = options;
   const reads = [a, b].flatMap((input) => localPath(input) ?? []);
   const target = output === undefined ? null : await resolveTarget(output, reads, { ...options, inPlace: false });
   const graphs = await compareGraphs(a, b, options);
-  const runs = inputs.length === 0 ? null : await compareRuns(a, b, options);
+  const runs = inputs.length + texts.length === 0 ? null : await compareRuns(a, b, options);
   const warnings = [...new Set([...graphs.warnings, ...(runs?.warnings ?? [])])];
   const name = names ?? [inputName(a, remote), inputName(b, remote)];
   if (options.strict) assertNoWarnings(warnings, name[0] ?? undefined);
@@ -87,7 +88,15 @@ async function compare(a: string | Uint8Array, b: string | Uint8Array, options: 
 async function compareGraphs(
   a: string | Uint8Array,
   b: string | Uint8Array,
-  { inputs: _inputs, select: _select, out: _out, last: _last, embedding: _embedding, ...options }: DiffOptions,
+  {
+    inputs: _inputs,
+    texts: _texts,
+    select: _select,
+    out: _out,
+    last: _last,
+    embedding: _embedding,
+    ...options
+  }: DiffOptions,
 ): Promise<Pick<DiffReport, 'nodes' | 'weights' | 'feature_info' | 'warnings'>> {
   const opening = { ...options, isListing: true };
   await using mine = await prepare(a, opening);
@@ -143,7 +152,11 @@ async function compareRuns(a: string | Uint8Array, b: string | Uint8Array, optio
   return {
     features: pairs.map((pair) => pair.result()),
     entries,
-    warnings: [mine, yours].flatMap(({ runner, plan }) => [...runner.warnings, ...plan.warnings]),
+    warnings: [mine, yours].flatMap(({ runner, plan }) => [
+      ...runner.warnings,
+      ...plan.warnings,
+      ...(plan.text === null ? [] : cutWarnings(plan.text.tokenizer)),
+    ]),
   };
 }
 

@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import { joiningsOf } from './entry-axes.js';
 import { UsageError } from './errors.js';
 import type { TensorValue } from './onnx/tensor-value.js';
@@ -6,18 +7,30 @@ import { FeatureRunner, type RunnerOptions } from './runner.js';
 import { batches, firstBatch } from './tensors/batches.js';
 import { ALONG_ROWS, takeAlong, type Joining } from './tensors/joining.js';
 import { planInputs, type InputPlan } from './tensors/input-plan.js';
+import { textInputs, type TextInputs } from './tensors/text-inputs.js';
 
 /** What entries are run with. */
 export type EntryRunOptions = RunnerOptions & { readonly inputs?: readonly string[] };
 
+/** What feeds a runner, and the texts that are in it. */
+export interface EntryPlan extends InputPlan {
+  readonly text: TextInputs | null;
+}
+
 type Tensors = ReadonlyMap<string, TensorValue>;
 
-/** One entry: what it is called, what the network was given, and its features by output name. */
+/**
+ * One entry: what it is called (its file, its text, or which of random ones it is), what the network was given, and its
+ * features by output name.
+ */
 export interface EntryRun {
   readonly name: string;
   readonly feeds: Tensors;
   readonly values: Tensors;
 }
+
+/** Characters of a text that an entry is called by. */
+const LONGEST_NAME = 60;
 
 /** Entries in a page: each has its pictures. */
 const MOST_ENTRIES = 64;
@@ -29,7 +42,7 @@ const MOST_ENTRIES = 64;
 export class EntryRuns implements AsyncDisposable {
   private constructor(
     readonly runner: FeatureRunner,
-    readonly plan: InputPlan,
+    readonly plan: EntryPlan,
     private readonly signal: AbortSignal | undefined,
   ) {}
 
@@ -59,7 +72,7 @@ export class EntryRuns implements AsyncDisposable {
             : new Map([...tensors].map(([name, value]) => [name, entryOf(value, row, batch.size, joiningOf(name))]));
         const entry = batch.entries[row];
         yield {
-          name: entry?.file ?? `random entry ${batch.start + row}`,
+          name: nameOf(plan, entry?.file ?? null, batch.start + row),
           feeds: own(batch.feeds, (name) => (batched.has(name) ? ALONG_ROWS : null)),
           values: own(values, (name) => joinings.get(name) ?? null),
         };
@@ -94,13 +107,16 @@ export class EntryRuns implements AsyncDisposable {
 }
 
 /** What feeds a runner. */
-export async function planOf(runner: FeatureRunner, options: EntryRunOptions): Promise<InputPlan> {
-  const { inputs = [], fileSystem, image, remote, signal, tensorLimits: limits } = options;
-  if (inputs.length === 0)
+export async function planOf(runner: FeatureRunner, options: EntryRunOptions): Promise<EntryPlan> {
+  const { inputs = [], texts = [], fileSystem, image, remote, signal, tensorLimits: limits } = options;
+  if (inputs.length === 0 && texts.length === 0)
     throw new UsageError('no input is given', {
       code: 'FEATX_USAGE_INPUT',
       hint: `name files with ${option('inputs')}, or try ${option('inputs', ['random'])}`,
     });
+  const elsewhere = (): ReturnType<FeatureRunner['elsewhere']> => runner.elsewhere();
+  const asked = { ...options, texts, elsewhere };
+  const text = texts.length === 0 ? null : await textInputs(runner.path, runner.session.inputs, asked);
   const plan = await planInputs(inputs, runner.session.inputs, {
     fileSystem,
     image,
@@ -110,13 +126,26 @@ export async function planOf(runner: FeatureRunner, options: EntryRunOptions): P
     recipe: (input) => runner.recipeFor(input, image?.preprocess, fileSystem),
     shapes: runner.inputShapes,
     given: runner.givenInputs,
+    made: text?.items,
+    elsewhere,
   });
   if (plan.rows > MOST_ENTRIES)
     throw new UsageError(`${plan.rows} entries are more than a page shows; it shows ${MOST_ENTRIES} at most`, {
       code: 'FEATX_USAGE_INPUT',
       hint: 'name fewer files',
     });
-  return plan;
+  return {
+    ...plan,
+    text,
+    files: [...plan.files, ...(text?.files ?? [])],
+    warnings: [...(text?.warnings ?? []), ...plan.warnings],
+  };
+}
+
+function nameOf({ text }: EntryPlan, file: string | null, at: number): string {
+  const own = text?.entries[at]?.text;
+  if (own !== undefined) return own.length <= LONGEST_NAME ? own : `${own.slice(0, LONGEST_NAME)}…`;
+  return file === null ? `random entry ${at}` : basename(file);
 }
 
 /** An entry's own part of a batch; the whole of what is one for all entries. */

@@ -1,4 +1,4 @@
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { EntryRuns, planOf, type EntryRun } from './entry-runs.js';
 import { attentionMap, channelNumbers, featureMap, type AttentionMap } from './measures/maps.js';
 import { selectorsOf } from './features/selectors.js';
@@ -19,6 +19,7 @@ import type { RunnerOptions } from './runner.js';
 import { toFloat32 } from './tensors/convert.js';
 import { safeFileNames } from './tensors/file-names.js';
 import { photoOf } from './tensors/photo.js';
+import { cutWarnings } from './tensors/text-inputs.js';
 import { VERSION } from './version.js';
 import { BufferSource } from './wire/source.js';
 import { writeFile } from './wire/sink.js';
@@ -59,7 +60,8 @@ async function makeReport(source: string | Uint8Array, options: ReportOptions): 
     ...(attentions.has(feature.output) ? { attention: attentions.get(feature.output) } : {}),
   }));
   const check = options.inputCheck ? await inputCheck(runs, options) : null;
-  const warnings = [...new Set([...runner.warnings, ...plan.warnings, ...checkWarnings(check)])];
+  const cut = plan.text === null ? [] : cutWarnings(plan.text.tokenizer);
+  const warnings = [...new Set([...runner.warnings, ...plan.warnings, ...cut, ...checkWarnings(check)])];
   if (options.strict) assertNoWarnings(warnings, name ?? undefined);
   const record: Omit<PageReport, 'size_bytes' | 'pictures' | 'elapsed_ms'> = {
     schema: 1,
@@ -90,14 +92,17 @@ async function makeReport(source: string | Uint8Array, options: ReportOptions): 
   };
 }
 
-/** The features that are asked for; by default the FeatureInfo, and the last attention if there is any. */
+/** The features that are asked for; by default the FeatureInfo, and the last attention that takes no other inputs. */
 async function openRuns(source: string | Uint8Array, options: ReportOptions): Promise<EntryRuns> {
   const runs = await EntryRuns.open(source, options);
   const { features, resolution } = runs.runner;
-  if (selectorsOf(options).length > 0 || !resolution.groups.some(({ name }) => name === ATTENTION)) return runs;
+  if (selectorsOf(options).length > 0) return runs;
+  const maps = resolution.groups.find(({ name }) => name === ATTENTION)?.features ?? [];
+  const last = maps.findLast(({ tensor }) => tensor !== null && runs.runner.takesEnoughFor(tensor));
+  if (last === undefined) return runs;
   const indices = features.flatMap(({ tap }) => tap.index ?? []);
   await runs[Symbol.asyncDispose]();
-  const attention = { by: 'index', group: ATTENTION, indices: [-1] } as const;
+  const attention = { by: 'index', group: ATTENTION, indices: [last.index] } as const;
   return EntryRuns.open(source, { ...options, select: [{ by: 'index', indices }, attention] });
 }
 
@@ -143,7 +148,7 @@ async function pageEntry(
     figures.push(figuresOf(map));
   }
   return {
-    name: basename(name),
+    name,
     photo: seen === undefined || how === undefined ? null : await photoOf(seen, how),
     figures,
   };

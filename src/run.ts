@@ -90,7 +90,9 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
     });
   const skipped = new Map<string, FeatxError>();
   const skip: SkipBad | undefined = options.skipBad ? (file, error) => void skipped.set(file, error) : undefined;
-  const text = texts.length === 0 ? null : await textInputs(sourcePath, runner.session.inputs, { ...options, texts });
+  const elsewhere = (): ReturnType<typeof runner.elsewhere> => runner.elsewhere();
+  const asked = { ...options, texts, elsewhere };
+  const text = texts.length === 0 ? null : await textInputs(sourcePath, runner.session.inputs, asked);
   const plan = await planInputs(inputs, runner.session.inputs, {
     fileSystem,
     image: options.image,
@@ -104,6 +106,7 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
     skip,
     standardInput: options.standardInput,
     made: text?.items,
+    elsewhere,
   });
   const readFiles = [...plan.files, ...(text?.files ?? [])];
   const inputFiles = [...readFiles, ...projectionFiles(options.project), ...runner.files, ...(options.reads ?? [])];
@@ -201,7 +204,7 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
     ...(pooled === null ? {} : { pooling: pooled.record }),
     skipped: [...skipped].map(([input, { code, message }]) => ({ input, code, message })),
     images: picturesOf(plan, skipped),
-    ...(text === null ? {} : { texts: text.texts }),
+    ...(text === null ? {} : { texts: text.entries.length }),
     preprocessing: [...plan.preprocessing].map((one) => preprocessingRecord(...one)),
     ...(plan.sounds.length === 0 ? {} : { sound: soundRecords(plan.sounds) }),
     batch_size: batchSize,

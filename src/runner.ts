@@ -1,12 +1,15 @@
 import type { TensorValue } from './onnx/tensor-value.js';
 import { sidecarPaths } from './cut-files.js';
 import type { Resolution } from './features/feature.js';
-import type { GraphView } from './onnx/graph.js';
+import { inputsOf } from './features/needed.js';
+import { selectionOf } from './features/suggestion.js';
+import { isInitializer, type GraphView } from './onnx/graph.js';
 import type { Graph } from './onnx/records.js';
+import { tensorType } from './onnx/types.js';
 import type { OptionsOf } from './options/types.js';
 import { modelRecipe, modelSound } from './model-recipe.js';
 import { prepare, type PrepareOptions } from './prepare.js';
-import type { ImageInput } from './preprocessing/input.js';
+import type { Elsewhere, ImageInput } from './preprocessing/input.js';
 import type { SoundRecipe } from './preprocessing/sound.js';
 import type { FoundRecipe } from './preprocessing/recipe.js';
 import { mixingIn, type Mixing } from './rewrite/mixing.js';
@@ -87,8 +90,32 @@ export class FeatureRunner implements AsyncDisposable {
     }
   }
 
+  /** The model's file; null for one that is in memory or behind a URL. */
+  get path(): string | null {
+    return this.source instanceof FileSource ? this.source.path : null;
+  }
+
   get warnings(): readonly string[] {
     return [...this.notes, ...this.session.warnings];
+  }
+
+  /** What else the model takes, and how something is selected that is computed of it. */
+  elsewhere(): readonly Elsewhere[] {
+    const own = new Set(this.session.inputs.map(({ name }) => name));
+    const inputs = [...this.view.inputs.values()].filter(
+      ({ name }) => !own.has(name) && !isInitializer(this.view, name),
+    );
+    return inputs.flatMap(({ name, type }) => {
+      const selection = selectionOf(this.view, this.resolution, name);
+      const { dtype, shape } = type === null ? { dtype: null, shape: null } : tensorType(type);
+      return selection === null ? [] : [{ input: { name, dtype, shape }, selection }];
+    });
+  }
+
+  /** Whether a tensor is computed of the inputs that the features take, and of no other. */
+  takesEnoughFor(tensor: string): boolean {
+    const own = new Set(this.session.inputs.map(({ name }) => name));
+    return inputsOf(this.view, [tensor]).every((name) => own.has(name));
   }
 
   /** How the entries of a batch lie in each feature, by output name, as far as shapes prove it. */

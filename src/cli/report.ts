@@ -34,5 +34,6 @@ const EXAMPLES = `
 Examples:
   featx report backbone.onnx --input cat.png                          backbone.report.html
   featx report backbone.onnx --out 1,3 --input photos/ -o page.html --png pictures/
+  featx report minilm/onnx/model.onnx --text quotes.txt               a line each
   featx report backbone.onnx --input cat.png --mean 0 --std 1 --input-check    is it prepared as it was trained?
 `;

@@ -1,13 +1,14 @@
-import { call, option } from '../options/words.js';
+import { call, named as shown, option } from '../options/words.js';
 import { ResolveError, UsageError } from '../errors.js';
 import type { GraphView } from '../onnx/graph.js';
 import type { InferredTypes } from '../onnx/types.js';
 import { analyse, type Analysis } from './analysis.js';
 import { undecided } from './embedding.js';
 import { concatenatedFacts, factsOf } from './facts.js';
-import type { Feature, Resolution } from './feature.js';
+import type { Embedding, Feature, Resolution } from './feature.js';
 import { takeIndices } from './feature-info.js';
 import { modulesOf } from './modules.js';
+import { inputsOf } from './needed.js';
 import { byDeclaredName, byModule, exitsAt, moduleNames, type ModuleNames } from './select-module.js';
 import { byTensor, globMatches } from './select-tensor.js';
 import {
@@ -60,7 +61,7 @@ export function selectFeatures(
       case 'last':
         return selectIndices(context, selector.count);
       case 'embedding':
-        return [embeddingOf(resolution, selector, isMixed)];
+        return [embeddingOf(context, selector, isMixed)];
       case 'module':
       case 'tensor':
       case 'node':
@@ -122,8 +123,20 @@ function insteadOf({ features }: Resolution): string {
   return hasTokens ? `${byName}, or pool the last block: ${option('out', [-1])} ${option('pool', 'mean')}` : byName;
 }
 
+/** The likeliest of some vectors; of those of several towers the likeliest of each, and what it is computed of. */
+function oneOf(view: GraphView, embeddings: readonly Embedding[]): string {
+  const towers = new Map<string, string>();
+  for (const { tensor } of embeddings) {
+    const inputs = inputsOf(view, [tensor]).map(shown).join(', ');
+    if (!towers.has(inputs)) towers.set(inputs, tensor);
+  }
+  if (towers.size === 1) return `take one of them, such as ${option('tensor', embeddings[0].tensor)}`;
+  const each = [...towers].map(([inputs, tensor]) => `${option('tensor', tensor)} (of ${inputs})`);
+  return `take one of them, such as ${each.join(' or ')}`;
+}
+
 /** The embedding, or the one that has the role. @throws ResolveError naming what there is */
-function embeddingOf(resolution: Resolution, { role }: EmbeddingSelector, isMixed: boolean): Selection {
+function embeddingOf({ view, resolution }: Context, { role }: EmbeddingSelector, isMixed: boolean): Selection {
   const { embedding, embeddings } = resolution;
   const ofRole = embeddings.filter((candidate) => candidate.role === role);
   const isOne = embedding !== null || new Set(ofRole.map(({ tensor }) => tensor)).size === 1;
@@ -141,8 +154,7 @@ function embeddingOf(resolution: Resolution, { role }: EmbeddingSelector, isMixe
             : (undecided(resolution) ?? `several vectors may be the embedding: ${candidates}`),
       {
         code: 'FEATX_RESOLVE_EMBEDDING',
-        hint:
-          named.length === 0 ? insteadOf(resolution) : `take one of them, such as ${option('tensor', named[0].tensor)}`,
+        hint: named.length === 0 ? insteadOf(resolution) : oneOf(view, named),
       },
     );
   }

@@ -1,8 +1,9 @@
 import type { GraphView } from '../onnx/graph.js';
 import { option } from '../options/words.js';
-import type { FeatureGroup } from './feature.js';
+import type { FeatureGroup, Resolution } from './feature.js';
 import { wholeFlow } from './flow.js';
 import { modulesOf, type Module } from './modules.js';
+import { inputsOf } from './needed.js';
 
 /**
  * How something can be taken from a network in which no features were found: a glob of modules that match, where there
@@ -26,6 +27,20 @@ export function selectionByName(view: GraphView): string {
 /** `neck:0-2`: every feature of a group, as `out` takes it. */
 export function groupRange(name: string, { length }: readonly unknown[]): string {
   return `${name}:${length > 1 ? `0-${length - 1}` : '0'}`;
+}
+
+/** What of a model is computed of an input, as it is selected: the likeliest vector, else features; null for nothing. */
+export function selectionOf(
+  view: GraphView,
+  { embeddings, features, groups }: Resolution,
+  input: string,
+): string | null {
+  const needs = (tensor: string | null): boolean => tensor !== null && inputsOf(view, [tensor]).includes(input);
+  const vector = embeddings.find(({ tensor }) => needs(tensor));
+  if (vector !== undefined) return option('tensor', vector.tensor);
+  if (features.some(({ tensor }) => needs(tensor))) return option('out', [-1]);
+  const group = groups.find(({ features: own }) => own.some(({ tensor }) => needs(tensor)));
+  return group === undefined ? null : option('out', groupRange(group.name, group.features));
 }
 
 /** Groups that a message proposes. */

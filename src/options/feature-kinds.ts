@@ -191,9 +191,9 @@ export function indexSelectors(name: string, out: Indices, example?: string): re
 export function oneFeature(name: string, said: number | string): IndexSelector {
   const selectors = indexSelectors(name, [said], '0');
   if (selectors.length === 1 && selectors[0].indices.length === 1) return selectors[0];
-  const [{ group = 'neck', indices = [0] } = {}] = selectors;
+  const alone = selectors.find(({ indices }) => indices.length === 0)?.group;
   throw new UsageError(`${name} takes one index, not '${said}'`, {
-    hint: `give one, as in 3 or ${indices.length === 0 ? group : 'neck'}:0`,
+    hint: `give one, as in 3 or ${alone ?? 'neck'}:0`,
   });
 }
 

@@ -1,30 +1,8 @@
 import { CONFIG_NAME } from './batching.js';
-import {
-  CHANNEL_ORDERS,
-  FITS,
-  INTERPOLATIONS,
-  OPTIMIZATION_LEVELS,
-  ORIENTATIONS,
-  OUTPUT_FORMATS,
-  PRESET_NAMES,
-  PROVIDERS,
-  type Provider,
-} from './choices.js';
+import { OPTIMIZATION_LEVELS, OUTPUT_FORMATS, PROVIDERS, type Provider } from './choices.js';
 import { INDEX } from './feature-kinds.js';
-import {
-  BOOLEAN,
-  choice,
-  count,
-  fraction,
-  PAIRS,
-  PER_CHANNEL,
-  PROVIDER_NAMES,
-  SIZE,
-  TEXT,
-  TEXTS,
-  type Kind,
-} from './kinds.js';
-import { GROUPS, PAGES, type Rows } from './row.js';
+import { BOOLEAN, choice, count, fraction, PAIRS, PROVIDER_NAMES, TEXT, TEXTS, type Kind } from './kinds.js';
+import { PAGES, type Rows } from './row.js';
 import { parseProviders } from './values.js';
 
 /** ONNX Runtime starts all of them before it says a word: a million take minutes. */
@@ -52,7 +30,7 @@ export const RUNNING = {
   /** Texts, or files of them: `FILE.txt`, `FILE.jsonl:KEY`, `FILE.csv:COLUMN`. */
   texts: {
     kind: TEXTS,
-    in: ['run'],
+    in: ['run', ...PAGES],
     flag: '--text <text>',
     elsewhere: ['--sentences'],
     help: 'a text, FILE.txt (a line each), FILE.jsonl:KEY or FILE.csv:COLUMN, through the tokenizer.json beside MODEL; repeatable',
@@ -60,19 +38,24 @@ export const RUNNING = {
   /** The tokenizer.json, where it does not lie beside the model. */
   tokenizer: {
     kind: TEXT,
-    in: ['run'],
+    in: ['run', ...PAGES],
     flag: '--tokenizer <file>',
     help: 'tokenizer.json for --text (default: beside MODEL)',
   },
   /** Most tokens of a text. */
   maxLength: {
     kind: count(1),
-    in: ['run'],
+    in: ['run', ...PAGES],
     flag: '--max-length <n>',
     help: 'most tokens of a text (default: what the files of the model say)',
   },
   /** What stands in front of every text. */
-  prompt: { kind: TEXT, in: ['run'], flag: '--prompt <text>', help: 'what stands in front of every text: "query: "' },
+  prompt: {
+    kind: TEXT,
+    in: ['run', ...PAGES],
+    flag: '--prompt <text>',
+    help: 'what stands in front of every text: "query: "',
+  },
   /** Samples a second that the model takes of sound. */
   sampleRate: {
     kind: count(1),
@@ -296,108 +279,4 @@ export const RUNNING = {
   profilePrefix: { kind: TEXT, in: ['net', 'hookNet', 'session'] },
   /** Tensors to compute, of the main graph; the model's outputs by default. What none of them needs is left out. */
   outputs: { kind: TEXTS, in: ['session'] },
-} as const satisfies Rows;
-
-const group = GROUPS.pictures;
-
-const TAKERS = ['run', ...PAGES, 'verify'] as const;
-
-/** How pictures become tensors. */
-export const PICTURES = {
-  /** How they are prepared: `auto`, the name of a preset, a file that says it, or `none`. */
-  'image.preprocess': {
-    kind: TEXT,
-    in: TAKERS,
-    flag: '--preprocess <how>',
-    help: `auto: as the model, a file beside it or its graph says (default); ${PRESET_NAMES.join(', ')}; a file such as preprocessor_config.json; or none`,
-    group,
-  },
-  /** Height and width, or one number for both. Default: what the model wants, else what its preset says. */
-  'image.size': {
-    kind: SIZE,
-    in: TAKERS,
-    flag: '--size <pixels>',
-    help: 'height and width, or one number for both (default: what the model wants, or as uint8 its own)',
-    group,
-  },
-  /** What the shortest side is resized to in front of the crop, or height and width. */
-  'image.resize': {
-    kind: SIZE,
-    in: TAKERS,
-    flag: '--resize <pixels>',
-    help: 'the shortest side, or height and width, in front of the crop',
-    group,
-  },
-  /** How a picture is brought to the size of the input. */
-  'image.fit': {
-    kind: choice(FITS),
-    in: TAKERS,
-    flag: '--fit <how>',
-    help: 'shortest: cover the input and crop the centre; squash; letterbox, as ultralytics does; pad',
-    group,
-  },
-  /** timm's `crop_pct`: the share of the resized picture that the centre crop keeps. */
-  'image.crop': {
-    kind: fraction('a number'),
-    in: TAKERS,
-    flag: '--crop <share>',
-    elsewhere: ['--crop-pct', '--crop-size'],
-    help: 'share of the resized picture that the centre crop keeps',
-    group,
-  },
-  'image.interpolation': {
-    kind: choice(INTERPOLATIONS),
-    in: TAKERS,
-    flag: '--interpolation <kind>',
-    help: 'how pictures are resized',
-    group,
-  },
-  /** What pixels from 0 to 255 are multiplied by. */
-  'image.scale': {
-    kind: fraction('a number'),
-    in: TAKERS,
-    flag: '--scale <x>',
-    help: 'what pixels from 0 to 255 are multiplied by: 1 leaves them (default: 1/255)',
-    group,
-  },
-  /** Per channel, subtracted from scaled values. */
-  'image.mean': {
-    kind: PER_CHANNEL,
-    in: TAKERS,
-    flag: '--mean <values>',
-    help: 'one or three numbers that are subtracted from scaled values',
-    group,
-  },
-  /** Per channel, what is divided by. */
-  'image.std': {
-    kind: PER_CHANNEL,
-    in: TAKERS,
-    flag: '--std <values>',
-    help: 'one or three numbers that are divided by',
-    group,
-  },
-  /** The order of the channels that the input takes. */
-  'image.channels': {
-    kind: choice(CHANNEL_ORDERS),
-    in: TAKERS,
-    flag: '--channels <order>',
-    help: 'rgb or bgr',
-    group,
-  },
-  /** Whether pictures are turned as their EXIF orientation says. */
-  'image.orient': {
-    kind: choice(ORIENTATIONS),
-    in: TAKERS,
-    flag: '--orient <what>',
-    help: 'apply or ignore the orientation that a camera wrote',
-    group,
-  },
-  /** Pixels around a picture that does not fill the input, from 0 to 255. */
-  'image.fill': {
-    kind: PER_CHANNEL,
-    in: TAKERS,
-    flag: '--fill <values>',
-    help: 'pixels around a picture that does not fill the input: one or three numbers from 0 to 255',
-    group,
-  },
 } as const satisfies Rows;

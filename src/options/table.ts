@@ -6,7 +6,8 @@ import { FETCHING } from './fetching.js';
 import type { AnyKind, CommandName, FlagFacts, OptionSet, Row } from './row.js';
 import { LIMITING } from './limits.js';
 import { PIXELS } from './pixels.js';
-import { PICTURES, RUNNING } from './running.js';
+import { PICTURES } from './pictures.js';
+import { RUNNING } from './running.js';
 import { SELECTING } from './selecting.js';
 import { STEPPING } from './steps.js';
 

@@ -12,6 +12,12 @@ export interface ImageInput {
   readonly shape: Shape | null;
 }
 
+/** An input that what is asked for does not need, and how something is selected that does. */
+export interface Elsewhere {
+  readonly input: ImageInput;
+  readonly selection: string;
+}
+
 /** The shape of a picture without N, in the order of its axes: [3, H, W] or [H, W, 3]; 1 for 3 where it is grey. */
 export function pictureShape<Side extends number | null>(
   layout: PictureLayout,

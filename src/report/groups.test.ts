@@ -141,7 +141,7 @@ test('the library takes `out` as the flag has it, in text and in lists', async (
   for (const out of ['2,attention:0-1', [2, 'attention:0-1'], [2, 'attention:0', 'attention:1']])
     expect(await outputs(out)).toEqual(['2', 'attention.0', 'attention.1']);
   await expect(outputs('attention')).rejects.toMatchObject({
-    code: 'FEATX_USAGE_OPTION',
-    message: expect.stringMatching(/^`out` is 'attention', not a list of whole numbers, .*'neck:0-2'/),
+    message: "`out` cannot read 'attention' as indices",
+    hint: expect.stringMatching(/^'attention' is a group: `out: 'attention:0-\d'`$/),
   });
 });

@@ -17,7 +17,7 @@ import {
 import type { LazyArray, RowRange } from './lazy-array.js';
 import { DEFAULT_TENSOR_LIMITS, type TensorLimits } from './limits.js';
 import { AUTO, recipeNamed } from '../preprocessing/find.js';
-import { hasBatchAxis, pictureTaker, type ImageInput } from '../preprocessing/input.js';
+import { hasBatchAxis, pictureTaker, type Elsewhere, type ImageInput } from '../preprocessing/input.js';
 import type { FoundRecipe, Preprocessing } from '../preprocessing/recipe.js';
 import { settledFor, warningsOf, type ImageOptions } from '../preprocessing/settle.js';
 import { SOUND_AS_IT_IS, type HeardFile, type SoundRecipe } from '../preprocessing/sound.js';
@@ -44,6 +44,8 @@ export interface InputOptions extends Pick<FileOptions, 'remote' | 'signal' | 's
   readonly sound?: () => Promise<SoundRecipe>;
   /** The inputs whose sizes the caller gave; those of others give way to the size that pictures are to have. */
   readonly given?: ReadonlySet<string>;
+  /** What else the model takes, if it is asked. */
+  readonly elsewhere?: () => readonly Elsewhere[];
   /** What else inputs are fed with, in front of random values. */
   readonly made?: readonly (readonly [ModelInput, InputItem])[];
 }
@@ -187,7 +189,7 @@ function entryText({ rest }: InputItem): string {
 async function assign(file: OpenedFile, items: ReadonlyMap<string, InputItem[]>, context: Context): Promise<void> {
   const { path, arrays, kind } = file;
   if (kind === 'wave') {
-    const input = targetOf(file, context.inputs, takesSound);
+    const input = targetOf(file, context.inputs, takesSound, context.options.elsewhere);
     const recipe = (await context.options.sound?.()) ?? SOUND_AS_IT_IS;
     const { item, facts } = await soundItem(file.access, input, recipe);
     context.sounds.push({ input: input.name, recipe, facts });
@@ -195,7 +197,7 @@ async function assign(file: OpenedFile, items: ReadonlyMap<string, InputItem[]>,
     return;
   }
   if (arrays === null) {
-    const input = targetOf(file, context.inputs, pictureTaker(context.inputs));
+    const input = targetOf(file, context.inputs, pictureTaker(context.inputs), context.options.elsewhere);
     add(items, input, new PictureItem(path, file.access, await context.preparing(input), context.limits));
     return;
   }

@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import { PolicyError, UsageError } from '../errors.js';
 import { option } from '../options/words.js';
-import type { ImageInput } from '../preprocessing/input.js';
+import type { Elsewhere, ImageInput } from '../preprocessing/input.js';
 import { filesLike } from '../wire/find-files.js';
 import { nodeFileSystem, orNothing, type FileSystem } from '../wire/fs.js';
 import { decodeText } from '../wire/text.js';
 import { foldersOf } from './beside-model.js';
 import { ReopenedFile } from './lazy-array.js';
-import { fixedLengthOf, textItems, type TextItems } from './text-items.js';
+import { fixedLengthOf, takesTokens, textItems, type TextItems } from './text-items.js';
 import { looksLikeFile, textsOf, type TextEntry, type TextFiles } from './texts.js';
 import { TextTokenizer, type Beside } from './tokenize.js';
 
@@ -19,13 +19,14 @@ export interface TextOptions {
   readonly maxLength?: number;
   readonly prompt?: string;
   readonly fileSystem?: FileSystem;
+  /** What else the model takes, if it is asked. */
+  readonly elsewhere?: () => readonly Elsewhere[];
 }
 
 /** What texts feed a model with. */
 export interface TextInputs extends TextItems {
   readonly tokenizer: TextTokenizer;
-  /** How many there are. */
-  readonly texts: number;
+  readonly entries: readonly TextEntry[];
   /** Files of texts, each once. */
   readonly files: readonly string[];
   readonly warnings: readonly string[];
@@ -46,7 +47,7 @@ export async function textInputs(
   options: TextOptions,
 ): Promise<TextInputs> {
   const { fileSystem = nodeFileSystem, tokenizer: named, maxLength, prompt } = options;
-  const fixedLength = fixedLengthOf(inputs);
+  const fixedLength = fixedLengthOf(inputs, inputs.some(takesTokens) ? [] : options.elsewhere?.());
   const at = named ?? model;
   const folders = at === null ? [] : foldersOf(at);
   const near = filesBeside(at, fileSystem);
@@ -60,7 +61,7 @@ export async function textInputs(
   if (texts.length === 0) throw new UsageError('the files of texts are empty', { code: 'FEATX_USAGE_INPUT' });
   const files = [...new Set(texts.flatMap(({ file }) => file ?? []))];
   const warnings = await missingFiles(texts.filter(looksLikeFile), fileSystem);
-  return { ...textItems(inputs, texts, tokenizer), tokenizer, texts: texts.length, files, warnings };
+  return { ...textItems(inputs, texts, tokenizer), tokenizer, entries: texts, files, warnings };
 }
 
 function textFiles(fileSystem: FileSystem): TextFiles {

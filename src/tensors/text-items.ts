@@ -4,7 +4,7 @@ import { named, option } from '../options/words.js';
 import { convert } from './convert.js';
 import type { InputItem } from './input-item.js';
 import type { RowRange } from './lazy-array.js';
-import type { ImageInput } from '../preprocessing/input.js';
+import type { Elsewhere, ImageInput } from '../preprocessing/input.js';
 import type { TextEntry } from './texts.js';
 import type { TextTokenizer, TokenBatch } from './tokenize.js';
 
@@ -29,10 +29,20 @@ export function takesTokens({ name }: Pick<ImageInput, 'name'>): boolean {
 
 /**
  * The length that the inputs fix for a text, or null.
- * @throws UsageError for a model that takes no tokens under a name that is known
+ * @param elsewhere what else the model takes
+ * @throws UsageError for a model that takes no tokens under a name that is known, or takes them for something else
  */
-export function fixedLengthOf(inputs: readonly ImageInput[]): number | null {
+export function fixedLengthOf(inputs: readonly ImageInput[], elsewhere: readonly Elsewhere[] = []): number | null {
   const ids = inputs.find(({ name }) => name === 'input_ids');
+  const other = elsewhere.find(({ input }) => takesTokens(input));
+  if (ids === undefined && other !== undefined)
+    throw new UsageError(
+      `what is asked for is computed of ${inputs.length === 0 ? 'no input' : inputs.map(({ name }) => named(name)).join(', ')}, and not of the tokens of texts (${named(other.input.name)})`,
+      {
+        code: 'FEATX_USAGE_INPUT',
+        hint: `leave out ${option('texts')}, or ask for what is computed of them: ${other.selection}`,
+      },
+    );
   const picture = inputs.find(({ shape }) => shape?.length === 4 && (shape[1] === 3 || shape[3] === 3));
   if (ids === undefined && picture !== undefined)
     throw new UsageError(`the model takes pictures, as input ${named(picture.name)}, and no tokens of texts`, {

@@ -22,8 +22,8 @@ function register() {
 }
 
 /**
- * Makes the first tensor as featx would. Where Node has a Float16Array, ONNX Runtime decides at the first one what halves
- * are (see `withoutFloat16Array`), and a test file may make its own before featx loads the runtime for another.
+ * Makes the first tensor as featx would. Where Node has a Float16Array, ONNX Runtime decides at the first one what
+ * halves are (see `withoutFloat16Array`), and a test file may make its own before featx loads the runtime for another.
  */
 function settleHalves() {
   const descriptor = Object.getOwnPropertyDescriptor(globalThis, 'Float16Array');
