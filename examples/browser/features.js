@@ -1,4 +1,5 @@
 // The features of a model that a visitor dropped, in the browser: nothing is uploaded, and the weights are not read.
+// featx in node_modules: npm pack in a clone, then npm install its tarball here; or npm install featx (README, Set-up).
 //   npx esbuild page.js --bundle --format=esm --outfile=bundle.js
 import { inspectBytes } from 'featx/core';
 

@@ -1,4 +1,5 @@
 // Features of uploaded pictures over HTTP: node server.mjs backbone.onnx [port]
+// featx in node_modules: npm pack in a clone, then npm install its tarball here; or npm install featx (README, Set-up).
 //   curl --data-binary @cat.jpg 'http://localhost:8080/features' -o features.npz
 import { createServer } from 'node:http';
 import { encodeArrays, FeatureDictNet, ModelFormatError, PolicyError, UsageError } from 'featx';

@@ -15,6 +15,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { buildCli, smallModel } from '../testing/batch.js';
+import { VERSION } from '../version.js';
 import { isRecord } from '../options/schema.js';
 
 /** Every file under examples/ does what it says: run here, or held against the structure that its reader asks for. */
@@ -99,6 +100,19 @@ test('there is no example of the command line that is not tested here', () => {
     'slurm/featx-array.sbatch',
     'slurm/one-node.sh',
   ]);
+});
+
+test('every example says how featx gets to it', () => {
+  for (const folder of readdirSync(EXAMPLES).filter((name) => name !== 'config')) {
+    const heads = readdirSync(join(EXAMPLES, folder)).map((name) =>
+      readFileSync(join(EXAMPLES, folder, name), 'utf8')
+        .split('\n')
+        .slice(0, 10)
+        .join('\n'),
+    );
+    expect([folder, heads.some((head) => head.includes('npm pack'))]).toEqual([folder, true]);
+  }
+  expect(readFileSync('README.md', 'utf8')).toContain(`featx-${VERSION}.tgz`);
 });
 
 (hasShell ? describe : describe.skip)('examples that are run', () => {
