@@ -71,6 +71,39 @@ test('a vector has its last axis as channels and is asked for no stride', async 
   expect(named.embeddings).toContainEqual(expect.objectContaining({ tensor, num_chs: 64 }));
 });
 
+const EMBEDDING = 'view';
+
+test('outputs are called after what was asked for, as docs/running.md says', async () => {
+  const named = { select: [{ by: 'tensor', name: EMBEDDING }] } as const;
+  const module = { select: [{ by: 'module', name: 'layer2' }] } as const;
+  const relu = String((await inspect(RESNET)).feature_info[2].tensor);
+  const cases: readonly (readonly [SelectAndSteps, run: string, extract: string])[] = [
+    [{ out: [2] }, '2', '2'],
+    [{ last: 1, pool: 'avg' }, '4', '4'],
+    [{ embedding: true, normalize: true }, 'embedding', 'embedding'],
+    [module, 'layer2', relu],
+    [{ ...module, nameBy: 'module' }, 'layer2', 'layer2'],
+    [{ ...module, nameBy: 'tensor' }, relu, relu],
+    [named, EMBEDDING, EMBEDDING],
+    [{ ...named, normalize: true }, `${EMBEDDING}_normalized`, `${EMBEDDING}_normalized`],
+    [{ ...named, normalize: true, cast: 'float16' }, `${EMBEDDING}_cast`, `${EMBEDDING}_cast`],
+    [{ out: [2, 3], pool: 'avg', concat: 'linear' }, 'concat', 'concat'],
+  ];
+  for (const [options, byRun, byExtract] of cases) {
+    const { features } = await run(RESNET, { ...options, inputs: ['random'] });
+    const cut = await extract(RESNET, at('called.onnx'), { ...options, dryRun: true });
+    expect([features[0].output, cut.features[0].output]).toEqual([byRun, byExtract]);
+    const mapped = await run(RESNET, {
+      ...options,
+      outMap: features.map((_feature, at) => (at === 0 ? 'vector' : `v${at}`)),
+      inputs: ['random'],
+    });
+    expect(mapped.features[0].output).toBe('vector');
+  }
+});
+
+type SelectAndSteps = Parameters<typeof extract>[2] & Parameters<typeof run>[1];
+
 interface Inspected extends Pick<InspectReport, 'embeddings' | 'warnings'> {
   readonly made: number | null;
   readonly info: InspectReport['feature_info'];
