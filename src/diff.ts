@@ -8,6 +8,7 @@ import { inputName, localPath } from './open.js';
 import { called } from './options/check.js';
 import type { OptionsOf } from './options/types.js';
 import { diffPage } from './pages/diff-page.js';
+import { pageNameWarnings } from './pages/shell.js';
 import { prepare, type PreparedModel } from './prepare.js';
 import type { DiffReport, FeatureDistance, FeatureInfoDifference, FeatureInfoSide } from './report/diff-records.js';
 import { diffWords, ROUNDING } from './report/diff-words.js';
@@ -48,7 +49,8 @@ async function compare(a: string | Uint8Array, b: string | Uint8Array, options: 
   const target = output === undefined ? null : await resolveTarget(output, reads, { ...options, inPlace: false });
   const graphs = await compareGraphs(a, b, options);
   const runs = inputs.length + texts.length === 0 ? null : await compareRuns(a, b, options);
-  const warnings = [...new Set([...graphs.warnings, ...(runs?.warnings ?? [])])];
+  const named = target === null ? [] : pageNameWarnings(target);
+  const warnings = [...new Set([...graphs.warnings, ...(runs?.warnings ?? []), ...named])];
   const name = names ?? [inputName(a, remote), inputName(b, remote)];
   if (options.strict) assertNoWarnings(warnings, name[0] ?? undefined);
   const features = runs?.features ?? null;

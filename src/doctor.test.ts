@@ -1,4 +1,4 @@
-import { canRun, doctor, tryPictures } from './doctor.js';
+import { canRun, doctor, tryPictures, tryTexts } from './doctor.js';
 import { VERSION } from './version.js';
 
 test('says what works, by running it, and what mends the rest', async () => {
@@ -12,6 +12,7 @@ test('says what works, by running it, and what mends the rest', async () => {
     warnings: [],
   });
   expect(report.pictures).toEqual({ version: expect.stringMatching(/^\d/), works: true, reason: null, hint: null });
+  expect(report.texts).toEqual({ works: true, reason: null, hint: null });
   const [cpu, cuda, dml] = report.providers;
   expect(cpu).toEqual({ provider: 'cpu', works: true, ran_on: ['cpu'], missing: null, reason: null, hint: null });
   for (const other of [cuda, dml]) {
@@ -68,5 +69,13 @@ test.each([
     works: false,
     reason: expect.stringMatching(reason),
     hint: expect.stringContaining('npm install -E sharp@'),
+  });
+});
+
+test('tokenizers that are not there are said to be missing, and how to get them', async () => {
+  expect(await tryTexts(() => Promise.reject(new Error('no such module')))).toEqual({
+    works: false,
+    reason: expect.stringContaining('@huggingface/tokenizers'),
+    hint: expect.stringContaining('npm install -E @huggingface/tokenizers@'),
   });
 });

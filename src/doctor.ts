@@ -13,6 +13,7 @@ import { platformLacks, ProviderError, PROVIDERS, type Provider } from './runtim
 import { messageOf } from './runtime/message.js';
 import { isRuntimeInstalled, runtimeFiles, runtimeMissing } from './runtime/session.js';
 import { loadSharp } from './tensors/image.js';
+import { loadTokenizers } from './tensors/tokenize.js';
 import { VERSION } from './version.js';
 import { nodeFileSystem, type FileSystem } from './wire/fs.js';
 
@@ -72,6 +73,7 @@ export async function doctor(options: DoctorOptions = {}): Promise<DoctorReport>
     providers,
     fetched,
     pictures: await tryPictures(),
+    texts: await tryTexts(),
     warnings,
     elapsed_ms: Math.round(performance.now() - started),
   };
@@ -171,6 +173,17 @@ export async function tryPictures(load?: () => Promise<unknown>): Promise<Doctor
       reason: `the package sharp loads and is broken: ${messageOf(error)}`,
       hint: 'install it anew: npm install -E sharp@0.35.5',
     };
+  }
+}
+
+/** Loads what makes tokens of texts. */
+export async function tryTexts(load?: () => Promise<unknown>): Promise<DoctorReport['texts']> {
+  try {
+    await loadTokenizers(load);
+    return { works: true, reason: null, hint: null };
+  } catch (error) {
+    if (!(error instanceof FeatxError)) throw error;
+    return { works: false, reason: error.message, hint: error.hint ?? null };
   }
 }
 

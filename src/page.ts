@@ -4,6 +4,7 @@ import type { OptionsOf } from './options/types.js';
 import { option } from './options/words.js';
 import { modelPage } from './pages/model-page.js';
 import { pageProgram } from './pages/program.js';
+import { pageNameWarnings } from './pages/shell.js';
 import type { ModelPageReport } from './report/page-records.js';
 import { readText } from './tensors/beside-model.js';
 import { nodeFileSystem, type FileSystem } from './wire/fs.js';
@@ -38,7 +39,7 @@ async function writePage(options: PageOptions): Promise<ModelPageReport> {
     output: target,
     connect,
     size_bytes: bytes.length,
-    warnings: [],
+    warnings: pageNameWarnings(target),
     elapsed_ms: Math.round(performance.now() - started),
   };
 }

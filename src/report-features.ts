@@ -10,6 +10,8 @@ import type { Preprocessing } from './preprocessing/recipe.js';
 import { figuresOf, type Figures } from './pages/figures.js';
 import { encodePng } from './pages/png.js';
 import { reportPage, type PageEntry } from './pages/report-page.js';
+import { pageNameWarnings } from './pages/shell.js';
+import { inputVerdict } from './report/input-check.js';
 import type { InputCheckRecord, PageFeatureRecord, PageReport } from './report/page-records.js';
 import { preprocessingRecord } from './report/preprocessing-record.js';
 import { assertNoWarnings } from './report/strict.js';
@@ -61,7 +63,9 @@ async function makeReport(source: string | Uint8Array, options: ReportOptions): 
   }));
   const check = options.inputCheck ? await inputCheck(runs, options) : null;
   const cut = plan.text === null ? [] : cutWarnings(plan.text.tokenizer);
-  const warnings = [...new Set([...runner.warnings, ...plan.warnings, ...cut, ...checkWarnings(check)])];
+  const warnings = [
+    ...new Set([...runner.warnings, ...plan.warnings, ...cut, ...checkWarnings(check), ...pageNameWarnings(target)]),
+  ];
   if (options.strict) assertNoWarnings(warnings, name ?? undefined);
   const record: Omit<PageReport, 'size_bytes' | 'pictures' | 'elapsed_ms'> = {
     schema: 1,
@@ -241,20 +245,9 @@ function endsOf({ scale, mean, std }: Preprocessing): string {
   return ends.join();
 }
 
-/** A share of channels more than with another normalisation that says that this one is wrong. */
-const SUSPICIOUS = 1.25;
-
 function checkWarnings(check: readonly InputCheckRecord[] | null): readonly string[] {
-  const used = check?.find(({ is_used: isUsed }) => isUsed);
-  if (check === null || used === undefined) return [];
-  const { silent_channels: own } = used;
-  if (own === null) return [];
-  const counts = check.map(({ name, silent_channels: silent }) => ({ name, silent: silent ?? own }));
-  const best = counts.reduce((least, each) => (each.silent < least.silent ? each : least));
-  if (own <= SUSPICIOUS * best.silent + 1) return [];
-  return [
-    `${own} channels of the last feature are silent, and ${best.silent} with values from ${best.name}: the input may be prepared in another way than the network was trained with`,
-  ];
+  const warning = check === null ? null : inputVerdict(check).warning;
+  return warning === null ? [] : [warning];
 }
 
 async function writePictures(

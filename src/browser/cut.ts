@@ -1,5 +1,6 @@
 import { materialize, planBytes, BlobSource, type Piece, type PlannedBytes } from '../core.js';
-import { bytesText, countText, plural } from '../report/units.js';
+import { bytesText } from '../report/units.js';
+import { countText, plural } from '../wire/counted.js';
 import { escapeText } from '../report/escape.js';
 import {
   commandLine,

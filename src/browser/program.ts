@@ -1,5 +1,6 @@
 import { inspectModel } from '../core.js';
-import { bytesText, countText, plural } from '../report/units.js';
+import { bytesText } from '../report/units.js';
+import { countText, plural } from '../wire/counted.js';
 import { escapeText } from '../report/escape.js';
 import { shapeText } from '../report/shapes.js';
 import { namedChoice } from './choices.js';

@@ -3,7 +3,8 @@ import type { PlannedReport } from '../batch/batch.js';
 import type { BatchSummary, JobReport } from '../batch/reports.js';
 import { isAddress } from '../remote/address.js';
 import { escapeText, oneLine } from '../report/escape.js';
-import { bytesText, plural } from '../report/units.js';
+import { bytesText } from '../report/units.js';
+import { plural } from '../wire/counted.js';
 
 /** `cut a.onnx  3 features  1.9 MB -> 425 KB`, or `same a.onnx` if nothing has changed. */
 export function itemLine(

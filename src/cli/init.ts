@@ -1,6 +1,6 @@
 import { init, NO_FEATURES } from '../batch/init.js';
 import { escapeText } from '../report/escape.js';
-import { plural } from '../report/units.js';
+import { plural } from '../wire/counted.js';
 import { reasonText } from './batch-lines.js';
 import type { CliCommand } from './command.js';
 import { ExitCode } from './exit-codes.js';

@@ -1,7 +1,8 @@
 import { merge } from '../batch/merge.js';
 import { STATE_DIRECTORY } from '../options/batching.js';
 import { escapeText } from '../report/escape.js';
-import { bytesText, plural } from '../report/units.js';
+import { bytesText } from '../report/units.js';
+import { plural } from '../wire/counted.js';
 import type { CliCommand } from './command.js';
 import { ExitCode } from './exit-codes.js';
 import { readFlags } from './flags.js';

@@ -18,6 +18,7 @@ export const pageCommand: CliCommand = {
       signal: context.io.signal,
       fileSystem: context.fileSystem,
     });
+    await context.warn(report.warnings);
     if (context.flags.json) await context.record(report);
     else if (!context.flags.quiet)
       await context.print(`wrote ${escapeText(report.output)}  ${bytesText(report.size_bytes)}\n`);

@@ -7,7 +7,7 @@ import type { RunReport } from '../report/run-records.js';
 import { preprocessingText } from '../report/preprocessing-record.js';
 import { soundText } from '../report/sound-record.js';
 import { ranText, runText, skippedText } from '../report/run-text.js';
-import { countText } from '../report/units.js';
+import { countText } from '../wire/counted.js';
 import { type RunOptions, run } from '../run.js';
 import { runShard } from '../shards/run-shard.js';
 import { shardFromEnvironment } from '../shards/shard.js';

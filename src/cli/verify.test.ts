@@ -77,7 +77,7 @@ describe('doctor', () => {
       },
     });
     expect((await runCli(['doctor', '--provider', 'cpu'])).stdout).toMatch(
-      /^featx .*Node\.js .*\nworks +onnxruntime-node .*\nworks +cpu\nworks +sharp \d.*\n$/,
+      /^featx .*Node\.js .*\nworks +onnxruntime-node .*\nworks +cpu\nworks +sharp \d.*\nworks +tokenizers \(texts\)\n$/,
     );
   });
 

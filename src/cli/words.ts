@@ -6,7 +6,7 @@ import { inFlags, reworded } from '../options/reworded.js';
 
 /** Where records say sentences, and where they hold records that do. */
 const SENTENCES = new Set(['message', 'hint', 'reason', 'warnings', 'problems']);
-const HOLDERS = new Set(['error', 'report', 'runtime', 'providers', 'pictures', 'left_out']);
+const HOLDERS = new Set(['error', 'report', 'runtime', 'providers', 'pictures', 'texts', 'left_out']);
 
 /** A record whose sentences name flags, where those of the library name options; nothing else in it changes. */
 export function recordInFlags<T>(record: T, command: string | null): T {

@@ -224,6 +224,13 @@ describe('the page of a browser', () => {
   });
   afterAll(() => rm(folder, { recursive: true }));
 
+  test('a name that browsers would show as text is warned of', async () => {
+    expect((await page({ output: join(folder, 'featx') })).warnings).toEqual([
+      expect.stringMatching(/featx does not end in \.html/),
+    ]);
+    expect((await page({ output: join(folder, 'featx.HTM') })).warnings).toEqual([]);
+  });
+
   test('is one file that may fetch nothing, unless a server is named', async () => {
     const output = join(folder, 'featx.html');
     const { size_bytes: size } = await page({ output });

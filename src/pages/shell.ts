@@ -15,6 +15,11 @@ export interface PageParts {
   readonly style?: string;
 }
 
+/** What is to be said of a file that a page is written to: browsers know a page by the end of its name. */
+export function pageNameWarnings(path: string): readonly string[] {
+  return /\.x?html?$/i.test(path) ? [] : [`${path} does not end in .html: a browser may show it as text`];
+}
+
 /**
  * A page of one file that asks no server for anything: its policy lets nothing be loaded but pictures inside it, and
  * nothing run but its own script.

@@ -208,7 +208,7 @@ export async function trying<T>(
       if (!(error instanceof Passing)) throw error;
       if (isProgress()) tries = 1;
       if (tries >= most)
-        throw new IoError(`${error.message}, ${most} times in a row`, {
+        throw new IoError(`${error.message}${most === 1 ? '' : `, ${most} times in a row`}`, {
           code: 'FEATX_REMOTE',
           path: shown,
           cause: error,

@@ -459,3 +459,11 @@ describe('on the command line', () => {
     expect(stderr).not.toContain('password@');
   });
 });
+
+test('a port that fetch refuses is an error at once, and says what to do', async () => {
+  await expect(openModel('http://localhost:6000/m.onnx', remote())).rejects.toMatchObject({
+    code: 'FEATX_REMOTE_UNREACHABLE',
+    message: expect.not.stringContaining('in a row'),
+    hint: expect.stringContaining('another port'),
+  });
+});

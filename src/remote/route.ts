@@ -36,6 +36,9 @@ const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 /** What does not pass by waiting. */
 const FINAL_CAUSES = /^(ENOTFOUND|ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|HOSTNAME|ERR_INVALID)/;
 
+/** What fetch says of a port that it never asks. @see https://fetch.spec.whatwg.org/#port-blocking */
+const BLOCKED = 'bad port';
+
 /** The way from an address to its bytes: redirects are followed once, and where they led is remembered. */
 export class Route {
   private readonly fetch: Fetch;
@@ -103,14 +106,17 @@ export class Route {
     } catch (error) {
       if (signal.aborted) throw error;
       const { code, message } = causeOf(error);
+      const isBlocked = message === BLOCKED;
       const said = `${address.shown} cannot be reached: ${message}`;
-      const isFinal = FINAL_CAUSES.test(code) || (code === 'ECONNREFUSED' && !this.hasAnswered);
+      const isFinal = isBlocked || FINAL_CAUSES.test(code) || (code === 'ECONNREFUSED' && !this.hasAnswered);
       if (!isFinal) throw new Passing(said, null, { cause: error });
       throw new IoError(said, {
         code: 'FEATX_REMOTE_UNREACHABLE',
         path: address.shown,
         cause: error,
-        hint: 'is the address right, and is there a network? behind a proxy, Node.js 24 takes it from HTTPS_PROXY under NODE_USE_ENV_PROXY=1',
+        hint: isBlocked
+          ? 'fetch refuses ports that belong to other protocols; serve the file on another port'
+          : 'is the address right, and is there a network? behind a proxy, Node.js 24 takes it from HTTPS_PROXY under NODE_USE_ENV_PROXY=1',
       });
     }
   }

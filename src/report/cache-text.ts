@@ -2,7 +2,8 @@ import { escapeText } from './escape.js';
 import type { CacheReport } from './records.js';
 import type { TextStyle } from './style.js';
 import { renderTable } from './table.js';
-import { bytesText, plural } from './units.js';
+import { bytesText } from './units.js';
+import { plural } from '../wire/counted.js';
 
 /** What was fetched, or what became of it. */
 export function cacheText({ action, folder, entries }: CacheReport, style: TextStyle): string {

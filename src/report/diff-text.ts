@@ -3,7 +3,7 @@ import { escapeText } from './escape.js';
 import { numberText } from './numbers.js';
 import type { TextStyle } from './style.js';
 import { renderTable } from './table.js';
-import { plural } from './units.js';
+import { plural } from '../wire/counted.js';
 
 /** Weights and operators that are named in text. */
 const MOST_NAMED = 8;
@@ -21,9 +21,7 @@ export function diffText(report: DiffReport, style: TextStyle): string {
   const changed = weights.differences.map(({ name }) => escapeText(name));
   if (changed.length > 0) lines.push(`         ${listed(changed)}`);
   const differing = info.filter(({ equal: same }) => !same);
-  lines.push(
-    `features ${plural(info.length, 'index').replace(/indexs$/, 'indices')}, ${differing.length} with another module, channels or stride`,
-  );
+  lines.push(`features ${plural(info.length, 'index')}, ${differing.length} with another module, channels or stride`);
   const table =
     features === null
       ? ''

@@ -1,6 +1,6 @@
 import type { DiffReport } from './diff-records.js';
 import { numberText } from './numbers.js';
-import { plural } from './units.js';
+import { plural } from '../wire/counted.js';
 
 /** Relative error that rounding does not reach. */
 export const ROUNDING = 1e-4;

@@ -15,7 +15,7 @@ function below(text: string, width: number | null): string {
 
 /** What there is, what there is not, and what mends it. */
 export function doctorText(
-  { featx, node, platform, arch, runtime, providers, fetched, pictures }: DoctorReport,
+  { featx, node, platform, arch, runtime, providers, fetched, pictures, texts }: DoctorReport,
   style: TextStyle,
 ): string {
   const lines = [`featx ${featx}, Node.js ${escapeText(node)}, ${escapeText(platform)} ${escapeText(arch)}`];
@@ -44,6 +44,7 @@ export function doctorText(
     pictures.reason,
     pictures.hint,
   );
+  entry('tokenizers (texts)', texts.works, texts.reason, texts.hint);
   if (fetched !== null) lines.push('', ...librariesText(fetched));
   return `${lines.join('\n')}\n`;
 }

@@ -4,7 +4,8 @@ import { indexText, shapeText, strideText } from './shapes.js';
 import { FULL_DIMS, legendText, shortDims, type ShortDims } from './short-dims.js';
 import { paint, type TextStyle } from './style.js';
 import { isRoomy, renderTable, withoutRepetition, type Column } from './table.js';
-import { bytesText, countText, plural } from './units.js';
+import { bytesText } from './units.js';
+import { countText, plural } from '../wire/counted.js';
 import { wrapped } from './width.js';
 
 const COLUMNS: readonly Column[] = [

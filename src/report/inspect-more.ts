@@ -1,3 +1,4 @@
+import { plural } from '../wire/counted.js';
 import { takeIndices } from '../features/feature-info.js';
 import type { Attempt, Feature, Resolution } from '../features/feature.js';
 import { nodePaths } from '../features/names.js';
@@ -71,6 +72,6 @@ function explanationInGroup(
 ): ExplanationRecord {
   const [index] = takeIndices(features.length, indices, `the group '${group}'`).indices;
   const feature = features[index];
-  const outcome = `${features.length} features of the group '${group}'`;
+  const outcome = `${plural(features.length, 'feature')} of the group '${group}'`;
   return { index, group, tried: [{ resolver: feature.resolvedBy, outcome, feature: featureRecord(feature) }] };
 }

@@ -17,7 +17,8 @@ import { indexText, kindText, shapeText, strideText } from './shapes.js';
 import { paint, type TextStyle } from './style.js';
 import { FULL_DIMS, legendText, shortDims, type ShortDims } from './short-dims.js';
 import { COLUMN_GAP, isRoomy, leftOutText, renderTable, type Column } from './table.js';
-import { bytesText, countText, plural } from './units.js';
+import { bytesText } from './units.js';
+import { countText, plural } from '../wire/counted.js';
 import { displayWidth, filled, padEnd, shorten, wrapped } from './width.js';
 
 /** The report as a person reads it: the model in a few lines, then the table of its features. */

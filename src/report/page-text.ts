@@ -1,8 +1,10 @@
 import { escapeText } from './escape.js';
 import type { PageReport } from './page-records.js';
-import type { TextStyle } from './style.js';
+import { inputVerdict } from './input-check.js';
+import { paint, type TextStyle } from './style.js';
 import { renderTable } from './table.js';
-import { bytesText, plural } from './units.js';
+import { bytesText } from './units.js';
+import { plural } from '../wire/counted.js';
 
 /** What was drawn, and the numbers that warn. */
 export function pageText(
@@ -28,10 +30,22 @@ export function pageText(
     ]),
     style,
   );
-  const checked = (check ?? []).map(
+  const words = [
+    ...(features.some(({ silent_channels: silent }) => silent !== null)
+      ? ['silent: channels with one value in every cell']
+      : []),
+    'zeros: values that are 0',
+    ...(features.some(({ explained }) => explained.length > 0)
+      ? ['explained: per cent of the variance of the first entry in its first components']
+      : []),
+  ];
+  const legend = `${paint(style, 'dim', words.join('; '))}\n`;
+  const verdict = check === null ? '' : `input check: ${inputVerdict(check).text}\n`;
+  const compared = (check ?? []).some(({ silent_channels: silent }) => silent !== null) ? (check ?? []) : [];
+  const checked = compared.map(
     ({ name, silent_channels: silent, is_used: isUsed }) =>
-      `  ${name}${isUsed ? ' (used)' : ''}: ${silent === null ? 'one vector, of which no channel can be called silent' : `${plural(silent, 'silent channel')} in the last feature`}\n`,
+      `  ${name}${isUsed ? ' (used)' : ''}: ${plural(silent ?? 0, 'silent channel')} in the last feature\n`,
   );
   const files = pictures.length === 0 ? '' : `, ${plural(pictures.length, 'picture')}`;
-  return `${table}${checked.join('')}wrote ${escapeText(output)}  ${bytesText(size)}, ${plural(entries, 'entry').replace(/entrys$/, 'entries')}${files}\n`;
+  return `${table}${legend}${checked.join('')}${verdict}wrote ${escapeText(output)}  ${bytesText(size)}, ${plural(entries, 'entry')}${files}\n`;
 }

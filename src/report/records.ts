@@ -249,6 +249,8 @@ export interface DoctorReport {
     readonly reason: string | null;
     readonly hint: string | null;
   };
+  /** @huggingface/tokenizers, which makes tokens of texts. */
+  readonly texts: { readonly works: boolean; readonly reason: string | null; readonly hint: string | null };
   readonly warnings: readonly string[];
   readonly elapsed_ms: number;
 }

@@ -3,7 +3,7 @@ import type { RunReport } from './run-records.js';
 import { indexText, shapeText } from './shapes.js';
 import type { TextStyle } from './style.js';
 import { renderTable, type Column } from './table.js';
-import { countText, plural } from './units.js';
+import { countText, plural } from '../wire/counted.js';
 
 const COLUMNS: readonly Column[] = [
   { title: 'output', least: 8, isKey: true },

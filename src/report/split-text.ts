@@ -3,7 +3,8 @@ import { shapeText } from './shapes.js';
 import type { SplitReport } from './split-records.js';
 import { paint, type TextStyle } from './style.js';
 import { isRoomy, renderTable, type Column } from './table.js';
-import { bytesText, countText, plural } from './units.js';
+import { bytesText } from './units.js';
+import { countText, plural } from '../wire/counted.js';
 
 const PARTS: readonly Column[] = [
   { title: 'part', align: 'right' },

@@ -3,7 +3,8 @@ import { pyramidBars } from './pyramid.js';
 import { splitText } from './split-text.js';
 import { paint, PLAIN } from './style.js';
 import { renderTable, withoutRepetition, type Column } from './table.js';
-import { bytesText, countText, plural } from './units.js';
+import { bytesText } from './units.js';
+import { countText, plural } from '../wire/counted.js';
 import { displayWidth, padEnd, padStart, shorten, wrappedLines } from './width.js';
 
 describe('width', () => {

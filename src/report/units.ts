@@ -8,13 +8,3 @@ export function bytesText(bytes: number): string {
 }
 
 const BYTE_UNITS = ['KB', 'MB', 'GB', 'TB', 'PB'] as const;
-
-/** `1,234,567`. */
-export function countText(count: number): string {
-  return String(count).replace(/\B(?=(\d{3})+$)/g, ',');
-}
-
-/** `1 node`, `3 nodes`. */
-export function plural(count: number, noun: string): string {
-  return `${countText(count)} ${noun}${count === 1 ? '' : 's'}`;
-}

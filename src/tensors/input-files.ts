@@ -1,3 +1,4 @@
+import { plural } from '../wire/counted.js';
 import { option } from '../options/words.js';
 import { extname, join } from 'node:path';
 import { FeatxError, IoError, RuntimeError, UsageError } from '../errors.js';
@@ -161,8 +162,11 @@ export async function expandPath(path: string, { fs, warn, inputNames }: FileOpt
       hint: `it takes ${INPUT_EXTENSIONS.join(', ')}; for directories inside it write ${join(path, '**', '*.png')}`,
     });
   }
-  if (taken.length < visible.length)
-    warn(`${path}: ${visible.length - taken.length} of ${visible.length} entries are not input files and are left out`);
+  const others = visible.length - taken.length;
+  if (others > 0) {
+    const verdict = others === 1 ? 'is not an input file and is' : 'are not input files and are';
+    warn(`${path}: ${others} of ${plural(visible.length, 'entry')} ${verdict} left out`);
+  }
   return taken.map((name) => join(path, name));
 }
 

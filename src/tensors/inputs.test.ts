@@ -346,7 +346,9 @@ describe('planning inputs', () => {
     await npy('2.npy', float([1, 2], 3, 4));
     await npy('1.npy', float([1, 2], 1, 2));
     await writeFile(join(directory, 'readme.md'), '');
-    expect((await planInputs([directory], [input])).warnings).toEqual([expect.stringContaining('1 of 3 entries')]);
+    expect((await planInputs([directory], [input])).warnings).toEqual([
+      expect.stringContaining('1 of 3 entries is not an input file and is left out'),
+    ]);
     expect(valuesOf(await run([directory], [input]))).toEqual([[1, 2, 3, 4]]);
   });
 });

@@ -156,8 +156,11 @@ function shortened(text: string): string {
   return text.length <= MOST_SHOWN ? text : `${text.slice(0, MOST_SHOWN)}…`;
 }
 
-async function tokenizerOf(path: string, definition: object, config: object): Promise<Tokenizer> {
-  const loaded: unknown = await import('@huggingface/tokenizers').catch((cause: unknown) => {
+/** The package that makes tokens. @throws RuntimeError if it is not installed, or does not load */
+export async function loadTokenizers(
+  load: () => Promise<unknown> = () => import('@huggingface/tokenizers'),
+): Promise<unknown> {
+  return load().catch((cause: unknown) => {
     throw new RuntimeError(
       'texts need the package @huggingface/tokenizers, which is not installed or does not load here',
       {
@@ -167,6 +170,10 @@ async function tokenizerOf(path: string, definition: object, config: object): Pr
       },
     );
   });
+}
+
+async function tokenizerOf(path: string, definition: object, config: object): Promise<Tokenizer> {
+  const loaded = await loadTokenizers();
   try {
     const { Tokenizer: Made } = loaded as TokenizersModule;
     const tokenizer = new Made(definition, config);

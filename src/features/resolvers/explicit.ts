@@ -1,3 +1,4 @@
+import { plural } from '../../wire/counted.js';
 import { call, named } from '../../options/words.js';
 import { ResolveError } from '../../errors.js';
 import { hasTensor, type GraphView } from '../../onnx/graph.js';
@@ -64,7 +65,7 @@ export function resolveExplicit(
       code: 'FEATX_RESOLVE_FEATURES',
       hint: `list the tensors with ${call('inspect', 'listTensors')}`,
     });
-  return { features, outcome: `${features.length} features, as given`, warnings };
+  return { features, outcome: `${plural(features.length, 'feature')}, as given`, warnings };
 }
 
 interface Located {

@@ -1,3 +1,4 @@
+import { plural } from '../../wire/counted.js';
 import { MAP_LAYOUTS, PIXEL_CHANNELS } from '../../options/choices.js';
 import { isRecord } from '../../options/schema.js';
 import { ModelFormatError } from '../../errors.js';
@@ -219,7 +220,7 @@ export function resolveStored(view: GraphView, analysis: Analysis, stored: Store
     embeddings,
     outIndices: here,
     cutOutputs,
-    outcome: `${features.length} features of the original, ${features.filter(({ tensor }) => tensor !== null).length} of them here`,
+    outcome: `${plural(features.length, 'feature')} of the original, ${features.filter(({ tensor }) => tensor !== null).length} of them here`,
     warnings: [],
   };
 }

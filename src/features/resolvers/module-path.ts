@@ -1,3 +1,4 @@
+import { plural } from '../../wire/counted.js';
 import type { GraphView } from '../../onnx/graph.js';
 import type { Analysis } from '../analysis.js';
 import { factsOf } from '../facts.js';
@@ -85,7 +86,7 @@ export function resolveByModules(
         );
   return {
     features: options.includeHead ? withHead(analysis, tree, features) : features,
-    outcome: `${picks.length} modules, by the tree of modules`,
+    outcome: `${plural(picks.length, 'module')}, by the tree of modules`,
     warnings,
   };
 }
@@ -104,7 +105,7 @@ function shapeInstead({ flow, tapped }: Analysis, picks: readonly Pick[], byShap
   const strides = new Set(picks.map(({ unit }) => unit.stride));
   const missed = byShape.filter(({ reduction }) => reduction !== null && !strides.has(reduction));
   if (missed.length >= MISSED_STRIDES)
-    return `the modules show ${strides.size} strides, the shape of the graph ${byShape.length}`;
+    return `the modules show ${plural(strides.size, 'stride')}, the shape of the graph ${byShape.length}`;
   const isTapped = ({ tensor }: Feature): boolean => tensor !== null && tapped.has(tensor);
   const same =
     byShape.length === picks.length && byShape.every(({ reduction }, at) => reduction === picks[at].unit.stride);

@@ -1,3 +1,4 @@
+import { plural } from '../../wire/counted.js';
 import type { GraphView } from '../../onnx/graph.js';
 import type { Dim, Node } from '../../onnx/records.js';
 import type { Analysis } from '../analysis.js';
@@ -63,7 +64,7 @@ export function resolveSequences(analysis: Analysis): SequenceAnswer | null {
     features,
     groups: others.map((other) => groupOf(analysis, other)),
     warnings: [],
-    outcome: `${features.length} blocks on the sequence that '${main.source.input}' begins`,
+    outcome: `${plural(features.length, 'block')} on the sequence that '${main.source.input}' begins`,
   };
 }
 

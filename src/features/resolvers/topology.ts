@@ -1,3 +1,4 @@
+import { plural } from '../../wire/counted.js';
 import { layersBehindPool, type Analysis } from '../analysis.js';
 import { linksOf, type Link } from '../chain.js';
 import { factsOf } from '../facts.js';
@@ -47,7 +48,7 @@ export function resolveByTopology(analysis: Analysis, tree: ModuleTree): Answer 
   const picks = levels.flatMap((level, at) =>
     isStem(links, level, habits) ? [] : [lastBlock(analysis, links, level, at === levels.length - 1, habits)],
   );
-  return answer(analysis, tree, picks, `the end of ${picks.length} strides, by the shape of the graph`);
+  return answer(analysis, tree, picks, `the end of ${plural(picks.length, 'stride')}, by the shape of the graph`);
 }
 
 interface Picked {
