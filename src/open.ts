@@ -6,6 +6,7 @@ import { isAddress, parseAddress } from './remote/address.js';
 import { openRemote } from './remote/open-remote.js';
 import { settingsOf, type RemoteOptions } from './remote/settings.js';
 import { FileSource } from './wire/file-source.js';
+import { orNearest } from './wire/find-files.js';
 import { nodeFileSystem, type FileSystem } from './wire/fs.js';
 import type { ByteSource } from './wire/source.js';
 
@@ -53,7 +54,7 @@ export async function openModel(
   const noted: string[] = [];
   const source = isAddress(input)
     ? await openRemote(input, remote, { fileSystem, signal, warn: (message) => void noted.push(message) })
-    : await FileSource.open(input, fileSystem);
+    : await orNearest(FileSource.open(input, fileSystem), input, fileSystem, isModel);
   try {
     const model = await indexModel(source, options);
     return noted.length === 0 ? model : { ...model, warnings: [...noted, ...model.warnings] };
@@ -61,4 +62,8 @@ export async function openModel(
     await source.close();
     throw error;
   }
+}
+
+function isModel(name: string): boolean {
+  return /\.(?:onnx|ort)$/i.test(name);
 }

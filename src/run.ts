@@ -1,12 +1,12 @@
 import type { TensorValue } from './onnx/tensor-value.js';
 import { option } from './options/words.js';
 import { createHash } from 'node:crypto';
-import { basename, dirname, resolve } from 'node:path';
+import { basename } from 'node:path';
 import { DeviceRuns } from './device-runs.js';
 import { tf32Of } from './runtime/cuda.js';
 import { joiningsOf } from './entry-axes.js';
 import { settledBatch } from './entry-mixing.js';
-import { type FeatxError, IoError, RuntimeError, UsageError } from './errors.js';
+import { type FeatxError, RuntimeError, UsageError } from './errors.js';
 import { called } from './options/check.js';
 import type { OptionsOf } from './options/types.js';
 import { inputName, localPath } from './open.js';
@@ -23,6 +23,7 @@ import type { Entries } from './shapes/entries.js';
 import { planInputs, type InputPlan } from './tensors/input-plan.js';
 import { openWriter } from './tensors/open-writer.js';
 import { pooledTexts } from './run-pooling.js';
+import { assertProfile, keepProfile } from './run-profile.js';
 import { readOneArray } from './tensors/array-file.js';
 import { projectionFiles, readProjection } from './tensors/projection.js';
 import type { Mixing } from './rewrite/mixing.js';
@@ -33,10 +34,9 @@ import { takesTokens } from './tensors/text-items.js';
 import type { Provenance } from './tensors/provenance.js';
 import { VERSION } from './version.js';
 import { RemoteSource } from './remote/remote-source.js';
-import { ioError, nodeFileSystem, type FileSystem } from './wire/fs.js';
+import { nodeFileSystem, type FileSystem } from './wire/fs.js';
 import type { ByteSource } from './wire/source.js';
 import { hashFile } from './wire/hash.js';
-import { resolveTarget } from './wire/target.js';
 
 /** What `run` takes: the options of the table, and what only a program can give. */
 export type RunOptions = OptionsOf<'run'> &
@@ -57,6 +57,9 @@ export type RunOptions = OptionsOf<'run'> &
 export async function run(source: string | Uint8Array, options: RunOptions = {}): Promise<RunReport> {
   return called('run', options, () => runBatches(source, options));
 }
+
+/** What helps if some of several files cannot be read. */
+const LEAVE_OUT = `leave out what cannot be read with ${option('skipBad', true)}`;
 
 async function runBatches(source: string | Uint8Array, options: RunOptions): Promise<RunReport> {
   const started = performance.now();
@@ -104,6 +107,7 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
     given: runner.givenInputs,
     limits: options.tensorLimits,
     skip,
+    advice: LEAVE_OUT,
     standardInput: options.standardInput,
     made: text?.items,
     elsewhere,
@@ -117,7 +121,7 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
     batchSize: largest,
     isFixed: plan.fixedBatch !== null,
     batched,
-    first: () => firstBatch(plan, { batchSize: largest, skip }),
+    first: () => firstBatch(plan, { batchSize: largest, skip, advice: LEAVE_OUT }),
     run: (feeds: ReadonlyMap<string, TensorValue>) => runner.run(feeds),
   };
   const joinings = await joiningsOf({ ...question, entries });
@@ -168,7 +172,7 @@ async function runBatches(source: string | Uint8Array, options: RunOptions): Pro
     options.onProgress?.(batch.start + batch.rows, plan.rows);
   };
   let running: Running | null = null;
-  for await (const batch of batches(plan, { batchSize, signal, skip, memory })) {
+  for await (const batch of batches(plan, { batchSize, signal, skip, memory, advice: LEAVE_OUT })) {
     // The next batch runs while the results of this one are summed up and written.
     const next: Running = { batch, results: clock.time(runBatch(device, batch, text !== null)) };
     if (running !== null) await take(running);
@@ -360,40 +364,4 @@ class Clock {
     timed.catch(() => undefined);
     return timed;
   }
-}
-
-/**
- * A profile that cannot be written, or that would replace what is read or written, is known before anything runs.
- * @throws UsageError, IoError
- */
-async function assertProfile({ profile, output, ...options }: RunOptions, inputs: readonly string[]): Promise<void> {
-  if (profile === undefined) return;
-  if (output !== undefined && resolve(output) === resolve(profile))
-    throw new UsageError(`the profile and the features would both be ${profile}`, {
-      code: 'FEATX_USAGE_SAME_FILE',
-      path: profile,
-      hint: `choose another ${option('profile')}`,
-    });
-  const { fileSystem = nodeFileSystem } = options;
-  await resolveTarget(profile, inputs, {
-    fileSystem,
-    noClobber: options.noClobber,
-    inPlace: false,
-  });
-  // ONNX Runtime writes it there, and makes no folder.
-  await fileSystem.mkdir(dirname(resolve(profile))).catch((error: unknown) => {
-    throw ioError(error, 'create the directory', dirname(profile));
-  });
-}
-
-/** ONNX Runtime adds a time to the name that it is given; the profile gets the name that was asked for. */
-async function keepProfile(
-  written: string | null,
-  { profile, fileSystem = nodeFileSystem }: RunOptions,
-): Promise<void> {
-  if (profile === undefined) return;
-  if (written === null) throw new IoError(`ONNX Runtime wrote no profile to ${profile}`, { path: profile });
-  await fileSystem.rename(written, profile).catch((error: unknown) => {
-    throw ioError(error, 'write the profile', profile);
-  });
 }

@@ -29,7 +29,7 @@ export function groupRange(name: string, { length }: readonly unknown[]): string
   return `${name}:${length > 1 ? `0-${length - 1}` : '0'}`;
 }
 
-/** What of a model is computed of an input, as it is selected: the likeliest vector, else features; null for nothing. */
+/** What is computed of an input, as it is selected: the likeliest vector, else features; null for nothing. */
 export function selectionOf(
   view: GraphView,
   { embeddings, features, groups }: Resolution,

@@ -3,11 +3,13 @@ import { mapOf, type ByName } from './by-name.js';
 import { violations, isRecord, type Schema } from './schema.js';
 import {
   parseBytes,
+  parseChoice,
   parseCount,
   parseFractions,
   parseNames,
   parsePair,
   parsePerChannel,
+  parseProviderNames,
   parseShard,
   parseSize,
   type Shard,
@@ -59,9 +61,13 @@ export const TEXTS: Kind<readonly string[]> = plain<readonly string[]>(
   { parse: (_flag, text) => [text], add: (_flag, before, next) => [...before, ...next], spell: (texts) => texts },
 );
 
-/** One word out of some. */
+/** One word out of some; behind a flag in any case. */
 export function choice<const V extends readonly string[]>(choices: V): Kind<V[number]> {
-  return plain(`one of ${choices.join(', ')}`, { type: 'string', enum: choices }, { choices });
+  return plain(
+    `one of ${choices.join(', ')}`,
+    { type: 'string', enum: choices },
+    { choices, parse: (flag, text) => parseChoice(flag, text, choices) },
+  );
 }
 
 /** A whole number from `least` to `most`. */
@@ -136,10 +142,7 @@ export const PAIRS: Kind<ByName<string>> = {
 export const PROVIDER_NAMES: Kind<'auto' | readonly string[]> = {
   allowed: "'auto' or a list of execution providers",
   accepts: (value): value is 'auto' | readonly string[] => value === 'auto' || NAMES.accepts(value),
-  parse: (flag, text) => {
-    const names = parseNames(flag, text);
-    return names.length === 1 && names[0] === 'auto' ? 'auto' : names;
-  },
+  parse: parseProviderNames,
 };
 
 /** Height and width, or one number for both. */

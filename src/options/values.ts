@@ -1,5 +1,6 @@
 import { UsageError } from '../errors.js';
 import { PROVIDERS, type Provider } from './choices.js';
+import { nearestNames } from './nearest.js';
 
 /** More indices than any model has features; a range past it is a slip. */
 const MOST_INDICES = 100_000;
@@ -159,12 +160,43 @@ export function parseShard(from: string, text: string): Shard {
   return shard;
 }
 
+/** One of some words, in any case. @throws UsageError */
+export function parseChoice<const V extends string>(flag: string, text: string, choices: readonly V[]): V {
+  const found = inAnyCase(text, choices);
+  if (found !== undefined) return found;
+  const [near] = nearestNames(text, choices, 1);
+  throw new UsageError(
+    `${flag} takes one of ${choices.join(', ')}, not '${text}'`,
+    near === undefined ? {} : { hint: `did you mean ${near}?` },
+  );
+}
+
+function inAnyCase<const V extends string>(text: string, choices: readonly V[]): V | undefined {
+  return choices.find((choice) => choice === text) ?? choices.find((each) => each.toLowerCase() === text.toLowerCase());
+}
+
 /** Names of execution providers. @throws UsageError */
 export function parseProviders(flag: string, text: string): readonly Provider[] {
   return parseNames(flag, text).map((name) => {
-    const known = PROVIDERS.find((provider) => provider === name);
+    const known = inAnyCase(name, PROVIDERS);
     if (known === undefined)
-      throw new UsageError(`${flag}: there is no '${name}'`, { hint: `there are ${PROVIDERS.join(', ')}` });
+      throw new UsageError(`${flag}: there is no '${name}'`, {
+        hint: `${providerHint([name])}there are ${PROVIDERS.join(', ')}`,
+      });
     return known;
   });
+}
+
+/** `auto`, or names in any case; those that are none stay as they are. @throws UsageError for an empty name */
+export function parseProviderNames(flag: string, text: string): 'auto' | readonly string[] {
+  const names = parseNames(flag, text).map((name) => inAnyCase(name, ['auto', ...PROVIDERS]) ?? name);
+  return names.length === 1 && names[0] === 'auto' ? 'auto' : names;
+}
+
+/** What names may mean that are not those of execution providers; empty if nobody knows. */
+export function providerHint(names: readonly string[]): string {
+  const isGpu = names.some((name) => /^gpu(?::\d+)?$/i.test(name));
+  const near = names.flatMap((name) => nearestNames(name, PROVIDERS, 1));
+  if (isGpu) return 'a GPU is cuda or tensorrt (NVIDIA), dml (Windows), coreml (macOS) or webgpu; ';
+  return near.length === 0 ? '' : `did you mean ${[...new Set(near)].join(',')}? `;
 }

@@ -2,6 +2,7 @@ import { option } from '../options/words.js';
 import { join } from 'node:path';
 import { RuntimeError, TimeoutError, UsageError } from '../errors.js';
 import { PROVIDERS, type Provider } from '../options/choices.js';
+import { providerHint } from '../options/values.js';
 import { nodeFileSystem, type FileSystem } from '../wire/fs.js';
 import { printable } from '../wire/text.js';
 import { RuntimeChild } from './child.js';
@@ -89,7 +90,10 @@ export function providerOrder(
       wanted.length === 0
         ? 'no execution provider is named'
         : `${unknown.map((name) => `'${printable(name)}'`).join(', ')} ${unknown.length === 1 ? 'is not an execution provider' : 'are not execution providers'}`;
-    throw new UsageError(what, { code: 'FEATX_USAGE_PROVIDER', hint: `there are auto, ${PROVIDERS.join(', ')}` });
+    throw new UsageError(what, {
+      code: 'FEATX_USAGE_PROVIDER',
+      hint: `${providerHint(unknown)}there are auto, ${PROVIDERS.join(', ')}`,
+    });
   }
   return PROVIDERS.filter((name) => wanted.includes(name)).sort((a, b) => wanted.indexOf(a) - wanted.indexOf(b));
 }

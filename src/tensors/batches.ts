@@ -32,6 +32,8 @@ export interface BatchingOptions {
   readonly signal?: AbortSignal;
   /** Takes the files that cannot be read, whose entries are left out; without it they are errors. */
   readonly skip?: SkipBad;
+  /** What helps if some of several files cannot be read. */
+  readonly advice?: string;
   /** Where the memory of batches comes from; who takes a batch gives its feeds back. */
   readonly memory?: ValueMemory;
 }
@@ -98,19 +100,23 @@ export async function* batches(plan: InputPlan, options: BatchingOptions = {}): 
   }
 }
 
-interface Wanted extends Pick<BatchingOptions, 'skip' | 'memory'> {
+interface Wanted extends Pick<BatchingOptions, 'skip' | 'advice' | 'memory'> {
   readonly index: number;
   readonly size: number;
   readonly constants: ReadonlyMap<string, TensorValue>;
 }
 
-async function readBatch(plan: InputPlan, { index, size, constants, skip, memory }: Wanted): Promise<InputBatch> {
+async function readBatch(
+  plan: InputPlan,
+  { index, size, constants, skip, advice, memory }: Wanted,
+): Promise<InputBatch> {
   const start = index * size;
   const end = Math.min(plan.rows, start + size);
   const bad = new Set<number>();
   const read = new Map<PlannedInput, readonly ReadPart[]>();
   for (const input of plan.inputs)
-    if (!constants.has(input.name)) read.set(input, await readParts(input, { start, end }, { bad, skip, memory }));
+    if (!constants.has(input.name))
+      read.set(input, await readParts(input, { start, end }, { bad, skip, advice, memory }));
   const rows = end - start - bad.size;
   const sources = entriesOfPlan(plan, { start, end });
   const entries = sources.filter((_source, at) => !bad.has(start + at));
@@ -165,7 +171,7 @@ async function readRows(input: PlannedInput, range: RowRange): Promise<TensorVal
 async function readParts(
   { items }: PlannedInput,
   { start, end }: RowRange,
-  { bad, skip, memory }: Pick<BatchingOptions, 'skip' | 'memory'> & { readonly bad: Set<number> },
+  { bad, skip, advice, memory }: Pick<BatchingOptions, 'skip' | 'advice' | 'memory'> & { readonly bad: Set<number> },
 ): Promise<ReadPart[]> {
   const wanted: { readonly item: InputItem; readonly first: number; readonly from: number; readonly to: number }[] = [];
   let at = 0;
@@ -189,7 +195,7 @@ async function readParts(
       else for (let row = first + from; row < first + to; row++) bad.add(row);
     }
   }
-  faults.throwIfAny('inputs cannot be read');
+  faults.throwIfAny('inputs cannot be read', items.length > 1 ? advice : undefined);
   return parts;
 }
 

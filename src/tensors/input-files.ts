@@ -3,7 +3,7 @@ import { option } from '../options/words.js';
 import { extname, join } from 'node:path';
 import { FeatxError, IoError, RuntimeError, UsageError } from '../errors.js';
 import { BufferSource } from '../wire/source.js';
-import { byCodeUnit, globFiles, isFileGlob } from '../wire/find-files.js';
+import { byCodeUnit, filesLike, globFiles, isFileGlob, nearestText } from '../wire/find-files.js';
 import { isAddress } from '../remote/address.js';
 import type { RemoteOptions } from '../remote/settings.js';
 import { errnoOf, ioError, type FileSystem } from '../wire/fs.js';
@@ -80,10 +80,15 @@ export class Faults {
     this.errors.push(error);
   }
 
-  /** Throws what was kept: a single error as it is, several as one UsageError that names them all. */
-  throwIfAny(what: string): void {
+  /**
+   * Throws what was kept: a single error as it is, several as one UsageError that names them all.
+   * @param advice what helps if it is about files alone
+   */
+  throwIfAny(what: string, advice?: string): void {
     const [first] = this.errors;
     if (first === undefined) return;
+    if (advice !== undefined && !this.errors.some((error) => error instanceof RuntimeError))
+      Object.assign(first, { hint: first.hint === undefined ? advice : `${first.hint}; or ${advice}` });
     if (this.errors.length === 1) throw first;
     const isIo = this.errors.every((error) => error instanceof IoError);
     const message = `${this.errors.length} ${what}: ${this.errors.map(({ message: said }) => said).join('; ')}`;
@@ -123,6 +128,8 @@ export interface FileOptions {
   readonly inputNames: readonly string[];
   /** Takes files that cannot be read, or that are no input of the model; without it they are errors. */
   readonly skip?: SkipBad;
+  /** What helps if some of several files cannot be read. */
+  readonly advice?: string;
   /** The file that `-` names. */
   readonly standardInput?: Uint8Array;
   /** How inputs behind a URL are fetched. */
@@ -144,7 +151,10 @@ export async function expandPath(path: string, { fs, warn, inputNames }: FileOpt
         hint: `the inputs are ${inputNames.join(', ')}`,
       });
     }
-    if (errnoOf(error) !== 'ENOENT' || !isFileGlob(path)) throw ioError(error, 'read', path);
+    if (errnoOf(error) !== 'ENOENT' || !isFileGlob(path)) {
+      const near = errnoOf(error) === 'ENOENT' ? await filesLike(path, fs, isInputFile) : [];
+      throw ioError(error, 'read', path, nearestText(near));
+    }
     const found = await globFiles(path, { fs, warn });
     if (found.length === 0) throw new UsageError(`${path} matches no file`, { code: 'FEATX_USAGE_INPUT', path });
     return found;
@@ -154,7 +164,7 @@ export async function expandPath(path: string, { fs, warn, inputNames }: FileOpt
     throw ioError(error, 'list', path);
   });
   const visible = names.filter((name) => !name.startsWith('.'));
-  const taken = visible.filter((name) => INPUT_EXTENSIONS.includes(extname(name).toLowerCase())).sort(byCodeUnit);
+  const taken = visible.filter(isInputFile).sort(byCodeUnit);
   if (taken.length === 0) {
     throw new UsageError(`the directory ${path} has no input files`, {
       code: 'FEATX_USAGE_INPUT',
@@ -168,6 +178,10 @@ export async function expandPath(path: string, { fs, warn, inputNames }: FileOpt
     warn(`${path}: ${others} of ${plural(visible.length, 'entry')} ${verdict} left out`);
   }
   return taken.map((name) => join(path, name));
+}
+
+function isInputFile(name: string): boolean {
+  return INPUT_EXTENSIONS.includes(extname(name).toLowerCase());
 }
 
 /** As `expandPath`; what is missing or cannot be listed is skipped if bad files are. */
@@ -197,9 +211,11 @@ export async function openFiles(
   const { limits, warn, standardInput } = options;
   const faults = new Faults(options.skip);
   const opened: OpenedFile[] = [];
+  let count = 0;
   for (const { input, path } of specs) {
     const isStandard = path === STANDARD_INPUT && standardInput !== undefined;
     for (const file of isStandard ? [path] : ((await faults.try(() => expandOrSkip(path, options))) ?? [])) {
+      count++;
       await faults.try(async () => {
         const access = accessOf(file, options);
         const kind = await probeKind(access);
@@ -209,6 +225,6 @@ export async function openFiles(
       }, file);
     }
   }
-  faults.throwIfAny('inputs cannot be read');
+  faults.throwIfAny('inputs cannot be read', count > 1 ? options.advice : undefined);
   return opened;
 }

@@ -32,7 +32,7 @@ import { describe, stackRows } from './tensor.js';
 export type ModelInput = ImageInput;
 
 /** How inputs are found, read and made. */
-export interface InputOptions extends Pick<FileOptions, 'remote' | 'signal' | 'skip' | 'standardInput'> {
+export interface InputOptions extends Pick<FileOptions, 'remote' | 'signal' | 'skip' | 'advice' | 'standardInput'> {
   readonly fileSystem?: FileSystem;
   readonly limits?: Partial<TensorLimits>;
   readonly image?: ImageOptions;
@@ -106,7 +106,7 @@ export async function planInputs(
   });
   const items = new Map<string, InputItem[]>(inputNames.map((name) => [name, []]));
   for (const file of opened) await context.faults.try(() => assign(file, items, context), file.path);
-  context.faults.throwIfAny('inputs do not fit the model');
+  context.faults.throwIfAny('inputs do not fit the model', opened.length > 1 ? options.advice : undefined);
   for (const [input, item] of options.made ?? []) add(items, input, item);
   addSampleMasks(items, inputs);
   for (const spec of parsed) if ('seed' in spec) addRandom(spec, items, context);

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { PolicyError, UsageError } from '../errors.js';
 import { option } from '../options/words.js';
 import type { Elsewhere, ImageInput } from '../preprocessing/input.js';
-import { filesLike } from '../wire/find-files.js';
+import { filesLike, orNearest } from '../wire/find-files.js';
 import { nodeFileSystem, orNothing, type FileSystem } from '../wire/fs.js';
 import { decodeText } from '../wire/text.js';
 import { foldersOf } from './beside-model.js';
@@ -66,13 +66,17 @@ export async function textInputs(
 
 function textFiles(fileSystem: FileSystem): TextFiles {
   return {
-    read: (path) => readWhole(path, fileSystem),
+    read: (path) => orNearest(readWhole(path, fileSystem), path, fileSystem, isTextFile),
     async kindOf(path) {
       // Names of files have no such character, and looking for one is an error.
       const found = path.includes('\0') ? null : await orNothing(fileSystem.stat(path), path);
       return found === null ? null : found.isDirectory() ? 'folder' : 'file';
     },
   };
+}
+
+function isTextFile(name: string): boolean {
+  return /\.(?:txt|jsonl|csv|md|json|tsv)$/i.test(name);
 }
 
 /** Names that one warning shows. */
@@ -83,7 +87,7 @@ async function missingFiles(texts: readonly TextEntry[], fileSystem: FileSystem)
   if (texts.length === 0) return [];
   const shown = texts.slice(0, MOST_NAMED).map(({ text }) => `'${text}'`);
   const more = texts.length - shown.length;
-  const near = await Promise.all(texts.slice(0, MOST_NAMED).map(({ text }) => filesLike(text, fileSystem)));
+  const near = await Promise.all(texts.slice(0, MOST_NAMED).map(({ text }) => filesLike(text, fileSystem, isTextFile)));
   const known = [...new Set(near.flat())];
   return [
     `${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''} ${texts.length === 1 ? 'is' : 'are'} run as ${texts.length === 1 ? 'a text' : 'texts'}: there is no such file${known.length === 0 ? '' : `; there is ${known.join(', ')}`}`,

@@ -1,4 +1,5 @@
 import { basename, dirname, join, posix, relative, resolve, sep } from 'node:path';
+import { IoError } from '../errors.js';
 import { nearestNames } from '../options/nearest.js';
 import { errnoOf, ioError, orNothing, type FileSystem } from './fs.js';
 import { covers as coversPath, isPathGlob, literalPath, nameMatcher, splitPattern } from './path-glob.js';
@@ -63,8 +64,38 @@ export async function filesLike(
 ): Promise<readonly string[]> {
   const folder = dirname(path);
   const names = await fs.readdir(folder).catch(() => []);
-  const near = nearestNames(basename(path), names.filter(isWanted));
-  return folder === '.' && !path.startsWith('.') ? near : near.map((name) => join(folder, name));
+  const stems = new Map<string, string[]>();
+  for (const name of names.filter((each) => !each.startsWith('.') && isWanted(each)))
+    stems.set(stemOf(name), [...(stems.get(stemOf(name)) ?? []), name]);
+  const near = nearestNames(stemOf(basename(path)), stems.keys()).flatMap((stem) => stems.get(stem) ?? []);
+  const found = near.slice(0, MOST_NEAR);
+  return folder === '.' && !path.startsWith('.') ? found : found.map((name) => join(folder, name));
+}
+
+const MOST_NEAR = 3;
+
+function stemOf(name: string): string {
+  return name.replace(/(?<=.)\.\w+$/, '');
+}
+
+/** A hint that names the nearest files; undefined for none. */
+export function nearestText(near: readonly string[]): string | undefined {
+  return near.length === 0 ? undefined : `there is ${near.join(', ')}`;
+}
+
+/** Looks for the nearest files if the one of this path is not there. @throws what `work` throws, with a hint */
+export async function orNearest<T>(
+  work: Promise<T>,
+  path: string,
+  fs: FileSystem,
+  isWanted?: (name: string) => boolean,
+): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (!(error instanceof IoError) || error.code !== 'FEATX_IO_NOT_FOUND' || error.path !== path) throw error;
+    throw Object.assign(error, { hint: error.hint ?? nearestText(await filesLike(path, fs, isWanted)) });
+  }
 }
 
 /** Whether a path is a pattern that `globFiles` looks for. */
