@@ -24,7 +24,14 @@ const PASSES = [
     tests: ['src/onnx/reader.test.ts', 'src/onnx/model.test.ts', 'src/onnx/truncation.test.ts'],
   },
   { source: 'src/onnx/patch.ts', tests: ['src/onnx/patch.test.ts', 'src/rewrite/splice.test.ts'] },
-  { source: 'src/rewrite/plan.ts', tests: ['src/rewrite/plan.test.ts', 'src/rewrite/cases.test.ts'] },
+  {
+    source: 'src/rewrite/plan.ts',
+    tests: [
+      ...['plan', 'cases', 'storage-types', 'expose', 'behind'].map((name) => `src/rewrite/${name}.test.ts`),
+      // What its parts are for: cuts that begin elsewhere, other sizes, freed batches.
+      ...['beginnings', 'sizes', 'free-batch'].map((name) => `src/${name}.test.ts`),
+    ],
+  },
   // Without models that are run: its mutants are many, and the bytes say it all.
   { source: 'src/rewrite/splice.ts', tests: ['src/rewrite/splice.test.ts'] },
   ...['src/verify.ts', 'src/verify-runs.ts', 'src/verify-pairs.ts'].map((source) => ({
