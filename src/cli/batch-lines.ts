@@ -74,11 +74,11 @@ export function planLine({ action, item, output, error }: PlannedReport, root: s
 /** `2 to cut, 1 unchanged, 1 failed`, as the summary of the batch would say. */
 export function planSummaryText(actions: readonly PlannedReport['action'][]): string {
   const count = (wanted: PlannedReport['action']): number => actions.filter((action) => action === wanted).length;
-  const parts = [`${count('cut')} to cut`, `${count('skip')} unchanged`, `${count('refuse')} failed`];
-  for (const [action, words] of [
-    ['verify', 'to verify'],
-    ['check', 'to check'],
-  ] as const)
-    if (count(action) > 0) parts.push(`${count(action)} ${words}`);
-  return parts.join(', ');
+  const others = (['verify', 'check'] as const).filter((action) => count(action) > 0);
+  return [
+    `${count('cut')} to cut`,
+    ...others.map((action) => `${count(action)} to ${action}`),
+    `${count('skip')} unchanged`,
+    `${count('refuse')} failed`,
+  ].join(', ');
 }

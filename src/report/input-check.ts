@@ -10,7 +10,7 @@ export interface InputVerdict {
   readonly warning: string | null;
 }
 
-/** Whether another normalisation suits the network better than the one that was used, by the channels that are silent. */
+/** Whether another normalisation suits a network better than the one that was used, by channels that are silent. */
 export function inputVerdict(check: readonly InputCheckRecord[]): InputVerdict {
   const fine = (text: string): InputVerdict => ({ text, warning: null });
   if (check.length === 0) return fine('nothing to compare: no picture was prepared for a feature');
