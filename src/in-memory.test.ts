@@ -81,9 +81,9 @@ test('an option that there is not is an error with the nearest, a value that is 
   await expect(extractBytes(bytes, { weights: 'external', outfmt: 1 } as object)).rejects.toThrow(
     'extractBytes has no option `weights`; extractBytes has no option `outfmt`; did you mean `out` or `outMap`?',
   );
-  await expect(extractBytes(bytes, { mode: 'lists', out: ['a'], files: 1 } as object)).rejects.toMatchObject({
+  await expect(extractBytes(bytes, { mode: 'lists', out: [':a'], files: 1 } as object)).rejects.toMatchObject({
     code: 'FEATX_USAGE_OPTION',
-    message: expect.stringMatching(/`mode` is 'lists', not .*`out` is \["a"\], not .*`files` is 1, not what opens/),
+    message: expect.stringMatching(/`mode` is 'lists', not .*`out` is \[":a"\], not .*`files` is 1, not what opens/),
   });
   await expect(inspectBytes(bytes, { listTensor: true } as object)).rejects.toThrow('did you mean `listTensors`?');
 });

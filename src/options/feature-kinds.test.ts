@@ -29,6 +29,15 @@ test.each([[''], [[1.5]], [['']], [[null]], [3], [{}], ['neck:x'], [[1, 'neck:x'
   (out) => expect(INDICES.accepts(out)).toBe(false),
 );
 
+test('a config is for many models, and takes no names without indices', () => {
+  expect(() => INDICES.fromConfig?.('1,neck,towers')).toThrow(
+    expect.objectContaining({
+      message: "out cannot read 'neck', 'towers' as indices",
+      hint: expect.stringContaining('neck:0-2, towers:0-2'),
+    }),
+  );
+});
+
 test('what is neither an index nor a name is an error', () => {
   expect(() => indexSelectors('--out', '1,neck:x,1.5')).toThrow("--out cannot read 'x', '1.5' as indices");
   expect(() => indexSelectors('--out', '1.5')).toThrow(

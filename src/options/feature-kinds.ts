@@ -27,7 +27,7 @@ export const INDICES: Kind<Indices> = {
     (isFilled(value) || isIndexItems(value)) && isReadable(() => indexSelectors('out', value)),
   schema: INDICES_SCHEMA,
   fromConfig: (out: Indices) => {
-    indexSelectors('out', out);
+    numberedSelectors(out);
     return out;
   },
 };
@@ -115,7 +115,7 @@ export const SELECTORS: Kind<readonly Selector[], readonly ConfigSelector[]> = {
   fromConfig: (select) =>
     select.flatMap(({ out, last, embedding, ...entry }): readonly Selector[] => [
       ...WAYS.flatMap((by) => (entry[by] === undefined ? [] : [{ by, name: entry[by] }])),
-      ...(out === undefined ? [] : indexSelectors('out', out)),
+      ...(out === undefined ? [] : numberedSelectors(out)),
       ...(last === undefined ? [] : [{ by: 'last', count: last } as const]),
       ...(embedding === undefined
         ? []
@@ -185,6 +185,16 @@ export function indexSelectors(name: string, out: Indices, example?: string): re
   return items.every((item) => typeof item === 'number')
     ? [{ by: 'index', indices: items }]
     : parseSelections(name, items.join(','), example);
+}
+
+/** As `indexSelectors`, in a config, which is for many models: names alone mean nothing there. @throws UsageError */
+function numberedSelectors(out: Indices): readonly IndexSelector[] {
+  const selectors = indexSelectors('out', out);
+  const names = selectors.flatMap(({ group, indices }) => (indices.length === 0 ? (group ?? []) : []));
+  if (names.length === 0) return selectors;
+  throw new UsageError(`out cannot read ${names.map((name) => `'${name}'`).join(', ')} as indices`, {
+    hint: `say which features of a group: ${names.map((name) => `${name}:0-2`).join(', ')}; modules are selected with \`module\``,
+  });
 }
 
 /** The one feature that is meant, its only index. @throws UsageError */
