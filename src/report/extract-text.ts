@@ -11,11 +11,11 @@ import { wrapped } from './width.js';
 const COLUMNS: readonly Column[] = [
   { title: 'output', least: 8, isKey: true },
   { title: 'index', align: 'right' },
-  { title: 'module', least: 8, isFirm: true },
+  { title: 'module', least: 8, isFirm: true, expendable: 1 },
   { title: 'channels', align: 'right' },
   { title: 'stride', align: 'right' },
   { title: 'shape', least: 12, isFirm: true },
-  { title: 'tensor', least: 12, expendable: 1 },
+  { title: 'tensor', least: 12, expendable: 2 },
 ];
 
 /** What was written, or under `--dry-run` would be, and the table of its feature outputs. */

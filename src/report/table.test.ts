@@ -174,6 +174,19 @@ describe('renderTable', () => {
       expect(renderTable(columns, cells, { ...PLAIN, width }).split('\n')[1]).toMatch(/^attention\.0 /);
   });
 
+  test('a firm column is cut before it goes, and goes before a table becomes records', () => {
+    const columns: readonly Column[] = [
+      { title: 'output', least: 8, isKey: true },
+      { title: 'module', least: 8, isFirm: true, expendable: 1 },
+    ];
+    const heading = (width: number, cells: readonly (readonly string[])[]): string | undefined =>
+      renderTable(columns, cells, { ...PLAIN, width }).split('\n')[1];
+    expect(heading(24, [['attention.0', 'encoder.attention']])).toBe('attention.0  encod…ntion');
+    // Cut, the two modules would look alike.
+    const alike = ['0', '1'].map((at) => [`attention.${at}`, `encoder.layer.${at}.attention.self`]);
+    expect(heading(24, alike)).toBe('attention.0');
+  });
+
   test('a column that repeats another goes where there is no room for both', () => {
     const columns = [{ title: 'output' }, { title: 'tensor' }];
     const same = [['/a/Mul_output_0', '/a/Mul_output_0']];

@@ -7,7 +7,7 @@ export interface Column {
   readonly align?: 'left' | 'right' | 'center';
   /** Narrowest width this column may be cut to; absent: it is never cut. */
   readonly least?: number;
-  /** Cut only once every expendable column is gone. */
+  /** Cut only once every column that is more expendable is gone. */
   readonly isFirm?: boolean;
   /** Cut last of all: what its cells say is how something is asked for. */
   readonly isKey?: boolean;
@@ -173,14 +173,23 @@ function fitted(columns: readonly Column[], rows: readonly (readonly string[])[]
       .filter((at) => columns[at].expendable !== undefined && (isTree || !isTelling(rows, kept, at)))
       .sort((a, b) => (columns[b].expendable ?? 0) - (columns[a].expendable ?? 0));
     if (goes === undefined) break;
+    if (columns[goes].isFirm) {
+      const cut = squeezed(kept, natural, { available, columns: cuttableOf(columns, kept), leastOf });
+      if (cut !== null) return { kept, widths: cut };
+    }
     kept = kept.filter((at) => at !== goes);
   }
   const cuttable = kept.filter((at) => columns[at].least !== undefined);
   const widths =
-    squeezed(kept, natural, { available, columns: cuttable.filter((at) => columns[at].isKey !== true), leastOf }) ??
+    squeezed(kept, natural, { available, columns: cuttableOf(columns, kept), leastOf }) ??
     squeezed(kept, natural, { available, columns: cuttable, leastOf });
   if (widths !== null) return { kept, widths };
   return isTree ? { kept: kept.filter((at) => columns[at].isTree), widths: [available] } : null;
+}
+
+/** Columns that may be cut before keys are. */
+function cuttableOf(columns: readonly Column[], kept: readonly number[]): readonly number[] {
+  return kept.filter((at) => columns[at].least !== undefined && columns[at].isKey !== true);
 }
 
 /** The same with the columns that were left out and have room after all, now that wider ones are gone. */
