@@ -68,7 +68,7 @@ export const extractCommand: CliCommand = {
     else if (!context.flags.quiet && report.output !== '-')
       await context.print(extractText(report, flags.dryRun === true, context.style));
     if (!flags.dryRun && report.output !== null && report.output !== '-')
-      await context.note(howToRun(report, await takesTexts(report.output, context)));
+      await context.note(howToRun(report, await takesTexts(report.output, flags, context)));
     return ExitCode.done;
   },
 };
@@ -101,10 +101,10 @@ function howToRun({ output }: ExtractReport, isOfTexts: boolean): string {
 }
 
 /** Whether a model takes the tokens of texts, and nothing else. */
-async function takesTexts(path: string, { fileSystem }: Context): Promise<boolean> {
+async function takesTexts(path: string, { limits }: FlagsOf<'extract'>, { fileSystem }: Context): Promise<boolean> {
   const file = await FileSource.open(path, fileSystem);
   try {
-    const inputs = await readInputNames(file);
+    const inputs = await readInputNames(file, limits);
     return inputs.length > 0 && inputs.every((name) => takesTokens({ name }));
   } finally {
     await file.close();

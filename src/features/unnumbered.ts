@@ -30,7 +30,7 @@ function selected(name: string, { view, resolution, modules }: Known): string {
   const group = groups.find((candidate) => candidate.name === name);
   if (group !== undefined) return `'${name}' is a group: ${option('out', groupRange(name, group.features))}`;
   const output = cutOutputs.find((candidate) => candidate.output === name);
-  const tensor = `${option('tensor', name)}`;
+  const tensor = option('tensor', name);
   if (output !== undefined && output.index !== null)
     return `'${name}' is an output: ${indexed(output.group, output.index)} or ${tensor}`;
   if (view.outputs.has(name)) return `'${name}' is an output: ${tensor}`;

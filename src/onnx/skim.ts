@@ -1,5 +1,5 @@
 import type { ByteSource } from '../wire/source.js';
-import { readLimits } from './limits.js';
+import { readLimits, type ReadLimits } from './limits.js';
 import { readMessage } from './reader.js';
 import { entered, type FieldRule, type MessageRule } from './message-rules.js';
 import { text } from './rules/drafts.js';
@@ -57,11 +57,11 @@ const inputsRule: MessageRule<Given> = {
 
 /**
  * The names of the inputs that a run must be given: those without an initializer, in file order.
- * @throws ModelFormatError if one of the messages around them is malformed
+ * @throws ModelFormatError if one of the messages around them is malformed, PolicyError over the limits
  */
-export async function readInputNames(source: ByteSource): Promise<readonly string[]> {
+export async function readInputNames(source: ByteSource, limits?: Partial<ReadLimits>): Promise<readonly string[]> {
   const given: Given = { inputs: [], initializers: [] };
-  await readMessage(source, inputsRule, given, readLimits(undefined), () => undefined);
+  await readMessage(source, inputsRule, given, readLimits(limits), () => undefined);
   const weights = new Set(given.initializers);
   return given.inputs.filter((name) => !weights.has(name));
 }

@@ -156,7 +156,7 @@ function parseSelections(flag: string, text: string, example = '0-2'): readonly 
   const runs: { group: string | undefined; items: string[] }[] = [];
   for (const part of text.split(',')) {
     const colon = part.lastIndexOf(':');
-    const isName = NAME_ALONE.test(part) && part.slice(colon + 1).trim() === (colon < 0 ? part.trim() : '');
+    const isName = NAME_ALONE.test(part) && (colon < 0 || part.slice(colon + 1).trim() === '');
     const group = isName ? part.replace(/:\s*$/, '').trim() : colon < 0 ? undefined : part.slice(0, colon).trim();
     const items = isName ? [] : [part.slice(colon + 1)];
     const last = runs.at(-1);

@@ -104,7 +104,6 @@ export function takesSampleMask({ name, dtype, shape }: ImageInput): boolean {
 
 /** Ones for all samples of a clip. */
 export function sampleMask({ rest }: InputItem, samples: number, { dtype }: ImageInput): InputItem {
-  const ones: TensorValue = { dtype: 'int32', shape: [1, samples], data: new Int32Array(samples).fill(1) };
   return {
     file: null,
     rows: 1,
@@ -112,7 +111,8 @@ export function sampleMask({ rest }: InputItem, samples: number, { dtype }: Imag
     rest: rest?.slice(-1) ?? null,
     isAlone: false,
     picture: null,
-    read: async () => convert(ones, dtype ?? 'int64'),
+    read: async () =>
+      convert({ dtype: 'int32', shape: [1, samples], data: new Int32Array(samples).fill(1) }, dtype ?? 'int64'),
   };
 }
 
