@@ -106,15 +106,15 @@ function analyseAnew(file: GraphView, types: InferredTypes): Analysis {
     goesUp: geometry.goesUp,
     sentUp: sentUpOf(whole, geometry),
     laterals: laterals.length > 0 || ends.classifies ? laterals : headsOf(whole, flow, tapped),
-    geometry: withNamesOfFile(file, float, geometry),
+    geometry: withNamesOfFile(float, geometry),
     places: geometry.at,
   };
 }
 
 /** Shapes with nominal sizes of the tensors of the float view, by their numbers there. */
-function nominalShapes({ view, file, typedLike }: FloatView, types: InferredTypes): Shapes['nominalAt'] {
+function nominalShapes({ view, keepsNumbers, typedLike }: FloatView, types: InferredTypes): Shapes['nominalAt'] {
   const { nominal, nominalAt } = types;
-  if (nominalAt !== undefined && view === file) return (tensor) => nominalAt(tensor)?.shape ?? null;
+  if (nominalAt !== undefined && keepsNumbers) return (tensor) => nominalAt(tensor)?.shape ?? null;
   return (tensor) => nominal.get(typedLike(view.columns.nameOf(tensor)))?.shape ?? null;
 }
 
@@ -176,15 +176,13 @@ function sentUpOf(network: Flow, geometry: Places): ReadonlySet<string> {
 }
 
 /** The same for the tensors of the file that the float view has under another name. */
-function withNamesOfFile(file: GraphView, float: FloatView, geometry: Places): ReadonlyMap<string, Geometry> {
-  if (float.view === file) return geometry;
+function withNamesOfFile({ aliases, turned }: FloatView, geometry: Places): ReadonlyMap<string, Geometry> {
   const more = new Map<string, Geometry>();
-  for (const name of file.producerOf.keys()) {
-    const to = float.nameOf(name);
-    const place = to === name || geometry.has(name) ? undefined : geometry.get(to);
+  for (const [name, to] of aliases) {
+    const place = geometry.has(name) ? undefined : geometry.get(to);
     if (place !== undefined) more.set(name, place);
   }
-  for (const [name, to] of float.turned) {
+  for (const [name, to] of turned) {
     const place = geometry.get(to);
     if (place?.axes?.join('') !== 'NHWC') continue;
     const [n = null, h = null, w = null, c = null] = place.shape ?? [];

@@ -80,6 +80,10 @@ export interface Changes {
 
 /** A node of the file in the float view. */
 export function emit(draft: Draft, node: Node, { op, domain, inputs, outputs }: Changes = {}): void {
+  if (op === undefined && domain === undefined && inputs === undefined && outputs === undefined && isPlain(draft)) {
+    const captures = capturesOf(node);
+    return push(draft, captures.length === 0 ? node : changedNode(node, { inputs: [...node.inputs, ...captures] }));
+  }
   const captures = capturesOf(node);
   const reads = inputs ?? (captures.length === 0 ? node.inputs : [...node.inputs, ...captures]);
   const opType = op ?? node.opType;
@@ -101,6 +105,11 @@ export function emit(draft: Draft, node: Node, { op, domain, inputs, outputs }: 
     if (codes !== undefined) draft.codes.set(name, codes);
     if (width !== undefined && !['Transpose', 'Reshape', 'Flatten'].includes(opType)) draft.blocked.set(name, width);
   }
+}
+
+/** Whether no tensor has another name so far, waits to be needed or holds codes or blocks. */
+function isPlain({ alias: { size }, turning, products, codes, blocked }: Draft): boolean {
+  return size === 0 && turning.size === 0 && products.size === 0 && codes.size === 0 && blocked.size === 0;
 }
 
 /** A tensor that the file does not hold, of the shape of one that it does. */

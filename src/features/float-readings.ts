@@ -59,7 +59,7 @@ const transpose: Reading = (draft, node) => {
   }
   if (perm.join() !== TO_CHANNELS_FIRST || draft.file.outputs.has(node.outputs[0])) return false;
   const source = resolved(draft, node.inputs[0]);
-  draft.turning.set(node.outputs[0], changedNode(node, { inputs: [source] }));
+  draft.turning.set(node.outputs[0], source === node.inputs[0] ? node : changedNode(node, { inputs: [source] }));
   return true;
 };
 

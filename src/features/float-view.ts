@@ -1,5 +1,6 @@
 import {
   capturesOf,
+  columnsAmong,
   columnsOf,
   consumersByName,
   executionOrder,
@@ -35,6 +36,10 @@ export interface FloatView {
   /** The graph as the file has it. */
   readonly file: GraphView;
   readonly view: GraphView;
+  /** Whether its tensors have the numbers that they have in the file. */
+  readonly keepsNumbers: boolean;
+  /** Names of tensors of the file that it has under another name, with that. */
+  readonly aliases: ReadonlyMap<string, string>;
   /** The name in the float view of a tensor of the file. */
   readonly nameOf: (tensor: string) => string;
   readonly carrierOf: (name: string) => Carrier;
@@ -108,6 +113,8 @@ function asItIs(view: GraphView): FloatView {
   return {
     file: view,
     view,
+    keepsNumbers: true,
+    aliases: new Map(),
     turned: new Map(),
     nameOf: (tensor) => tensor,
     typedLike: (name) => name,
@@ -119,13 +126,16 @@ function assembled(draft: Draft): FloatView {
   const { file, alias, nodes, codes, floats, blocked, removed, turned } = draft;
   const nameOf = (tensor: string): string => alias.get(tensor) ?? tensor;
   for (const name of file.outputs.keys()) resolved(draft, name);
-  const columns = columnsOf(nodes);
+  const among = columnsAmong(file.columns, nodes);
+  const columns = among ?? columnsOf(nodes);
   const isOnlyQuantized = (name: string): boolean => {
     const readers = file.consumersOf.get(name) ?? [];
     return !file.outputs.has(name) && readers.length > 0 && readers.every(({ opType }) => opType === 'QuantizeLinear');
   };
   return {
     file,
+    keepsNumbers: among !== null,
+    aliases: alias,
     nameOf,
     turned,
     typedLike: (name) => removed.get(name) ?? name,

@@ -61,6 +61,16 @@ export function columnsOf(nodes: readonly Node[]): Columns {
   return columns;
 }
 
+/**
+ * The columns of some nodes of a graph, in any order, with the numbers that its tensors have there; null if others are
+ * among them, or such as have bodies.
+ */
+export function columnsAmong(columns: Columns, nodes: readonly Node[]): Columns | null {
+  if (!(columns instanceof GraphColumns)) return null;
+  for (const node of nodes) if (columns.nodes[node.index] !== node || capturesOf(node).length > 0) return null;
+  return columns.among(nodes);
+}
+
 /** The columns of nodes whose names have numbers already. */
 function columnsOfRows(rows: NodeRows): Columns {
   const { nodes, names: table, allInputs, allOutputs } = rows;
@@ -188,6 +198,19 @@ class GraphColumns implements Columns {
 
   get count(): number {
     return this.numbering.count;
+  }
+
+  /** The columns of some of its nodes, which have no bodies. */
+  among(nodes: readonly Node[]): Columns {
+    const [inputs, outputs] = [this.inputs, this.outputs].map(({ starts, items }) => {
+      const draft = new ListsDraft(nodes.length, items.length);
+      for (const { index } of nodes) {
+        for (let at = starts[index]; at < starts[index + 1]; at++) draft.push(items[at]);
+        draft.end();
+      }
+      return draft;
+    });
+    return new GraphColumns(nodes, inputs, outputs, new Map(), this.numbering);
   }
 
   get names(): readonly string[] {

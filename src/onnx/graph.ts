@@ -23,7 +23,7 @@ export {
   type Needed,
   type WalkOptions,
 } from './reach.js';
-export { columnsOf, consumersByName, producersByName, type Columns, type Producer } from './columns.js';
+export { columnsAmong, columnsOf, consumersByName, producersByName, type Columns, type Producer } from './columns.js';
 export { bodiesOf, capturesOf, functionKey, hasBodies, nodeLabel, readsOf } from './scopes.js';
 export { attributeTensors, graphsOf, tensorsOf } from './walk.js';
 

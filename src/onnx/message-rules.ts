@@ -60,8 +60,8 @@ export interface PlainFields {
   readonly names: NameTable;
   /** Singular fields that were taken, a bit each by number. */
   seen: number;
-  /** How many names were taken. */
-  taken: number;
+  /** Memory that what was taken takes, in bytes. */
+  charged: number;
   /** The value of a message `bytes[start, end)` of the same bytes that was read before; null if there is none. */
   recall(memo: Memo<never>, start: number, end: number): object | null;
 }

@@ -11,7 +11,7 @@ export class PlainWindow implements PlainFields {
   at = 0;
   end = 0;
   seen = 0;
-  taken = 0;
+  charged = 0;
   private depth = 0;
 
   constructor(
@@ -27,7 +27,7 @@ export class PlainWindow implements PlainFields {
     this.at = payload - window.start;
     this.end = Math.min(end, window.end) - window.start;
     this.seen = 0;
-    this.taken = 0;
+    this.charged = 0;
     this.depth = depth;
   }
 

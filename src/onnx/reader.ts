@@ -200,7 +200,7 @@ class MessageReader {
     plain.begin(this.window, field, frame.depth + 1);
     if (inner.plain !== undefined) {
       inner.plain(record as never, plain);
-      this.window.charge(plain.taken * TEXT_BYTES);
+      this.window.charge(plain.charged);
       // The cursor stands behind the field.
       if (plain.position === field.end) return DONE;
     }

@@ -28,10 +28,13 @@ export function bytesField(number: number, start: number, header: number, end: n
   return { number, wireType: WireType.bytes, start, payload: start + header, end };
 }
 
-/** The tag of a length-delimited field whose number is below 16: one byte. */
-export function tagOf(number: number): number {
-  return (number << 3) | WireType.bytes;
+/** A tag as a number, of a length-delimited field by default: one byte where the number is below 16. */
+export function tagOf(number: number, wireType: WireType = WireType.bytes): number {
+  return (number << 3) | wireType;
 }
+
+/** The largest number whose varint is one byte. */
+export const LARGEST_BYTE = 0x7f;
 
 /** Tag (at most 5 bytes) and length (at most 10) of any field. */
 export const MAX_FIELD_HEADER = 15;

@@ -1,5 +1,6 @@
-import { tagOf, type Field } from '../../wire/fields.js';
+import { LARGEST_BYTE, tagOf, WireType, type Field } from '../../wire/fields.js';
 import type { NameTable } from '../../wire/name-table.js';
+import { NUMBER_BYTES, TEXT_BYTES } from '../charges.js';
 import { InfoRows } from '../info-rows.js';
 import { entered, type FieldRule, type MessageRule } from '../message-rules.js';
 import { NodeRows, type NodeLists } from '../node-rows.js';
@@ -95,7 +96,63 @@ const attributeRule: MessageRule<AttributeDraft> = {
       (attribute, list) => (attribute.sparseTensors = list),
     ),
   },
+  plain: (attribute, fields) => {
+    const { bytes, end, longest, names: table } = fields;
+    let { at } = fields;
+    for (; at + 2 <= end; fields.at = at) {
+      const value = bytes[at + 1];
+      const next = at + 2 + value;
+      switch (bytes[at]) {
+        case ATTRIBUTE_NAME:
+        case S: {
+          const isName = bytes[at] === ATTRIBUTE_NAME;
+          const bit = 1 << (isName ? AttributeField.name : AttributeField.s);
+          if (value > longest || next > end || (fields.seen & bit) !== 0) return;
+          fields.seen |= bit;
+          fields.charged += TEXT_BYTES;
+          const told = table.text(table.idOf(bytes, at + 2, next));
+          if (isName) attribute.name = told;
+          else attribute.s = told;
+          at = next;
+          break;
+        }
+        case INTS:
+          if (value > LARGEST_BYTE) return;
+          fields.charged += NUMBER_BYTES;
+          attribute.ints = bounded(attribute.ints, value);
+          at += 2;
+          break;
+        case I:
+          if (value > LARGEST_BYTE || (fields.seen & (1 << AttributeField.i)) !== 0) return;
+          fields.seen |= 1 << AttributeField.i;
+          fields.charged += NUMBER_BYTES;
+          attribute.i = value;
+          at += 2;
+          break;
+        case TYPE: {
+          const type = at + 2 < end ? bytes[at + 2] : AttributeType.last + 1;
+          if (value !== TYPE_BEHIND || type > AttributeType.last || (fields.seen & (1 << AttributeField.type)) !== 0)
+            return;
+          fields.seen |= 1 << AttributeField.type;
+          fields.charged += NUMBER_BYTES;
+          attribute.type = type;
+          at += 3;
+          break;
+        }
+        default:
+          return;
+      }
+    }
+  },
 };
+
+/** The tags of the fields that most attributes have; that of the type takes two bytes. */
+const ATTRIBUTE_NAME = tagOf(AttributeField.name);
+const S = tagOf(AttributeField.s);
+const I = tagOf(AttributeField.i, WireType.varint);
+const INTS = tagOf(AttributeField.ints, WireType.varint);
+const TYPE = 0x80 | (tagOf(AttributeField.type, WireType.varint) & 0x7f);
+const TYPE_BEHIND = tagOf(AttributeField.type, WireType.varint) >>> 7;
 
 function newAttribute(field: Field): AttributeDraft {
   return {
@@ -177,7 +234,7 @@ const nodeRule: MessageRule<NodeRows> = {
         default:
           return;
       }
-      fields.taken++;
+      fields.charged += TEXT_BYTES;
       at = next;
     }
   },

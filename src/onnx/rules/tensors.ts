@@ -1,5 +1,6 @@
 import { ModelFormatError } from '../../errors.js';
-import { WireType, type Field } from '../../wire/fields.js';
+import { LARGEST_BYTE, tagOf, WireType, type Field } from '../../wire/fields.js';
+import { NUMBER_BYTES, TEXT_BYTES } from '../charges.js';
 import { entered, type FieldRule, type MessageRule } from '../message-rules.js';
 import type { SparseTensor, StringEntry, Tensor } from '../records.js';
 import { EntryField, EXTERNAL, SparseField, TensorField } from '../schema.js';
@@ -121,7 +122,42 @@ export const tensorRule: MessageRule<TensorDraft> = {
       (tensor, value) => (tensor.external = value === EXTERNAL ? tensor.externalEntries : null),
     ),
   },
+  plain: (tensor, fields) => {
+    const { bytes, end, longest, base, names } = fields;
+    let { at } = fields;
+    const start = at;
+    for (; at + 2 <= end; fields.at = at) {
+      const value = bytes[at + 1];
+      const next = at + 2 + value;
+      if (bytes[at] === DIMS && value <= LARGEST_BYTE && tensor.dims.length < MOST_AXES) {
+        tensor.dims = add(tensor.dims, value);
+        fields.charged += NUMBER_BYTES;
+        at += 2;
+      } else if (bytes[at] === DATA_TYPE && value <= LARGEST_BYTE && (fields.seen & (1 << TensorField.dataType)) === 0) {
+        fields.seen |= 1 << TensorField.dataType;
+        tensor.dataType = value;
+        fields.charged += NUMBER_BYTES;
+        at += 2;
+      } else if (
+        bytes[at] === NAME &&
+        value <= longest &&
+        next <= end &&
+        (fields.seen & (1 << TensorField.name)) === 0
+      ) {
+        fields.seen |= 1 << TensorField.name;
+        tensor.name = names.text(names.idOf(bytes, at + 2, next));
+        fields.charged += TEXT_BYTES;
+        at = next;
+      } else break;
+    }
+    if (at > start) tensor.header = extended(tensor.header, { start: base + start, end: base + at });
+  },
 };
+
+/** The tags of the fields that most tensors begin with. */
+const DIMS = tagOf(TensorField.dims, WireType.varint);
+const DATA_TYPE = tagOf(TensorField.dataType, WireType.varint);
+const NAME = tagOf(TensorField.name);
 
 /** A singular tensor field: a second occurrence merges into the first. */
 export function tensorField<B>(

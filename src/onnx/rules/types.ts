@@ -1,4 +1,5 @@
 import { tagOf } from '../../wire/fields.js';
+import { TEXT_BYTES } from '../charges.js';
 import { entered, type FieldRule, type MessageRule } from '../message-rules.js';
 import type { InfoRows } from '../info-rows.js';
 import type { Memo } from '../memo.js';
@@ -158,7 +159,7 @@ const valueInfoRule: MessageRule<InfoRows> = {
       if (bytes[at] === NAME && (fields.seen & (1 << ValueInfoField.name)) === 0) {
         fields.seen |= 1 << ValueInfoField.name;
         rows.name = fields.names.idOf(bytes, at + 2, next);
-        fields.taken++;
+        fields.charged += TEXT_BYTES;
       } else if (bytes[at] === TYPE && rows.type === null) {
         const type = fields.recall(typeMemo, at + 2, next);
         if (type === null) return;
