@@ -11,7 +11,7 @@ import { openComputation, openSession, type RuntimeSession } from './runtime/ope
 import type { SessionOptions } from './runtime/session-options.js';
 import { tensorsAsTheyAre } from './runtime/session-plan.js';
 import type { OptimizationLevel } from './runtime/session.js';
-import { largestDifference, toleranceOfSizes } from './tensors/compare.js';
+import { largestDifference, roundingTolerance } from './tensors/compare.js';
 import { joinAlong, takeAlong } from './tensors/joining.js';
 import { randomTensor } from './tensors/random.js';
 import type { FileSystem } from './wire/fs.js';
@@ -75,7 +75,7 @@ function difference(
   if (own.data.length !== alone.data.length)
     return `has the shape [${whole.shape.join(', ')}], and one entry [${alone.shape.join(', ')}]`;
   const far = largestDifference(alone, own);
-  return far !== null && far <= toleranceOfSizes(alone)
+  return far !== null && far <= roundingTolerance(alone)
     ? null
     : `differs by ${far?.toPrecision(2) ?? 'more than can be said'} in entry ${entry + 1}`;
 }

@@ -1,5 +1,5 @@
 import type { TensorValue } from './onnx/tensor-value.js';
-import { largestDifference, isBitEqual } from './tensors/compare.js';
+import { isBitEqual, largestDifference, roundingTolerance } from './tensors/compare.js';
 import { readStoredInfo } from './features/resolvers/metadata.js';
 import { carriersOf } from './features/stored-info.js';
 import { viewGraph, type GraphView } from './onnx/graph.js';
@@ -27,9 +27,6 @@ export type VerifyOptions = OptionsOf<'verify'> & {
   /** What the models are called in the report; their paths by default. */
   readonly names?: readonly [model: string, extracted: string];
 };
-
-/** Fusions of a graph that is cut elsewhere round differently; float16 has 11 bits. */
-const TOLERANCE = { float32: 1e-3, half: 5e-2 } as const;
 
 /**
  * Runs a model and a cut of it on the same inputs and compares every feature: bit for bit at optimisation level
@@ -191,8 +188,7 @@ class Judge {
     const [fusedReference, fusedResult] = comparison(pair, runs.all);
     const bitEqual = isBitEqual(reference, result);
     const difference = differenceOf(fusedReference, fusedResult);
-    const tolerance =
-      this.asked ?? (/16$|^float8|^int4|^uint4/.test(reference.dtype) ? TOLERANCE.half : TOLERANCE.float32);
+    const tolerance = this.asked ?? roundingTolerance(reference);
     const isNear = difference !== null && difference <= tolerance;
     // What the model draws at random differs from its own values too, and is no rounding.
     const isNoise =

@@ -109,16 +109,22 @@ export function largestDifference(reference: TensorValue, other: TensorValue): n
   return largest / (deviation > 0 ? deviation : Math.max(Math.abs(mean), Number.MIN_VALUE));
 }
 
-/** Kernels take other ways for other sizes: relative to the standard deviation. */
+/**
+ * Kernels take other ways for other sizes, and fusions of a graph that is cut elsewhere round differently; float16 has
+ * 11 bits.
+ */
 const TOLERANCE = { float32: 1e-3, half: 5e-2 } as const;
 
-/** How far an entry may differ in a batch of another size, relative to the standard deviation. */
-export function toleranceOfSizes({ dtype }: Pick<TensorValue, 'dtype'>): number {
+/**
+ * How far the same values may differ that were computed another way, in a batch of another size or with other fusions:
+ * relative to the standard deviation.
+ */
+export function roundingTolerance({ dtype }: Pick<TensorValue, 'dtype'>): number {
   return /16$|^float8|^int4|^uint4/.test(dtype) ? TOLERANCE.half : TOLERANCE.float32;
 }
 
 /** Whether an entry beside others has the values that it has alone, as far as kernels have them for other sizes. */
 export function isAsAlone(alone: TensorValue, beside: TensorValue): boolean {
   const far = largestDifference(alone, beside);
-  return far !== null && far <= toleranceOfSizes(alone);
+  return far !== null && far <= roundingTolerance(alone);
 }

@@ -133,7 +133,11 @@ export const tensorRule: MessageRule<TensorDraft> = {
         tensor.dims = add(tensor.dims, value);
         fields.charged += NUMBER_BYTES;
         at += 2;
-      } else if (bytes[at] === DATA_TYPE && value <= LARGEST_BYTE && (fields.seen & (1 << TensorField.dataType)) === 0) {
+      } else if (
+        bytes[at] === DATA_TYPE &&
+        value <= LARGEST_BYTE &&
+        (fields.seen & (1 << TensorField.dataType)) === 0
+      ) {
         fields.seen |= 1 << TensorField.dataType;
         tensor.dataType = value;
         fields.charged += NUMBER_BYTES;
