@@ -1,5 +1,6 @@
 import { ByNames } from './by-name.js';
 import { IntList } from '../wire/number-list.js';
+import type { Spelling } from '../wire/spelling.js';
 import { infoRowsOf } from './info-rows.js';
 import { rowsOf, type NodeRows } from './node-rows.js';
 import type { Node, ValueInfo } from './records.js';
@@ -22,6 +23,8 @@ export interface Columns {
   /** Of each tensor; whoever needs the names of some takes `nameOf`. */
   readonly names: readonly string[];
   nameOf(tensor: number): string;
+  /** Turns to the name of a tensor. */
+  spell(tensor: number, spelling: Spelling): void;
   /** The tensors that some ValueInfoProtos are of, -1 for those without a number. */
   tensorsOf(infos: readonly ValueInfo[]): Int32Array;
   /** The number of each name. */
@@ -109,6 +112,7 @@ function columnsOfRows(rows: NodeRows): Columns {
   return new GraphColumns(nodes, inputs, outputs, captured, {
     count: ids.length,
     nameOf: (tensor) => table.text(ids.items[tensor]),
+    spell: (tensor, spelling) => table.spell(ids.items[tensor], spelling),
     find: (name) => (tensors[table.find(name)] ?? 0) - 1,
     tensorsOf: (infos) => {
       const own = infoRowsOf(infos);
@@ -146,6 +150,7 @@ function columnsByName(nodes: readonly Node[]): Columns {
   return new GraphColumns(nodes, inputs, outputs, captured, {
     count: names.length,
     nameOf: (tensor) => names[tensor],
+    spell: (tensor, spelling) => spelling.write(names[tensor]),
     find: (name) => tensorOf.get(name) ?? -1,
     tensorsOf: () => null,
   });
@@ -155,6 +160,7 @@ function columnsByName(nodes: readonly Node[]): Columns {
 interface Numbering {
   readonly count: number;
   nameOf(tensor: number): string;
+  spell(tensor: number, spelling: Spelling): void;
   /** -1 if a name has no number. */
   find(name: string): number;
   /** As `Columns.tensorsOf`; null if they have to be found by their names. */
@@ -221,6 +227,10 @@ class GraphColumns implements Columns {
     return this.numbering.nameOf(tensor);
   }
 
+  spell(tensor: number, spelling: Spelling): void {
+    this.numbering.spell(tensor, spelling);
+  }
+
   tensorsOf(infos: readonly ValueInfo[]): Int32Array {
     const { numbering } = this;
     return numbering.tensorsOf(infos) ?? Int32Array.from(infos, ({ name }) => numbering.find(name));
@@ -268,21 +278,23 @@ function turned({ starts, items }: Lists, count: number): Lists {
   const lists = starts.length - 1;
   const from = new Int32Array(count + 1);
   const last = new Int32Array(count).fill(-1);
-  const each = (call: (item: number, list: number) => void): void => {
-    last.fill(-1);
-    for (let list = 0; list < lists; list++)
-      for (let at = starts[list]; at < starts[list + 1]; at++) {
-        const item = items[at];
-        if (last[item] === list) continue;
-        last[item] = list;
-        call(item, list);
-      }
-  };
-  each((item) => void from[item + 1]++);
+  for (let list = 0; list < lists; list++)
+    for (let at = starts[list]; at < starts[list + 1]; at++) {
+      const item = items[at];
+      if (last[item] !== list) from[item + 1]++;
+      last[item] = list;
+    }
   for (let item = 0; item < count; item++) from[item + 1] += from[item];
   const next = from.slice();
   const holders = new Int32Array(from[count]);
-  each((item, list) => void (holders[next[item]++] = list));
+  for (let list = 0; list < lists; list++)
+    for (let at = starts[list]; at < starts[list + 1]; at++) {
+      const item = items[at];
+      const free = next[item];
+      if (free > from[item] && holders[free - 1] === list) continue;
+      holders[free] = list;
+      next[item] = free + 1;
+    }
   return { starts: from, items: holders };
 }
 

@@ -1,5 +1,6 @@
 import { OMITTED } from '../../onnx/columns.js';
 import type { GraphView } from '../../onnx/graph.js';
+import { Spelling } from '../../wire/spelling.js';
 import type { Stretch } from '../flow.js';
 import { parametersOf } from './parameters.js';
 import { DEEPEST, NO_PATH, PathTree, ROOT } from './path-tree.js';
@@ -16,11 +17,16 @@ export interface ScopedPaths {
 
 const SUFFIX = '_output_';
 const SLASH = 0x2f;
+const UNDERSCORE = 0x5f;
 
 /** Where the exporter's suffix begins: `_output_0`; -1 if a tensor has none. */
-function suffixOf(tensor: string): number {
-  const at = tensor.lastIndexOf(SUFFIX);
-  return at >= 0 && isNumber(tensor, at + SUFFIX.length) ? at : -1;
+function suffixOf({ bytes, start, end }: Spelling): number {
+  let at = end;
+  while (at > start && isDigit(bytes[at - 1])) at--;
+  const from = at - SUFFIX.length;
+  if (at === end || from < start || bytes[at - 1] !== UNDERSCORE) return -1;
+  for (let index = 0; index < SUFFIX.length; index++) if (bytes[from + index] !== SUFFIX.charCodeAt(index)) return -1;
+  return from;
 }
 
 /** torch.onnx's TorchScript exporter: `/layer1/layer1.0/conv1/Conv`. */
@@ -29,13 +35,18 @@ export function torchScriptPaths(view: GraphView, { columns, rows }: Stretch, pa
   const parameters = parametersOf(view);
   const scopes = new Scopes();
   const scopeAt = new Int32Array(rows.length);
+  const spelling = new Spelling();
   for (let at = 0; at < rows.length; at++) {
     const row = rows[at];
     const first = outputs.starts[row] < outputs.starts[row + 1] ? outputs.items[outputs.starts[row]] : OMITTED;
-    const tensor = first === OMITTED ? '' : columns.nameOf(first);
+    let suffix = -1;
+    if (first !== OMITTED) {
+      columns.spell(first, spelling);
+      suffix = suffixOf(spelling);
+    }
     // Without the suffix somebody renamed the tensor.
-    const suffix = suffixOf(tensor);
-    const scope = suffix < 0 ? scopes.named(nodes[row].name, -1) : scopes.named(tensor, suffix);
+    if (suffix < 0) spelling.write(nodes[row].name);
+    const scope = scopes.named(spelling, suffix < 0 ? spelling.end : suffix);
     scopeAt[at] = scope;
     if (scope === NO_PATH) continue;
     for (const { name, module } of parameters.tellingIn(row)) scopes.tell(scope, name, module ?? '');
@@ -66,30 +77,41 @@ class Scopes {
   readonly tree = new PathTree('/');
   /** Names of parameters that tell a module, with that, by the scopes whose own nodes read them. */
   readonly told = new Map<number, Map<string, string>>();
-  /** The scopes of the name of before, and how names inside them begin. */
+  /** The scopes of the name of before, and how long the beginning is that ends with each. */
   private readonly open: number[] = [];
-  private readonly beginnings: string[] = [];
+  private readonly lengths: number[] = [];
   private depth = 0;
+  /** That name, as it was spelled. */
+  private before: Uint8Array = new Uint8Array(0);
+  private beforeStart = 0;
 
-  /** The scope in a name, which ends in front of `suffix`; `NO_PATH` where there is none. */
-  named(name: string, suffix: number): number {
-    if (name.charCodeAt(0) !== SLASH) return NO_PATH;
-    const end = name.lastIndexOf('/', suffix < 0 ? name.length : suffix);
-    if (end <= 1) return ROOT;
+  /** The scope in a name, of which what stands from `suffix` on is no part; `NO_PATH` where there is none. */
+  named(name: Spelling, suffix: number): number {
+    const { bytes, start } = name;
+    if (start === name.end || bytes[start] !== SLASH) return NO_PATH;
+    let last = suffix - 1;
+    while (bytes[last] !== SLASH) last--;
+    if (last <= start + 1) return ROOT;
     // Nodes behind each other have the most of their scopes in common.
-    const { open, beginnings } = this;
+    const { open, lengths, before, beforeStart } = this;
+    const most = this.depth === 0 ? 0 : Math.min(lengths[this.depth - 1], last + 1 - start);
+    let common = 0;
+    while (common < most && bytes[start + common] === before[beforeStart + common]) common++;
     let { depth } = this;
-    while (depth > 0 && !name.startsWith(beginnings[depth - 1])) depth--;
+    while (depth > 0 && lengths[depth - 1] > common) depth--;
     let scope = depth === 0 ? ROOT : open[depth - 1];
-    let from = depth > 0 ? beginnings[depth - 1].length : name.charCodeAt(1) === SLASH ? 2 : 1;
-    for (; from <= end && depth < DEEPEST; depth++) {
-      const cut = name.indexOf('/', from);
-      scope = this.tree.child(scope, name.slice(from, cut));
+    let from = start + (depth > 0 ? lengths[depth - 1] : bytes[start + 1] === SLASH ? 2 : 1);
+    for (; from <= last && depth < DEEPEST; depth++) {
+      let cut = from;
+      while (bytes[cut] !== SLASH) cut++;
+      scope = this.tree.child(scope, name.text(from, cut));
       from = cut + 1;
       open[depth] = scope;
-      beginnings[depth] = name.slice(0, from);
+      lengths[depth] = from - start;
     }
     this.depth = depth;
+    this.before = bytes;
+    this.beforeStart = start;
     return scope;
   }
 
