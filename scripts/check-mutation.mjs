@@ -34,9 +34,9 @@ const PASSES = [
   },
   // Without models that are run: its mutants are many, and the bytes say it all.
   { source: 'src/rewrite/splice.ts', tests: ['src/rewrite/splice.test.ts'] },
-  ...['src/verify.ts', 'src/verify-runs.ts', 'src/verify-pairs.ts'].map((source) => ({
-    source,
-    tests: ['src/verify.test.ts'],
+  ...['verify', 'verify-runs', 'verify-pairs'].map((name) => ({
+    source: `src/${name}.ts`,
+    tests: [`src/${name}.test.ts`],
   })),
 ];
 

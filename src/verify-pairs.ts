@@ -81,8 +81,8 @@ export async function outputPairs(
 
 /** Whether the first is a cut of the second. */
 async function isSwapped(first: GraphView, second: GraphView): Promise<boolean> {
-  const stored = (await readStoredInfo(first.model))?.outputs ?? [];
-  return stored.some(({ tensor }) => second.producerOf.has(tensor));
+  const stored = await readStoredInfo(first.model);
+  return stored?.outputs.some(({ tensor }) => second.producerOf.has(tensor)) === true;
 }
 
 /** Tensors of the model that a node of ours concatenates into an output of the cut. */
@@ -96,19 +96,24 @@ function concatenatedInputs(model: GraphView, cut: GraphView, output: string): r
 }
 
 /**
- * The two tensors of a pair, in the layout of the cut.
- * @throws UsageError if their shapes fit no change of layout
+ * The two tensors of a pair, in the layout of the cut; of the model's as they are if no change of layout fits.
+ * @throws UsageError if one of them was not given
  */
 export function comparison(
   { tensors, output, layout, held = {} }: Pair,
   { reference, result }: Results,
 ): readonly [reference: TensorValue, result: TensorValue] {
-  const parts = tensors.flatMap((name) => reference.get(name) ?? []);
-  const target = result.get(output);
-  if (target === undefined) throw new UsageError(`the cut gave no '${output}'`);
+  const parts = tensors.map((name) => given(reference, name, 'the model'));
+  const target = given(result, output, 'the cut');
   const whole = parts.length === 1 ? numbersBehind(parts[0], held, target) : concatenatedOnAxis1(parts);
   const arranged = rearranged(whole, target, layout === null ? null : CHANNEL_AXIS[layout] === 1);
   return [arranged ?? whole, target];
+}
+
+function given(values: Results['result'], name: string, by: string): TensorValue {
+  const value = values.get(name);
+  if (value === undefined) throw new UsageError(`${by} gave no '${name}'`);
+  return value;
 }
 
 /** The numbers that a tensor's codes stand for, or its blocks of channels as a map; any other tensor as it is. */
