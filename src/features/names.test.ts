@@ -3,21 +3,6 @@ import { executionRows, viewGraph } from '../onnx/graph.js';
 import { encodeModel } from '../testing/model-builder.js';
 import { nodePaths, pythonStrings, type NamingStyle } from './names.js';
 import { NO_PATH } from './names/path-tree.js';
-import { decodeSegments } from './names/torchscript.js';
-
-test.each([
-  ['', ''],
-  ['layer1/layer1.0/conv1', 'layer1.0.conv1'],
-  ['stages/stages.0/blocks/blocks.1/conv', 'stages.0.blocks.1.conv'],
-  ['stages.0/stages.0.1/act', 'stages.0.1.act'],
-  ['features/denseblock1/denselayer1/conv1', 'features.denseblock1.denselayer1.conv1'],
-  ['stem/stem.0', 'stem.0'],
-  ['stem/stem/stem.0/conv', 'stem.stem.0.conv'],
-  ['block/blocks.1', 'block.blocks.1'],
-  ['0/0.1', '0.0.1'],
-])('TorchScript scope %p is the module %p', (scope, path) => {
-  expect(decodeSegments(scope.split('/').filter(Boolean))).toBe(path);
-});
 
 test('Python list literals', () => {
   expect(pythonStrings(`['', 'stages', "it's", 'a\\'b']`)).toEqual(['', 'stages', "it's", "a'b"]);
@@ -94,6 +79,20 @@ test('TorchScript scopes are read from the tensor before the node, and a second 
     { name: '/Relu', output: 'renamed' },
   ]);
   expect([style, paths]).toEqual(['torchscript', ['layer1.0.relu', 'layer1.0.relu', 'layer1.conv_1', '']]);
+});
+
+test.each([
+  ['layer1/layer1.0/conv1', 'layer1.0.conv1'],
+  ['stages/stages.0/blocks/blocks.1/conv', 'stages.0.blocks.1.conv'],
+  ['stages.0/stages.0.1/act', 'stages.0.1.act'],
+  ['features/denseblock1/denselayer1/conv1', 'features.denseblock1.denselayer1.conv1'],
+  ['stem/stem.0', 'stem.0'],
+  ['stem/stem/stem.0/conv', 'stem.stem.0.conv'],
+  ['block/blocks.1', 'block.blocks.1'],
+  ['0/0.1', '0.0.1'],
+])('TorchScript scope %p is the module %p', async (scope, path) => {
+  const { paths } = await pathsOf([{ output: `/${scope}/Relu_output_0` }]);
+  expect(paths).toEqual([path]);
 });
 
 test('a leading slash without scopes is no module path (Keras 3)', async () => {

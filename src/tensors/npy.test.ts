@@ -5,14 +5,17 @@ import { ModelFormatError, PolicyError, UnsupportedModelError, type FeatxError }
 import { BufferSource } from '../wire/source.js';
 import { readTensors } from './array-file.js';
 import { wholeFile } from './faults.js';
-import { npyHeader, readNpy } from './npy.js';
+import { DEFAULT_TENSOR_LIMITS } from './limits.js';
+import { arrayOf, npyHeader, readNpyHeader } from './npy.js';
 import { valueBytes } from './tensor.js';
 
 const FIXTURES = new URL('../../fixtures/tensors/', import.meta.url);
 const fixture = (name: string): Promise<Uint8Array> => readFile(new URL(name, FIXTURES));
 
 async function read(bytes: Uint8Array): Promise<TensorValue> {
-  return readNpy(wholeFile(new BufferSource(bytes, 'a.npy')));
+  const file = wholeFile(new BufferSource(bytes, 'a.npy'));
+  const header = await readNpyHeader(file, DEFAULT_TENSOR_LIMITS);
+  return arrayOf(header, await file.source.read(file.start + header.dataOffset, file.end), file.name);
 }
 
 function withHeader(header: string, data = 0): Uint8Array {

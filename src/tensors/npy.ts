@@ -206,15 +206,6 @@ function dtypeOf(description: string, name: string): Pick<NpyHeader, 'dtype' | '
   throw unsupported(name, `${what} (dtype '${description}')`, hint);
 }
 
-/** Reads a whole array, in C order. @throws ModelFormatError, UnsupportedModelError, PolicyError, IoError */
-export async function readNpy(region: Region, limits: TensorLimits = DEFAULT_TENSOR_LIMITS): Promise<TensorValue> {
-  const header = await readNpyHeader(region, limits);
-  const size = region.end - region.start - header.dataOffset;
-  if (size > limits.arrayBytes)
-    throw overLimit(region.name, `an array of ${size} bytes is over the limit of ${limits.arrayBytes}`, 'arrayBytes');
-  return arrayOf(header, await region.source.read(region.start + header.dataOffset, region.end));
-}
-
 /** The tensor of a header and the bytes of its values. */
 export function arrayOf(header: NpyHeader, bytes: Uint8Array, name = 'the array'): TensorValue {
   const { dtype, shape, littleEndian, fortranOrder, characters } = header;

@@ -306,12 +306,6 @@ function tailOf(paths: PathTree, path: number): string | null {
   return tail;
 }
 
-/** Joins scope segments into a qualified name. */
-export function decodeSegments(segments: readonly string[]): string {
-  const paths = new PathTree('.');
-  return paths.textOf(segments.reduce(insideOf(paths), ROOT));
-}
-
 /** Whether a text is digits from a place on. */
 function isNumber(text: string, from = 0): boolean {
   for (let at = from; at < text.length; at++) if (!isDigit(text.charCodeAt(at))) return false;
