@@ -131,23 +131,24 @@ function linksAnew({ view, flow, geometry, places }: Analysis): readonly Link[] 
   const ends: number[] = [];
   let start = 0;
   let before = -1;
+  /** The place that was looked at last: neighbours share theirs. */
+  let seen: Geometry | null = null;
+  let stride: number | null = null;
+  /** Whether the last link is nothing but activations of the kind that a plain one adds to. */
+  let grows = false;
   for (const tensor of flow.cuts) {
     const place = places[tensor];
     const end = flow.positions[tensor] + 1;
-    if (
-      place === null ||
-      place.stride === null ||
-      place.pooled ||
-      place.axes === null ||
-      place.axes.length < 3 ||
-      place.axes.includes('?') ||
-      end <= start
-    )
-      continue;
+    if (place !== seen) stride = strideInPyramid(place);
+    seen = place;
+    if (place === null || stride === null || end <= start) continue;
     const last = links.at(-1);
     if (last?.kind === 'act' && isPlain(columns.nodes, rows, start, end, isWorking)) {
       // A chain of activations may be as long as the network.
-      Object.assign(last, { place, stride: place.stride, end, size: end - start, ...UNWEIGHTED });
+      if (!grows || last.place !== place) Object.assign(last, { place, stride, ...UNWEIGHTED });
+      grows = true;
+      last.end = end;
+      last.size = end - start;
       last.sums = 0;
       for (let at = start; at < end; at++) if (isJoin(rows[at])) last.sums++;
       ends[ends.length - 1] = tensor;
@@ -155,12 +156,13 @@ function linksAnew({ view, flow, geometry, places }: Analysis): readonly Link[] 
       before = tensor;
       continue;
     }
+    grows = false;
     const span = nodesBetween(flow, start, end);
     const convs = countOf(span, CONVS);
     const link: LinkDraft = {
       tensor: '',
       place,
-      stride: place.stride,
+      stride,
       start,
       end,
       size: span.length - countOf(span, MOVES),
@@ -172,7 +174,7 @@ function linksAnew({ view, flow, geometry, places }: Analysis): readonly Link[] 
       matrix: matrixOf(view, span),
       ...linkKind(view, span, before < 0 ? (flow.input ?? '') : columns.nameOf(before), geometry),
     };
-    const isOwnNorm = last?.kind === 'conv' && link.kind === 'norm' && place.axes.join('') === 'NCHW';
+    const isOwnNorm = last?.kind === 'conv' && link.kind === 'norm' && place.axes?.join('') === 'NCHW';
     const isItsScale =
       last !== undefined &&
       (last.kind === 'norm' || (last.kind === 'conv' && last.normed)) &&
@@ -193,6 +195,12 @@ function linksAnew({ view, flow, geometry, places }: Analysis): readonly Link[] 
   }
   for (let at = 0; at < links.length; at++) links[at].tensor = columns.nameOf(ends[at]);
   return links;
+}
+
+/** The stride of a place that a link may end at; null for any other. */
+function strideInPyramid(place: Geometry | null): number | null {
+  if (place === null || place.pooled || place.axes === null || place.axes.length < 3) return null;
+  return place.axes.includes('?') ? null : place.stride;
 }
 
 /** Whether nodes between two cuts make an activation and nothing more: most links of a large graph are. */

@@ -60,6 +60,9 @@ export function geometryOf(
   const grids: Grids = new Map();
   const isMoving = isOneOf(columns, MOVING);
   const isSteady = pictures.size === 0 && closed.size === 0;
+  /** A place and a shape that are one: neighbours share theirs. */
+  let steady: Geometry | null = null;
+  let steadyShape: Shape | null = null;
   for (let at = 0; at < rows.length; at++) {
     const row = rows[at];
     const [from, to] = [reads.starts[row], reads.starts[row + 1]];
@@ -69,7 +72,9 @@ export function geometryOf(
       const tensor = makes.items[made];
       if (positions[tensor] === OFF) continue;
       const shape = shapeOf(tensor);
-      if (only !== null && stays(only, shape)) {
+      if (only !== null && ((only === steady && shape === steadyShape) || stays(only, shape))) {
+        steady = only;
+        steadyShape = shape;
         known[tensor] = only;
         continue;
       }

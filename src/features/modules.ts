@@ -11,8 +11,9 @@ export class Module {
   private ownNodes: readonly number[] | null = null;
 
   constructor(
-    private readonly tree: ModuleTree,
-    private readonly number: number,
+    readonly tree: ModuleTree,
+    /** Its number in the tree. */
+    readonly number: number,
     readonly parent: Module | null,
   ) {}
 
@@ -36,7 +37,7 @@ export class Module {
   }
 
   get isLeaf(): boolean {
-    return this.tree.columns.firstChild[this.number] < 0;
+    return this.tree.isLeaf(this.number);
   }
 
   /** How many nodes it has, its children's included. */
@@ -59,6 +60,9 @@ export class Module {
     return (this.ownNodes ??= this.tree.nodesOf(this.number));
   }
 }
+
+/** A module by its number. */
+export type Place = Pick<Module, 'tree' | 'number'>;
 
 /** Modules by number, in the order of their first execution, each behind the one it lies in; the root is 0. */
 interface ModuleColumns {
@@ -149,6 +153,18 @@ export class ModuleTree {
   module(number: number): Module {
     const parent = this.columns.parents[number];
     return (this.made[number] ??= new Module(this, number, parent < 0 ? null : this.module(parent)));
+  }
+
+  /** Whether no module lies inside one. */
+  isLeaf(number: number): boolean {
+    return this.columns.firstChild[number] < 0;
+  }
+
+  /** Whether a module lies in another one, at any depth. */
+  isInside(number: number, container: number): boolean {
+    const { parents } = this.columns;
+    for (let up = parents[number]; up >= 0; up = parents[up]) if (up === container) return true;
+    return false;
   }
 
   /** The modules inside one, in order. */
@@ -295,7 +311,8 @@ function inherited(flow: Flow, { paths, places: given, closing }: NodePaths): In
 }
 
 /** The tensor a module ends with: the first output of its last node that the flow goes on with; -1 if there is none. */
-export function lastTensor({ columns: { makes }, rows, positions }: Flow, { last }: Module): number {
+export function lastTensor({ columns: { makes }, rows, positions }: Flow, { tree, number }: Place): number {
+  const last = tree.columns.lasts[number];
   const row = rows[last] ?? -1;
   for (let at = row < 0 ? 0 : makes.starts[row]; row >= 0 && at < makes.starts[row + 1]; at++)
     if (positions[makes.items[at]] >= 0) return makes.items[at];

@@ -43,17 +43,21 @@ function exitsAt(
   const isDeep = new Uint8Array(maker.length);
   let before: Geometry | null = null;
   let isAt = false;
+  let first = rows.length;
   for (let tensor = 0; tensor < isDeep.length; tensor++) {
     const place = geometry.at[tensor];
     if (place !== before) isAt = isAtStride(place, stride);
     before = place;
-    if (isAt) isDeep[tensor] = 1;
+    if (!isAt) continue;
+    isDeep[tensor] = 1;
+    if (positions[tensor] !== OFF && positions[tensor] < first) first = positions[tensor];
   }
   for (const name of inside) isDeep[tensorOf.get(name) ?? isDeep.length] = 0;
+  // What stands in front of the first such map reads none.
   /** Tensors that lead to a map of that stride. */
   const leads = new Uint8Array(isDeep.length);
   const goesOn = new Uint8Array(atRow.length);
-  for (let at = rows.length - 1; at >= 0; at--) {
+  for (let at = rows.length - 1; at > first; at--) {
     const row = rows[at];
     for (let made = makes.starts[row]; made < makes.starts[row + 1] && goesOn[row] === 0; made++)
       if (isDeep[makes.items[made]] === 1 || leads[makes.items[made]] === 1) goesOn[row] = 1;
@@ -72,7 +76,7 @@ function exitsAt(
   const add = (tensor: number): void => void exits.push(columns.nameOf(tensor));
   for (let tensor = 0; tensor < isDeep.length; tensor++)
     if (isDeep[tensor] === 1 && positions[tensor] === -1 && isExit(tensor)) add(tensor);
-  for (let at = 0; at < rows.length; at++)
+  for (let at = Math.max(0, first); at < rows.length; at++)
     for (let made = makes.starts[rows[at]]; made < makes.starts[rows[at] + 1]; made++) {
       const tensor = makes.items[made];
       if (isDeep[tensor] === 1 && positions[tensor] === at && isExit(tensor)) add(tensor);

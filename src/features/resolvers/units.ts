@@ -8,15 +8,36 @@ import { largestOf } from '../node-attributes.js';
 import { stemLength } from '../names/path-tree.js';
 import { rowTest } from '../operators.js';
 import { isLayer } from '../weights.js';
-import { lastTensor, type Module, type ModuleTree } from '../modules.js';
+import { lastTensor, type Module, type ModuleTree, type Place } from '../modules.js';
 
-/** A module that may be a feature: it ends in a tensor that everything passes through. */
-export interface Unit {
-  readonly module: Module;
-  /** Its number. */
-  readonly tensor: number;
-  readonly place: Geometry;
-  readonly stride: number;
+/**
+ * A module that may be a feature: it ends in a tensor that everything passes through. Of the many of a large network few
+ * are looked at as modules.
+ */
+export class Unit {
+  constructor(
+    readonly tree: ModuleTree,
+    /** Of the module in the tree. */
+    readonly number: number,
+    /** The number of the tensor that it ends in. */
+    readonly tensor: number,
+    readonly place: Geometry,
+    readonly stride: number,
+  ) {}
+
+  get module(): Module {
+    return this.tree.module(this.number);
+  }
+
+  /** The number of the module that it lies in. */
+  get parent(): number {
+    return this.tree.columns.parents[this.number];
+  }
+
+  /** Position in the flow of its last node. */
+  get last(): number {
+    return this.tree.columns.lasts[this.number];
+  }
 }
 
 /** What was picked, and how sure each pick is. */
@@ -40,29 +61,35 @@ export function unitsOf(analysis: Analysis, tree: ModuleTree): readonly Unit[] {
   for (const tensor of flow.cuts) isCut[tensor] = 1;
   const units: Unit[] = [];
   const first = flow.rows.findIndex(rowTest(flow.columns, isLayer));
-  const stack = tree.root.children.toReversed();
-  for (let module = stack.pop(); module !== undefined; module = stack.pop()) {
-    const unit = unitAt(analysis, module);
-    if (unit !== null && module.last < first) continue;
-    if (
-      unit !== null &&
-      isCut[unit.tensor] === 1 &&
-      (module.isLeaf || (unit.stride <= 2 * strideBefore(analysis, module) && !endsInDownsampling(analysis, unit)))
-    )
-      units.push(unit);
-    else for (const child of module.children.toReversed()) stack.push(child);
-  }
+  const { firstChild, next } = tree.columns;
+  /** What the modules inside one are, before what comes behind it. */
+  const visit = (parent: number): void => {
+    for (let number = firstChild[parent]; number >= 0; number = next[number]) {
+      const unit = unitAt(analysis, { tree, number });
+      if (unit !== null && unit.last < first) continue;
+      if (unit !== null && isCut[unit.tensor] === 1 && (tree.isLeaf(number) || isWhole(analysis, unit)))
+        units.push(unit);
+      else visit(number);
+    }
+  };
+  visit(0);
   return units;
 }
 
+/** Whether a module with modules inside at most halves the map, and not at its end. */
+function isWhole(analysis: Analysis, unit: Unit): boolean {
+  return unit.stride <= 2 * strideBefore(analysis, unit.module) && !endsInDownsampling(analysis, unit);
+}
+
 /** The unit a module is if its last tensor has a place in the pyramid. */
-export function unitAt({ flow, places }: Analysis, module: Module): Unit | null {
-  const tensor = lastTensor(flow, module);
+export function unitAt({ flow, places }: Analysis, at: Place): Unit | null {
+  const { tree, number } = at;
+  const tensor = lastTensor(flow, at);
   const place = places[tensor] ?? null;
   if (place === null || place.stride === null || place.pooled || place.axes === null || place.axes.includes('?'))
     return null;
-  if (module.isLeaf && EMPTY.has(nodeAt(flow, module.last).opType) && handsOn(flow, module)) return null;
-  return { module, tensor, place, stride: place.stride };
+  const unit = new Unit(tree, number, tensor, place, place.stride);
+  return tree.isLeaf(number) && EMPTY.has(nodeAt(flow, unit.last).opType) && handsOn(flow, unit.module) ? null : unit;
 }
 
 /** Whether all that a module does is hand on what it is given. */
@@ -117,12 +144,14 @@ export function pickUnits(
       because: `block ${unit.module.name} of ${unit.module.parent?.path ?? ''}, all at stride ${unit.stride}`,
     }));
   const end = backboneEnd(analysis);
-  const units = unitsOf(analysis, tree).filter(({ module }) => module.last <= end);
-  const main = mainContainer(units);
+  const units = unitsOf(analysis, tree).filter(({ last }) => last <= end);
+  const main = mainContainer(tree, units);
   const trunk = layersBehindPool(analysis) > 1 ? units : withoutHeadConv(analysis.flow, units, main);
+  const isOutside = ({ number }: Unit): boolean => main === null || !tree.isInside(number, main.number);
   let [least, deepest] = [Infinity, -Infinity];
-  for (const { module, stride } of trunk) {
-    if (!isInside(module, main)) continue;
+  for (const unit of trunk) {
+    const { stride } = unit;
+    if (isOutside(unit)) continue;
     least = Math.min(least, stride);
     deepest = Math.max(deepest, stride);
   }
@@ -138,8 +167,8 @@ export function pickUnits(
     if (isOwn || last?.stride !== unit.stride) key = `${unit.stride} ${stage}`;
     last = unit;
     const before = chosen.get(key);
-    const outside = !isInside(unit.module, main);
-    if (outside && before !== undefined && isInside(before.unit.module, main)) continue;
+    const outside = isOutside(unit);
+    if (outside && before !== undefined && !isOutside(before.unit)) continue;
     if (outside && unit.stride > most) continue;
     if (outside && unit.stride < least && (stem === 'drop' || (stem === 'keep' && !endsStem(analysis, unit, main))))
       continue;
@@ -169,8 +198,9 @@ function backboneEnd(analysis: Analysis): number {
  * first block.
  */
 function isStageOfItsOwn(dilationOf: (module: Module) => number, before: Unit, unit: Unit): boolean {
-  if (unit.stride !== before.stride || unit.module.parent !== before.module.parent) return false;
-  if (unit.module.isLeaf || before.module.isLeaf) return false;
+  const { tree } = unit;
+  if (unit.stride !== before.stride || unit.parent !== before.parent) return false;
+  if (tree.isLeaf(unit.number) || tree.isLeaf(before.number)) return false;
   if (dilationOf(unit.module) > dilationOf(before.module)) return true;
   const isWider = (unit.place.channels ?? 0) > (before.place.channels ?? Infinity);
   if (!isWider) return false;
@@ -193,21 +223,19 @@ function dilationsIn(flow: Flow): (module: Module) => number {
   };
 }
 
-/** Whether a module lies in another one, at any depth. */
-export function isInside(module: Module, container: Module | null): boolean {
-  for (let up: Module | null = module.parent; up !== null; up = up.parent) if (up === container) return true;
-  return false;
-}
-
 /**
  * Whether the stem that a unit lies in ends at the unit's stride, pools aside: a stem that goes on with convolutions
  * has its feature behind it.
  */
 function endsStem({ flow, places }: Analysis, unit: Unit, main: Module | null): boolean {
   let stem = unit.module;
-  while (stem.parent !== null && !isInside(main ?? stem, stem.parent) && stem.parent !== main?.parent)
+  while (
+    stem.parent !== null &&
+    !stem.tree.isInside((main ?? stem).number, stem.parent.number) &&
+    stem.parent !== main?.parent
+  )
     stem = stem.parent;
-  const { last } = unit.module;
+  const { last } = unit;
   return stem.nodes.every(
     (at) =>
       at <= last ||
@@ -230,29 +258,27 @@ function isBlur(flow: Flow, at: number): boolean {
  * The parent of units at two strides or more that holds the most nodes; of one of several numbered stages, what holds
  * them all.
  */
-function mainContainer(units: readonly Unit[]): Module | null {
-  const strides = new Map<Module, Set<number>>();
-  const size = new Map<Module, number>();
-  for (const { module, stride } of units) {
-    const { parent } = module;
-    if (parent === null) continue;
+function mainContainer(tree: ModuleTree, units: readonly Unit[]): Module | null {
+  const strides = new Map<number, Set<number>>();
+  const size = new Map<number, number>();
+  for (const { number, parent, stride } of units) {
     const seen = strides.get(parent);
     if (seen === undefined) strides.set(parent, new Set([stride]));
     else seen.add(stride);
-    size.set(parent, (size.get(parent) ?? 0) + module.size);
+    size.set(parent, (size.get(parent) ?? 0) + tree.columns.sizes[number]);
   }
-  const candidates = [...strides].filter(([, seen]) => seen.size >= 2).map(([module]) => module);
+  const candidates = [...strides].flatMap(([parent, seen]) => (seen.size >= 2 ? tree.module(parent) : []));
   const whole = candidates.filter((module) => !isOneOfSeveral(module));
   let best: Module | null = null;
   for (const module of whole.length > 0 ? whole : candidates)
-    if (best === null || (size.get(module) ?? 0) > (size.get(best) ?? 0)) best = module;
+    if (best === null || (size.get(module.number) ?? 0) > (size.get(best.number) ?? 0)) best = module;
   while (best?.parent && isOneOfSeveral(best)) best = best.parent;
   return best;
 }
 
 /** Leaves out a last convolution of size 1 that widens what the blocks before it made: it belongs to the classifier. */
 function withoutHeadConv(flow: Flow, units: readonly Unit[], main: Module | null): readonly Unit[] {
-  const inside = units.filter(({ module }) => module.parent === main);
+  const inside = main === null ? [] : units.filter(({ parent }) => parent === main.number);
   const [last, before] = [inside.at(-1), inside.at(-2)];
   if (last === undefined || before === undefined || last.stride !== before.stride || inside.length < 4) return units;
   const convs = ({ module }: Unit): readonly number[] =>
@@ -314,8 +340,11 @@ function isOneOfSeveral(module: Module): boolean {
 /** Strides above 1 that cuts lie at. */
 function stridesOf({ flow, places }: Analysis, ofTokens = false): ReadonlySet<number> {
   const strides = new Set<number>();
+  let before: Geometry | null = null;
   for (const tensor of flow.cuts) {
     const place = places[tensor];
+    if (place === before) continue;
+    before = place;
     if (ofTokens && !place?.axes?.includes('L')) continue;
     if (place !== null && place.stride !== null && place.stride > 1 && !place.pooled && !place.axes?.includes('?'))
       strides.add(place.stride);
