@@ -63,7 +63,7 @@ async function read(
   limits: Partial<ReadLimits> = {},
 ): Promise<{ readonly said: Said; readonly source: CountingSource; readonly warnings: readonly string[] }> {
   const said = nothing();
-  const source = new CountingSource(new BufferSource(file));
+  const source = new CountingSource(new BufferSource(file, 'a.onnx'));
   const warnings: string[] = [];
   await readMessage(source, rule, said, { ...DEFAULT_LIMITS, ...limits }, (message) => warnings.push(message));
   return { said, source, warnings };
@@ -158,9 +158,161 @@ test('a type that says nothing is none, however often it stands', async () => {
   expect(model.graph.valueInfo.map(({ type }) => type?.kind ?? null)).toEqual([null, null, null, 'tensor']);
 });
 
-test('floats that are no multiple of four bytes are refused', async () => {
-  await expect(read(bytes(2, new Uint8Array(6)).bytes)).rejects.toMatchObject({
-    code: 'FEATX_WIRE_TRUNCATED',
-    message: expect.stringContaining('a list of floats takes 6 bytes, not a multiple of 4'),
+describe('what is malformed is said with its place', () => {
+  const open = (number: number): Uint8Array => tag(number, WireType.startGroup);
+  const close = (number: number): Uint8Array => tag(number, WireType.endGroup);
+  const cases: readonly [what: string, file: Uint8Array, error: object][] = [
+    [
+      'a group that is not closed',
+      join(int(1, 1).bytes, open(21)),
+      {
+        code: 'FEATX_WIRE_GROUP',
+        message: 'a.onnx is not a valid ONNX file: group 21 is not closed (byte 2)',
+        offset: 2,
+        hint: undefined,
+        field: undefined,
+      },
+    ],
+    [
+      'a group that is closed as another',
+      join(open(21), close(22)),
+      {
+        code: 'FEATX_WIRE_GROUP',
+        message: 'a.onnx is not a valid ONNX file: group 22 is closed but not open (byte 2)',
+        offset: 2,
+      },
+    ],
+    ['a group that was never opened', close(21), { code: 'FEATX_WIRE_GROUP', offset: 0 }],
+    [
+      'a group inside a message, still open at its end',
+      bytes(6, open(21)).bytes,
+      {
+        code: 'FEATX_WIRE_GROUP',
+        message: 'a.onnx is not a valid ONNX file: group 21 is not closed in inner[0] (byte 2)',
+        field: 'inner[0]',
+        path: 'a.onnx',
+      },
+    ],
+    [
+      'eight bytes that are seven',
+      bytes(6, join(tag(23, WireType.fixed64), new Uint8Array(7))).bytes,
+      {
+        code: 'FEATX_WIRE_TRUNCATED',
+        message: 'a.onnx is not a valid ONNX file: field 23 is cut off in inner[0] (byte 2)',
+        hint: 'the file may not be whole: fetch or copy it again',
+      },
+    ],
+    [
+      'four bytes that are three',
+      join(tag(2, WireType.fixed32), new Uint8Array(3)),
+      { code: 'FEATX_WIRE_TRUNCATED', message: 'a.onnx is not a valid ONNX file: field 2 is cut off (byte 0)' },
+    ],
+    [
+      'floats that are no multiple of four bytes',
+      bytes(2, new Uint8Array(6)).bytes,
+      {
+        code: 'FEATX_WIRE_TRUNCATED',
+        message: 'a.onnx is not a valid ONNX file: a list of floats takes 6 bytes, not a multiple of 4 (byte 0)',
+      },
+    ],
+  ];
+  test.each(cases)('%s', async (_what, file, error) => {
+    await expect(read(file)).rejects.toMatchObject(error);
   });
+
+  test('in a model without a path too', async () => {
+    const source = new BufferSource(tag(21, WireType.endGroup));
+    await expect(readMessage(source, rule, nothing(), DEFAULT_LIMITS, () => undefined)).rejects.toMatchObject({
+      message: 'the model is not a valid ONNX file: group 21 is closed but not open (byte 0)',
+      path: undefined,
+    });
+  });
+
+  const nested = (depth: number): Uint8Array =>
+    Array.from({ length: depth }).reduce<Uint8Array>((inside) => bytes(6, inside).bytes, new Uint8Array());
+  const groups = (depth: number): Uint8Array =>
+    Array.from({ length: depth }).reduce<Uint8Array>(
+      (inside) => group(21, { number: 0, bytes: inside }).bytes,
+      new Uint8Array(),
+    );
+
+  test('messages and groups inside each other, as deep as is allowed and deeper', async () => {
+    for (const file of [nested(5), groups(5), bytes(6, groups(4)).bytes]) await read(file, { depth: 5 });
+    const error = (offset: number, where: string): object => ({
+      code: 'FEATX_WIRE_DEPTH',
+      message: `messages are nested more than 5 deep in ${where} (byte ${offset})`,
+      offset,
+      path: 'a.onnx',
+      hint: expect.stringMatching(/^protobuf readers stop at 100 too; .*limits\.depth/),
+    });
+    const five = Array.from({ length: 5 }, () => 'inner[0]').join('.');
+    await expect(read(nested(6), { depth: 5 })).rejects.toMatchObject(error(10, five));
+    await expect(read(groups(6), { depth: 5 })).rejects.toMatchObject(error(10, 'a.onnx'));
+    await expect(read(bytes(6, groups(5)).bytes, { depth: 5 })).rejects.toMatchObject(error(10, 'inner[0]'));
+    const deep = await read(nested(200), { depth: 150 }).catch((thrown: Error) => thrown);
+    expect(deep).toMatchObject({ message: expect.stringMatching(/ in (inner\[0\]\.){22}in \(byte \d+\)$/) });
+  });
+});
+
+describe('memory is counted', () => {
+  const long = 'x'.repeat(300);
+  const floats = new Uint8Array(40);
+  const cases: readonly [what: string, field: RawField, charged: number][] = [
+    ['a number', int(1, 5), 8],
+    ['a number that may stand once', int(8, 5), 8],
+    ['a run of numbers, by its bytes', bytes(1, join(varint(1), varint(300))), 24],
+    ['a float', float(2, 1), 8],
+    ['a run of floats', bytes(2, floats), 80],
+    ['a name', bytes(3, 'name'), 24],
+    ['a name that others will hardly have', bytes(3, long), 324],
+    ['a value', bytes(4, 'value'), 24],
+    ['a range that is kept', bytes(5, 'abc'), 48],
+    ['a range that is skipped', bytes(7, 'abc'), 48],
+    ['a message', bytes(6, ''), 150],
+    ['what is unknown', bytes(20, 'abc'), 48],
+    ['a name of another wire type', int(3, 1), 0],
+    ['a range of another wire type', int(7, 1), 0],
+    ['floats of another wire type', int(2, 1), 0],
+    ['a message of another wire type', int(6, 1), 48],
+  ];
+  test.each(cases)('%s', async (_what, { bytes: file }, charged) => {
+    await read(file, { indexBytes: file.length + charged });
+    const error = await read(file, { indexBytes: file.length + charged - 1 }).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: 'FEATX_LIMIT_INDEX' });
+  });
+});
+
+describe('what stays in memory', () => {
+  const KIB = 1024;
+  const MIB = 1024 * KIB;
+  const filler = bytes(3, 'x'.repeat(100)).bytes;
+  const stays = async (number: number, length: number): Promise<boolean> => {
+    const file = join(filler, bytes(number, new Uint8Array(length)).bytes, filler);
+    const said = nothing();
+    const window = await readMessage(new BufferSource(file), rule, said, DEFAULT_LIMITS, () => undefined);
+    const end = file.length - filler.length;
+    return window.resident({ start: end - length, end }) !== null;
+  };
+  test.each([
+    ['ranges that are skipped, up to 4 KiB where they go beyond the window', 7, 4 * KIB, true],
+    ['longer ones are not, if they do', 7, 70 * KIB, false],
+    ['ranges that are kept, up to 1 MiB', 5, MIB, true],
+    ['longer ones are not', 5, MIB + 1, false],
+    ['nor what is unknown', 20, 70 * KIB, false],
+  ])('%s', async (_what, number, length, expected) => {
+    expect(await stays(number, length)).toBe(expected);
+  });
+});
+
+test('messages of the same bytes share what they say, unless they may not', async () => {
+  const shared = (name: string, shape: (number | string)[]): Uint8Array =>
+    encodeModel({ graph: { valueInfo: [value('a', shape), value('b', shape), value(name, [2])] } });
+  await using model = await indexModel(shared('c', [1, 'n']));
+  const [a, b, c] = model.graph.valueInfo;
+  expect(b.type).toBe(a.type);
+  expect(c.type).not.toBe(a.type);
+  // Longer than what is remembered.
+  await using other = await indexModel(shared('c', [1, 'n'.repeat(300)]));
+  expect(other.graph.valueInfo[1].type).toEqual(other.graph.valueInfo[0].type);
+  expect(other.graph.valueInfo[1].type).not.toBe(other.graph.valueInfo[0].type);
 });

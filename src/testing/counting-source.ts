@@ -10,6 +10,10 @@ export class CountingSource implements ByteSource {
     return this.inner.size;
   }
 
+  get path(): string | undefined {
+    return this.inner.path;
+  }
+
   get bytesRead(): number {
     return this.reads.reduce((sum, { start, end }) => sum + end - start, 0);
   }
