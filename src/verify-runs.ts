@@ -17,7 +17,7 @@ import type { OptimizationLevel } from './runtime/session.js';
 import { isTensor, type Scalar } from './shapes/info.js';
 import type { NominalInputs } from './shapes/nominal.js';
 import { inferWhole, type WholeInference } from './shapes/whole.js';
-import { batches, batchSizeOf } from './tensors/batches.js';
+import { batchSizeOf, firstBatch } from './tensors/batches.js';
 import { planInputs } from './tensors/input-plan.js';
 import { randomTensor } from './tensors/random.js';
 import type { FileSystem } from './wire/fs.js';
@@ -199,43 +199,45 @@ export class Sides {
     this.preprocessing = plan.preprocessing;
     const batchSize = batchSizeOf(plan);
     if (plan.rows > batchSize) this.warnings.push(`the first ${batchSize} of ${plan.rows} entries were compared`);
-    for await (const { feeds } of batches(plan, { batchSize })) return new Map(feeds);
-    return new Map();
+    return new Map((await firstBatch(plan)).feeds);
   }
 
   /** What the cut makes of seeded pixels: the values that the model is given in their place. */
   private async prepared(): Promise<Tensors> {
-    const { model, cut, pixels } = this.compared;
+    const { cut, pixels } = this.compared;
     const prepared = new Map<string, TensorValue>();
     for (const { input, tensor, layout, resize } of pixels) {
-      const type = cut.inputs.get(input)?.type;
-      const taken = model.inputs.get(tensor)?.type;
-      if (type?.kind !== 'tensor' || type.shape === null || taken?.kind !== 'tensor') continue;
-      const numbers = this.inputs.shapes.get(tensor) ?? (taken.shape ?? []).map((dim) => Number(dim ?? 1) || 1);
-      const [height, width] = taken.shape?.[1] === 3 ? numbers.slice(2) : numbers.slice(1, 3);
+      const dims = declaredTypes(cut.model).get(input)?.shape;
+      const numbers = this.sizesOf(tensor);
+      if (dims == null || numbers === undefined) continue;
+      const [height, width] = numbers[1] === 3 ? numbers.slice(2) : numbers.slice(1);
       const more = resize == null ? [0, 0] : MORE_PIXELS;
       const sides = [height + more[0], width + more[1]];
-      const shape = type.shape.map((dim, axis) =>
+      const shape = dims.map((dim, axis) =>
         typeof dim === 'number' ? dim : axis === 0 ? numbers[0] : sides[axis - (layout === 'NCHW' ? 2 : 1)],
       );
-      this.raw.set(input, randomTensor('uint8', shape, this.options.seed ?? 0, input));
+      const raw = randomTensor('uint8', shape, this.options.seed ?? 0, input);
+      this.raw.set(input, raw);
       await using session = await this.open(cut, [tensor], [], 'disabled');
-      const value = (await session.run(this.raw, [tensor])).get(tensor);
-      if (value !== undefined) prepared.set(tensor, value);
+      for (const [name, value] of await session.run(new Map([[input, raw]]), [tensor])) prepared.set(name, value);
     }
     return prepared;
   }
 
-  private randomFeed({ name, dtype: travels }: SessionPort): TensorValue {
-    const { model } = this.compared;
-    const type = declaredTypes(model.model).get(name);
-    const shape = this.inputs.shapes.get(name) ?? type?.shape?.map((dim) => (typeof dim === 'number' ? dim : 1));
+  /** The sizes of an input of the model; undefined if its rank is not known. */
+  private sizesOf(name: string): readonly number[] | undefined {
+    const declared = declaredTypes(this.compared.model.model).get(name)?.shape ?? undefined;
+    // What has a dim without a number is among those that were given one.
+    return this.inputs.shapes.get(name) ?? (declared as readonly number[] | undefined);
+  }
+
+  private randomFeed({ name, dtype }: SessionPort): TensorValue {
+    const shape = this.sizesOf(name);
     if (shape === undefined)
       throw new UsageError(`the shape of the input '${name}' is not known`, {
         hint: `give it with ${option('inputShapes', { [name]: [1, 3, 224, 224] })}`,
       });
-    const dtype = type?.dtype ?? travels;
-    const made = randomTensor(/^float8|^float4/.test(dtype) ? 'float32' : dtype, shape, this.options.seed ?? 0, name);
+    const made = randomTensor(dtype, shape, this.options.seed ?? 0, name);
     return this.compared.isOtherWay === true && dtype === 'bool' ? { ...made, data: opposite(made.data) } : made;
   }
 
