@@ -14,6 +14,7 @@ const ROWS: readonly (readonly string[])[] = [
   ['batch'],
   ['shards'],
   ['inspect', 'extract', 'split', 'common', 'run', 'verify', 'doctor', 'cache', 'report-features', 'diff', 'page'],
+  ['verify-judge'],
   ['nets', 'run-pooling', 'run-profile', 'run-results', 'verify-pairs', 'verify-runs', 'entry-runs', 'browser'],
   ['device-runs', 'entry-axes', 'entry-mixing', 'freed-entries', 'graph-diff', 'pages', 'token-entries'],
   ['runner', 'chain', 'trunk', 'write-plan', 'provider-libraries'],

@@ -103,11 +103,16 @@ export function comparison(
   { tensors, output, layout, held = {} }: Pair,
   { reference, result }: Results,
 ): readonly [reference: TensorValue, result: TensorValue] {
-  const parts = tensors.map((name) => given(reference, name, 'the model'));
+  const parts = tensors.map((name) => ofModel(reference, name));
   const target = given(result, output, 'the cut');
   const whole = parts.length === 1 ? numbersBehind(parts[0], held, target) : concatenatedOnAxis1(parts);
   const arranged = rearranged(whole, target, layout === null ? null : CHANNEL_AXIS[layout] === 1);
   return [arranged ?? whole, target];
+}
+
+/** A tensor that the model gave. @throws UsageError if it did not */
+export function ofModel(values: Results['reference'], name: string): TensorValue {
+  return given(values, name, 'the model');
 }
 
 function given(values: Results['result'], name: string, by: string): TensorValue {

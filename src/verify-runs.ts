@@ -61,10 +61,10 @@ export interface Compared {
   /** Tensors of the model by the inputs of the cut that take them. */
   readonly entering: ReadonlyMap<string, string>;
   /** Sizes that the cut was given, which the model gets too. */
-  readonly sizes: NonNullable<StoredInfo['dims']>;
+  readonly sizes?: StoredInfo['dims'];
   /** Inputs of the cut that take pixels, which it prepares itself. */
-  readonly pixels: NonNullable<StoredInfo['preprocess']>;
-  /** What outputs of the cut are called in the model, where that is one tensor. */
+  readonly pixels?: StoredInfo['preprocess'];
+  /** What outputs of the cut are called in the model: the first tensor, where it joins several. */
   readonly names: ReadonlyMap<string, string>;
   /** Whether inputs of true and false are the other way round. */
   readonly isOtherWay?: boolean;
@@ -97,7 +97,7 @@ export class Sides {
     const { model, cut, names } = compared;
     const inference = await inferWhole(model, options.inputShapes);
     const shapes = new Map(inference.inputs.shapes);
-    for (const { input, axis, size } of compared.sizes) {
+    for (const { input, axis, size } of compared.sizes ?? []) {
       const shape = shapes.get(input);
       if (shape !== undefined) shapes.set(input, shape.with(axis, size));
     }
@@ -204,7 +204,7 @@ export class Sides {
 
   /** What the cut makes of seeded pixels: the values that the model is given in their place. */
   private async prepared(): Promise<Tensors> {
-    const { cut, pixels } = this.compared;
+    const { cut, pixels = [] } = this.compared;
     const prepared = new Map<string, TensorValue>();
     for (const { input, tensor, layout, resize } of pixels) {
       const dims = declaredTypes(cut.model).get(input)?.shape;

@@ -54,7 +54,7 @@ export async function sidesOf(
   more: Partial<Omit<Compared, 'model' | 'cut'>> = {},
   options: VerifyRunOptions = {},
 ): Promise<Sides> {
-  const nothing = { entering: new Map(), sizes: [], pixels: [], names: new Map() };
+  const nothing = { entering: new Map(), names: new Map() };
   return Sides.of(
     { model: await viewOf(model), cut: await viewOf(cut), tensors: ['y'], outputs: ['y'], ...nothing, ...more },
     { isolate: false, ...options },
