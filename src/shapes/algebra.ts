@@ -50,6 +50,11 @@ export class Algebra {
   node: number | null = null;
 
   /** What the graph requires of formulas, each once, in the order of its nodes. */
+  /** Grows with every new size and every new requirement. */
+  get version(): number {
+    return this.count + this.required.size;
+  }
+
   get requirements(): readonly Requirement[] {
     return [...this.required.values()];
   }

@@ -78,6 +78,8 @@ class Inferring {
   /** By the number of a tensor: 1 if it is known for certain. */
   private readonly certain: Uint8Array;
   private readonly constantOf = (tensor: Tensor): TensorInfo => this.constants.infoOf(tensor);
+  /** By its type, what an operator without attributes did last: most nodes of a large network do the same again. */
+  private readonly uses = new Map<string, Use>();
   private innerNodes = 0;
   private depth = 0;
   private spentAt: Node | null = null;
@@ -114,7 +116,7 @@ class Inferring {
       const node = graph.nodes[row];
       this.algebra.node = node.index;
       if (this.unknown.size > 0) this.unknown.clear();
-      const outputs = this.visit(node, scope, true, this.inputsAt(row, infos));
+      const outputs = this.visitRow(row, node, scope, this.inputsAt(row, infos));
       if (this.spentAt === null && this.algebra.budget.isSpent) this.spentAt = node;
       if (this.unknown.size > 0 && node.outputs.some((name, at) => name !== '' && !isWhole(outputs[at])))
         this.gaps.push({ node, fault: null, unknown: [...this.unknown] });
@@ -272,6 +274,21 @@ class Inferring {
     }
   }
 
+  /** As `visit`, for a node of the main graph: what its operator made of the same inputs before, it makes again. */
+  private visitRow(row: number, node: Node, scope: Scope, inputs: readonly (Info | null)[]): readonly (Info | null)[] {
+    if (node.attributes.length > 0 || node.domain !== '' || this.functions.size > 0)
+      return this.visit(node, scope, true, inputs);
+    const { starts } = this.view.columns.outputs;
+    const count = starts[row + 1] - starts[row];
+    const last = this.uses.get(node.opType);
+    if (last?.count === count && areAlike(last.inputs, inputs)) return last.outputs;
+    const { version } = this.algebra;
+    const outputs = this.visit(node, scope, true, inputs);
+    // An unknown size, a requirement and a fault are this node's alone.
+    if (outputs.length > 0 && this.algebra.version === version) this.uses.set(node.opType, { count, inputs, outputs });
+    return outputs;
+  }
+
   private calleeOf({ domain, opType, overload }: Node): FunctionDef | undefined {
     return this.functions.size === 0 ? undefined : this.functions.get(functionKey(domain, opType, overload));
   }
@@ -349,6 +366,26 @@ class Inferring {
     }
     this.depth--;
   }
+}
+
+/** What an operator made of its inputs, as so many outputs. */
+interface Use {
+  readonly count: number;
+  readonly inputs: readonly (Info | null)[];
+  readonly outputs: readonly (Info | null)[];
+}
+
+/** Whether the same is known of two lists of values. */
+function areAlike(before: readonly (Info | null)[], inputs: readonly (Info | null)[]): boolean {
+  if (before.length !== inputs.length) return false;
+  for (let at = 0; at < inputs.length; at++) {
+    const [one, other] = [before[at], inputs[at]];
+    if (one === other) continue;
+    if (one?.kind !== 'tensor' || other?.kind !== 'tensor') return false;
+    if (one.shape !== other.shape || one.elemType !== other.elemType) return false;
+    if (one.value !== undefined || other.value !== undefined) return false;
+  }
+  return true;
 }
 
 function infoAt(infos: readonly (Info | null)[], tensor: number): Info | null {
