@@ -156,23 +156,28 @@ export function pickUnits(
     deepest = Math.max(deepest, stride);
   }
   const most = analysis.classifies ? Infinity : deepest;
-  const chosen = new Map<string, { readonly unit: Unit; readonly sure: boolean }>();
+  const chosen = new Map<string, { unit: Unit; sure: boolean }>();
   const dilationOf = dilationsIn(analysis.flow);
   let stage = 0;
   let last: Unit | null = null;
   let key = '';
+  let before: { unit: Unit; sure: boolean } | undefined;
   for (const unit of trunk) {
     const isOwn = last !== null && isStageOfItsOwn(dilationOf, last, unit);
     if (isOwn) stage++;
-    if (isOwn || last?.stride !== unit.stride) key = `${unit.stride} ${stage}`;
+    if (isOwn || last?.stride !== unit.stride) {
+      key = `${unit.stride} ${stage}`;
+      before = chosen.get(key);
+    }
     last = unit;
-    const before = chosen.get(key);
     const outside = isOutside(unit);
-    if (outside && before !== undefined && !isOutside(before.unit)) continue;
+    if (outside && before?.sure === true) continue;
     if (outside && unit.stride > most) continue;
     if (outside && unit.stride < least && (stem === 'drop' || (stem === 'keep' && !endsStem(analysis, unit, main))))
       continue;
-    chosen.set(key, { unit, sure: !outside });
+    if (before === undefined) chosen.set(key, (before = { unit, sure: !outside }));
+    before.unit = unit;
+    before.sure = !outside;
   }
   return [...chosen.values()]
     .sort((a, b) => a.unit.stride - b.unit.stride)
@@ -261,10 +266,16 @@ function isBlur(flow: Flow, at: number): boolean {
 function mainContainer(tree: ModuleTree, units: readonly Unit[]): Module | null {
   const strides = new Map<number, Set<number>>();
   const size = new Map<number, number>();
-  for (const { number, parent, stride } of units) {
-    const seen = strides.get(parent);
-    if (seen === undefined) strides.set(parent, new Set([stride]));
-    else seen.add(stride);
+  let before: Unit | null = null;
+  for (const unit of units) {
+    const { number, parent, stride } = unit;
+    // A network may have thousands of units in a row at one stride.
+    if (before?.parent !== parent || before.stride !== stride) {
+      const seen = strides.get(parent);
+      if (seen === undefined) strides.set(parent, new Set([stride]));
+      else seen.add(stride);
+    }
+    before = unit;
     size.set(parent, (size.get(parent) ?? 0) + tree.columns.sizes[number]);
   }
   const candidates = [...strides].flatMap(([parent, seen]) => (seen.size >= 2 ? tree.module(parent) : []));
