@@ -143,6 +143,60 @@ describe('shape arithmetic', () => {
   });
 });
 
+describe('nodes of one operator behind each other', () => {
+  test('are each what their own inputs make of them', async () => {
+    const inference = await inferred(
+      [
+        node('Relu', ['x'], ['a']),
+        node('Relu', ['a'], ['b']),
+        node('Relu', ['i'], ['c']),
+        node('Add', ['a', 'b'], ['d']),
+        node('Add', ['a', 'wide'], ['e']),
+        node('Add', ['b', 'wide'], ['f']),
+        node('Shape', ['x'], ['g']),
+        node('Shape', ['a'], ['h']),
+        node('Split', ['v'], ['p', 'q']),
+        node('Split', ['v'], ['r', 's', 't']),
+      ],
+      {
+        opset: 18,
+        inputs: [IMAGE, value('i', ['N', 3, 'H', 'W'], 'float16'), value('v', [6])],
+        initializers: [tensor('wide', [5, 1, 1, 1, 1], filled(5, 1))],
+      },
+    );
+    const image = '[N, 3, H, W]';
+    expect([...'abcdefghpqrst'].map((name) => text(inference, name))).toEqual([
+      ...[`float32${image}`, `float32${image}`, `float16${image}`, `float32${image}`],
+      ...['float32[5, N, 3, H, W]', 'float32[5, N, 3, H, W]', 'int64[4]', 'int64[4]'],
+      ...['float32[3]', 'float32[3]', 'float32[2]', 'float32[2]', 'float32[2]'],
+    ]);
+  });
+
+  test('make unknown sizes of their own', async () => {
+    const inference = await inferred(
+      [
+        node('NonZero', ['x'], ['a']),
+        node('NonZero', ['x'], ['b']),
+        node('Compress', ['v', 'yes'], ['c']),
+        node('Compress', ['v', 'yes'], ['d']),
+      ],
+      { inputs: [IMAGE, value('v', [6]), value('yes', ['k'], 'bool')] },
+    );
+    for (const [one, other] of ['ab', 'cd']) {
+      const [a, b] = [one, other].map((name) => inference.infos.get(name));
+      expect(isTensor(a) && isTensor(b) && a.shape?.length === b.shape?.length).toBe(true);
+      expect(isTensor(a) && isTensor(b) && a.shape?.at(-1) === b.shape?.at(-1)).toBe(false);
+    }
+  });
+
+  test('are each at fault', async () => {
+    const { gaps } = await inferred([node('MatMul', ['v', 'w'], ['a']), node('MatMul', ['v', 'w'], ['y'])], {
+      inputs: [value('v', [2, 3]), value('w', [4, 5])],
+    });
+    expect(gaps.map((gap) => gap.node.index)).toEqual([0, 1]);
+  });
+});
+
 describe('what a run could contradict is not said', () => {
   const pool = (to: string, isCeil: boolean): NodeSpec =>
     node('MaxPool', ['x'], [to], {
