@@ -264,8 +264,14 @@ describe('several verdicts', () => {
 describe('a condition taken both ways', () => {
   type Feature = Verdict['features'][number];
   const feature = (equal: boolean | null, distance: number | null, more: Partial<Feature> = {}): Feature => ({
-    ...{ index: 0, tensor: 'y', output: 'o', equal, bit_equal: equal === true, max_difference: distance },
-    ...{ tolerance: 0.001, ...more },
+    index: 0,
+    tensor: 'y',
+    output: 'o',
+    equal,
+    bit_equal: equal === true,
+    max_difference: distance,
+    tolerance: 0.001,
+    ...more,
   });
   const verdict = (features: readonly Feature[], warnings: readonly string[] = []): Verdict => ({
     ...together(features),
