@@ -1,12 +1,10 @@
-import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Chain } from './chain.js';
 import { UsageError } from './errors.js';
 import type { StoredInfo } from './features/stored-info.js';
 import { node, tensor, value, type DimSpec, type GraphSpec } from './testing/model-spec.js';
-import { drawn, mirror, modelBytes, sidesOf, valuesFile, viewOf } from './testing/sides.js';
+import { drawn, mirror, sidesOf, splitInto, valuesFile, viewOf } from './testing/sides.js';
 import { enteringTensors, type VerifyRunOptions } from './verify-runs.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'featx-verify-runs-'));
@@ -146,39 +144,10 @@ describe('parts in the place of a cut', () => {
     outputs: [value('y', null, null), value('z', null, null)],
   };
 
-  function chainOf(
-    parts: readonly { readonly graph: GraphSpec; readonly inputs: readonly (string | number)[] }[],
-  ): Chain {
-    const records = parts.map(({ graph, inputs: from }, index) => {
-      const bytes = modelBytes(graph);
-      const file = `part${index}.onnx`;
-      writeFileSync(join(folder, file), bytes);
-      return {
-        file,
-        sha256: createHash('sha256').update(bytes).digest('hex'),
-        inputs: (graph.inputs ?? []).map(({ name }, at) => ({
-          name: String(name),
-          from: from[at] as number | 'model',
-        })),
-        outputs: (graph.outputs ?? []).map(({ name }) => String(name)),
-        nodes: 1,
-        weights_bytes: 0,
-        size_bytes: bytes.length,
-      };
-    });
-    const manifest = {
-      schema: 1 as const,
-      model: { file: null, size_bytes: 0, fingerprint: '' },
-      outputs: ['y', 'z'],
-      parts: records,
-      cuts: [],
-      shared_weights: { count: 0, bytes: 0 },
-    };
-    return { path: join(folder, 'parts.split.json'), manifest };
-  }
+  const chainOf = (parts: Parameters<typeof splitInto>[2]) => splitInto(folder, model, parts);
 
   test('each is run on what was fed and on what those before it gave, with the seeds of the model', async () => {
-    const chain = chainOf([
+    const chain = await chainOf([
       { graph: { inputs: [value('x', ['n', 4])], nodes: [NEG], outputs: [value('a', null, null)] }, inputs: ['model'] },
       {
         graph: {
@@ -206,7 +175,7 @@ describe('parts in the place of a cut', () => {
   });
 
   test('a part that takes what is not there is refused', async () => {
-    const chain = chainOf([{ graph: model, inputs: ['model', 1] }]);
+    const chain = await chainOf([{ graph: model, inputs: ['model', 1] }]);
     await expect((await sidesOf(model, model, { chain })).run('disabled')).rejects.toMatchObject({
       code: 'FEATX_SPLIT_MANIFEST',
       message: expect.stringContaining("part 1: 'u' does not come from part 1"),

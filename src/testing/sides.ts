@@ -1,3 +1,8 @@
+import { createHash } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Chain } from '../chain.js';
+import { fingerprint } from '../onnx/fingerprint.js';
 import { viewGraph, type GraphView } from '../onnx/graph.js';
 import { indexModel } from '../onnx/model.js';
 import type { TensorValue } from '../onnx/tensor-value.js';
@@ -59,4 +64,39 @@ export async function sidesOf(
     { model: await viewOf(model), cut: await viewOf(cut), tensors: ['y'], outputs: ['y'], ...nothing, ...more },
     { isolate: false, ...options },
   );
+}
+
+/** Writes parts of a model and their manifest. @param parts their graphs, and where their inputs come from */
+export async function splitInto(
+  folder: string,
+  model: GraphSpec,
+  parts: readonly { readonly graph: GraphSpec; readonly inputs: readonly ('model' | number)[] }[],
+): Promise<Chain> {
+  const namesOf = (values: GraphSpec['inputs'] = []): string[] => values.map(({ name }) => String(name));
+  const records = parts.map(({ graph, inputs }, index) => {
+    const bytes = modelBytes(graph);
+    const file = `part${index}.onnx`;
+    writeFileSync(join(folder, file), bytes);
+    return {
+      file,
+      sha256: createHash('sha256').update(bytes).digest('hex'),
+      inputs: namesOf(graph.inputs).map((name, at) => ({ name, from: inputs[at] })),
+      outputs: namesOf(graph.outputs),
+      nodes: 1,
+      weights_bytes: 0,
+      size_bytes: bytes.length,
+    };
+  });
+  const whole = modelBytes(model);
+  const manifest = {
+    schema: 1 as const,
+    model: { file: null, size_bytes: whole.length, fingerprint: await fingerprint(await indexModel(whole)) },
+    outputs: namesOf(model.outputs),
+    parts: records,
+    cuts: [],
+    shared_weights: { count: 0, bytes: 0 },
+  };
+  const path = join(folder, 'parts.split.json');
+  writeFileSync(path, JSON.stringify(manifest));
+  return { path, manifest };
 }
