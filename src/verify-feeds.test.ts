@@ -110,6 +110,10 @@ describe('both are fed', () => {
     expect(await pictured({ inputShapes: { x: [1, 3, 6, 8] } })).toEqual({ shape: [1, 3, 6, 8], ...asGraph });
     expect(await pictured({ image: { size: [5, 7] } })).toEqual({ shape: [1, 3, 5, 7], ...asGraph });
     expect(await pictured({ image: { size: [5, 7], preprocess: 'imagenet' } })).toMatchObject({ preset: 'imagenet' });
+    // Sizes that were given do not give way to others.
+    await expect(pictured({ inputShapes: { x: [1, 3, 6, 8] }, image: { size: [5, 7] } })).rejects.toThrow(
+      'input x takes pictures of 6 x 8, not 5 x 7',
+    );
   });
 
   test('nothing of which the shape is not known', async () => {
