@@ -164,11 +164,21 @@ describe('nodes of one operator behind each other', () => {
         initializers: [tensor('wide', [5, 1, 1, 1, 1], filled(5, 1))],
       },
     );
-    const image = '[N, 3, H, W]';
-    expect([...'abcdefghpqrst'].map((name) => text(inference, name))).toEqual([
-      ...[`float32${image}`, `float32${image}`, `float16${image}`, `float32${image}`],
-      ...['float32[5, N, 3, H, W]', 'float32[5, N, 3, H, W]', 'int64[4]', 'int64[4]'],
-      ...['float32[3]', 'float32[3]', 'float32[2]', 'float32[2]', 'float32[2]'],
+    const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'p', 'q', 'r', 's', 't'];
+    expect(names.map((name) => `${name} ${text(inference, name)}`)).toEqual([
+      'a float32[N, 3, H, W]',
+      'b float32[N, 3, H, W]',
+      'c float16[N, 3, H, W]',
+      'd float32[N, 3, H, W]',
+      'e float32[5, N, 3, H, W]',
+      'f float32[5, N, 3, H, W]',
+      'g int64[4]',
+      'h int64[4]',
+      'p float32[3]',
+      'q float32[3]',
+      'r float32[2]',
+      's float32[2]',
+      't float32[2]',
     ]);
   });
 

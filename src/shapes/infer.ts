@@ -10,6 +10,7 @@ import { isTensor, tensorInfo, withoutValue, type Info, type Infos, type Shape, 
 import { NumberedInfos } from './numbered-infos.js';
 import { attributesOf, lookup, opsetsOf, type Scope } from './scope.js';
 import { ruleOf } from './table.js';
+import { Uses } from './uses.js';
 
 /** What an inference takes beside the graph. */
 export interface InferenceOptions {
@@ -78,8 +79,7 @@ class Inferring {
   /** By the number of a tensor: 1 if it is known for certain. */
   private readonly certain: Uint8Array;
   private readonly constantOf = (tensor: Tensor): TensorInfo => this.constants.infoOf(tensor);
-  /** By its type, what an operator without attributes did last: most nodes of a large network do the same again. */
-  private readonly uses = new Map<string, Use>();
+  private readonly uses = new Uses();
   private innerNodes = 0;
   private depth = 0;
   private spentAt: Node | null = null;
@@ -280,12 +280,12 @@ class Inferring {
       return this.visit(node, scope, true, inputs);
     const { starts } = this.view.columns.outputs;
     const count = starts[row + 1] - starts[row];
-    const last = this.uses.get(node.opType);
-    if (last?.count === count && areAlike(last.inputs, inputs)) return last.outputs;
+    const known = this.uses.find(node.opType, inputs, count);
+    if (known !== null) return known;
     const { version } = this.algebra;
     const outputs = this.visit(node, scope, true, inputs);
     // An unknown size, a requirement and a fault are this node's alone.
-    if (outputs.length > 0 && this.algebra.version === version) this.uses.set(node.opType, { count, inputs, outputs });
+    if (outputs.length > 0 && this.algebra.version === version) this.uses.note(node.opType, { count, inputs, outputs });
     return outputs;
   }
 
@@ -366,26 +366,6 @@ class Inferring {
     }
     this.depth--;
   }
-}
-
-/** What an operator made of its inputs, as so many outputs. */
-interface Use {
-  readonly count: number;
-  readonly inputs: readonly (Info | null)[];
-  readonly outputs: readonly (Info | null)[];
-}
-
-/** Whether the same is known of two lists of values. */
-function areAlike(before: readonly (Info | null)[], inputs: readonly (Info | null)[]): boolean {
-  if (before.length !== inputs.length) return false;
-  for (let at = 0; at < inputs.length; at++) {
-    const [one, other] = [before[at], inputs[at]];
-    if (one === other) continue;
-    if (one?.kind !== 'tensor' || other?.kind !== 'tensor') return false;
-    if (one.shape !== other.shape || one.elemType !== other.elemType) return false;
-    if (one.value !== undefined || other.value !== undefined) return false;
-  }
-  return true;
 }
 
 function infoAt(infos: readonly (Info | null)[], tensor: number): Info | null {

@@ -11,8 +11,8 @@ import { isLayer } from '../weights.js';
 import { lastTensor, type Module, type ModuleTree, type Place } from '../modules.js';
 
 /**
- * A module that may be a feature: it ends in a tensor that everything passes through. Of the many of a large network few
- * are looked at as modules.
+ * A module that may be a feature: it ends in a tensor that everything passes through. Of the many in a large network
+ * few are looked at as modules.
  */
 export class Unit {
   constructor(

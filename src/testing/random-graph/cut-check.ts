@@ -122,7 +122,7 @@ function tapsOf({ values, spec }: RandomGraph, dice: Dice): readonly string[] {
   return [...new Set(Array.from({ length: count }, () => dice.pick(candidates).name))];
 }
 
-/** How often a whole graph is run again before a value of it is taken for steady: some kernels are, most of the time. */
+/** Further runs of a whole graph before a value of it is taken for steady: some kernels are, most of the time. */
 const MORE_RUNS = 8;
 
 async function problemOf(graph: RandomGraph, truth: Truth, cut: Cut, tally: CutTally): Promise<string | null> {
