@@ -229,6 +229,26 @@ describe('pixels, which the cut prepares itself', () => {
     expect(reference.get('y')?.shape).toEqual(perm.map((axis) => shape[axis]));
   });
 
+  test('are seeded beside files too, which is said', async () => {
+    const values = fileOf('beside.pb', [2], [3, 4]);
+    const nines = Array.from({ length: 12 }, () => 9);
+    const picture = fileOf('picture.pb', [1, 2, 2, 3], nines);
+    const pixels = [{ input: 'pixels', tensor: 'x', layout: 'NHWC', channels: 'rgb' }] as const;
+    const model = { ...taking([1, 2, 2, 3]), inputs: [...(taking([1, 2, 2, 3]).inputs ?? []), value('u', [2])] };
+    const sides = await sidesOf(
+      { ...model, nodes: [node('Identity', ['u'], ['y']), node('Identity', ['x'], ['z'])] },
+      preparing([1, 2, 2, 3], [0, 1, 2, 3]),
+      { pixels, tensors: ['y', 'z'] },
+      { inputs: [`u=${values}`, `x=${picture}`] },
+    );
+    const { reference } = await sides.run('disabled');
+    expect(reference.get('y')).toEqual(floats([2], 3, 4));
+    expect([...(reference.get('z')?.data ?? [])]).toEqual([...drawn('pixels', [1, 2, 2, 3], 'uint8').data]);
+    expect(sides.warnings).toEqual([
+      "the cut prepares pictures itself: its input 'pixels' and what that is in the model, 'x', were given seeded pixels and nothing of `inputs`",
+    ]);
+  });
+
   test('are made for what is compared alone, and of seed 0', async () => {
     const pixels = [{ input: 'pixels', tensor: 'x', layout: 'NHWC', channels: 'rgb' }] as const;
     const model = { ...taking([1, 2, 2, 3]), inputs: [...(taking([1, 2, 2, 3]).inputs ?? []), value('u', [2])] };

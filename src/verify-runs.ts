@@ -203,7 +203,7 @@ export class Sides {
     return new Map((await firstBatch(plan)).feeds);
   }
 
-  /** What the cut makes of seeded pixels: the values that the model is given in their place. */
+  /** What the cut makes of seeded pixels, whatever was given: the values that the model gets in their place. */
   private async prepared(): Promise<Tensors> {
     const { cut, pixels = [] } = this.compared;
     const prepared = new Map<string, TensorValue>();
@@ -217,6 +217,12 @@ export class Sides {
       const shape = dims.map((dim, axis) =>
         typeof dim === 'number' ? dim : axis === 0 ? numbers[0] : sides[axis - (layout === 'NCHW' ? 2 : 1)],
       );
+      if (this.options.inputs?.length) {
+        this.warnings.push(
+          `the cut prepares pictures itself: its input '${input}' and what that is in the model, '${tensor}', were given seeded pixels and nothing of ${option('inputs')}`,
+        );
+        this.preprocessing = new Map([...this.preprocessing].filter(([name]) => name !== tensor));
+      }
       const raw = randomTensor('uint8', shape, this.options.seed ?? 0, input);
       this.raw.set(input, raw);
       await using session = await this.open(cut, [tensor], [], 'disabled');
