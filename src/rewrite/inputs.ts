@@ -46,8 +46,6 @@ export interface PlanningInputs {
   readonly declared: Declarations;
   readonly span: Span;
   readonly names: NamePool;
-  /** Names of original outputs that the result has too. */
-  readonly ownOutputs: ReadonlySet<string>;
   readonly opset: number;
 }
 
@@ -57,7 +55,7 @@ export interface PlanningInputs {
  * @throws UsageError for names that do not fit; UnsupportedModelError `FEATX_FROM_TYPE` if nothing says a type
  */
 export function planInputs(planning: PlanningInputs, { from, inMap, pixels }: PlanOptions): PlannedInputs {
-  const { view, types, declared, span, names, ownOutputs, opset } = planning;
+  const { view, types, declared, span, names, opset } = planning;
   const builder = new NodeBuilder(opset, (base) => names.fresh(base));
   const warnings: string[] = [];
   const newNames = newNamesOf(planning, from, inMap);
@@ -66,7 +64,7 @@ export function planInputs(planning: PlanningInputs, { from, inMap, pixels }: Pl
     const source = sourceOf(view, tensor);
     const type = source === 'input' ? (view.inputs.get(tensor)?.type ?? null) : typeOf(types, declared, beginning);
     const { dtype, shape } = type === null ? { dtype: null, shape: null } : tensorType(type);
-    const isTaken = source !== 'input' && ownOutputs.has(tensor) && !newNames.has(tensor);
+    const isTaken = source !== 'input' && names.isGivenAway(tensor) && !newNames.has(tensor);
     const input = newNames.get(tensor) ?? (isTaken ? names.fresh(`${tensor}_input`) : tensor);
     if (isTaken)
       warnings.push(`'${tensor}' is an output of the model too; the input that takes its place is named '${input}'`);

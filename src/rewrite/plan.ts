@@ -87,26 +87,23 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
   const { model } = view;
   const warnings: string[] = [];
   const ordered = options.order === 'exec' ? inExecutionOrder(view, taps) : taps;
+  const selects = ordered.length > 0;
   const begins = options.from.length > 0;
-  const isWhole = options.whole && ordered.length === 0 && !begins;
-  if (ordered.length === 0 && !begins && !isWhole)
+  if (!selects && !begins && !options.whole)
     throw new UsageError('nothing is selected', {
       code: 'FEATX_USAGE_EMPTY',
       hint: `select features with ${option('out')}, ${option('module')}, ${option('tensor')} or ${option('node')}`,
     });
   assertTensors(view, ordered);
   const isHook = options.mode === 'hook' && !options.rewrite;
-  const prune = begins || !(isHook || isWhole) || options.freeBatch !== null;
-  const keepsOwn = isHook || options.keepOutputs || ordered.length === 0;
+  const prune = begins || (selects && !isHook) || options.freeBatch !== null;
+  const keepsOwn = isHook || options.keepOutputs || !selects;
   const roots = [
     ...ordered.flatMap(({ tensors }) => tensors),
     ...ordered.flatMap(scalesOf),
     ...(keepsOwn ? model.graph.outputs.map(({ name }) => name) : []),
   ];
-  const isStepped = hasSteps(options.steps);
-  const steps = isStepped
-    ? withMask(view, types, options.steps, ordered, (message) => void warnings.push(message))
-    : options.steps;
+  const steps = withMask(view, types, options.steps, ordered, (message) => void warnings.push(message));
   if (steps.pool?.mask != null) roots.push(steps.pool.mask);
   const span = begins
     ? spanOf(view, types, roots, options)
@@ -128,18 +125,14 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
   const known = freed?.types ?? types;
 
   const declared = declarationsOf(sized, new Set(freed?.entries.keys()));
-  const ownOutputs = new Set(keepsOwn ? view.outputs.keys() : []);
-  const inputs = planInputs(
-    { view: sized, types: known, declared, span, names, ownOutputs, opset: defaultOpset(model) },
-    options,
-  );
+  const inputs = planInputs({ view: sized, types: known, declared, span, names, opset: defaultOpset(model) }, options);
   inputs.warnings.forEach((warning) => warnings.push(warning));
 
   const addInitializers: NewTensor[] = [];
   const tapped = ordered.map((tap) =>
     buildTap(view, known, freed === null ? tap : withTypesOf(known, tap), options, names),
   );
-  const built = !isStepped
+  const built = !hasSteps(steps)
     ? tapped
     : withSteps(tapped, {
         opset: defaultOpset(model),
@@ -249,7 +242,7 @@ function scalesOf({ asValue = false, codes }: Tap): readonly string[] {
 /** Outputs of types that runtimes do not give back; an int4 output ends a Node.js process. */
 function hardToHandOver(built: readonly BuiltTap[]): readonly string[] {
   return built
-    .filter(({ dtype }) => NOT_HANDED_OVER.test(dtype ?? ''))
+    .filter(({ dtype }) => NOT_HANDED_OVER.test(String(dtype)))
     .map(({ tensor, dtype }) => `'${tensor}' leaves as ${dtype}, which onnxruntime-node and Python do not give back`);
 }
 
@@ -258,7 +251,7 @@ function memoryNeeded(built: readonly BuiltTap[]): readonly string[] {
   let bytes = 0;
   for (const { dtype, shape } of built) {
     const dims = shape?.map((dim) => (typeof dim === 'number' ? dim : 1));
-    bytes += dims === undefined ? 0 : (tensorBytes({ dims, dataType: dataTypeOf(dtype ?? '') }) ?? 0);
+    bytes += dims === undefined ? 0 : (tensorBytes({ dims, dataType: dataTypeOf(String(dtype)) }) ?? 0);
   }
   return bytes > MUCH_MEMORY
     ? [
