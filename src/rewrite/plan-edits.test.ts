@@ -177,20 +177,20 @@ describe('a model that stays whole', () => {
   test('is a cut where something is', async () => {
     expect(await edited(WHOLE, ['a'], { whole: true })).toStrictEqual(await edited(WHOLE, ['a']));
   });
+});
 
-  test('only if it is asked to', async () => {
-    const view = await viewed(WHOLE);
-    const error = { name: 'UsageError', message: 'nothing is selected', code: 'FEATX_USAGE_EMPTY' };
-    expect(() => planned(view, [])).toThrow(
-      expect.objectContaining({
-        ...error,
-        hint: `select features with ${option('out')}, ${option('module')}, ${option('tensor')} or ${option('node')}`,
-      }),
-    );
-    expect(() => planned(view, [], { keepOutputs: true, mode: 'hook', rewrite: false })).toThrow(
-      expect.objectContaining(error),
-    );
-  });
+test('nothing selected is refused', async () => {
+  const view = await viewed(CHAIN);
+  const error = { name: 'UsageError', message: 'nothing is selected', code: 'FEATX_USAGE_EMPTY' };
+  expect(() => planned(view, [])).toThrow(
+    expect.objectContaining({
+      ...error,
+      hint: `select features with ${option('out')}, ${option('module')}, ${option('tensor')} or ${option('node')}`,
+    }),
+  );
+  expect(() => planned(view, [], { keepOutputs: true, mode: 'hook', rewrite: false })).toThrow(
+    expect.objectContaining(error),
+  );
 });
 
 describe('what a cut leaves out', () => {

@@ -266,12 +266,6 @@ describe('order', () => {
       expect(names(plan(bench, taps, { order: 'exec', outMap: ['p', 'q', 'r', 's'] }))).toEqual(['p', 'q', 'r', 's']);
     });
   });
-
-  test('nothing selected is refused', async () => {
-    await on(BRANCHES, async (bench) =>
-      expect(() => plan(bench, [])).toThrow(expect.objectContaining({ code: 'FEATX_USAGE_EMPTY' })),
-    );
-  });
 });
 
 describe('several tensors of one feature', () => {
@@ -411,21 +405,6 @@ describe('edits', () => {
   });
 });
 
-test('features that take much memory together are warned of', async () => {
-  await on(BRANCHES, async (bench) => {
-    const large = (dtype: string, shape: Tap['shape']): readonly string[] =>
-      plan(bench, [
-        { ...tap(bench, 'a', 0), dtype, shape },
-        { ...tap(bench, 'c', 1), dtype, shape },
-      ]).warnings.filter((warning) => warning.includes('memory'));
-    expect(large('float32', ['N', 2 ** 14, 2 ** 14])).toEqual([
-      'these 2 features take 2.0 GiB of memory at once, more where their shapes are symbolic',
-    ]);
-    expect(large('float16', [1, 2 ** 14, 2 ** 14])).toEqual([]);
-    expect([...large('string', [2 ** 40]), ...large('float32', null)]).toEqual([]);
-  });
-});
-
 test('thousands of features at once', async () => {
   const count = 5_000;
   const nodes = Array.from({ length: count }, (_, index) =>
@@ -456,18 +435,6 @@ describe('what stays', () => {
       expect(dropped(plan(bench, taps, { keepOutputs: true }))).toEqual([]);
       expect(plan(bench, taps, { keepOutputs: true }).edit.drop.initializers).toEqual([0]);
       expect(plan(bench, taps).edit.drop.inputs).toEqual([1]);
-    });
-  });
-
-  test('nothing is no selection', async () => {
-    await on(BRANCHES, async (bench) => {
-      expect(() => plan(bench, [])).toThrow(
-        expect.objectContaining({
-          message: 'nothing is selected',
-          code: 'FEATX_USAGE_EMPTY',
-          hint: expect.stringMatching(/`out`, .*'module'.*'tensor'.*'node'/),
-        }),
-      );
     });
   });
 });

@@ -267,7 +267,7 @@ const GRAPH: FaultSection = {
     {
       input: 'A selection of nothing',
       answer: 'a usage error with the nearest names; nothing is written',
-      elsewhere: at('rewrite/plan', 'nothing selected is refused'),
+      elsewhere: at('rewrite/plan-edits', 'nothing selected is refused'),
     },
     {
       input: 'Unknown operators, operator sets, IR versions',
