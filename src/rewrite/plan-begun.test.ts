@@ -1,8 +1,11 @@
 import type { GraphView } from '../onnx/graph.js';
+import { option } from '../options/words.js';
+import { PRESETS } from '../preprocessing/presets.js';
 import { node, tensor, value, type GraphSpec } from '../testing/model-spec.js';
 import { at, borrowed, carrying, editOf, identity, planned, tapped, viewed } from '../testing/planning.js';
 import { bytes } from '../testing/wire-writer.js';
 import { EMPTY_EDIT, NO_DROPS } from './edit.js';
+import type { Pixels } from './pixels.js';
 import { cutFeatures, type Plan } from './plan.js';
 
 const v = (name: string): ReturnType<typeof value> => value(name, ['N', 4]);
@@ -112,6 +115,31 @@ describe('a cut that begins inside', () => {
     });
   });
 
+  test('is told the fewest tensors that would hold that up', async () => {
+    const graph: GraphSpec = {
+      nodes: [
+        node('Relu', ['x'], ['a']),
+        node('Neg', ['a'], ['b']),
+        node('Exp', ['a'], ['p']),
+        node('Sub', ['p', 'x'], ['round']),
+        node('Add', ['b', 'round'], ['sum']),
+        node('DynamicQuantizeLinear', ['sum'], ['codes', 'scale', 'zero']),
+      ],
+      inputs: [v('x')],
+      outputs: [value('codes', ['N', 4], 'uint8')],
+    };
+    const view = await viewed(graph);
+    for (const zeroPoint of ['zero', '']) {
+      const codes = { scale: null, zeroPoint: null, tensors: { scale: 'scale', zeroPoint } };
+      expect(() => planned(view, [tapped('codes', { codes, asValue: true })], { from: [at('b')] })).toThrow(
+        expect.objectContaining({
+          code: 'FEATX_FROM_UNCOVERED',
+          hint: expect.stringContaining(`${option('from', ['round'])},`),
+        }),
+      );
+    }
+  });
+
   test('has one name per output of a node that stays for another', async () => {
     const graph: GraphSpec = {
       nodes: [node('Split', ['x'], ['l', 'r'], { axis: { int: 1 } }), node('Add', ['l', 'r'], ['y'])],
@@ -168,18 +196,9 @@ test('pixels go through nodes in front', async () => {
     inputs: [picture, value('other', ['N', 3, 8, 8])],
     outputs: [value('a', ['N', 3, 8, 8])],
   };
-  const recipe = {
-    scale: 0.5,
-    mean: null,
-    std: null,
-    interpolation: null,
-    fit: null,
-    antialias: false,
-    cropRounding: null,
-    channels: 'rgb',
-  };
-  const pixels = { layout: 'NHWC', channels: 'rgb', resize: null, from: 'flags', recipe };
-  const { edit, pixels: record } = planned(await viewed(graph), ['a'], { pixels: pixels as never });
+  const recipe: Pixels['recipe'] = { ...PRESETS.imagenet, scale: 0.5, mean: null, std: null, channels: 'rgb' };
+  const pixels: Pixels = { layout: 'NHWC', channels: 'rgb', resize: null, from: 'flags', recipe };
+  const { edit, pixels: record } = planned(await viewed(graph), ['a'], { pixels });
   expect(record).toMatchObject({ input: 'pixels', tensor: 'x', scale: 0.5, from: 'flags' });
   expect(edit.drop.inputs).toEqual([0, 1]);
   expect(edit.addInputs.map(({ name, replaces }) => [name, replaces])).toEqual([['pixels', 0]]);
@@ -267,4 +286,7 @@ test('a tap of a tensor that the cut begins with leaves it as it came', async ()
   const { edit, outputs } = planned(view, [tapped('a', { index: 0 }), 'b'], { from: [at('a')] });
   expect(edit.addNodes).toEqual([identity('a', '0')]);
   expect(outputs.map(({ output }) => output)).toEqual(['0', 'b']);
+  const list = planned(view, ['a', 'b'], { from: [at('a')], mode: 'list' });
+  expect(list.edit.addNodes).toEqual([identity('a', 'a_feature')]);
+  expect(list.outputs.map(({ output }) => output)).toEqual(['a_feature', 'b']);
 });
