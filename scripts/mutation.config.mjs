@@ -25,7 +25,7 @@ export default {
   // Long, so that a busy machine is not taken for a mutant that hangs.
   timeoutMS: 60_000,
   tempDirName: 'bench/tmp/mutation',
-  ignorePatterns: ['/bench', '/dist', '/schema', '/docs', '/.github', '/.ci'],
+  ignorePatterns: ['/bench', '/dist', '/dist.next', '/schema', '/docs', '/.github', '/.ci'],
   // TypeScript 7 has no API for Stryker to rewrite tsconfig.json with, and nothing here reads it.
   tsconfigFile: 'none.json',
   // Lines that say how far it is: a pass takes minutes.

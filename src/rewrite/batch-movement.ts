@@ -40,8 +40,7 @@ const reshape: BatchRule = (visit: Visit) => {
     else if (axis === own.axis && factor === own.factor && visit.int('allowzero', 0) === 0)
       visit.changes.push({ kind: 'element', input: 1, at: axis, number: 0 });
     else visit.refuse('its shape is calculated, and two of its sizes are open');
-  } else if (asked === -1 && (target?.includes(null) ?? true) && after.some((size, at) => at !== axis && size === null))
-    return { axis, factor };
+  }
   return { axis, factor };
 };
 
