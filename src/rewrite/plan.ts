@@ -103,7 +103,11 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
     ...ordered.flatMap(scalesOf),
     ...(keepsOwn ? model.graph.outputs.map(({ name }) => name) : []),
   ];
-  const steps = withMask(view, types, options.steps, ordered, (message) => void warnings.push(message));
+  // The program of a page has no steps in it: nothing of them is called where there are none.
+  const isStepped = hasSteps(options.steps);
+  const steps = isStepped
+    ? withMask(view, types, options.steps, ordered, (message) => void warnings.push(message))
+    : options.steps;
   if (steps.pool?.mask != null) roots.push(steps.pool.mask);
   const span = begins
     ? spanOf(view, types, roots, options)
@@ -132,7 +136,7 @@ export function planRewrite(view: GraphView, types: TensorTypes, taps: readonly 
   const tapped = ordered.map((tap) =>
     buildTap(view, known, freed === null ? tap : withTypesOf(known, tap), options, names),
   );
-  const built = !hasSteps(steps)
+  const built = !isStepped
     ? tapped
     : withSteps(tapped, {
         opset: defaultOpset(model),
