@@ -140,6 +140,117 @@ describe('where a message is', () => {
   });
 });
 
+describe('strings next to each other', () => {
+  /** Without `each`, as most messages are: short strings are then taken one behind the other. */
+  const plain: MessageRule<Said> = {
+    fields: {
+      1: { kind: 'int', list: true, set: (said, number) => said.ints.push(number) },
+      3: { kind: 'text', list: true, set: (said, text) => said.texts.push(text) },
+      6: {
+        kind: 'message',
+        enter: (said) => {
+          const inner = nothing();
+          said.inner.push(inner);
+          return entered(plain, inner, 'inner', said.inner.length - 1);
+        },
+      },
+      9: { kind: 'text', list: false, set: (said, text) => said.texts.push(`last ${text}`) },
+      17: { kind: 'text', list: true, set: (said, text) => said.texts.push(`far ${text}`) },
+    },
+  };
+  const take = async (
+    file: Uint8Array,
+    limits: Partial<ReadLimits> = {},
+  ): Promise<{ readonly said: Said; readonly warnings: readonly string[] }> => {
+    const said = nothing();
+    const warnings: string[] = [];
+    const source = new BufferSource(file, 'a.onnx');
+    await readMessage(source, plain, said, { ...DEFAULT_LIMITS, ...limits }, (message) => warnings.push(message));
+    return { said, warnings };
+  };
+  const of = (...parts: readonly RawField[]): Uint8Array => join(...parts.map((part) => part.bytes));
+  const long = 'c'.repeat(128);
+
+  test('are read as others are, of any length and with anything between', async () => {
+    const file = of(
+      bytes(3, 'a'),
+      bytes(3, ''),
+      bytes(3, 'b'.repeat(127)),
+      bytes(3, long),
+      bytes(17, 'd'),
+      bytes(3, 'e'),
+      int(3, 7),
+      bytes(20, 'unknown'),
+      bytes(3, 'f'),
+      bytes(1, varint(5)),
+      int(1, 6),
+      bytes(9, 'g'),
+      bytes(6, of(bytes(3, 'h'), bytes(9, 'i'))),
+      bytes(3, 'é'),
+    );
+    const { said, warnings } = await take(file);
+    expect(said.texts).toEqual(['a', '', 'b'.repeat(127), long, 'far d', 'e', 'f', 'last g', 'é']);
+    expect([said.ints, said.inner.map(({ texts }) => texts)]).toEqual([[5, 6], [['h', 'last i']]]);
+    expect(warnings).toEqual([]);
+  });
+
+  test('that may stand once are said to stand again, with the place of the first', async () => {
+    const file = of(bytes(3, 'abc'), bytes(9, 'x'), bytes(9, 'y'), bytes(3, 'z'), bytes(9, ''));
+    expect((await take(file)).warnings).toEqual([
+      '2 fields may stand once and stand again, the first of them field 9 of the model (byte 8); the last one counts',
+    ]);
+    expect((await take(of(bytes(3, 'a'), bytes(3, 'a')))).warnings).toEqual([]);
+  });
+
+  test.each([
+    ['one', of(bytes(3, 'a')), 24],
+    ['three', of(bytes(3, 'a'), bytes(9, 'b'), bytes(3, 'c')), 72],
+    ['a long one behind a short one', of(bytes(3, 'a'), bytes(3, long)), 48],
+    ['two in a message', bytes(6, of(bytes(3, 'a'), bytes(3, 'b'))).bytes, 198],
+  ])('take the memory of each: %s', async (_what, file, charged) => {
+    await take(file, { indexBytes: file.length + charged });
+    await expect(take(file, { indexBytes: file.length + charged - 1 })).rejects.toMatchObject({
+      code: 'FEATX_LIMIT_INDEX',
+    });
+  });
+
+  test('are as long as a name may be, and no longer', async () => {
+    const file = of(bytes(3, 'a'), bytes(3, 'abcd'));
+    expect((await take(file, { nameBytes: 4 })).said.texts).toEqual(['a', 'abcd']);
+    await expect(take(file, { nameBytes: 3 })).rejects.toMatchObject({
+      code: 'FEATX_LIMIT_NAME',
+      message: 'a name in the model takes 4 bytes, more than 3 (byte 3)',
+      hint: expect.stringContaining('limits.nameBytes'),
+    });
+  });
+
+  test('end with their message', async () => {
+    const file = join(
+      bytes(6, join(bytes(3, 'ab').bytes, tag(3, WireType.bytes), varint(9))).bytes,
+      new Uint8Array(20),
+    );
+    await expect(take(file)).rejects.toMatchObject({
+      code: 'FEATX_WIRE_TRUNCATED',
+      message:
+        'a.onnx is not a valid ONNX file: a field of 9 bytes does not fit: its message has 0 bytes left in inner[0] (byte 7)',
+    });
+  });
+
+  test('are read alike wherever a window ends', async () => {
+    const parts = [bytes(3, 'first'), bytes(9, 'once'), bytes(3, long), bytes(6, of(bytes(3, 'in'))), bytes(3, 'last')];
+    const behind = of(...parts);
+    const { said: expected } = await take(behind);
+    for (let before = 0; before <= behind.length + 4; before++) {
+      const { said } = await take(join(bytes(3, 'x'.repeat(WINDOW - before - 4)).bytes, behind));
+      expect({ before, texts: said.texts.slice(1), inner: said.inner }).toEqual({
+        before,
+        texts: expected.texts,
+        inner: expected.inner,
+      });
+    }
+  });
+});
+
 test('a run of numbers longer than a window is read to its end, in windows', async () => {
   const payload = new Uint8Array(Buffer.alloc(1_400_000, varint(300)));
   const { said, source } = await read(bytes(6, join(bytes(1, payload).bytes, int(1, 5).bytes)).bytes);
@@ -147,9 +258,24 @@ test('a run of numbers longer than a window is read to its end, in windows', asy
   expect([ints.length, new Set(ints.slice(0, -1)), ints.at(-1)]).toEqual([700_001, new Set([300]), 5]);
   expect(source.reads.length).toBeGreaterThan(2);
   expect(Math.max(...source.reads.map(({ start, end }) => end - start))).toBeLessThanOrEqual(1024 * 1024);
-  await expect(read(bytes(1, payload.subarray(0, payload.length - 1)).bytes)).rejects.toMatchObject({
+  const cut = bytes(1, payload.subarray(0, payload.length - 1)).bytes;
+  await expect(read(cut)).rejects.toMatchObject({
     code: 'FEATX_WIRE_TRUNCATED',
+    message: `a.onnx is not a valid ONNX file: a varint is cut off (byte ${cut.length - 1})`,
   });
+  await expect(read(bytes(6, cut).bytes)).rejects.toMatchObject({
+    message: expect.stringContaining('a varint is cut off in inner[0] (byte '),
+    field: 'inner[0]',
+  });
+});
+
+test('numbers in a run take memory each, long or short', async () => {
+  for (const length of [1024 * 1024, 1024 * 1024 + 1]) {
+    const { bytes: file } = bytes(1, new Uint8Array(length).fill(1));
+    // A long run is not held: what stays is what was read last.
+    expect((await read(file)).said.ints).toHaveLength(length);
+    await expect(read(file, { indexBytes: 8 * length })).rejects.toMatchObject({ code: 'FEATX_LIMIT_INDEX' });
+  }
 });
 
 test('a type that says nothing is none, however often it stands', async () => {
