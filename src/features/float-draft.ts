@@ -80,11 +80,9 @@ export interface Changes {
 
 /** A node of the file in the float view. */
 export function emit(draft: Draft, node: Node, { op, domain, inputs, outputs }: Changes = {}): void {
-  if (op === undefined && domain === undefined && inputs === undefined && outputs === undefined && isPlain(draft)) {
-    const captures = capturesOf(node);
-    return push(draft, captures.length === 0 ? node : changedNode(node, { inputs: [...node.inputs, ...captures] }));
-  }
   const captures = capturesOf(node);
+  const isOwn = op === undefined && domain === undefined && inputs === undefined && outputs === undefined;
+  if (isOwn && captures.length === 0 && isPlain(draft)) return push(draft, node);
   const reads = inputs ?? (captures.length === 0 ? node.inputs : [...node.inputs, ...captures]);
   const opType = op ?? node.opType;
   const isSame = op === undefined && domain === undefined && outputs === undefined && reads === node.inputs;

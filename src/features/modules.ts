@@ -62,7 +62,7 @@ export class Module {
 }
 
 /** A module by its number. */
-export type Place = Pick<Module, 'tree' | 'number'>;
+export type ModuleNumber = Pick<Module, 'tree' | 'number'>;
 
 /** Modules by number, in the order of their first execution, each behind the one it lies in; the root is 0. */
 interface ModuleColumns {
@@ -311,7 +311,7 @@ function inherited(flow: Flow, { paths, places: given, closing }: NodePaths): In
 }
 
 /** The tensor a module ends with: the first output of its last node that the flow goes on with; -1 if there is none. */
-export function lastTensor({ columns: { makes }, rows, positions }: Flow, { tree, number }: Place): number {
+export function lastTensor({ columns: { makes }, rows, positions }: Flow, { tree, number }: ModuleNumber): number {
   const last = tree.columns.lasts[number];
   const row = rows[last] ?? -1;
   for (let at = row < 0 ? 0 : makes.starts[row]; row >= 0 && at < makes.starts[row + 1]; at++)

@@ -8,7 +8,7 @@ import { largestOf } from '../node-attributes.js';
 import { stemLength } from '../names/path-tree.js';
 import { rowTest } from '../operators.js';
 import { isLayer } from '../weights.js';
-import { lastTensor, type Module, type ModuleTree, type Place } from '../modules.js';
+import { lastTensor, type Module, type ModuleTree, type ModuleNumber } from '../modules.js';
 
 /**
  * A module that may be a feature: it ends in a tensor that everything passes through. Of the many in a large network
@@ -82,7 +82,7 @@ function isWhole(analysis: Analysis, unit: Unit): boolean {
 }
 
 /** The unit a module is if its last tensor has a place in the pyramid. */
-export function unitAt({ flow, places }: Analysis, at: Place): Unit | null {
+export function unitAt({ flow, places }: Analysis, at: ModuleNumber): Unit | null {
   const { tree, number } = at;
   const tensor = lastTensor(flow, at);
   const place = places[tensor] ?? null;
